@@ -1,0 +1,270 @@
+"""TOML to frozen, validated sections.
+
+Enters: one TOML file and ``section.key=value`` overrides. Leaves: a ``Config`` of one section per
+part. Reads that one file and touches nothing else: no camera, no network, no other file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import time
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from doorbell.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# What Home Assistant accepts in ids and object ids.
+IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DeviceSection(Section):
+    """``[device]``: how home automation knows this doorbell."""
+
+    id: Annotated[str, Field(pattern=IDENTIFIER_PATTERN)] = "front-door"
+    name: Annotated[str, Field(min_length=1, max_length=64)] = "Front door"
+
+
+class CameraSection(Section):
+    """``[camera]``: where frames come from."""
+
+    uri: str = "simulated:"
+    backend: Literal["auto", "simulated", "opencv", "jetson"] = "auto"
+    width: Annotated[int, Field(ge=0, le=7680)] = 0
+    height: Annotated[int, Field(ge=0, le=4320)] = 0
+    frames_per_second: Annotated[float, Field(ge=0.0, le=240.0)] = 0.0
+    timeout_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 2.0
+    reopen_max_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
+    realtime: bool = True
+    loop: bool = False
+
+
+class InferenceSection(Section):
+    """``[inference]``: what runs the networks."""
+
+    backend: Literal["auto", "openvino", "tensorrt"] = "auto"
+    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    models_directory: Path | None = None
+    cache_directory: Path | None = None
+
+
+class DetectionSection(Section):
+    """``[detection]``: finding faces."""
+
+    score_threshold: Fraction = 0.5
+    blend_iou: Fraction = 0.3
+    tile_pixels: Annotated[int, Field(ge=64, le=2048)] = 256
+    tile_overlap: Annotated[float, Field(ge=0.0, le=0.75)] = 0.5
+    regions_per_frame: Annotated[int, Field(ge=1, le=64)] = 8
+
+
+class TrackingSection(Section):
+    """``[tracking]``: faces of one frame to faces of the next."""
+
+    confirm_hits: Annotated[int, Field(ge=1, le=30)] = 3
+    lost_seconds: Annotated[float, Field(gt=0.0, le=30.0)] = 1.5
+
+
+class RecognitionSection(Section):
+    """``[recognition]``: who a face is."""
+
+    min_face_pixels: Annotated[int, Field(ge=16, le=1024)] = 40
+    min_quality: Fraction = 0.25
+    known_similarity: Fraction = 0.5
+    unknown_similarity: Fraction = 0.35
+    margin: Fraction = 0.08
+    stranger_similarity: Fraction = 0.5
+    min_frames: Annotated[int, Field(ge=1, le=100)] = 3
+    decide_within_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 2.0
+    embeddings_per_second: Annotated[float, Field(gt=0.0, le=60.0)] = 10.0
+
+
+class VisitsSection(Section):
+    """``[visits]``: tracks to visits."""
+
+    absence_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 5.0
+    ring_on_visit: bool = True
+    cooldown_seconds: Annotated[float, Field(ge=0.0, le=86400.0)] = 30.0
+
+
+class StorageSection(Section):
+    """``[storage]``: what is kept, and where."""
+
+    directory: Path = Path("~/.local/share/doorbell")
+    pictures: bool = True
+    pictures_days: Annotated[int, Field(ge=0, le=3650)] = 14
+    strangers_days: Annotated[int, Field(ge=0, le=3650)] = 30
+
+    @field_validator("directory")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @property
+    def gallery_path(self) -> Path:
+        """The gallery: one SQLite file."""
+        return self.directory / "gallery.sqlite"
+
+    @property
+    def pictures_directory(self) -> Path:
+        """Annotated pictures of visits, one JPEG a visit."""
+        return self.directory / "pictures"
+
+
+class ChimeSection(Section):
+    """``[chime]``: sounds. A chime is the name of a built-in one or the path of a WAV file."""
+
+    enabled: bool = True
+    default: str = "westminster"
+    stranger: str = "alert"
+    volume: Fraction = 0.8
+    quiet_from: time | None = None
+    quiet_to: time | None = None
+    quiet_volume: Fraction = 0.0
+    cooldown_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 10.0
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> ChimeSection:
+        if (self.quiet_from is None) != (self.quiet_to is None):
+            msg = "quiet_from and quiet_to belong together: set both or neither"
+            raise ValueError(msg)
+        return self
+
+
+class MqttSection(Section):
+    """``[mqtt]``: home automation."""
+
+    enabled: bool = False
+    host: Annotated[str, Field(min_length=1)] = "localhost"
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    username: str | None = None
+    password_file: Path | None = None
+    tls: bool = False
+    tls_ca_file: Path | None = None
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+    keepalive_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
+    publish_images: bool = True
+    allow_enroll: bool = False
+    discovery: bool = True
+    discovery_prefix: Annotated[str, Field(pattern=r"^[^#+\s]+$")] = "homeassistant"
+
+
+class LogSection(Section):
+    """``[log]``: what the journal gets."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Section):
+    """The whole configuration; each part receives its own section only."""
+
+    device: DeviceSection = DeviceSection()
+    camera: CameraSection = CameraSection()
+    inference: InferenceSection = InferenceSection()
+    detection: DetectionSection = DetectionSection()
+    tracking: TrackingSection = TrackingSection()
+    recognition: RecognitionSection = RecognitionSection()
+    visits: VisitsSection = VisitsSection()
+    storage: StorageSection = StorageSection()
+    chime: ChimeSection = ChimeSection()
+    mqtt: MqttSection = MqttSection()
+    log: LogSection = LogSection()
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
+    """Read and validate a configuration.
+
+    Args:
+        path: a TOML file; None for the defaults alone.
+        overrides: ``section.key=value`` each, the value in TOML; a bare word is a string.
+
+    Raises:
+        ConfigError: with every wrong key, its value, what is allowed and the file.
+    """
+    tree = {} if path is None else _read_toml(path)
+    for override in overrides:
+        _apply_override(tree, override)
+    source = "the defaults" if path is None else str(path)
+    if overrides:
+        source += " with --set"
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as exc:
+        raise ConfigError(_describe(exc, source)) from exc
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{path} is not valid TOML: {exc}; mend that line") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{path} is not UTF-8 text: {exc}; save it as UTF-8") from exc
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot read the configuration {path}: {exc.strerror}; give another with --config"
+        ) from exc
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    name, separator, text = override.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (separator and dot and section and key):
+        raise ConfigError(
+            f"--set {override!r} is not of the form section.key=value, "
+            "as in --set camera.uri=/dev/video0"
+        )
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    table = tree.setdefault(section, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"--set {override!r}: {section} is no section but {table!r}")
+    table[key] = value
+
+
+def _describe(error: ValidationError, source: str) -> str:
+    lines = [f"the configuration ({source}) is wrong:"]
+    for problem in error.errors(include_url=False):
+        location = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"  {location}: there is no such key{_nearest(problem['loc'])}")
+        else:
+            value = problem["input"]
+            shown = "" if isinstance(value, Mapping | BaseModel) else f" = {value!r}"
+            lines.append(f"  {location}{shown}: {problem['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    model: type[BaseModel] = Config
+    if len(location) > 1:
+        field = Config.model_fields.get(str(location[0]))
+        if field is not None and isinstance(field.annotation, type):
+            model = field.annotation
+    close = get_close_matches(str(location[-1]), model.model_fields, n=1)
+    return (
+        f"; did you mean {close[0]}?"
+        if close
+        else "; the keys are " + ", ".join(model.model_fields)
+    )

@@ -1,0 +1,316 @@
+"""What passes between the parts: frames, faces, tracks, visitors, visits and events.
+
+Pure data. Two clocks are kept apart: ``time_seconds`` is monotonic stream time (for a file, seconds
+of video), used for every duration; ``*_at`` is wall time in seconds since the epoch, used only to
+tell people and home automation when something happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32Array: TypeAlias = NDArray[np.float32]
+UInt8Array: TypeAlias = NDArray[np.uint8]
+
+# The order of the six keypoints in BlazeFace's output (MediaPipe's face detection).
+KEYPOINT_NAMES = (
+    "right_eye",
+    "left_eye",
+    "nose_tip",
+    "mouth_centre",
+    "right_ear_tragion",
+    "left_ear_tragion",
+)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Frame:
+    """One picture of a camera.
+
+    Attributes:
+        pixels: (height, width, 3) uint8, RGB. The receiver owns it and may not write to it.
+        time_seconds: monotonic stream time of the capture.
+        captured_at: wall time of the capture, seconds since the epoch.
+        index: counts the frames of one camera session, dropped ones included.
+    """
+
+    pixels: UInt8Array
+    time_seconds: float
+    captured_at: float
+    index: int
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.pixels.shape[1])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Face:
+    """A detected face in pixels of its frame.
+
+    Attributes:
+        box_xyxy: (4,) float32: left, top, right, bottom.
+        keypoints_xy: (6, 2) float32 in the order of ``KEYPOINT_NAMES``; right and left are the
+            person's own.
+        score: 0 to 1.
+    """
+
+    box_xyxy: Float32Array
+    keypoints_xy: Float32Array
+    score: float
+
+    @property
+    def width_pixels(self) -> float:
+        """Width of the box."""
+        return float(self.box_xyxy[2] - self.box_xyxy[0])
+
+    @property
+    def height_pixels(self) -> float:
+        """Height of the box."""
+        return float(self.box_xyxy[3] - self.box_xyxy[1])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FaceSample:
+    """The embedding of one face.
+
+    Attributes:
+        embedding: (128,) float32 of unit length. Never logged, never published.
+        model_id: which embedder made it; embeddings of different models are never compared.
+        quality: 0 to 1, from size, sharpness and pose.
+    """
+
+    embedding: Float32Array
+    model_id: str
+    quality: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Track:
+    """A face followed over frames.
+
+    Attributes:
+        track_id: unique within one run of the daemon.
+        face: where it was last seen.
+        first_seen_seconds, last_seen_seconds: stream time.
+        hits: frames in which it was found.
+    """
+
+    track_id: int
+    face: Face
+    first_seen_seconds: float
+    last_seen_seconds: float
+    hits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody enrolled by the household.
+
+    Attributes:
+        person_id: lasting, never used again.
+        name: as the household wrote it.
+        chime: name of a built-in chime or path of a WAV file; None for the default chime.
+        preferences: free JSON that goes out with the person's events.
+    """
+
+    person_id: int
+    name: str
+    chime: str | None = None
+    preferences: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What people are shown."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Somebody nobody has named, recognized again by identifier only.
+
+    Attributes:
+        stranger_id: lasting, never used again.
+        first_seen_at, last_seen_at: wall time, seconds since the epoch.
+        visits: how often they came, this visit included.
+    """
+
+    stranger_id: int
+    first_seen_at: float
+    last_seen_at: float
+    visits: int
+
+    @property
+    def label(self) -> str:
+        """What people are shown, and what ``strangers name`` takes."""
+        return f"stranger-{self.stranger_id}"
+
+
+Visitor: TypeAlias = Person | Stranger
+
+
+class Verdict(Enum):
+    """What many frames of one track say together."""
+
+    UNDECIDED = "undecided"
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The answer of the decision for one track.
+
+    Attributes:
+        verdict: known, unknown, or not yet.
+        visitor: the person if known; the stranger met before if unknown and recognized; else None.
+        similarity: cosine with the visitor named, or with the nearest person if there is none.
+        frames_used: number of embeddings behind it.
+    """
+
+    verdict: Verdict
+    visitor: Visitor | None
+    similarity: float
+    frames_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One visitor's stay, as it stood when the event left.
+
+    Attributes:
+        visit_id: unique for ever.
+        started_at, last_seen_at: wall time, seconds since the epoch.
+        ended_at: None while it lasts.
+        visitor: who; None while undecided.
+        similarity: cosine behind the name or identifier; 0 while undecided.
+        frames_used: number of embeddings behind the decision.
+        seconds_to_decision: stream time from the first frame with the face to the decision; None
+            while undecided.
+    """
+
+    visit_id: str
+    started_at: float
+    last_seen_at: float
+    ended_at: float | None = None
+    visitor: Visitor | None = None
+    similarity: float = 0.0
+    frames_used: int = 0
+    seconds_to_decision: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitEvent:
+    """What every event of a visit carries.
+
+    Attributes:
+        event_id: unique for ever; a subscriber drops one it has seen.
+        occurred_at: wall time, seconds since the epoch.
+        visit: the visit as it stands.
+        picture_jpeg: the visit's best picture with boxes, keypoints and labels drawn; None where
+            there is none or pictures are off.
+    """
+
+    event_id: str
+    occurred_at: float
+    visit: Visit
+    picture_jpeg: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived(VisitEvent):
+    """Somebody is at the door; who is not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized(VisitEvent):
+    """The visitor is a person of the household's gallery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecognized(VisitEvent):
+    """The visitor is nobody the household has enrolled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left(VisitEvent):
+    """The visitor has gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The bell rings: for a visitor just announced, or because somebody pressed.
+
+    Attributes:
+        event_id: unique for ever.
+        occurred_at: wall time, seconds since the epoch.
+        visit: whose bell it is; None when it was pressed with nobody in sight.
+        picture_jpeg: as in ``VisitEvent``.
+    """
+
+    event_id: str
+    occurred_at: float
+    visit: Visit | None = None
+    picture_jpeg: bytes | None = field(default=None, repr=False)
+
+
+Event: TypeAlias = Arrived | Recognized | Unrecognized | Left | Ring
+
+
+@dataclass(frozen=True, slots=True)
+class RingCommand:
+    """Somebody pressed: ring for whoever is at the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class MuteCommand:
+    """Silence the chimes, or let them sound again."""
+
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollCommand:
+    """Enroll the one visitor in sight under a name."""
+
+    name: str
+
+
+Command: TypeAlias = RingCommand | MuteCommand | EnrollCommand
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How the daemon has been doing since the last report; one a minute.
+
+    Attributes:
+        uptime_seconds: since the daemon started.
+        frames_per_second: frames processed over the period.
+        frames_dropped: frames overwritten before they were processed, over the period.
+        latency_ms_p50, latency_ms_p99: capture to end of processing over the period.
+        visits_open: visitors at the door now.
+        people, strangers: in the gallery.
+        camera_online: whether the last read gave a frame.
+    """
+
+    uptime_seconds: float
+    frames_per_second: float
+    frames_dropped: int
+    latency_ms_p50: float
+    latency_ms_p99: float
+    visits_open: int
+    people: int
+    strangers: int
+    camera_online: bool

@@ -1,0 +1,102 @@
+"""Every error that the doorbell raises on purpose.
+
+A message says what failed, the value seen and the next step. A vendor's exception is translated
+once, at the edge, with ``from exc``.
+
+::
+
+    DoorbellError
+    ├── ConfigError            a key, value or file of the configuration is wrong     (exit 2)
+    ├── UsageError             a request that cannot be met as it was made            (exit 2)
+    │   ├── UnknownPersonError     no person of that name; nearest names offered
+    │   ├── UnknownStrangerError   no stranger of that identifier
+    │   └── InvalidNameError       a name that is empty, too long or has control characters
+    ├── EnrollmentError        a picture that cannot be enrolled, with the reason     (exit 1)
+    │   └── PictureError           not a picture, truncated, empty or too large
+    ├── CameraError            the camera cannot be opened or read                    (exit 3)
+    │   └── EndOfStreamError       a file, folder or scene script has come to its end
+    ├── ModelError             a model is missing, altered or cannot be converted     (exit 3)
+    ├── InferenceError         a network cannot be loaded or run                      (exit 3)
+    ├── GalleryError           the gallery cannot be opened, read or written          (exit 3)
+    └── OutputError            sound, broker or disk refused; the daemon goes on
+        ├── SoundError
+        └── BrokerError
+"""
+
+
+class DoorbellError(Exception):
+    """Root of every error that the doorbell raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(DoorbellError):
+    """A key, value or file of the configuration is wrong."""
+
+    exit_code = 2
+
+
+class UsageError(DoorbellError):
+    """A request that cannot be met as it was made."""
+
+    exit_code = 2
+
+
+class UnknownPersonError(UsageError):
+    """No person of that name is enrolled."""
+
+
+class UnknownStrangerError(UsageError):
+    """No stranger has that identifier."""
+
+
+class InvalidNameError(UsageError):
+    """A person's name that cannot be stored."""
+
+
+class EnrollmentError(DoorbellError):
+    """A picture or clip that cannot be enrolled."""
+
+
+class PictureError(EnrollmentError):
+    """A file that is no picture, or one that is truncated, empty or too large."""
+
+
+class CameraError(DoorbellError):
+    """The camera cannot be opened or read."""
+
+    exit_code = 3
+
+
+class EndOfStreamError(CameraError):
+    """A file, folder or scene script has come to its end."""
+
+
+class ModelError(DoorbellError):
+    """A model is missing, altered or cannot be converted."""
+
+    exit_code = 3
+
+
+class InferenceError(DoorbellError):
+    """A network cannot be loaded or run."""
+
+    exit_code = 3
+
+
+class GalleryError(DoorbellError):
+    """The gallery cannot be opened, read or written."""
+
+    exit_code = 3
+
+
+class OutputError(DoorbellError):
+    """Sound, broker or disk refused an output."""
+
+
+class SoundError(OutputError):
+    """A chime could not be played."""
+
+
+class BrokerError(OutputError):
+    """The MQTT broker cannot be reached or refused us."""

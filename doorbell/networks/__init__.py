@@ -1,0 +1,1 @@
+"""The networks written as code, and how published weights are read into them."""
