@@ -1,0 +1,74 @@
+"""What systemd is told: ready, alive, stopping.
+
+Enters: calls of the daemon. Leaves: datagrams on the socket that systemd names in
+``NOTIFY_SOCKET``; without one, nothing. Refuses to know what the daemon does and when it deserves
+to be called alive: the caller feeds the watchdog.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+from sdnotify import SystemdNotifier  # type: ignore[import-untyped]  # the package ships no types
+
+# Of the watchdog's interval; sd_watchdog_enabled(3) recommends half, and a slow frame may follow.
+FEED_FRACTION = 0.25
+
+
+class ServiceNotifier:
+    """The service manager, if one listens.
+
+    Attributes:
+        watchdog_seconds: the time within which the watchdog must be fed; None when systemd
+            watches no one.
+    """
+
+    def __init__(self) -> None:
+        # Without a socket the package would leave one of its own unclosed.
+        self._notifier = SystemdNotifier() if os.environ.get("NOTIFY_SOCKET") else None
+        self.watchdog_seconds = _watchdog_seconds()
+        self._fed_seconds = -math.inf
+
+    def ready(self) -> None:
+        """Say that start-up is finished: the camera is open and visitors are seen."""
+        self._send("READY=1")
+
+    def status(self, text: str) -> None:
+        """Show one line of free text in ``systemctl status``."""
+        self._send(f"STATUS={' '.join(text.split())}")
+
+    def feed_watchdog(self, now_seconds: float) -> None:
+        """Say that work was done; call it as often as you like, systemd is not told every time.
+
+        Args:
+            now_seconds: monotonic time.
+        """
+        if self.watchdog_seconds is None:
+            return
+        if now_seconds - self._fed_seconds >= self.watchdog_seconds * FEED_FRACTION:
+            self._fed_seconds = now_seconds
+            self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """Say that the end has begun."""
+        self._send("STOPPING=1")
+
+    def close(self) -> None:
+        """Close the socket; idempotent, and every later call does nothing."""
+        notifier, self._notifier = self._notifier, None
+        if notifier is not None and notifier.socket is not None:
+            notifier.socket.close()
+
+    def _send(self, message: str) -> None:
+        if self._notifier is not None:
+            # systemd reads UTF-8; the package writes Latin-1, which keeps every byte as it is.
+            self._notifier.notify(message.encode().decode("latin-1"))
+
+
+def _watchdog_seconds() -> float | None:
+    """Read what systemd promised this process, as sd_watchdog_enabled(3) does."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    return int(microseconds) / 1e6 if microseconds.isdecimal() and int(microseconds) else None
