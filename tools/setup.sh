@@ -1,0 +1,111 @@
+# Sets a checkout up; sourced by tools/demo and tools/test, which hold what differs.
+#
+# The machine itself is asked what it has (is the command, the library, the header there?) and not
+# the package manager: what came another way is not installed twice, and a second run needs neither
+# root nor the network.
+# shellcheck shell=bash
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+venv=$root/.venv
+export PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ldconfig and mosquitto
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$(basename "$0"): $*"; exit 1; }
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+packages=()
+
+# need PACKAGE REASON COMMAND...: the package is missing where the command fails. PACKAGE may be
+# "NEW|OLD" where releases disagree on its name.
+need() {
+    local package=$1 reason=$2
+    shift 2
+    "$@" >/dev/null 2>&1 && return
+    [ ${#packages[@]} -gt 0 ] || say "These system packages are missing:"
+    say "  ${package#*|}: $reason"
+    packages+=("$package")
+}
+
+install_packages() {
+    [ ${#packages[@]} -gt 0 ] || return 0
+    local by_hand="apt-get install ${packages[*]#*|}"
+    command -v apt-get >/dev/null || die "there is no apt-get here; install them with this" \
+        "system's own package manager, then run this again"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null \
+            || die "installing them needs root, and there is no sudo; as root, run: $by_hand"
+        say "Installing them needs root: sudo may ask for your password."
+    fi
+    as_root apt-get -qq update || die "apt-get could not fetch its lists; as root, try: apt-get update"
+    local package names=()
+    for package in "${packages[@]}"; do
+        apt-cache show "${package%|*}" >/dev/null 2>&1 || package=${package#*|}
+        names+=("${package%|*}")
+    done
+    say "Installing ${names[*]}"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 \
+        install --no-install-recommends --yes "${names[@]}" \
+        || die "apt-get could not install them; as root, try: $by_hand"
+    packages=()
+}
+
+has_library() { ldconfig -p | grep --fixed-strings "$1"; }
+
+suits() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; }
+
+# Sets $python to the first one that the doorbell runs on, the virtual environment's own before all.
+find_python() {
+    for python in "$venv/bin/python" python3 python3.12 python3.11 python3.10; do
+        ! suits "$python" || return 0
+    done
+    return 1
+}
+
+# What the doorbell needs of the system, wherever it runs.
+need_python_and_sound() {
+    command -v python3 >/dev/null || { need python3 "Python" false; install_packages; }
+    find_python || die "the doorbell needs Python 3.10, 3.11 or 3.12, and this is" \
+        "$(python3 --version); install python3.12 and its venv module beside it"
+
+    local version header
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    header=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+    [ "$python" = "$venv/bin/python" ] \
+        || need "python$version-venv" "virtual environments" "$python" -c 'import venv, ensurepip'
+    need "libasound2t64|libasound2" "plays the chimes (ALSA)" has_library libasound.so.2
+    # simpleaudio comes as source; the player used from Python 3.12 on does not.
+    if [ "$version" != 3.12 ]; then
+        need gcc "builds the sound player" command -v gcc
+        need "python$version-dev" "builds the sound player" test -e "$header"
+        need libasound2-dev "builds the sound player" test -e /usr/include/alsa/asoundlib.h
+    fi
+}
+
+# install_doorbell EXTRA: the package with its dependencies into .venv; skipped where nothing changed.
+install_doorbell() {
+    local extra=$1 stamp wanted
+    stamp=$venv/doorbell-$extra.stamp
+    wanted="$(sha256sum <pyproject.toml) $("$python" --version) $root"
+    if suits "$venv/bin/python" && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    if ! suits "$venv/bin/python"; then
+        say "Making a virtual environment in $venv"
+        "$python" -m venv --clear "$venv"
+    fi
+    # An interrupted run may have left the environment without it.
+    "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null
+
+    say "Installing the doorbell and the Python packages it needs:"
+    # One line a package and every error; the rest of what pip says helps nobody here.
+    "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
+        --editable ".[$extra]" \
+        | sed --unbuffered --quiet --regexp-extended \
+            -e 's/^ *(Downloading|Using cached|Processing) (\S*\/)?(\S+\.(whl|tar\.gz|zip))( |$)/  \3 /p' \
+            -e 's/^ *Building (wheel|editable) for (\S+) .*started$/  building \2/p' \
+            -e 's/^ *Installing collected packages.*/  installing/p' >&2
+    printf '%s' "$wanted" >"$stamp"
+}
