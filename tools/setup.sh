@@ -65,7 +65,7 @@ find_python() {
 }
 
 # What the doorbell needs of the system, wherever it runs.
-need_python_and_sound() {
+need_python_and_libraries() {
     command -v python3 >/dev/null || { need python3 "Python" false; install_packages; }
     find_python || die "the doorbell needs Python 3.10, 3.11 or 3.12, and this is" \
         "$(python3 --version); install python3.12 and its venv module beside it"
@@ -76,6 +76,9 @@ need_python_and_sound() {
     [ "$python" = "$venv/bin/python" ] \
         || need "python$version-venv" "virtual environments" "$python" -c 'import venv, ensurepip'
     need "libasound2t64|libasound2" "plays the chimes (ALSA)" has_library libasound.so.2
+    # OpenCV's wheel was built with windows, and does not load without their libraries.
+    need libgl1 "OpenCV" has_library libGL.so.1
+    need "libglib2.0-0t64|libglib2.0-0" "OpenCV" has_library libgthread-2.0.so.0
     # simpleaudio comes as source; the player used from Python 3.12 on does not.
     if [ "$version" != 3.12 ]; then
         need gcc "builds the sound player" command -v gcc
