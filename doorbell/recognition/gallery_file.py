@@ -1,0 +1,182 @@
+"""The gallery's file: created, checked, migrated.
+
+Enters: a path. Leaves: an open database of the present version. A file that is damaged, foreign or
+of a later version is refused and left as it is, byte for byte. Knows no person and no embedding.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from doorbell.errors import GalleryError
+
+# "DoBe" in ASCII; SQLite keeps it in the file's header so that programs can tell their own files.
+APPLICATION_ID = 0x446F4265
+
+# How long a writer waits for another process: enrolling from the command line beside the daemon.
+BUSY_TIMEOUT_SECONDS = 5.0
+
+# Each entry leads from the version of its index to the next and is recorded (PRAGMA user_version)
+# in the same transaction. Entries are only ever appended. AUTOINCREMENT: an identifier that was
+# forgotten never comes back as somebody else.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        """CREATE TABLE people (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            name_key TEXT NOT NULL UNIQUE,
+            chime TEXT,
+            preferences TEXT NOT NULL DEFAULT '{}'
+        ) STRICT""",
+        """CREATE TABLE strangers (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            first_seen_at REAL NOT NULL,
+            last_seen_at REAL NOT NULL,
+            visits INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE samples (
+            id INTEGER PRIMARY KEY,
+            person_id INTEGER REFERENCES people ON DELETE CASCADE,
+            stranger_id INTEGER REFERENCES strangers ON DELETE CASCADE,
+            model_id TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            quality REAL NOT NULL,
+            source_sha256 TEXT,
+            CHECK ((person_id IS NULL) <> (stranger_id IS NULL)),
+            UNIQUE (person_id, model_id, source_sha256)
+        ) STRICT""",
+        "CREATE INDEX samples_of_strangers ON samples (stranger_id)",
+        """CREATE TABLE visits (
+            id TEXT PRIMARY KEY,
+            started_at REAL NOT NULL,
+            last_seen_at REAL NOT NULL,
+            ended_at REAL,
+            person_id INTEGER REFERENCES people ON DELETE SET NULL,
+            stranger_id INTEGER REFERENCES strangers ON DELETE SET NULL,
+            similarity REAL NOT NULL,
+            frames_used INTEGER NOT NULL,
+            seconds_to_decision REAL
+        ) STRICT""",
+        "CREATE INDEX visits_by_start ON visits (started_at)",
+        "CREATE INDEX visits_of_people ON visits (person_id)",
+        "CREATE INDEX visits_of_strangers ON visits (stranger_id)",
+    ),
+)
+
+
+def open_database(path: Path) -> Database:
+    """Open the gallery's file, creating or migrating it as needed.
+
+    The file is readable by its owner only (0600), and so is a directory made for it (0700).
+
+    Raises:
+        GalleryError: the file is damaged, not a gallery, of a later version, or out of reach.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+    except OSError as exc:
+        raise GalleryError(
+            f"cannot open the gallery {path}: {exc.strerror}; "
+            "give a directory that you can write to with storage.directory"
+        ) from exc
+    with translated(path):
+        _inspect(path)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)  # SQLite gives its -wal and -shm files the same mode
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+        try:
+            database = Database(connection, execute_plugins=False)
+            _configure(database)
+            _migrate(database)
+        except BaseException:
+            connection.close()
+            raise
+    return database
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors, and the system's, into a ``GalleryError`` that names the file."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as exc:
+        raise GalleryError(
+            f"the gallery {path} failed: {exc}; check the disk, or move the file away and restore "
+            "a copy"
+        ) from exc
+
+
+@contextmanager
+def writing(database: Database) -> Iterator[None]:
+    """One transaction that writes: all of it or nothing.
+
+    IMMEDIATE: waits for another process's writer at its start. A transaction that began by reading
+    would fail at once when it came to write after the other.
+    """
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.conn.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _inspect(path: Path) -> None:
+    """Refuse what is not ours to touch, through a connection that cannot write."""
+    advice = "the file was left as it is; move it away, or give another storage.directory"
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+            (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if application_id == 0 and version == 0 and objects == 0:
+                return  # empty: new, or left by a process killed before the first migration
+            if application_id != APPLICATION_ID:
+                raise GalleryError(
+                    f"{path} is not a gallery: it is a database of another program; {advice}"
+                )
+            if version > len(MIGRATIONS):
+                raise GalleryError(
+                    f"the gallery {path} is of version {version}, written by a later doorbell; "
+                    f"this one knows versions up to {len(MIGRATIONS)}: update it; {advice}"
+                )
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError:
+        raise  # busy, or out of reach: no word about what is in it
+    except sqlite3.DatabaseError as exc:
+        raise GalleryError(f"the gallery {path} is damaged: {exc}; {advice}") from exc
+    if verdict != "ok":
+        raise GalleryError(f"the gallery {path} is damaged: {verdict}; {advice}")
+
+
+def _configure(database: Database) -> None:
+    # WAL: the command line reads and writes while the daemon runs. FULL: a doorbell has no
+    # shutdown before a power cut; what was acknowledged must be on the disk. Writes are rare.
+    for setting in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "secure_delete = ON",  # a forgotten face is overwritten, not merely unlinked
+    ):
+        database.execute(f"PRAGMA {setting}").fetchall()
+
+
+def _migrate(database: Database) -> None:
+    with writing(database):
+        # Read inside the transaction: another process may just have migrated.
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+            for statement in statements:
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {number}")

@@ -1,0 +1,230 @@
+"""What the gallery takes and gives, and how a value becomes a row and comes back.
+
+Enters: names, samples, preferences, rows. Leaves: checked columns, and the records of the gallery.
+Knows no file and no SQL.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbell.domain import FaceSample, Float32Array, Person, Stranger, Visit, Visitor
+from doorbell.errors import GalleryError, InvalidNameError, UsageError
+
+EMBEDDING_SIZE = 128  # SFace's output
+MAX_NAME_CHARACTERS = 100
+
+# How far from 1 the length of an embedding may be; float32 normalization stays within 1e-6.
+UNIT_TOLERANCE = 1e-3
+
+# Little endian whatever the machine, so that the file can move between machines.
+_STORED_FLOAT = np.dtype("<f4")
+
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_REFUSED_BIDIRECTIONAL = frozenset(
+    {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # they reorder what follows
+)
+_INVISIBLE_CATEGORIES = frozenset({"Zs", "Cf", "Mn"})
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class EnrolledSample:
+    """A sample and the picture it came from.
+
+    Attributes:
+        sample: the face.
+        source_sha256: hash of the picture, in hexadecimal, by which the same photo is known when
+            it comes twice; None for a live frame.
+    """
+
+    sample: FaceSample
+    source_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentOutcome:
+    """What an enrollment did.
+
+    Attributes:
+        person: who, as stored.
+        added: number of samples stored.
+        duplicates: ``source_sha256`` of each sample left out because its picture was there before.
+    """
+
+    person: Person
+    added: int
+    duplicates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSummary:
+    """A person with what the gallery holds of them; ``last_seen_at`` is None before any visit."""
+
+    person: Person
+    samples: int
+    visits: int
+    last_seen_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was deleted; the pictures of ``visit_ids`` are the caller's to delete."""
+
+    visitor: Visitor
+    samples: int
+    visit_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Templates:
+    """All samples of one embedder, ready for comparison. The arrays are read-only.
+
+    Attributes:
+        model_id: the embedder.
+        people: everybody enrolled, whether or not with samples of this embedder.
+        person_index: (N,) int64, the place in ``people`` of each row of the next.
+        person_embeddings: (N, 128) float32, unit length.
+        strangers, stranger_index, stranger_embeddings: the same for strangers.
+    """
+
+    model_id: str
+    people: tuple[Person, ...]
+    person_index: NDArray[np.int64]
+    person_embeddings: Float32Array
+    strangers: tuple[Stranger, ...]
+    stranger_index: NDArray[np.int64]
+    stranger_embeddings: Float32Array
+
+
+def clean_name(name: str) -> str:
+    """Trim a person's name and bring it to Unicode's NFC; any script and emoji are kept.
+
+    Raises:
+        InvalidNameError: nothing visible in it, too long, or characters that change how the text
+            around it is shown; or it looks like a stranger's identifier.
+    """
+    cleaned = unicodedata.normalize("NFC", name.strip())
+    for character in cleaned:
+        if (
+            unicodedata.category(character) in _REFUSED_CATEGORIES
+            or unicodedata.bidirectional(character) in _REFUSED_BIDIRECTIONAL
+        ):
+            raise InvalidNameError(
+                f"the name {name!r} has the control character U+{ord(character):04X}; "
+                "write it without"
+            )
+    if all(unicodedata.category(character) in _INVISIBLE_CATEGORIES for character in cleaned):
+        raise InvalidNameError(f"the name {name!r} is empty; write at least one letter")
+    if len(cleaned) > MAX_NAME_CHARACTERS:
+        raise InvalidNameError(
+            f"the name {cleaned[:20]!r}... has {len(cleaned)} characters; "
+            f"at most {MAX_NAME_CHARACTERS} are kept"
+        )
+    if re.fullmatch(r"stranger-\d+", cleaned, re.IGNORECASE):
+        raise InvalidNameError(
+            f"the name {cleaned!r} is how a stranger nobody has named is shown; choose another"
+        )
+    return cleaned
+
+
+def name_key(name: str) -> str:
+    """By which two spellings are one name: letter case and Unicode composition do not count."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+
+
+def encode_embedding(sample: FaceSample) -> bytes:
+    """Check an embedding and turn it into 512 bytes of little-endian float32.
+
+    Raises:
+        GalleryError: the shape, type, length or quality is not that of an embedding.
+    """
+    embedding = sample.embedding
+    if embedding.shape != (EMBEDDING_SIZE,) or embedding.dtype != np.float32:
+        raise GalleryError(
+            f"an embedding of shape {embedding.shape} and type {embedding.dtype} was refused; "
+            f"({EMBEDDING_SIZE},) float32 is expected"
+        )
+    length = float(np.linalg.norm(embedding))
+    if not abs(length - 1.0) <= UNIT_TOLERANCE:  # also refuses NaN and infinity
+        raise GalleryError(f"an embedding of length {length:.4f} was refused; 1 is expected")
+    if not 0.0 <= sample.quality <= 1.0:
+        raise GalleryError(f"a sample of quality {sample.quality} was refused; give 0 to 1")
+    return embedding.astype(_STORED_FLOAT).tobytes()
+
+
+def decode_embeddings(rows: Sequence[Row]) -> Float32Array:
+    """Stack the ``embedding`` of rows of samples to (N, 128) float32, read-only.
+
+    Raises:
+        GalleryError: one has not the size of an embedding; it is named.
+    """
+    for row in rows:
+        if len(row["embedding"]) != EMBEDDING_SIZE * _STORED_FLOAT.itemsize:
+            raise GalleryError(
+                f"sample {row['id']} of the gallery has {len(row['embedding'])} bytes instead of "
+                f"{EMBEDDING_SIZE * _STORED_FLOAT.itemsize}; restore a copy of the gallery, or "
+                "forget that person and enroll again"
+            )
+    flat = np.frombuffer(b"".join(row["embedding"] for row in rows), dtype=_STORED_FLOAT)
+    embeddings = flat.reshape(-1, EMBEDDING_SIZE).astype(np.float32)  # (N, 128)
+    embeddings.setflags(write=False)
+    return embeddings
+
+
+def encode_preferences(preferences: Mapping[str, Any]) -> str:
+    """Turn preferences into JSON.
+
+    Raises:
+        UsageError: they hold something that JSON cannot.
+    """
+    try:
+        return json.dumps(dict(preferences), allow_nan=False)
+    except (TypeError, ValueError) as exc:
+        raise UsageError(f"the preferences {preferences!r} are not JSON: {exc}") from exc
+
+
+def person_from(row: Row) -> Person:
+    """Read a row of ``people``.
+
+    Raises:
+        GalleryError: its preferences are not a JSON object.
+    """
+    try:
+        preferences = json.loads(row["preferences"])
+    except ValueError:
+        preferences = None
+    if not isinstance(preferences, dict):
+        raise GalleryError(
+            f"the preferences of {row['name']!r} in the gallery are not a JSON object; "
+            "restore a copy of the gallery"
+        )
+    return Person(row["id"], row["name"], row["chime"], preferences)
+
+
+def stranger_from(row: Row) -> Stranger:
+    """Read a row of ``strangers``."""
+    return Stranger(row["id"], row["first_seen_at"], row["last_seen_at"], row["visits"])
+
+
+def visit_from(row: Row, visitor: Visitor | None) -> Visit:
+    """Read a row of ``visits``."""
+    return Visit(
+        visit_id=row["id"],
+        started_at=row["started_at"],
+        last_seen_at=row["last_seen_at"],
+        ended_at=row["ended_at"],
+        visitor=visitor,
+        similarity=row["similarity"],
+        frames_used=row["frames_used"],
+        seconds_to_decision=row["seconds_to_decision"],
+    )
