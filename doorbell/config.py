@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from doorbell.errors import ConfigError
 
@@ -26,7 +26,17 @@ else:
 IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+def _expand(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as exc:
+        msg = f"{path} begins with ~ and this user has no home directory; write it in full"
+        raise ValueError(msg) from exc
+
+
+LocalPath = Annotated[Path, AfterValidator(_expand)]
 
 
 class Section(BaseModel):
@@ -38,7 +48,9 @@ class Section(BaseModel):
 class DeviceSection(Section):
     """``[device]``: how home automation knows this doorbell."""
 
-    id: Annotated[str, Field(pattern=IDENTIFIER_PATTERN)] = "front-door"
+    id: Annotated[
+        str, Field(pattern=IDENTIFIER_PATTERN, description="1 to 64 letters, digits, - and _")
+    ] = "front-door"
     name: Annotated[str, Field(min_length=1, max_length=64)] = "Front door"
 
 
@@ -61,8 +73,8 @@ class InferenceSection(Section):
 
     backend: Literal["auto", "openvino", "tensorrt"] = "auto"
     threads: Annotated[int, Field(ge=0, le=256)] = 0
-    models_directory: Path | None = None
-    cache_directory: Path | None = None
+    models_directory: LocalPath | None = None
+    cache_directory: LocalPath | None = None
 
 
 class DetectionSection(Section):
@@ -95,6 +107,16 @@ class RecognitionSection(Section):
     decide_within_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 2.0
     embeddings_per_second: Annotated[float, Field(gt=0.0, le=60.0)] = 10.0
 
+    @model_validator(mode="after")
+    def _room_for_doubt(self) -> RecognitionSection:
+        if self.known_similarity <= self.unknown_similarity:
+            msg = (
+                f"known_similarity = {self.known_similarity} must be above unknown_similarity = "
+                f"{self.unknown_similarity}: raise the first or lower the other"
+            )
+            raise ValueError(msg)
+        return self
+
 
 class VisitsSection(Section):
     """``[visits]``: tracks to visits."""
@@ -107,15 +129,10 @@ class VisitsSection(Section):
 class StorageSection(Section):
     """``[storage]``: what is kept, and where."""
 
-    directory: Path = Path("~/.local/share/doorbell")
+    directory: LocalPath = Path("~/.local/share/doorbell")
     pictures: bool = True
     pictures_days: Annotated[int, Field(ge=0, le=3650)] = 14
     strangers_days: Annotated[int, Field(ge=0, le=3650)] = 30
-
-    @field_validator("directory")
-    @classmethod
-    def _expand(cls, value: Path) -> Path:
-        return value.expanduser()
 
     @property
     def gallery_path(self) -> Path:
@@ -155,16 +172,33 @@ class MqttSection(Section):
     host: Annotated[str, Field(min_length=1)] = "localhost"
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     username: str | None = None
-    password_file: Path | None = None
+    password_file: LocalPath | None = None
     tls: bool = False
-    tls_ca_file: Path | None = None
-    tls_certificate_file: Path | None = None
-    tls_key_file: Path | None = None
+    tls_ca_file: LocalPath | None = None
+    tls_certificate_file: LocalPath | None = None
+    tls_key_file: LocalPath | None = None
     keepalive_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     publish_images: bool = True
     allow_enroll: bool = False
     discovery: bool = True
-    discovery_prefix: Annotated[str, Field(pattern=r"^[^#+\s]+$")] = "homeassistant"
+    discovery_prefix: Annotated[
+        str, Field(pattern=r"^[^#+\s]+$", description="a topic without spaces, + and #")
+    ] = "homeassistant"
+
+    @model_validator(mode="after")
+    def _nothing_in_vain(self) -> MqttSection:
+        needs = {
+            "password_file": "username",
+            "tls_ca_file": "tls",
+            "tls_certificate_file": "tls",
+            "tls_key_file": "tls_certificate_file",
+        }
+        for key, needed in needs.items():
+            value = getattr(self, key)
+            if value and not getattr(self, needed):
+                msg = f"{key} = '{value}' does nothing without {needed}: set that too"
+                raise ValueError(msg)
+        return self
 
 
 class LogSection(Section):
@@ -247,24 +281,61 @@ def _describe(error: ValidationError, source: str) -> str:
     lines = [f"the configuration ({source}) is wrong:"]
     for problem in error.errors(include_url=False):
         location = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            lines.append(f"  {location}: there is no such key{_nearest(problem['loc'])}")
-        else:
-            value = problem["input"]
-            shown = "" if isinstance(value, Mapping | BaseModel) else f" = {value!r}"
-            lines.append(f"  {location}{shown}: {problem['msg'].removeprefix('Value error, ')}")
+        match problem["type"]:
+            case "extra_forbidden":
+                message = f"there is no such key{_nearest(problem['loc'])}"
+            case "value_error":
+                message = str(problem["ctx"]["error"])
+            case "model_type":
+                message = f"this is a section: write [{location}] and its keys below"
+            case _:
+                message = f"must be {_allowed(*problem['loc'])}"
+        value = problem["input"]
+        shown = "" if isinstance(value, Mapping | BaseModel) else f" = {value!r}"
+        lines.append(f"  {location}{shown}: {message}")
     return "\n".join(lines)
 
 
 def _nearest(location: tuple[int | str, ...]) -> str:
-    model: type[BaseModel] = Config
-    if len(location) > 1:
-        field = Config.model_fields.get(str(location[0]))
-        if field is not None and isinstance(field.annotation, type):
-            model = field.annotation
-    close = get_close_matches(str(location[-1]), model.model_fields, n=1)
-    return (
-        f"; did you mean {close[0]}?"
-        if close
-        else "; the keys are " + ", ".join(model.model_fields)
-    )
+    section, *rest = map(str, location)
+    keys = _sections()[section].model_fields if rest else Config.model_fields
+    close = get_close_matches(str(location[-1]), keys, n=1)
+    kind = "keys are" if rest else "sections are"
+    return f"; did you mean {close[0]}?" if close else f"; the {kind} " + ", ".join(keys)
+
+
+def _allowed(section: int | str, key: int | str) -> str:
+    """Say in words what a key takes, from its JSON schema."""
+    schema = _sections()[str(section)].model_json_schema()["properties"][str(key)]
+    schema |= schema.get("anyOf", [{}])[0]  # the other choice is null, which TOML cannot write
+    number = "a whole number" if schema.get("type") == "integer" else "a number"
+    match schema:
+        case {"description": words}:
+            pass
+        case {"enum": choices}:
+            words = "one of " + ", ".join(choices)
+        case {"format": "path"}:
+            words = "a path"
+        case {"format": "time"}:
+            words = "a time of day, as in 22:00:00"
+        case {"minLength": least, "maxLength": most}:
+            words = f"text of {least} to {most} characters"
+        case {"minLength": _}:
+            words = "text that is not empty"
+        case {"type": "boolean"}:
+            words = "true or false"
+        case {"exclusiveMinimum": least, "maximum": most}:
+            words = f"{number} above {least:g} and at most {most:g}"
+        case {"minimum": least, "maximum": most}:
+            words = f"{number} from {least:g} to {most:g}"
+        case _:
+            words = "text"
+    return str(words)
+
+
+def _sections() -> dict[str, type[Section]]:
+    return {
+        name: field.annotation
+        for name, field in Config.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+    }

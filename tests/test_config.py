@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from doorbell.config import Config, load_config
+from doorbell.errors import ConfigError
+
+SHIPPED = Path(__file__).parent.parent / "config" / "doorbell.toml"
+
+KEYS = [(section, key) for section, model in Config() for key in type(model).model_fields]
+
+# Text that TOML can carry, and hardly anybody would type.
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
+settings = st.fixed_dictionaries(
+    {},
+    optional={
+        "device.name": texts,
+        "camera.uri": texts,
+        "camera.width": st.integers(0, 7680),
+        "camera.timeout_seconds": st.floats(0.001, 60.0),
+        "camera.loop": st.booleans(),
+        "recognition.margin": st.floats(0.0, 1.0),
+        "visits.cooldown_seconds": st.floats(0.0, 86400.0),
+        "mqtt.port": st.integers(1, 65535),
+        "log.level": st.sampled_from(["debug", "info", "warning", "error"]),
+    },
+)
+
+
+def as_toml(value: object) -> str:
+    # JSON's strings, numbers and booleans are TOML's too.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def value_of(config: Config, name: str) -> Any:
+    section, key = name.split(".")
+    return getattr(getattr(config, section), key)
+
+
+@given(settings=settings)
+def test_what_is_set_is_what_is_read_by_file_and_by_override(
+    settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "round-trip.toml"
+    path.write_text(
+        "".join(f"{name} = {as_toml(value)}\n" for name, value in settings.items()),
+        encoding="utf-8",
+    )
+
+    from_file = load_config(path)
+    from_overrides = load_config(None, [f"{name}={as_toml(v)}" for name, v in settings.items()])
+
+    assert {name: value_of(from_file, name) for name in settings} == settings
+    assert from_file == from_overrides
+    assert load_config(path, ["device.name=other"]).device.name == "other"
+
+
+def test_the_shipped_file_says_the_defaults() -> None:
+    assert load_config(SHIPPED) == Config()
+
+
+def test_the_shipped_file_names_and_explains_every_key() -> None:
+    section, explained, standing = "", False, []
+    for line in SHIPPED.read_text(encoding="utf-8").splitlines():
+        if header := re.fullmatch(r"\[(\w+)\]", line):
+            section = header[1]
+        elif key := re.match(r"(?:# )?(\w+) = ", line):
+            assert explained, f"{section}.{key[1]} has no comment"
+            standing.append((section, key[1]))
+        else:  # a comment may explain the keys that follow it up to the next empty line
+            explained = line.startswith("# ")
+
+    assert standing == KEYS
+
+
+def test_the_optional_keys_of_the_shipped_file_load_when_uncommented(tmp_path: Path) -> None:
+    text = SHIPPED.read_text(encoding="utf-8")
+    optional = re.findall(r"^# (\w+) = ", text, flags=re.MULTILINE)
+    # Files that belong to a feature which is off are refused, so the feature goes on.
+    text = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
+    path = tmp_path / "all.toml"
+    path.write_text(text.replace("tls = false", "tls = true"), encoding="utf-8")
+
+    config = load_config(path)
+
+    defaults = {
+        key: getattr(model, key) for _, model in Config() for key in type(model).model_fields
+    }
+    assert optional == [key for _, key in KEYS if defaults[key] is None]
+    assert config.chime.quiet_from == time(22, 0)
+    assert config.mqtt.username == "doorbell"
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_a_wrong_value_is_answered_with_key_value_what_is_allowed_and_file(
+    tmp_path: Path, section: str, key: str
+) -> None:
+    path = tmp_path / "doorbell.toml"
+    path.write_text(f"[{section}]\n{key} = [7]\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=rf"  {section}\.{key} = \[7\]: must be \w+") as caught:
+        load_config(path)
+
+    assert str(path) in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("camera.width=-1", "camera.width = -1: must be a whole number from 0 to 7680"),
+        ("camera.timeout_seconds=0", "must be a number above 0 and at most 60"),
+        ("camera.timeout_seconds=nan", "must be a number above 0 and at most 60"),
+        ("chime.volume=1.5", "chime.volume = 1.5: must be a number from 0 to 1"),
+        ("chime.quiet_from=25:00", "'25:00': must be a time of day, as in 22:00:00"),
+        ("camera.backend=gpu", "'gpu': must be one of auto, simulated, opencv, jetson"),
+        ("camera.loop=perhaps", "camera.loop = 'perhaps': must be true or false"),
+        ("device.id=my door", "device.id = 'my door': must be 1 to 64 letters, digits, - and _"),
+        ("device.name=''", "device.name = '': must be text of 1 to 64 characters"),
+        ("mqtt.host=''", "mqtt.host = '': must be text that is not empty"),
+        ("mqtt.discovery_prefix=a/#", "'a/#': must be a topic without spaces, + and #"),
+        ("storage.directory=3", "storage.directory = 3: must be a path"),
+        ("storage.directory=~nobody-of-that-name/x", "write it in full"),
+    ],
+)
+def test_each_kind_of_limit_is_told(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_config(None, [override])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["chime.quiet_from=22:00:00"], "set both or neither"),
+        (
+            ["recognition.known_similarity=0.3", "recognition.unknown_similarity=0.3"],
+            "known_similarity = 0.3 must be above unknown_similarity = 0.3",
+        ),
+        (["mqtt.tls_ca_file=ca.pem"], "tls_ca_file = 'ca.pem' does nothing without tls"),
+        (
+            ["mqtt.tls=true", "mqtt.tls_key_file=k.pem"],
+            "tls_key_file = 'k.pem' does nothing without tls_certificate_file",
+        ),
+        (["mqtt.password_file=secret"], "does nothing without username"),
+    ],
+)
+def test_keys_that_contradict_each_other_are_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_config(None, overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("camera.widht=3", "camera.widht = 3: there is no such key; did you mean width?"),
+        ("kamera.width=3", "kamera: there is no such key; did you mean camera?"),
+        ("log.x=3", "log.x = 3: there is no such key; the keys are level"),
+        ("zzz.x=3", "zzz: there is no such key; the sections are device, camera,"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_config(None, [override])
+
+
+def test_every_wrong_key_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, ["camera.width=-1", "mqtt.port=0"])
+
+    assert "camera.width" in str(caught.value)
+    assert "mqtt.port" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[camera\n", "is not valid TOML"),
+        (b"name = 'caf\xe9'", "is not UTF-8 text"),
+        (b"camera = 3", "camera = 3: this is a section: write [camera] and its keys below"),
+    ],
+)
+def test_a_file_that_cannot_be_read_as_configuration_is_named(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "doorbell.toml"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
+        load_config(path)
+
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_and_a_directory_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.toml", tmp_path):
+        with pytest.raises(ConfigError, match=re.escape(f"cannot read the configuration {path}")):
+            load_config(path)
+
+
+@pytest.mark.parametrize("override", ["camera.uri", "uri=x", ".uri=x", "camera.=x", "=", ""])
+def test_an_override_of_another_form_is_refused(override: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(repr(override))):
+        load_config(None, [override])
+
+
+def test_an_override_cannot_turn_a_value_into_a_section(tmp_path: Path) -> None:
+    path = tmp_path / "doorbell.toml"
+    path.write_text("camera = 3\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match="camera is no section but 3"):
+        load_config(path, ["camera.width=3"])
+
+
+@pytest.mark.parametrize(
+    ("override", "uri"),
+    [
+        ("camera.uri=rtsp://door/1?a=b", "rtsp://door/1?a=b"),
+        ("camera.uri='two words'", "two words"),
+        ("camera.uri=", ""),
+    ],
+)
+def test_an_override_may_be_a_bare_word_or_toml(override: str, uri: str) -> None:
+    assert load_config(None, [override]).camera.uri == uri
+
+
+def test_home_is_expanded_in_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+
+    config = load_config(
+        None, ["storage.directory=~/door", "mqtt.password_file=~/pw", "mqtt.username=x"]
+    )
+
+    assert config.storage.gallery_path == Path("/home/somebody/door/gallery.sqlite")
+    assert config.storage.pictures_directory == Path("/home/somebody/door/pictures")
+    assert config.mqtt.password_file == Path("/home/somebody/pw")
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Config().camera.width = 3  # type: ignore[misc]  # the type checker refuses it as well
