@@ -1,0 +1,97 @@
+"""Pictures to faces and vectors: what the pipeline and enrollment share.
+
+Enters: pixels. Leaves: faces, their quality and their embeddings. Refuses to know time, tracks'
+histories and who anybody is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from doorbell.config import Config
+from doorbell.detection.blazeface import SHORT_RANGE, BlazeFace
+from doorbell.detection.regions import RegionPlanner
+from doorbell.domain import Face, FaceSample, Track, UInt8Array
+from doorbell.inference import open_runner
+from doorbell.models import model_path
+from doorbell.recognition.alignment import align
+from doorbell.recognition.embedder import Embedder
+from doorbell.recognition.quality import Quality, measure_quality
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Portrait:
+    """A face cut out and judged, ready to be embedded.
+
+    Attributes:
+        face: as detected.
+        crop: (112, 112, 3) uint8, aligned.
+        quality: of this picture of the face.
+    """
+
+    face: Face
+    crop: UInt8Array
+    quality: Quality
+
+
+class Perception:
+    """Both networks and what stands between them."""
+
+    def __init__(self, detector: BlazeFace, planner: RegionPlanner, embedder: Embedder) -> None:
+        self._detector = detector
+        self._planner = planner
+        self._embedder = embedder
+
+    @property
+    def model_id(self) -> str:
+        """Which embedder the samples are of."""
+        return self._embedder.model_id
+
+    def detect(self, pixels: UInt8Array, tracks: Sequence[Track]) -> list[Face]:
+        """Find faces in a frame of a stream, at the bounded cost of the planned regions.
+
+        Args:
+            pixels: (height, width, 3) uint8, RGB.
+            tracks: live tracks, most important first.
+        """
+        height, width = pixels.shape[:2]
+        return self._detector.detect(pixels, self._planner.plan(width, height, tracks))
+
+    def detect_still(self, pixels: UInt8Array) -> list[Face]:
+        """Find faces in a single picture, looking everywhere.
+
+        Args:
+            pixels: (height, width, 3) uint8, RGB.
+        """
+        height, width = pixels.shape[:2]
+        return self._detector.detect(pixels, self._planner.still(width, height))
+
+    def portray(self, pixels: UInt8Array, face: Face) -> Portrait:
+        """Cut out and judge one face."""
+        crop = align(pixels, face.keypoints_xy)
+        return Portrait(face, crop, measure_quality(face, crop))
+
+    def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample]:
+        """Embed faces, all in one batch."""
+        vectors = self._embedder.embed([portrait.crop for portrait in portraits])
+        return [
+            FaceSample(vector, self.model_id, portrait.quality.value)
+            for vector, portrait in zip(vectors, portraits, strict=True)
+        ]
+
+
+def open_perception(config: Config) -> Perception:
+    """Load both networks.
+
+    Raises:
+        ModelError: a model is missing or altered; build it with ``doorbell models build``.
+        InferenceError: a network cannot be loaded.
+    """
+    detector = open_runner(model_path("blazeface_short", config.inference), config.inference)
+    embedder = open_runner(model_path("sface", config.inference), config.inference)
+    return Perception(
+        BlazeFace(detector, SHORT_RANGE, config.detection),
+        RegionPlanner(config.detection),
+        Embedder(embedder, "sface-2021dec"),
+    )

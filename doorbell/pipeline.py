@@ -1,0 +1,276 @@
+"""One frame in, events out: detection, tracking, recognition, decision and visits in their order.
+
+No threads, no clock of its own, no outputs. Everything it remembers between frames is here or in
+the parts it was given.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from doorbell.annotation import FaceNote, annotate, encode_jpeg
+from doorbell.config import Config
+from doorbell.domain import (
+    Event,
+    Face,
+    Frame,
+    Left,
+    Match,
+    Person,
+    Recognized,
+    Stranger,
+    Track,
+    UInt8Array,
+    Unrecognized,
+    Verdict,
+    Visit,
+)
+from doorbell.errors import EnrollmentError, GalleryError, UnknownStrangerError
+from doorbell.perception import Perception, Portrait
+from doorbell.recognition.decision import Centroids, Evidence, decide
+from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.gallery_rows import EnrolledSample, EnrollmentOutcome, Templates
+from doorbell.tracking import Tracker
+from doorbell.visits import Observation, Visits
+
+log = logging.getLogger(__name__)
+
+UNDECIDED = Match(Verdict.UNDECIDED, None, 0.0, 0)
+
+# Once somebody is named the face is still looked at, to notice a track that jumps to another face.
+EMBEDDINGS_PER_SECOND_WHEN_KNOWN = 2.0
+
+# A later picture replaces the best one only if it is better by this factor: copies cost time.
+PICTURE_GAIN = 1.15
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What is known of one live track."""
+
+    evidence: Evidence
+    match: Match = UNDECIDED
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Picture:
+    """The frame that shows a visit best, and every face in it."""
+
+    pixels: UInt8Array
+    tracks: tuple[Track, ...]
+    quality: float
+
+
+class Pipeline:
+    """Watches one door."""
+
+    def __init__(self, perception: Perception, gallery: Gallery, config: Config) -> None:
+        self._perception = perception
+        self._gallery = gallery
+        self._section = config.recognition
+        self._with_pictures = config.storage.pictures
+        self._tracker = Tracker(config.tracking)
+        self._visits = Visits(config.visits, self._introduce)
+        self._followed: dict[int, _Followed] = {}
+        self._pictures: dict[str, _Picture] = {}
+        self._visit_of_track: dict[int, Visit] = {}
+        self._unconfirmed_strangers: dict[str, Stranger] = {}
+        self._templates: Templates | None = None
+        self._centroids: Centroids | None = None
+
+    @property
+    def open_visits(self) -> tuple[Visit, ...]:
+        """Visits going on now."""
+        return self._visits.open_visits
+
+    def step(self, frame: Frame) -> list[Event]:
+        """Take in one frame.
+
+        Args:
+            frame: the next one of the camera; time never runs backwards.
+
+        Returns:
+            What happened, in order, with pictures.
+        """
+        faces = self._perception.detect(frame.pixels, self._tracker.tracks)
+        tracks = self._tracker.update(faces, frame.time_seconds)
+        portraits = self._recognize(frame, tracks)
+        confirmed = [track for track in tracks if self._tracker.is_confirmed(track)]
+        events = self._visits.update(
+            [self._observation(track) for track in confirmed],
+            frame.time_seconds,
+            frame.captured_at,
+        )
+        self._keep_pictures(frame, confirmed, portraits)
+        return self._complete(events)
+
+    def press(self, time_seconds: float, wall_time: float) -> list[Event]:
+        """Ring because somebody pressed."""
+        return self._complete([self._visits.press(time_seconds, wall_time)])
+
+    def finish(self, wall_time: float) -> list[Event]:
+        """End every visit: there are no more frames."""
+        return self._complete(self._visits.finish(wall_time))
+
+    def enroll_visible(self, name: str) -> EnrollmentOutcome:
+        """Enroll the one visitor in sight from what was seen of the visit so far.
+
+        Raises:
+            EnrollmentError: nobody is in sight, several are, or no frame was good enough.
+            InvalidNameError: the name cannot be stored.
+        """
+        live = [
+            self._followed[t.track_id] for t in self._tracker.tracks if t.track_id in self._followed
+        ]
+        seen = [followed for followed in live if followed.evidence.frames]
+        if len(seen) != 1:
+            raise EnrollmentError(
+                f"cannot enroll {name!r}: {len(seen)} usable faces are in sight, and it takes "
+                "exactly one; stand alone before the camera, a step nearer"
+            )
+        samples = [EnrolledSample(sample) for sample in seen[0].evidence.best_samples]
+        return self._gallery.enroll(name, samples)
+
+    def _recognize(self, frame: Frame, tracks: Sequence[Track]) -> dict[int, Portrait]:
+        """Embed the faces that are worth it, and decide anew for those."""
+        now = frame.time_seconds
+        live = {track.track_id for track in self._tracker.tracks}
+        self._followed = {key: value for key, value in self._followed.items() if key in live}
+        portraits: dict[int, Portrait] = {}
+        for track in tracks:
+            followed = self._followed.setdefault(
+                track.track_id, _Followed(Evidence(track.first_seen_seconds))
+            )
+            if now - followed.evidence.last_added_seconds < self._pause(followed.match) - 1e-6:
+                continue
+            if (
+                min(track.face.width_pixels, track.face.height_pixels)
+                < self._section.min_face_pixels
+            ):
+                continue
+            portrait = self._perception.portray(frame.pixels, track.face)
+            if portrait.quality.value >= self._section.min_quality:
+                portraits[track.track_id] = portrait
+        for track_id, sample in zip(
+            portraits, self._perception.embed(list(portraits.values())), strict=True
+        ):
+            followed = self._followed[track_id]
+            followed.evidence.add(sample, now)
+            if followed.evidence.is_broken:
+                self._tracker.drop(track_id)
+                del self._followed[track_id]
+                continue
+        for followed in self._followed.values():
+            followed.match = decide(
+                followed.evidence, self._everybody(), self._section, now, followed.match.verdict
+            )
+        return portraits
+
+    def _pause(self, match: Match) -> float:
+        if match.verdict is Verdict.KNOWN:
+            return 1 / EMBEDDINGS_PER_SECOND_WHEN_KNOWN
+        return 1 / self._section.embeddings_per_second
+
+    def _everybody(self) -> Centroids:
+        templates = self._gallery.templates(self._perception.model_id)
+        if self._centroids is None or templates is not self._templates:
+            self._templates, self._centroids = templates, Centroids.of(templates)
+        return self._centroids
+
+    def _observation(self, track: Track) -> Observation:
+        followed = self._followed.get(track.track_id)
+        if followed is None:
+            return Observation(track, UNDECIDED, None)
+        evidence = followed.evidence
+        return Observation(track, followed.match, evidence.signature, evidence.best_samples)
+
+    def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
+        """Give a stranger the identifier of earlier visits, or a new one."""
+        known = seen.match.visitor
+        if isinstance(known, Stranger):
+            try:
+                return self._gallery.note_stranger_visit(known.stranger_id, wall_time, seen.samples)
+            except UnknownStrangerError:
+                log.info("%s was forgotten while at the door", known.label)
+        return self._gallery.add_stranger(seen.samples, wall_time)
+
+    def _keep_pictures(
+        self, frame: Frame, tracks: Sequence[Track], portraits: Mapping[int, Portrait]
+    ) -> None:
+        """Remember the frame that shows each visit best."""
+        for track in tracks:
+            visit = self._visits.visit_of(track.track_id)
+            if visit is None:
+                continue
+            self._visit_of_track[track.track_id] = visit
+            if not self._with_pictures:
+                continue
+            portrait = portraits.get(track.track_id)
+            quality = 0.0 if portrait is None else portrait.quality.value
+            best = self._pictures.get(visit.visit_id)
+            if best is None or quality > best.quality * PICTURE_GAIN:
+                self._pictures[visit.visit_id] = _Picture(frame.pixels, tuple(tracks), quality)
+
+    def _complete(self, events: Sequence[Event]) -> list[Event]:
+        """Put pictures to events and visits into the gallery."""
+        completed: list[Event] = []
+        for event in events:
+            if event.visit is not None:
+                self._correct_strangers(event)
+                self._save(event.visit)
+                completed.append(replace(event, picture_jpeg=self._draw(event.visit)))
+            else:
+                completed.append(event)
+        for event in events:
+            if isinstance(event, Left):
+                self._pictures.pop(event.visit.visit_id, None)
+                self._unconfirmed_strangers.pop(event.visit.visit_id, None)
+        self._forget_old_tracks()
+        return completed
+
+    def _correct_strangers(self, event: Event) -> None:
+        """Take back the identifier of a new stranger who turns out to be a person."""
+        match event:
+            case Unrecognized(visit=Visit(visitor=Stranger(visits=1) as stranger)):
+                self._unconfirmed_strangers[event.visit.visit_id] = stranger
+            case Recognized():
+                mistaken = self._unconfirmed_strangers.pop(event.visit.visit_id, None)
+                if mistaken is not None:
+                    # The visit is saved under its person first: forgetting takes visits along.
+                    self._save(event.visit)
+                    self._gallery.forget_stranger(mistaken.stranger_id)
+            case _:
+                pass
+
+    def _save(self, visit: Visit) -> None:
+        try:
+            self._gallery.save_visit(visit)
+        except GalleryError as exc:
+            log.error("visit %s is announced but not kept: %s", visit.visit_id, exc)
+
+    def _draw(self, visit: Visit) -> bytes | None:
+        picture = self._pictures.get(visit.visit_id)
+        if picture is None:
+            return None
+        notes = []
+        for track in picture.tracks:
+            of_track = self._visit_of_track.get(track.track_id)
+            if of_track is not None and of_track.visit_id == visit.visit_id:
+                of_track = visit
+            notes.append(_note(track.face, of_track))
+        return encode_jpeg(annotate(picture.pixels, notes))
+
+    def _forget_old_tracks(self) -> None:
+        drawn = {track.track_id for p in self._pictures.values() for track in p.tracks}
+        kept = drawn | {track.track_id for track in self._tracker.tracks}
+        self._visit_of_track = {k: v for k, v in self._visit_of_track.items() if k in kept}
+
+
+def _note(face: Face, visit: Visit | None) -> FaceNote:
+    visitor = None if visit is None else visit.visitor
+    if visit is None or visitor is None:
+        return FaceNote(face, Verdict.UNDECIDED, "", None)
+    verdict = Verdict.KNOWN if isinstance(visitor, Person) else Verdict.UNKNOWN
+    return FaceNote(face, verdict, visitor.label, visit.similarity)

@@ -1,0 +1,276 @@
+"""Tracks and decisions to visits: who arrived, was recognized or not, rang, and left.
+
+Pure: no pictures, no gallery, no clock of its own; who keeps strangers gives new ones their
+identifiers through ``introduce``. A visit outlives its tracks: a face that is hidden for a moment
+and found again continues the visit it belongs to.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from doorbell.config import VisitsSection
+from doorbell.domain import (
+    Arrived,
+    Event,
+    FaceSample,
+    Float32Array,
+    Left,
+    Match,
+    Person,
+    Recognized,
+    Ring,
+    Stranger,
+    Track,
+    Unrecognized,
+    Verdict,
+    Visit,
+    Visitor,
+)
+
+# A new track continues a visit that nobody is seen for if their faces are at least this alike. It
+# only joins pictures minutes apart at most, of one place and light: far easier than recognition.
+REJOIN_SIMILARITY = 0.5
+
+# A face too poor to be compared is still somebody at the door after this time.
+ARRIVAL_SECONDS = 1.0
+
+# Who leaves before a decision, but showed the face in this many usable frames, was a stranger; with
+# fewer it was a passer-by and gets no identifier.
+FAREWELL_FRAMES = 3
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Observation:
+    """One confirmed track in one frame.
+
+    Attributes:
+        track: as it stands.
+        match: what its frames say so far.
+        signature: (128,) float32, mean embedding of the track; None before the first.
+        samples: the track's best samples, for who keeps strangers.
+    """
+
+    track: Track
+    match: Match
+    signature: Float32Array | None
+    samples: tuple[FaceSample, ...] = ()
+
+
+Introduce: TypeAlias = Callable[[Observation, float], Stranger]
+"""Gives the stranger of an observation, seen at a wall time, an old identifier or a new one."""
+
+
+@dataclass(slots=True)
+class _OpenVisit:
+    visit: Visit
+    first_seen_seconds: float
+    last_seen_seconds: float
+    tracks: set[int] = field(default_factory=set)
+    signature: Float32Array | None = None
+    last: Observation | None = None
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+class Visits:
+    """Keeps the visits that are going on at one door."""
+
+    def __init__(
+        self, section: VisitsSection, introduce: Introduce, new_id: Callable[[], str] = _new_id
+    ) -> None:
+        self._section = section
+        self._introduce = introduce
+        self._new_id = new_id
+        self._open: list[_OpenVisit] = []
+        self._last_rings: dict[tuple[str, int], float] = {}
+
+    @property
+    def open_visits(self) -> tuple[Visit, ...]:
+        """Visits going on now, the longest first."""
+        return tuple(entry.visit for entry in self._open)
+
+    def visit_of(self, track_id: int) -> Visit | None:
+        """The open visit that a track belongs to."""
+        entry = self._entry_of(track_id)
+        return None if entry is None else entry.visit
+
+    def update(
+        self, observations: Sequence[Observation], time_seconds: float, wall_time: float
+    ) -> list[Event]:
+        """Take in one frame.
+
+        Args:
+            observations: every confirmed track found in this frame.
+            time_seconds: stream time of the frame.
+            wall_time: seconds since the epoch.
+
+        Returns:
+            What happened, in order, without pictures.
+        """
+        events: list[Event] = []
+        for seen in observations:
+            entry = self._entry_of(seen.track.track_id) or self._continue_visit(seen, time_seconds)
+            if entry is None:
+                if seen.signature is None and (
+                    time_seconds - seen.track.first_seen_seconds < ARRIVAL_SECONDS
+                ):
+                    continue
+                entry = self._start(seen, time_seconds, wall_time)
+                events.append(Arrived(self._new_id(), wall_time, entry.visit))
+            entry.last_seen_seconds = time_seconds
+            entry.visit = replace(entry.visit, last_seen_at=wall_time)
+            if seen.signature is not None:
+                entry.signature = seen.signature
+                entry.last = seen
+            events += self._announce(entry, seen, time_seconds, wall_time)
+        events += self._end_absent(time_seconds, wall_time)
+        return events
+
+    def press(self, time_seconds: float, wall_time: float) -> Ring:
+        """Somebody pressed the bell: ring for the latest visitor at the door, if any."""
+        entry = max(self._open, key=lambda e: e.last_seen_seconds, default=None)
+        if entry is not None and entry.visit.visitor is not None:
+            self._last_rings[_key(entry.visit.visitor)] = time_seconds
+        return Ring(self._new_id(), wall_time, None if entry is None else entry.visit)
+
+    def finish(self, wall_time: float) -> list[Event]:
+        """End every visit: the camera has stopped for good."""
+        events = [event for entry in self._open for event in self._end(entry, wall_time)]
+        self._open.clear()
+        return events
+
+    def _entry_of(self, track_id: int) -> _OpenVisit | None:
+        return next((entry for entry in self._open if track_id in entry.tracks), None)
+
+    def _continue_visit(self, seen: Observation, time_seconds: float) -> _OpenVisit | None:
+        """The visit that a new track takes up again: same face, and nobody seen for it now."""
+        if seen.signature is None:
+            return None
+        best, best_similarity = None, REJOIN_SIMILARITY
+        for entry in self._open:
+            if entry.last_seen_seconds >= time_seconds or entry.signature is None:
+                continue
+            similarity = float(np.dot(entry.signature, seen.signature))
+            if similarity >= best_similarity:
+                best, best_similarity = entry, similarity
+        if best is not None:
+            best.tracks.add(seen.track.track_id)
+        return best
+
+    def _start(self, seen: Observation, time_seconds: float, wall_time: float) -> _OpenVisit:
+        waited = time_seconds - seen.track.first_seen_seconds
+        entry = _OpenVisit(
+            Visit(self._new_id(), started_at=wall_time - waited, last_seen_at=wall_time),
+            first_seen_seconds=seen.track.first_seen_seconds,
+            last_seen_seconds=time_seconds,
+            tracks={seen.track.track_id},
+            signature=seen.signature,
+        )
+        self._open.append(entry)
+        return entry
+
+    def _announce(
+        self, entry: _OpenVisit, seen: Observation, time_seconds: float, wall_time: float
+    ) -> list[Event]:
+        """Say who it is, once; a stranger may still turn out to be a person, never the reverse."""
+        found, current = seen.match, entry.visit.visitor
+        match found.verdict:
+            case Verdict.KNOWN:
+                visitor = found.visitor
+                if isinstance(current, Person) or visitor is None:
+                    return []
+            case Verdict.UNKNOWN:
+                if current is not None:
+                    return []
+                visitor = found.visitor
+            case Verdict.UNDECIDED:
+                return []
+        other = self._visit_by(visitor)
+        if other is not None and other is not entry:
+            return self._absorb(entry, other, time_seconds, wall_time)
+        if not isinstance(visitor, Person):
+            visitor = self._introduce(seen, wall_time)
+        events = [self._decide(entry, seen, visitor, time_seconds, wall_time)]
+        last_ring = self._last_rings.get(_key(visitor))
+        if self._section.ring_on_visit and (
+            last_ring is None or time_seconds - last_ring >= self._section.cooldown_seconds
+        ):
+            self._last_rings[_key(visitor)] = time_seconds
+            events.append(Ring(self._new_id(), wall_time, entry.visit))
+        return events
+
+    def _decide(
+        self,
+        entry: _OpenVisit,
+        seen: Observation,
+        visitor: Visitor,
+        time_seconds: float,
+        wall_time: float,
+    ) -> Event:
+        entry.visit = replace(
+            entry.visit,
+            visitor=visitor,
+            similarity=seen.match.similarity,
+            frames_used=seen.match.frames_used,
+            seconds_to_decision=time_seconds - entry.first_seen_seconds,
+        )
+        kind = Recognized if isinstance(visitor, Person) else Unrecognized
+        return kind(self._new_id(), wall_time, entry.visit)
+
+    def _visit_by(self, visitor: Visitor | None) -> _OpenVisit | None:
+        if visitor is None:
+            return None
+        for entry in self._open:
+            if entry.visit.visitor is not None and _key(entry.visit.visitor) == _key(visitor):
+                return entry
+        return None
+
+    def _absorb(
+        self, entry: _OpenVisit, other: _OpenVisit, time_seconds: float, wall_time: float
+    ) -> list[Event]:
+        """One visitor cannot be at the door twice: the younger visit ends, its tracks move over."""
+        other.tracks |= entry.tracks
+        other.last_seen_seconds = time_seconds
+        other.visit = replace(other.visit, last_seen_at=wall_time)
+        self._open.remove(entry)
+        return [self._leave(entry, wall_time)]
+
+    def _end_absent(self, time_seconds: float, wall_time: float) -> list[Event]:
+        limit = time_seconds - self._section.absence_seconds
+        gone = [entry for entry in self._open if entry.last_seen_seconds < limit]
+        self._open = [entry for entry in self._open if entry.last_seen_seconds >= limit]
+        return [event for entry in gone for event in self._end(entry, wall_time)]
+
+    def _end(self, entry: _OpenVisit, wall_time: float) -> list[Event]:
+        events: list[Event] = []
+        last = entry.last
+        if (
+            entry.visit.visitor is None
+            and last is not None
+            and last.match.frames_used >= FAREWELL_FRAMES
+        ):
+            stranger = self._introduce(last, wall_time)
+            seconds = entry.last_seen_seconds
+            events.append(self._decide(entry, last, stranger, seconds, wall_time))
+        events.append(self._leave(entry, wall_time))
+        return events
+
+    def _leave(self, entry: _OpenVisit, wall_time: float) -> Left:
+        entry.visit = replace(entry.visit, ended_at=entry.visit.last_seen_at)
+        return Left(self._new_id(), wall_time, entry.visit)
+
+
+def _key(visitor: Visitor) -> tuple[str, int]:
+    match visitor:
+        case Person(person_id=number):
+            return "person", number
+        case _:
+            return "stranger", visitor.stranger_id
