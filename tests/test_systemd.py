@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).parent.parent / "systemd"
+INSTALLED_COMMAND = "/opt/doorbell/.venv/bin/doorbell"
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit as shipped, but for the command, which is this machine's."""
+    text = (SYSTEMD / "doorbell.service").read_text(encoding="utf-8")
+    assert INSTALLED_COMMAND in text
+    here = tmp_path / "doorbell.service"
+    command = Path(sys.executable).with_name("doorbell")
+    here.write_text(text.replace(INSTALLED_COMMAND, str(command)), encoding="utf-8")
+    return here
+
+
+def setting(name: str) -> list[str]:
+    """Every value of a setting in the unit."""
+    text = (SYSTEMD / "doorbell.service").read_text(encoding="utf-8")
+    return re.findall(rf"^{re.escape(name)}=(.*)$", text, flags=re.MULTILINE)
+
+
+def entries(name: str) -> list[list[str]]:
+    """The fields of every line of a sysusers or tmpfiles file that is no comment."""
+    text = (SYSTEMD / name).read_text(encoding="utf-8")
+    return [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_systemd_understands_the_unit(unit: Path) -> None:
+    verified = run("systemd-analyze", "verify", unit)
+
+    assert "doorbell.service" not in verified.stdout
+    assert verified.returncode == 0, verified.stdout
+
+
+def test_a_mistake_in_the_unit_would_be_seen(unit: Path) -> None:
+    unit.write_text(unit.read_text(encoding="utf-8").replace("WatchdogSec", "WatchdogSecs"))
+
+    assert "doorbell.service" in run("systemd-analyze", "verify", unit).stdout
+
+
+def test_exposure_is_at_most_two_and_a_half_of_ten(unit: Path) -> None:
+    rated = run("systemd-analyze", "security", "--offline=true", "--threshold=25", unit)
+
+    assert rated.returncode == 0, rated.stdout
+
+
+def test_the_unit_is_a_watched_service_that_stops_in_time() -> None:
+    assert setting("Type") == ["notify"]
+    assert setting("NotifyAccess") == ["main"]
+    assert setting("WatchdogSec") == ["60s"]
+    assert setting("TimeoutStopSec") == ["10s"]
+    assert setting("StateDirectoryMode") == ["0700"]
+
+
+@pytest.mark.parametrize("family", ["video4linux", "alsa", "drm", "nvidia*", "nvhost*", "nvmap*"])
+def test_cameras_sound_and_gpus_are_allowed_and_nothing_else(family: str) -> None:
+    assert f"char-{family} rw" in setting("DeviceAllow")
+    assert setting("DevicePolicy") == ["closed"]
+
+
+def test_the_user_and_the_groups_of_the_unit_are_made() -> None:
+    dry = run("systemd-sysusers", "--dry-run", "--root=/nonexistent", SYSTEMD / "doorbell.sysusers")
+
+    [user] = [entry for entry in entries("doorbell.sysusers") if entry[0] == "u"]
+    groups = [entry[2] for entry in entries("doorbell.sysusers") if entry[0] == "m"]
+    assert [user[1]] == setting("User") == setting("Group")
+    assert groups == setting("SupplementaryGroups")[0].split()
+    assert dry.returncode == 0, dry.stdout
+    assert "Creating user 'doorbell'" in dry.stdout
+
+
+def test_faces_are_for_the_daemon_alone() -> None:
+    [home] = [e for e in entries("doorbell.tmpfiles") if e[1] == "/var/lib/doorbell"]
+    [account] = [e for e in entries("doorbell.sysusers") if e[0] == "u"]
+
+    assert home == ["d", "/var/lib/doorbell", "0700", "doorbell", "doorbell", "-"]
+    assert home[1] in account
+    assert setting("StateDirectory") == ["doorbell"]
+    assert setting("LimitCORE") == ["0"]
+    assert setting("UMask") == ["0077"]
