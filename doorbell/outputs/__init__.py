@@ -1,8 +1,11 @@
 """Where events go: sound, home automation, the disk, the terminal."""
 
-from typing import Protocol
+from __future__ import annotations
 
-from doorbell.domain import Event
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # the player's process passes here and has no use for the arrays of domain
+    from doorbell.domain import Event
 
 
 class Output(Protocol):

@@ -1,0 +1,200 @@
+"""The sounds of the bell: synthesized ones, and WAV files.
+
+Enters: the name of a built-in chime or the path of a WAV file. Leaves: 16-bit samples. Knows
+nothing of visitors, volume or sound devices.
+
+A note is a struck bar: a fundamental with weaker, faster fading partials (the first three modes of
+a tuned marimba bar are near 1 : 4 : 10), so that the documented pitch is the strongest in the
+spectrum.
+"""
+
+from __future__ import annotations
+
+import wave
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbell.errors import SoundError
+
+SAMPLE_RATE = 44100
+LONGEST_SECONDS = 20.0
+SAMPLE_RATES = range(8000, 48001)
+
+Int16Array: TypeAlias = NDArray[np.int16]
+
+# Equal temperament, A4 = 440 Hz.
+E3, B3 = 164.81, 246.94
+E4, F_SHARP4, G4, G_SHARP4, A4, B4 = 329.63, 369.99, 392.00, 415.30, 440.00, 493.88
+C5, D5, E5, G5, A5, B5 = 523.25, 587.33, 659.26, 783.99, 880.00, 987.77
+C6, E6, G6 = 1046.50, 1318.51, 1567.98
+
+# (ratio to the fundamental, strength, decay in 1/s relative to the note's own)
+PARTIALS = ((1.0, 1.0, 1.0), (2.0, 0.18, 1.6), (4.0, 0.12, 3.0), (10.0, 0.03, 6.0))
+ATTACK_SECONDS = 0.004
+PEAK = 0.89  # 1 dB under full scale
+
+
+class Note(NamedTuple):
+    """One stroke."""
+
+    frequency_hz: float
+    start_seconds: float
+    ring_seconds: float  # until it has faded by 30 dB
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sound:
+    """Samples ready to be played.
+
+    Attributes:
+        samples: (frames, channels) int16, one or two channels.
+        sample_rate: frames a second.
+    """
+
+    samples: Int16Array
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.samples) / self.sample_rate
+
+
+CHIMES: dict[str, tuple[Note, ...]] = {
+    # The first quarter's four notes of the Westminster bells, in E.
+    "westminster": (
+        Note(G_SHARP4, 0.0, 1.0),
+        Note(F_SHARP4, 0.6, 1.0),
+        Note(E4, 1.2, 1.0),
+        Note(B3, 1.8, 1.8),
+    ),
+    # The descending major third of a two-bar mechanical bell.
+    "ding-dong": (Note(E5, 0.0, 1.0), Note(C5, 0.6, 1.6)),
+    # Two quick rising fourths: noticed, not frightening.
+    "alert": (
+        Note(B5, 0.0, 0.3),
+        Note(E6, 0.18, 0.5),
+        Note(B5, 0.7, 0.3),
+        Note(E6, 0.88, 0.9),
+    ),
+    # One low temple bell with its fifth.
+    "gong": (Note(E3, 0.0, 2.6), Note(B3, 0.0, 1.6)),
+    # A C major arpeggio upwards.
+    "sunrise": (
+        Note(C5, 0.0, 0.8),
+        Note(E5, 0.2, 0.8),
+        Note(G5, 0.4, 0.8),
+        Note(C6, 0.6, 1.6),
+    ),
+    # The same from A minor, downwards.
+    "cascade": (
+        Note(A5, 0.0, 0.8),
+        Note(E5, 0.2, 0.8),
+        Note(C5, 0.4, 0.8),
+        Note(A4, 0.6, 1.6),
+    ),
+    # High and light.
+    "crystal": (Note(G6, 0.0, 0.6), Note(C6, 0.25, 0.6), Note(G6, 0.5, 1.2)),
+    # A call on the fourth: G, G, D.
+    "horn": (Note(G4, 0.0, 0.5), Note(G4, 0.3, 0.5), Note(D5, 0.6, 1.6)),
+}
+
+
+def chime_names() -> tuple[str, ...]:
+    """Names of the built-in chimes."""
+    return tuple(CHIMES)
+
+
+def load_chime(name_or_path: str) -> Sound:
+    """Synthesize a built-in chime, or read a WAV file.
+
+    Raises:
+        SoundError: neither a built-in name nor a usable WAV file, with the reason.
+    """
+    if name_or_path in CHIMES:
+        return synthesize(name_or_path)
+    if not name_or_path.lower().endswith(".wav"):
+        raise SoundError(
+            f"there is no chime {name_or_path!r}: give one of {', '.join(CHIMES)}, "
+            "or the path of a WAV file"
+        )
+    return read_wav(Path(name_or_path).expanduser())
+
+
+@cache
+def synthesize(name: str) -> Sound:
+    """Synthesize a built-in chime: 44.1 kHz, 16 bit, mono."""
+    notes = CHIMES[name]
+    seconds = max(note.start_seconds + note.ring_seconds for note in notes)
+    mix = np.zeros(round(seconds * SAMPLE_RATE) + 1)
+    for note in notes:
+        start = round(note.start_seconds * SAMPLE_RATE)
+        bar = _strike(note)
+        mix[start : start + len(bar)] += bar
+    mix *= PEAK * np.iinfo(np.int16).max / np.abs(mix).max()
+    samples = np.rint(mix).astype(np.int16)[:, np.newaxis]
+    samples.flags.writeable = False
+    return Sound(samples, SAMPLE_RATE)
+
+
+def _strike(note: Note) -> NDArray[np.float64]:
+    count = round(note.ring_seconds * SAMPLE_RATE)
+    time = np.arange(count) / SAMPLE_RATE
+    decay = np.log(10 ** (30 / 20)) / note.ring_seconds
+    bar = np.zeros(count)
+    for ratio, strength, fading in PARTIALS:
+        frequency = ratio * note.frequency_hz
+        if frequency < SAMPLE_RATE / 2:
+            bar += strength * np.exp(-fading * decay * time) * np.sin(2 * np.pi * frequency * time)
+    # Both ends are eased: a step would click.
+    ease = round(ATTACK_SECONDS * SAMPLE_RATE)
+    bar[:ease] *= np.linspace(0.0, 1.0, ease)
+    tail = 10 * ease
+    bar[-tail:] *= np.linspace(1.0, 0.0, tail)
+    return bar
+
+
+def read_wav(path: Path) -> Sound:
+    """Read a WAV file of 16-bit PCM, mono or stereo, 8 to 48 kHz, at most 20 seconds.
+
+    Raises:
+        SoundError: missing, unreadable, no WAV file, or of another form.
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            depth, channels = 8 * file.getsampwidth(), file.getnchannels()
+            rate, frames = file.getframerate(), file.getnframes()
+            _check_form(path, depth=depth, channels=channels, rate=rate, frames=frames)
+            data = file.readframes(frames)
+    except (wave.Error, EOFError) as exc:
+        reason = str(exc) or "it ends too early"
+        raise SoundError(f"{path} is no usable WAV file ({reason}); {_ADVICE}") from exc
+    except OSError as exc:
+        raise SoundError(f"cannot read the chime {path}: {exc.strerror}; check the path") from exc
+    whole = len(data) - len(data) % (2 * channels)
+    samples = np.frombuffer(data[:whole], dtype="<i2").astype(np.int16).reshape(-1, channels)
+    if not len(samples):
+        raise SoundError(f"{path} holds no sound; {_ADVICE}")
+    return Sound(samples, rate)
+
+
+_ADVICE = "convert it with: sox IN -b 16 -r 44100 -c 1 OUT.wav"
+
+
+def _check_form(path: Path, *, depth: int, channels: int, rate: int, frames: int) -> None:
+    if depth != 16:
+        raise SoundError(f"{path} has {depth} bits a sample where 16 are needed; {_ADVICE}")
+    if channels not in (1, 2):
+        raise SoundError(f"{path} has {channels} channels where 1 or 2 are needed; {_ADVICE}")
+    if rate not in SAMPLE_RATES:
+        raise SoundError(f"{path} has {rate} samples a second, not 8000 to 48000; {_ADVICE}")
+    if frames > LONGEST_SECONDS * rate:
+        raise SoundError(
+            f"{path} lasts {frames / rate:.0f} s where {LONGEST_SECONDS:.0f} s are allowed; "
+            "shorten it with: sox IN OUT.wav trim 0 20"
+        )

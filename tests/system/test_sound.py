@@ -1,0 +1,234 @@
+"""What is heard: the real player on an ALSA device that writes a WAV file, measured by its tones.
+
+Needs libasound2 (the ``file`` and ``null`` plugins are in it), and alsa-utils for ``aplay``.
+"""
+
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doorbell.config import ChimeSection
+from doorbell.domain import Person, Ring, Stranger, Visit, Visitor
+from doorbell.errors import SoundError
+from doorbell.outputs.chime import Chime
+from doorbell.outputs.chimes import CHIMES, SAMPLE_RATE, synthesize
+from doorbell.outputs.player import LIBRARIES, choose_library
+from doorbell.outputs.speaker import PLAYER_COMMAND, Speaker
+
+pytestmark = pytest.mark.system
+
+RESOLUTION = 1 << 18
+WAV_HEADER_BYTES = 44
+
+
+class SoundCard:
+    """An ALSA default device that writes each sound it plays into one file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.recording = folder / "out.wav"
+        self._config = folder / "asound.conf"
+        self.plug()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {**os.environ, "ALSA_CONFIG_PATH": str(self._config)}
+
+    def plug(self) -> None:
+        self._config.write_text(
+            'pcm.!default { type file slave.pcm "null" '
+            f'file "{self.recording}" format "wav" }}\n'
+            "pcm.null { type null }\n"
+        )
+
+    def unplug(self) -> None:
+        self._config.write_text("pcm.!default { type hw card 29 }\n")
+
+    def has_recorded(self, seconds: float) -> bool:
+        return (
+            self.recording.exists() and self.recording.stat().st_size >= 2 * seconds * SAMPLE_RATE
+        )
+
+    def take(self) -> np.ndarray:
+        """Samples of the last sound; the device is ready for the next."""
+        data = self.recording.read_bytes()[WAV_HEADER_BYTES:]
+        self.recording.unlink()
+        return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float64)
+
+
+def pitches(samples: np.ndarray, name: str) -> list[float]:
+    """Strongest frequency, in Hz, at each stroke of the chime that is expected."""
+    found = []
+    starts = sorted({note.start_seconds for note in CHIMES[name]})
+    for start, end in zip(starts, [*starts[1:], starts[-1] + 0.3], strict=True):
+        piece = samples[round((start + 0.01) * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+        spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), RESOLUTION))
+        found.append(float(np.argmax(spectrum)) * SAMPLE_RATE / RESOLUTION)
+    return found
+
+
+def sounds_like(samples: np.ndarray, name: str) -> bool:
+    documented = [note.frequency_hz for note in CHIMES[name]]
+    measured = pitches(samples, name)
+    return np.allclose(measured, documented, rtol=0.01)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def ring(visitor: Visitor | None, number: int) -> Ring:
+    at = 1000.0 * number
+    return Ring(f"e{number}", at, Visit(f"v{number}", at, at, visitor=visitor))
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> SoundCard:
+    return SoundCard(tmp_path)
+
+
+@pytest.fixture
+def speaker(card: SoundCard) -> Iterator[Speaker]:
+    speaker = Speaker(environment=card.environment)
+    yield speaker
+    speaker.close()
+
+
+def test_person_stranger_and_default_are_heard_at_their_own_pitches(
+    card: SoundCard, speaker: Speaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    chime = Chime(ChimeSection(default="westminster", stranger="alert", volume=0.5), speaker)
+    heard: dict[str, np.ndarray] = {}
+    visitors: dict[str, Visitor | None] = {
+        "sunrise": Person(1, "Anna", chime="sunrise"),
+        "alert": Stranger(1, 0.0, 0.0, 1),
+        "westminster": None,
+    }
+    for number, (name, visitor) in enumerate(visitors.items()):
+        chime.handle(ring(visitor, number))
+        assert eventually(partial(card.has_recorded, synthesize(name).seconds))
+        heard[name] = card.take()
+    chime.close()
+    for name, samples in heard.items():
+        assert [other for other in heard if sounds_like(samples, other)] == [name]
+        assert np.abs(samples).max() == pytest.approx(0.5 * 0.89 * 32767, abs=3)
+    assert not caplog.records
+
+
+def has(library: str) -> bool:
+    if library == "aplay":
+        return shutil.which("aplay") is not None
+    if library == "simpleaudio" and sys.version_info >= (3, 12):
+        return False
+    return importlib.util.find_spec(library) is not None
+
+
+needs_library = [
+    pytest.param(name, marks=pytest.mark.skipif(not has(name), reason=f"{name} is not for here"))
+    for name in LIBRARIES
+]
+
+
+@pytest.mark.parametrize("library", needs_library)
+def test_each_library_plays_the_whole_sound(card: SoundCard, library: str) -> None:
+    speaker = Speaker([*PLAYER_COMMAND, library], environment=card.environment)
+    speaker.play(synthesize("alert"), 1.0)
+    samples = card.take()
+    speaker.close()
+    expected = synthesize("alert").samples[:, 0]
+    assert (samples[: len(expected)] == expected).all()
+
+
+@pytest.mark.parametrize("library", needs_library)
+def test_each_library_refuses_a_dead_device(card: SoundCard, library: str) -> None:
+    card.unplug()
+    speaker = Speaker([*PLAYER_COMMAND, library], environment=card.environment)
+    with pytest.raises(SoundError, match="the sound device refused"):
+        speaker.play(synthesize("alert"), 1.0)
+    speaker.close()
+
+
+def test_the_library_goes_by_the_version_of_python() -> None:
+    safe = "simpleaudio" if sys.version_info < (3, 12) else "miniaudio"
+    assert choose_library() in (safe, "aplay")
+
+
+def test_a_dead_device_is_said_once_and_nobody_waits(
+    card: SoundCard, speaker: Speaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    card.unplug()
+    chime = Chime(ChimeSection(), speaker)
+    with caplog.at_level(logging.DEBUG, logger="doorbell"):
+        started = time.monotonic()
+        chime.handle(ring(None, 1))
+        chime.handle(ring(None, 2))
+        assert time.monotonic() - started < 0.1
+        assert eventually(lambda: len(caplog.records) == 2)
+        card.plug()
+        chime.handle(ring(None, 3))
+        assert eventually(lambda: len(caplog.records) == 3)
+    chime.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG", "INFO"]
+    assert "the sound device refused" in caplog.records[0].message
+    assert sounds_like(card.take(), "westminster")
+
+
+def test_a_killed_player_is_replaced_for_the_next_ring(card: SoundCard, speaker: Speaker) -> None:
+    speaker.play(synthesize("alert"), 1.0)
+    pid = speaker.player_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    card.take()
+    speaker.play(synthesize("gong"), 1.0)
+    assert speaker.player_pid != pid
+    assert len(card.take()) == len(synthesize("gong").samples)
+
+
+def test_the_player_ignores_ctrl_c_and_ends_with_its_parent(card: SoundCard) -> None:
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import time\n"
+            "from doorbell.outputs.speaker import Speaker\n"
+            "from doorbell.outputs.chimes import synthesize\n"
+            "speaker = Speaker()\n"
+            "speaker.play(synthesize('alert'), 1.0)\n"
+            "print(speaker.player_pid, flush=True)\n"
+            "time.sleep(60)\n",
+        ],
+        env=card.environment,
+        stdout=subprocess.PIPE,
+    )
+    with parent:
+        assert parent.stdout is not None
+        player = int(parent.stdout.readline())
+        os.kill(player, signal.SIGINT)
+        time.sleep(0.2)
+        assert Path(f"/proc/{player}/stat").exists()
+        parent.kill()
+    assert eventually(lambda: not is_running(player), 2.0)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
