@@ -14,9 +14,9 @@ from doorbell.detection.blazeface import SHORT_RANGE, BlazeFace
 from doorbell.detection.regions import RegionPlanner
 from doorbell.domain import Face, FaceSample, Track, UInt8Array
 from doorbell.inference import open_runner
-from doorbell.models import model_path
+from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align
-from doorbell.recognition.embedder import Embedder
+from doorbell.recognition.embedder import FACE_LENGTH, Embedder
 from doorbell.recognition.quality import Quality, measure_quality
 
 
@@ -72,12 +72,16 @@ class Perception:
         crop = align(pixels, face.keypoints_xy)
         return Portrait(face, crop, measure_quality(face, crop))
 
-    def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample]:
-        """Embed faces, all in one batch."""
-        vectors = self._embedder.embed([portrait.crop for portrait in portraits])
+    def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample | None]:
+        """Embed faces, all in one batch; None for what turns out not to show a face."""
+        embeddings = self._embedder.embed([portrait.crop for portrait in portraits])
         return [
             FaceSample(vector, self.model_id, portrait.quality.value)
-            for vector, portrait in zip(vectors, portraits, strict=True)
+            if length >= FACE_LENGTH
+            else None
+            for vector, length, portrait in zip(
+                embeddings.vectors, embeddings.lengths, portraits, strict=True
+            )
         ]
 
 
@@ -88,8 +92,8 @@ def open_perception(config: Config) -> Perception:
         ModelError: a model is missing or altered; build it with ``doorbell models build``.
         InferenceError: a network cannot be loaded.
     """
-    detector = open_runner(model_path("blazeface_short", config.inference), config.inference)
-    embedder = open_runner(model_path("sface", config.inference), config.inference)
+    detector = open_runner(network_files("blazeface_short", config.inference), config.inference)
+    embedder = open_runner(network_files("sface", config.inference), config.inference)
     return Perception(
         BlazeFace(detector, SHORT_RANGE, config.detection),
         RegionPlanner(config.detection),

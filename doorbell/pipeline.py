@@ -7,6 +7,7 @@ the parts it was given.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -52,6 +53,7 @@ class _Followed:
 
     evidence: Evidence
     match: Match = UNDECIDED
+    tried_seconds: float = -math.inf
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -143,7 +145,7 @@ class Pipeline:
             followed = self._followed.setdefault(
                 track.track_id, _Followed(Evidence(track.first_seen_seconds))
             )
-            if now - followed.evidence.last_added_seconds < self._pause(followed.match) - 1e-6:
+            if now - followed.tried_seconds < self._pause(followed.match) - 1e-6:
                 continue
             if (
                 min(track.face.width_pixels, track.face.height_pixels)
@@ -157,7 +159,10 @@ class Pipeline:
             portraits, self._perception.embed(list(portraits.values())), strict=True
         ):
             followed = self._followed[track_id]
-            followed.evidence.add(sample, now)
+            followed.tried_seconds = now
+            if sample is None:
+                continue
+            followed.evidence.add(sample)
             if followed.evidence.is_broken:
                 self._tracker.drop(track_id)
                 del self._followed[track_id]

@@ -20,6 +20,9 @@ from doorbell.detection.regions import Region
 from doorbell.domain import Face, Float32Array, UInt8Array
 from doorbell.inference import Runner
 
+# Of the smaller of two boxes; the larger is then not a face of its own.
+CONTAINED_PART = 0.7
+
 
 @dataclass(frozen=True, slots=True)
 class AnchorLayer:
@@ -225,6 +228,7 @@ def blend(candidates: Candidates, min_iou: float) -> list[Face]:
         together = overlaps > min_iou
         together[0] = True
         cluster = order[together]
+        inside = _contained(candidates.boxes_xyxy[order[0]], candidates.boxes_xyxy[order])
         best_score = float(candidates.scores[cluster[0]])
         ranks = candidates.ranks[cluster]
         cluster = cluster[ranks == ranks.min()]
@@ -236,5 +240,17 @@ def blend(candidates: Candidates, min_iou: float) -> list[Face]:
                 best_score,
             )
         )
-        order = order[~together]
+        order = order[~(together | inside)]
     return faces
+
+
+def _contained(box: Float32Array, boxes: Float32Array) -> NDArray[np.bool_]:
+    """Which of two boxes, one (4,) against each of (n, 4), lies mostly within the other: (n,) bool.
+
+    Heads with shoulders, and parts of a face, are found beside the face itself where regions of
+    several sizes overlap; no face lies within another.
+    """
+    overlap = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])  # (n, 2)
+    intersection = np.prod(np.maximum(overlap, 0), axis=1)
+    smaller = np.minimum(np.prod(box[2:] - box[:2]), np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    return np.asarray(intersection > CONTAINED_PART * smaller)

@@ -46,7 +46,6 @@ class Evidence:
     def __init__(self, started_seconds: float) -> None:
         self.started_seconds = started_seconds
         self.frames = 0
-        self.last_added_seconds = -np.inf
         self._sum: Float32Array | None = None
         self._best: list[FaceSample] = []
         self._alien_run = 0
@@ -68,9 +67,8 @@ class Evidence:
         """Whether the track has moved on to another person's face."""
         return self._alien_run >= ALIEN_RUN
 
-    def add(self, sample: FaceSample, time_seconds: float) -> None:
+    def add(self, sample: FaceSample) -> None:
         """Take in one frame's embedding."""
-        self.last_added_seconds = time_seconds
         signature = self.signature
         if signature is not None and float(signature @ sample.embedding) < ALIEN_SIMILARITY:
             self._alien_run += 1

@@ -7,11 +7,31 @@ faces are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from doorbell.domain import Float32Array, UInt8Array
 from doorbell.inference import Runner
+
+# SFace's vectors before they are scaled to unit length are longer the more of a face there is to
+# see. Measured 2026-11-22 on outdoor photographs, boxes of 32 pixels and up: three in four true
+# faces are above 8.2 and 19 in 20 above 6, 19 in 20 hands, prints and other mistakes of the
+# detector below 6.9; portraits lie between 8.8 and 14.
+FACE_LENGTH = 7.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Embeddings:
+    """Vectors of n faces.
+
+    Attributes:
+        vectors: (n, 128) float32, each of unit length.
+        lengths: (n,) float32, before that: how much of a face the network saw.
+    """
+
+    vectors: Float32Array
+    lengths: Float32Array
 
 
 class Embedder:
@@ -25,18 +45,16 @@ class Embedder:
         self._runner = runner
         self.model_id = model_id
 
-    def embed(self, crops: Sequence[UInt8Array]) -> Float32Array:
+    def embed(self, crops: Sequence[UInt8Array]) -> Embeddings:
         """Embed faces, all in one batch.
 
         Args:
             crops: n aligned faces, each (112, 112, 3) uint8, RGB.
-
-        Returns:
-            (n, 128) float32, each of unit length.
         """
         if not crops:
-            return np.empty((0, 0), np.float32)
+            return Embeddings(np.empty((0, 0), np.float32), np.empty(0, np.float32))
         batch = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32, order="C")
         vectors = self._runner.infer({"image": batch})["embedding"]  # (n, 128)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(norms, 1e-12), np.float32)
+        lengths = np.linalg.norm(vectors, axis=1)  # (n,)
+        unit = vectors / np.maximum(lengths, 1e-12)[:, None]
+        return Embeddings(unit.astype(np.float32), lengths.astype(np.float32))
