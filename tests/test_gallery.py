@@ -17,7 +17,8 @@ from doorbell.errors import (
     UnknownStrangerError,
     UsageError,
 )
-from doorbell.recognition.gallery import MAX_STRANGER_SAMPLES, EnrolledSample, Gallery
+from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.recognition.gallery_statements import MAX_STRANGER_SAMPLES
 
 MODEL = "sface-test"
 

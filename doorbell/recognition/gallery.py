@@ -15,28 +15,32 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlite_utils import Database
-
-from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
+from doorbell.domain import FaceSample, Person, Stranger, Visit
 from doorbell.errors import EnrollmentError, UnknownPersonError, UnknownStrangerError, UsageError
-from doorbell.recognition.gallery_file import open_database, translated, writing
+from doorbell.recognition.gallery_file import GalleryFile
 from doorbell.recognition.gallery_rows import (
     EnrolledSample,
     EnrollmentOutcome,
     Forgotten,
     PersonSummary,
-    Row,
     Templates,
     clean_name,
-    decode_embeddings,
-    encode_embedding,
     encode_preferences,
     name_key,
     person_from,
     stranger_from,
-    visit_from,
+)
+from doorbell.recognition.gallery_statements import (
+    add_sample,
+    add_stranger_samples,
+    all_people,
+    all_strangers,
+    build_templates,
+    delete_visitor,
+    find_or_create_person,
+    person_by_id,
+    select_visits,
+    upsert_visit,
 )
 
 __all__ = [
@@ -47,9 +51,6 @@ __all__ = [
     "PersonSummary",
     "Templates",
 ]
-
-# The best are kept: enough for several poses, and a bound for a stranger who comes every day.
-MAX_STRANGER_SAMPLES = 16
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,11 +70,10 @@ class Gallery:
             GalleryError: the file is damaged, not a gallery, of a later version, or out of reach;
                 it is left as it was.
         """
-        return cls(path, open_database(path))
+        return cls(GalleryFile(path))
 
-    def __init__(self, path: Path, database: Database) -> None:
-        self._path = path
-        self._database = database
+    def __init__(self, file: GalleryFile) -> None:
+        self._file = file
         self._revision = 0  # counts our own changes of people, strangers and samples
         self._templates: dict[str, tuple[tuple[int, int], Templates]] = {}
 
@@ -90,14 +90,13 @@ class Gallery:
 
     def close(self) -> None:
         """Release the file; idempotent."""
-        with translated(self._path):
-            self._database.close()
+        self._file.close()
 
     # People
 
     def people(self) -> list[Person]:
         """Everybody enrolled, in order of enrollment."""
-        return [person_from(row) for row in self._rows("SELECT * FROM people ORDER BY id")]
+        return all_people(self._file)
 
     def person(self, name: str) -> Person:
         """Find somebody by name.
@@ -118,7 +117,7 @@ class Gallery:
 
     def summaries(self) -> list[PersonSummary]:
         """Everybody enrolled with what the gallery holds of them, in order of enrollment."""
-        rows = self._rows(
+        rows = self._file.rows(
             """SELECT people.*,
                 (SELECT count(*) FROM samples WHERE person_id = people.id) AS samples,
                 (SELECT count(*) FROM visits WHERE person_id = people.id) AS visits,
@@ -142,16 +141,14 @@ class Gallery:
         cleaned = clean_name(name)
         if not samples:
             raise EnrollmentError(f"nothing to enroll for {cleaned!r}: no face was given")
-        with self._writing():
-            person_id = self._find_or_create(cleaned)
+        with self._changing():
+            person_id = find_or_create_person(self._file, cleaned)
             duplicates = [
                 str(enrolled.source_sha256)
                 for enrolled in samples
-                if not self._add_sample(
-                    enrolled.sample, person_id=person_id, source_sha256=enrolled.source_sha256
-                )
+                if not add_sample(self._file, person_id, enrolled.sample, enrolled.source_sha256)
             ]
-            person = self._person_by_id(person_id)
+            person = person_by_id(self._file, person_id)
         return EnrollmentOutcome(person, len(samples) - len(duplicates), tuple(duplicates))
 
     def rename(self, name: str, new_name: str) -> Person:
@@ -163,7 +160,7 @@ class Gallery:
             UsageError: the new one is somebody else's.
         """
         cleaned = clean_name(new_name)
-        with self._writing():
+        with self._changing():
             person = self.person(name)
             for other in self.people():
                 if name_key(other.name) == name_key(cleaned) and other != person:
@@ -171,13 +168,13 @@ class Gallery:
                         f"{other.name!r} is enrolled already; if they are one person: "
                         f"doorbell people merge {person.name!r} {other.name!r}"
                     )
-            self._execute(
+            self._file.execute(
                 "UPDATE people SET name = ?, name_key = ? WHERE id = ?",
                 cleaned,
                 name_key(cleaned),
                 person.person_id,
             )
-            return self._person_by_id(person.person_id)
+            return person_by_id(self._file, person.person_id)
 
     def merge(self, source: str, into: str) -> Person:
         """Make two people one: samples and visits of ``source`` move to ``into``.
@@ -188,29 +185,29 @@ class Gallery:
             UnknownPersonError: nobody has one of the names.
             UsageError: both are the same person.
         """
-        with self._writing():
+        with self._changing():
             gone, kept = self.person(source), self.person(into)
             if gone.person_id == kept.person_id:
                 raise UsageError(f"{gone.name!r} cannot be merged into the same person")
             # A photo that both have stays once: the other goes with its person.
-            self._execute(
+            self._file.execute(
                 "UPDATE OR IGNORE samples SET person_id = ? WHERE person_id = ?",
                 kept.person_id,
                 gone.person_id,
             )
-            self._execute(
+            self._file.execute(
                 "UPDATE visits SET person_id = ? WHERE person_id = ?",
                 kept.person_id,
                 gone.person_id,
             )
-            self._execute(
+            self._file.execute(
                 "UPDATE people SET chime = ?, preferences = ? WHERE id = ?",
                 gone.chime if kept.chime is None else kept.chime,
                 encode_preferences({**gone.preferences, **kept.preferences}),
                 kept.person_id,
             )
-            self._execute("DELETE FROM people WHERE id = ?", gone.person_id)
-            return self._person_by_id(kept.person_id)
+            self._file.execute("DELETE FROM people WHERE id = ?", gone.person_id)
+            return person_by_id(self._file, kept.person_id)
 
     def forget(self, name: str) -> Forgotten:
         """Delete a person, every sample and every visit of theirs, and overwrite the bytes.
@@ -218,8 +215,8 @@ class Gallery:
         Raises:
             UnknownPersonError: nobody has that name.
         """
-        with self._writing():
-            forgotten = self._delete(self.person(name))
+        with self._changing():
+            forgotten = delete_visitor(self._file, self.person(name))
         self._overwrite_log()
         return forgotten
 
@@ -229,10 +226,10 @@ class Gallery:
         Raises:
             UnknownPersonError: nobody has that name.
         """
-        with self._writing():
+        with self._changing():
             person_id = self.person(name).person_id
-            self._execute("UPDATE people SET chime = ? WHERE id = ?", chime, person_id)
-            return self._person_by_id(person_id)
+            self._file.execute("UPDATE people SET chime = ? WHERE id = ?", chime, person_id)
+            return person_by_id(self._file, person_id)
 
     def set_preferences(self, name: str, preferences: Mapping[str, Any]) -> Person:
         """Replace a person's preferences.
@@ -242,16 +239,16 @@ class Gallery:
             UsageError: they hold something that JSON cannot.
         """
         encoded = encode_preferences(preferences)
-        with self._writing():
+        with self._changing():
             person_id = self.person(name).person_id
-            self._execute("UPDATE people SET preferences = ? WHERE id = ?", encoded, person_id)
-            return self._person_by_id(person_id)
+            self._file.execute("UPDATE people SET preferences = ? WHERE id = ?", encoded, person_id)
+            return person_by_id(self._file, person_id)
 
     # Strangers
 
     def strangers(self) -> list[Stranger]:
         """Every stranger not forgotten, in order of first appearance."""
-        return [stranger_from(row) for row in self._rows("SELECT * FROM strangers ORDER BY id")]
+        return all_strangers(self._file)
 
     def stranger(self, stranger_id: int) -> Stranger:
         """Find a stranger.
@@ -259,7 +256,7 @@ class Gallery:
         Raises:
             UnknownStrangerError: there is none of that identifier.
         """
-        for row in self._rows("SELECT * FROM strangers WHERE id = ?", stranger_id):
+        for row in self._file.rows("SELECT * FROM strangers WHERE id = ?", stranger_id):
             return stranger_from(row)
         raise UnknownStrangerError(
             f"there is no stranger-{stranger_id}; see those there are with: doorbell strangers list"
@@ -267,13 +264,11 @@ class Gallery:
 
     def add_stranger(self, samples: Sequence[FaceSample], seen_at: float) -> Stranger:
         """Keep somebody who was never seen before; this is the first visit."""
-        with self._writing():
-            stranger_id = self._insert(
-                "INSERT INTO strangers (first_seen_at, last_seen_at, visits) VALUES (?, ?, 1)",
-                seen_at,
-                seen_at,
+        with self._changing():
+            stranger_id = self._file.insert(
+                "strangers", first_seen_at=seen_at, last_seen_at=seen_at, visits=1
             )
-            self._add_stranger_samples(stranger_id, samples)
+            add_stranger_samples(self._file, stranger_id, samples)
             return self.stranger(stranger_id)
 
     def note_stranger_visit(
@@ -284,15 +279,15 @@ class Gallery:
         Raises:
             UnknownStrangerError: there is none of that identifier.
         """
-        with self._writing():
+        with self._changing():
             self.stranger(stranger_id)
-            self._execute(
+            self._file.execute(
                 "UPDATE strangers SET visits = visits + 1, last_seen_at = max(last_seen_at, ?) "
                 "WHERE id = ?",
                 seen_at,
                 stranger_id,
             )
-            self._add_stranger_samples(stranger_id, samples)
+            add_stranger_samples(self._file, stranger_id, samples)
             return self.stranger(stranger_id)
 
     def name_stranger(self, stranger_id: int, name: str) -> Person:
@@ -303,18 +298,17 @@ class Gallery:
             InvalidNameError: the name cannot be stored.
         """
         cleaned = clean_name(name)
-        with self._writing():
+        with self._changing():
             self.stranger(stranger_id)
-            person_id = self._find_or_create(cleaned)
+            person_id = find_or_create_person(self._file, cleaned)
             for table in ("samples", "visits"):
-                self._execute(
-                    f"UPDATE {table} SET person_id = ?, stranger_id = NULL "  # noqa: S608 - our own words
-                    "WHERE stranger_id = ?",
+                self._file.execute(
+                    f"UPDATE {table} SET person_id = ?, stranger_id = NULL WHERE stranger_id = ?",  # noqa: S608 - our own words
                     person_id,
                     stranger_id,
                 )
-            self._execute("DELETE FROM strangers WHERE id = ?", stranger_id)
-            return self._person_by_id(person_id)
+            self._file.execute("DELETE FROM strangers WHERE id = ?", stranger_id)
+            return person_by_id(self._file, person_id)
 
     def forget_stranger(self, stranger_id: int) -> Forgotten:
         """Delete a stranger, every sample and every visit of theirs, and overwrite the bytes.
@@ -322,16 +316,16 @@ class Gallery:
         Raises:
             UnknownStrangerError: there is none of that identifier.
         """
-        with self._writing():
-            forgotten = self._delete(self.stranger(stranger_id))
+        with self._changing():
+            forgotten = delete_visitor(self._file, self.stranger(stranger_id))
         self._overwrite_log()
         return forgotten
 
     def forget_strangers_before(self, seen_at: float) -> list[Forgotten]:
         """Delete the strangers last seen before a wall time, as ``forget_stranger`` does."""
-        with self._writing():
+        with self._changing():
             forgotten = [
-                self._delete(stranger)
+                delete_visitor(self._file, stranger)
                 for stranger in self.strangers()
                 if stranger.last_seen_at < seen_at
             ]
@@ -347,29 +341,8 @@ class Gallery:
         A visitor who was forgotten, named or merged meanwhile does not undo that: what the gallery
         knows of the visit stays.
         """
-        columns = {
-            "id": visit.visit_id,
-            "started_at": visit.started_at,
-            "last_seen_at": visit.last_seen_at,
-            "ended_at": visit.ended_at,
-            "similarity": visit.similarity,
-            "frames_used": visit.frames_used,
-            "seconds_to_decision": visit.seconds_to_decision,
-        }
-        with self._writing(templates_change=False):
-            if visit.visitor is not None and self._is_stored(visit.visitor):
-                person = visit.visitor if isinstance(visit.visitor, Person) else None
-                stranger = visit.visitor if isinstance(visit.visitor, Stranger) else None
-                columns["person_id"] = person and person.person_id
-                columns["stranger_id"] = stranger and stranger.stranger_id
-            names = ", ".join(columns)
-            marks = ", ".join(f":{name}" for name in columns)
-            changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
-            self._database.execute(
-                f"INSERT INTO visits ({names}) VALUES ({marks}) "  # noqa: S608 - our own words
-                f"ON CONFLICT (id) DO UPDATE SET {changes}",
-                columns,
-            )
+        with self._file.writing():
+            upsert_visit(self._file, visit)
 
     def visits(
         self, limit: int, *, since: float | None = None, name: str | None = None
@@ -384,26 +357,16 @@ class Gallery:
         Raises:
             UnknownPersonError: nobody has that name.
         """
-        with self._reading():
+        with self._file.reading():
             person_id = None if name is None else self.person(name).person_id
-            people = {person.person_id: person for person in self.people()}
-            strangers = {stranger.stranger_id: stranger for stranger in self.strangers()}
-            rows = self._rows(
-                "SELECT * FROM visits WHERE (?1 IS NULL OR started_at >= ?1) "
-                "AND (?2 IS NULL OR person_id = ?2) ORDER BY started_at DESC, rowid DESC LIMIT ?3",
-                since,
-                person_id,
-                limit,
-            )
-        return [
-            visit_from(row, people.get(row["person_id"]) or strangers.get(row["stranger_id"]))
-            for row in rows
-        ]
+            return select_visits(self._file, limit, since, person_id)
 
     def close_open_visits(self) -> int:
         """End, when they were last seen, the visits that a killed daemon left open; how many."""
-        with self._writing(templates_change=False):
-            return self._execute("UPDATE visits SET ended_at = last_seen_at WHERE ended_at IS NULL")
+        with self._file.writing():
+            return self._file.execute(
+                "UPDATE visits SET ended_at = last_seen_at WHERE ended_at IS NULL"
+            )
 
     # Templates
 
@@ -413,141 +376,25 @@ class Gallery:
         Raises:
             GalleryError: a sample has not the size of an embedding.
         """
-        with translated(self._path):
-            # Changes whenever another connection, in this or another process, has committed.
-            (data_version,) = self._database.conn.execute("PRAGMA data_version").fetchone()
-        version = (data_version, self._revision)
+        version = (self._file.foreign_version(), self._revision)
         kept = self._templates.get(model_id)
         if kept is None or kept[0] != version:
-            kept = version, self._build_templates(model_id)
+            kept = version, build_templates(self._file, model_id)
             self._templates[model_id] = kept
         return kept[1]
 
-    def _build_templates(self, model_id: str) -> Templates:
-        with self._reading():
-            people, strangers = self.people(), self.strangers()
-            rows = self._rows("SELECT * FROM samples WHERE model_id = ? ORDER BY id", model_id)
-        of_people = [row for row in rows if row["person_id"] is not None]
-        of_strangers = [row for row in rows if row["stranger_id"] is not None]
-        return Templates(
-            model_id=model_id,
-            people=tuple(people),
-            person_index=_places(of_people, "person_id", [each.person_id for each in people]),
-            person_embeddings=decode_embeddings(of_people),
-            strangers=tuple(strangers),
-            stranger_index=_places(
-                of_strangers, "stranger_id", [each.stranger_id for each in strangers]
-            ),
-            stranger_embeddings=decode_embeddings(of_strangers),
-        )
-
-    # Rows; those below that write are called within a transaction
-
     @contextmanager
-    def _writing(self, *, templates_change: bool = True) -> Iterator[None]:
-        with translated(self._path), writing(self._database):
+    def _changing(self) -> Iterator[None]:
+        """One transaction that changes people, strangers or samples."""
+        with self._file.writing():
             yield
-        self._revision += templates_change
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Several reads of one state, whatever other processes write."""
-        with translated(self._path):
-            self._database.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._database.execute("ROLLBACK")
-
-    def _rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
-        with translated(self._path):
-            return list(self._database.query(sql, parameters))
-
-    def _execute(self, sql: str, *parameters: object) -> int:
-        return self._database.execute(sql, parameters).rowcount
-
-    def _insert(self, sql: str, *parameters: object) -> int:
-        return int(self._database.execute(sql, parameters).lastrowid or 0)
-
-    def _find_or_create(self, cleaned: str) -> int:
-        for row in self._rows("SELECT id FROM people WHERE name_key = ?", name_key(cleaned)):
-            return int(row["id"])
-        return self._insert(
-            "INSERT INTO people (name, name_key) VALUES (?, ?)", cleaned, name_key(cleaned)
-        )
-
-    def _person_by_id(self, person_id: int) -> Person:
-        (row,) = self._rows("SELECT * FROM people WHERE id = ?", person_id)
-        return person_from(row)
-
-    def _add_sample(
-        self,
-        sample: FaceSample,
-        *,
-        person_id: int | None = None,
-        stranger_id: int | None = None,
-        source_sha256: str | None = None,
-    ) -> bool:
-        """Whether it was stored; False where the person has this picture already."""
-        return bool(
-            self._execute(
-                "INSERT INTO samples "
-                "(person_id, stranger_id, model_id, embedding, quality, source_sha256) "
-                "VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (person_id, model_id, source_sha256) DO NOTHING",
-                person_id,
-                stranger_id,
-                sample.model_id,
-                encode_embedding(sample),
-                sample.quality,
-                source_sha256,
-            )
-        )
-
-    def _add_stranger_samples(self, stranger_id: int, samples: Sequence[FaceSample]) -> None:
-        for sample in samples:
-            self._add_sample(sample, stranger_id=stranger_id)
-        self._execute(
-            "DELETE FROM samples WHERE stranger_id = ?1 AND id NOT IN "
-            "(SELECT id FROM samples WHERE stranger_id = ?1 ORDER BY quality DESC, id LIMIT ?2)",
-            stranger_id,
-            MAX_STRANGER_SAMPLES,
-        )
-
-    def _is_stored(self, visitor: Visitor) -> bool:
-        table, visitor_id = _table_and_id(visitor)
-        return bool(self._rows(f"SELECT 1 FROM {table} WHERE id = ?", visitor_id))  # noqa: S608 - our own words
-
-    def _delete(self, visitor: Visitor) -> Forgotten:
-        table, visitor_id = _table_and_id(visitor)
-        column = "person_id" if isinstance(visitor, Person) else "stranger_id"
-        visits = self._rows(f"SELECT id FROM visits WHERE {column} = ?", visitor_id)  # noqa: S608 - our own words
-        self._execute(f"DELETE FROM visits WHERE {column} = ?", visitor_id)  # noqa: S608 - our own words
-        samples = self._execute(f"DELETE FROM samples WHERE {column} = ?", visitor_id)  # noqa: S608 - our own words
-        self._execute(f"DELETE FROM {table} WHERE id = ?", visitor_id)  # noqa: S608 - our own words
-        return Forgotten(visitor, samples, tuple(row["id"] for row in visits))
+        self._revision += 1
 
     def _overwrite_log(self) -> None:
-        """Move the deletion into the file and empty the write-ahead log, which has old pages."""
-        with translated(self._path):
-            checkpoint = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if checkpoint[0]:
+        # The log has pages from before the deletion.
+        if not self._file.empty_log():
             _LOG.warning(
                 "the gallery is in use by another process: what was forgotten is deleted, but its "
                 "bytes stay in %s-wal until that process closes or writes more",
-                self._path,
+                self._file.path,
             )
-
-
-def _table_and_id(visitor: Visitor) -> tuple[str, int]:
-    if isinstance(visitor, Person):
-        return "people", visitor.person_id
-    return "strangers", visitor.stranger_id
-
-
-def _places(rows: Sequence[Row], column: str, ids: list[int]) -> NDArray[np.int64]:
-    """Where in ``ids`` each row's column is, read-only."""
-    place = {each: index for index, each in enumerate(ids)}
-    places = np.array([place[row[column]] for row in rows], dtype=np.int64)  # (N,)
-    places.setflags(write=False)
-    return places

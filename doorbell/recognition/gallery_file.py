@@ -6,10 +6,13 @@ of a later version is refused and left as it is, byte for byte. Knows no person 
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -70,57 +73,97 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def open_database(path: Path) -> Database:
-    """Open the gallery's file, creating or migrating it as needed.
+class GalleryFile:
+    """The open file; used by the one thread that opened it.
 
-    The file is readable by its owner only (0600), and so is a directory made for it (0700).
-
-    Raises:
-        GalleryError: the file is damaged, not a gallery, of a later version, or out of reach.
+    Whatever SQLite or the system says against it becomes a ``GalleryError`` that names the file.
     """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            path.touch(mode=0o600)
-    except OSError as exc:
-        raise GalleryError(
-            f"cannot open the gallery {path}: {exc.strerror}; "
-            "give a directory that you can write to with storage.directory"
-        ) from exc
-    with translated(path):
-        _inspect(path)
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)  # SQLite gives its -wal and -shm files the same mode
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, creating or migrating it as needed.
+
+        It is readable by its owner only (0600), and so is a directory made for it (0700).
+
+        Raises:
+            GalleryError: it is damaged, not a gallery, of a later version, or out of reach.
+        """
+        self.path = path
+        with self._translated():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _alone_in(path.parent):
+                if not path.exists():
+                    path.touch(mode=0o600)
+                _inspect(path)
+                if path.stat().st_mode & 0o077:
+                    path.chmod(0o600)  # SQLite gives its -wal and -shm files the same mode
+                self._database = _connect(path)
+
+    def close(self) -> None:
+        """Release the file; idempotent."""
+        with self._translated():
+            self._database.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction that writes: all of it or nothing."""
+        with self._translated(), _transaction(self._database):
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Several reads of one state, whatever other processes write."""
+        with self._translated():
+            self._database.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._database.execute("ROLLBACK")
+
+    def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
+        """Every row of a query, by column."""
+        with self._translated():
+            return list(self._database.query(sql, parameters))
+
+    def execute(self, sql: str, *parameters: object) -> int:
+        """Change rows, within ``writing``; how many."""
+        return self._database.execute(sql, parameters).rowcount
+
+    def insert(self, table: str, **columns: object) -> int:
+        """Add a row, within ``writing``; its identifier."""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        cursor = self._database.execute(
+            f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - our own words
+            tuple(columns.values()),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def foreign_version(self) -> int:
+        """A number that changes whenever another connection, in any process, has written."""
+        with self._translated():
+            (version,) = self._database.conn.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def empty_log(self) -> bool:
+        """Bring the write-ahead log into the file; False if a reader elsewhere still needs it."""
+        with self._translated():
+            (busy, *_) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
-            database = Database(connection, execute_plugins=False)
-            _configure(database)
-            _migrate(database)
-        except BaseException:
-            connection.close()
-            raise
-    return database
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise GalleryError(
+                f"the gallery {self.path} failed: {exc}; check the disk and who may write there, "
+                "or give another storage.directory"
+            ) from exc
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors, and the system's, into a ``GalleryError`` that names the file."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as exc:
-        raise GalleryError(
-            f"the gallery {path} failed: {exc}; check the disk, or move the file away and restore "
-            "a copy"
-        ) from exc
-
-
-@contextmanager
-def writing(database: Database) -> Iterator[None]:
-    """One transaction that writes: all of it or nothing.
-
-    IMMEDIATE: waits for another process's writer at its start. A transaction that began by reading
-    would fail at once when it came to write after the other.
-    """
+def _transaction(database: Database) -> Iterator[None]:
+    # IMMEDIATE waits for another process's writer at the start. A transaction that began by
+    # reading would fail at once when it came to write after the other.
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -131,8 +174,25 @@ def writing(database: Database) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Keep other processes out while the file is made or migrated.
+
+    SQLite's busy timeout does not cover the change to WAL. The lock is on the directory: closing
+    the database's file a second time would drop SQLite's own locks on it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _inspect(path: Path) -> None:
     """Refuse what is not ours to touch, through a connection that cannot write."""
+    if not path.is_file():
+        raise GalleryError(f"{path} is not a file; give another storage.directory")
     advice = "the file was left as it is; move it away, or give another storage.directory"
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
@@ -160,6 +220,18 @@ def _inspect(path: Path) -> None:
         raise GalleryError(f"the gallery {path} is damaged: {verdict}; {advice}")
 
 
+def _connect(path: Path) -> Database:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+    try:
+        database = Database(connection, execute_plugins=False)
+        _configure(database)
+        _migrate(database)
+    except BaseException:
+        connection.close()
+        raise
+    return database
+
+
 def _configure(database: Database) -> None:
     # WAL: the command line reads and writes while the daemon runs. FULL: a doorbell has no
     # shutdown before a power cut; what was acknowledged must be on the disk. Writes are rare.
@@ -173,8 +245,7 @@ def _configure(database: Database) -> None:
 
 
 def _migrate(database: Database) -> None:
-    with writing(database):
-        # Read inside the transaction: another process may just have migrated.
+    with _transaction(database):
         (version,) = database.execute("PRAGMA user_version").fetchone()
         for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
             for statement in statements:

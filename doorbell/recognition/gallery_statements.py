@@ -1,0 +1,187 @@
+"""The statements that several verbs of the gallery share.
+
+Enters: the open file and checked values. Leaves: people, strangers, visits and templates as stored.
+Those that write are called within ``GalleryFile.writing``. Knows no transaction and no cache.
+"""
+
+# ruff: noqa: S608 - the words put into statements are table and column names written here
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
+from doorbell.recognition.gallery_file import GalleryFile
+from doorbell.recognition.gallery_rows import (
+    Forgotten,
+    Row,
+    Templates,
+    decode_embeddings,
+    encode_embedding,
+    name_key,
+    person_from,
+    stranger_from,
+    visit_from,
+)
+
+# The best are kept: enough for several poses, and a bound for a stranger who comes every day.
+MAX_STRANGER_SAMPLES = 16
+
+
+def all_people(file: GalleryFile) -> list[Person]:
+    """Everybody enrolled, in order of enrollment."""
+    return [person_from(row) for row in file.rows("SELECT * FROM people ORDER BY id")]
+
+
+def all_strangers(file: GalleryFile) -> list[Stranger]:
+    """Every stranger, in order of first appearance."""
+    return [stranger_from(row) for row in file.rows("SELECT * FROM strangers ORDER BY id")]
+
+
+def person_by_id(file: GalleryFile, person_id: int) -> Person:
+    """A person who is there."""
+    (row,) = file.rows("SELECT * FROM people WHERE id = ?", person_id)
+    return person_from(row)
+
+
+def find_or_create_person(file: GalleryFile, cleaned_name: str) -> int:
+    """The identifier of the person of that name."""
+    key = name_key(cleaned_name)
+    for row in file.rows("SELECT id FROM people WHERE name_key = ?", key):
+        return int(row["id"])
+    return file.insert("people", name=cleaned_name, name_key=key)
+
+
+def add_sample(
+    file: GalleryFile, person_id: int, sample: FaceSample, source_sha256: str | None
+) -> bool:
+    """Store a person's sample, unless they have that picture already; whether it was stored."""
+    embedding = encode_embedding(sample)
+    if file.rows(
+        "SELECT 1 FROM samples WHERE person_id = ? AND model_id = ? AND source_sha256 = ?",
+        person_id,
+        sample.model_id,
+        source_sha256,
+    ):
+        return False
+    file.insert(
+        "samples",
+        person_id=person_id,
+        model_id=sample.model_id,
+        embedding=embedding,
+        quality=sample.quality,
+        source_sha256=source_sha256,
+    )
+    return True
+
+
+def add_stranger_samples(
+    file: GalleryFile, stranger_id: int, samples: Sequence[FaceSample]
+) -> None:
+    """Store a stranger's samples and keep the best of all."""
+    for sample in samples:
+        file.insert(
+            "samples",
+            stranger_id=stranger_id,
+            model_id=sample.model_id,
+            embedding=encode_embedding(sample),
+            quality=sample.quality,
+        )
+    file.execute(
+        "DELETE FROM samples WHERE stranger_id = ? AND id NOT IN "
+        "(SELECT id FROM samples WHERE stranger_id = ? ORDER BY quality DESC, id LIMIT ?)",
+        stranger_id,
+        stranger_id,
+        MAX_STRANGER_SAMPLES,
+    )
+
+
+def delete_visitor(file: GalleryFile, visitor: Visitor) -> Forgotten:
+    """Delete somebody with every sample and every visit."""
+    table, column, visitor_id = _place_of(visitor)
+    visits = file.rows(f"SELECT id FROM visits WHERE {column} = ?", visitor_id)
+    file.execute(f"DELETE FROM visits WHERE {column} = ?", visitor_id)
+    samples = file.execute(f"DELETE FROM samples WHERE {column} = ?", visitor_id)
+    file.execute(f"DELETE FROM {table} WHERE id = ?", visitor_id)
+    return Forgotten(visitor, samples, tuple(row["id"] for row in visits))
+
+
+def upsert_visit(file: GalleryFile, visit: Visit) -> None:
+    """Store a visit; where its visitor is gone, or there is none, the stored one stays."""
+    columns: dict[str, object] = {
+        "id": visit.visit_id,
+        "started_at": visit.started_at,
+        "last_seen_at": visit.last_seen_at,
+        "ended_at": visit.ended_at,
+        "similarity": visit.similarity,
+        "frames_used": visit.frames_used,
+        "seconds_to_decision": visit.seconds_to_decision,
+    }
+    if visit.visitor is not None:
+        table, column, visitor_id = _place_of(visit.visitor)
+        if file.rows(f"SELECT 1 FROM {table} WHERE id = ?", visitor_id):
+            columns |= {"person_id": None, "stranger_id": None, column: visitor_id}
+    changes = ", ".join(f"{name} = ?" for name in columns)
+    if not file.execute(
+        f"UPDATE visits SET {changes} WHERE id = ?", *columns.values(), visit.visit_id
+    ):
+        file.insert("visits", **columns)
+
+
+def select_visits(
+    file: GalleryFile, limit: int, since: float | None, person_id: int | None
+) -> list[Visit]:
+    """Visits, newest first, with their visitors."""
+    people = {person.person_id: person for person in all_people(file)}
+    strangers = {stranger.stranger_id: stranger for stranger in all_strangers(file)}
+    rows = file.rows(
+        "SELECT * FROM visits WHERE started_at >= ? AND person_id IS coalesce(?, person_id) "
+        "ORDER BY started_at DESC, rowid DESC LIMIT ?",
+        float("-inf") if since is None else since,
+        person_id,
+        limit,
+    )
+    return [
+        visit_from(row, people.get(row["person_id"]) or strangers.get(row["stranger_id"]))
+        for row in rows
+    ]
+
+
+def build_templates(file: GalleryFile, model_id: str) -> Templates:
+    """All samples of one embedder, of one moment."""
+    with file.reading():
+        people, strangers = all_people(file), all_strangers(file)
+        rows = file.rows("SELECT * FROM samples WHERE model_id = ? ORDER BY id", model_id)
+    of_people = [row for row in rows if row["person_id"] is not None]
+    of_strangers = [row for row in rows if row["stranger_id"] is not None]
+    return Templates(
+        model_id=model_id,
+        people=tuple(people),
+        person_index=_places(of_people, "person_id", [each.person_id for each in people]),
+        person_embeddings=decode_embeddings(of_people),
+        strangers=tuple(strangers),
+        stranger_index=_places(
+            of_strangers, "stranger_id", [each.stranger_id for each in strangers]
+        ),
+        stranger_embeddings=decode_embeddings(of_strangers),
+    )
+
+
+def _place_of(visitor: Visitor) -> tuple[str, str, int]:
+    """Table, the column elsewhere that points to it, and identifier."""
+    match visitor:
+        case Person():
+            return "people", "person_id", visitor.person_id
+        case Stranger():
+            return "strangers", "stranger_id", visitor.stranger_id
+
+
+def _places(rows: Sequence[Row], column: str, ids: list[int]) -> NDArray[np.int64]:
+    """Where in ``ids`` each row's column is, read-only."""
+    place = {each: index for index, each in enumerate(ids)}
+    places = np.array([place[row[column]] for row in rows], dtype=np.int64)  # (N,)
+    places.setflags(write=False)
+    return places
