@@ -1,8 +1,13 @@
 """Frames of a CSI, USB, network, recorded or simulated camera."""
 
-from typing import Protocol
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol
 
+from doorbell.camera.uri import Kind, Source, parse_uri
+from doorbell.config import CameraSection
 from doorbell.domain import Frame
+from doorbell.errors import CameraError
 
 
 class Camera(Protocol):
@@ -18,3 +23,48 @@ class Camera(Protocol):
 
     def close(self) -> None:
         """Release the camera; idempotent."""
+
+
+def open_camera(section: CameraSection, faces_directory: Path | None = None) -> Camera:
+    """Open the camera that a configuration names.
+
+    Args:
+        section: where it is and how it is to be read.
+        faces_directory: portraits for the built-in simulated scene, where the URI names none.
+
+    Raises:
+        CameraError: there is no such camera, or it cannot be opened as asked.
+    """
+    source = parse_uri(section.uri)
+    match _backend(section, source):
+        case "simulated":
+            from doorbell.camera.simulated import open_simulated
+
+            return open_simulated(section, source, faces_directory)
+        case "opencv":
+            from doorbell.camera.opencv import OpenCvCamera
+
+            return OpenCvCamera(section, source)
+        case "jetson":
+            from doorbell.camera.jetson import open_jetson
+
+            return open_jetson(section, source)
+
+
+def _backend(section: CameraSection, source: Source) -> Literal["simulated", "opencv", "jetson"]:
+    simulated = source.kind in (Kind.SIMULATED, Kind.FOLDER)
+    if section.backend != "auto":
+        if simulated != (section.backend == "simulated"):
+            raise CameraError(
+                f"camera.backend = {section.backend} cannot open {source.shown!r} "
+                f"({source.kind.value}); set it to auto"
+            )
+        return section.backend
+    if simulated:
+        return "simulated"
+    # Recorded files and pipelines need OpenCV's clock and parser on a Jetson too.
+    if source.kind is Kind.CSI:
+        return "jetson"
+    if source.kind in (Kind.DEVICE, Kind.NETWORK) and find_spec("jetson_utils") is not None:
+        return "jetson"
+    return "opencv"

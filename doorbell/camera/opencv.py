@@ -1,0 +1,202 @@
+"""USB and network cameras, video files and GStreamer pipelines, through OpenCV.
+
+Enters: the camera's section and source. Leaves: RGB frames; those of a file on the file's own
+clock. The only place that knows ``cv2.VideoCapture``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from doorbell.camera.pace import Pace
+from doorbell.camera.uri import Kind, Source
+from doorbell.config import CameraSection
+from doorbell.domain import Frame
+from doorbell.errors import CameraError, EndOfStreamError
+
+# Used where a file does not say how fast it plays.
+_FRAMES_PER_SECOND = 30.0
+_MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
+
+
+class OpenCvCamera:
+    """A camera or recording that OpenCV can open.
+
+    ``camera.width``, ``height`` and ``frames_per_second`` are asked of a USB camera; network
+    cameras, files and pipelines come as they are, and may change their size in mid-stream.
+
+    Raises:
+        CameraError: it is missing, may not be opened, or does not have the size asked for.
+    """
+
+    def __init__(self, section: CameraSection, source: Source) -> None:
+        self._section = section
+        self._source = source
+        self._recorded = source.kind is Kind.FILE
+        self._pace = Pace(realtime=section.realtime)
+        self._index = 0
+        self._round_start_seconds = 0.0
+        self._last_seconds = -1.0
+        self._capture: cv2.VideoCapture | None = _open(section, source)
+        reported = self._capture.get(cv2.CAP_PROP_FPS)
+        self._period_seconds = 1 / (reported if 1 <= reported <= 1000 else _FRAMES_PER_SECOND)
+
+    def read(self) -> Frame:
+        """Return the next frame: of a camera when it comes, of a file when it is due."""
+        if self._capture is None:
+            raise CameraError(f"{self._source.shown} is closed; open it again")
+        if not self._recorded:
+            if not self._capture.grab():
+                raise CameraError(
+                    f"{self._source.shown} gave no frame within "
+                    f"{self._section.timeout_seconds:g} s; check its cable, power and network"
+                )
+            return self._frame(self._capture, time.monotonic())
+        time_seconds = self._grab_recorded(self._capture)
+        frame = self._frame(self._capture, time_seconds)
+        self._pace.wait_for(time_seconds)
+        return frame
+
+    def close(self) -> None:
+        """Release the camera; idempotent."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+    def _frame(self, capture: cv2.VideoCapture, time_seconds: float) -> Frame:
+        decoded, pixels = capture.retrieve()
+        if not decoded:
+            raise CameraError(f"a frame of {self._source.shown} cannot be decoded; open it again")
+        rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+        frame = Frame(rgb, time_seconds, time.time(), self._index)
+        self._index += 1
+        return frame
+
+    def _grab_recorded(self, capture: cv2.VideoCapture) -> float:
+        """Grab the next frame of a file, or the first again; return its stream time."""
+        if not capture.grab():
+            if not self._index:
+                raise CameraError(f"{self._source.shown} holds no frame; is it a whole video file?")
+            if not self._section.loop:
+                raise EndOfStreamError(
+                    f"{self._source.shown} is over; set camera.loop = true to repeat it"
+                )
+            # Seeking to the start fails for some containers; opening again never does.
+            capture.open(self._source.place, cv2.CAP_FFMPEG)
+            self._round_start_seconds = self._last_seconds + self._period_seconds
+            if not capture.grab():
+                raise CameraError(
+                    f"{self._source.shown} could not be started over; is it still there?"
+                )
+        position = self._round_start_seconds + capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        if position <= self._last_seconds:  # a file without time stamps
+            position = self._last_seconds + self._period_seconds
+        self._last_seconds = max(0.0, position)
+        return self._last_seconds
+
+
+def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
+    _hush(section)
+    milliseconds = round(section.timeout_seconds * 1000)
+    timeouts = [
+        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds),
+        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds),
+    ]
+    match source.kind:
+        case Kind.DEVICE:
+            return _open_device(section, Path(source.place))
+        case Kind.FILE:
+            _check_file(Path(source.place))
+            capture = cv2.VideoCapture(source.place, cv2.CAP_FFMPEG)
+            hint = "it is not a video that OpenCV can read; convert it to H.264 in MKV or MP4"
+        case Kind.PIPELINE:
+            if "GStreamer" not in _streaming_backends():
+                raise CameraError(
+                    "this OpenCV was built without GStreamer, so it cannot run the pipeline "
+                    f"{source.shown!r}; use the system's OpenCV (as on a Jetson) or an rtsp:// URL"
+                )
+            capture = cv2.VideoCapture(source.place, cv2.CAP_GSTREAMER, timeouts)
+            hint = "try it with gst-launch-1.0; it must end in appsink"
+        case _:
+            capture = cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
+            hint = (
+                "it did not answer, or refused: check address, user and password, and that the "
+                f"camera answers within camera.timeout_seconds = {section.timeout_seconds:g}"
+            )
+    if not capture.isOpened():
+        raise CameraError(f"cannot open {source.shown!r}: {hint}")
+    return capture
+
+
+def _hush(section: CameraSection) -> None:
+    """Keep OpenCV and FFmpeg from writing to stderr: what they would say is in our errors.
+
+    Their variables are read when the first camera is opened; whoever set them has the last word.
+    V4L2 takes its timeout, in whole seconds, from a variable only.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault(
+        "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(max(1, round(section.timeout_seconds)))
+    )
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _open_device(section: CameraSection, device: Path) -> cv2.VideoCapture:
+    if not device.exists():
+        present = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*")))
+        raise CameraError(
+            f"there is no camera {device} (present: {present or 'none'}); plug it in or correct "
+            "camera.uri"
+        )
+    if not os.access(device, os.R_OK | os.W_OK):
+        raise CameraError(
+            f"no permission for the camera {device}; add the user to the group video with "
+            "`sudo usermod -aG video $USER`, then log in again"
+        )
+    capture = cv2.VideoCapture(str(device), cv2.CAP_V4L2)
+    if not capture.isOpened():
+        raise CameraError(
+            f"cannot open the camera {device}: another program uses it, or it takes no pictures; "
+            "see `v4l2-ctl --list-devices`"
+        )
+    # Uncompressed frames of more than VGA do not fit through USB 2 at full rate.
+    capture.set(cv2.CAP_PROP_FOURCC, _MOTION_JPEG)
+    for property_id, wanted in (
+        (cv2.CAP_PROP_FRAME_WIDTH, section.width),
+        (cv2.CAP_PROP_FRAME_HEIGHT, section.height),
+        (cv2.CAP_PROP_FPS, section.frames_per_second),
+        (cv2.CAP_PROP_BUFFERSIZE, 1),
+    ):
+        if wanted:
+            capture.set(property_id, wanted)
+    width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+    height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    if (section.width or width, section.height or height) != (width, height):
+        capture.release()
+        raise CameraError(
+            f"the camera {device} has no {section.width}x{section.height}, it offers "
+            f"{width}x{height}; set camera.width and camera.height to a size that "
+            f"`v4l2-ctl -d {device} --list-formats-ext` lists, or to 0"
+        )
+    return capture
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as exc:
+        raise CameraError(
+            f"cannot read the video {path}: {exc.strerror}; correct camera.uri"
+        ) from exc
+
+
+def _streaming_backends() -> list[str]:
+    registry = cv2.videoio_registry
+    return [registry.getBackendName(backend) for backend in registry.getStreamBackends()]

@@ -1,0 +1,98 @@
+"""What a camera's URI means.
+
+Enters: ``camera.uri``. Leaves: a kind of source and where it is. Opens nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from doorbell.config import CameraSection
+from doorbell.errors import CameraError
+
+_NETWORK_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "rtp")
+
+
+class Kind(Enum):
+    """What stands behind a URI."""
+
+    SIMULATED = "simulated"
+    FOLDER = "folder"
+    FILE = "file"
+    DEVICE = "device"
+    CSI = "csi"
+    NETWORK = "network"
+    PIPELINE = "pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where frames come from.
+
+    Attributes:
+        kind: what it is.
+        place: what follows ``simulated:``; the path of a folder, file or device; else the URI
+            itself, credentials included: never log it, show ``shown``.
+    """
+
+    kind: Kind
+    place: str
+
+    @property
+    def shown(self) -> str:
+        """The place as it may be logged: without user names and passwords."""
+        without_user = re.sub(r"://[^/@\s]*@", "://***@", self.place)
+        return re.sub(r"\b(user-id|user-pw|password|token)=[^\s&]+", r"\1=***", without_user)
+
+
+def parse_uri(uri: str) -> Source:
+    """Tell what a URI means.
+
+    Raises:
+        CameraError: an unknown scheme, or nothing at all.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if uri.startswith("simulated:"):
+        source = Source(Kind.SIMULATED, uri.removeprefix("simulated:"))
+    elif " ! " in uri:
+        source = Source(Kind.PIPELINE, uri)
+    elif uri.isdecimal():
+        source = Source(Kind.DEVICE, f"/dev/video{uri}")
+    elif not separator:
+        source = _local(uri)
+    elif scheme == "file":
+        source = _local(unquote(urlsplit(uri).path))
+    elif scheme == "v4l2":
+        source = Source(Kind.DEVICE, rest)
+    elif scheme == "csi":
+        source = Source(Kind.CSI, uri)
+    elif scheme in _NETWORK_SCHEMES:
+        source = Source(Kind.NETWORK, uri)
+    else:
+        raise CameraError(
+            f"camera.uri has the unknown scheme {scheme!r}; known are simulated, file, v4l2, csi, "
+            + ", ".join(_NETWORK_SCHEMES)
+        )
+    return source
+
+
+def loses_no_frame(section: CameraSection) -> bool:
+    """Whether every frame counts: recorded or simulated, and as fast as possible.
+
+    Any other camera goes on without its reader, so its frames are dropped, never queued.
+    """
+    recorded = (Kind.SIMULATED, Kind.FOLDER, Kind.FILE)
+    return not section.realtime and parse_uri(section.uri).kind in recorded
+
+
+def _local(text: str) -> Source:
+    if not text:
+        raise CameraError("camera.uri is empty; give a device, URL or file, or 'simulated:'")
+    path = Path(text).expanduser()
+    if text.startswith("/dev/"):
+        return Source(Kind.DEVICE, text)
+    return Source(Kind.FOLDER if path.is_dir() else Kind.FILE, str(path))

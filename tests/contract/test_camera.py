@@ -1,0 +1,232 @@
+"""What every camera must do, run over every backend that this machine has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from doorbell.camera import Camera, open_camera
+from doorbell.camera.jetson import JetsonCamera
+from doorbell.camera.scene import SceneScript
+from doorbell.camera.simulated import SimulatedCamera
+from doorbell.camera.uri import parse_uri
+from doorbell.config import CameraSection
+from doorbell.domain import UInt8Array
+from doorbell.errors import CameraError, EndOfStreamError
+
+WIDTH, HEIGHT, FRAMES, RATE = 320, 180, 12, 20.0
+
+
+def red_picture(index: int) -> UInt8Array:
+    """Red, a little brighter each time, so that no two frames are equal."""
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    pixels[..., 0] = 140 + 8 * index
+    return pixels
+
+
+class RingImage:
+    """A handle to one buffer of the ring; what it shows changes when the buffer is used again."""
+
+    def __init__(self, buffer: int) -> None:
+        self.buffer = buffer
+
+
+class RingVideoSource:
+    """Behaves as jetson-utils documents: four buffers used in turn, filled by the GPU later."""
+
+    def __init__(self, utils: RingUtils, uri: str, options: Mapping[str, object]) -> None:
+        assert uri.startswith(("csi://", "v4l2:///dev/", "rtsp://"))
+        assert set(options) <= {"width", "height", "framerate"}
+        self._utils = utils
+        self._captured = 0
+        self._open = True
+
+    def Capture(self, *, format: str, timeout: int) -> RingImage | None:  # noqa: A002, N802 - theirs
+        assert format == "rgb8"
+        if not self._open:
+            raise RuntimeError("videoSource is closed")
+        if self._captured == FRAMES + 1:
+            self._open = False
+            raise RuntimeError("videoSource failed to capture image")
+        if self._captured == FRAMES:
+            self._captured += 1
+            time.sleep(timeout / 1000)
+            return None
+        time.sleep(1 / RATE)
+        image = RingImage(self._captured % len(self._utils.ring))
+        self._utils.pending.append((image.buffer, self._captured))
+        self._captured += 1
+        return image
+
+    def IsStreaming(self) -> bool:  # noqa: N802 - their name
+        return self._open
+
+    def Close(self) -> None:  # noqa: N802 - their name
+        self._open = False
+
+
+class RingUtils:
+    """The module jetson_utils around such a source."""
+
+    def __init__(self) -> None:
+        self.ring = [np.zeros((HEIGHT, WIDTH, 3), np.uint8) for _ in range(4)]
+        self.pending: list[tuple[int, int]] = []
+
+    def videoSource(self, uri: str, *, options: Mapping[str, object]) -> RingVideoSource:  # noqa: N802
+        return RingVideoSource(self, uri, options)
+
+    def cudaToNumpy(self, image: object) -> UInt8Array:  # noqa: N802 - their name
+        assert isinstance(image, RingImage)
+        return self.ring[image.buffer]
+
+    def cudaDeviceSynchronize(self) -> None:  # noqa: N802 - their name
+        for buffer, index in self.pending:
+            self.ring[buffer][:] = red_picture(index)
+        self.pending.clear()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A backend under test.
+
+    Attributes:
+        open: opens it, at its own speed or not.
+        red_xy: what is around this pixel is red in every frame.
+        recorded: whether it ends with EndOfStreamError after ``FRAMES`` frames.
+    """
+
+    open: Callable[[CameraSection], Camera]
+    uri: str
+    red_xy: tuple[int, int]
+    recorded: bool
+
+    def section(self, *, realtime: bool, loop: bool = False) -> CameraSection:
+        simulated = self.uri.startswith("simulated:")
+        return CameraSection(
+            uri=self.uri,
+            width=WIDTH if simulated else 0,
+            height=HEIGHT if simulated else 0,
+            frames_per_second=RATE,
+            timeout_seconds=0.5,
+            realtime=realtime,
+            loop=loop,
+        )
+
+
+@pytest.fixture(params=["simulated", "folder", "opencv", "jetson"])
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+    middle = (WIDTH // 2, HEIGHT // 2)
+    match request.param:
+        case "simulated":
+            script = SceneScript(appearances=(), duration_seconds=FRAMES / RATE, seed=3)
+            brick = (int(WIDTH * 0.95), HEIGHT // 2)
+            return Case(lambda s: SimulatedCamera(s, script), "simulated:", brick, recorded=True)
+        case "folder":
+            for index in range(FRAMES):
+                path = tmp_path / f"{index:02}.png"
+                cv2.imwrite(str(path), cv2.cvtColor(red_picture(index), cv2.COLOR_RGB2BGR))
+            return Case(open_camera, str(tmp_path), middle, recorded=True)
+        case "opencv":
+            path = tmp_path / "clip.avi"
+            size = (WIDTH, HEIGHT)
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), RATE, size)
+            for index in range(FRAMES):
+                writer.write(cv2.cvtColor(red_picture(index), cv2.COLOR_RGB2BGR))
+            writer.release()
+            return Case(open_camera, path.as_uri(), middle, recorded=True)
+        case _:
+            return Case(
+                lambda s: JetsonCamera(s, parse_uri(s.uri), RingUtils()),
+                "csi://0",
+                middle,
+                recorded=False,
+            )
+
+
+@pytest.fixture
+def camera(case: Case) -> Camera:
+    return case.open(case.section(realtime=False))
+
+
+def test_a_frame_is_rgb_bytes_of_its_own_size(case: Case, camera: Camera) -> None:
+    frame = camera.read()
+    assert frame.pixels.dtype == np.uint8
+    assert frame.pixels.shape == (HEIGHT, WIDTH, 3)
+    assert (frame.width, frame.height) == (WIDTH, HEIGHT)
+    assert frame.pixels.flags.c_contiguous
+    x, y = case.red_xy
+    red, green, blue = frame.pixels[y - 20 : y + 20, x - 10 : x + 10].mean(axis=(0, 1))
+    assert red > 1.25 * green
+    assert red > 1.25 * blue
+    camera.close()
+
+
+def test_time_and_index_increase(camera: Camera) -> None:
+    before = time.time()
+    frames = [camera.read() for _ in range(FRAMES)]
+    camera.close()
+    assert [frame.index for frame in frames] == list(range(FRAMES))
+    steps = np.diff([frame.time_seconds for frame in frames])
+    assert steps.min() > 0
+    assert steps == pytest.approx(1 / RATE, abs=0.04)
+    assert all(before <= frame.captured_at <= time.time() for frame in frames)
+
+
+def test_a_frame_is_not_overwritten_by_the_next_ones(camera: Camera) -> None:
+    first = camera.read()
+    kept = first.pixels.copy()
+    later = [camera.read() for _ in range(6)]
+    camera.close()
+    assert np.array_equal(first.pixels, kept)
+    assert not any(np.array_equal(frame.pixels, kept) for frame in later)
+
+
+def test_frames_come_at_their_own_speed(case: Case) -> None:
+    camera = case.open(case.section(realtime=True))
+    first = camera.read()
+    start = time.monotonic()
+    for _ in range(6):
+        last = camera.read()
+    elapsed = time.monotonic() - start
+    camera.close()
+    assert elapsed == pytest.approx(last.time_seconds - first.time_seconds, abs=0.15)
+    assert elapsed >= 5 / RATE
+
+
+def test_the_end_is_an_error_within_the_timeout(case: Case, camera: Camera) -> None:
+    for _ in range(FRAMES):
+        camera.read()
+    expected = EndOfStreamError if case.recorded else CameraError
+    for _ in range(2):
+        start = time.monotonic()
+        with pytest.raises(expected):
+            camera.read()
+        assert time.monotonic() - start < 1.0
+    camera.close()
+
+
+def test_a_recording_starts_over_and_time_goes_on(case: Case) -> None:
+    if not case.recorded:
+        pytest.skip("a live camera has no end to start over from")
+    camera = case.open(case.section(realtime=False, loop=True))
+    frames = [camera.read() for _ in range(3 * FRAMES)]
+    camera.close()
+    steps = np.diff([frame.time_seconds for frame in frames])
+    assert steps == pytest.approx(1 / RATE, abs=0.01)
+    assert [frame.index for frame in frames] == list(range(3 * FRAMES))
+    start, again = frames[0].pixels.astype(int), frames[2 * FRAMES].pixels.astype(int)
+    assert np.abs(start - again).mean() < 6
+
+
+def test_closing_twice_is_fine_and_reading_then_is_not(camera: Camera) -> None:
+    camera.read()
+    camera.close()
+    camera.close()
+    with pytest.raises(CameraError):
+        camera.read()
