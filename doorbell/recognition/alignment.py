@@ -63,9 +63,11 @@ def align(pixels: UInt8Array, keypoints_xy: Float32Array) -> UInt8Array:
     # A large face is first warped to a multiple of the crop and then averaged down, since bilinear
     # sampling alone would skip pixels and alias.
     factor = min(max(round(1 / scale) if scale > 0 else 1, 1), 8)
+    enlarged = transform * factor
+    enlarged[:, 2] += (factor - 1) / 2  # the middle of the block that becomes one pixel
     crop = cv2.warpAffine(
         pixels,
-        transform * factor,
+        enlarged,
         (CROP_PIXELS * factor, CROP_PIXELS * factor),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
