@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.config import InferenceSection
-from doorbell.errors import InferenceError
 
 
 class Runner(Protocol):
@@ -72,4 +71,6 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
                 files.float32, threads=section.threads, cache_directory=section.cache_directory
             )
         case "tensorrt":
-            raise InferenceError("TensorRT is not supported: set inference.backend to openvino")
+            from doorbell.inference.tensorrt import open_tensorrt
+
+            return open_tensorrt(files, cache_directory=section.cache_directory)

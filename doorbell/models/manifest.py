@@ -68,11 +68,15 @@ class Model(Member):
     Attributes:
         network: which conversion reads it.
         inputs, outputs: tensor shapes of the built ONNX.
+        value_range: of the pixels it takes.
+        expected: some values of each output for ``check_image``, from the published file.
     """
 
     network: Literal["blazeface_short", "blazeface_full", "sface"]
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
+    value_range: tuple[float, float]
+    expected: dict[str, tuple[float, ...]]
 
 
 class Manifest(_Record):

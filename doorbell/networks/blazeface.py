@@ -83,9 +83,9 @@ def full_range(weights: WeightSource) -> onnx.ModelProto:
         x = g.add(g.relu(beside), g.upsample(g.relu(above)))
         for _ in range(blocks):
             x = double_blaze_block(g, x, bottleneck, channels, kernel=3)
-    scores = g.per_anchor(g.convolution(x, 1), 1)
-    regressors = g.per_anchor(g.convolution(x, REGRESSOR_VALUES), REGRESSOR_VALUES)
-    return _outputs(g, [regressors], [scores], FULL_RANGE_ANCHORS, "blazeface_full")
+    g.per_anchor(g.convolution(x, 1), 1, output="scores")
+    g.per_anchor(g.convolution(x, REGRESSOR_VALUES), REGRESSOR_VALUES, output="regressors")
+    return _model(g, "blazeface_full", FULL_RANGE_ANCHORS)
 
 
 def published(weights: WeightSource) -> onnx.ModelProto:
@@ -117,12 +117,10 @@ def _two_layer_heads(g: GraphBuilder, fine: Tensor, coarse: Tensor, name: str) -
         g.per_anchor(g.convolution(x, anchors * REGRESSOR_VALUES), REGRESSOR_VALUES)
         for x, anchors in layers
     ]
-    return _outputs(g, regressors, scores, SHORT_RANGE_ANCHORS, name)
+    g.concatenate_anchors(scores, output="scores")
+    g.concatenate_anchors(regressors, output="regressors")
+    return _model(g, name, SHORT_RANGE_ANCHORS)
 
 
-def _outputs(
-    g: GraphBuilder, regressors: list[str], scores: list[str], anchors: int, name: str
-) -> onnx.ModelProto:
-    g.concatenate_anchors(regressors, "regressors")
-    g.concatenate_anchors(scores, "scores")
+def _model(g: GraphBuilder, name: str, anchors: int) -> onnx.ModelProto:
     return g.model(name, {"regressors": (anchors, REGRESSOR_VALUES), "scores": (anchors, 1)})

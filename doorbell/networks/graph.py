@@ -108,19 +108,19 @@ class GraphBuilder:
         )
         return Tensor(name, x.channels, x.height * 2, x.width * 2)
 
-    def per_anchor(self, x: Tensor, values: int) -> str:
-        """Rearrange to (batch, anchors, values): row by row, the anchors of a cell side by side."""
+    def per_anchor(self, x: Tensor, values: int, *, output: str | None = None) -> str:
+        """Rearrange to (batch, anchors, values): row by row, the anchors of a cell side by side.
+
+        ``output`` names the result where it is an output of the network.
+        """
         last = self._node("Transpose", [x.name], perm=[0, 2, 3, 1])
         anchors = x.height * x.width * x.channels // values
         shape = self._constant(np.array([0, anchors, values], np.int64))
-        return self._node("Reshape", [last, shape])
+        return self._node("Reshape", [last, shape], output=output)
 
-    def concatenate_anchors(self, parts: list[str], name: str) -> None:
-        """Join (batch, anchors, values) of several layers under the name of an output."""
-        if len(parts) == 1:
-            self._nodes.append(helper.make_node("Identity", parts, [name], name=name))
-        else:
-            self._nodes.append(helper.make_node("Concat", parts, [name], name=name, axis=1))
+    def concatenate_anchors(self, parts: list[str], *, output: str) -> None:
+        """Join (batch, anchors, values) of several layers to an output of the network."""
+        self._node("Concat", parts, output=output, axis=1)
 
     def model(self, name: str, outputs: dict[str, tuple[int, int]]) -> onnx.ModelProto:
         """Finish the graph; ``outputs`` maps each output to its (anchors, values).
@@ -150,8 +150,10 @@ class GraphBuilder:
         )
         return Tensor(name, channels, height, width)
 
-    def _node(self, operator: str, inputs: list[str], **attributes: Any) -> str:
-        name = f"{operator.lower()}_{len(self._nodes)}"
+    def _node(
+        self, operator: str, inputs: list[str], *, output: str | None = None, **attributes: Any
+    ) -> str:
+        name = output or f"{operator.lower()}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name
 

@@ -55,14 +55,18 @@ class TfliteWeights:
 
 
 class SeededWeights:
-    """Initial weights after He et al. (2015), for a network that nobody has published."""
+    """Initial weights for a network that nobody has published.
+
+    After LeCun et al. (1998), variance 1 / fan-in: most convolutions here follow another one or a
+    sum, not a ReLU.
+    """
 
     def __init__(self, seed: int) -> None:
         self._generator = np.random.default_rng(seed)
 
     def take(self, shape: tuple[int, int, int, int]) -> tuple[Float32Array, Float32Array]:
         """Return random weights of that shape, and a zero bias; see ``WeightSource``."""
-        deviation = np.sqrt(2.0 / np.prod(shape[1:]))
+        deviation = np.sqrt(1 / np.prod(shape[1:]))
         kernel = self._generator.standard_normal(shape, np.float32) * np.float32(deviation)
         return kernel, np.zeros(shape[0], np.float32)
 
