@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -91,8 +92,8 @@ class GalleryFile:
         with self._translated():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _alone_in(path.parent):
-                if not path.exists():
-                    path.touch(mode=0o600)
+                if not path.exists() or path.stat().st_size == 0:
+                    _create(path)
                 _inspect(path)
                 if path.stat().st_mode & 0o077:
                     path.chmod(0o600)  # SQLite gives its -wal and -shm files the same mode
@@ -185,8 +186,22 @@ def _alone_in(directory: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+        os.fsync(descriptor)  # the name of a new file, too, is to outlive a power cut
     finally:
         os.close(descriptor)
+
+
+def _create(path: Path) -> None:
+    """Make an empty gallery elsewhere and move it here: a kill leaves all of it or nothing."""
+    scratch = path.with_name(path.name + ".new")
+    if scratch.exists():
+        shutil.rmtree(scratch)  # left by a kill
+    scratch.mkdir(mode=0o700)
+    new = scratch / path.name
+    new.touch(mode=0o600)
+    _connect(new).close()
+    new.replace(path)
+    scratch.rmdir()
 
 
 def _inspect(path: Path) -> None:
@@ -199,9 +214,6 @@ def _inspect(path: Path) -> None:
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
             (application_id,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if application_id == 0 and version == 0 and objects == 0:
-                return  # empty: new, or left by a process killed before the first migration
             if application_id != APPLICATION_ID:
                 raise GalleryError(
                     f"{path} is not a gallery: it is a database of another program; {advice}"
