@@ -45,6 +45,10 @@ class Embedder:
         self._runner = runner
         self.model_id = model_id
 
+    def close(self) -> None:
+        """Release the network; idempotent."""
+        self._runner.close()
+
     def embed(self, crops: Sequence[UInt8Array]) -> Embeddings:
         """Embed faces, all in one batch.
 
@@ -52,7 +56,7 @@ class Embedder:
             crops: n aligned faces, each (112, 112, 3) uint8, RGB.
         """
         if not crops:
-            return Embeddings(np.empty((0, 0), np.float32), np.empty(0, np.float32))
+            return Embeddings(np.empty((0, 128), np.float32), np.empty(0, np.float32))
         batch = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32, order="C")
         vectors = self._runner.infer({"image": batch})["embedding"]  # (n, 128)
         lengths = np.linalg.norm(vectors, axis=1)  # (n,)
