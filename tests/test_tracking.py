@@ -1,0 +1,165 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doorbell.config import TrackingSection
+from doorbell.domain import Face
+from doorbell.tracking import MAX_DISTANCE, MAX_SIZE_RATIO, Tracker
+
+SECTION = TrackingSection(confirm_hits=3, lost_seconds=1.0)
+
+
+def face(x: float, y: float, size: float = 60) -> Face:
+    """A face by its centre."""
+    box = np.array([x - size / 2, y - size / 2, x + size / 2, y + size / 2], np.float32)
+    return Face(box, np.zeros((6, 2), np.float32), 0.9)
+
+
+def ids(tracker: Tracker, faces: Sequence[Face], seconds: float) -> list[int]:
+    return [track.track_id for track in tracker.update(faces, seconds)]
+
+
+def test_a_face_that_walks_and_grows_keeps_its_id() -> None:
+    tracker = Tracker(SECTION)
+    seen = {ids(tracker, [face(50 + 9 * i, 200 - i, 40 + i)], i / 15)[0] for i in range(60)}
+    assert seen == {1}
+    (track,) = tracker.tracks
+    assert track.hits == 60
+    assert track.first_seen_seconds == 0
+    assert track.last_seen_seconds == pytest.approx(59 / 15)
+    assert track.face.width_pixels == 99
+
+
+def test_two_faces_that_pass_each_other_keep_their_ids() -> None:
+    tracker = Tracker(SECTION)
+    for i in range(41):
+        x = 100 + 10 * i
+        found = [face(x, 160), face(600 - x, 240)]
+        turned = i % 2 == 1  # the detector promises no order
+        seen = ids(tracker, found[::-1] if turned else found, i / 15)
+        assert (seen[::-1] if turned else seen) == [1, 2]
+
+
+def test_the_nearest_face_continues_a_track() -> None:
+    tracker = Tracker(SECTION)
+    assert ids(tracker, [face(100, 100)], 0.0) == [1]
+    assert ids(tracker, [face(120, 100), face(95, 100)], 0.1) == [2, 1]
+
+
+def test_each_pair_is_made_once_where_one_face_is_nearest_to_two_tracks() -> None:
+    tracker = Tracker(SECTION)
+    ids(tracker, [face(100, 100), face(150, 100)], 0.0)
+    assert ids(tracker, [face(122, 100), face(104, 100)], 0.1) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (face(100 + 60 * MAX_DISTANCE * 0.9, 100), True),
+        (face(100 + 60 * MAX_DISTANCE * 1.1, 100), False),
+        (face(100, 100, 60 * MAX_SIZE_RATIO * 0.95), True),
+        (face(100, 100, 60 * MAX_SIZE_RATIO * 1.05), False),
+        (face(100, 100, 60 / MAX_SIZE_RATIO * 0.95), False),
+    ],
+    ids=["near", "far", "grown", "grown too much", "shrunk too much"],
+)
+def test_a_face_too_far_or_of_another_size_is_somebody_else(other: Face, same: bool) -> None:
+    tracker = Tracker(SECTION)
+    tracker.update([face(100, 100)], 0.0)
+    assert ids(tracker, [other], 0.1) == [1 if same else 2]
+
+
+def test_distance_counts_in_sizes_of_the_face() -> None:
+    for size, expected in ((20, [2]), (200, [1])):
+        tracker = Tracker(SECTION)
+        tracker.update([face(300, 300, size)], 0.0)
+        assert ids(tracker, [face(330, 300, size)], 0.1) == expected
+
+
+def test_a_face_hidden_for_a_moment_keeps_its_id_and_one_hidden_longer_does_not() -> None:
+    tracker = Tracker(SECTION)
+    tracker.update([face(100, 100)], 0.0)
+    assert tracker.update([], 0.9) == []
+    assert [track.track_id for track in tracker.tracks] == [1]
+    assert ids(tracker, [face(100, 100)], 1.0) == [1]
+    assert ids(tracker, [face(100, 100)], 2.5) == [2]
+    tracker.update([], 4.0)
+    assert tracker.tracks == ()
+
+
+def test_a_track_is_confirmed_by_hits_alone() -> None:
+    tracker = Tracker(SECTION)
+    confirmed = []
+    for seconds in (0.0, 0.1, 0.2, 0.3, 0.9):
+        faces = [] if seconds == 0.2 else [face(100, 100)]
+        confirmed += [tracker.is_confirmed(track) for track in tracker.update(faces, seconds)]
+    assert confirmed == [False, False, True, True]
+
+
+def test_a_dropped_track_starts_anew() -> None:
+    tracker = Tracker(SECTION)
+    tracker.update([face(100, 100), face(400, 100)], 0.0)
+    tracker.drop(1)
+    assert [track.track_id for track in tracker.tracks] == [2]
+    tracker.drop(1)
+    assert ids(tracker, [face(100, 100), face(400, 100)], 0.1) == [3, 2]
+
+
+def test_the_track_seen_most_comes_first() -> None:
+    tracker = Tracker(SECTION)
+    tracker.update([face(100, 100)], 0.0)
+    tracker.update([face(400, 100)], 0.1)
+    tracker.update([face(400, 100)], 0.2)
+    assert [track.track_id for track in tracker.tracks] == [2, 1]
+
+
+PLACES = st.tuples(st.floats(0, 640), st.floats(0, 480), st.floats(0, 300))
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.lists(PLACES, max_size=6)), max_size=8))
+def test_each_face_has_exactly_one_track_and_no_track_two_faces(
+    frames: list[tuple[float, list[tuple[float, float, float]]]],
+) -> None:
+    tracker = Tracker(SECTION)
+    now = 0.0
+    given_out: set[int] = set()
+    hits = 0
+    for pause, places in frames:
+        now += pause
+        faces = [face(*place) for place in places]
+        before = {track.track_id: track for track in tracker.tracks}
+        found = tracker.update(faces, now)
+        assert [track.face for track in found] == faces
+        assert len({track.track_id for track in found}) == len(faces)
+        for track in found:
+            old = before.get(track.track_id)
+            assert track.last_seen_seconds == now
+            if old is None:
+                assert track.track_id not in given_out
+                assert (track.hits, track.first_seen_seconds) == (1, now)
+            else:
+                assert track.hits == old.hits + 1
+                assert track.first_seen_seconds == old.first_seen_seconds
+        given_out.update(track.track_id for track in found)
+        hits += len(found)
+        live = tracker.tracks
+        assert set(found) <= set(live)
+        assert len({track.track_id for track in live}) == len(live)
+        assert all(now - track.last_seen_seconds <= SECTION.lost_seconds for track in live)
+    assert sum(track.hits for track in tracker.tracks) <= hits
+
+
+@given(st.lists(PLACES, max_size=8))
+def test_a_still_scene_keeps_every_id(places: list[tuple[float, float, float]]) -> None:
+    tracker = Tracker(SECTION)
+    faces = [face(*place) for place in places]
+    first = ids(tracker, faces, 0.0)
+    again = ids(tracker, faces, 0.1)
+    assert set(first) == set(again)
+    for i, j in zip(first, again, strict=True):
+        if i != j:  # only faces at the very same place may change places
+            a, b = faces[first.index(i)].box_xyxy, faces[first.index(j)].box_xyxy
+            np.testing.assert_allclose(a[:2] + a[2:], b[:2] + b[2:], atol=0.1)
