@@ -35,8 +35,9 @@ def pictures(directory: Path, size: int) -> Floats:
     crops = []
     for name in FACES:
         content = np.frombuffer(face_path(name, directory).read_bytes(), np.uint8)
-        pixels = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
+        pixels = cv2.imdecode(content, cv2.IMREAD_COLOR)
         assert pixels is not None
+        pixels = np.ascontiguousarray(pixels[:, :, ::-1])
         parts = (pixels, pixels[: pixels.shape[1]])
         crops += [cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA) for part in parts]
     stacked: Floats = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32)
