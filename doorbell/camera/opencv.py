@@ -143,7 +143,11 @@ def _hush(section: CameraSection) -> None:
     os.environ.setdefault(
         "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(max(1, round(section.timeout_seconds)))
     )
-    if "OPENCV_LOG_LEVEL" not in os.environ:
+    if "OPENCV_LOG_LEVEL" in os.environ:
+        return
+    if hasattr(cv2, "setLogLevel"):  # OpenCV 4
+        cv2.setLogLevel(0)
+    else:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 

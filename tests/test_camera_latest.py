@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from doorbell.camera import Camera
+from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.config import CameraSection
+from doorbell.domain import Frame
+from doorbell.errors import CameraError, EndOfStreamError
+
+
+def frame(index: int) -> Frame:
+    return Frame(np.full((2, 2, 3), index % 256, np.uint8), index / 30, time.time(), index)
+
+
+class ScriptedCamera:
+    """Gives what its script gives: a frame, or an exception to raise."""
+
+    def __init__(self, script: Iterator[Frame | Exception]) -> None:
+        self._script = script
+        self.closed = threading.Event()
+
+    def read(self) -> Frame:
+        item = next(self._script)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class StuckCamera:
+    """A driver that hangs until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.reading = threading.Event()
+
+    def read(self) -> Frame:
+        self.reading.set()
+        self.let_go.wait(30)
+        raise CameraError("the driver gave up")
+
+    def close(self) -> None:
+        pass
+
+
+def recording(length: int) -> Iterator[Frame | Exception]:
+    yield from (frame(index) for index in range(length))
+    while True:
+        yield EndOfStreamError("over")
+
+
+def opener(*scripts: Iterator[Frame | Exception]) -> Callable[[], Camera]:
+    cameras = iter(scripts)
+    return lambda: ScriptedCamera(next(cameras))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.002)
+
+
+def capture_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "capture"]
+
+
+def test_a_slow_reader_gets_the_newest_frame_and_the_rest_are_counted() -> None:
+    latest = LatestFrame(opener(recording(50)), reopen_max_seconds=1, lossless=False)
+    wait_until(lambda: latest.dropped == 49)
+    assert latest.get(1).index == 49
+    with pytest.raises(EndOfStreamError):
+        latest.get(1)
+    assert latest.dropped == 49
+    latest.close()
+
+
+def test_lossless_delivers_every_frame_to_a_slow_reader() -> None:
+    latest = LatestFrame(opener(recording(20)), reopen_max_seconds=1, lossless=True)
+    indices = []
+    for _ in range(20):
+        indices.append(latest.get(1).index)
+        time.sleep(0.005)
+    assert indices == list(range(20))
+    with pytest.raises(EndOfStreamError, match="over"):
+        latest.get(1)
+    assert latest.dropped == 0
+    latest.close()
+
+
+def test_a_lost_camera_is_reopened_and_each_turn_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def losing(length: int) -> Iterator[Frame | Exception]:
+        yield from (frame(index) for index in range(length))
+        yield CameraError("unplugged")
+
+    attempts = 0
+    again = threading.Event()
+
+    def open_camera() -> Camera:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            return ScriptedCamera(losing(1))
+        if attempts == 2:
+            raise CameraError("still unplugged")
+        if attempts == 3:
+            return ScriptedCamera(losing(0))
+        again.wait(10)
+        return ScriptedCamera(recording(1))
+
+    with caplog.at_level(logging.INFO, logger="doorbell.camera.latest"):
+        latest = LatestFrame(open_camera, reopen_max_seconds=0.02, lossless=False)
+        assert latest.get(1).index == 0
+        wait_until(lambda: attempts == 4)
+        assert not latest.online
+        with pytest.raises(CameraError, match="being reopened"):
+            latest.get(0.01)
+        again.set()
+        assert latest.get(2).index == 0
+        assert latest.online
+        latest.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "unplugged" in caplog.records[0].getMessage()
+
+
+def test_no_frame_in_time_is_an_error_and_the_next_call_may_succeed() -> None:
+    release = threading.Event()
+
+    def late() -> Iterator[Frame | Exception]:
+        release.wait(10)
+        yield frame(0)
+        while True:
+            yield EndOfStreamError("over")
+
+    latest = LatestFrame(opener(late()), reopen_max_seconds=1, lossless=False)
+    start = time.monotonic()
+    with pytest.raises(CameraError, match=r"no frame within 0\.05 s"):
+        latest.get(0.05)
+    assert time.monotonic() - start < 1
+    release.set()
+    assert latest.get(2).index == 0
+    latest.close()
+
+
+def test_closing_is_bounded_even_if_the_driver_hangs(caplog: pytest.LogCaptureFixture) -> None:
+    camera = StuckCamera()
+    latest = LatestFrame(lambda: camera, reopen_max_seconds=1, lossless=False)
+    assert camera.reading.wait(2)
+    start = time.monotonic()
+    latest.close()
+    assert time.monotonic() - start < 3
+    assert "did not answer" in caplog.text
+    with pytest.raises(CameraError, match="closed"):
+        latest.get(0.1)
+    camera.let_go.set()
+    wait_until(lambda: not capture_threads())
+
+
+def test_closing_wakes_a_waiting_reader_and_ends_the_thread() -> None:
+    scripted = ScriptedCamera(recording(10))
+    latest = LatestFrame(lambda: scripted, reopen_max_seconds=1, lossless=True)
+    latest.get(1)
+    assert [thread.daemon for thread in capture_threads()] == [True]
+    latest.close()
+    latest.close()
+    assert not capture_threads()
+    assert scripted.closed.is_set()
+    with pytest.raises(CameraError, match="closed"):
+        latest.get(0.1)
+
+
+def test_a_fault_in_the_capture_thread_reaches_the_reader() -> None:
+    def broken() -> Iterator[Frame | Exception]:
+        yield ZeroDivisionError("a mistake of ours")
+
+    latest = LatestFrame(opener(broken()), reopen_max_seconds=1, lossless=False)
+    with pytest.raises(ZeroDivisionError):
+        latest.get(2)
+    latest.close()
+
+
+def test_a_missing_camera_fails_at_start() -> None:
+    with pytest.raises(CameraError, match="there is no camera"):
+        open_latest(CameraSection(uri="/dev/video-none"))
+    assert not capture_threads()
