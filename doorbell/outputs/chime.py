@@ -138,8 +138,12 @@ class Chime:
         local_time: Callable[[float], time] = local_time_at,
     ) -> None:
         self._section = section
-        self._default_sound = _load_configured("default", section.default)
-        _load_configured("stranger", section.stranger)
+        try:
+            self._default_sound = _load_configured("default", section.default)
+            _load_configured("stranger", section.stranger)
+        except ConfigError:
+            speaker.close()
+            raise
         self._speaker = speaker
         self._on_choice = on_choice
         self._local_time = local_time

@@ -1,0 +1,145 @@
+"""The discovery document of Home Assistant: pure data.
+
+Enters: which device, which people, which topics. Leaves: one JSON document that makes a device
+with its entities and triggers. Knows nothing of connections. Person ids, never names, are part of
+ids; a name is only ever a plain text value, which Home Assistant renders no template in.
+Source: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from doorbell.config import DeviceSection, MqttSection
+from doorbell.domain import Person
+from doorbell.outputs.messages import EVENT_TYPES, OFF, ON, PRESS, Document, trigger_payload
+from doorbell.outputs.topics import Topics
+
+ONLINE, OFFLINE = "online", "offline"
+
+
+def discovery_topic(prefix: str, device_id: str) -> str:
+    """Where Home Assistant looks for the document."""
+    return f"{prefix}/device/doorbell_{device_id}/config"
+
+
+def birth_topic(prefix: str) -> str:
+    """Where Home Assistant says that it has come back."""
+    return f"{prefix}/status"
+
+
+def discovery_document(
+    device: DeviceSection,
+    mqtt: MqttSection,
+    people: Sequence[Person],
+    gone_person_ids: Iterable[int] = (),
+) -> Document:
+    """Describe the doorbell.
+
+    Args:
+        device: ``[device]``.
+        mqtt: ``[mqtt]``.
+        people: everybody enrolled; each is a trigger.
+        gone_person_ids: whose triggers are to be deleted: a component with only its platform. A
+            document without them follows.
+    """
+    topics = Topics(device.id)
+    components = _entities(device.id, topics, images=mqtt.publish_images)
+    for person in people:
+        components[_trigger_key(person.person_id)] = {
+            "platform": "device_automation",
+            "automation_type": "trigger",
+            # Shown as "<subtype> <type>": "Anna recognized".
+            "type": "recognized",
+            "subtype": person.name,
+            "topic": topics.trigger,
+            "payload": trigger_payload(person.person_id),
+        }
+    for person_id in gone_person_ids:
+        components[_trigger_key(person_id)] = {"platform": "device_automation"}
+    return {
+        "device": {
+            "identifiers": [f"doorbell_{device.id}"],
+            "name": device.name,
+            "model": "Doorbell",
+            "sw_version": version("doorbell"),
+        },
+        "origin": {"name": "doorbell", "sw_version": version("doorbell")},
+        "availability_topic": topics.availability,
+        "payload_available": ONLINE,
+        "payload_not_available": OFFLINE,
+        "qos": 1,
+        "components": components,
+    }
+
+
+def person_ids_of(payload: bytes) -> set[int]:
+    """Find whose triggers a document holds; none where it is not one of ours."""
+    try:
+        components = json.loads(payload)["components"]
+        matches = (re.fullmatch(r"person_(\d{1,18})", key) for key in components)
+        return {int(match[1]) for match in matches if match}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return set()
+
+
+def _trigger_key(person_id: int) -> str:
+    return f"person_{person_id}"
+
+
+def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict[str, Any]]:
+    entities: dict[str, dict[str, Any]] = {
+        "bell": {
+            "platform": "event",
+            "name": "Bell",
+            "device_class": "doorbell",
+            "state_topic": topics.event,
+            "event_types": list(EVENT_TYPES),
+        },
+        "visitor": {
+            "platform": "sensor",
+            "name": "Last visitor",
+            "icon": "mdi:account",
+            "state_topic": topics.visitor,
+            "value_template": "{{ value_json.visitor }}",
+            "json_attributes_topic": topics.visitor,
+        },
+        "presence": {
+            "platform": "binary_sensor",
+            "name": "Somebody at the door",
+            "device_class": "occupancy",
+            "state_topic": topics.presence,
+            "payload_on": ON.decode(),
+            "payload_off": OFF.decode(),
+        },
+        "mute": {
+            "platform": "switch",
+            "name": "Mute",
+            "icon": "mdi:bell-off",
+            "command_topic": topics.mute,
+            "state_topic": topics.mute_state,
+            "payload_on": ON.decode(),
+            "payload_off": OFF.decode(),
+        },
+        "ring": {
+            "platform": "button",
+            "name": "Ring",
+            "icon": "mdi:bell-ring",
+            "command_topic": topics.ring,
+            "payload_press": PRESS.decode(),
+        },
+    }
+    if images:
+        entities["picture"] = {
+            "platform": "image",
+            "name": "Last visit",
+            "image_topic": topics.image,
+            "content_type": "image/jpeg",
+        }
+    for key, entity in entities.items():
+        entity["unique_id"] = f"doorbell_{device_id}_{key}"
+    return entities

@@ -1,0 +1,187 @@
+"""What goes over MQTT and what may come back: payloads as pure data.
+
+Enters: events, statistics, and the bytes of a command. Leaves: JSON documents, and commands.
+Knows nothing of brokers. Names and preferences are anybody's text: they are JSON values and never
+part of a topic.
+
+The document on ``event``, version 1:
+
+====================  ===========================================================================
+version               1; raised when a key changes its meaning
+event_id              unique for ever; drop one seen before
+event_type            ring, arrived, recognized, unknown or left
+occurred_at           ISO 8601, UTC
+visit_id              null for a press with nobody in sight
+visit_started_at      ISO 8601, UTC, or null
+visit_ended_at        ISO 8601, UTC, or null while the visit lasts
+person, person_id     name and lasting number, or null
+stranger              lasting identifier such as stranger-7, or null
+similarity            cosine behind the name or identifier, or null while undecided
+seconds_to_decision   from the first frame with the face, or null while undecided
+preferences           the person's own JSON object; empty for anybody else
+====================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Any, TypeAlias
+
+from doorbell.domain import (
+    Arrived,
+    Command,
+    EnrollCommand,
+    Event,
+    Left,
+    MuteCommand,
+    Person,
+    Recognized,
+    Ring,
+    RingCommand,
+    Statistics,
+    Stranger,
+    Unrecognized,
+    Visit,
+)
+from doorbell.errors import BrokerError
+
+Document: TypeAlias = Mapping[str, Any]
+
+SCHEMA_VERSION = 1
+# ``ring`` first: Home Assistant's doorbell class must list and fire it.
+EVENT_TYPES = ("ring", "arrived", "recognized", "unknown", "left")
+# What Home Assistant's button sends.
+PRESS = b"PRESS"
+ON, OFF = b"ON", b"OFF"
+COMMAND_BYTES = 1024
+
+
+class MalformedCommandError(BrokerError):
+    """A command that is not of the documented form."""
+
+
+def encode(document: Document) -> bytes:
+    """Encode a document as ASCII JSON, whatever its texts hold."""
+    return json.dumps(document, separators=(",", ":")).encode("ascii")
+
+
+def iso_utc(epoch_seconds: float | None) -> str | None:
+    """ISO 8601 in UTC to the millisecond."""
+    if epoch_seconds is None:
+        return None
+    return datetime.fromtimestamp(epoch_seconds, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def event_type(event: Event) -> str:
+    """Name an event as one of ``EVENT_TYPES``."""
+    match event:
+        case Ring():
+            return "ring"
+        case Arrived():
+            return "arrived"
+        case Recognized():
+            return "recognized"
+        case Unrecognized():
+            return "unknown"
+        case Left():
+            return "left"
+
+
+def event_document(event: Event) -> Document:
+    """Describe an event, as in the table above."""
+    visit = event.visit
+    return {
+        "version": SCHEMA_VERSION,
+        "event_id": event.event_id,
+        "event_type": event_type(event),
+        "occurred_at": iso_utc(event.occurred_at),
+        "visit_id": visit.visit_id if visit else None,
+        "visit_started_at": iso_utc(visit.started_at) if visit else None,
+        "visit_ended_at": iso_utc(visit.ended_at) if visit else None,
+        **_visitor_keys(visit),
+    }
+
+
+def visitor_document(visit: Visit) -> Document:
+    """Describe the last visitor who was named, or found to be nobody's acquaintance."""
+    return {
+        "version": SCHEMA_VERSION,
+        "visitor": visit.visitor.label if visit.visitor else "unknown",
+        "visit_id": visit.visit_id,
+        "arrived_at": iso_utc(visit.started_at),
+        "last_seen_at": iso_utc(visit.last_seen_at),
+        "left_at": iso_utc(visit.ended_at),
+        **_visitor_keys(visit),
+    }
+
+
+def statistics_document(statistics: Statistics) -> Document:
+    """Describe how the daemon has been doing."""
+    return {"version": SCHEMA_VERSION, **asdict(statistics)}
+
+
+def trigger_payload(person_id: int) -> str:
+    """Name a person to an automation; a name could be changed, and could be anything."""
+    return f"person-{person_id}"
+
+
+def _visitor_keys(visit: Visit | None) -> dict[str, Any]:
+    visitor = visit.visitor if visit else None
+    person = visitor if isinstance(visitor, Person) else None
+    decided = visit if visit and visit.seconds_to_decision is not None else None
+    return {
+        "person": person.name if person else None,
+        "person_id": person.person_id if person else None,
+        "stranger": visitor.label if isinstance(visitor, Stranger) else None,
+        "similarity": round(decided.similarity, 4) if decided else None,
+        "seconds_to_decision": _rounded(decided.seconds_to_decision) if decided else None,
+        "preferences": dict(person.preferences) if person else {},
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def parse_command(verb: str, payload: bytes) -> Command:
+    """Read a command.
+
+    Args:
+        verb: the topic's last level: ``ring`` (payload empty or PRESS), ``mute`` (ON or OFF) or
+            ``enroll`` (a JSON object with the key ``name`` alone).
+        payload: as it came.
+
+    Raises:
+        MalformedCommandError: with what was expected.
+    """
+    if len(payload) > COMMAND_BYTES:
+        raise MalformedCommandError(f"{len(payload)} bytes, where {COMMAND_BYTES} are allowed")
+    if verb == "ring" and payload in (b"", PRESS):
+        return RingCommand()
+    if verb == "mute" and payload in (ON, OFF):
+        return MuteCommand(payload == ON)
+    if verb == "enroll":
+        return EnrollCommand(_name(payload))
+    expected = {"ring": "an empty payload or PRESS", "mute": "ON or OFF"}.get(verb, "no such topic")
+    raise MalformedCommandError(f"{_shown(payload)}, where {expected} is expected")
+
+
+def _name(payload: bytes) -> str:
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested without end
+        document = None
+    match document:
+        case {"name": str(name), **rest} if not rest and name.strip():
+            return name
+        case _:
+            raise MalformedCommandError(
+                f'{_shown(payload)}, where {{"name": "Anna"}} is expected, with a name'
+            )
+
+
+def _shown(payload: bytes) -> str:
+    return repr(payload[:60]).removeprefix("b") + ("..." if len(payload) > 60 else "")

@@ -1,0 +1,343 @@
+"""Events to an MQTT broker, and commands from it.
+
+Enters: events, statistics, the people enrolled. Leaves: messages on the topics of
+``doorbell.outputs.topics``, Home Assistant's discovery document, and commands. Knows nothing of how
+a command is carried out. A broker that is down stops nobody: it is said once, and again when it is
+back; retained states are kept as they last were, and the newest events wait, up to
+``EVENTS_KEPT``, and go out in order.
+
+On every connection: discovery, availability, states, then events. paho's own thread does all
+network work; no method here waits for it but ``close``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from paho.mqtt.client import (
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+)
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from doorbell.config import DeviceSection, MqttSection
+from doorbell.domain import (
+    Arrived,
+    Command,
+    EnrollCommand,
+    Event,
+    Left,
+    Person,
+    Recognized,
+    Statistics,
+    Unrecognized,
+)
+from doorbell.outputs.home_assistant import (
+    OFFLINE,
+    ONLINE,
+    birth_topic,
+    discovery_document,
+    discovery_topic,
+    person_ids_of,
+)
+from doorbell.outputs.messages import (
+    OFF,
+    ON,
+    MalformedCommandError,
+    encode,
+    event_document,
+    parse_command,
+    statistics_document,
+    trigger_payload,
+    visitor_document,
+)
+from doorbell.outputs.mqtt_client import configured_client
+from doorbell.outputs.topics import Topics
+
+# Events that wait for a broker that is away; older ones are dropped.
+EVENTS_KEPT = 100
+# Messages a connected broker may leave unacknowledged.
+MESSAGES_IN_FLIGHT = 200
+LONGEST_RECONNECT_SECONDS = 60
+OFFLINE_SECONDS = 1.0
+STOP_SECONDS = 0.8
+
+log = logging.getLogger(__name__)
+
+
+class Mqtt:
+    """The output that speaks to a broker.
+
+    Args:
+        device: ``[device]``.
+        section: ``[mqtt]``.
+        people: everybody enrolled; an earlier run's triggers of anybody else are deleted.
+        on_command: takes each well-formed command, on paho's thread; hands off and never waits.
+
+    Raises:
+        ConfigError: the password file, a TLS file or the host cannot be used.
+    """
+
+    def __init__(
+        self,
+        device: DeviceSection,
+        section: MqttSection,
+        *,
+        people: Sequence[Person],
+        on_command: Callable[[Command], None],
+    ) -> None:
+        self._section = section
+        self._device = device
+        self._people = tuple(people)
+        self._on_command = on_command
+        self._topics = Topics(device.id)
+        self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
+        self._birth_topic = birth_topic(section.discovery_prefix)
+        # Held while publishing, by any thread; paho's callbacks under its own locks never take it.
+        self._lock = threading.Lock()
+        self._connected = False
+        self._closed = False
+        self._loss_said = False
+        self._overflow_said = False
+        self._gone_person_ids: set[int] = set()
+        self._visits: set[str] = set()
+        self._waiting: deque[bytes] = deque(maxlen=EVENTS_KEPT)
+        self._states = {self._topics.presence: OFF, self._topics.mute_state: OFF}
+        if not section.publish_images:
+            self._states[self._topics.image] = b""  # deletes one retained before
+        self._client = configured_client(section, f"doorbell-{device.id}")
+        self._client.reconnect_delay_set(1, LONGEST_RECONNECT_SECONDS)
+        self._client.max_queued_messages_set(MESSAGES_IN_FLIGHT)
+        self._client.will_set(self._topics.availability, OFFLINE, qos=1, retain=True)
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_message = self._on_message
+        self._client.connect_async(section.host, section.port, section.keepalive_seconds)
+        self._client.loop_start()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has taken us and has not been lost since."""
+        return self._connected
+
+    def handle(self, event: Event) -> None:
+        """Publish an event and the states that it changes."""
+        topics, visit = self._topics, event.visit
+        with self._lock:
+            if self._closed:
+                return
+            self._publish_event(encode(event_document(event)))
+            match event:
+                case Arrived() | Recognized() | Unrecognized():
+                    self._visits.add(event.visit.visit_id)
+                    self._set_state(topics.presence, ON)
+                case Left():
+                    self._visits.discard(event.visit.visit_id)
+                    self._set_state(topics.presence, ON if self._visits else OFF)
+            if isinstance(event, Recognized | Unrecognized | Left):
+                self._set_state(topics.visitor, encode(visitor_document(event.visit)))
+            if event.picture_jpeg is not None and self._section.publish_images:
+                self._set_state(topics.image, event.picture_jpeg)
+            # Last: an automation that it starts finds the states as they are.
+            if isinstance(event, Recognized) and visit and isinstance(visit.visitor, Person):
+                self._publish_now(topics.trigger, trigger_payload(visit.visitor.person_id).encode())
+
+    def publish_statistics(self, statistics: Statistics) -> None:
+        """Publish how the daemon has been doing."""
+        with self._lock:
+            self._set_state(self._topics.status, encode(statistics_document(statistics)))
+
+    def set_muted(self, muted: bool) -> None:
+        """Publish whether the chimes are silenced."""
+        with self._lock:
+            self._set_state(self._topics.mute_state, ON if muted else OFF)
+
+    def set_people(self, people: Sequence[Person]) -> None:
+        """Publish a trigger for each of these, and delete those of people who are gone.
+
+        Nothing is sent where nothing has changed.
+        """
+        with self._lock:
+            if tuple(people) == self._people:
+                return
+            remaining = {person.person_id for person in people}
+            self._gone_person_ids |= {person.person_id for person in self._people} - remaining
+            self._people = tuple(people)
+            self._publish_discovery()
+
+    def close(self) -> None:
+        """Say offline and disconnect, within two seconds; idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        if self._connected:
+            last = self._client.publish(self._topics.availability, OFFLINE, qos=1, retain=True)
+            try:
+                last.wait_for_publish(OFFLINE_SECONDS)
+            except (RuntimeError, ValueError) as exc:  # lost just now: the will says it
+                log.debug("could not say offline: %s", exc)
+        self._client.disconnect()
+        # loop_stop waits without a bound, and a look-up of a host name may take long.
+        stopping = threading.Thread(target=self._client.loop_stop, name="mqtt-stop", daemon=True)
+        stopping.start()
+        stopping.join(STOP_SECONDS)
+
+    def _publish_event(self, payload: bytes) -> None:
+        if self._connected:
+            self._publish_now(self._topics.event, payload, qos=1)
+            return
+        if len(self._waiting) == self._waiting.maxlen:
+            self._say_overflow(
+                "the broker is away: %d events wait, the oldest are dropped", EVENTS_KEPT
+            )
+        self._waiting.append(payload)
+
+    def _set_state(self, topic: str, payload: bytes) -> None:
+        self._states[topic] = payload
+        self._publish_state(topic)
+
+    def _publish_state(self, topic: str) -> None:
+        # A picture or a count that is lost is followed by another.
+        qos = 0 if topic in (self._topics.image, self._topics.status) else 1
+        self._publish_now(topic, self._states[topic], qos=qos, retain=True)
+
+    def _publish_discovery(self) -> None:
+        if not (self._section.discovery and self._connected):
+            return
+        gone = sorted(self._gone_person_ids)
+        for gone_person_ids in (gone, ()) if gone else ((),):
+            document = discovery_document(
+                self._device, self._section, self._people, gone_person_ids
+            )
+            self._publish_now(self._discovery_topic, encode(document), qos=1, retain=True)
+        self._gone_person_ids.clear()
+
+    def _publish_now(
+        self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
+    ) -> None:
+        if not self._connected:
+            return
+        if (
+            self._client.publish(topic, payload, qos, retain).rc
+            == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
+        ):
+            self._say_overflow(
+                "the broker is slow: %d messages wait, new ones are dropped", MESSAGES_IN_FLIGHT
+            )
+
+    def _say_overflow(self, words: str, waiting: int) -> None:
+        if not self._overflow_said:
+            log.warning(words, waiting)
+        self._overflow_said = True
+
+    def _announce(self) -> None:
+        self._publish_discovery()
+        self._publish_now(self._topics.availability, ONLINE.encode(), qos=1, retain=True)
+        for topic in self._states:
+            self._publish_state(topic)
+
+    def _on_connect(
+        self,
+        client: Client,
+        _userdata: Any,
+        _flags: ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._say_lost(f"it refused us ({reason}); check mqtt.username and mqtt.password_file")
+            return
+        log.info("connected to the broker %s", self._broker)
+        with self._lock:
+            if self._closed:
+                return
+            # What was under way when the connection broke goes again, after the announcement.
+            unfinished = [
+                bytes(message.payload)
+                for message in client.drop_out_messages()
+                if message.topic == self._topics.event
+            ]
+            self._connected = True
+            self._loss_said = self._overflow_said = False
+            client.subscribe([(topic, 1) for topic in (*self._topics.commands, self._birth_topic)])
+            # The document that we left there before names people who may have gone since.
+            client.subscribe(self._discovery_topic, qos=1)
+            self._announce()
+            client.unsubscribe(self._discovery_topic)
+            for payload in (*unfinished, *self._waiting):
+                self._publish_event(payload)
+            self._waiting.clear()
+
+    def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
+        # paho tells it inside its except clause.
+        self._say_lost(f"{sys.exc_info()[1]}; check mqtt.host, mqtt.port and mqtt.tls")
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _userdata: Any,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        # paho may hold its own locks here: ours would deadlock with a publisher.
+        self._connected = False
+        if not self._closed:
+            self._say_lost(f"the connection ended ({reason})")
+
+    def _say_lost(self, reason: str) -> None:
+        if not self._loss_said:
+            log.warning(
+                "no broker at %s, and the doorbell goes on without: %s", self._broker, reason
+            )
+        self._loss_said = True
+
+    def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        topic, payload = message.topic, bytes(message.payload)
+        if topic == self._discovery_topic:
+            if message.retain:
+                self._retire(payload)
+        elif message.retain:
+            # A retained ring would ring at every connection; a retained birth came before ours.
+            log.debug("ignored a retained message on %s", topic)
+        elif topic == self._birth_topic:
+            if payload == ONLINE.encode():
+                with self._lock:
+                    self._announce()
+        elif topic in self._topics.commands:
+            self._take_command(topic, payload)
+
+    def _take_command(self, topic: str, payload: bytes) -> None:
+        try:
+            command = parse_command(self._topics.commands[topic], payload)
+        except MalformedCommandError as exc:
+            log.warning("ignored a command on %s: %s", topic, exc)
+            return
+        if isinstance(command, EnrollCommand) and not self._section.allow_enroll:
+            log.warning("ignored a command on %s: set mqtt.allow_enroll = true to allow it", topic)
+            return
+        self._on_command(command)
+
+    def _retire(self, payload: bytes) -> None:
+        """Delete the triggers of people whom an earlier document names and who are gone."""
+        with self._lock:
+            known = {person.person_id for person in self._people}
+            gone = person_ids_of(payload) - known
+            if gone:
+                self._gone_person_ids |= gone
+                self._publish_discovery()
+
+    @property
+    def _broker(self) -> str:
+        return f"{self._section.host}:{self._section.port}"

@@ -1,0 +1,46 @@
+"""The doorbell's MQTT topics, from the device id alone: never from a name.
+
+============  ==============================================  ========  ===
+topic         payload                                         retained  QoS
+============  ==============================================  ========  ===
+availability  online, offline (the will)                      yes       1
+event         JSON, see ``doorbell.outputs.messages``         never     1
+visitor       JSON: the last visitor                          yes       1
+presence      ON while somebody is at the door, else OFF      yes       1
+image         JPEG of the visit, where images are published   yes       0
+status        JSON: statistics, once a minute                 yes       0
+trigger       person-<id>, for automations                    no        0
+mute/state    ON, OFF                                         yes       1
+ring          command: empty, or PRESS                        ignored
+mute          command: ON, OFF                                ignored
+enroll        command: {"name": "Anna"}                       ignored
+============  ==============================================  ========  ===
+"""
+
+from __future__ import annotations
+
+ROOT = "doorbell"
+COMMAND_VERBS = ("ring", "mute", "enroll")
+
+
+class Topics:
+    """Topics of one doorbell.
+
+    Args:
+        device_id: as configured, of letters, digits, ``_`` and ``-``.
+    """
+
+    def __init__(self, device_id: str) -> None:
+        base = f"{ROOT}/{device_id}"
+        self.availability = f"{base}/availability"
+        self.event = f"{base}/event"
+        self.visitor = f"{base}/visitor"
+        self.presence = f"{base}/presence"
+        self.image = f"{base}/image"
+        self.status = f"{base}/status"
+        self.trigger = f"{base}/trigger"
+        self.ring = f"{base}/ring"
+        self.mute = f"{base}/mute"
+        self.mute_state = f"{base}/mute/state"
+        self.enroll = f"{base}/enroll"
+        self.commands = {f"{base}/{verb}": verb for verb in COMMAND_VERBS}

@@ -1,0 +1,142 @@
+import json
+import re
+from typing import Any
+
+import pytest
+
+from doorbell.config import DeviceSection, MqttSection
+from doorbell.domain import Person
+from doorbell.outputs.home_assistant import (
+    birth_topic,
+    discovery_document,
+    discovery_topic,
+    person_ids_of,
+)
+from doorbell.outputs.messages import encode
+
+AWKWARD = ('Anna {{ states("sensor.x") }}', 'O\'Neill "Bo"', "\U0001f98a", "a/b+#", "{% raw %}")
+PEOPLE = tuple(Person(number, name) for number, name in enumerate(AWKWARD, start=1))
+# What each platform's schema requires beside platform and unique_id.
+REQUIRED = {
+    "event": {"state_topic", "event_types"},
+    "sensor": {"state_topic"},
+    "binary_sensor": {"state_topic"},
+    "image": {"image_topic"},
+    "switch": {"command_topic"},
+    "button": {"command_topic"},
+    "device_automation": {"automation_type", "type", "subtype", "topic"},
+}
+
+
+def document(gone: tuple[int, ...] = (), **section: Any) -> dict[str, Any]:
+    made = discovery_document(
+        DeviceSection(id="back_door-2", name="Back door"),
+        MqttSection.model_validate(section),
+        PEOPLE,
+        gone,
+    )
+    decoded = json.loads(encode(made))
+    assert isinstance(decoded, dict)
+    return decoded
+
+
+def test_topics_follow_the_prefix() -> None:
+    assert discovery_topic("ha", "x-1") == "ha/device/doorbell_x-1/config"
+    assert birth_topic("ha") == "ha/status"
+
+
+def test_the_device_and_its_availability() -> None:
+    made = document()
+    assert made["device"]["identifiers"] == ["doorbell_back_door-2"]
+    assert made["device"]["name"] == "Back door"
+    assert made["origin"]["name"] == "doorbell"
+    assert made["availability_topic"] == "doorbell/back_door-2/availability"
+    assert (made["payload_available"], made["payload_not_available"]) == ("online", "offline")
+
+
+def test_each_component_has_what_its_platform_requires() -> None:
+    components = document()["components"]
+    platforms = [component["platform"] for component in components.values()]
+    assert set(platforms) == set(REQUIRED)
+    assert platforms.count("device_automation") == len(PEOPLE)
+    for component in components.values():
+        assert REQUIRED[component["platform"]] <= component.keys()
+        if component["platform"] != "device_automation":
+            assert "unique_id" in component
+            assert "name" in component
+
+
+def test_ids_are_of_the_allowed_characters_and_unique() -> None:
+    made = document()
+    ids = [c["unique_id"] for c in made["components"].values() if "unique_id" in c]
+    assert len(set(ids)) == len(ids)
+    for identifier in (*ids, *made["components"], *made["device"]["identifiers"]):
+        assert re.fullmatch(r"[a-zA-Z0-9_-]+", identifier)
+
+
+def test_topics_are_the_doorbells_own_and_hold_no_name() -> None:
+    for component in document()["components"].values():
+        for key, value in component.items():
+            if key.endswith("topic"):
+                assert re.fullmatch(r"doorbell/back_door-2/[a-z]+(/state)?", value)
+
+
+def test_the_bell_lists_ring_first() -> None:
+    bell = document()["components"]["bell"]
+    assert bell["device_class"] == "doorbell"
+    assert bell["event_types"] == ["ring", "arrived", "recognized", "unknown", "left"]
+
+
+def test_the_last_visitor_has_attributes() -> None:
+    visitor = document()["components"]["visitor"]
+    assert visitor["json_attributes_topic"] == visitor["state_topic"]
+    assert visitor["value_template"] == "{{ value_json.visitor }}"
+
+
+def test_names_are_plain_values_of_triggers_and_nothing_else() -> None:
+    components = document()["components"]
+    for person in PEOPLE:
+        trigger = components[f"person_{person.person_id}"]
+        assert trigger == {
+            "platform": "device_automation",
+            "automation_type": "trigger",
+            "type": "recognized",
+            "subtype": person.name,
+            "topic": "doorbell/back_door-2/trigger",
+            "payload": f"person-{person.person_id}",
+        }
+    without = {key: value for key, value in components.items() if not key.startswith("person_")}
+    assert not any(person.name in json.dumps(without) for person in PEOPLE)
+
+
+def test_no_image_where_pictures_stay_at_home() -> None:
+    assert document()["components"]["picture"]["content_type"] == "image/jpeg"
+    assert "picture" not in document(publish_images=False)["components"]
+
+
+def test_somebody_gone_is_a_component_with_only_its_platform() -> None:
+    components = document(gone=(8, 9))["components"]
+    assert components["person_8"] == components["person_9"] == {"platform": "device_automation"}
+    assert components["person_1"]["subtype"] == AWKWARD[0]
+
+
+def test_person_ids_are_found_in_an_earlier_document() -> None:
+    assert person_ids_of(json.dumps(document(gone=(9,))).encode()) == {1, 2, 3, 4, 5, 9}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"components": 3}',
+        b'{"components": [1]}',
+        b'{"components": {"person_x": {}, "person_": {}, "person_1 ": {}}}',
+        b"\xff",
+        b"[" * 100000,
+    ],
+)
+def test_a_foreign_document_holds_nobody(payload: bytes) -> None:
+    assert person_ids_of(payload) == set()

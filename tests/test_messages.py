@@ -1,0 +1,170 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from doorbell.domain import (
+    Arrived,
+    EnrollCommand,
+    Event,
+    Left,
+    MuteCommand,
+    Person,
+    Recognized,
+    Ring,
+    RingCommand,
+    Statistics,
+    Stranger,
+    Unrecognized,
+    Visit,
+)
+from doorbell.outputs.messages import (
+    COMMAND_BYTES,
+    EVENT_TYPES,
+    MalformedCommandError,
+    encode,
+    event_document,
+    event_type,
+    parse_command,
+    statistics_document,
+    visitor_document,
+)
+
+ANNA = Person(3, "Anna", preferences={"scene": "evening"})
+UNDECIDED = Visit("v1", 1.0, 2.0)
+KNOWN = Visit("v1", 1.0, 2.0, visitor=ANNA, similarity=0.7, seconds_to_decision=0.5)
+STRANGE = Visit(
+    "v1", 1.0, 2.0, visitor=Stranger(7, 0.0, 1.0, 2), similarity=-0.1, seconds_to_decision=2.0
+)
+KEYS = {
+    "version",
+    "event_id",
+    "event_type",
+    "occurred_at",
+    "visit_id",
+    "visit_started_at",
+    "visit_ended_at",
+    "person",
+    "person_id",
+    "stranger",
+    "similarity",
+    "seconds_to_decision",
+    "preferences",
+}
+
+
+def decoded(document: Any) -> dict[str, Any]:
+    result = json.loads(encode(document))
+    assert isinstance(result, dict)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (Ring("e", 1.0), "ring"),
+        (Arrived("e", 1.0, UNDECIDED), "arrived"),
+        (Recognized("e", 1.0, KNOWN), "recognized"),
+        (Unrecognized("e", 1.0, STRANGE), "unknown"),
+        (Left("e", 1.0, KNOWN), "left"),
+    ],
+)
+def test_every_event_has_a_type_and_the_same_keys(event: Event, expected: str) -> None:
+    assert event_type(event) == expected
+    assert expected in EVENT_TYPES
+    document = decoded(event_document(event))
+    assert document.keys() == KEYS
+    assert document["event_type"] == expected
+
+
+def test_who_it_is() -> None:
+    known = decoded(event_document(Ring("e", 1.0, KNOWN)))
+    assert (known["person"], known["person_id"], known["stranger"]) == ("Anna", 3, None)
+    assert known["preferences"] == {"scene": "evening"}
+    strange = decoded(event_document(Ring("e", 1.0, STRANGE)))
+    assert (strange["person"], strange["person_id"]) == (None, None)
+    assert (strange["stranger"], strange["similarity"]) == ("stranger-7", -0.1)
+    for nobody in (Ring("e", 1.0, UNDECIDED), Ring("e", 1.0)):
+        document = decoded(event_document(nobody))
+        for key in ("person", "person_id", "stranger", "similarity", "seconds_to_decision"):
+            assert document[key] is None
+        assert document["preferences"] == {}
+
+
+def test_times_are_utc() -> None:
+    document = decoded(event_document(Left("e", 1e9 + 0.25, UNDECIDED)))
+    assert document["occurred_at"] == "2001-09-09T01:46:40.250+00:00"
+    assert document["visit_ended_at"] is None
+
+
+def test_the_picture_stays_out_of_the_documents() -> None:
+    event = Recognized("e", 1.0, KNOWN, b"JPEG")
+    assert b"JPEG" not in encode(event_document(event))
+
+
+def test_the_last_visitor() -> None:
+    assert decoded(visitor_document(KNOWN))["visitor"] == "Anna"
+    assert decoded(visitor_document(STRANGE))["visitor"] == "stranger-7"
+    assert decoded(visitor_document(UNDECIDED))["visitor"] == "unknown"
+
+
+def test_statistics() -> None:
+    document = decoded(statistics_document(Statistics(60.0, 24.5, 3, 8.0, 21.0, 1, 2, 7, True)))
+    assert document == {
+        "version": 1,
+        "uptime_seconds": 60.0,
+        "frames_per_second": 24.5,
+        "frames_dropped": 3,
+        "latency_ms_p50": 8.0,
+        "latency_ms_p99": 21.0,
+        "visits_open": 1,
+        "people": 2,
+        "strangers": 7,
+        "camera_online": True,
+    }
+
+
+@given(name=st.text())
+def test_any_name_survives_as_data(name: str) -> None:
+    event = Ring("e", 1.0, Visit("v", 1.0, 1.0, visitor=Person(1, name)))
+    payload = encode(event_document(event))
+    assert payload.isascii()
+    assert json.loads(payload)["person"] == name
+
+
+def test_commands() -> None:
+    assert parse_command("ring", b"") == RingCommand()
+    assert parse_command("ring", b"PRESS") == RingCommand()
+    assert parse_command("mute", b"ON") == MuteCommand(True)
+    assert parse_command("mute", b"OFF") == MuteCommand(False)
+    assert parse_command("enroll", b' {"name": "Anna"} ') == EnrollCommand("Anna")
+
+
+@pytest.mark.parametrize(
+    ("verb", "payload", "words"),
+    [
+        ("ring", b"press", "empty payload or PRESS"),
+        ("mute", b"1", "ON or OFF"),
+        ("enroll", b"", "with a name"),
+        ("enroll", b'{"name": ""}', "with a name"),
+        ("enroll", b'{"name": null}', "with a name"),
+        ("enroll", b'"Anna"', "with a name"),
+        ("enroll", b'{"name": "Anna", "x": 1}', "with a name"),
+        ("ring", b"x" * (COMMAND_BYTES + 1), "1025 bytes, where 1024"),
+        ("mute", b"\n\x1b[31m" + b"x" * 500, r"'\\n\\x1b\[31mx+'\.\.\."),
+    ],
+)
+def test_a_malformed_command_says_what_is_expected(verb: str, payload: bytes, words: str) -> None:
+    with pytest.raises(MalformedCommandError, match=words) as caught:
+        parse_command(verb, payload)
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
+
+
+@given(verb=st.sampled_from(["ring", "mute", "enroll"]), payload=st.binary(max_size=1100))
+def test_no_payload_gets_past_the_refusal(verb: str, payload: bytes) -> None:
+    assume(payload not in (b"", b"PRESS", b"ON", b"OFF"))
+    with pytest.raises(MalformedCommandError):
+        parse_command(verb, payload)
