@@ -48,6 +48,7 @@ install_packages() {
     say "Installing ${names[*]}"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 \
         install --no-install-recommends --yes "${names[@]}" \
+        | sed --unbuffered --quiet --regexp-extended 's/^Setting up (\S+) .*/  \1/p' >&2 \
         || die "apt-get could not install them; as root, try: $by_hand"
     packages=()
 }
@@ -105,9 +106,9 @@ install_doorbell() {
     say "Installing the doorbell and the Python packages it needs:"
     # One line a package and every error; the rest of what pip says helps nobody here.
     "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
-        --editable ".[$extra]" \
+        --use-pep517 --editable ".[$extra]" \
         | sed --unbuffered --quiet --regexp-extended \
-            -e 's/^ *(Downloading|Using cached|Processing) (\S*\/)?(\S+\.(whl|tar\.gz|zip))( |$)/  \3 /p' \
+            -e 's/^ *(Downloading|Using cached|Processing) (\S*\/)?([^- ]+)-([0-9][^- ]*)(-\S+\.whl|\.tar\.gz|\.zip)( .*)?$/  \3 \4\6/p' \
             -e 's/^ *Building (wheel|editable) for (\S+) .*started$/  building \2/p' \
             -e 's/^ *Installing collected packages.*/  installing/p' >&2
     printf '%s' "$wanted" >"$stamp"
