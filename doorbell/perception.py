@@ -43,6 +43,11 @@ class Perception:
         self._planner = planner
         self._embedder = embedder
 
+    def close(self) -> None:
+        """Release both networks; idempotent."""
+        self._detector.close()
+        self._embedder.close()
+
     @property
     def model_id(self) -> str:
         """Which embedder the samples are of."""

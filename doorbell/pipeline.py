@@ -276,6 +276,9 @@ class Pipeline:
 def _note(face: Face, visit: Visit | None) -> FaceNote:
     visitor = None if visit is None else visit.visitor
     if visit is None or visitor is None:
-        return FaceNote(face, Verdict.UNDECIDED, "", None)
-    verdict = Verdict.KNOWN if isinstance(visitor, Person) else Verdict.UNKNOWN
-    return FaceNote(face, verdict, visitor.label, visit.similarity)
+        return FaceNote(face)
+    if isinstance(visitor, Person):
+        return FaceNote(face, Verdict.KNOWN, visitor.label, visit.similarity)
+    # At a first visit there is nobody yet whom the face could be similar to.
+    similarity = visit.similarity if visitor.visits > 1 else None
+    return FaceNote(face, Verdict.UNKNOWN, visitor.label, similarity)

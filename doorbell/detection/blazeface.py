@@ -117,6 +117,10 @@ class BlazeFace:
         threshold = min(max(section.score_threshold, 1e-6), 1 - 1e-6)
         self._logit_threshold = float(np.log(threshold / (1 - threshold)))
 
+    def close(self) -> None:
+        """Release the network; idempotent."""
+        self._runner.close()
+
     def detect(self, pixels: UInt8Array, regions: Sequence[Region]) -> list[Face]:
         """Find the faces in all regions with one batch through the network.
 

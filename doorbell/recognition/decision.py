@@ -30,9 +30,10 @@ VisitorT = TypeVar("VisitorT", Person, Stranger)
 ALIEN_SIMILARITY = 0.15
 ALIEN_RUN = 3
 
-# Saying "unknown" calls for more frames than a name does: a family member's first frames are often
-# the worst ones, far away and turned, and being announced as a stranger at one's own door is wrong.
-UNKNOWN_FRAMES_FACTOR = 2
+# Saying "unknown" calls for this many times as many frames as a name: a family member's first
+# frames are often the worst ones, far away and turned, and to be announced as a stranger at one's
+# own door is wrong.
+UNKNOWN_FRAMES_FACTOR = 3
 
 # A name given to somebody already announced as unknown has had many chances to arise by accident.
 CORRECTION_EXTRA = 0.04
@@ -129,7 +130,7 @@ def decide(
     """Say who a track is, if that can be said yet.
 
     Known: the nearest person is near enough, clearly nearer than the second, over enough frames.
-    Unknown: nobody is near over twice as many frames, or time is up.
+    Unknown: nobody is near over several times as many frames, or time is up.
 
     Args:
         evidence: of the track.

@@ -1,0 +1,320 @@
+"""The composition root: builds everything from the configuration, and runs it until told to stop.
+
+Threads: capture fills a one-slot mailbox, this (the main) thread takes every newest frame through
+the pipeline, every slow output has a worker of its own. Everything is started through one
+``ExitStack``, so shutdown is the same list backwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from types import FrameType
+
+import numpy as np
+from typing_extensions import assert_never
+
+from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.config import Config
+from doorbell.domain import (
+    Command,
+    EnrollCommand,
+    Event,
+    MuteCommand,
+    Ring,
+    RingCommand,
+    Statistics,
+)
+from doorbell.errors import CameraError, DoorbellError, EndOfStreamError
+from doorbell.models.store import models_directory
+from doorbell.outputs import Output
+from doorbell.outputs.chime import Chime, Choice
+from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.pictures import Pictures, picture_path
+from doorbell.outputs.speaker import Speaker
+from doorbell.perception import open_perception
+from doorbell.pipeline import Pipeline
+from doorbell.recognition.gallery import Gallery
+from doorbell.service import ServiceNotifier
+
+log = logging.getLogger(__name__)
+
+STATISTICS_SECONDS = 60.0
+PEOPLE_SECONDS = 2.0
+RETENTION_SECONDS = 86400.0
+# How long one turn of the loop waits for a frame, and so for a command or the end.
+TURN_SECONDS = 0.25
+
+
+class Daemon:
+    """The loop of the main thread.
+
+    Args:
+        camera: the newest frame.
+        pipeline: what makes events of frames.
+        gallery: who is known.
+        outputs: what hears of events.
+        chime: can be muted.
+        mqtt: what hears of states and sends commands; None if home automation is off.
+        notifier: the service manager.
+        commands: what was asked for, from any thread.
+        config: retention.
+    """
+
+    def __init__(
+        self,
+        *,
+        camera: LatestFrame,
+        pipeline: Pipeline,
+        gallery: Gallery,
+        outputs: Sequence[Output],
+        chime: Chime,
+        mqtt: Mqtt | None,
+        notifier: ServiceNotifier,
+        commands: queue.SimpleQueue[Command],
+        config: Config,
+    ) -> None:
+        self._camera = camera
+        self._pipeline = pipeline
+        self._gallery = gallery
+        self._outputs = outputs
+        self._chime = chime
+        self._mqtt = mqtt
+        self._notifier = notifier
+        self._commands = commands
+        self._config = config
+        self._started = time.monotonic()
+        self._latencies_ms: list[float] = []
+        self._dropped_before = 0
+        self._reported = self._started
+        self._stream_seconds = 0.0
+        self._ready = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Process frames until ``stop`` is set or the camera's recording has ended."""
+        turns = [
+            _Every(STATISTICS_SECONDS, self._report, at_once=False),
+            _Every(PEOPLE_SECONDS, self._publish_people, at_once=True),
+            _Every(RETENTION_SECONDS, self._forget_old_strangers, at_once=True),
+        ]
+        try:
+            while not stop.is_set():
+                self._take_frame()
+                self._obey()
+                for turn in turns:
+                    turn.poll(time.monotonic())
+        except EndOfStreamError as exc:
+            log.info("%s", exc)
+        finally:
+            self._notifier.stopping()
+            self._dispatch(self._pipeline.finish(time.time()))
+            self._report()
+
+    def _take_frame(self) -> None:
+        try:
+            frame = self._camera.get(TURN_SECONDS)
+        except EndOfStreamError:
+            raise
+        except CameraError:
+            # A lost camera is being reopened and no reason for a restart; a read that never
+            # returns leaves the camera online and the watchdog hungry.
+            if not self._camera.online:
+                self._notifier.feed_watchdog(time.monotonic())
+            return
+        started = time.monotonic()
+        self._stream_seconds = frame.time_seconds
+        self._dispatch(self._pipeline.step(frame))
+        ended = time.monotonic()
+        self._latencies_ms.append((ended - started) * 1000)
+        if not self._ready:
+            self._ready = True
+            self._notifier.ready()
+            log.info("watching the door, %d x %d pixels", frame.width, frame.height)
+        self._notifier.feed_watchdog(ended)
+
+    def _dispatch(self, events: Sequence[Event]) -> None:
+        for event in events:
+            _log_event(event)
+            for output in self._outputs:
+                output.handle(event)
+
+    def _obey(self) -> None:
+        while True:
+            try:
+                command = self._commands.get_nowait()
+            except queue.Empty:
+                return
+            match command:
+                case RingCommand():
+                    self._dispatch(self._pipeline.press(self._stream_seconds, time.time()))
+                case MuteCommand(muted=muted):
+                    log.info("chimes are %s", "muted" if muted else "on")
+                    self._chime.mute(muted)
+                    if self._mqtt is not None:
+                        self._mqtt.set_muted(muted)
+                case EnrollCommand(name=name):
+                    self._enroll(name)
+                case _:
+                    assert_never(command)
+
+    def _enroll(self, name: str) -> None:
+        try:
+            outcome = self._pipeline.enroll_visible(name)
+        except DoorbellError as exc:
+            log.warning("%s", exc)
+        else:
+            log.info("enrolled %d pictures of %s", outcome.added, outcome.person.name)
+
+    def _publish_people(self) -> None:
+        """Tell home automation of people enrolled, renamed or forgotten from the command line."""
+        if self._mqtt is not None:
+            self._mqtt.set_people(self._gallery.people())
+
+    def _forget_old_strangers(self) -> None:
+        days = self._config.storage.strangers_days
+        if days == 0:
+            return
+        directory = self._config.storage.pictures_directory
+        for forgotten in self._gallery.forget_strangers_before(time.time() - days * 86400.0):
+            for visit_id in forgotten.visit_ids:
+                picture_path(directory, visit_id).unlink(missing_ok=True)
+
+    def _report(self) -> None:
+        latencies = np.array(self._latencies_ms or [0.0])
+        dropped = self._camera.dropped
+        now = time.monotonic()
+        statistics = Statistics(
+            uptime_seconds=now - self._started,
+            frames_per_second=len(self._latencies_ms) / max(now - self._reported, 1e-3),
+            frames_dropped=dropped - self._dropped_before,
+            latency_ms_p50=float(np.percentile(latencies, 50)),
+            latency_ms_p99=float(np.percentile(latencies, 99)),
+            visits_open=len(self._pipeline.open_visits),
+            people=len(self._gallery.people()),
+            strangers=len(self._gallery.strangers()),
+            camera_online=self._camera.online,
+        )
+        self._latencies_ms.clear()
+        self._reported = now
+        self._dropped_before = dropped
+        summary = (
+            f"{statistics.frames_per_second:.1f} frames/s, {statistics.frames_dropped} dropped, "
+            f"p50 {statistics.latency_ms_p50:.1f} ms, p99 {statistics.latency_ms_p99:.1f} ms, "
+            f"{statistics.visits_open} at the door"
+        )
+        log.info("%s", summary)
+        self._notifier.status(summary)
+        if self._mqtt is not None:
+            self._mqtt.publish_statistics(statistics)
+
+
+class _Every:
+    """Calls something now and again."""
+
+    def __init__(self, seconds: float, work: Callable[[], None], *, at_once: bool) -> None:
+        self._seconds = seconds
+        self._work = work
+        self._due = time.monotonic() + (0.0 if at_once else seconds)
+
+    def poll(self, now: float) -> None:
+        """Do the work if it is due."""
+        if now >= self._due:
+            self._due = now + self._seconds
+            self._work()
+
+
+def _log_event(event: Event) -> None:
+    visit = event.visit
+    visitor = visit.visitor if visit else None
+    log.info(
+        "%s visit=%s visitor=%s%s",
+        type(event).__name__.lower(),
+        visit.visit_id if visit else "none",
+        visitor.label if visitor else "undecided",
+        f" similarity={visit.similarity:.2f}" if visit and visitor else "",
+    )
+
+
+@contextmanager
+def _stopping_on_signals(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set ``stop``; the handlers that were there come back afterwards."""
+
+    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {
+        number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_daemon(
+    config: Config,
+    *,
+    outputs: Sequence[Output] = (),
+    on_choice: Callable[[Ring, Choice], None] | None = None,
+) -> None:
+    """Run the doorbell until SIGTERM, SIGINT or the end of a recording. Main thread only.
+
+    Args:
+        config: everything.
+        outputs: more that hears of events, before all others; closed by the caller.
+        on_choice: told which chime sounds for a ring, or why none does.
+
+    Raises:
+        DoorbellError: something that the doorbell cannot do without is missing at start.
+    """
+    stop = threading.Event()
+    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    with ExitStack() as stack:
+        stack.enter_context(_stopping_on_signals(stop))
+        notifier = stack.enter_context(closing(ServiceNotifier()))
+        gallery = stack.enter_context(Gallery.open(config.storage.gallery_path))
+        left_open = gallery.close_open_visits()
+        if left_open:
+            log.info("%d visits were left open by the last run; ended them", left_open)
+        perception = stack.enter_context(closing(open_perception(config)))
+        chime = stack.enter_context(closing(Chime(config.chime, Speaker(), on_choice=on_choice)))
+        built: list[Output] = [*outputs, chime]
+        mqtt = None
+        if config.mqtt.enabled:
+            mqtt = stack.enter_context(
+                closing(
+                    Mqtt(
+                        config.device,
+                        config.mqtt,
+                        people=gallery.people(),
+                        on_command=commands.put,
+                    )
+                )
+            )
+            built.append(mqtt)
+        if config.storage.pictures:
+            pictures = Pictures(
+                config.storage.pictures_directory,
+                keep_days=config.storage.pictures_days,
+                now=time.time(),
+            )
+            built.append(stack.enter_context(closing(pictures)))
+        faces = models_directory(config.inference) / "faces"
+        camera = stack.enter_context(closing(open_latest(config.camera, faces)))
+        Daemon(
+            camera=camera,
+            pipeline=Pipeline(perception, gallery, config),
+            gallery=gallery,
+            outputs=built,
+            chime=chime,
+            mqtt=mqtt,
+            notifier=notifier,
+            commands=commands,
+            config=config,
+        ).run(stop)
