@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,10 +56,13 @@ def open_tensorrt(files: NetworkFiles, *, cache_directory: Path | None) -> Tenso
         context = device.retain_primary_context()
         with _current(cuda, context):
             path = _engine_path(trt, device, files, cache_directory)
-            engine = _load_or_build(trt, path, network_file(trt, files))
+            engine = load_engine(trt, path, lambda: build_engine(trt, network_file(trt, files)))
             return TensorRtRunner(trt, cuda, context, engine, files.name)
     except cuda.Error as exc:
-        raise InferenceError(f"the GPU failed while loading {files.name}: {exc}") from exc
+        raise InferenceError(
+            f"the GPU failed while loading {files.name}: {exc}; check its driver, or set "
+            "inference.backend to openvino"
+        ) from exc
 
 
 class TensorRtRunner:
@@ -207,15 +210,20 @@ def _engine_path(trt: Any, device: Any, files: NetworkFiles, directory: Path | N
     return (directory or network.parent / "engines") / name
 
 
-def _load_or_build(trt: Any, path: Path, network: Path) -> Any:
+def load_engine(trt: Any, path: Path, build: Callable[[], bytes]) -> Any:
+    """Load the engine at ``path``; build and keep it where there is none that loads.
+
+    Raises:
+        InferenceError: a new engine cannot be built or loaded.
+    """
     runtime = trt.Runtime(_open_log(trt))
     if path.is_file():
         engine = runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is not None:
             return engine
         logger.warning("engine %s cannot be loaded; building it anew", path)
-    logger.info("building %s for this GPU; it takes minutes, once", network.name)
-    serialized = build_engine(trt, network)
+    logger.info("building engine %s for this GPU; it takes minutes, once", path.name)
+    serialized = build()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f".{path.name}.{os.getpid()}")
@@ -225,7 +233,7 @@ def _load_or_build(trt: Any, path: Path, network: Path) -> Any:
         logger.warning("engine %s cannot be kept (%s); the next start builds it again", path, exc)
     engine = runtime.deserialize_cuda_engine(serialized)
     if engine is None:
-        raise InferenceError(f"TensorRT cannot load the engine that it built of {network}")
+        raise InferenceError(f"TensorRT cannot load the engine {path.name} that it has just built")
     return engine
 
 
