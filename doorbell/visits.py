@@ -75,8 +75,7 @@ class _OpenVisit:
     first_seen_seconds: float
     last_seen_seconds: float
     tracks: set[int] = field(default_factory=set)
-    signature: Float32Array | None = None
-    last: Observation | None = None
+    clearest: Observation | None = None  # the one with the most frames behind its signature
 
 
 def _new_id() -> str:
@@ -120,6 +119,10 @@ class Visits:
         """
         events: list[Event] = []
         for seen in observations:
+            entry = self._entry_of(seen.track.track_id)
+            if entry is not None:  # in sight, so that no new track can take this visit up
+                entry.last_seen_seconds = time_seconds
+        for seen in observations:
             entry = self._entry_of(seen.track.track_id) or self._continue_visit(seen, time_seconds)
             if entry is None:
                 if seen.signature is None and not _is_surely_there(seen.track, time_seconds):
@@ -128,9 +131,10 @@ class Visits:
                 events.append(Arrived(self._new_id(), wall_time, entry.visit))
             entry.last_seen_seconds = time_seconds
             entry.visit = replace(entry.visit, last_seen_at=wall_time)
-            if seen.signature is not None:
-                entry.signature = seen.signature
-                entry.last = seen
+            if seen.signature is not None and (
+                entry.clearest is None or seen.match.frames_used >= entry.clearest.match.frames_used
+            ):
+                entry.clearest = seen
             events += self._announce(entry, seen, time_seconds, wall_time)
         events += self._end_absent(time_seconds, wall_time)
         return events
@@ -157,9 +161,10 @@ class Visits:
             return None
         best, best_similarity = None, REJOIN_SIMILARITY
         for entry in self._open:
-            if entry.last_seen_seconds >= time_seconds or entry.signature is None:
+            known_as = None if entry.clearest is None else entry.clearest.signature
+            if entry.last_seen_seconds >= time_seconds or known_as is None:
                 continue
-            similarity = float(np.dot(entry.signature, seen.signature))
+            similarity = float(np.dot(known_as, seen.signature))
             if similarity >= best_similarity:
                 best, best_similarity = entry, similarity
         if best is not None:
@@ -173,7 +178,6 @@ class Visits:
             first_seen_seconds=seen.track.first_seen_seconds,
             last_seen_seconds=time_seconds,
             tracks={seen.track.track_id},
-            signature=seen.signature,
         )
         self._open.append(entry)
         return entry
@@ -237,7 +241,7 @@ class Visits:
     def _absorb(
         self, entry: _OpenVisit, other: _OpenVisit, time_seconds: float, wall_time: float
     ) -> list[Event]:
-        """One visitor cannot be at the door twice: the younger visit ends, its tracks move over."""
+        """Nobody is at the door twice: the visit named last ends, and its tracks move over."""
         other.tracks |= entry.tracks
         other.last_seen_seconds = time_seconds
         other.visit = replace(other.visit, last_seen_at=wall_time)
@@ -252,15 +256,15 @@ class Visits:
 
     def _end(self, entry: _OpenVisit, wall_time: float) -> list[Event]:
         events: list[Event] = []
-        last = entry.last
+        clearest = entry.clearest
         if (
             entry.visit.visitor is None
-            and last is not None
-            and last.match.frames_used >= FAREWELL_FRAMES
+            and clearest is not None
+            and clearest.match.frames_used >= FAREWELL_FRAMES
         ):
-            stranger = self._introduce(last, wall_time)
+            stranger = self._introduce(clearest, wall_time)
             seconds = entry.last_seen_seconds
-            events.append(self._decide(entry, last, stranger, seconds, wall_time))
+            events.append(self._decide(entry, clearest, stranger, seconds, wall_time))
         events.append(self._leave(entry, wall_time))
         return events
 
