@@ -115,18 +115,23 @@ def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
             capture = cv2.VideoCapture(source.place, cv2.CAP_FFMPEG)
             hint = "it is not a video that OpenCV can read; convert it to H.264 in MKV or MP4"
         case Kind.PIPELINE:
-            if "GStreamer" not in _streaming_backends():
+            if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
                 raise CameraError(
                     "this OpenCV was built without GStreamer, so it cannot run the pipeline "
                     f"{source.shown!r}; use the system's OpenCV (as on a Jetson) or an rtsp:// URL"
                 )
             capture = cv2.VideoCapture(source.place, cv2.CAP_GSTREAMER, timeouts)
             hint = "try it with gst-launch-1.0; it must end in appsink"
-        case _:
+        case Kind.NETWORK:
             capture = cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
             hint = (
                 "it did not answer, or refused: check address, user and password, and that the "
                 f"camera answers within camera.timeout_seconds = {section.timeout_seconds:g}"
+            )
+        case _:
+            raise CameraError(
+                f"OpenCV does not open {source.shown!r} ({source.kind.value}); set "
+                "camera.backend = 'jetson' for a CSI camera"
             )
     if not capture.isOpened():
         raise CameraError(f"cannot open {source.shown!r}: {hint}")
@@ -199,8 +204,3 @@ def _check_file(path: Path) -> None:
         raise CameraError(
             f"cannot read the video {path}: {exc.strerror}; correct camera.uri"
         ) from exc
-
-
-def _streaming_backends() -> list[str]:
-    registry = cv2.videoio_registry
-    return [registry.getBackendName(backend) for backend in registry.getStreamBackends()]

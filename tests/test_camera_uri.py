@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from doorbell.camera import open_camera
+from doorbell.camera.uri import Kind, loses_no_frame, parse_uri
+from doorbell.config import CameraSection
+from doorbell.errors import CameraError
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind", "place"),
+    [
+        ("simulated:", Kind.SIMULATED, ""),
+        ("simulated:?seed=3", Kind.SIMULATED, "?seed=3"),
+        ("0", Kind.DEVICE, "/dev/video0"),
+        ("/dev/video2", Kind.DEVICE, "/dev/video2"),
+        ("v4l2:///dev/video1", Kind.DEVICE, "/dev/video1"),
+        ("csi://0", Kind.CSI, "csi://0"),
+        ("rtsp://camera/stream", Kind.NETWORK, "rtsp://camera/stream"),
+        ("https://camera/stream.mjpg", Kind.NETWORK, "https://camera/stream.mjpg"),
+        ("/clips/a.mkv", Kind.FILE, "/clips/a.mkv"),
+        ("a.mp4", Kind.FILE, "a.mp4"),
+        ("file:///clips/a%20b.mkv", Kind.FILE, "/clips/a b.mkv"),
+        ("videotestsrc ! appsink", Kind.PIPELINE, "videotestsrc ! appsink"),
+        ("rtspsrc location=rtsp://c/s ! appsink", Kind.PIPELINE, None),
+    ],
+)
+def test_what_a_uri_means(uri: str, kind: Kind, place: str | None) -> None:
+    source = parse_uri(uri)
+    assert source.kind is kind
+    assert source.place == (uri if place is None else place)
+
+
+def test_an_existing_folder_is_a_folder(tmp_path: Path) -> None:
+    assert parse_uri(str(tmp_path)).kind is Kind.FOLDER
+    assert parse_uri(tmp_path.as_uri()).kind is Kind.FOLDER
+
+
+@pytest.mark.parametrize("uri", ["", "gopher://camera", "file://"])
+def test_a_uri_without_meaning_is_refused(uri: str) -> None:
+    with pytest.raises(CameraError, match=r"camera\.uri"):
+        parse_uri(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "rtsp://anna:swordfish@camera/stream",
+        "https://anna:swordfish@camera:8443/video?token=swordfish",
+        "rtspsrc location=rtsp://anna:swordfish@camera/s ! appsink",
+        "rtspsrc location=rtsp://camera/s user-id=anna user-pw=swordfish ! appsink",
+    ],
+)
+def test_credentials_are_never_shown(uri: str) -> None:
+    shown = parse_uri(uri).shown
+    assert "swordfish" not in shown
+    assert "anna" not in shown
+    assert "camera" in shown
+
+
+@pytest.mark.parametrize("uri", ["rtsp://anna:swordfish@127.0.0.1:9/stream"])
+def test_credentials_are_not_in_errors(uri: str) -> None:
+    with pytest.raises(CameraError) as caught:
+        open_camera(CameraSection(uri=uri, backend="opencv"))
+    assert "swordfish" not in str(caught.value)
+    assert "127.0.0.1:9" in str(caught.value)
+
+
+def test_only_recordings_read_as_fast_as_possible_lose_no_frame() -> None:
+    for uri in ("simulated:", "a.mkv", "/"):
+        assert loses_no_frame(CameraSection(uri=uri, realtime=False))
+        assert not loses_no_frame(CameraSection(uri=uri, realtime=True))
+    for uri in ("0", "rtsp://camera/stream", "csi://0"):
+        assert not loses_no_frame(CameraSection(uri=uri, realtime=False))
+
+
+@pytest.mark.parametrize(
+    ("uri", "backend", "hint"),
+    [
+        ("csi://0", "auto", "jetson-utils"),
+        ("rtsp://camera/s", "simulated", "set it to auto"),
+        ("simulated:", "opencv", "set it to auto"),
+        ("csi://0", "opencv", "jetson"),
+    ],
+)
+def test_a_backend_that_cannot_open_the_uri_says_what_can(
+    uri: str, backend: str, hint: str
+) -> None:
+    with pytest.raises(CameraError, match=hint):
+        open_camera(CameraSection.model_validate({"uri": uri, "backend": backend}))
