@@ -108,7 +108,7 @@ install_doorbell() {
     "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
         --use-pep517 --editable ".[$extra]" \
         | sed --unbuffered --quiet --regexp-extended \
-            -e 's/^ *(Downloading|Using cached|Processing) (\S*\/)?([^- ]+)-([0-9][^- ]*)(-\S+\.whl|\.tar\.gz|\.zip)( .*)?$/  \3 \4\6/p' \
+            -e 's/^ *(Downloading|Using cached|Processing) (\S*\/)?([^- ]+)-([0-9][^- ]*)(-\S+\.whl|\.tar\.gz|\.zip)( \([0-9.]+ [kMG]B\))?( .*)?$/  \3 \4\6/p' \
             -e 's/^ *Building (wheel|editable) for (\S+) .*started$/  building \2/p' \
             -e 's/^ *Installing collected packages.*/  installing/p' >&2
     printf '%s' "$wanted" >"$stamp"
