@@ -62,7 +62,7 @@ class _Picture:
 
     pixels: UInt8Array
     tracks: tuple[Track, ...]
-    quality: float
+    worth: float
 
 
 class Pipeline:
@@ -213,10 +213,11 @@ class Pipeline:
             if not self._with_pictures:
                 continue
             portrait = portraits.get(track.track_id)
-            quality = 0.0 if portrait is None else portrait.quality.value
+            # People want to see a face large; recognition is content with less.
+            worth = 0.0 if portrait is None else portrait.quality.value * track.face.width_pixels
             best = self._pictures.get(visit.visit_id)
-            if best is None or quality > best.quality * PICTURE_GAIN:
-                self._pictures[visit.visit_id] = _Picture(frame.pixels, tuple(tracks), quality)
+            if best is None or worth > best.worth * PICTURE_GAIN:
+                self._pictures[visit.visit_id] = _Picture(frame.pixels, tuple(tracks), worth)
 
     def _complete(self, events: Sequence[Event]) -> list[Event]:
         """Put pictures to events and visits into the gallery."""

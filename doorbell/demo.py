@@ -1,0 +1,153 @@
+"""The whole doorbell on a laptop: simulated camera, real networks, real broker, real chimes.
+
+Enters: where pictures are to go. Leaves: a timeline on the terminal and a picture of every visit.
+Everything runs the production path; the gallery is new and is deleted at the end.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from rich.console import Console
+
+from doorbell.broker import EmbeddedBroker
+from doorbell.config import load_config
+from doorbell.daemon import run_daemon
+from doorbell.domain import Event, Left
+from doorbell.enrollment import Enroller
+from doorbell.errors import EnrollmentError
+from doorbell.models.store import face_path, models_directory
+from doorbell.outputs.timeline import Timeline
+from doorbell.perception import open_perception
+from doorbell.recognition.gallery import Gallery
+
+# The photo to enroll from and the name; the simulated camera shows another photo of the person.
+KNOWN_FACE = "obama"
+KNOWN_NAME = "Barack Obama"
+KNOWN_CHIME = "ding-dong"
+
+
+class VisitPictures:
+    """The output that leaves one picture a visit, under a name that people can read."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.written: list[Path] = []
+        directory.mkdir(parents=True, exist_ok=True)
+        for old in directory.glob("visit-*.jpg"):
+            old.unlink()
+
+    def handle(self, event: Event) -> None:
+        """Write the picture of a visit that has ended."""
+        if not isinstance(event, Left) or event.picture_jpeg is None:
+            return
+        visitor = event.visit.visitor
+        label = "undecided" if visitor is None else visitor.label
+        slug = re.sub(r"\W+", "-", label.lower()).strip("-")
+        path = self._directory / f"visit-{len(self.written) + 1}-{slug}.jpg"
+        path.write_bytes(event.picture_jpeg)
+        self.written.append(path)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class MessageCounter:
+    """A subscriber of the broker, as home automation would be."""
+
+    def __init__(self, port: int, topic: str) -> None:
+        self._count = 0
+        self._lock = threading.Lock()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="doorbell-demo")
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port)
+        self._client.subscribe(topic, qos=1)
+        self._client.loop_start()
+
+    @property
+    def count(self) -> int:
+        """Messages received so far."""
+        with self._lock:
+            return self._count
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_message(self, _client: paho.Client, _userdata: object, _msg: paho.MQTTMessage) -> None:
+        with self._lock:
+            self._count += 1
+
+
+def run_demo(
+    output_directory: Path, *, loop: bool = False, overrides: Sequence[str] = ()
+) -> list[Path]:
+    """Run one round of the built-in scene, or rounds until interrupted.
+
+    Args:
+        output_directory: where the pictures of the visits go; made if missing.
+        loop: go on with the next round.
+        overrides: more settings, ``section.key=value``.
+
+    Returns:
+        The pictures written.
+
+    Raises:
+        DoorbellError: a model, a portrait or the broker is missing.
+    """
+    console = Console(highlight=False)
+    with ExitStack() as stack:
+        state = stack.enter_context(tempfile.TemporaryDirectory(prefix="doorbell-demo-"))
+        broker = stack.enter_context(closing(EmbeddedBroker()))
+        config = load_config(
+            None,
+            [
+                "camera.uri=simulated:",
+                f"camera.loop={'true' if loop else 'false'}",
+                f"storage.directory={state}",
+                "visits.cooldown_seconds=10",
+                "mqtt.enabled=true",
+                "mqtt.host=127.0.0.1",
+                f"mqtt.port={broker.port}",
+                *overrides,
+            ],
+        )
+        _enroll_known(config.storage.gallery_path, console, overrides=overrides)
+        counter = stack.enter_context(closing(MessageCounter(broker.port, "doorbell/#")))
+        console.print(
+            f"A broker listens on 127.0.0.1:{broker.port}; to hear what home automation hears:\n"
+            f"  mosquitto_sub -p {broker.port} -t 'doorbell/#' -F '%t %l bytes'\n"
+            "Visitors come to the door now; this takes about 40 seconds.\n",
+            soft_wrap=True,
+        )
+        timeline = Timeline(console, time.time())
+        pictures = VisitPictures(output_directory)
+        run_daemon(config, outputs=[timeline, pictures], on_choice=timeline.chose)
+        console.print(
+            f"\n{counter.count} MQTT messages reached a subscriber. "
+            f"Pictures of the visits are in {output_directory.resolve()}:",
+            soft_wrap=True,
+        )
+        for path in pictures.written:
+            console.print(f"  {path.name}")
+        return pictures.written
+
+
+def _enroll_known(gallery_path: Path, console: Console, *, overrides: Sequence[str]) -> None:
+    config = load_config(None, overrides)
+    photo = face_path(KNOWN_FACE, models_directory(config.inference))
+    with closing(open_perception(config)) as perception, Gallery.open(gallery_path) as gallery:
+        report = Enroller(perception, gallery, config).enroll_photos(KNOWN_NAME, [photo])
+        if report.added == 0:
+            raise EnrollmentError(report.results[0].message)
+        gallery.set_chime(KNOWN_NAME, KNOWN_CHIME)
+    console.print(f"Enrolled {KNOWN_NAME} from one photo, with the chime {KNOWN_CHIME}.")
