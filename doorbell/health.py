@@ -1,0 +1,202 @@
+"""Is everything there that the doorbell needs: one finding a part, each with how to mend it.
+
+Enters: the configuration. Leaves: findings, one after the other as they are made. Opens what the
+daemon would open and closes it again; changes nothing but a new, empty gallery where none was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from doorbell.camera import open_camera
+from doorbell.config import Config
+from doorbell.errors import BrokerError, DoorbellError, OutputError
+from doorbell.models.store import models_directory, verify_models
+from doorbell.outputs.chimes import load_chime
+from doorbell.outputs.mqtt_client import configured_client
+from doorbell.outputs.speaker import Speaker
+from doorbell.perception import open_perception
+from doorbell.recognition.gallery import Gallery
+
+BROKER_SECONDS = 5.0
+MIN_FREE_BYTES = 200 * 1024 * 1024
+# A clock before the day this was written was never set.
+EARLIEST_CLOCK = 1795305600.0  # 2026-11-22
+TIMED_FRAMES = 10
+DARK_GREY = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found out about one part.
+
+    Attributes:
+        part: which, in one word.
+        ok: whether it will do.
+        message: what was found; if it will not do, with how to mend it.
+    """
+
+    part: str
+    ok: bool
+    message: str
+
+
+def check_all(config: Config) -> Iterator[Finding]:
+    """Check every part in turn; a part that is switched off is said to be so."""
+    parts: dict[str, Callable[[Config], str]] = {
+        "models": _check_models,
+        "camera": _check_camera,
+        "sound": _check_sound,
+        "broker": _check_broker,
+        "disk": _check_disk,
+        "gallery": _check_gallery,
+        "clock": _check_clock,
+    }
+    for part, check in parts.items():
+        yield _find(part, check, config)
+
+
+def _find(part: str, check: Callable[[Config], str], config: Config) -> Finding:
+    try:
+        return Finding(part, True, check(config))
+    except DoorbellError as exc:
+        return Finding(part, False, str(exc))
+
+
+def _check_models(config: Config) -> str:
+    paths = verify_models(models_directory(config.inference))
+    with closing(open_perception(config)) as perception:
+        pixels = np.full((720, 1280, 3), 128, np.uint8)
+        perception.detect(pixels, ())
+        times_ms = []
+        for _ in range(TIMED_FRAMES):
+            started = time.perf_counter()
+            perception.detect(pixels, ())
+            times_ms.append((time.perf_counter() - started) * 1000)
+    return f"{len(paths)} files unaltered; a 720p frame takes {np.median(times_ms):.1f} ms"
+
+
+def _check_camera(config: Config) -> str:
+    faces = models_directory(config.inference) / "faces"
+    with closing(open_camera(config.camera, faces)) as camera:
+        camera.read()
+        frame = camera.read()
+    grey = float(frame.pixels.mean())
+    seen = f"{frame.width} x {frame.height} pixels from {config.camera.uri}"
+    if grey < DARK_GREY:
+        return f"{seen}; the picture is almost black: is the lens covered, or is it night?"
+    return seen
+
+
+def _check_sound(config: Config) -> str:
+    if not config.chime.enabled:
+        return "switched off (chime.enabled)"
+    sound = load_chime(config.chime.default)
+    with closing(Speaker()) as speaker:
+        speaker.play(sound, config.chime.volume)
+    return f"played {config.chime.default}; if you heard nothing, turn up the volume (alsamixer)"
+
+
+def _check_broker(config: Config) -> str:
+    section = config.mqtt
+    if not section.enabled:
+        return "switched off (mqtt.enabled)"
+    where = f"{section.host}:{section.port}"
+    client = configured_client(section, f"doorbell-check-{os.getpid()}")
+    answered = threading.Event()
+    refusals: list[str] = []
+
+    def on_connect(
+        _client: Client, _data: object, _flags: ConnectFlags, code: ReasonCode, _: Properties | None
+    ) -> None:
+        if code.is_failure:
+            refusals.append(str(code))
+        answered.set()
+
+    def on_disconnect(
+        _client: Client,
+        _data: object,
+        _flags: DisconnectFlags,
+        _code: ReasonCode,
+        _: Properties | None,
+    ) -> None:
+        answered.set()
+
+    client.on_connect = on_connect
+    client.on_disconnect = on_disconnect
+    try:
+        client.connect(section.host, section.port, section.keepalive_seconds)
+    except OSError as exc:
+        raise BrokerError(
+            f"cannot reach {where}: {exc}; is the broker running, and are mqtt.host, mqtt.port and "
+            "the TLS files right?"
+        ) from exc
+    client.loop_start()
+    try:
+        if not answered.wait(BROKER_SECONDS):
+            raise BrokerError(f"{where} did not answer within {BROKER_SECONDS:.0f} s")
+        if refusals:
+            raise BrokerError(
+                f"{where} refused: {refusals[0]}; check mqtt.username and mqtt.password_file"
+            )
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    return f"{where} accepted us"
+
+
+def _check_disk(config: Config) -> str:
+    directory = config.storage.directory
+    existing = directory
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"{existing} cannot be written; give it to the user who runs the doorbell, or set "
+            "storage.directory"
+        )
+    free = shutil.disk_usage(existing).free
+    if free < MIN_FREE_BYTES:
+        raise OutputError(
+            f"only {free // 2**20} MB are free at {existing}; make room, or lower "
+            "storage.pictures_days"
+        )
+    return f"{free / 2**30:.1f} GB free at {directory}"
+
+
+def _check_gallery(config: Config) -> str:
+    with Gallery.open(config.storage.gallery_path) as gallery:
+        people, strangers = len(gallery.people()), len(gallery.strangers())
+    advice = "" if people else "; enroll somebody with: doorbell enroll NAME PHOTO"
+    return f"{people} people, {strangers} strangers{advice}"
+
+
+def _check_clock(_config: Config) -> str:
+    now = time.time()
+    shown = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(now))
+    if now < EARLIEST_CLOCK:
+        raise OutputError(f"the clock says {shown}; set it, or switch on: timedatectl set-ntp true")
+    if Path("/run/systemd/system").is_dir() and shutil.which("timedatectl"):
+        answer = subprocess.run(
+            ["timedatectl", "show", "--property=NTPSynchronized", "--value"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+        if answer.stdout.strip() == "no":
+            return f"{shown}, not synchronized; switch on: timedatectl set-ntp true"
+    return shown
