@@ -1,11 +1,15 @@
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from doorbell.config import InferenceSection
+from doorbell.inference import open_runner
 from doorbell.inference.openvino import OpenVinoRunner
-from doorbell.models.store import network_path
+from doorbell.models.store import network_files, network_path
 
 SILENT = """
 import sys
@@ -43,3 +47,11 @@ def test_compiled_networks_are_kept_where_configured(
         runner.close()
     assert list(tmp_path.glob("*.blob"))
     np.testing.assert_array_equal(outputs[0], outputs[1])
+
+
+@pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is installed here")
+def test_a_machine_without_tensorrt_takes_openvino_by_itself(models_directory: Path) -> None:
+    section = InferenceSection(models_directory=models_directory)
+    runner = open_runner(network_files("blazeface_short", section), section)
+    assert isinstance(runner, OpenVinoRunner)
+    runner.close()
