@@ -23,7 +23,7 @@ from doorbell.outputs.worker import Worker
 
 # Rings that may wait while one sounds: a family at the door, not a backlog.
 RINGS_WAITING = 4
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ class Chime:
             self._worker.submit(choice)
 
     def close(self) -> None:
-        """Let the chime in hand end, for at most two seconds; idempotent."""
+        """Let the chime in hand end, for at most a second; idempotent."""
         if not self._worker.close(CLOSE_SECONDS):
             self._speaker.kill()
             self._worker.close(CLOSE_SECONDS)

@@ -68,8 +68,8 @@ EVENTS_KEPT = 100
 # Messages a connected broker may leave unacknowledged.
 MESSAGES_IN_FLIGHT = 200
 LONGEST_RECONNECT_SECONDS = 60
-OFFLINE_SECONDS = 1.0
-STOP_SECONDS = 0.8
+OFFLINE_SECONDS = 0.8
+STOP_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -187,6 +187,7 @@ class Mqtt:
                 last.wait_for_publish(OFFLINE_SECONDS)
             except (RuntimeError, ValueError) as exc:  # lost just now: the will says it
                 log.debug("could not say offline: %s", exc)
+        self._connected = False
         self._client.disconnect()
         # loop_stop waits without a bound, and a look-up of a host name may take long.
         stopping = threading.Thread(target=self._client.loop_stop, name="mqtt-stop", daemon=True)

@@ -17,7 +17,7 @@ from doorbell.outputs.worker import Worker
 
 PICTURES_WAITING = 16
 SECONDS_PER_DAY = 86400.0
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Pictures:
             self._worker.submit(_Sweep(now))
 
     def close(self) -> None:
-        """Write what waits, for at most two seconds; idempotent."""
+        """Write what waits, for at most a second; idempotent."""
         self._worker.close(CLOSE_SECONDS)
 
     def _work(self, job: _Job) -> None:

@@ -77,7 +77,7 @@ class Speaker:
             self._release(process)
             raise SoundError(
                 f"the sound device refused ({answer.removeprefix('error ')}); "
-                "see which devices there are with: aplay -l"
+                "see the devices with: aplay -l; the doorbell's user must be in the group audio"
             )
         else:
             code = self._bury(process)
