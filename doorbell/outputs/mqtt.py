@@ -69,7 +69,7 @@ EVENTS_KEPT = 100
 MESSAGES_IN_FLIGHT = 200
 LONGEST_RECONNECT_SECONDS = 60
 OFFLINE_SECONDS = 0.8
-STOP_SECONDS = 0.5
+STOP_SECONDS = 1.1  # paho's thread sleeps for up to a second between attempts
 
 log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ import getpass
 import json
 import logging
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -74,6 +75,11 @@ class Mosquitto:
             [program, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         assert eventually(self._listens), "mosquitto did not start"
+
+    def freeze(self) -> None:
+        """Leave connections open and answer nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -315,6 +321,35 @@ def test_a_broker_that_is_down_is_said_once_and_events_wait_for_it(
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"] * 2
     assert f"no broker at 127.0.0.1:{broker.port}" in caplog.records[0].message
     assert "Connection refused" in caplog.records[0].message
+
+
+def test_an_event_that_was_under_way_when_the_broker_died_goes_again(broker: Mosquitto) -> None:
+    with running(broker.port, people=(ANNA,)) as mqtt:
+        broker.freeze()
+        mqtt.handle(Ring("e1", 1000.0))
+        mqtt.handle(Ring("e2", 1000.0))
+        assert mqtt.connected
+        broker.stop()
+        assert eventually(lambda: not mqtt.connected)
+        mqtt.handle(Ring("e3", 1000.0))
+        broker.start()
+        with listening(broker.port) as listener:
+            assert eventually(lambda: len(listener.of("event")) == 3)
+            ids = [event["event_id"] for event in listener.documents("event")]
+            assert ids == ["e1", "e2", "e3"]
+            assert listener.topics()[:2] == [CONFIG_TOPIC, "availability"]
+
+
+def test_a_broker_that_hangs_keeps_nobody_waiting(broker: Mosquitto) -> None:
+    with running(broker.port) as mqtt:
+        broker.freeze()
+        started = time.monotonic()
+        for number in range(100):
+            mqtt.handle(Recognized(f"e{number}", 1000.0, visit_of(ANNA), PICTURE * 1000))
+        assert time.monotonic() - started < 1.0
+        started = time.monotonic()
+        mqtt.close()
+        assert time.monotonic() - started < 2.0
 
 
 def test_too_many_events_for_a_broker_that_is_away_drop_the_oldest(
@@ -585,4 +620,5 @@ def test_tls_refuses_another_authority_and_another_name(
         assert eventually(lambda: caplog.records != [])
         assert reason in caplog.records[0].message
         assert not mqtt.connected
+    assert eventually(lambda: "paho" not in str(threading.enumerate()))
     gc.collect()
