@@ -154,7 +154,7 @@ class GalleryFile:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as exc:
+        except (sqlite3.Error, OSError, UnicodeEncodeError) as exc:
             raise GalleryError(
                 f"the gallery {self.path} failed: {exc}; check the disk and who may write there, "
                 "or give another storage.directory"

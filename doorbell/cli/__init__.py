@@ -1,0 +1,51 @@
+"""The command line: parses, prints, sets the exit code.
+
+Enters: arguments. Leaves: text on stdout, messages and logs on stderr, and an exit code. What a
+verb needs is imported when it runs, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from doorbell.cli.enroll import enroll
+from doorbell.cli.faults import DoorbellGroup
+from doorbell.cli.models import models
+from doorbell.cli.options import Given, config_options
+from doorbell.cli.people import people
+from doorbell.cli.printing import example
+from doorbell.cli.run import run
+from doorbell.cli.strangers import strangers
+from doorbell.cli.visits import visits
+
+
+@click.group(
+    cls=DoorbellGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=example(
+        "doorbell enroll Anna anna-1.jpg anna-2.jpg",
+        "doorbell run --config doorbell.toml --set camera.uri=/dev/video0",
+    ),
+)
+@config_options
+@click.version_option(package_name="doorbell")
+@click.pass_context
+def main(
+    context: click.Context, config_path: Path | None, overrides: tuple[str, ...], *, verbose: bool
+) -> None:
+    """A smart doorbell that knows who is at the door and keeps every face in the house.
+
+    The configuration is the file given with --config, else the one that $DOORBELL_CONFIG names,
+    else /etc/doorbell/doorbell.toml, else ~/.config/doorbell/doorbell.toml, else the defaults.
+    These options may stand before or after the verb.
+
+    Exit codes: 0 all is well, 1 a fault, 2 a wrong request or configuration, 3 a device, model or
+    gallery that cannot be used.
+    """
+    context.obj = Given(config_path, overrides, verbose)
+
+
+for _verb in (run, enroll, people, strangers, visits, models):
+    main.add_command(_verb)

@@ -1,0 +1,109 @@
+"""What verbs share: where the configuration is, and how much is logged."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from doorbell.errors import ConfigError
+
+CONFIG_VARIABLE = "DOORBELL_CONFIG"
+CONFIG_PATHS = (Path("/etc/doorbell/doorbell.toml"), Path("~/.config/doorbell/doorbell.toml"))
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was given before the verb."""
+
+    config_path: Path | None
+    overrides: tuple[str, ...]
+    verbose: bool
+
+
+def config_options(command: Command) -> Command:
+    """Add --config, --set and --verbose."""
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, help="Log everything, on stderr."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="SECTION.KEY=VALUE",
+            help="Set one key of the configuration; may be repeated.",
+        ),
+        click.option(
+            "--config",
+            "config_path",
+            type=click.Path(path_type=Path),
+            help="Configuration file.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def with_config(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb these options too, and hand it the loaded ``config``.
+
+    Short verbs log warnings only; ``run`` turns on what the configuration says.
+    """
+
+    @config_options
+    @click.pass_context
+    @functools.wraps(verb)
+    def wrapper(
+        context: click.Context,
+        /,
+        config_path: Path | None,
+        overrides: tuple[str, ...],
+        verbose: bool,
+        **arguments: object,
+    ) -> None:
+        from doorbell.config import load_config
+
+        given = context.find_object(Given) or Given(None, (), verbose=False)
+        path = config_path or given.config_path or find_config(os.environ, CONFIG_PATHS)
+        config = load_config(path, (*given.overrides, *overrides))
+        configure_logging("debug" if verbose or given.verbose else "warning")
+        verb(config=config, **arguments)
+
+    return wrapper
+
+
+def find_config(environment: Mapping[str, str], candidates: Iterable[Path]) -> Path | None:
+    """The file that applies where none is given; None for the defaults alone.
+
+    Raises:
+        ConfigError: there is one that may not be read; the defaults would be another household's.
+    """
+    if named := environment.get(CONFIG_VARIABLE):
+        return Path(named)
+    for candidate in candidates:
+        path = candidate.expanduser()
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as exc:
+            raise ConfigError(
+                f"cannot read the configuration {path}: {exc.strerror}; run this as the doorbell's "
+                "user (sudo -u doorbell ...), or give another file with --config"
+            ) from exc
+        return path
+    return None
+
+
+def configure_logging(level: str) -> None:
+    """Log to stderr; where that is the journal, it has the time already."""
+    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    logging.basicConfig(format=f"{stamp}%(levelname)s %(name)s: %(message)s")
+    logging.getLogger().setLevel(level.upper())

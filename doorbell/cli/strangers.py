@@ -1,0 +1,108 @@
+"""``doorbell strangers``: who came and is nobody's acquaintance yet."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from doorbell.cli.options import with_config
+from doorbell.cli.printing import (
+    example,
+    finish_forgetting,
+    json_option,
+    local_time,
+    print_json,
+    print_table,
+    yes_option,
+)
+
+if TYPE_CHECKING:
+    from doorbell.config import Config
+
+
+def _parse_id(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
+    found = re.fullmatch(r"(?:stranger-)?([0-9]{1,18})", value, re.IGNORECASE)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is not like 7 or stranger-7")
+    return int(found[1])
+
+
+@click.group(epilog=example("doorbell strangers list", "doorbell strangers name 7 Ben"))
+def strangers() -> None:
+    """Who came and has no name yet."""
+
+
+@strangers.command("list", epilog=example("doorbell strangers list --json"))
+@json_option
+@with_config
+def list_(config: Config, *, as_json: bool) -> None:
+    """List the strangers who are remembered.
+
+    JSON: a list of objects with stranger_id, label, first_seen_at, last_seen_at (ISO 8601, UTC) and
+    visits.
+    """
+    from doorbell.outputs.messages import iso_utc
+    from doorbell.recognition.gallery import Gallery
+
+    with Gallery.open(config.storage.gallery_path) as gallery:
+        found = gallery.strangers()
+    if as_json:
+        print_json(
+            [
+                {
+                    "stranger_id": stranger.stranger_id,
+                    "label": stranger.label,
+                    "first_seen_at": iso_utc(stranger.first_seen_at),
+                    "last_seen_at": iso_utc(stranger.last_seen_at),
+                    "visits": stranger.visits,
+                }
+                for stranger in found
+            ]
+        )
+        return
+    print_table(
+        ["stranger", "visits", "first seen", "last seen"],
+        [
+            [
+                stranger.label,
+                stranger.visits,
+                local_time(stranger.first_seen_at),
+                local_time(stranger.last_seen_at),
+            ]
+            for stranger in found
+        ],
+        empty="no stranger is remembered",
+    )
+
+
+@strangers.command("name", epilog=example('doorbell strangers name 7 "Ben the postman"'))
+@click.argument("stranger_id", metavar="ID", callback=_parse_id)
+@click.argument("name")
+@with_config
+def name_(config: Config, stranger_id: int, name: str) -> None:
+    """Make a stranger a person, new or enrolled already, with samples and visits."""
+    from doorbell.recognition.gallery import Gallery
+
+    with Gallery.open(config.storage.gallery_path) as gallery:
+        person = gallery.name_stranger(stranger_id, name)
+    click.echo(f"stranger-{stranger_id} is now {person.name}")
+
+
+@strangers.command(epilog=example("doorbell strangers forget 7"))
+@click.argument("stranger_id", metavar="ID", callback=_parse_id)
+@yes_option
+@with_config
+def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
+    """Delete a stranger, with every sample, visit and picture."""
+    from doorbell.recognition.gallery import Gallery
+
+    with Gallery.open(config.storage.gallery_path) as gallery:
+        stranger = gallery.stranger(stranger_id)
+        if not yes:
+            click.confirm(
+                f"Forget {stranger.label} with every sample, visit and picture?", abort=True
+            )
+        forgotten = gallery.forget_stranger(stranger_id)
+    finish_forgetting(forgotten, config.storage.pictures_directory)
