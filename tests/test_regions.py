@@ -12,6 +12,7 @@ from doorbell.detection.regions import (
     FACE_PART,
     FACE_PART_BOUNDS,
     MAX_OFF_CENTRE,
+    STILL_TILE_PART,
     Region,
     RegionKind,
     RegionPlanner,
@@ -58,7 +59,7 @@ def test_the_whole_frame_lies_centred_in_its_square(width: int, height: int) -> 
 def test_tiles_cover_every_pixel_with_the_overlap_promised(
     width: int, height: int, tile: int, overlap: float
 ) -> None:
-    found = tiles(width, height, section(tile, overlap))
+    found = tiles(width, height, tile, overlap)
     if tile >= max(width, height):
         assert found == []
         return
@@ -92,9 +93,8 @@ def test_the_budget_is_never_exceeded_and_the_whole_frame_always_in_it(
 def test_every_tile_has_its_turn_in_any_company(
     width: int, height: int, budget: int, live: list[Track]
 ) -> None:
-    configured = section(budget=budget)
-    every = set(tiles(width, height, configured))
-    planner = RegionPlanner(configured)
+    every = set(tiles(width, height, 256, 0.5))
+    planner = RegionPlanner(section(tile=256, overlap=0.5, budget=budget))
     followed = len(of_kind(planner.plan(width, height, live), RegionKind.TRACK))
     free = budget - 1 - followed
     assert free >= 1
@@ -180,19 +180,27 @@ def test_another_track_at_the_same_place_gets_a_region_of_its_own() -> None:
 
 
 def test_a_stream_that_changes_its_size_starts_anew() -> None:
-    configured = section(budget=3)
-    planner = RegionPlanner(configured)
+    planner = RegionPlanner(section(tile=256, overlap=0.5, budget=3))
     live = track(1, 200, 100, 72)
     held = follow(planner, live)
     planner.plan(640, 480, [track(1, 203, 100, 72)])
     planned = planner.plan(1280, 720, [track(1, 203, 100, 72)])
     assert planned[0] == whole_frame(1280, 720)
     assert planned[1] == replace(held, left=held.left + 3)
-    assert planned[2] == tiles(1280, 720, configured)[0]
+    assert planned[2] == tiles(1280, 720, 256, 0.5)[0]
 
 
 def test_a_still_is_looked_at_everywhere_at_once() -> None:
-    configured = section(budget=1)
-    planned = RegionPlanner(configured).still(1920, 1080)
-    assert planned == [whole_frame(1920, 1080), *tiles(1920, 1080, configured)]
-    assert RegionPlanner(configured).still(200, 200) == [whole_frame(200, 200)]
+    planner = RegionPlanner(section(tile=256, overlap=0.5, budget=1))
+    assert planner.still(1920, 1080) == [whole_frame(1920, 1080), *tiles(1920, 1080, 256, 0.5)]
+    assert planner.still(200, 200) == [whole_frame(200, 200)]
+
+
+@given(st.integers(1, 20_000), st.integers(1, 20_000))
+def test_a_still_of_any_size_is_covered_at_a_bounded_cost(width: int, height: int) -> None:
+    planned = RegionPlanner(section(tile=256, overlap=0.5)).still(width, height)
+    assert planned[0] == whole_frame(width, height)
+    assert len(planned) <= 1 + (2 / STILL_TILE_PART - 1) ** 2
+    assert all(
+        region.side <= max(256, STILL_TILE_PART * max(width, height) + 1) for region in planned[1:]
+    )
