@@ -258,9 +258,11 @@ def test_a_later_subscriber_finds_states_and_no_event(broker: Mosquitto) -> None
 def test_pictures_stay_at_home_when_asked_and_an_earlier_one_is_deleted(broker: Mosquitto) -> None:
     with running(broker.port) as mqtt:
         mqtt.handle(story()[1])
-    with running(broker.port, publish_images=False) as mqtt, listening(broker.port) as listener:
+    with running(broker.port, publish_images=False) as mqtt:
         mqtt.handle(story()[1])
-        assert eventually(lambda: listener.of("trigger") != [])
+    with listening(broker.port) as listener:
+        assert eventually(lambda: listener.of("visitor") != [] and listener.of("presence") != [])
+        time.sleep(0.1)
         assert listener.of("image") == []
 
 
@@ -377,6 +379,7 @@ def test_commands_reach_the_daemon_and_malformed_ones_are_said_once_each(
         listening(broker.port) as sender,
         running(broker.port, on_command=commands.append, allow_enroll=True) as mqtt,
     ):
+        assert eventually(lambda: sender.of("mute/state") != [])
         for verb, payload in (
             ("ring", b""),
             ("ring", b"PRESS"),
@@ -421,6 +424,7 @@ def test_enrolling_by_command_is_refused_unless_allowed(
 ) -> None:
     commands: list[Command] = []
     with listening(broker.port) as sender, running(broker.port, on_command=commands.append):
+        assert eventually(lambda: sender.of("mute/state") != [])
         sender.publish("doorbell/front-door/enroll", b'{"name": "Anna"}')
         sender.publish("doorbell/front-door/ring", b"")
         assert eventually(lambda: commands == [RingCommand()])
@@ -433,6 +437,7 @@ def test_a_retained_command_is_ignored(broker: Mosquitto) -> None:
     with listening(broker.port) as sender:
         sender.publish("doorbell/front-door/ring", b"PRESS", retain=True)
         with running(broker.port, on_command=commands.append):
+            assert eventually(lambda: sender.of("mute/state") != [])
             sender.publish("doorbell/front-door/mute", b"ON")
             assert eventually(lambda: commands != [])
     assert commands == [MuteCommand(True)]
