@@ -30,7 +30,7 @@ from doorbell.perception import open_perception
 from doorbell.recognition.gallery import Gallery
 
 # The photo to enroll from and the name; the simulated camera shows another photo of the person.
-KNOWN_FACE = "obama"
+KNOWN_FACE = "obama2"
 KNOWN_NAME = "Barack Obama"
 KNOWN_CHIME = "ding-dong"
 

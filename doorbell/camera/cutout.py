@@ -152,9 +152,9 @@ def _guess(size: tuple[int, int], face: NDArray[np.float64]) -> UInt8Array:
         cv2.ellipse(mask, centre, axes, 0, 0, 360, value, -1)
 
     body(0.5, 1.7, 0.9, cv2.GC_PR_BGD)
-    head(0.65, 0.8, cv2.GC_PR_BGD)
-    body(0.35, 1.0, 0.8, cv2.GC_PR_FGD)
-    head(0.52, 0.68, cv2.GC_PR_FGD)
+    head(0.57, 0.78, cv2.GC_PR_BGD)
+    body(0.35, 1.1, 0.8, cv2.GC_PR_FGD)
+    head(0.48, 0.68, cv2.GC_PR_FGD)
     body(0.2, 0.6, 0.9, cv2.GC_FGD)
     head(0.41, 0.56, cv2.GC_FGD)
     return mask

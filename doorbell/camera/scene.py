@@ -27,10 +27,9 @@ Seconds = Annotated[float, Field(ge=0.0, le=86400.0)]
 FaceFraction = Annotated[float, Field(ge=0.03, le=0.4)]
 
 # The portraits of the demo, and where their faces are, in pixels, measured by hand.
-KNOWN_PORTRAIT = "obama2.jpg"
-ENROLLED_PORTRAIT = "obama.jpg"
+KNOWN_PORTRAIT = "obama.jpg"
 STRANGER_PORTRAIT = "biden.jpg"
-_KNOWN_FACE = (225.0, 270.0, 510.0, 640.0)
+_KNOWN_FACE = (375.0, 160.0, 620.0, 465.0)
 _STRANGER_FACE = (400.0, 215.0, 735.0, 540.0)
 
 
