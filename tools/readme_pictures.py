@@ -1,16 +1,24 @@
-"""Draws the README's picture of a visit, with plain silhouettes where a camera would show people.
+"""Makes the README's pictures: the demo's timeline, and a visit with silhouettes for people.
 
-Run from the checkout: .venv/bin/python tools/readme_pictures.py
+Run from the checkout, where it takes as long as the demo: .venv/bin/python tools/readme_pictures.py
 """
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from io import StringIO
 from pathlib import Path
 
 import cv2
 import numpy as np
+from rich.console import Console
+from rich.text import Text
 
-from doorbell.annotation import FaceNote, annotate
+from doorbell.annotation import FaceNote, annotate, encode_jpeg
 from doorbell.camera.porch import draw_porch
 from doorbell.domain import Face, UInt8Array, Verdict
 
@@ -44,23 +52,46 @@ def draw_silhouette(canvas: UInt8Array, left: int, top: int, size: int) -> Face:
     return Face(box, np.asarray(keypoints, np.float32), score=0.9)
 
 
-def main() -> None:
-    """Write docs/visit.jpg."""
+def record_timeline() -> str:
+    """Run the demo and return the timeline it prints, as SVG."""
+    command = [str(Path(sys.executable).with_name("doorbell")), "demo", "--output"]
+    with tempfile.TemporaryDirectory() as directory:
+        printed = subprocess.run(
+            [*command, directory],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "108"},
+        ).stdout
+    console = Console(record=True, width=108, file=StringIO(), highlight=False, force_terminal=True)
+    console.print("$ ./tools/demo", style="bold")
+    for line in map(Text.from_ansi, printed.splitlines()):
+        if re.match(r"\d\d:\d\d\.\d", line.plain):
+            console.print(line)
+    svg = console.export_svg(title="doorbell demo", unique_id="timeline")
+    # Nothing is to be fetched for looking at a picture: the reader's own font does.
+    return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+
+
+def draw_visit() -> UInt8Array:
+    """Draw two visitors, (height, width, 3) uint8, RGB; their similarities are made up."""
     canvas = draw_porch(WIDTH, HEIGHT, seed=7)
     anna = draw_silhouette(canvas, 330, 150, 120)
     stranger = draw_silhouette(canvas, 640, 190, 96)
-    canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.8), np.uint8)
-    picture = annotate(
-        canvas,
+    return annotate(
+        np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.8), np.uint8),
         [
             FaceNote(anna, Verdict.KNOWN, "Anna", 0.81),
             FaceNote(stranger, Verdict.UNKNOWN, "stranger-7", 0.74),
         ],
     )
+
+
+def main() -> None:
+    """Write docs/visit.jpg and docs/timeline.svg."""
     DOCS.mkdir(exist_ok=True)
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    if not cv2.imwrite(str(DOCS / "visit.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, 85]):
-        raise SystemExit(f"cannot write {DOCS / 'visit.jpg'}; check the folder's owner")
+    (DOCS / "visit.jpg").write_bytes(encode_jpeg(draw_visit()))
+    (DOCS / "timeline.svg").write_text(record_timeline(), encoding="utf-8")
 
 
 if __name__ == "__main__":
