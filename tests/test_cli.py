@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import click
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -329,6 +330,90 @@ def test_an_enrollment_that_cannot_be_is_a_wrong_request(
     result = cli("enroll", *words)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_enrolls_the_good_photos_and_says_what_is_wrong_with_the_others(
+    cli: Cli, storage: Path, models_directory: Path
+) -> None:
+    photo = next(models_directory.glob("faces/obama.*"))
+    no_photo, copied = storage / "notes.jpg", storage / "copy.jpg"
+    no_photo.write_text("milk, bread")
+    copied.write_bytes(photo.read_bytes())
+    result = cli("enroll", "Barack", str(photo), str(no_photo), str(copied))
+    assert result.exit_code == 0
+    assert f"{photo}: good" in result.stdout
+    assert "Barack is enrolled; 1 sample added" in result.stdout
+    refused = result.stderr.splitlines()
+    assert refused[0] == f"{no_photo} is not a picture; give a JPEG or PNG file"
+    assert refused[1] == f"{copied}: the same photo as {photo}"
+    again = cli("enroll", "barack", str(copied))
+    assert again.exit_code == 0
+    assert "enrolled before and is not stored twice" in again.stderr
+    assert "0 samples added" in again.stdout
+    other = cli("enroll", "Joe", str(photo))
+    assert other.exit_code == 1
+    assert "looks like Barack" in other.stderr
+    assert cli("enroll", "Joe", str(storage / "gone.jpg")).exit_code == 1
+    names = [person["name"] for person in json.loads(cli("people", "list", "--json").stdout)]
+    assert names == ["Anna", "李小龍", "Barack"]
+
+
+def test_enrolls_from_the_camera_and_from_a_video(
+    cli: Cli, storage: Path, models_directory: Path
+) -> None:
+    portrait = cv2.imread(str(next(models_directory.glob("faces/obama.*"))))
+    assert portrait is not None
+    height, width = portrait.shape[:2]
+    video = storage / "clip.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (width, height))
+    for step in range(6):
+        writer.write(np.roll(portrait, 2 * step, axis=1))
+    writer.release()
+    filmed = cli("enroll", "Neighbour", "--video", str(video))
+    assert filmed.exit_code == 0
+    assert "Neighbour is enrolled" in filmed.stdout
+    assert "enrolled before" in cli("enroll", "Neighbour", "--video", str(video)).stderr
+    camera = ["--camera", "--set", f"camera.uri={video}"]
+    looked_alike = cli("enroll", "Somebody", *camera)
+    assert looked_alike.exit_code == 1
+    assert "looks like Neighbour" in looked_alike.stderr
+    live = cli("enroll", "Neighbour", *camera)
+    assert live.exit_code == 0
+    assert "look at the camera" in live.stderr
+
+
+@pytest.mark.parametrize("verb", [["run"], ["enroll", "Anna", "--camera"]])
+@pytest.mark.usefixtures("models_directory")
+def test_a_camera_that_is_not_there_ends_with_3(cli: Cli, verb: Sequence[str]) -> None:
+    result = cli(*verb, "--set", "camera.uri=/dev/video99")
+    assert result.exit_code == 3
+    assert "/dev/video99" in result.stderr
+
+
+def test_models_that_are_there_are_not_built_again_and_verified(
+    cli: Cli, models_directory: Path
+) -> None:
+    built = {path: path.stat().st_mtime_ns for path in models_directory.glob("*.onnx")}
+    assert built
+    result = cli("models", "build")
+    assert result.exit_code == 0
+    assert str(models_directory) in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in built} == built
+    assert f"{len(built)} files" in cli("models", "verify").stdout
+
+
+@pytest.mark.usefixtures("models_directory")
+def test_check_finds_what_will_not_do(cli: Cli) -> None:
+    settings = ["--set", "camera.uri=/dev/video99", "--set", "chime.enabled=false"]
+    told = cli("check", *settings)
+    assert told.exit_code == 3
+    assert "BAD camera" in told.stdout
+    findings = {
+        finding["part"]: finding for finding in json.loads(cli("check", "--json", *settings).stdout)
+    }
+    assert not findings["camera"]["ok"]
+    assert "/dev/video99" in findings["camera"]["message"]
+    assert findings["gallery"]["ok"]
 
 
 @pytest.mark.system

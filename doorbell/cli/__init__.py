@@ -10,10 +10,12 @@ from pathlib import Path
 
 import click
 
+from doorbell.cli.check import check
+from doorbell.cli.demo import demo
 from doorbell.cli.enroll import enroll
 from doorbell.cli.faults import DoorbellGroup
 from doorbell.cli.models import models
-from doorbell.cli.options import Given, config_options
+from doorbell.cli.options import Given, config_option, set_option, verbose_option
 from doorbell.cli.people import people
 from doorbell.cli.printing import example
 from doorbell.cli.run import run
@@ -29,7 +31,9 @@ from doorbell.cli.visits import visits
         "doorbell run --config doorbell.toml --set camera.uri=/dev/video0",
     ),
 )
-@config_options
+@config_option
+@set_option
+@verbose_option
 @click.version_option(package_name="doorbell")
 @click.pass_context
 def main(
@@ -47,5 +51,5 @@ def main(
     context.obj = Given(config_path, overrides, verbose)
 
 
-for _verb in (run, enroll, people, strangers, visits, models):
+for _verb in (run, demo, enroll, people, strangers, visits, models, check):
     main.add_command(_verb)

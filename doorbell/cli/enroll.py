@@ -80,11 +80,12 @@ def enroll(
         if photos:
             report = enroller.enroll_photos(name, photos, force=force)
         elif video is not None:
-            section = CameraSection(uri=str(video), realtime=False)
-            camera = stack.enter_context(closing(open_camera(section)))
-            report = enroller.enroll_frames(
-                name, _every_frame(camera), source=str(video), force=force
+            # The whole path: the same video is known again wherever the command was given.
+            path = str(video.resolve())
+            camera = stack.enter_context(
+                closing(open_camera(CameraSection(uri=path, realtime=False)))
             )
+            report = enroller.enroll_frames(name, _every_frame(camera), source=path, force=force)
         else:
             faces = models_directory(config.inference) / "faces"
             latest = stack.enter_context(closing(open_latest(config.camera, faces)))
@@ -124,7 +125,10 @@ def _live_frames(camera: LatestFrame) -> Iterator[Frame]:
 def _print_report(report: EnrollmentReport) -> None:
     for result in report.results:
         hint = f"; {result.hint}" if result.hint else ""
-        click.echo(f"{result.source}: {result.message}{hint}", err=not result.accepted)
+        # What is wrong with a file itself names it already.
+        named = result.message.startswith(result.source)
+        source = "" if named else f"{result.source}: "
+        click.echo(f"{source}{result.message}{hint}", err=not result.accepted)
     if report.person is None:
         click.echo("nobody was enrolled", err=True)
     else:

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
@@ -17,38 +16,27 @@ from doorbell.errors import ConfigError
 CONFIG_VARIABLE = "DOORBELL_CONFIG"
 CONFIG_PATHS = (Path("/etc/doorbell/doorbell.toml"), Path("~/.config/doorbell/doorbell.toml"))
 
-Command = TypeVar("Command", bound=Callable[..., None])
-
 
 @dataclass(frozen=True)
 class Given:
     """What was given before the verb."""
 
-    config_path: Path | None
-    overrides: tuple[str, ...]
-    verbose: bool
+    config_path: Path | None = None
+    overrides: tuple[str, ...] = ()
+    verbose: bool = False
 
 
-def config_options(command: Command) -> Command:
-    """Add --config, --set and --verbose."""
-    for option in (
-        click.option("-v", "--verbose", is_flag=True, help="Log everything, on stderr."),
-        click.option(
-            "--set",
-            "overrides",
-            multiple=True,
-            metavar="SECTION.KEY=VALUE",
-            help="Set one key of the configuration; may be repeated.",
-        ),
-        click.option(
-            "--config",
-            "config_path",
-            type=click.Path(path_type=Path),
-            help="Configuration file.",
-        ),
-    ):
-        command = option(command)
-    return command
+config_option = click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), help="Configuration file."
+)
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Set one key of the configuration; may be repeated.",
+)
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log everything, on stderr.")
 
 
 def with_config(verb: Callable[..., None]) -> Callable[..., None]:
@@ -57,7 +45,9 @@ def with_config(verb: Callable[..., None]) -> Callable[..., None]:
     Short verbs log warnings only; ``run`` turns on what the configuration says.
     """
 
-    @config_options
+    @config_option
+    @set_option
+    @verbose_option
     @click.pass_context
     @functools.wraps(verb)
     def wrapper(
@@ -70,7 +60,7 @@ def with_config(verb: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         from doorbell.config import load_config
 
-        given = context.find_object(Given) or Given(None, (), verbose=False)
+        given = context.ensure_object(Given)
         path = config_path or given.config_path or find_config(os.environ, CONFIG_PATHS)
         config = load_config(path, (*given.overrides, *overrides))
         configure_logging("debug" if verbose or given.verbose else "warning")
