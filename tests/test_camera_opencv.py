@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -118,7 +120,7 @@ def test_a_video_at_its_own_speed_drops_what_a_slow_reader_misses(clip: Path) ->
         time.sleep(0.1)
     with pytest.raises(EndOfStreamError):
         latest.get(2)
-    assert 0.8 < time.monotonic() - start < 2
+    assert 0.8 < time.monotonic() - start < 5
     assert taken == sorted(set(taken))
     assert len(taken) + latest.dropped == 30
     assert latest.dropped > 10
@@ -130,7 +132,7 @@ def test_a_video_at_its_own_speed_drops_what_a_slow_reader_misses(clip: Path) ->
     [(None, "No such file"), (b"", "not a video"), (b"plain text", "not a video")],
 )
 def test_what_is_no_video_is_refused_by_name(
-    tmp_path: Path, content: bytes | None, hint: str, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, content: bytes | None, hint: str
 ) -> None:
     path = tmp_path / "clip.mp4"
     if content is not None:
@@ -138,7 +140,32 @@ def test_what_is_no_video_is_refused_by_name(
     with pytest.raises(CameraError, match=hint) as caught:
         open_camera(CameraSection(uri=str(path)))
     assert str(path) in str(caught.value)
-    assert capfd.readouterr().err == ""
+
+
+def test_opencv_and_ffmpeg_write_nothing_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"plain text")
+    # In a process of its own: FFmpeg takes its log level once, from whoever uses it first.
+    program = """
+import sys
+from doorbell.camera import open_camera
+from doorbell.config import CameraSection
+from doorbell.errors import CameraError
+for uri in sys.argv[1:]:
+    try:
+        open_camera(CameraSection(uri=uri, backend="opencv"))
+    except CameraError:
+        print("refused")
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program, str(path), "rtsp://127.0.0.1:9/stream", "/dev/null"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert finished.stdout.split() == ["refused"] * 3
+    assert finished.stderr == ""
 
 
 def test_a_truncated_video_ends_where_it_was_cut(clip: Path) -> None:

@@ -169,8 +169,9 @@ def test_at_its_own_speed_late_frames_are_left_out() -> None:
     time.sleep(0.4)
     second = camera.read()
     assert first.index == 0
-    assert 10 <= second.index <= 20
-    assert second.time_seconds == pytest.approx(time.monotonic() - start, abs=0.2)
+    elapsed = time.monotonic() - start
+    assert second.index >= 10
+    assert elapsed - 0.5 < second.time_seconds <= elapsed
 
 
 def test_a_portrait_is_never_enlarged_until_it_is_soft(portrait: Path) -> None:

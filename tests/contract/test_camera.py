@@ -167,14 +167,15 @@ def test_a_frame_is_rgb_bytes_of_its_own_size(case: Case, camera: Camera) -> Non
     camera.close()
 
 
-def test_time_and_index_increase(camera: Camera) -> None:
+def test_time_and_index_increase(case: Case, camera: Camera) -> None:
     before = time.time()
     frames = [camera.read() for _ in range(FRAMES)]
     camera.close()
     assert [frame.index for frame in frames] == list(range(FRAMES))
     steps = np.diff([frame.time_seconds for frame in frames])
     assert steps.min() > 0
-    assert steps == pytest.approx(1 / RATE, abs=0.04)
+    if case.recorded:
+        assert steps == pytest.approx(1 / RATE, abs=0.005)
     assert all(before <= frame.captured_at <= time.time() for frame in frames)
 
 
@@ -195,7 +196,8 @@ def test_frames_come_at_their_own_speed(case: Case) -> None:
         last = camera.read()
     elapsed = time.monotonic() - start
     camera.close()
-    assert elapsed == pytest.approx(last.time_seconds - first.time_seconds, abs=0.15)
+    streamed = last.time_seconds - first.time_seconds
+    assert streamed - 0.1 < elapsed < streamed + 1.0
     assert elapsed >= 5 / RATE
 
 
