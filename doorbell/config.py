@@ -84,7 +84,7 @@ class DetectionSection(Section):
     blend_iou: Fraction = 0.3
     tile_pixels: Annotated[int, Field(ge=64, le=2048)] = 256
     tile_overlap: Annotated[float, Field(ge=0.0, le=0.75)] = 0.5
-    regions_per_frame: Annotated[int, Field(ge=1, le=64)] = 8
+    regions_per_frame: Annotated[int, Field(ge=3, le=64)] = 8
 
 
 class TrackingSection(Section):
@@ -103,7 +103,7 @@ class RecognitionSection(Section):
     unknown_similarity: Fraction = 0.35
     margin: Fraction = 0.08
     stranger_similarity: Fraction = 0.5
-    min_frames: Annotated[int, Field(ge=1, le=100)] = 3
+    min_frames: Annotated[int, Field(ge=2, le=100)] = 3
     decide_within_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 2.0
     embeddings_per_second: Annotated[float, Field(gt=0.0, le=60.0)] = 10.0
 

@@ -63,6 +63,7 @@ class Daemon:
         mqtt: what hears of states and sends commands; None if home automation is off.
         notifier: the service manager.
         commands: what was asked for, from any thread.
+        pictures: tidies up; None if no pictures are kept.
         config: retention.
     """
 
@@ -75,6 +76,7 @@ class Daemon:
         outputs: Sequence[Output],
         chime: Chime,
         mqtt: Mqtt | None,
+        pictures: Pictures | None,
         notifier: ServiceNotifier,
         commands: queue.SimpleQueue[Command],
         config: Config,
@@ -85,6 +87,7 @@ class Daemon:
         self._outputs = outputs
         self._chime = chime
         self._mqtt = mqtt
+        self._pictures = pictures
         self._notifier = notifier
         self._commands = commands
         self._config = config
@@ -100,7 +103,7 @@ class Daemon:
         turns = [
             _Every(STATISTICS_SECONDS, self._report, at_once=False),
             _Every(PEOPLE_SECONDS, self._publish_people, at_once=True),
-            _Every(RETENTION_SECONDS, self._forget_old_strangers, at_once=True),
+            _Every(RETENTION_SECONDS, self._forget_what_is_old, at_once=True),
         ]
         try:
             while not stop.is_set():
@@ -175,7 +178,9 @@ class Daemon:
         if self._mqtt is not None:
             self._mqtt.set_people(self._gallery.people())
 
-    def _forget_old_strangers(self) -> None:
+    def _forget_what_is_old(self) -> None:
+        if self._pictures is not None:
+            self._pictures.tick(time.time())
         days = self._config.storage.strangers_days
         if days == 0:
             return
@@ -257,6 +262,31 @@ def _stopping_on_signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _stopping_on_thread_faults(stop: threading.Event) -> Iterator[None]:
+    """An exception that ends any thread ends the daemon too, and is raised here.
+
+    A doorbell without its sound or its camera, and with everything else looking well, would be
+    worse than one that the service manager starts again.
+    """
+    faults: list[BaseException] = []
+    before = threading.excepthook
+
+    def note(fault: threading.ExceptHookArgs) -> None:
+        before(fault)
+        if fault.exc_value is not None:
+            faults.append(fault.exc_value)
+        stop.set()
+
+    threading.excepthook = note
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+    if faults:
+        raise faults[0]
+
+
 def run_daemon(
     config: Config,
     *,
@@ -277,6 +307,7 @@ def run_daemon(
     commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
     with ExitStack() as stack:
         stack.enter_context(_stopping_on_signals(stop))
+        stack.enter_context(_stopping_on_thread_faults(stop))
         notifier = stack.enter_context(closing(ServiceNotifier()))
         gallery = stack.enter_context(Gallery.open(config.storage.gallery_path))
         left_open = gallery.close_open_visits()
@@ -298,13 +329,15 @@ def run_daemon(
                 )
             )
             built.append(mqtt)
+        pictures = None
         if config.storage.pictures:
             pictures = Pictures(
                 config.storage.pictures_directory,
                 keep_days=config.storage.pictures_days,
                 now=time.time(),
             )
-            built.append(stack.enter_context(closing(pictures)))
+            stack.enter_context(closing(pictures))
+            built.append(pictures)
         faces = models_directory(config.inference) / "faces"
         camera = stack.enter_context(closing(open_latest(config.camera, faces)))
         Daemon(
@@ -314,6 +347,7 @@ def run_daemon(
             outputs=built,
             chime=chime,
             mqtt=mqtt,
+            pictures=pictures,
             notifier=notifier,
             commands=commands,
             config=config,

@@ -199,6 +199,7 @@ class Visit:
         frames_used: number of embeddings behind the decision.
         seconds_to_decision: stream time from the first frame with the face to the decision; None
             while undecided.
+        continued_by: the visit that goes on in its place, where one visitor was taken for two.
     """
 
     visit_id: str
@@ -209,6 +210,7 @@ class Visit:
     similarity: float = 0.0
     frames_used: int = 0
     seconds_to_decision: float | None = None
+    continued_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from doorbell.config import Config
 from doorbell.detection.blazeface import SHORT_RANGE, BlazeFace
 from doorbell.detection.regions import RegionPlanner
@@ -82,7 +84,7 @@ class Perception:
         embeddings = self._embedder.embed([portrait.crop for portrait in portraits])
         return [
             FaceSample(vector, self.model_id, portrait.quality.value)
-            if length >= FACE_LENGTH
+            if FACE_LENGTH <= length < np.inf
             else None
             for vector, length, portrait in zip(
                 embeddings.vectors, embeddings.lengths, portraits, strict=True

@@ -30,7 +30,7 @@ from doorbell.domain import (
 )
 from doorbell.errors import EnrollmentError, GalleryError, UnknownStrangerError
 from doorbell.perception import Perception, Portrait
-from doorbell.recognition.decision import Centroids, Evidence, decide
+from doorbell.recognition.decision import Centroids, Evidence, decide, nearest_stranger
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_rows import EnrolledSample, EnrollmentOutcome, Templates
 from doorbell.tracking import Tracker
@@ -193,7 +193,9 @@ class Pipeline:
 
     def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
         """Give a stranger the identifier of earlier visits, or a new one."""
-        known = seen.match.visitor
+        known = seen.match.visitor or nearest_stranger(
+            seen.signature, self._everybody(), self._section
+        )
         if isinstance(known, Stranger):
             try:
                 return self._gallery.note_stranger_visit(known.stranger_id, wall_time, seen.samples)
@@ -241,7 +243,7 @@ class Pipeline:
         match event:
             case Unrecognized(visit=Visit(visitor=Stranger(visits=1) as stranger)):
                 self._unconfirmed_strangers[event.visit.visit_id] = stranger
-            case Recognized():
+            case Recognized() | Left(visit=Visit(continued_by=str())):
                 mistaken = self._unconfirmed_strangers.pop(event.visit.visit_id, None)
                 if mistaken is not None:
                     # The visit is saved under its person first: forgetting takes visits along.

@@ -76,6 +76,7 @@ class _OpenVisit:
     last_seen_seconds: float
     tracks: set[int] = field(default_factory=set)
     clearest: Observation | None = None  # the one with the most frames behind its signature
+    joined_by: dict[int, Float32Array] = field(default_factory=dict)  # signature of then, by track
 
 
 def _new_id() -> str:
@@ -123,7 +124,14 @@ class Visits:
             if entry is not None:  # in sight, so that no new track can take this visit up
                 entry.last_seen_seconds = time_seconds
         for seen in observations:
-            entry = self._entry_of(seen.track.track_id) or self._continue_visit(seen, time_seconds)
+            entry = self._entry_of(seen.track.track_id)
+            if entry is not None and _contradicts(entry, seen):
+                entry.tracks.remove(seen.track.track_id)
+                entry = self._visit_by(seen.match.visitor)
+                if entry is not None:
+                    entry.tracks.add(seen.track.track_id)
+            elif entry is None:
+                entry = self._continue_visit(seen, time_seconds)
             if entry is None:
                 if seen.signature is None and not _is_surely_there(seen.track, time_seconds):
                     continue
@@ -167,6 +175,7 @@ class Visits:
             similarity = float(np.dot(known_as, seen.signature))
             if similarity >= best_similarity:
                 best, best_similarity = entry, similarity
+                entry.joined_by[seen.track.track_id] = known_as
         if best is not None:
             best.tracks.add(seen.track.track_id)
         return best
@@ -204,10 +213,9 @@ class Visits:
         if not isinstance(visitor, Person):
             visitor = self._introduce(seen, wall_time)
         events = [self._decide(entry, seen, visitor, time_seconds, wall_time)]
-        last_ring = self._last_rings.get(_key(visitor))
-        if self._section.ring_on_visit and (
-            last_ring is None or time_seconds - last_ring >= self._section.cooldown_seconds
-        ):
+        oldest = time_seconds - self._section.cooldown_seconds
+        self._last_rings = {key: at for key, at in self._last_rings.items() if at > oldest}
+        if self._section.ring_on_visit and _key(visitor) not in self._last_rings:
             self._last_rings[_key(visitor)] = time_seconds
             events.append(Ring(self._new_id(), wall_time, entry.visit))
         return events
@@ -244,6 +252,7 @@ class Visits:
         """Nobody is at the door twice: the visit named last ends, and its tracks move over."""
         other.tracks |= entry.tracks
         other.last_seen_seconds = time_seconds
+        entry.visit = replace(entry.visit, continued_by=other.visit.visit_id)
         other.visit = replace(other.visit, last_seen_at=wall_time)
         self._open.remove(entry)
         return [self._leave(entry, wall_time)]
@@ -271,6 +280,18 @@ class Visits:
     def _leave(self, entry: _OpenVisit, wall_time: float) -> Left:
         entry.visit = replace(entry.visit, ended_at=entry.visit.last_seen_at)
         return Left(self._new_id(), wall_time, entry.visit)
+
+
+def _contradicts(entry: _OpenVisit, seen: Observation) -> bool:
+    """Whether a track turns out to be somebody other than the visitor whose visit it is in."""
+    match, current = seen.match, entry.visit.visitor
+    if match.verdict is Verdict.KNOWN and match.visitor is not None:
+        return isinstance(current, Person) and _key(match.visitor) != _key(current)
+    joined_by = entry.joined_by.get(seen.track.track_id)
+    if match.verdict is not Verdict.UNKNOWN or joined_by is None or seen.signature is None:
+        return False
+    # Taken up on its first frame alone; with many it is no longer the same face.
+    return float(np.dot(joined_by, seen.signature)) < REJOIN_SIMILARITY
 
 
 def _is_surely_there(track: Track, time_seconds: float) -> bool:

@@ -243,6 +243,7 @@ def test_a_visitor_found_at_the_door_twice_is_one_visit() -> None:
     assert isinstance(left, Left)
     assert left.visit.visit_id == arrived.visit.visit_id
     assert left.visit.visitor is None
+    assert left.visit.continued_by is not None
     kept = door.visits.visit_of(2)
     assert recognized.visit is not None
     assert kept is not None
@@ -314,13 +315,39 @@ def test_a_stranger_may_turn_out_to_be_a_person() -> None:
     assert left.visit.visitor == ANNA
 
 
-def test_a_person_never_turns_out_to_be_anybody_else() -> None:
+def test_a_person_never_turns_out_to_be_a_stranger() -> None:
     door = Door()
     door.frame(door.see(1, 0, known(ANNA)))
-    for match in (known(BELA), NOBODY, POSTMAN_AGAIN, UNDECIDED):
+    for match in (NOBODY, POSTMAN_AGAIN, UNDECIDED):
         assert door.frame(door.see(1, 0, match)) == []
     (visit,) = door.visits.open_visits
     assert visit.visitor == ANNA
+
+
+def test_a_track_that_jumps_to_another_person_starts_that_persons_visit() -> None:
+    door = Door()
+    door.frame(door.see(1, 0, known(ANNA)))
+    assert kinds(door.frame(door.see(1, 1, known(BELA)))) == [Arrived, Recognized, Ring]
+    assert [visit.visitor for visit in door.visits.open_visits] == [ANNA, BELA]
+
+
+def test_a_track_that_jumps_to_somebody_already_there_says_nothing_new() -> None:
+    door = Door()
+    door.frame(door.see(1, 0, known(ANNA)), door.see(2, 1, known(BELA)))
+    assert door.frame(door.see(1, 1, known(BELA))) == []
+    visit = door.visits.visit_of(1)
+    assert visit is not None
+    assert visit.visitor == BELA
+
+
+def test_a_stranger_taken_for_a_person_at_first_glance_is_announced_in_the_end() -> None:
+    door = Door()
+    door.frame(door.see(1, 0, known(ANNA)))
+    door.wait(1)
+    assert door.frame(door.see(2, looks(0, 0.6))) == []  # one poor frame, alike enough
+    assert door.frame(door.see(2, looks(0, 0.3))) == []  # more frames: not alike, and undecided
+    events = door.frame(door.see(2, looks(0, 0.3), NOBODY))
+    assert kinds(events) == [Arrived, Unrecognized, Ring]
 
 
 def test_who_leaves_undecided_after_enough_usable_frames_was_a_stranger() -> None:

@@ -162,6 +162,25 @@ def decide(
     return Match(Verdict.UNDECIDED, None, best, evidence.frames)
 
 
+def nearest_stranger(
+    signature: Float32Array | None, centroids: Centroids, section: RecognitionSection
+) -> Stranger | None:
+    """The stranger met before whose face this is, if there is one.
+
+    Args:
+        signature: (128,) float32 of unit length; None for a face never seen well enough.
+        centroids: of everybody in the gallery.
+        section: thresholds.
+    """
+    if signature is None or not centroids.strangers:
+        return None
+    similarities = centroids.stranger_vectors @ signature  # (s,)
+    nearest = int(np.argmax(similarities))
+    if similarities[nearest] < section.stranger_similarity:
+        return None
+    return centroids.strangers[nearest]
+
+
 def _unknown(
     evidence: Evidence,
     signature: Float32Array,
@@ -169,14 +188,8 @@ def _unknown(
     section: RecognitionSection,
     best_person: float,
 ) -> Match:
-    if centroids.strangers:
-        similarities = centroids.stranger_vectors @ signature  # (s,)
-        nearest = int(np.argmax(similarities))
-        if float(similarities[nearest]) >= section.stranger_similarity:
-            return Match(
-                Verdict.UNKNOWN,
-                centroids.strangers[nearest],
-                float(similarities[nearest]),
-                evidence.frames,
-            )
-    return Match(Verdict.UNKNOWN, None, best_person, evidence.frames)
+    stranger = nearest_stranger(signature, centroids, section)
+    if stranger is None:
+        return Match(Verdict.UNKNOWN, None, best_person, evidence.frames)
+    vector = centroids.stranger_vectors[centroids.strangers.index(stranger)]
+    return Match(Verdict.UNKNOWN, stranger, float(vector @ signature), evidence.frames)
