@@ -20,24 +20,27 @@ from doorbell.perception import Perception, Portrait
 from doorbell.photos import decode_photo, read_photo
 from doorbell.recognition.decision import Centroids
 from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_rows import EnrolledSample
+from doorbell.recognition.gallery_rows import EnrolledSample, name_key
 from doorbell.tracking import Tracker
 
 # What the detector is less sure of than this beside a surer face is no second person. Measured
 # 2026-11-22 on outdoor photographs: nineteen in twenty mistakes score below 0.72.
 SURE_SCORE = 0.75
 
-# Below these a picture is refused unless it is forced: portraits of the size of a passport photo
-# and sharper pass with room to spare. Measured 2026-11-22: 99 of 100 press portraits of 250 pixels
-# have a sharpness above 0.13.
+# Below these a picture is refused unless it is forced. Measured 2026-11-22: of 470 press portraits
+# of 250 pixels none has a sharpness below 0.11, and five portraits scaled down to faces 50 pixels
+# wide keep 0.21; blurred by 3 % of the width of the face they have 0.076 to 0.109, and their
+# similarity to themselves has fallen to 0.73 to 0.79.
 MIN_ENROLL_PIXELS = 56
-MIN_SHARPNESS = 0.06
+MIN_SHARPNESS = 0.11
 MAX_YAW = 0.7
 MIN_BRIGHTNESS, MAX_BRIGHTNESS = 25.0, 235.0
 
 # Of a video or the live camera: samples kept, and how alike two of them may be.
 KEPT_SAMPLES = 8
 TOO_ALIKE = 0.97
+# Portraits of one track that are embedded to choose those samples from, spread over its time.
+EMBEDDED_PORTRAITS = 40
 # A sample this unlike the mean of its own track shows a hand or another face.
 OUTLIER_SIMILARITY = 0.6
 
@@ -64,7 +67,7 @@ class EnrollmentReport:
     """The result of one enrollment.
 
     Attributes:
-        person: who; None if nothing was accepted and the name is new.
+        person: who; None if every picture was refused.
         added: samples stored.
         results: one per picture, in order.
     """
@@ -141,7 +144,7 @@ class Enroller:
         Args:
             name: of the person, new or known.
             frames: in order of time.
-            source: what they come from, for messages and to know the same video again.
+            source: what they come from, for messages.
             force: enroll somebody who looks like another person too.
 
         Raises:
@@ -150,18 +153,19 @@ class Enroller:
         """
         tracker = Tracker(self._config.tracking)
         seen: dict[int, _SeenTrack] = {}
+        digest = hashlib.sha256()  # by which the same video is known when it comes twice
         for frame in frames:
+            digest.update(frame.pixels[::8, ::8].tobytes())
             faces = self._perception.detect(frame.pixels, tracker.tracks)
             for track in tracker.update(faces, frame.time_seconds):
                 entry = seen.setdefault(track.track_id, _SeenTrack())
                 entry.area += track.face.width_pixels * track.face.height_pixels
                 portrait = self._perception.portray(frame.pixels, track.face)
                 if self._is_usable(portrait):
-                    entry.portraits.append((frame.index, portrait))
-        candidates = [entry for entry in seen.values() if entry.portraits]
-        chosen: list[tuple[int, FaceSample]] = []
-        for entry in sorted(candidates, key=lambda e: -e.area):
-            chosen = _distinct(self._embed_spread(entry))
+                    entry.add(portrait)
+        usable, chosen = 0, []
+        for entry in sorted(seen.values(), key=lambda e: -e.area):
+            usable, chosen = entry.usable, _distinct(self._embed_some(entry.portraits))
             if chosen:
                 break
         if not chosen:
@@ -169,16 +173,13 @@ class Enroller:
                 f"{source} shows no face good enough to enroll ({len(seen)} seen); "
                 "come nearer, face the camera and see to it that light falls on the face"
             )
-        for _, sample in chosen:
+        for sample in chosen:
             self._compare_with_others(name, sample, force=force)
+        video = digest.hexdigest()
         outcome = self._gallery.enroll(
-            name,
-            [
-                EnrolledSample(sample, hashlib.sha256(f"{source}#{index}".encode()).hexdigest())
-                for index, sample in chosen
-            ],
+            name, [EnrolledSample(sample, f"{video}-{i}") for i, sample in enumerate(chosen)]
         )
-        message = f"{outcome.added} of {len(candidates[0].portraits)} usable frames kept"
+        message = f"{outcome.added} of {usable} usable frames kept"
         if outcome.duplicates:
             message = f"{len(outcome.duplicates)} frames were enrolled before; {message}"
         return EnrollmentReport(
@@ -191,16 +192,10 @@ class Enroller:
             and portrait.quality.value >= self._config.recognition.min_quality
         )
 
-    def _embed_spread(self, entry: _SeenTrack) -> list[tuple[int, FaceSample]]:
-        """Embed at most 40 portraits of a track, spread over its time."""
-        step = max(len(entry.portraits) // 40, 1)
-        picked = entry.portraits[::step]
-        samples = self._perception.embed([portrait for _, portrait in picked])
-        return [
-            (index, sample)
-            for (index, _), sample in zip(picked, samples, strict=True)
-            if sample is not None
-        ]
+    def _embed_some(self, portraits: Sequence[Portrait]) -> list[FaceSample]:
+        """Embed at most some of the portraits, spread over all."""
+        picked = portraits[:: max(len(portraits) // EMBEDDED_PORTRAITS, 1)]
+        return [sample for sample in self._perception.embed(picked) if sample is not None]
 
     def _judge(self, pixels: UInt8Array, *, force: bool) -> tuple[Portrait, FaceSample]:
         """Find the one face of a photo and say whether it will do."""
@@ -218,13 +213,13 @@ class Enroller:
                 "no face found; take a photo of the face from the front, in even light, "
                 "that fills at least a tenth of the picture"
             )
-        sure = [pair for pair in faces if pair[0].face.score >= SURE_SCORE]
-        if len(sure) > 1:
-            boxes = ", ".join(_box_text(portrait.face) for portrait, _ in sure)
+        faces = [pair for pair in faces if pair[0].face.score >= SURE_SCORE] or faces
+        if len(faces) > 1:
+            boxes = ", ".join(_box_text(portrait.face) for portrait, _ in faces)
             raise EnrollmentError(
-                f"{len(sure)} faces found, at {boxes}; cut the photo to the one to enroll"
+                f"{len(faces)} faces found, at {boxes}; cut the photo to the one to enroll"
             )
-        portrait, sample = (sure or faces)[0]
+        portrait, sample = faces[0]
         if not force:
             _refuse_poor(portrait)
         return portrait, sample
@@ -239,10 +234,9 @@ class Enroller:
         similarities = centroids.people_vectors @ sample.embedding  # (p,)
         nearest = int(np.argmax(similarities))
         other = centroids.people[nearest]
-        if (
-            similarities[nearest] >= self._config.recognition.known_similarity
-            and other.name.casefold() != name.strip().casefold()
-        ):
+        if similarities[nearest] >= self._config.recognition.known_similarity and name_key(
+            other.name
+        ) != name_key(name):
             raise EnrollmentError(
                 f"this face looks like {other.name} (similarity {similarities[nearest]:.2f}); "
                 f"enroll it as {other.name}, or use --force if it really is somebody else"
@@ -250,24 +244,34 @@ class Enroller:
 
 
 class _SeenTrack:
-    """The usable portraits of one track: (index of the frame, portrait)."""
+    """The usable portraits of one track, thinned out evenly as they become too many to keep."""
 
     def __init__(self) -> None:
         self.area = 0.0
-        self.portraits: list[tuple[int, Portrait]] = []
+        self.usable = 0
+        self.portraits: list[Portrait] = []
+        self._step = 1
+
+    def add(self, portrait: Portrait) -> None:
+        if self.usable % self._step == 0:
+            self.portraits.append(portrait)
+        self.usable += 1
+        if len(self.portraits) == 4 * EMBEDDED_PORTRAITS:
+            self.portraits = self.portraits[::2]
+            self._step *= 2
 
 
-def _distinct(samples: list[tuple[int, FaceSample]]) -> list[tuple[int, FaceSample]]:
+def _distinct(samples: list[FaceSample]) -> list[FaceSample]:
     """Choose samples that differ: the best first, then always the one least like those chosen."""
     if not samples:
         return []
-    vectors = np.stack([sample.embedding for _, sample in samples])  # (n, 128)
+    vectors = np.stack([sample.embedding for sample in samples])  # (n, 128)
     mean = vectors.mean(axis=0)
     typical = vectors @ (mean / np.linalg.norm(mean)) >= OUTLIER_SIMILARITY
     remaining = [i for i in range(len(samples)) if typical[i]]
     if not remaining:
         return []
-    chosen = [max(remaining, key=lambda i: samples[i][1].quality)]
+    chosen = [max(remaining, key=lambda i: samples[i].quality)]
     while len(chosen) < KEPT_SAMPLES:
         likeness = (vectors[remaining] @ vectors[chosen].T).max(axis=1)
         farthest = int(np.argmin(likeness))

@@ -1,0 +1,387 @@
+"""Enrollment with the real networks: what is refused, and why, and what is kept."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from doorbell.camera.scene import Appearance, SceneScript, demo_script
+from doorbell.camera.simulated import SimulatedCamera
+from doorbell.config import CameraSection, load_config
+from doorbell.domain import Frame, UInt8Array
+from doorbell.enrollment import KEPT_SAMPLES, TOO_ALIKE, Enroller, EnrollmentReport, PictureResult
+from doorbell.errors import EndOfStreamError, EnrollmentError, InvalidNameError
+from doorbell.models.store import face_path
+from doorbell.perception import Perception
+from doorbell.photos import decode_photo, read_photo
+from doorbell.recognition.gallery import Gallery
+
+PORTRAITS = ("ardern", "biden", "macron", "obama", "obama2")
+OBAMA = "Barack Obama"
+
+Photograph = Callable[[str, UInt8Array], Path]
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        yield gallery
+
+
+@pytest.fixture
+def enroller(perception: Perception, gallery: Gallery) -> Enroller:
+    return Enroller(perception, gallery, load_config(None))
+
+
+@pytest.fixture(scope="session")
+def faces(models_directory: Path) -> dict[str, UInt8Array]:
+    """The sample portraits, some 150 pixels from ear to ear each."""
+    paths = {name: face_path(name, models_directory) for name in PORTRAITS}
+    return {name: scaled(decode_photo(read_photo(path), name), 0.5) for name, path in paths.items()}
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Photograph:
+    def save(name: str, pixels: UInt8Array) -> Path:
+        path = tmp_path / name
+        Image.fromarray(pixels).save(path)
+        return path
+
+    return save
+
+
+def scaled(pixels: UInt8Array, factor: float) -> UInt8Array:
+    resized = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, np.uint8)
+
+
+def side_by_side(*pictures: UInt8Array) -> UInt8Array:
+    height = min(picture.shape[0] for picture in pictures)
+    return np.concatenate([picture[:height] for picture in pictures], axis=1)
+
+
+def enroll(
+    enroller: Enroller, *paths: Path, name: str = OBAMA, force: bool = False
+) -> tuple[EnrollmentReport, PictureResult]:
+    report = enroller.enroll_photos(name, paths, force=force)
+    return report, report.results[-1]
+
+
+def refused(enroller: Enroller, path: Path, *, name: str = OBAMA, force: bool = False) -> str:
+    """The reason and hint given for the only photo."""
+    report, result = enroll(enroller, path, name=name, force=force)
+    assert (report.person, report.added, result.accepted) == (None, 0, False)
+    assert result.source == str(path)
+    assert result.hint
+    return f"{result.message}; {result.hint}"
+
+
+@pytest.mark.parametrize("name", PORTRAITS)
+def test_a_good_portrait_is_enrolled(
+    enroller: Enroller, gallery: Gallery, models_directory: Path, name: str
+) -> None:
+    report, result = enroll(enroller, face_path(name, models_directory))
+    assert result.accepted, result.message
+    assert result.message.startswith("good: ")
+    assert report.person == gallery.person(OBAMA)
+    assert gallery.summaries()[0].samples == report.added == 1
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_picture_without_a_face_is_refused_even_if_forced(
+    enroller: Enroller, gallery: Gallery, photograph: Photograph, *, force: bool
+) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (480, 640, 3), np.uint8)
+    path = photograph("wall.png", cv2.GaussianBlur(noise, (0, 0), 3).astype(np.uint8))
+    assert refused(enroller, path, force=force).startswith("no face found; take a photo")
+    assert gallery.people() == []
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_several_faces_are_refused_with_their_boxes_even_if_forced(
+    enroller: Enroller,
+    photograph: Photograph,
+    faces: dict[str, UInt8Array],
+    *,
+    force: bool,
+) -> None:
+    both = side_by_side(faces["macron"], faces["ardern"])
+    words = refused(enroller, photograph("two.png", both), force=force)
+    assert words.startswith("2 faces found, at (")
+    assert "cut the photo to the one to enroll" in words
+    lefts = sorted(int(left) for left in re.findall(r"\((\d+), \d+\)-", words))
+    assert lefts[0] < faces["macron"].shape[1] < lefts[1]
+
+
+def shrunk(pixels: UInt8Array) -> UInt8Array:
+    return scaled(pixels, 0.28)
+
+
+def blurred(pixels: UInt8Array) -> UInt8Array:
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), 6), np.uint8)
+
+
+def dark(pixels: UInt8Array) -> UInt8Array:
+    return (pixels * 0.1).astype(np.uint8)
+
+
+def bright(pixels: UInt8Array) -> UInt8Array:
+    return (223 + pixels * 0.1).astype(np.uint8)
+
+
+def turned(pixels: UInt8Array) -> UInt8Array:
+    """The half of the face on the left squeezed to a third, as when it turns away."""
+    height, width = pixels.shape[:2]
+    x = np.arange(width, dtype=np.float32) - 160
+    columns = 160 + np.where(x < 0, x / 0.3, x / 1.7).astype(np.float32)
+    from_x, from_y = np.meshgrid(columns, np.arange(height, dtype=np.float32))
+    return np.asarray(cv2.remap(pixels, from_x, from_y, cv2.INTER_LINEAR), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason", "hint"),
+    [
+        (shrunk, "pixels wide, 56 are needed", "go nearer"),
+        (blurred, "is blurred (sharpness", "take a sharper photo"),
+        (dark, "is too dark (mean grey", "see to even light"),
+        (bright, "is too bright (mean grey", "see to even light"),
+        (turned, "looks to the side (yaw", "look at the camera"),
+    ],
+)
+def test_a_poor_portrait_is_refused_with_reason_and_hint_unless_forced(
+    enroller: Enroller,
+    photograph: Photograph,
+    faces: dict[str, UInt8Array],
+    spoil: Callable[[UInt8Array], UInt8Array],
+    *,
+    reason: str,
+    hint: str,
+) -> None:
+    path = photograph("poor.png", spoil(faces["macron"]))
+    words = refused(enroller, path)
+    assert words.startswith("the face at (")
+    assert reason in words
+    assert hint in words
+    report, result = enroll(enroller, path, force=True)
+    assert result.accepted
+    assert report.added == 1
+
+
+@pytest.mark.parametrize("name", PORTRAITS)
+def test_blurred_is_what_a_person_calls_blurred(
+    enroller: Enroller, photograph: Photograph, faces: dict[str, UInt8Array], name: str
+) -> None:
+    # With 1 the skin is soft, with 6 the eyes are smudges.
+    soft = cv2.GaussianBlur(faces[name], (0, 0), 1).astype(np.uint8)
+    assert enroll(enroller, photograph("soft.png", soft))[1].accepted
+    words = refused(enroller, photograph("smudge.png", blurred(faces[name])))
+    assert "is blurred" in words
+
+
+@pytest.mark.parametrize("name", PORTRAITS)
+def test_a_small_sharp_portrait_is_not_called_blurred(
+    enroller: Enroller, photograph: Photograph, faces: dict[str, UInt8Array], name: str
+) -> None:
+    small = photograph("small.png", scaled(faces[name], 0.5))
+    assert enroll(enroller, small)[1].accepted
+
+
+def grey(pixels: UInt8Array) -> Image.Image:
+    return Image.fromarray(pixels).convert("L")
+
+
+def with_transparency(pixels: UInt8Array) -> Image.Image:
+    return Image.fromarray(pixels).convert("RGBA")
+
+
+def sixteen_bits(pixels: UInt8Array) -> Image.Image:
+    return Image.fromarray(np.asarray(grey(pixels)).astype(np.uint16) * 257)
+
+
+@pytest.mark.parametrize("convert", [grey, with_transparency, sixteen_bits])
+def test_other_kinds_of_picture_are_enrolled(
+    enroller: Enroller,
+    tmp_path: Path,
+    faces: dict[str, UInt8Array],
+    convert: Callable[[UInt8Array], Image.Image],
+) -> None:
+    path = tmp_path / "photo.png"
+    convert(faces["ardern"]).save(path)
+    assert enroll(enroller, path)[1].accepted
+
+
+def test_a_photo_that_lies_on_its_side_is_enrolled_by_its_exif_orientation(
+    enroller: Enroller, tmp_path: Path, faces: dict[str, UInt8Array]
+) -> None:
+    lying = Image.fromarray(np.rot90(faces["macron"]).copy())
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    lying.save(tmp_path / "lying.png", exif=exif)
+    assert enroll(enroller, tmp_path / "lying.png")[1].accepted
+    Image.fromarray(faces["macron"]).save(tmp_path / "upright.png")
+    words = refused(enroller, tmp_path / "upright.png", name="Somebody Else")
+    assert "(similarity 1.00)" in words
+
+
+def test_the_same_photo_twice_in_one_call_is_said_and_stored_once(
+    enroller: Enroller, gallery: Gallery, models_directory: Path, tmp_path: Path
+) -> None:
+    photo = face_path("obama", models_directory)
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(photo.read_bytes())
+    report, result = enroll(enroller, photo, copy)
+    assert report.added == gallery.summaries()[0].samples == 1
+    assert [each.accepted for each in report.results] == [True, False]
+    assert result.message == f"the same photo as {photo}"
+
+
+def test_the_same_photo_in_two_calls_is_said_and_stored_once(
+    enroller: Enroller, gallery: Gallery, models_directory: Path
+) -> None:
+    photos = [face_path(name, models_directory) for name in ("obama", "obama2")]
+    enroll(enroller, photos[0])
+    report, _ = enroll(enroller, *photos, name="BARACK OBAMA")
+    assert report.person == gallery.person(OBAMA)
+    assert report.added == 1
+    assert gallery.summaries()[0].samples == 2
+    assert [each.accepted for each in report.results] == [False, True]
+    assert report.results[0].message == "this photo was enrolled before and is not stored twice"
+
+
+def test_somebody_who_looks_like_an_enrolled_person_is_refused_unless_forced(
+    enroller: Enroller, gallery: Gallery, models_directory: Path
+) -> None:
+    enroll(enroller, face_path("obama", models_directory))
+    other_photo = face_path("obama2", models_directory)
+    words = refused(enroller, other_photo, name="Somebody Else")
+    assert words.startswith(f"this face looks like {OBAMA} (similarity 0.")
+    assert f"enroll it as {OBAMA}, or use --force" in words
+    assert [person.name for person in gallery.people()] == [OBAMA]
+    assert enroll(enroller, other_photo, name="Somebody Else", force=True)[1].accepted
+    assert len(gallery.people()) == 2
+
+
+def test_the_name_is_compared_as_the_gallery_does(
+    enroller: Enroller, gallery: Gallery, models_directory: Path
+) -> None:
+    enroll(enroller, face_path("obama", models_directory), name="Zoe\u0308")
+    report, result = enroll(enroller, face_path("obama2", models_directory), name=" ZO\u00cb ")
+    assert result.accepted, result.message
+    assert gallery.people() == [report.person]
+
+
+def test_good_photos_are_stored_beside_bad_ones(
+    enroller: Enroller,
+    gallery: Gallery,
+    models_directory: Path,
+    photograph: Photograph,
+    *,
+    tmp_path: Path,
+    faces: dict[str, UInt8Array],
+) -> None:
+    (tmp_path / "notes.jpg").write_text("milk, bread")
+    photos = [
+        tmp_path / "missing.jpg",
+        face_path("obama", models_directory),
+        tmp_path / "notes.jpg",
+        photograph("smudge.png", blurred(faces["obama2"])),
+        face_path("obama2", models_directory),
+    ]
+    report, _ = enroll(enroller, *photos)
+    assert [result.accepted for result in report.results] == [False, True, False, False, True]
+    assert [result.source for result in report.results] == [str(photo) for photo in photos]
+    assert report.added == gallery.summaries()[0].samples == 2
+    refusals = [result for result in report.results if not result.accepted]
+    assert all(result.hint for result in refusals)
+    assert "is not a picture" in refusals[1].message
+
+
+def test_a_name_that_cannot_be_kept_stores_nothing(
+    enroller: Enroller, gallery: Gallery, models_directory: Path
+) -> None:
+    with pytest.raises(InvalidNameError):
+        enroll(enroller, face_path("obama", models_directory), name="stranger-7")
+    assert gallery.people() == []
+
+
+# Video
+
+
+def frames_of(script: SceneScript) -> Iterator[Frame]:
+    section = CameraSection(width=640, height=360, realtime=False, frames_per_second=10)
+    camera = SimulatedCamera(section, script)
+    try:
+        while True:
+            yield camera.read()
+    except EndOfStreamError:
+        return
+
+
+@pytest.fixture
+def scene(models_directory: Path) -> tuple[Appearance, ...]:
+    return demo_script(models_directory / "faces").appearances
+
+
+@pytest.fixture
+def alone(scene: tuple[Appearance, ...]) -> SceneScript:
+    return SceneScript(scene[:1], duration_seconds=4.0)
+
+
+def test_a_video_gives_samples_that_differ(
+    enroller: Enroller, gallery: Gallery, perception: Perception, alone: SceneScript
+) -> None:
+    report = enroller.enroll_frames(OBAMA, frames_of(alone), source="anna.mp4")
+    [result] = report.results
+    assert result.accepted
+    assert 1 <= report.added <= KEPT_SAMPLES
+    assert f"{report.added} of " in result.message
+    vectors = gallery.templates(perception.model_id).person_embeddings
+    assert len(vectors) == report.added
+    similarities = (vectors @ vectors.T)[~np.eye(len(vectors), dtype=bool)]
+    assert similarities.max() <= TOO_ALIKE
+
+
+def test_the_same_video_twice_is_said_and_stored_once(
+    enroller: Enroller, gallery: Gallery, alone: SceneScript
+) -> None:
+    first = enroller.enroll_frames(OBAMA, frames_of(alone), source="anna.mp4")
+    second = enroller.enroll_frames(OBAMA, frames_of(alone), source="copy of anna.mp4")
+    assert second.added == 0
+    assert f"{first.added} frames were enrolled before" in second.results[0].message
+    assert gallery.summaries()[0].samples == first.added
+
+
+def test_the_main_person_of_a_video_is_who_is_seen_largest_and_longest(
+    enroller: Enroller, gallery: Gallery, scene: tuple[Appearance, ...], models_directory: Path
+) -> None:
+    visitor, passer_by = scene[2], scene[3]
+    both = SceneScript(
+        (
+            replace(visitor, enters_seconds=0.0),
+            replace(passer_by, enters_seconds=0.0, closest_face=0.15),
+        ),
+        duration_seconds=4.0,
+    )
+    enroller.enroll_frames(OBAMA, frames_of(both), source="both.mp4")
+    words = refused(enroller, face_path("obama", models_directory), name="Somebody Else")
+    assert words.startswith(f"this face looks like {OBAMA}")
+    assert enroll(enroller, face_path("biden", models_directory), name="Joe Biden")[1].accepted
+    # Somebody else's video is refused as a photo is.
+    with pytest.raises(EnrollmentError, match=f"looks like {OBAMA}"):
+        enroller.enroll_frames("Somebody Else", frames_of(both), source="both.mp4")
+    assert [person.name for person in gallery.people()] == [OBAMA, "Joe Biden"]
+
+
+def test_a_video_without_a_face_is_refused(
+    enroller: Enroller, gallery: Gallery, alone: SceneScript
+) -> None:
+    empty_porch = islice(frames_of(alone), 3)
+    with pytest.raises(EnrollmentError, match=r"porch.mp4 shows no face good enough"):
+        enroller.enroll_frames(OBAMA, empty_porch, source="porch.mp4")
+    assert gallery.people() == []
