@@ -68,18 +68,38 @@ def test_the_shipped_file_says_the_defaults() -> None:
     assert load_config(SHIPPED) == Config()
 
 
-def test_the_shipped_file_names_and_explains_every_key() -> None:
-    section, explained, standing = "", False, []
+def shipped_comments() -> dict[tuple[str, str], str]:
+    """The comment of each key of the shipped file; one may be for the several keys below it."""
+    comments: dict[tuple[str, str], str] = {}
+    section, comment, complete = "", "", True
     for line in SHIPPED.read_text(encoding="utf-8").splitlines():
         if header := re.fullmatch(r"\[(\w+)\]", line):
-            section = header[1]
+            section, complete = header[1], True
         elif key := re.match(r"(?:# )?(\w+) = ", line):
-            assert explained, f"{section}.{key[1]} has no comment"
-            standing.append((section, key[1]))
-        else:  # a comment may explain the keys that follow it up to the next empty line
-            explained = line.startswith("# ")
+            comments[section, key[1]], complete = comment, True
+        else:
+            comment, complete = line if complete else f"{comment}\n{line}", False
+    return comments
 
-    assert standing == KEYS
+
+def test_the_shipped_file_names_and_explains_every_key() -> None:
+    comments = shipped_comments()
+
+    assert list(comments) == KEYS
+    assert {key for key, comment in comments.items() if not comment.startswith("# ")} == set()
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_the_shipped_file_says_what_each_key_takes(section: str, key: str) -> None:
+    comment = shipped_comments()[section, key]
+    schema = type(getattr(Config(), section)).model_json_schema()["properties"][key]
+
+    for choice in schema.get("enum", []):
+        assert f'"{choice}"' in comment
+    if schema.get("type") in ("integer", "number"):
+        least = schema.get("minimum", schema.get("exclusiveMinimum"))
+        limits = {f"{least:g}", f"{schema['maximum']:g}"}
+        assert limits <= set(re.findall(r"\b\d+(?:\.\d+)?\b", comment)), comment
 
 
 def test_the_optional_keys_of_the_shipped_file_load_when_uncommented(tmp_path: Path) -> None:
