@@ -84,6 +84,13 @@ def test_the_user_and_the_groups_of_the_unit_are_made() -> None:
     assert "Creating user 'doorbell'" in dry.stdout
 
 
+def test_the_readme_installs_every_file() -> None:
+    readme = (SYSTEMD.parent / "README.md").read_text(encoding="utf-8")
+    installed = re.findall(r"^sudo install -D -m 6\d\d (doorbell\S*) /etc/", readme, re.MULTILINE)
+
+    assert sorted(installed) == sorted(path.name for path in SYSTEMD.iterdir())
+
+
 def test_faces_are_for_the_daemon_alone() -> None:
     [home] = [e for e in entries("doorbell.tmpfiles") if e[1] == "/var/lib/doorbell"]
     [account] = [e for e in entries("doorbell.sysusers") if e[0] == "u"]
