@@ -192,6 +192,24 @@ def test_a_small_sharp_portrait_is_not_called_blurred(
     assert enroll(enroller, small)[1].accepted
 
 
+@pytest.mark.parametrize("part", [0.1, 0.2])
+def test_a_face_of_any_size_in_a_phones_photo_is_found(
+    enroller: Enroller,
+    models_directory: Path,
+    photograph: Photograph,
+    faces: dict[str, UInt8Array],
+    part: float,
+) -> None:
+    width, height = 4000, 3000
+    person = scaled(faces["obama"], part * width / 137)  # pixels from ear to ear
+    photo = np.full((height, width, 3), (150, 160, 140), np.uint8)
+    left, top = (width - person.shape[1]) // 2, max(height - person.shape[0], 0)
+    photo[top:, left : left + person.shape[1]] = person[: height - top]
+    enroll(enroller, photograph("phone.jpg", photo))
+    words = refused(enroller, face_path("obama", models_directory), name="Somebody Else")
+    assert re.search(r"\(similarity (1|0\.9)", words), words
+
+
 def grey(pixels: UInt8Array) -> Image.Image:
     return Image.fromarray(pixels).convert("L")
 

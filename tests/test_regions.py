@@ -22,7 +22,7 @@ from doorbell.detection.regions import (
 from doorbell.domain import Face, Track
 
 SIZES = st.integers(1, 3000)
-BUDGETS = st.integers(1, 64)
+BUDGETS = st.integers(3, 64)
 
 
 def section(tile: int = 256, overlap: float = 0.5, budget: int = 8) -> DetectionSection:
@@ -89,7 +89,7 @@ def test_the_budget_is_never_exceeded_and_the_whole_frame_always_in_it(
         assert len(set(planned)) >= len(planned) - len(live)  # only tracks may share a place
 
 
-@given(st.integers(300, 2000), st.integers(300, 2000), st.integers(2, 64), tracks())
+@given(st.integers(300, 2000), st.integers(300, 2000), BUDGETS, tracks())
 def test_every_tile_has_its_turn_in_any_company(
     width: int, height: int, budget: int, live: list[Track]
 ) -> None:
@@ -191,8 +191,11 @@ def test_a_stream_that_changes_its_size_starts_anew() -> None:
 
 
 def test_a_still_is_looked_at_everywhere_at_once() -> None:
-    planner = RegionPlanner(section(tile=256, overlap=0.5, budget=1))
-    assert planner.still(1920, 1080) == [whole_frame(1920, 1080), *tiles(1920, 1080, 256, 0.5)]
+    planner = RegionPlanner(section(tile=256, overlap=0.5, budget=3))
+    assert planner.still(1920, 1080) == [
+        whole_frame(1920, 1080),
+        *(tile for side in (256, 512, 1024) for tile in tiles(1920, 1080, side, 0.5)),
+    ]
     assert planner.still(200, 200) == [whole_frame(200, 200)]
 
 
@@ -200,7 +203,8 @@ def test_a_still_is_looked_at_everywhere_at_once() -> None:
 def test_a_still_of_any_size_is_covered_at_a_bounded_cost(width: int, height: int) -> None:
     planned = RegionPlanner(section(tile=256, overlap=0.5)).still(width, height)
     assert planned[0] == whole_frame(width, height)
-    assert len(planned) <= 1 + (2 / STILL_TILE_PART - 1) ** 2
-    assert all(
-        region.side <= max(256, STILL_TILE_PART * max(width, height) + 1) for region in planned[1:]
-    )
+    assert len(planned) <= 1 + sum((2 / STILL_TILE_PART / 2**level) ** 2 for level in range(4))
+    smallest = min(region.side for region in planned)
+    assert smallest <= max(256, STILL_TILE_PART * max(width, height) + 1)
+    sides = sorted({region.side for region in planned})
+    assert all(larger <= 2 * smaller for smaller, larger in pairwise(sides))
