@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbell.config import Config
-from doorbell.detection.blazeface import SHORT_RANGE, BlazeFace
+from doorbell.detection.blazeface import SHORT_RANGE, BlazeFace, Candidates
 from doorbell.detection.regions import RegionPlanner
 from doorbell.domain import Face, FaceSample, Track, UInt8Array
 from doorbell.inference import open_runner
@@ -64,6 +64,11 @@ class Perception:
         """
         height, width = pixels.shape[:2]
         return self._detector.detect(pixels, self._planner.plan(width, height, tracks))
+
+    def candidates(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Candidates:
+        """Find what ``detect`` blends to faces, from the same arguments."""
+        height, width = pixels.shape[:2]
+        return self._detector.candidates(pixels, self._planner.plan(width, height, tracks))
 
     def detect_still(self, pixels: UInt8Array) -> list[Face]:
         """Find faces in a single picture, looking everywhere.

@@ -87,6 +87,13 @@ class Pipeline:
         """Visits going on now."""
         return self._visits.open_visits
 
+    @property
+    def in_sight(self) -> tuple[tuple[Track, Visit | None], ...]:
+        """Every live track with the open visit it belongs to, if to any yet."""
+        return tuple(
+            (track, self._visits.visit_of(track.track_id)) for track in self._tracker.tracks
+        )
+
     def step(self, frame: Frame) -> list[Event]:
         """Take in one frame.
 

@@ -13,6 +13,7 @@ import click
 from doorbell.cli.check import check
 from doorbell.cli.demo import demo
 from doorbell.cli.enroll import enroll
+from doorbell.cli.evaluate import evaluate
 from doorbell.cli.faults import DoorbellGroup
 from doorbell.cli.models import models
 from doorbell.cli.options import Given, config_option, set_option, verbose_option
@@ -51,5 +52,5 @@ def main(
     context.obj = Given(config_path, overrides, verbose)
 
 
-for _verb in (run, demo, enroll, people, strangers, visits, models, check):
+for _verb in (run, demo, enroll, people, strangers, visits, models, check, evaluate):
     main.add_command(_verb)

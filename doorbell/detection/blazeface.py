@@ -133,6 +133,10 @@ class BlazeFace:
         """
         if not regions:
             return []
+        return blend(self.candidates(pixels, regions), self._section.blend_iou)
+
+    def candidates(self, pixels: UInt8Array, regions: Sequence[Region]) -> Candidates:
+        """Find what ``detect`` blends to faces; there is at least one region."""
         side = self._geometry.input_pixels
         batch = np.empty((len(regions), side, side, 3), np.uint8)
         for region, out in zip(regions, batch, strict=True):
@@ -141,10 +145,9 @@ class BlazeFace:
         tensor *= 1 / 127.5
         tensor -= 1
         outputs = self._runner.infer({"image": tensor})
-        candidates = self.decode(
+        return self.decode(
             outputs["regressors"], outputs["scores"], regions, pixels.shape[1], pixels.shape[0]
         )
-        return blend(candidates, self._section.blend_iou)
 
     def decode(
         self,

@@ -1,0 +1,1 @@
+"""How well people are recognized, measured on labelled pictures and videos of anybody's own."""

@@ -1,0 +1,102 @@
+"""The main face of each of many photos, as a vector.
+
+Enters: picture files. Leaves: where the main face is and its embedding. Whose method finds and
+embeds is behind ``Recognizer``: the product's own, or the one it is compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from doorbell.domain import Face, FaceSample, Float32Array, UInt8Array
+from doorbell.enrollment import SURE_SCORE
+from doorbell.models.fetch import Progress
+from doorbell.perception import Portrait
+from doorbell.photos import decode_photo, read_photo
+
+# Pictures whose faces are embedded in one batch.
+BATCH = 16
+
+
+class Recognizer(Protocol):
+    """What finds and embeds the faces of single pictures; ``Perception`` is one."""
+
+    def detect_still(self, pixels: UInt8Array) -> list[Face]:
+        """Find the faces of a picture, (height, width, 3) uint8 RGB."""
+
+    def portray(self, pixels: UInt8Array, face: Face) -> Portrait:
+        """Cut out one of them."""
+
+    def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample | None]:
+        """Embed faces; None for what turns out to be none."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Subject:
+    """The main face of a photo.
+
+    Attributes:
+        path: the photo.
+        box_xyxy: (4,) float32.
+        sample: its embedding.
+    """
+
+    path: Path
+    box_xyxy: Float32Array
+    sample: FaceSample
+
+
+def read_picture(path: Path) -> UInt8Array:
+    """Read a picture as an enrollment does: (height, width, 3) uint8, RGB, upright."""
+    return decode_photo(read_photo(path), str(path))
+
+
+def find_subjects(
+    recognizer: Recognizer, paths: Sequence[Path], progress: Progress
+) -> Mapping[Path, Subject | None]:
+    """Find and embed the main face of each photo; None where there is no face.
+
+    Raises:
+        PictureError: a file is no picture.
+    """
+    subjects: dict[Path, Subject | None] = {}
+    remaining = iter(paths := list(dict.fromkeys(paths)))
+    while batch := list(islice(remaining, BATCH)):
+        portraits: list[Portrait] = []
+        found: list[tuple[Path, Float32Array, int]] = []
+        for path in batch:
+            pixels = read_picture(path)
+            middle = np.array([pixels.shape[1] / 2, pixels.shape[0] / 2], np.float32)
+            faces = recognizer.detect_still(pixels)
+            portraits += [recognizer.portray(pixels, face) for face in faces]
+            found.append((path, middle, len(faces)))
+        pairs = iter(zip(portraits, recognizer.embed(portraits), strict=True))
+        for path, middle, count in found:
+            subjects[path] = _main(path, middle, list(islice(pairs, count)))
+        progress("faces", len(subjects), len(paths))
+    return subjects
+
+
+def _main(
+    path: Path, middle: Float32Array, pairs: list[tuple[Portrait, FaceSample | None]]
+) -> Subject | None:
+    """The face that enrollment takes; where it would ask, the one that is large and central."""
+    faces = [(portrait.face, sample) for portrait, sample in pairs if sample is not None]
+    faces = [pair for pair in faces if pair[0].score >= SURE_SCORE] or faces
+    if not faces:
+        return None
+    face, sample = max(faces, key=lambda pair: _prominence(pair[0], middle))
+    return Subject(path, face.box_xyxy, sample)
+
+
+def _prominence(face: Face, middle: Float32Array) -> float:
+    """Area less twice the squared distance to the middle: FaceNet's choice (Sandberg, 2017)."""
+    centre = (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2
+    offset = float(((centre - middle) ** 2).sum())
+    return face.width_pixels * face.height_pixels - 2 * offset
