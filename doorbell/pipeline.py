@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from doorbell.annotation import FaceNote, annotate, encode_jpeg
@@ -32,7 +33,7 @@ from doorbell.errors import EnrollmentError, GalleryError, UnknownStrangerError
 from doorbell.perception import Perception, Portrait
 from doorbell.recognition.decision import Centroids, Evidence, decide, nearest_stranger
 from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_rows import EnrolledSample, EnrollmentOutcome, Templates
+from doorbell.recognition.gallery_rows import EnrolledSample, EnrollmentOutcome, Templates, name_key
 from doorbell.tracking import Tracker
 from doorbell.visits import Observation, Visits
 
@@ -127,7 +128,8 @@ class Pipeline:
         """Enroll the one visitor in sight from what was seen of the visit so far.
 
         Raises:
-            EnrollmentError: nobody is in sight, several are, or no frame was good enough.
+            EnrollmentError: nobody is in sight, several are, no frame was good enough, or it is
+                somebody enrolled under another name.
             InvalidNameError: the name cannot be stored.
         """
         live = [
@@ -138,6 +140,12 @@ class Pipeline:
             raise EnrollmentError(
                 f"cannot enroll {name!r}: {len(seen)} usable faces are in sight, and it takes "
                 "exactly one; stand alone before the camera, a step nearer"
+            )
+        known = seen[0].match.visitor
+        if isinstance(known, Person) and name_key(known.name) != name_key(name):
+            raise EnrollmentError(
+                f"cannot enroll {name!r}: the visitor in sight is {known.name}; to change a name: "
+                f"doorbell people rename {known.name!r} {name!r}"
             )
         samples = [EnrolledSample(sample) for sample in seen[0].evidence.best_samples]
         return self._gallery.enroll(name, samples)
@@ -173,7 +181,6 @@ class Pipeline:
             if followed.evidence.is_broken:
                 self._tracker.drop(track_id)
                 del self._followed[track_id]
-                continue
         for followed in self._followed.values():
             followed.match = decide(
                 followed.evidence, self._everybody(), self._section, now, followed.match.verdict
@@ -255,7 +262,9 @@ class Pipeline:
                 if mistaken is not None:
                     # The visit is saved under its person first: forgetting takes visits along.
                     self._save(event.visit)
-                    self._gallery.forget_stranger(mistaken.stranger_id)
+                    # Named or forgotten from the command line meanwhile, there is none.
+                    with suppress(UnknownStrangerError):
+                        self._gallery.forget_stranger(mistaken.stranger_id)
             case _:
                 pass
 

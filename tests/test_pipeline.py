@@ -1,0 +1,359 @@
+"""The pipeline with the real networks: over a simulated scene, and over still portraits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from doorbell.camera.scene import SceneScript, demo_script
+from doorbell.camera.simulated import SimulatedCamera
+from doorbell.config import CameraSection, Config, load_config
+from doorbell.domain import (
+    Arrived,
+    Event,
+    Frame,
+    Left,
+    Person,
+    Recognized,
+    Ring,
+    Stranger,
+    UInt8Array,
+    Unrecognized,
+    Visit,
+)
+from doorbell.enrollment import Enroller
+from doorbell.errors import EndOfStreamError, EnrollmentError
+from doorbell.models.store import face_path
+from doorbell.perception import Perception
+from doorbell.photos import decode_photo, read_photo
+from doorbell.pipeline import Pipeline
+from doorbell.recognition.gallery import Gallery
+
+OBAMA, BIDEN = "Barack Obama", "Joe Biden"
+NOW = 1_700_000_000.0
+
+
+@dataclass(frozen=True)
+class Story:
+    """What one round of the scene gave, and what the gallery held afterwards."""
+
+    events: list[Event]
+    visits: list[Visit]
+    strangers: list[Stranger]
+
+    def of_visit(self, visit_id: str) -> list[Event]:
+        return [event for event in self.events if event.visit and event.visit.visit_id == visit_id]
+
+    @property
+    def visit_ids(self) -> list[str]:
+        """In order of arrival."""
+        return [event.visit.visit_id for event in self.events if isinstance(event, Arrived)]
+
+
+@pytest.fixture(scope="module")
+def story(
+    models_directory: Path, perception: Perception, tmp_path_factory: pytest.TempPathFactory
+) -> Story:
+    """Obama, enrolled from another photo, comes; then a stranger; then both."""
+    config = load_config(None, ["visits.absence_seconds=1.2"])
+    known, stranger, known_again, stranger_again = (
+        replace(appearance, approach_seconds=1.2, stays_seconds=1.8, leave_seconds=0.8)
+        for appearance in demo_script(models_directory / "faces").appearances
+    )
+    script = SceneScript(
+        (
+            replace(known, enters_seconds=0.2),
+            replace(stranger, enters_seconds=5.4),
+            replace(known_again, enters_seconds=10.6),
+            replace(stranger_again, enters_seconds=10.9),
+        ),
+        duration_seconds=16.5,
+    )
+    path = tmp_path_factory.mktemp("story") / "gallery.sqlite"
+    with Gallery.open(path) as gallery:
+        enroll(perception, gallery, face_path("obama2", models_directory), OBAMA)
+        pipeline = Pipeline(perception, gallery, config)
+        events = [event for frame in frames_of(script) for event in pipeline.step(frame)]
+        events += pipeline.finish(NOW)
+        return Story(events, gallery.visits(100), gallery.strangers())
+
+
+def enroll(perception: Perception, gallery: Gallery, photo: Path, name: str) -> None:
+    report = Enroller(perception, gallery, load_config(None)).enroll_photos(name, [photo])
+    assert report.added == 1, report.results
+
+
+def frames_of(script: SceneScript) -> Iterator[Frame]:
+    section = CameraSection(width=640, height=360, realtime=False, frames_per_second=10)
+    camera = SimulatedCamera(section, script)
+    try:
+        while True:
+            frame = camera.read()
+            yield replace(frame, captured_at=NOW + frame.time_seconds)
+    except EndOfStreamError:
+        return
+
+
+def test_the_known_visitor_is_named_and_the_stranger_is_not(story: Story) -> None:
+    named = [event.visit.visitor for event in story.events if isinstance(event, Recognized)]
+    unnamed = [event.visit.visitor for event in story.events if isinstance(event, Unrecognized)]
+    assert [visitor.label for visitor in named if visitor] == [OBAMA, OBAMA]
+    assert [visitor.label for visitor in unnamed if visitor] == ["stranger-1", "stranger-1"]
+
+
+def test_each_visit_has_its_events_in_order(story: Story) -> None:
+    kinds = [[type(event) for event in story.of_visit(visit)] for visit in story.visit_ids]
+    # A visitor who comes again within the cool-down does not ring again.
+    assert kinds[0] == [Arrived, Recognized, Ring, Left]
+    assert kinds[1] == [Arrived, Unrecognized, Ring, Left]
+    assert sorted(kinds[2:], key=str) == [
+        [Arrived, Recognized, Left],
+        [Arrived, Unrecognized, Left],
+    ]
+    times = [event.occurred_at for event in story.events]
+    assert times == sorted(times)
+    assert len({event.event_id for event in story.events}) == len(story.events)
+
+
+def test_two_visitors_at_once_have_visits_that_overlap(story: Story) -> None:
+    first, second = (story.of_visit(visit_id) for visit_id in story.visit_ids[2:])
+    assert first[0].occurred_at < second[0].occurred_at < first[-1].occurred_at
+    people = {type(each[-1].visit.visitor) for each in (first, second) if each[-1].visit}
+    assert people == {Person, Stranger}
+
+
+def test_the_stranger_keeps_the_identifier_and_visits_are_counted(story: Story) -> None:
+    assert [stranger.visits for stranger in story.strangers] == [2]
+    seen = [event.visit.visitor for event in story.events if isinstance(event, Unrecognized)]
+    assert [visitor.visits for visitor in seen if isinstance(visitor, Stranger)] == [1, 2]
+
+
+def test_the_gallery_holds_every_visit_as_it_was_left(story: Story) -> None:
+    left = {event.visit.visit_id: event.visit for event in story.events if isinstance(event, Left)}
+    kept = {visit.visit_id: visit for visit in story.visits}
+    assert kept.keys() == left.keys() == set(story.visit_ids)
+    for visit_id, visit in left.items():
+        stored = kept[visit_id]
+        assert stored.visitor
+        assert visit.visitor
+        assert stored.visitor.label == visit.visitor.label
+        assert replace(stored, visitor=visit.visitor) == visit
+        assert visit.started_at < visit.last_seen_at == visit.ended_at
+
+
+def test_every_event_has_a_picture_with_boxes_in_the_colour_of_the_verdict(story: Story) -> None:
+    green, amber, grey = (64, 200, 140), (245, 170, 20), (205, 205, 205)  # of the annotation
+    for event in story.events:
+        assert event.picture_jpeg is not None
+        pixels = decode_photo(event.picture_jpeg, "event")
+        assert pixels.shape == (360, 640, 3)
+        expected = {Person: green, Stranger: amber, type(None): grey}
+        visitor = event.visit.visitor if event.visit else None
+        near = np.abs(pixels.astype(int) - expected[type(visitor)]).max(axis=2) < 24
+        assert near.sum() > 300, (type(event), near.sum())
+
+
+# Portraits before the camera
+
+PERIOD = 0.1
+
+
+class Door:
+    """A pipeline before which somebody stands still, in a changing light."""
+
+    def __init__(self, perception: Perception, gallery: Gallery, config: Config) -> None:
+        self.pipeline = Pipeline(perception, gallery, config)
+        self.time_seconds = 0.0
+        self._index = 0
+
+    def see(self, *visitors: UInt8Array, seconds: float = 1.5) -> list[Event]:
+        pixels = np.full((360, 640, 3), 120, np.uint8)
+        for place, face in enumerate(visitors):
+            left = 20 + 320 * place
+            pixels[-face.shape[0] :, left : left + face.shape[1]] = face
+        events: list[Event] = []
+        for _ in range(round(seconds / PERIOD)):
+            light = 6 * np.sin(self._index)
+            lit = cv2.convertScaleAbs(pixels, alpha=1.0, beta=light)
+            frame = Frame(
+                np.asarray(lit, np.uint8), self.time_seconds, NOW + self.time_seconds, self._index
+            )
+            events += self.pipeline.step(frame)
+            self.time_seconds += PERIOD
+            self._index += 1
+        return events
+
+
+@pytest.fixture
+def gallery_path(tmp_path: Path) -> Path:
+    return tmp_path / "gallery.sqlite"
+
+
+@pytest.fixture
+def gallery(gallery_path: Path) -> Iterator[Gallery]:
+    with Gallery.open(gallery_path) as gallery:
+        yield gallery
+
+
+@pytest.fixture
+def door(perception: Perception, gallery: Gallery) -> Door:
+    config = load_config(None, ["visits.absence_seconds=1", "visits.cooldown_seconds=0"])
+    return Door(perception, gallery, config)
+
+
+def at_the_door(name: str, models_directory: Path) -> UInt8Array:
+    """A portrait, small enough for the frame."""
+    pixels = decode_photo(read_photo(face_path(name, models_directory)), name)
+    factor = 340 / pixels.shape[0] if name != "biden" else 300 / 970
+    small = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return np.asarray(small[:340, :300], np.uint8)
+
+
+@pytest.fixture(scope="module")
+def obama(models_directory: Path) -> UInt8Array:
+    return at_the_door("obama", models_directory)
+
+
+@pytest.fixture(scope="module")
+def biden(models_directory: Path) -> UInt8Array:
+    return at_the_door("biden", models_directory)
+
+
+def kinds(events: Sequence[Event]) -> list[type[Event]]:
+    return [type(event) for event in events]
+
+
+def test_pictures_can_be_switched_off(
+    perception: Perception, gallery: Gallery, obama: UInt8Array
+) -> None:
+    door = Door(perception, gallery, load_config(None, ["storage.pictures=false"]))
+    events = [*door.see(obama), *door.pipeline.finish(NOW)]
+    assert kinds(events) == [Arrived, Unrecognized, Ring, Left]
+    assert all(event.picture_jpeg is None for event in events)
+
+
+def test_a_person_enrolled_by_another_process_is_named_at_the_next_visit(
+    door: Door,
+    perception: Perception,
+    gallery_path: Path,
+    models_directory: Path,
+    obama: UInt8Array,
+) -> None:
+    assert Unrecognized in kinds(door.see(obama))
+    assert Left in kinds(door.see(seconds=1.5))
+    with Gallery.open(gallery_path) as other:
+        enroll(perception, other, face_path("obama2", models_directory), OBAMA)
+    events = door.see(obama)
+    assert kinds(events) == [Arrived, Recognized, Ring]
+    assert events[1].visit
+    assert events[1].visit.visitor == Person(1, OBAMA)
+
+
+def test_a_visitor_corrected_from_stranger_to_person_leaves_no_stranger_behind(
+    door: Door,
+    perception: Perception,
+    gallery: Gallery,
+    models_directory: Path,
+    biden: UInt8Array,
+) -> None:
+    before = door.see(biden)
+    assert kinds(before) == [Arrived, Unrecognized, Ring]
+    assert len(gallery.strangers()) == 1
+    enroll(perception, gallery, face_path("biden", models_directory), BIDEN)
+    after = [*door.see(biden), *door.pipeline.finish(NOW)]
+    assert kinds(after) == [Recognized, Ring, Left]
+    assert {event.visit.visit_id for event in before + after if event.visit} == {
+        visit.visit_id for visit in gallery.visits(10)
+    }
+    assert gallery.strangers() == []
+    assert gallery.visits(10, name=BIDEN)[0].ended_at is not None
+
+
+@pytest.mark.parametrize("undo", ["named", "forgotten"])
+def test_a_stranger_who_is_named_or_forgotten_while_at_the_door_disturbs_nothing(
+    door: Door,
+    gallery: Gallery,
+    gallery_path: Path,
+    perception: Perception,
+    models_directory: Path,
+    *,
+    biden: UInt8Array,
+    undo: str,
+) -> None:
+    assert Unrecognized in kinds(door.see(biden))
+    with Gallery.open(gallery_path) as other:
+        if undo == "named":
+            other.name_stranger(1, BIDEN)
+        else:
+            other.forget_stranger(1)
+            enroll(perception, other, face_path("biden", models_directory), BIDEN)
+    events = [*door.see(biden), *door.pipeline.finish(NOW)]
+    assert kinds(events) == [Recognized, Ring, Left]
+    assert gallery.strangers() == []
+    assert [visit.visitor for visit in gallery.visits(10)] == [gallery.person(BIDEN)]
+
+
+def test_the_one_visitor_in_sight_is_enrolled_and_named_at_once(
+    door: Door, gallery: Gallery, obama: UInt8Array
+) -> None:
+    door.see(obama)
+    outcome = door.pipeline.enroll_visible(f" {OBAMA} ")
+    assert outcome.person == gallery.person(OBAMA)
+    assert gallery.summaries()[0].samples == outcome.added > 0
+    assert kinds(door.see(obama)) == [Recognized, Ring]
+
+
+def test_nobody_and_several_in_sight_are_not_enrolled(
+    door: Door, gallery: Gallery, obama: UInt8Array, biden: UInt8Array
+) -> None:
+    with pytest.raises(EnrollmentError, match="0 usable faces are in sight"):
+        door.pipeline.enroll_visible(OBAMA)
+    door.see(obama, biden)
+    with pytest.raises(EnrollmentError, match="2 usable faces are in sight"):
+        door.pipeline.enroll_visible(OBAMA)
+    door.see(seconds=3.0)
+    with pytest.raises(EnrollmentError, match="0 usable faces are in sight"):
+        door.pipeline.enroll_visible(OBAMA)
+    assert gallery.people() == []
+
+
+def test_a_visitor_who_is_known_is_not_enrolled_under_another_name(
+    door: Door, gallery: Gallery, obama: UInt8Array
+) -> None:
+    door.see(obama)
+    door.pipeline.enroll_visible(OBAMA)
+    door.see(obama)
+    with pytest.raises(EnrollmentError, match=f"is {OBAMA}"):
+        door.pipeline.enroll_visible("Somebody Else")
+    assert door.pipeline.enroll_visible(OBAMA.upper()).person == gallery.person(OBAMA)
+    assert len(gallery.people()) == 1
+
+
+def test_a_press_rings_for_the_visitor_in_sight_or_for_nobody(
+    door: Door, obama: UInt8Array
+) -> None:
+    [ring] = door.pipeline.press(door.time_seconds, NOW)
+    assert isinstance(ring, Ring)
+    assert (ring.visit, ring.picture_jpeg) == (None, None)
+    [arrived, *_] = door.see(obama)
+    [ring] = door.pipeline.press(door.time_seconds, NOW)
+    assert isinstance(ring, Ring)
+    assert ring.visit
+    assert arrived.visit
+    assert ring.visit.visit_id == arrived.visit.visit_id
+    assert ring.picture_jpeg is not None
+
+
+def test_a_visit_that_is_open_at_the_end_is_left_and_kept(
+    door: Door, gallery: Gallery, obama: UInt8Array
+) -> None:
+    events = [*door.see(obama), *door.pipeline.finish(NOW)]
+    assert kinds(events)[-1] is Left
+    assert door.pipeline.open_visits == ()
+    assert door.pipeline.finish(NOW) == []
+    assert [visit.ended_at is None for visit in gallery.visits(10)] == [False]
