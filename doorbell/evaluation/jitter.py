@@ -61,18 +61,24 @@ def measure_jitter(
 
 
 def keep_best(candidates: Candidates, min_iou: float) -> Float32Array:
-    """Non-maximum suppression, which blending is compared with: the best of each cluster: (n, 4).
+    """Non-maximum suppression under the same conditions as blending: (n, 4) xyxy, best first.
+
+    Of each cluster that ``blend`` averages, its best candidate alone. The clusters are the same and
+    so is the region believed, so that the two differ in nothing else.
 
     Args:
         candidates: decoded anchors.
-        min_iou: what overlaps a better candidate by more than this is dropped.
+        min_iou: candidates that overlap the best remaining one by more than this are its cluster.
     """
     kept = []
     order = np.argsort(-candidates.scores, kind="stable")
     while order.size:
-        best = candidates.boxes_xyxy[order[0]]
-        kept.append(best)
-        order = order[1:][iou(best, candidates.boxes_xyxy[order[1:]]) <= min_iou]
+        together = iou(candidates.boxes_xyxy[order[0]], candidates.boxes_xyxy[order]) > min_iou
+        together[0] = True
+        ranks = candidates.ranks[order[together]]
+        believed = order[together][ranks == ranks.min()]
+        kept.append(candidates.boxes_xyxy[believed[0]])
+        order = order[~together]
     return np.array(kept, np.float32).reshape(-1, 4)
 
 
