@@ -1,12 +1,7 @@
 """The MQTT output against a real mosquitto: order, retention, the will, commands, TLS."""
 
 import gc
-import getpass
-import json
 import logging
-import shutil
-import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
+from household import Mosquitto, eventually, listening
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
@@ -48,100 +42,12 @@ CONFIG_TOPIC = "homeassistant/device/doorbell_front-door/config"
 PICTURE = b"\xff\xd8\xff\xe0 not really \xff\xd9"
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-class Mosquitto:
-    """A broker process on a free port of the loopback device."""
-
-    def __init__(self, folder: Path, *settings: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self._config = folder / "mosquitto.conf"
-        lines = [f"listener {self.port} 127.0.0.1", f"user {getpass.getuser()}", *settings]
-        self._config.write_text("\n".join(lines) + "\n")
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-        self._process = subprocess.Popen(
-            [program, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        assert eventually(self._listens), "mosquitto did not start"
-
-    def freeze(self) -> None:
-        """Leave connections open and answer nothing."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-
-class Listener:
-    """A fresh subscriber of everything, and somebody who sends commands."""
-
-    def __init__(self, port: int) -> None:
-        self.messages: list[MQTTMessage] = []
-        subscribed = threading.Event()
-        self._client = Client(CallbackAPIVersion.VERSION2)
-        self._client.on_message = lambda _client, _userdata, message: self.messages.append(message)
-        self._client.on_subscribe = lambda *_: subscribed.set()
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        self._client.subscribe("#", qos=1)
-        assert subscribed.wait(5.0)
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(5.0)
-
-    def topics(self) -> list[str]:
-        return [message.topic.removeprefix("doorbell/front-door/") for message in self.messages]
-
-    def of(self, topic: str) -> list[bytes]:
-        return [
-            bytes(message.payload)
-            for message in self.messages
-            if message.topic in (topic, f"doorbell/front-door/{topic}")
-        ]
-
-    def documents(self, topic: str) -> list[dict[str, Any]]:
-        return [json.loads(payload) for payload in self.of(topic)]
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     broker = Mosquitto(tmp_path, "allow_anonymous true")
     broker.start()
     yield broker
     broker.stop()
-
-
-@contextmanager
-def listening(port: int) -> Iterator[Listener]:
-    listener = Listener(port)
-    try:
-        yield listener
-    finally:
-        listener.close()
 
 
 @contextmanager

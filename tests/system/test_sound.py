@@ -11,85 +11,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from household import SoundCard, eventually, sounds_like
 
 from doorbell.config import ChimeSection
 from doorbell.domain import Person, Ring, Stranger, Visit, Visitor
 from doorbell.errors import SoundError
 from doorbell.outputs.chime import Chime
-from doorbell.outputs.chimes import CHIMES, SAMPLE_RATE, synthesize
+from doorbell.outputs.chimes import synthesize
 from doorbell.outputs.player import LIBRARIES, choose_library
 from doorbell.outputs.speaker import PLAYER_COMMAND, Speaker
 
 pytestmark = pytest.mark.system
-
-RESOLUTION = 1 << 18
-WAV_HEADER_BYTES = 44
-
-
-class SoundCard:
-    """An ALSA default device that writes each sound it plays into one file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.recording = folder / "out.wav"
-        self._config = folder / "asound.conf"
-        self.plug()
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return {**os.environ, "ALSA_CONFIG_PATH": str(self._config)}
-
-    def plug(self) -> None:
-        self._config.write_text(
-            'pcm.!default { type file slave.pcm "null" '
-            f'file "{self.recording}" format "wav" }}\n'
-            "pcm.null { type null }\n"
-        )
-
-    def unplug(self) -> None:
-        self._config.write_text("pcm.!default { type hw card 29 }\n")
-
-    def has_recorded(self, seconds: float) -> bool:
-        return (
-            self.recording.exists() and self.recording.stat().st_size >= 2 * seconds * SAMPLE_RATE
-        )
-
-    def take(self) -> np.ndarray:
-        """Samples of the last sound; the device is ready for the next."""
-        data = self.recording.read_bytes()[WAV_HEADER_BYTES:]
-        self.recording.unlink()
-        return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float64)
-
-
-def pitches(samples: np.ndarray, name: str) -> list[float]:
-    """Strongest frequency, in Hz, at each stroke of the chime that is expected."""
-    found = []
-    starts = sorted({note.start_seconds for note in CHIMES[name]})
-    for start, end in zip(starts, [*starts[1:], starts[-1] + 0.3], strict=True):
-        piece = samples[round((start + 0.01) * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
-        spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), RESOLUTION))
-        found.append(float(np.argmax(spectrum)) * SAMPLE_RATE / RESOLUTION)
-    return found
-
-
-def sounds_like(samples: np.ndarray, name: str) -> bool:
-    documented = [note.frequency_hz for note in CHIMES[name]]
-    measured = pitches(samples, name)
-    return np.allclose(measured, documented, rtol=0.01)
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def ring(visitor: Visitor | None, number: int) -> Ring:
