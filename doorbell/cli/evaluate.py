@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,8 @@ from doorbell.cli.printing import example, json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from doorbell.config import Config
-    from doorbell.evaluation.doors import ProductDoor
-    from doorbell.evaluation.report import Report
+    from doorbell.evaluation.measure import Baseline, Measurement
     from doorbell.models.fetch import Progress
-    from doorbell.perception import Perception
-
-KINDS = ("pairs", "household", "clips", "scenes", "jitter")
 
 
 @click.command(
@@ -30,11 +25,23 @@ KINDS = ("pairs", "household", "clips", "scenes", "jitter")
         "doorbell evaluate scenes street --plots plots --set detection.score_threshold=0.4",
     )
 )
-@click.argument("what", type=click.Choice(KINDS))
+@click.argument("what", type=click.Choice(["pairs", "household", "clips", "scenes", "jitter"]))
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--baseline",
+    type=click.Choice(["opencv"]),
+    help="Measure OpenCV's own YuNet and SFace instead; YuNet is fetched the first time.",
+)
 @json_option
 @with_config
-def evaluate(config: Config, what: str, folder: Path, *, as_json: bool) -> None:
+def evaluate(
+    config: Config,
+    what: Measurement,
+    folder: Path,
+    baseline: Baseline | None,
+    *,
+    as_json: bool,
+) -> None:
     r"""Measure recognition on labelled pictures and videos.
 
     Everything goes the way of the daemon, with the configuration that applies; the gallery is one
@@ -50,52 +57,16 @@ def evaluate(config: Config, what: str, folder: Path, *, as_json: bool) -> None:
 
     JSON: the figures; rates are fractions, times are seconds of video.
     """
-    from doorbell.perception import open_perception
+    from doorbell.evaluation.measure import measure
 
-    with closing(open_perception(config)) as perception, _progress() as progress:
-        report = _measure(what, folder, config, perception, progress)
+    with _progress() as progress:
+        report = measure(what, folder, config, baseline, progress)
     if as_json:
         print_json(dict(report.figures))
         return
     print_table(("figure", "value"), [*_rows(report.figures)], empty="")
     for note in report.notes:
         click.echo(note)
-
-
-def _measure(
-    what: str, folder: Path, config: Config, perception: Perception, progress: Progress
-) -> Report:
-    if what == "pairs":
-        from doorbell.evaluation.pairs import measure_pairs
-
-        return measure_pairs(folder, perception, progress)
-    if what == "household":
-        from doorbell.evaluation.household import measure_household
-
-        with _open_door(config, perception) as door:
-            return measure_household(folder, door, progress)
-    if what == "clips":
-        from doorbell.evaluation.clips import measure_clips
-
-        return measure_clips(folder, lambda: _open_door(config, perception), progress)
-    if what == "scenes":
-        from doorbell.evaluation.scenes import measure_scenes
-
-        return measure_scenes(folder, perception, progress)
-    from doorbell.evaluation.jitter import measure_jitter
-
-    return measure_jitter(folder, perception, config, progress)
-
-
-@contextmanager
-def _open_door(config: Config, perception: Perception) -> Iterator[ProductDoor]:
-    from doorbell.evaluation.doors import ProductDoor
-    from doorbell.recognition.gallery import Gallery
-
-    with ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="doorbell-"))
-        gallery = stack.enter_context(Gallery.open(Path(directory) / "gallery.sqlite"))
-        yield ProductDoor(perception, gallery, config)
 
 
 @contextmanager

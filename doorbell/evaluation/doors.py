@@ -18,7 +18,7 @@ from doorbell.config import CameraSection, Config, RecognitionSection
 from doorbell.domain import FaceSample, Frame, Left, Match, Person, Recognized
 from doorbell.enrollment import Enroller
 from doorbell.errors import EndOfStreamError
-from doorbell.evaluation.stills import Recognizer
+from doorbell.evaluation.stills import ProductRecognizer, Recognizer
 from doorbell.perception import Perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.decision import Centroids, Evidence, decide
@@ -80,7 +80,7 @@ class ProductDoor:
     @property
     def recognizer(self) -> Recognizer:
         """The networks of the product."""
-        return self._perception
+        return ProductRecognizer(self._perception)
 
     def enroll_photos(self, name: str, photos: Sequence[Path]) -> list[str]:
         """Enroll as ``doorbell enroll`` does: poor photos are refused."""

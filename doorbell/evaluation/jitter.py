@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from doorbell.config import Config
+from doorbell.config import DetectionSection, TrackingSection
 from doorbell.detection.blazeface import Candidates, blend, iou
-from doorbell.domain import Float32Array
+from doorbell.domain import Face, Float32Array, Track, UInt8Array
 from doorbell.evaluation.doors import read_frames
 from doorbell.evaluation.figures import second_differences
 from doorbell.evaluation.labels import list_videos
@@ -22,6 +24,38 @@ from doorbell.tracking import Tracker
 METHODS = ("nms", "blending", "track")
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The faces of one frame, and their boxes by other methods: (n, 4) each, in the same order."""
+
+    faces: list[Face]
+    boxes: Mapping[str, Float32Array]
+
+
+class Looker(Protocol):
+    """Finds faces in the frames of one video."""
+
+    def look(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Looked:
+        """Find them in one frame, given what is followed."""
+
+
+class ProductLooker:
+    """The product's candidates in the regions that it plans, made to boxes both ways."""
+
+    def __init__(self, perception: Perception, section: DetectionSection) -> None:
+        self._perception = perception
+        self._min_iou = section.blend_iou
+
+    def look(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Looked:
+        """Blend, and keep the best of what was blended."""
+        candidates = self._perception.candidates(pixels, tracks)
+        faces = blend(candidates, self._min_iou)
+        blended = np.array([face.box_xyxy for face in faces], np.float32).reshape(-1, 4)
+        best = keep_best(candidates, self._min_iou)
+        nearest = [int(np.argmax(iou(box, best))) for box in blended]
+        return Looked(faces, {"nms": best[nearest], "blending": blended})
+
+
 @dataclass(slots=True)
 class _Boxes:
     """The boxes of one track in every frame of a video, by method; None where it was not found."""
@@ -31,7 +65,7 @@ class _Boxes:
 
 
 def measure_jitter(
-    folder: Path, perception: Perception, config: Config, progress: Progress
+    folder: Path, looker: Looker, section: TrackingSection, progress: Progress
 ) -> Report:
     """Follow the main face of every video of a folder.
 
@@ -43,10 +77,9 @@ def measure_jitter(
     jitters: dict[str, list[float]] = defaultdict(list)
     notes = []
     for done, video in enumerate(videos, start=1):
-        boxes = _follow(video, perception, config)
         medians = []
-        for method in METHODS:
-            found = second_differences(boxes.by_method.get(method, []))
+        for method, boxes in _follow(video, looker, section).by_method.items():
+            found = second_differences(boxes)
             jitters[method] += found
             medians.append(f"{method} {np.median(found):.4f}" if found else f"{method} -")
         notes.append(f"{video.name}: {', '.join(medians)}")
@@ -82,22 +115,18 @@ def keep_best(candidates: Candidates, min_iou: float) -> Float32Array:
     return np.array(kept, np.float32).reshape(-1, 4)
 
 
-def _follow(video: Path, perception: Perception, config: Config) -> _Boxes:
+def _follow(video: Path, looker: Looker, section: TrackingSection) -> _Boxes:
     """The boxes of the face seen largest and longest."""
-    tracker = Tracker(config.tracking)
+    tracker = Tracker(section)
     seen: dict[int, _Boxes] = {}
     for index, frame in enumerate(read_frames(video)):
-        candidates = perception.candidates(frame.pixels, tracker.tracks)
-        faces = blend(candidates, config.detection.blend_iou)
-        best = keep_best(candidates, config.detection.blend_iou)  # (n, 4)
-        for face, track in zip(faces, tracker.update(faces, frame.time_seconds), strict=True):
-            boxes = seen.setdefault(track.track_id, _Boxes())
-            boxes.area += track.face.width_pixels * track.face.height_pixels
-            nearest = best[int(np.argmax(iou(face.box_xyxy, best)))]
-            for method, box in zip(
-                METHODS, (nearest, face.box_xyxy, track.face.box_xyxy), strict=True
-            ):
-                line = boxes.by_method.setdefault(method, [])
+        looked = looker.look(frame.pixels, tracker.tracks)
+        for i, track in enumerate(tracker.update(looked.faces, frame.time_seconds)):
+            entry = seen.setdefault(track.track_id, _Boxes())
+            entry.area += track.face.width_pixels * track.face.height_pixels
+            boxes = {method: boxes[i] for method, boxes in looked.boxes.items()}
+            for method, box in {**boxes, "track": track.face.box_xyxy}.items():
+                line = entry.by_method.setdefault(method, [])
                 line += [None] * (index - len(line))
                 line.append(box)
     return max(seen.values(), key=lambda boxes: boxes.area, default=_Boxes())

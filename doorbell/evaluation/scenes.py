@@ -29,7 +29,7 @@ def measure_scenes(folder: Path, recognizer: Recognizer, progress: Progress) -> 
     false: list[tuple[float, Mistake]] = []
     missed: list[tuple[float, Mistake]] = []
     for done, scene in enumerate(scenes, start=1):
-        faces = recognizer.detect_still(read_picture(scene.path))
+        faces = [portrait.face for portrait in recognizer.look(read_picture(scene.path))]
         boxes = np.array([face.box_xyxy for face in faces], np.float32).reshape(-1, 4)  # (d, 4)
         scores = np.array([face.score for face in faces])
         matching = match_boxes(boxes, scores, scene.boxes_xyxy)

