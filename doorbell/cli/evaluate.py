@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     type=click.Choice(["opencv"]),
     help="Measure OpenCV's own YuNet and SFace instead; YuNet is fetched the first time.",
 )
+@click.option(
+    "--plots",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Draw curves, scores and the worst mistakes into this folder.",
+)
 @json_option
 @with_config
 def evaluate(
@@ -39,6 +44,7 @@ def evaluate(
     what: Measurement,
     folder: Path,
     baseline: Baseline | None,
+    plots: Path | None,
     *,
     as_json: bool,
 ) -> None:
@@ -61,6 +67,11 @@ def evaluate(
 
     with _progress() as progress:
         report = measure(what, folder, config, baseline, progress)
+    if plots is not None:
+        from doorbell.evaluation.plots import draw_report
+
+        for path in draw_report(report, plots, what if baseline is None else f"{what}-{baseline}"):
+            click.echo(f"wrote {path}", err=True)
     if as_json:
         print_json(dict(report.figures))
         return
