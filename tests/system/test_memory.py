@@ -1,0 +1,55 @@
+"""Nothing grows while the doorbell runs: memory and threads, at full speed.
+
+``DOORBELL_SOAK_SECONDS=600`` makes it the ten minutes that a release is tried for.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from household import eventually
+
+pytestmark = pytest.mark.system
+
+SOAK_SECONDS = float(os.environ.get("DOORBELL_SOAK_SECONDS", "20"))
+# Pools, caches and the first round's visitors fill in this part of the time, at most a minute.
+WARM_UP_SECONDS = min(SOAK_SECONDS / 2, 60.0)
+MAX_GROWTH_MEGABYTES = 5.0
+
+
+def status(pid: int, key: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(f"{key}:")))
+
+
+@pytest.mark.timeout(SOAK_SECONDS + 60)
+def test_memory_and_threads_stay_as_they_are_at_full_speed(
+    tmp_path: Path, models_directory: Path
+) -> None:
+    config, log = tmp_path / "doorbell.toml", tmp_path / "log"
+    config.write_text(
+        "[camera]\nrealtime = false\nloop = true\nwidth = 640\nheight = 360\n"
+        "frames_per_second = 10\n"
+        f'[inference]\nmodels_directory = "{models_directory}"\n'
+        f'[storage]\ndirectory = "{tmp_path}"\n'
+        "[chime]\nenabled = false\n"
+    )
+    command = [str(Path(sys.executable).with_name("doorbell")), "run", "--config", str(config)]
+    with log.open("w") as out, subprocess.Popen(command, stderr=out) as doorbell:
+        try:
+            assert eventually(lambda: "watching the door" in log.read_text(), 20), log.read_text()
+            time.sleep(WARM_UP_SECONDS)
+            before = status(doorbell.pid, "VmRSS"), status(doorbell.pid, "Threads")
+            visits_before = log.read_text().count("left visit=")
+            time.sleep(SOAK_SECONDS - WARM_UP_SECONDS)
+            after = status(doorbell.pid, "VmRSS"), status(doorbell.pid, "Threads")
+            assert log.read_text().count("left visit=") > visits_before
+            assert after[1] == before[1]
+            assert (after[0] - before[0]) / 1024 < MAX_GROWTH_MEGABYTES
+            doorbell.terminate()
+            assert doorbell.wait(5) == 0, log.read_text()
+        finally:
+            doorbell.kill()

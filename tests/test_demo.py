@@ -1,0 +1,40 @@
+"""The demonstration, as fast as frames can be drawn."""
+
+from pathlib import Path
+
+import pytest
+
+from doorbell.demo import KNOWN_NAME, run_demo
+from doorbell.photos import decode_photo, read_photo
+
+
+def test_one_round_names_the_known_visitor_alone_and_shows_each_visit(
+    models_directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "visit-9-of-yesterday.jpg").write_bytes(b"old")
+    (folder / "holiday.jpg").write_bytes(b"not ours")
+    overrides = [
+        *("camera.realtime=false", "camera.width=640", "camera.height=360"),
+        *("camera.frames_per_second=8", "detection.regions_per_frame=4", "chime.enabled=false"),
+        f"inference.models_directory={models_directory}",
+    ]
+    written = run_demo(folder, overrides=overrides)
+    slug = KNOWN_NAME.lower().replace(" ", "-")
+    names = [path.name for path in written]
+    assert names[:2] == [f"visit-1-{slug}.jpg", "visit-2-stranger-1.jpg"]
+    # Both leave in the same frame or nearly so.
+    assert sorted(name[8:] for name in names[2:]) == [f"{slug}.jpg", "stranger-1.jpg"]
+    assert {path.name for path in folder.iterdir()} == {*names, "holiday.jpg"}
+    for path in written:
+        assert decode_photo(read_photo(path), path.name).shape == (360, 640, 3)
+    told = capsys.readouterr().out
+    assert told.count(f"{KNOWN_NAME}  (similarity 0.") == 2
+    assert told.count("unknown: stranger-1, never seen before") == 1
+    assert told.count("unknown: stranger-1, here for the 2nd time") == 1
+    assert told.count("no chime: chimes are off") >= 2
+    counted = int(told.partition(" MQTT messages")[0].split()[-1])
+    # Discovery, availability, presence and mute; then 4 visits of at least 3 events each.
+    assert counted >= 16
+    assert str(folder) in told
