@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doorbell.config import load_config
+from doorbell.domain import Track, UInt8Array
+from doorbell.errors import ModelError
+from doorbell.models.store import face_path
+from doorbell.perception import Perception, open_perception
+from doorbell.photos import decode_photo, read_photo
+
+
+def portrait(name: str, models_directory: Path) -> UInt8Array:
+    return decode_photo(read_photo(face_path(name, models_directory)), name)
+
+
+@pytest.fixture(scope="module")
+def obama(models_directory: Path) -> UInt8Array:
+    return portrait("obama", models_directory)
+
+
+def test_faces_of_one_person_are_alike_and_of_two_are_not(
+    perception: Perception, models_directory: Path
+) -> None:
+    pictures = [portrait(name, models_directory) for name in ("obama", "obama2", "biden")]
+    portraits = [
+        perception.portray(pixels, perception.detect_still(pixels)[0]) for pixels in pictures
+    ]
+    samples = perception.embed(portraits)
+    one, same, other = [sample.embedding for sample in samples if sample is not None]
+    assert one @ same > 0.6
+    assert max(one @ other, same @ other) < 0.4
+    for sample, cut in zip(samples, portraits, strict=True):
+        assert sample is not None
+        assert sample.model_id == perception.model_id
+        assert sample.quality == cut.quality.value > 0.5
+        assert cut.crop.shape == (112, 112, 3)
+
+
+def test_what_shows_no_face_has_no_sample(perception: Perception, obama: UInt8Array) -> None:
+    face = perception.detect_still(obama)[0]
+    curtain = np.random.default_rng(1).integers(90, 110, obama.shape, np.uint8)
+    shown, hidden = perception.embed(
+        [perception.portray(obama, face), perception.portray(curtain, face)]
+    )
+    assert shown is not None
+    assert hidden is None
+    assert perception.embed([]) == []
+
+
+def test_a_face_that_is_followed_is_found_where_it_is(
+    perception: Perception, obama: UInt8Array
+) -> None:
+    still = perception.detect_still(obama)[0]
+    track = Track(1, still, 0.0, 0.0, 3)
+    found = perception.detect(obama, [track])[0]
+    assert np.abs(found.box_xyxy - still.box_xyxy).max() < 0.15 * still.width_pixels
+
+
+def test_missing_models_are_said_with_what_to_do(tmp_path: Path) -> None:
+    config = load_config(None, [f"inference.models_directory={tmp_path}"])
+    with pytest.raises(ModelError, match="run `doorbell models build`"):
+        open_perception(config)
