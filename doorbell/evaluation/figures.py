@@ -63,7 +63,7 @@ def best_threshold(scores: Floats, same: Bools) -> float:
 def threshold_at(impostors: Floats, rate: float = FALSE_RATE) -> float:
     """The lowest threshold that at most this part of the impostors passes, by being above it."""
     allowed = int(np.floor(rate * len(impostors) + 1e-9))
-    if len(impostors) <= allowed:
+    if not len(impostors):
         return -np.inf
     return float(np.sort(impostors)[::-1][allowed])
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from doorbell.domain import FaceSample
 from doorbell.evaluation.doors import Door
 from doorbell.evaluation.figures import fraction, threshold_at
 from doorbell.evaluation.labels import read_household
@@ -21,16 +20,40 @@ from doorbell.recognition.gallery_rows import name_key
 # How many of the lowest genuine and highest impostor scores are shown.
 SHOWN = 24
 
-NO_FACE = -1.0
+# The similarity where there is no face, or nobody to be similar to.
+NOBODY = -1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Nearest:
-    """The nearest person to one photo, and whom the decision names on it."""
+class _Answer:
+    """What the door makes of one photo.
 
-    name: str
-    similarity: float
-    named: str | None
+    Attributes:
+        who: the name of the member shown; None for a stranger.
+        view: the photo and its main face.
+        nearest: the name of the most similar person.
+        similarity: with that person.
+        named: whom the decision names.
+    """
+
+    who: str | None
+    view: View
+    nearest: str | None = None
+    similarity: float = NOBODY
+    named: str | None = None
+
+    @property
+    def genuine_similarity(self) -> float:
+        """The similarity, if it is with the right person."""
+        return self.similarity if self.is_nearest_right else NOBODY
+
+    @property
+    def is_nearest_right(self) -> bool:
+        return _are_same(self.who, self.nearest)
+
+    @property
+    def is_named_right(self) -> bool:
+        return _are_same(self.who, self.named)
 
 
 def measure_household(folder: Path, door: Door, progress: Progress) -> Report:
@@ -38,7 +61,7 @@ def measure_household(folder: Path, door: Door, progress: Progress) -> Report:
 
     Raises:
         UsageError: the folder is not as it should be.
-        PictureError: a picture cannot be read.
+        PictureError: a picture to be recognized cannot be read.
     """
     household = read_household(folder)
     refused = []
@@ -46,71 +69,72 @@ def measure_household(folder: Path, door: Door, progress: Progress) -> Report:
         refused += door.enroll_photos(member.name, member.enroll)
         progress("members", done, len(household.members))
     probes = [(path, member.name) for member in household.members for path in member.probe]
-    photos = [*(path for path, _ in probes), *household.strangers]
-    subjects = find_subjects(door.recognizer, photos, progress)
+    paths = [*(path for path, _ in probes), *household.strangers]
+    subjects = find_subjects(door.recognizer, paths, progress)
     centroids = door.centroids()
-    answers = {
-        path: _nearest(door, None if subject is None else subject.sample, centroids)
-        for path, subject in subjects.items()
-    }
-    right = np.array([name_key(answers[p].name) == name_key(who) for p, who in probes], bool)
-    genuine = np.array([answers[path].similarity for path, _ in probes])
-    # The decision takes its score for who they are: that of somebody else is no genuine one.
-    impostors = np.array([answers[path].similarity for path in household.strangers])
-    above = genuine > threshold_at(impostors)
-    named = [answers[path].named for path, _ in probes]
-    named_right = [
-        n is not None and name_key(n) == name_key(who)
-        for n, (_, who) in zip(named, probes, strict=True)
+    members = [_answer(door, who, path, subjects[path], centroids) for path, who in probes]
+    strangers = [
+        _answer(door, None, path, subjects[path], centroids) for path in household.strangers
     ]
-    strangers_named = sum(answers[path].named is not None for path in household.strangers)
-    named_wrong = sum(n is not None for n in named) - sum(named_right)
+    genuine = np.array([answer.genuine_similarity for answer in members])
+    impostors = np.array([answer.similarity for answer in strangers])
+    passed = int((genuine > max(threshold_at(impostors), NOBODY)).sum())
+    named_right = sum(answer.is_named_right for answer in members)
+    named_wrong = sum(answer.named is not None for answer in members) - named_right
+    strangers_named = sum(answer.named is not None for answer in strangers)
     return Report(
         figures={
             "members": len(household.members),
-            "probes": len(probes),
-            "strangers": len(household.strangers),
-            "rank1": fraction(int(right.sum()), len(probes)),
-            "tpir_at_fpir_1e-3": fraction(int((right & above).sum()), len(probes)),
-            "operating_tpir": fraction(sum(named_right), len(probes)),
-            "operating_fpir": fraction(strangers_named, len(household.strangers)),
+            "probes": len(members),
+            "strangers": len(strangers),
+            "rank1": fraction(sum(answer.is_nearest_right for answer in members), len(members)),
+            "tpir_at_fpir_1e-3": fraction(passed, len(members)),
+            "operating_tpir": fraction(named_right, len(members)),
+            "operating_fpir": fraction(strangers_named, len(strangers)),
         },
-        scores=Scores(np.where(right, genuine, NO_FACE), impostors),
+        scores=Scores(genuine, impostors),
         mistakes={
-            "lowest members": tuple(
-                _mistake(who, probes[i][0], answers, subjects)
-                for i in np.argsort(np.where(right, genuine, NO_FACE), kind="stable")[:SHOWN]
-                for who in (probes[i][1],)
-            ),
-            "highest strangers": tuple(
-                _mistake("stranger", household.strangers[i], answers, subjects)
-                for i in np.argsort(-impostors, kind="stable")[:SHOWN]
-            ),
+            "lowest members": _shown(sorted(members, key=lambda a: a.genuine_similarity)),
+            "highest strangers": _shown(sorted(strangers, key=lambda a: -a.similarity)),
         },
         notes=(
-            f"{named_wrong} of {len(probes)} photos of members named as another member",
+            f"{named_wrong} of {len(members)} photos of members named as another member",
             f"{sum(subject is None for subject in subjects.values())} photos without a face",
             *(f"not enrolled: {reason}" for reason in refused),
         ),
     )
 
 
-def _nearest(door: Door, sample: FaceSample | None, centroids: Centroids) -> _Nearest:
-    if sample is None or not centroids.people:
-        return _Nearest("", NO_FACE, None)
-    similarities = centroids.people_vectors @ sample.embedding  # (p,)
+def _answer(
+    door: Door, who: str | None, path: Path, subject: Subject | None, centroids: Centroids
+) -> _Answer:
+    if subject is None:
+        return _Answer(who, View(path))
+    view = View(path, subject.box_xyxy)
+    if not centroids.people:
+        return _Answer(who, view)
+    similarities = centroids.people_vectors @ subject.sample.embedding  # (p,)
     nearest = int(np.argmax(similarities))
-    person = door.name_on_photo(sample, centroids)
-    return _Nearest(
-        centroids.people[nearest].name,
-        float(similarities[nearest]),
-        None if person is None else person.name,
+    person = door.name_on_photo(subject.sample, centroids)
+    return _Answer(
+        who,
+        view,
+        nearest=centroids.people[nearest].name,
+        similarity=float(similarities[nearest]),
+        named=None if person is None else person.name,
     )
 
 
-def _mistake(
-    who: str, path: Path, answers: dict[Path, _Nearest], subjects: Mapping[Path, Subject | None]
-) -> Mistake:
-    answer, subject = answers[path], subjects[path]
-    caption = f"{who}: {answer.name} {answer.similarity:.3f}"
-    return Mistake(caption, (View(path, None if subject is None else subject.box_xyxy),))
+def _are_same(who: str | None, name: str | None) -> bool:
+    return who is not None and name is not None and name_key(who) == name_key(name)
+
+
+def _shown(answers: Sequence[_Answer]) -> tuple[Mistake, ...]:
+    return tuple(
+        Mistake(
+            f"{answer.similarity:.3f} {answer.who or 'stranger'}"
+            + ("" if answer.is_nearest_right else f" as {answer.nearest}"),
+            (answer.view,),
+        )
+        for answer in answers[:SHOWN]
+    )

@@ -18,6 +18,7 @@ from doorbell.domain import Float32Array
 from doorbell.errors import UsageError
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+MIN_PAIRS = 10  # one for each fold
 VIDEO_SUFFIXES = (".mkv", ".mp4", ".avi", ".mov", ".webm", ".m4v")
 
 
@@ -87,8 +88,11 @@ def read_pairs(folder: Path) -> list[Pair]:
             pairs.append(
                 Pair(pictures.find(row["first"]), pictures.find(row["second"]), _TRUTHS[same])
             )
-    if not any(pair.same for pair in pairs) or all(pair.same for pair in pairs):
-        raise UsageError(f"{path} needs pairs of the same person and of different people")
+    if len(pairs) < MIN_PAIRS or len({pair.same for pair in pairs}) < 2:
+        raise UsageError(
+            f"{path} has {len(pairs)} pairs; it takes at least {MIN_PAIRS}, some of one person and "
+            "some of two"
+        )
     return pairs
 
 

@@ -140,6 +140,8 @@ class OpenCvDoor:
 
     def name_on_photo(self, sample: FaceSample, centroids: Centroids) -> Person | None:
         """The nearest person, if near enough."""
+        if not centroids.people:
+            return None
         similarities = centroids.people_vectors @ sample.embedding  # (p,)
         nearest = int(np.argmax(similarities))
         return centroids.people[nearest] if similarities[nearest] >= SAME_PERSON else None

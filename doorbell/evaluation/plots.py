@@ -75,11 +75,12 @@ def draw_roc(scores: Scores) -> UInt8Array:
     canvas = _axes(
         "accepted by mistake",
         "accepted rightly",
-        [(d / decades, f"1e-{decades - d}") for d in range(decades + 1)],
+        [(d / decades, f"{10.0 ** (d - decades):g}") for d in range(decades + 1)],
         [(i / 5, f"{lowest + (1 - lowest) * i / 5:.3f}") for i in range(6)],
     )
     x = 1 + np.log10(rates) / decades
-    _line(canvas, x, (accepted - lowest) / (1 - lowest), GENUINE)
+    y = (accepted - lowest) / (1 - lowest)
+    _line(canvas, np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], GENUINE)
     return canvas
 
 
