@@ -63,10 +63,10 @@ def evaluate(
 
     JSON: the figures; rates are fractions, times are seconds of video.
     """
-    from doorbell.evaluation.measure import measure
+    from doorbell.evaluation.measure import measure, open_method
 
-    with _progress() as progress:
-        report = measure(what, folder, config, baseline, progress)
+    with _progress() as progress, open_method(config, baseline, progress) as method:
+        report = measure(what, folder, method, progress)
     if plots is not None:
         from doorbell.evaluation.plots import draw_report
 

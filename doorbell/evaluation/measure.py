@@ -1,6 +1,6 @@
 """Which measurement of what, by whose method: builds the parts, measures, and takes them down.
 
-Enters: the configuration, a folder and two words. Leaves: a ``Report``.
+Enters: the configuration, a folder and two words. Leaves: a ``Report``. Counts nothing itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 from typing_extensions import assert_never
 
-from doorbell.config import Config, InferenceSection
+from doorbell.config import Config, TrackingSection
 from doorbell.evaluation.clips import measure_clips
 from doorbell.evaluation.doors import Door, ProductDoor
 from doorbell.evaluation.household import measure_household
@@ -33,62 +33,78 @@ Baseline: TypeAlias = Literal["opencv"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Method:
-    """Whose faces, names and boxes are measured."""
+class Method:
+    """Whose faces, names and boxes are measured.
+
+    Attributes:
+        recognizer: of single pictures.
+        open_door: gives a door with an empty gallery.
+        looker: of videos.
+        tracking: by what boxes are followed.
+    """
 
     recognizer: Recognizer
     open_door: Callable[[], AbstractContextManager[Door]]
     looker: Looker
+    tracking: TrackingSection
 
 
-def measure(
-    what: Measurement, folder: Path, config: Config, baseline: Baseline | None, progress: Progress
-) -> Report:
+def measure(what: Measurement, folder: Path, method: Method, progress: Progress) -> Report:
     """Measure one thing on a folder of labelled pictures or videos.
 
     Args:
         what: decides what the folder holds; see ``labels``.
         folder: is only read.
-        config: of the product, with its defaults or not.
-        baseline: measure this method instead of the product's.
+        method: whose.
         progress: told about each step.
 
     Raises:
         UsageError: the folder is not as it should be.
         PictureError: a picture cannot be read.
         CameraError: a video cannot be read.
-        ModelError: a model is missing or cannot be fetched.
     """
-    with _open_method(config, baseline, progress) as method:
-        match what:
-            case "pairs":
-                return measure_pairs(folder, method.recognizer, progress)
-            case "household":
-                with method.open_door() as door:
-                    return measure_household(folder, door, progress)
-            case "clips":
-                return measure_clips(folder, method.open_door, progress)
-            case "scenes":
-                return measure_scenes(folder, method.recognizer, progress)
-            case "jitter":
-                return measure_jitter(folder, method.looker, config.tracking, progress)
-            case _:
-                assert_never(what)
+    match what:
+        case "pairs":
+            return measure_pairs(folder, method.recognizer, progress)
+        case "household":
+            with method.open_door() as door:
+                return measure_household(folder, door, progress)
+        case "clips":
+            return measure_clips(folder, method.open_door, progress)
+        case "scenes":
+            return measure_scenes(folder, method.recognizer, progress)
+        case "jitter":
+            return measure_jitter(folder, method.looker, method.tracking, progress)
+        case _:
+            assert_never(what)
 
 
 @contextmanager
-def _open_method(
-    config: Config, baseline: Baseline | None, progress: Progress
-) -> Iterator[_Method]:
-    if baseline == "opencv":
-        yield _opencv(config.inference, progress)
-        return
-    with closing(open_perception(config)) as perception:
-        yield _Method(
-            ProductRecognizer(perception),
-            lambda: _product_door(perception, config),
-            ProductLooker(perception, config.detection),
-        )
+def open_method(config: Config, baseline: Baseline | None, progress: Progress) -> Iterator[Method]:
+    """Load the networks of the product, or of what it is compared with.
+
+    Raises:
+        ModelError: a model is missing or cannot be fetched.
+        InferenceError: a network cannot be loaded.
+    """
+    match baseline:
+        case None:
+            with closing(open_perception(config)) as perception:
+                yield product_method(perception, config)
+        case "opencv":
+            yield _opencv_method(config, progress)
+        case _:
+            assert_never(baseline)
+
+
+def product_method(perception: Perception, config: Config) -> Method:
+    """The product's own path, with the configuration that applies."""
+    return Method(
+        ProductRecognizer(perception),
+        lambda: _product_door(perception, config),
+        ProductLooker(perception, config.detection),
+        config.tracking,
+    )
 
 
 @contextmanager
@@ -99,13 +115,17 @@ def _product_door(perception: Perception, config: Config) -> Iterator[ProductDoo
         yield ProductDoor(perception, gallery, config)
 
 
-def _opencv(section: InferenceSection, progress: Progress) -> _Method:
+def _opencv_method(config: Config, progress: Progress) -> Method:
     # Converting and fetching are loaded by nothing else that measures.
     from doorbell.evaluation.opencv import OpenCvDoor, OpenCvLooker, OpenCvRecognizer
     from doorbell.models.build import fetch_baseline
 
+    section = config.inference
     yunet = fetch_baseline("yunet", models_directory(section), progress=progress)
     recognizer = OpenCvRecognizer(yunet, network_files("sface", section).float32)
-    return _Method(
-        recognizer, lambda: nullcontext(OpenCvDoor(recognizer)), OpenCvLooker(recognizer)
+    return Method(
+        recognizer,
+        lambda: nullcontext(OpenCvDoor(recognizer)),
+        OpenCvLooker(recognizer),
+        config.tracking,
     )

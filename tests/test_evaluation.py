@@ -1,0 +1,306 @@
+"""``doorbell evaluate`` on tiny folders, with the real networks."""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from doorbell.camera.scene import Appearance, SceneScript, demo_script
+from doorbell.camera.simulated import SimulatedCamera
+from doorbell.cli import main
+from doorbell.config import CameraSection, load_config
+from doorbell.domain import UInt8Array
+from doorbell.errors import EndOfStreamError, UsageError
+from doorbell.evaluation.measure import measure, open_method, product_method
+from doorbell.evaluation.plots import draw_histogram, draw_report, draw_roc
+from doorbell.evaluation.report import Report, Scores
+from doorbell.models.store import face_path
+from doorbell.perception import Perception
+from doorbell.photos import decode_photo, read_photo
+
+Evaluate = Callable[..., Any]
+
+# The faces of the portraits at half their size, measured by hand: left, top, right, bottom.
+OBAMA_BOX = (180, 62, 318, 212)
+BIDEN_BOX = (195, 100, 372, 275)
+
+
+def portrait(name: str, directory: Path) -> UInt8Array:
+    pixels = decode_photo(read_photo(face_path(name, directory)), name)
+    return np.asarray(
+        cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8
+    )
+
+
+@pytest.fixture(scope="session")
+def portraits(models_directory: Path) -> dict[str, UInt8Array]:
+    names = ("ardern", "biden", "macron", "obama", "obama2")
+    return {name: portrait(name, models_directory) for name in names}
+
+
+def say_nothing(work: str, done: int, total: int) -> None:
+    del work, done, total
+
+
+@pytest.fixture
+def evaluate(perception: Perception) -> Evaluate:
+    method = product_method(perception, load_config(None))
+    return lambda what, folder: measure(what, folder, method, say_nothing).figures
+
+
+@pytest.fixture(scope="session")
+def evaluate_opencv(models_directory: Path) -> Iterator[Evaluate]:
+    config = load_config(None, [f"inference.models_directory={models_directory}"])
+    with open_method(config, "opencv", say_nothing) as method:
+        yield lambda what, folder: measure(what, folder, method, say_nothing).figures
+
+
+@pytest.fixture
+def call(models_directory: Path) -> Iterator[Callable[..., Result]]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def run(*words: object) -> Result:
+        models = f"inference.models_directory={models_directory}"
+        return CliRunner().invoke(main, ["evaluate", *map(str, words), "--set", models])
+
+    yield run
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory, portraits: dict[str, UInt8Array]) -> Path:
+    """Pairs and a household of the sample portraits."""
+    folder = tmp_path_factory.mktemp("photos")
+    images = folder / "images"
+    images.mkdir()
+    for name, pixels in portraits.items():
+        Image.fromarray(pixels).save(images / f"{name}.jpg")
+        Image.fromarray((pixels * 0.7).astype(np.uint8)).save(images / f"{name}-evening.png")
+    Image.fromarray(np.full((80, 80, 3), 90, np.uint8)).save(images / "wall.jpg")
+    same = [("obama", "obama2"), *((name, f"{name}-evening") for name in portraits)]
+    names = ["ardern", "biden", "macron", "obama"]
+    different = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    rows = [f"{a},{b},1" for a, b in same] + [f"{a},{b},0" for a, b in different]
+    (folder / "pairs.csv").write_text("\n".join(["first,second,same", *rows]))
+    household = {
+        "members": {
+            "Barack Obama": {"enroll": ["obama.jpg"], "probe": ["obama2", "obama-evening"]},
+            "Joe Biden": {"enroll": ["biden", "wall"], "probe": ["biden-evening", "wall"]},
+        },
+        "strangers": ["ardern", "macron", "ardern-evening", "macron-evening"],
+    }
+    (folder / "household.json").write_text(json.dumps(household))
+    return folder
+
+
+def test_pairs_of_portraits_are_told_apart(evaluate: Evaluate, photos: Path) -> None:
+    assert evaluate("pairs", photos) == {
+        "pairs": 12,
+        "accuracy": 1.0,
+        "accuracy_std": 0.0,
+        "tar_at_far_1e-3": 1.0,
+        "undetected": 0,
+    }
+
+
+def test_a_photo_without_a_face_is_counted_and_is_nobody(
+    evaluate: Evaluate, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "images").symlink_to(photos / "images")
+    rows = (photos / "pairs.csv").read_text().splitlines()
+    (tmp_path / "pairs.csv").write_text("\n".join([*rows, "obama,wall,1", "biden,wall,0"]))
+    figures = evaluate("pairs", tmp_path)
+    assert figures["undetected"] == 1
+    assert figures["tar_at_far_1e-3"] == pytest.approx(6 / 7)
+    assert figures["accuracy"] < 1.0
+
+
+def test_a_household_is_recognized_and_strangers_are_not(evaluate: Evaluate, photos: Path) -> None:
+    assert evaluate("household", photos) == {
+        "members": 2,
+        "probes": 4,
+        "strangers": 4,
+        "rank1": 0.75,  # the fourth probe is a wall
+        "tpir_at_fpir_1e-3": 0.75,
+        "operating_tpir": 0.75,
+        "operating_fpir": 0.0,
+    }
+
+
+def test_a_stranger_who_looks_like_a_member_is_counted(
+    evaluate: Evaluate, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "images").symlink_to(photos / "images")
+    household = json.loads((photos / "household.json").read_text())
+    household["strangers"] = ["obama-evening", "macron"]
+    (tmp_path / "household.json").write_text(json.dumps(household))
+    figures = evaluate("household", tmp_path)
+    assert figures["operating_fpir"] == 0.5
+    assert figures["tpir_at_fpir_1e-3"] < figures["rank1"] == 0.75
+
+
+def test_scenes_count_found_missed_false_and_ignored_faces(
+    evaluate: Evaluate, portraits: dict[str, UInt8Array], tmp_path: Path
+) -> None:
+    picture = np.full((640, 1200, 3), 128, np.uint8)
+    obama, biden, ardern = (portraits[name] for name in ("obama", "biden", "ardern"))
+    picture[: obama.shape[0], : obama.shape[1]] = obama
+    right = 600
+    picture[: biden.shape[0], right : right + biden.shape[1]] = biden[:640]
+    Image.fromarray(picture).save(tmp_path / "two.png")
+    Image.fromarray(ardern).save(tmp_path / "unlabelled.png")
+    boxes = {
+        "two.png": [
+            OBAMA_BOX,
+            [BIDEN_BOX[0] + right, BIDEN_BOX[1], BIDEN_BOX[2] + right, BIDEN_BOX[3]],
+            [500, 600, 525, 625],  # nobody is there
+            [550, 600, 558, 608],  # too small to count
+        ],
+        "unlabelled": [],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    figures = evaluate("scenes", tmp_path)
+    assert figures["pictures"] == 2
+    assert figures["recall"] == {"32": 1.0, "20": 0.0, "12": 0.0}
+    assert figures["false_positives"] >= 1  # the portrait that is not labelled
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory, models_directory: Path) -> Path:
+    """Three short visits: twice the known visitor of the demo, and its stranger."""
+    folder = tmp_path_factory.mktemp("videos")
+    known, stranger = demo_script(models_directory / "faces").appearances[:2]
+    write_video(folder / "known-1.avi", known, seed=1)
+    write_video(folder / "known-2.avi", replace(known, door_x=0.4, closest_face=0.25), seed=2)
+    write_video(folder / "stranger.avi", stranger, seed=3)
+    labels = {"known-1.avi": "Anna", "stranger.avi": "Ben", "known-2": "Anna"}
+    (folder / "labels.json").write_text(json.dumps(labels))
+    return folder
+
+
+def write_video(path: Path, visitor: Appearance, seed: int) -> None:
+    script = SceneScript(
+        (replace(visitor, enters_seconds=0.0, approach_seconds=0.7),), 1.8, seed=seed
+    )
+    section = CameraSection(width=640, height=360, realtime=False, frames_per_second=10)
+    camera = SimulatedCamera(section, script)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (640, 360))
+    try:
+        while True:
+            writer.write(cv2.cvtColor(camera.read().pixels, cv2.COLOR_RGB2BGR))
+    except EndOfStreamError:
+        writer.release()
+
+
+def test_everybody_in_turn_is_the_stranger_of_the_clips(evaluate: Evaluate, videos: Path) -> None:
+    figures = evaluate("clips", videos)
+    # Anna strange: her two clips; Ben strange: his clip, and Anna's second one.
+    assert {key: figures[key] for key in [*figures][:5]} == {
+        "visits": 4,
+        "named_right": 1,
+        "named_wrong": 0,
+        "strangers_named": 0,
+        "undecided": 0,
+    }
+    assert 0.0 < figures["median_seconds_to_name"] == figures["p95_seconds_to_name"] < 2.0
+
+
+def test_wrong_names_and_missing_ones_are_counted(
+    evaluate: Evaluate, videos: Path, tmp_path: Path
+) -> None:
+    for video in videos.glob("*.avi"):
+        (tmp_path / video.name).symlink_to(video)
+    # Of the two videos of the known visitor one is said to show Ben.
+    labels = {"known-1.avi": "Anna", "stranger.avi": "Ben", "known-2.avi": "Ben"}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    figures = evaluate("clips", tmp_path)
+    # Anna strange: nobody at the door looks like Ben, not even in the video said to show him. Ben
+    # strange: in that video Anna is named.
+    assert {key: figures[key] for key in [*figures][:5]} == {
+        "visits": 4,
+        "named_right": 0,
+        "named_wrong": 0,
+        "strangers_named": 1,
+        "undecided": 1,
+    }
+    assert figures["median_seconds_to_name"] is None
+
+
+def test_jitter_is_measured_of_all_methods(evaluate: Evaluate, videos: Path) -> None:
+    figures = evaluate("jitter", videos)
+    assert [*figures] == ["nms", "blending", "track"]
+    assert 0.0 < figures["blending"] < figures["nms"] < 0.5
+    assert 0.0 < figures["track"] <= figures["blending"]
+
+
+def test_opencv_is_measured_by_the_same_figures(
+    evaluate: Evaluate, evaluate_opencv: Evaluate, photos: Path, videos: Path
+) -> None:
+    assert evaluate_opencv("pairs", photos) == evaluate("pairs", photos)
+    household = evaluate_opencv("household", photos)
+    assert [*household] == [*evaluate("household", photos)]
+    assert household["rank1"] == 0.75
+    jitter = evaluate_opencv("jitter", videos)
+    assert jitter["nms"] > 0
+    assert jitter["blending"] is None
+
+
+def test_opencv_names_in_the_first_frame(evaluate_opencv: Evaluate, videos: Path) -> None:
+    figures = evaluate_opencv("clips", videos)
+    assert (figures["visits"], figures["named_right"], figures["undecided"]) == (4, 1, 0)
+
+
+def test_plots_are_written_and_json_stays_alone_on_stdout(
+    call: Callable[..., Result], photos: Path, tmp_path: Path
+) -> None:
+    plots = tmp_path / "new" / "plots"
+    result = call("household", photos, "--json", "--plots", plots)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["members"] == 2
+    drawn = {path.name: np.asarray(Image.open(path)) for path in plots.iterdir()}
+    assert sorted(drawn) == [
+        "household-highest-strangers.png",
+        "household-lowest-members.png",
+        "household-roc.png",
+        "household-scores.png",
+    ]
+    assert all(pixels.std() > 5 for pixels in drawn.values())
+
+
+def test_the_table_says_what_the_figures_do_not(call: Callable[..., Result], photos: Path) -> None:
+    result = call("household", photos, "--baseline", "opencv")
+    assert re.search(r"rank1 +0\.7500", result.stdout)
+    assert "0 of 4 photos of members named as another member" in result.stdout
+    assert "not enrolled:" in result.stdout
+    assert "wall.jpg: no face found" in result.stdout
+
+
+def test_a_wrong_folder_is_a_usage_error(call: Callable[..., Result], tmp_path: Path) -> None:
+    result = call("pairs", tmp_path)
+    assert result.exit_code == 2
+    assert f"{tmp_path} has no pairs.csv" in result.stderr
+
+
+def test_a_plots_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    scores = Scores(np.array([0.8]), np.array([0.1]))
+    with pytest.raises(UsageError, match="give another folder"):
+        draw_report(Report({}, scores), tmp_path / "file" / "plots", "pairs")
+
+
+def test_curves_show_every_score() -> None:
+    apart = Scores(np.array([0.8, 0.9]), np.array([0.1, 0.2, 0.3]))
+    mixed = Scores(np.array([0.1, 0.3]), np.array([0.8, 0.9, 0.7]))
+    assert (draw_roc(apart) != draw_roc(mixed)).any()
+    assert (draw_histogram(apart) != draw_histogram(mixed)).any()
