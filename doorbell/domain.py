@@ -145,12 +145,14 @@ class Stranger:
         stranger_id: lasting, never used again.
         first_seen_at, last_seen_at: wall time, seconds since the epoch.
         visits: how often they came, this visit included.
+        visits_week: how often in the seven days up to ``last_seen_at``, this visit included.
     """
 
     stranger_id: int
     first_seen_at: float
     last_seen_at: float
     visits: int
+    visits_week: int = 1
 
     @property
     def label(self) -> str:
@@ -200,6 +202,7 @@ class Visit:
         seconds_to_decision: stream time from the first frame with the face to the decision; None
             while undecided.
         continued_by: the visit that goes on in its place, where one visitor was taken for two.
+        corrected: whether the household said who it was; the faces have no more say then.
     """
 
     visit_id: str
@@ -211,6 +214,7 @@ class Visit:
     frames_used: int = 0
     seconds_to_decision: float | None = None
     continued_by: str | None = None
+    corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,55 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX visits_of_people ON visits (person_id)",
         "CREATE INDEX visits_of_strangers ON visits (stranger_id)",
     ),
+    # What the household says of visits. A correction can be undone by deleting its row: what it
+    # added goes with it, and what it hid is seen again.
+    (
+        """CREATE TABLE corrections (
+            id INTEGER PRIMARY KEY,
+            visit_id TEXT REFERENCES visits ON DELETE SET NULL,
+            person_id INTEGER REFERENCES people ON DELETE SET NULL,
+            stranger_id INTEGER REFERENCES strangers ON DELETE SET NULL,
+            earlier_last_seen_at REAL
+        ) STRICT""",
+        "CREATE INDEX corrections_of_visits ON corrections (visit_id)",
+        """CREATE TABLE visit_samples (
+            id INTEGER PRIMARY KEY,
+            visit_id TEXT NOT NULL REFERENCES visits ON DELETE CASCADE,
+            model_id TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            quality REAL NOT NULL
+        ) STRICT""",
+        "CREATE INDEX visit_samples_of_visits ON visit_samples (visit_id)",
+        """CREATE TABLE negatives (
+            id INTEGER PRIMARY KEY,
+            not_person_id INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
+            person_id INTEGER REFERENCES people ON DELETE CASCADE,
+            stranger_id INTEGER REFERENCES strangers ON DELETE SET NULL,
+            model_id TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            quality REAL NOT NULL,
+            added_by INTEGER NOT NULL REFERENCES corrections ON DELETE CASCADE,
+            hidden_by INTEGER REFERENCES corrections ON DELETE SET NULL
+        ) STRICT""",
+        """CREATE TABLE non_faces (
+            id INTEGER PRIMARY KEY,
+            model_id TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            quality REAL NOT NULL,
+            added_by INTEGER NOT NULL REFERENCES corrections ON DELETE CASCADE
+        ) STRICT""",
+        "ALTER TABLE samples ADD COLUMN visit_id TEXT REFERENCES visits ON DELETE SET NULL",
+        *(
+            f"ALTER TABLE {table} ADD COLUMN {by} INTEGER REFERENCES corrections ON DELETE {then}"
+            for table, by, then in (
+                ("samples", "added_by", "CASCADE"),
+                ("samples", "hidden_by", "SET NULL"),
+                ("strangers", "added_by", "CASCADE"),
+                ("strangers", "hidden_by", "SET NULL"),
+                ("visits", "hidden_by", "SET NULL"),
+            )
+        ),
+    ),
 )
 
 

@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,31 @@ class Forgotten:
     visit_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a correction did, or what undoing it did.
+
+    Attributes:
+        visit: as it stands now; None where it was forgotten since.
+        before: whose it was.
+        samples: how many faces of the visit the gallery has.
+        learned: how many of them became samples of the person.
+    """
+
+    visit: Visit | None
+    before: Visitor | None
+    samples: int = 0
+    learned: int = 0
+
+
+def _no_embeddings() -> Float32Array:
+    return np.empty((0, EMBEDDING_SIZE), np.float32)
+
+
+def _no_index() -> NDArray[np.int64]:
+    return np.empty(0, np.int64)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Templates:
     """All samples of one embedder, ready for comparison. The arrays are read-only.
@@ -95,6 +120,9 @@ class Templates:
         person_index: (N,) int64, the place in ``people`` of each row of the next.
         person_embeddings: (N, 128) float32, unit length.
         strangers, stranger_index, stranger_embeddings: the same for strangers.
+        negative_index: (M,) int64, the place in ``people`` of who each row of the next is not.
+        negative_embeddings: (M, 128) float32, unit length: faces once taken for that person.
+        non_face_embeddings: (K, 128) float32, unit length: what looks like a face and is none.
     """
 
     model_id: str
@@ -104,6 +132,9 @@ class Templates:
     strangers: tuple[Stranger, ...]
     stranger_index: NDArray[np.int64]
     stranger_embeddings: Float32Array
+    negative_index: NDArray[np.int64] = field(default_factory=_no_index)
+    negative_embeddings: Float32Array = field(default_factory=_no_embeddings)
+    non_face_embeddings: Float32Array = field(default_factory=_no_embeddings)
 
 
 def clean_name(name: str) -> str:
@@ -213,7 +244,9 @@ def person_from(row: Row) -> Person:
 
 def stranger_from(row: Row) -> Stranger:
     """Read a row of ``strangers``."""
-    return Stranger(row["id"], row["first_seen_at"], row["last_seen_at"], row["visits"])
+    return Stranger(
+        row["id"], row["first_seen_at"], row["last_seen_at"], row["visits"], row["visits_week"]
+    )
 
 
 def visit_from(row: Row, visitor: Visitor | None) -> Visit:
@@ -227,4 +260,5 @@ def visit_from(row: Row, visitor: Visitor | None) -> Visit:
         similarity=row["similarity"],
         frames_used=row["frames_used"],
         seconds_to_decision=row["seconds_to_decision"],
+        corrected=bool(row["corrected"]),
     )

@@ -8,7 +8,7 @@ Those that write are called within ``GalleryFile.writing``. Knows no transaction
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,18 @@ from doorbell.recognition.gallery_rows import (
 # The best are kept: enough for several poses, and a bound for a stranger who comes every day.
 MAX_STRANGER_SAMPLES = 16
 
+# Kept with a visit, so that a correction has something to teach.
+MAX_VISIT_SAMPLES = 5
+
+WEEK_SECONDS = 7 * 86400.0
+
+# Every stranger, as ``stranger_from`` reads them; those that a correction hid are left out.
+STRANGERS = f"""SELECT strangers.*, max(1, (
+        SELECT count(*) FROM visits WHERE stranger_id = strangers.id
+        AND started_at > strangers.last_seen_at - {WEEK_SECONDS}
+    )) AS visits_week
+    FROM strangers WHERE hidden_by IS NULL"""
+
 
 def all_people(file: GalleryFile) -> list[Person]:
     """Everybody enrolled, in order of enrollment."""
@@ -38,7 +50,7 @@ def all_people(file: GalleryFile) -> list[Person]:
 
 def all_strangers(file: GalleryFile) -> list[Stranger]:
     """Every stranger, in order of first appearance."""
-    return [stranger_from(row) for row in file.rows("SELECT * FROM strangers ORDER BY id")]
+    return [stranger_from(row) for row in file.rows(f"{STRANGERS} ORDER BY id")]
 
 
 def person_by_id(file: GalleryFile, person_id: int) -> Person:
@@ -78,6 +90,28 @@ def add_sample(
     return True
 
 
+def move_to_person(file: GalleryFile, column: str, visitor_id: int, person_id: int) -> None:
+    """Give a person whatever is of another person or of a stranger, as ``column`` says."""
+    for table in ("samples", "visits", "negatives", "corrections"):
+        # A photo that both have stays once: the other goes with its person.
+        file.execute(
+            f"UPDATE OR IGNORE {table} SET stranger_id = NULL, person_id = ? WHERE {column} = ?",
+            person_id,
+            visitor_id,
+        )
+    file.execute("DELETE FROM negatives WHERE not_person_id = person_id")
+
+
+def visits_since(file: GalleryFile, stranger_id: int, started_at: float) -> int:
+    """How many visits of a stranger began after a wall time."""
+    (row,) = file.rows(
+        "SELECT count(*) AS n FROM visits WHERE stranger_id = ? AND started_at > ?",
+        stranger_id,
+        started_at,
+    )
+    return int(row["n"])
+
+
 def add_stranger_samples(
     file: GalleryFile, stranger_id: int, samples: Sequence[FaceSample]
 ) -> None:
@@ -90,9 +124,15 @@ def add_stranger_samples(
             embedding=encode_embedding(sample),
             quality=sample.quality,
         )
+    keep_best_samples(file, stranger_id)
+
+
+def keep_best_samples(file: GalleryFile, stranger_id: int) -> None:
+    """Delete all but the best of a stranger's samples."""
     file.execute(
-        "DELETE FROM samples WHERE stranger_id = ? AND id NOT IN "
-        "(SELECT id FROM samples WHERE stranger_id = ? ORDER BY quality DESC, id LIMIT ?)",
+        "DELETE FROM samples WHERE stranger_id = ? AND hidden_by IS NULL AND id NOT IN "
+        "(SELECT id FROM samples WHERE stranger_id = ? AND hidden_by IS NULL "
+        "ORDER BY quality DESC, id LIMIT ?)",
         stranger_id,
         stranger_id,
         MAX_STRANGER_SAMPLES,
@@ -110,7 +150,11 @@ def delete_visitor(file: GalleryFile, visitor: Visitor) -> Forgotten:
 
 
 def upsert_visit(file: GalleryFile, visit: Visit) -> None:
-    """Store a visit; where its visitor is gone, or there is none, the stored one stays."""
+    """Store a visit.
+
+    Where its visitor is gone, or there is none, or the household has said who it was, the stored
+    one stays.
+    """
     columns: dict[str, object] = {
         "id": visit.visit_id,
         "started_at": visit.started_at,
@@ -120,7 +164,8 @@ def upsert_visit(file: GalleryFile, visit: Visit) -> None:
         "frames_used": visit.frames_used,
         "seconds_to_decision": visit.seconds_to_decision,
     }
-    if visit.visitor is not None:
+    said = file.rows("SELECT 1 FROM corrections WHERE visit_id = ?", visit.visit_id)
+    if visit.visitor is not None and not said:
         table, column, visitor_id = _place_of(visit.visitor)
         if file.rows(f"SELECT 1 FROM {table} WHERE id = ?", visitor_id):
             columns |= {"person_id": None, "stranger_id": None, column: visitor_id}
@@ -131,18 +176,34 @@ def upsert_visit(file: GalleryFile, visit: Visit) -> None:
         file.insert("visits", **columns)
 
 
-def select_visits(
-    file: GalleryFile, limit: int, since: float | None, person_id: int | None
-) -> list[Visit]:
-    """Visits, newest first, with their visitors."""
+def replace_visit_samples(file: GalleryFile, visit_id: str, samples: Iterable[FaceSample]) -> None:
+    """Keep the best samples of a visit with it, and note which of its visitor's are the same."""
+    file.execute("DELETE FROM visit_samples WHERE visit_id = ?", visit_id)
+    for sample in sorted(samples, key=lambda each: -each.quality)[:MAX_VISIT_SAMPLES]:
+        file.insert(
+            "visit_samples",
+            visit_id=visit_id,
+            model_id=sample.model_id,
+            embedding=encode_embedding(sample),
+            quality=sample.quality,
+        )
+    file.execute(
+        "UPDATE samples SET visit_id = visits.id FROM visits WHERE visits.id = ? "
+        "AND samples.visit_id IS NULL AND embedding IN "
+        "(SELECT embedding FROM visit_samples WHERE visit_id = visits.id) "
+        "AND (samples.person_id = visits.person_id OR samples.stranger_id = visits.stranger_id)",
+        visit_id,
+    )
+
+
+def select_visits(file: GalleryFile, where: str, *parameters: object) -> list[Visit]:
+    """Visits with their visitors; ``where`` goes on with the order and the limit."""
     people = {person.person_id: person for person in all_people(file)}
     strangers = {stranger.stranger_id: stranger for stranger in all_strangers(file)}
     rows = file.rows(
-        "SELECT * FROM visits WHERE started_at >= ? AND person_id IS coalesce(?, person_id) "
-        "ORDER BY started_at DESC, rowid DESC LIMIT ?",
-        float("-inf") if since is None else since,
-        person_id,
-        limit,
+        "SELECT *, EXISTS (SELECT 1 FROM corrections WHERE visit_id = visits.id) AS corrected "
+        f"FROM visits WHERE {where}",
+        *parameters,
     )
     return [
         visit_from(row, people.get(row["person_id"]) or strangers.get(row["stranger_id"]))
@@ -154,19 +215,29 @@ def build_templates(file: GalleryFile, model_id: str) -> Templates:
     """All samples of one embedder, of one moment."""
     with file.reading():
         people, strangers = all_people(file), all_strangers(file)
-        rows = file.rows("SELECT * FROM samples WHERE model_id = ? ORDER BY id", model_id)
-    of_people = [row for row in rows if row["person_id"] is not None]
-    of_strangers = [row for row in rows if row["stranger_id"] is not None]
+        samples, negatives, non_faces = (
+            file.rows(f"SELECT * FROM {of} model_id = ? ORDER BY id", model_id)
+            for of in (
+                "samples WHERE hidden_by IS NULL AND",
+                "negatives WHERE hidden_by IS NULL AND",
+                "non_faces WHERE",
+            )
+        )
+    person_ids = [each.person_id for each in people]
+    stranger_ids = [each.stranger_id for each in strangers]
+    of_people = [row for row in samples if row["person_id"] is not None]
+    of_strangers = [row for row in samples if row["stranger_id"] in stranger_ids]
     return Templates(
         model_id=model_id,
         people=tuple(people),
-        person_index=_places(of_people, "person_id", [each.person_id for each in people]),
+        person_index=_places(of_people, "person_id", person_ids),
         person_embeddings=decode_embeddings(of_people),
         strangers=tuple(strangers),
-        stranger_index=_places(
-            of_strangers, "stranger_id", [each.stranger_id for each in strangers]
-        ),
+        stranger_index=_places(of_strangers, "stranger_id", stranger_ids),
         stranger_embeddings=decode_embeddings(of_strangers),
+        negative_index=_places(negatives, "not_person_id", person_ids),
+        negative_embeddings=decode_embeddings(negatives),
+        non_face_embeddings=decode_embeddings(non_faces),
     )
 
 

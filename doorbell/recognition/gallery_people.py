@@ -1,0 +1,182 @@
+"""The gallery's verbs about people.
+
+Enters: names and samples. Leaves: people, and what was done. Decides nobody's identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from doorbell.domain import Person
+from doorbell.errors import EnrollmentError, UnknownPersonError, UsageError
+from doorbell.recognition.gallery_rows import (
+    EnrolledSample,
+    EnrollmentOutcome,
+    Forgotten,
+    PersonSummary,
+    clean_name,
+    encode_preferences,
+    name_key,
+    person_from,
+)
+from doorbell.recognition.gallery_statements import (
+    add_sample,
+    all_people,
+    delete_visitor,
+    find_or_create_person,
+    move_to_person,
+    person_by_id,
+)
+from doorbell.recognition.gallery_store import GalleryStore
+
+
+class PeopleVerbs(GalleryStore):
+    """Whom the household knows."""
+
+    def people(self) -> list[Person]:
+        """Everybody enrolled, in order of enrollment."""
+        return all_people(self._file)
+
+    def person(self, name: str) -> Person:
+        """Find somebody by name.
+
+        Raises:
+            UnknownPersonError: nobody has that name; the nearest names are offered.
+        """
+        people = {name_key(person.name): person for person in self.people()}
+        if found := people.get(name_key(name)):
+            return found
+        nearest = get_close_matches(name_key(name), people)
+        offer = (
+            "did you mean " + " or ".join(people[key].name for key in nearest) + "?"
+            if nearest
+            else "see who is enrolled with: doorbell people list"
+        )
+        raise UnknownPersonError(f"nobody named {name!r} is enrolled; {offer}")
+
+    def summaries(self) -> list[PersonSummary]:
+        """Everybody enrolled with what the gallery holds of them, in order of enrollment."""
+        rows = self._file.rows(
+            """SELECT people.*,
+                (SELECT count(*) FROM samples
+                    WHERE person_id = people.id AND hidden_by IS NULL) AS samples,
+                (SELECT count(*) FROM visits WHERE person_id = people.id) AS visits,
+                (SELECT max(last_seen_at) FROM visits WHERE person_id = people.id) AS last_seen_at
+            FROM people ORDER BY id"""
+        )
+        return [
+            PersonSummary(person_from(row), row["samples"], row["visits"], row["last_seen_at"])
+            for row in rows
+        ]
+
+    def enroll(self, name: str, samples: Sequence[EnrolledSample]) -> EnrollmentOutcome:
+        """Add samples to a person, who is created if new: all of them or, on any error, none.
+
+        A sample whose picture this person has already is left out and reported.
+
+        Raises:
+            InvalidNameError: the name cannot be stored.
+            EnrollmentError: there is no sample.
+        """
+        cleaned = clean_name(name)
+        if not samples:
+            raise EnrollmentError(f"nothing to enroll for {cleaned!r}: no face was given")
+        with self._changing():
+            person_id = find_or_create_person(self._file, cleaned)
+            duplicates = [
+                str(enrolled.source_sha256)
+                for enrolled in samples
+                if not add_sample(self._file, person_id, enrolled.sample, enrolled.source_sha256)
+            ]
+            person = person_by_id(self._file, person_id)
+        return EnrollmentOutcome(person, len(samples) - len(duplicates), tuple(duplicates))
+
+    def rename(self, name: str, new_name: str) -> Person:
+        """Give a person another name.
+
+        Raises:
+            UnknownPersonError: nobody has the first name.
+            InvalidNameError: the new one cannot be stored.
+            UsageError: the new one is somebody else's.
+        """
+        cleaned = clean_name(new_name)
+        with self._changing():
+            person = self.person(name)
+            for other in self.people():
+                if name_key(other.name) == name_key(cleaned) and other != person:
+                    raise UsageError(
+                        f"{other.name!r} is enrolled already; if they are one person: "
+                        f"doorbell people merge {person.name!r} {other.name!r}"
+                    )
+            self._file.execute(
+                "UPDATE people SET name = ?, name_key = ? WHERE id = ?",
+                cleaned,
+                name_key(cleaned),
+                person.person_id,
+            )
+            return person_by_id(self._file, person.person_id)
+
+    def merge(self, source: str, into: str) -> Person:
+        """Make two people one: samples and visits of ``source`` move to ``into``.
+
+        Chime and preferences of ``source`` stay where ``into`` has none of its own.
+
+        Raises:
+            UnknownPersonError: nobody has one of the names.
+            UsageError: both are the same person.
+        """
+        with self._changing():
+            gone, kept = self.person(source), self.person(into)
+            if gone.person_id == kept.person_id:
+                raise UsageError(f"{gone.name!r} cannot be merged into the same person")
+            self._file.execute(
+                "UPDATE negatives SET not_person_id = ? WHERE not_person_id = ?",
+                kept.person_id,
+                gone.person_id,
+            )
+            move_to_person(self._file, "person_id", gone.person_id, kept.person_id)
+            self._file.execute(
+                "UPDATE people SET chime = ?, preferences = ? WHERE id = ?",
+                gone.chime if kept.chime is None else kept.chime,
+                encode_preferences({**gone.preferences, **kept.preferences}),
+                kept.person_id,
+            )
+            self._file.execute("DELETE FROM people WHERE id = ?", gone.person_id)
+            return person_by_id(self._file, kept.person_id)
+
+    def forget(self, name: str) -> Forgotten:
+        """Delete a person, every sample and every visit of theirs, and overwrite the bytes.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+        """
+        with self._changing():
+            forgotten = delete_visitor(self._file, self.person(name))
+        self._overwrite_log()
+        return forgotten
+
+    def set_chime(self, name: str, chime: str | None) -> Person:
+        """Give a person a chime; None for the default one.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+        """
+        with self._changing():
+            person_id = self.person(name).person_id
+            self._file.execute("UPDATE people SET chime = ? WHERE id = ?", chime, person_id)
+            return person_by_id(self._file, person_id)
+
+    def set_preferences(self, name: str, preferences: Mapping[str, Any]) -> Person:
+        """Replace a person's preferences.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+            UsageError: they hold something that JSON cannot.
+        """
+        encoded = encode_preferences(preferences)
+        with self._changing():
+            person_id = self.person(name).person_id
+            self._file.execute("UPDATE people SET preferences = ? WHERE id = ?", encoded, person_id)
+            return person_by_id(self._file, person_id)

@@ -1,0 +1,138 @@
+"""The gallery's verbs about visits.
+
+Enters: visits and their best samples. Leaves: visits. What the household said of a visit is never
+overwritten here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from doorbell.domain import FaceSample, Visit
+from doorbell.errors import UsageError
+from doorbell.recognition.gallery_people import PeopleVerbs
+from doorbell.recognition.gallery_rows import decode_embeddings
+from doorbell.recognition.gallery_statements import (
+    replace_visit_samples,
+    select_visits,
+    upsert_visit,
+)
+
+# A prefix of an identifier is taken from this many characters on.
+MIN_PREFIX = 4
+
+
+class VisitVerbs(PeopleVerbs):
+    """Who came when."""
+
+    def save_visit(self, visit: Visit, samples: Sequence[FaceSample] = ()) -> None:
+        """Store a visit, or what has become of it, with the best of its samples.
+
+        A visitor who was forgotten, named or merged meanwhile does not undo that, nor does it undo
+        a correction: what the gallery knows of the visit stays. Without samples, so do those.
+        """
+        with self._file.writing():
+            upsert_visit(self._file, visit)
+            if samples:
+                replace_visit_samples(self._file, visit.visit_id, samples)
+
+    def visits(
+        self,
+        limit: int,
+        *,
+        since: float | None = None,
+        name: str | None = None,
+        stranger_id: int | None = None,
+    ) -> list[Visit]:
+        """Visits, newest first; without those that were of nobody.
+
+        Args:
+            limit: at most so many.
+            since: only those that began at or after this wall time.
+            name: only this person's.
+            stranger_id: only this stranger's.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+        """
+        with self._file.reading():
+            person_id = None if name is None else self.person(name).person_id
+            return select_visits(
+                self._file,
+                "hidden_by IS NULL AND started_at >= ? AND person_id IS coalesce(?, person_id) "
+                "AND stranger_id IS coalesce(?, stranger_id) "
+                "ORDER BY started_at DESC, rowid DESC LIMIT ?",
+                float("-inf") if since is None else since,
+                person_id,
+                stranger_id,
+                limit,
+            )
+
+    def visit(self, visit_id: str) -> Visit:
+        """A visit that is there, listed or not.
+
+        Raises:
+            UsageError: it is not.
+        """
+        for visit in select_visits(self._file, "id = ?", visit_id):
+            return visit
+        raise UsageError(f"there is no visit {visit_id}; see those there are with: doorbell visits")
+
+    def find_visit(self, words: str) -> Visit:
+        """The visit that somebody means: its identifier, the beginning of it, or ``last``.
+
+        Raises:
+            UsageError: there is none, or several.
+        """
+        if words.casefold() == "last":
+            found = self.visits(1)
+        else:
+            found = select_visits(
+                self._file,
+                "hidden_by IS NULL AND (id = ? OR substr(id, 1, ?) = ?) ORDER BY id = ? DESC",
+                words,
+                max(len(words), MIN_PREFIX),
+                words.casefold(),
+                words,
+            )
+        if len(found) == 1 or (found and found[0].visit_id == words):
+            return found[0]
+        if found:
+            raise UsageError(
+                f"{len(found)} visits begin with {words!r}: "
+                + ", ".join(visit.visit_id for visit in found[:5])
+                + "; write more of it"
+            )
+        raise UsageError(
+            f"no visit is called {words!r}; give at least the first {MIN_PREFIX} characters that "
+            "doorbell visits shows, or: last"
+        )
+
+    def visit_samples(self, visit_id: str) -> list[FaceSample]:
+        """The samples that are kept with a visit, best first."""
+        rows = self._file.rows(
+            "SELECT * FROM visit_samples WHERE visit_id = ? ORDER BY quality DESC, id", visit_id
+        )
+        return [
+            FaceSample(embedding, row["model_id"], row["quality"])
+            for row, embedding in zip(rows, decode_embeddings(rows), strict=True)
+        ]
+
+    def forget_visits_before(self, seen_at: float) -> tuple[str, ...]:
+        """Delete the visits last seen before a wall time, with their samples; which they were.
+
+        Their pictures are the caller's to delete. What was learned from them stays.
+        """
+        with self._file.writing():
+            gone = self._file.rows("SELECT id FROM visits WHERE last_seen_at < ?", seen_at)
+            self._file.execute("DELETE FROM visits WHERE last_seen_at < ?", seen_at)
+        if gone:
+            self._overwrite_log()
+        return tuple(row["id"] for row in gone)
+
+    def close_open_visits(self) -> int:
+        """End, when they were last seen, the visits that a killed daemon left open; how many."""
+        with self._file.writing():
+            return self._file.execute(
+                "UPDATE visits SET ended_at = last_seen_at WHERE ended_at IS NULL"
+            )
