@@ -19,7 +19,7 @@ from doorbell.networks.float16 import to_float16
 from doorbell.networks.graph import GraphBuilder
 from doorbell.networks.weights import SeededWeights, TfliteWeights
 
-BLAZEFACES = ["blazeface_short", "blazeface_full"]
+BLAZEFACES = ["blazeface_short", "blazeface_back", "blazeface_full"]
 NETWORKS = [*BLAZEFACES, "sface"]
 FACES = ["obama", "obama2", "biden", "ardern", "macron"]
 Floats = NDArray[np.float32]
@@ -85,8 +85,9 @@ def test_blazeface_gives_what_litert_gives(
     expected = run_litert(published_file(model, models_directory), images)
     found = run_openvino(network_path(models_directory, name, precision), images)
     assert expected[1].max() > 2  # LiteRT itself sees faces there
-    assert np.abs(found["regressors"] - expected[16]).max() < 1e-3
-    assert np.abs(found["scores"] - expected[1]).max() < 1e-3
+    # The values of anchors far from any face are large, and float32 rounds them to as much.
+    np.testing.assert_allclose(found["regressors"], expected[16], atol=1e-3, rtol=1e-5)
+    np.testing.assert_allclose(found["scores"], expected[1], atol=1e-3, rtol=1e-5)
 
 
 def test_sface_gives_what_the_published_file_gives(models_directory: Path) -> None:
@@ -102,7 +103,9 @@ def test_sface_gives_what_the_published_file_gives(models_directory: Path) -> No
         assert np.abs(found - np.asarray(expected)).max() < tolerance
 
 
-@pytest.mark.parametrize(("name", "cosine"), [("blazeface_short", 0.9999), ("sface", 0.9999)])
+@pytest.mark.parametrize(
+    ("name", "cosine"), [("blazeface_short", 0.9999), ("blazeface_back", 0.9999), ("sface", 0.9999)]
+)
 def test_float16_arithmetic_keeps_the_answer(
     name: str, cosine: float, models_directory: Path
 ) -> None:

@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has no package for this machine")
 
 
-@pytest.mark.parametrize("name", ["blazeface_short", "blazeface_full", "sface"])
+@pytest.mark.parametrize("name", ["blazeface_short", "blazeface_back", "blazeface_full", "sface"])
 def test_every_float16_graph_builds_strongly_typed(name: str, models_directory: Path) -> None:
     path = network_path(models_directory, name, "float16")
     engine = build_engine(trt, path, architecture="SM86")

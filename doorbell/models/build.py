@@ -101,6 +101,7 @@ def convert(network: str, content: bytes) -> onnx.ModelProto:
     """Turn published weights into a float32 network."""
     conversions: dict[str, Callable[[], onnx.ModelProto]] = {
         "blazeface_short": lambda: blazeface.short_range(TfliteWeights(content)),
+        "blazeface_back": lambda: blazeface.back(TfliteWeights(content)),
         "blazeface_full": lambda: blazeface.full_range(TfliteWeights(content)),
         "sface": lambda: sface(content),
     }

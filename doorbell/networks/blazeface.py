@@ -1,4 +1,4 @@
-"""BlazeFace as code: the two released networks and the one of the paper.
+"""BlazeFace as code: the three released networks and the one of the paper.
 
 Enters: a source of weights. Leaves: an ONNX graph with input ``image`` (batch, 3, size, size) in
 -1..1 and outputs ``regressors`` (batch, anchors, 16), in pixels of the input, and ``scores``
@@ -18,7 +18,8 @@ from doorbell.networks.graph import GraphBuilder, Tensor, WeightSource
 REGRESSOR_VALUES = 16
 
 SHORT_RANGE_SIZE = 128
-SHORT_RANGE_ANCHORS = 16 * 16 * 2 + 8 * 8 * 6
+BACK_SIZE = 256
+TWO_LAYER_ANCHORS = 16 * 16 * 2 + 8 * 8 * 6
 FULL_RANGE_SIZE = 192
 FULL_RANGE_ANCHORS = 48 * 48
 
@@ -53,6 +54,22 @@ def short_range(weights: WeightSource) -> onnx.ModelProto:
     for _ in range(4):
         x = blaze_block(g, x, 96, kernel=3)
     return _two_layer_heads(g, fine, x, "blazeface_short")
+
+
+def back(weights: WeightSource) -> onnx.ModelProto:
+    """Build the released network for a phone's back camera: 256 pixels, 896 anchors.
+
+    Seven and three times eight single 3x3 blocks on four levels; the last step has no shortcut.
+    """
+    g = GraphBuilder(weights)
+    x = g.relu(g.convolution(g.image(BACK_SIZE), 24, kernel=5, stride=2))  # 128x128
+    for channels, first_stride, blocks in ((24, 1, 7), (24, 2, 8), (48, 2, 8), (96, 2, 8)):
+        x = blaze_block(g, x, channels, kernel=3, stride=first_stride)
+        for _ in range(blocks - 1):
+            x = blaze_block(g, x, channels, kernel=3)
+    fine = x  # 16x16
+    x = g.relu(g.convolution(g.depthwise(x, kernel=3, stride=2), 96))  # 8x8
+    return _two_layer_heads(g, fine, x, "blazeface_back")
 
 
 def full_range(weights: WeightSource) -> onnx.ModelProto:
@@ -119,7 +136,7 @@ def _two_layer_heads(g: GraphBuilder, fine: Tensor, coarse: Tensor, name: str) -
     ]
     g.concatenate_anchors(scores, output="scores")
     g.concatenate_anchors(regressors, output="regressors")
-    return _model(g, name, SHORT_RANGE_ANCHORS)
+    return _model(g, name, TWO_LAYER_ANCHORS)
 
 
 def _model(g: GraphBuilder, name: str, anchors: int) -> onnx.ModelProto:
