@@ -17,9 +17,22 @@ if TYPE_CHECKING:
     from doorbell.evaluation.measure import Baseline, Measurement
     from doorbell.models.fetch import Progress
 
+# The control character makes click keep the lines.
+FOLDERS = """\b
+What FOLDER holds:
+  pairs      images/ and pairs.csv: first, second, same (1 or 0)
+  household  images/ and household.json: members, each with lists of
+             pictures to enroll and to probe with; strangers, a list
+  clips      videos and labels.json: each video's main person
+  scenes     pictures and boxes.json: each picture's [x1, y1, x2, y2]
+  jitter     videos
+
+"""
+
 
 @click.command(
-    epilog=example(
+    epilog=FOLDERS
+    + example(
         "doorbell evaluate household my-pictures",
         "doorbell evaluate pairs my-pictures --json",
         "doorbell evaluate scenes street --plots plots --set detection.score_threshold=0.4",
@@ -48,18 +61,10 @@ def evaluate(
     *,
     as_json: bool,
 ) -> None:
-    r"""Measure recognition on labelled pictures and videos.
+    """Measure recognition on labelled pictures and videos.
 
     Everything goes the way of the daemon, with the configuration that applies; the gallery is one
-    of its own and is gone afterwards. WHAT, and what FOLDER holds:
-
-    \b
-    pairs      images/ and pairs.csv with the columns first, second, same (1 or 0)
-    household  images/ and household.json: members, each with lists of pictures to
-               enroll and to probe with; strangers, a list of pictures
-    clips      videos and labels.json, each video with its main person
-    scenes     pictures and boxes.json, each picture with a list of [x1, y1, x2, y2]
-    jitter     videos
+    of its own and is gone afterwards.
 
     JSON: the figures; rates are fractions, times are seconds of video.
     """
