@@ -147,6 +147,20 @@ class Visits:
         events += self._end_absent(time_seconds, wall_time)
         return events
 
+    def correct(self, visit_id: str, visitor: Visitor | None, *, corrected: bool) -> None:
+        """Take over what the household says of an open visit, or that it says nothing any more.
+
+        No event tells of it; the later ones of this visit carry it.
+
+        Args:
+            visit_id: of an open visit.
+            visitor: who it is, or was taken for before.
+            corrected: whether the household says so: then no face changes it.
+        """
+        for entry in self._open:
+            if entry.visit.visit_id == visit_id:
+                entry.visit = replace(entry.visit, visitor=visitor, corrected=corrected)
+
     def press(self, time_seconds: float, wall_time: float) -> Ring:
         """Somebody pressed the bell: ring for the latest visitor at the door, if any."""
         entry = max(self._open, key=lambda e: e.last_seen_seconds, default=None)
@@ -196,6 +210,8 @@ class Visits:
     ) -> list[Event]:
         """Say who it is, once; a stranger may still turn out to be a person, never the reverse."""
         found, current = seen.match, entry.visit.visitor
+        if entry.visit.corrected:
+            return []
         match found.verdict:
             case Verdict.KNOWN:
                 visitor = found.visitor
@@ -268,6 +284,7 @@ class Visits:
         clearest = entry.clearest
         if (
             entry.visit.visitor is None
+            and not entry.visit.corrected
             and clearest is not None
             and clearest.match.frames_used >= FAREWELL_FRAMES
         ):
@@ -285,6 +302,8 @@ class Visits:
 def _contradicts(entry: _OpenVisit, seen: Observation) -> bool:
     """Whether a track turns out to be somebody other than the visitor whose visit it is in."""
     match, current = seen.match, entry.visit.visitor
+    if entry.visit.corrected:
+        return False
     if match.verdict is Verdict.KNOWN and match.visitor is not None:
         return isinstance(current, Person) and _key(match.visitor) != _key(current)
     joined_by = entry.joined_by.get(seen.track.track_id)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,7 +37,12 @@ ANNA = Person(3, "Anna", preferences={"scene": "evening"})
 UNDECIDED = Visit("v1", 1.0, 2.0)
 KNOWN = Visit("v1", 1.0, 2.0, visitor=ANNA, similarity=0.7, seconds_to_decision=0.5)
 STRANGE = Visit(
-    "v1", 1.0, 2.0, visitor=Stranger(7, 0.0, 1.0, 2), similarity=-0.1, seconds_to_decision=2.0
+    "v1",
+    1.0,
+    2.0,
+    visitor=Stranger(7, 0.0, 1.0, 5, visits_week=2),
+    similarity=-0.1,
+    seconds_to_decision=2.0,
 )
 KEYS = {
     "version",
@@ -49,6 +55,8 @@ KEYS = {
     "person",
     "person_id",
     "stranger",
+    "stranger_visits",
+    "stranger_visits_week",
     "similarity",
     "seconds_to_decision",
     "preferences",
@@ -86,11 +94,19 @@ def test_who_it_is() -> None:
     strange = decoded(event_document(Ring("e", 1.0, STRANGE)))
     assert (strange["person"], strange["person_id"]) == (None, None)
     assert (strange["stranger"], strange["similarity"]) == ("stranger-7", -0.1)
+    assert (strange["stranger_visits"], strange["stranger_visits_week"]) == (5, 2)
+    assert (known["stranger_visits"], known["stranger_visits_week"]) == (None, None)
     for nobody in (Ring("e", 1.0, UNDECIDED), Ring("e", 1.0)):
         document = decoded(event_document(nobody))
         for key in ("person", "person_id", "stranger", "similarity", "seconds_to_decision"):
             assert document[key] is None
         assert document["preferences"] == {}
+
+
+def test_a_name_that_the_household_gave_has_no_similarity() -> None:
+    document = decoded(event_document(Left("e", 1.0, replace(KNOWN, corrected=True))))
+    assert (document["person"], document["similarity"]) == ("Anna", None)
+    assert document["seconds_to_decision"] == 0.5
 
 
 def test_times_are_utc() -> None:

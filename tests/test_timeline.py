@@ -64,23 +64,23 @@ def test_a_visit_is_told_line_by_line(terminal: Terminal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("visits", "words"),
+    ("visits", "week", "words"),
     [
-        (1, "unknown: stranger-7, never seen before  (after 0.87 s and 5 frames)"),
-        (2, "here for the 2nd time  (similarity 0.71, after 0.87 s and 5 frames)"),
-        (3, "here for the 3rd time"),
-        (4, "here for the 4th time"),
-        (11, "here for the 11th time"),
-        (12, "here for the 12th time"),
-        (13, "here for the 13th time"),
-        (21, "here for the 21st time"),
-        (111, "here for the 111th time"),
+        (1, 1, "unknown: stranger-7, never seen before  (after 0.87 s and 5 frames)"),
+        (2, 1, "here for the 2nd time  (similarity 0.71, after 0.87 s and 5 frames)"),
+        (3, 3, "here for the 3rd time this week  (similarity"),
+        (4, 1, "here for the 4th time"),
+        (11, 2, "here for the 11th time, the 2nd this week  (similarity"),
+        (12, 1, "here for the 12th time"),
+        (13, 1, "here for the 13th time"),
+        (21, 1, "here for the 21st time"),
+        (111, 21, "here for the 111th time, the 21st this week"),
     ],
 )
 def test_a_stranger_is_told_with_how_often_they_came(
-    terminal: Terminal, visits: int, words: str
+    terminal: Terminal, visits: int, week: int, words: str
 ) -> None:
-    stranger = Stranger(7, START, START, visits)
+    stranger = Stranger(7, START, START, visits, week)
     assert words in terminal.shows(Unrecognized("e1", START, visit(stranger)))
 
 

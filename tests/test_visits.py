@@ -161,6 +161,44 @@ def test_a_stranger_gets_an_identifier_and_a_stranger_met_before_keeps_it() -> N
     assert [len(seen.samples) for seen in door.introduced] == [1, 1]
 
 
+def test_what_the_household_says_of_an_open_visit_holds_until_it_leaves() -> None:
+    door = Door()
+    arrived, *_ = door.frame(door.see(1, 0, known(ANNA)))
+    assert arrived.visit
+    door.visits.correct(arrived.visit.visit_id, BELA, corrected=True)
+    assert door.frame(door.see(1, 0, known(ANNA))) == []
+    assert door.frame(door.see(1, 0, NOBODY)) == []
+    (ring,) = [door.visits.press(door.now, door.wall)]
+    assert ring.visit
+    assert (ring.visit.visitor, ring.visit.corrected) == (BELA, True)
+    (left,) = door.wait(5.25)
+    assert isinstance(left, Left)
+    assert (left.visit.visit_id, left.visit.visitor) == (arrived.visit.visit_id, BELA)
+    assert len(door.introduced) == 0
+
+
+def test_a_visit_that_is_of_nobody_ends_without_a_stranger() -> None:
+    door = Door()
+    (arrived,) = door.frame(door.see(1, 0, Match(Verdict.UNDECIDED, None, 0.3, FAREWELL_FRAMES)))
+    assert arrived.visit
+    door.visits.correct(arrived.visit.visit_id, None, corrected=True)
+    (left,) = door.wait(5.25)
+    assert isinstance(left, Left)
+    assert (left.visit.visitor, door.introduced) == (None, [])
+
+
+def test_a_correction_that_is_undone_leaves_the_word_to_the_face() -> None:
+    door = Door()
+    arrived, *_ = door.frame(door.see(1, 0, NOBODY))
+    assert arrived.visit
+    before = door.visits.open_visits[0].visitor
+    door.visits.correct(arrived.visit.visit_id, BELA, corrected=True)
+    door.visits.correct(arrived.visit.visit_id, before, corrected=False)
+    recognized, _ = door.frame(door.see(1, 0, known(ANNA)))
+    assert isinstance(recognized, Recognized)
+    assert recognized.visit.visitor == ANNA
+
+
 def test_a_face_too_poor_to_compare_arrives_after_a_while_if_the_detector_is_sure() -> None:
     door = Door()
     events: list[Event] = []

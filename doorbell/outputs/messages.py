@@ -16,7 +16,9 @@ visit_started_at      ISO 8601, UTC, or null
 visit_ended_at        ISO 8601, UTC, or null while the visit lasts
 person, person_id     name and lasting number, or null
 stranger              lasting identifier such as stranger-7, or null
-similarity            cosine behind the name or identifier, or null while undecided
+stranger_visits       how often that stranger came, this visit included, or null
+stranger_visits_week  how often in the last seven days, this visit included, or null
+similarity            cosine behind the name or identifier, or null while undecided or corrected
 seconds_to_decision   from the first frame with the face, or null while undecided
 preferences           the person's own JSON object; empty for anybody else
 ====================  ===========================================================================
@@ -131,12 +133,15 @@ def trigger_payload(person_id: int) -> str:
 def _visitor_keys(visit: Visit | None) -> dict[str, Any]:
     visitor = visit.visitor if visit else None
     person = visitor if isinstance(visitor, Person) else None
+    stranger = visitor if isinstance(visitor, Stranger) else None
     decided = visit if visit and visit.seconds_to_decision is not None else None
     return {
         "person": person.name if person else None,
         "person_id": person.person_id if person else None,
-        "stranger": visitor.label if isinstance(visitor, Stranger) else None,
-        "similarity": round(decided.similarity, 4) if decided else None,
+        "stranger": stranger.label if stranger else None,
+        "stranger_visits": stranger.visits if stranger else None,
+        "stranger_visits_week": stranger.visits_week if stranger else None,
+        "similarity": round(decided.similarity, 4) if decided and not decided.corrected else None,
         "seconds_to_decision": _rounded(decided.seconds_to_decision) if decided else None,
         "preferences": dict(person.preferences) if person else {},
     }

@@ -12,7 +12,17 @@ from rich.console import Console
 from rich.text import Text
 from typing_extensions import assert_never
 
-from doorbell.domain import Arrived, Event, Left, Person, Recognized, Ring, Unrecognized, Visit
+from doorbell.domain import (
+    Arrived,
+    Event,
+    Left,
+    Person,
+    Recognized,
+    Ring,
+    Stranger,
+    Unrecognized,
+    Visit,
+)
 from doorbell.outputs.chime import ChimeChoice, Choice
 
 
@@ -86,9 +96,15 @@ def _unnamed(visit: Visit) -> str:
     if visitor is None or isinstance(visitor, Person) or visitor.visits == 1:
         return f"unknown: {_who(visit)}, never seen before  ({_speed(visit)})"
     return (
-        f"unknown: {_who(visit)}, here for the {_ordinal(visitor.visits)} time  "
+        f"unknown: {_who(visit)}, here for the {_ordinal(visitor.visits)} time{_of_week(visitor)}  "
         f"(similarity {visit.similarity:.2f}, {_speed(visit)})"
     )
+
+
+def _of_week(stranger: Stranger) -> str:
+    if stranger.visits_week == stranger.visits:
+        return " this week"
+    return f", the {_ordinal(stranger.visits_week)} this week" if stranger.visits_week > 1 else ""
 
 
 def _speed(visit: Visit) -> str:
