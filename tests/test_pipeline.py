@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from doorstep import NOW, Door, at_the_door, enroll, kinds
 
 from doorbell.camera.scene import SceneScript, demo_script
 from doorbell.camera.simulated import SimulatedCamera
-from doorbell.config import CameraSection, Config, load_config
+from doorbell.config import CameraSection, load_config
 from doorbell.domain import (
     Arrived,
     Event,
@@ -26,16 +26,14 @@ from doorbell.domain import (
     Unrecognized,
     Visit,
 )
-from doorbell.enrollment import Enroller
 from doorbell.errors import EndOfStreamError, EnrollmentError
 from doorbell.models.store import face_path
 from doorbell.perception import Perception
-from doorbell.photos import decode_photo, read_photo
+from doorbell.photos import decode_photo
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 
 OBAMA, BIDEN = "Barack Obama", "Joe Biden"
-NOW = 1_700_000_000.0
 
 
 @dataclass(frozen=True)
@@ -81,11 +79,6 @@ def story(
         events = [event for frame in frames_of(script) for event in pipeline.step(frame)]
         events += pipeline.finish(NOW)
         return Story(events, gallery.visits(100), gallery.strangers())
-
-
-def enroll(perception: Perception, gallery: Gallery, photo: Path, name: str) -> None:
-    report = Enroller(perception, gallery, load_config(None)).enroll_photos(name, [photo])
-    assert report.added == 1, report.results
 
 
 def frames_of(script: SceneScript) -> Iterator[Frame]:
@@ -160,34 +153,6 @@ def test_every_event_has_a_picture_with_boxes_in_the_colour_of_the_verdict(story
 
 # Portraits before the camera
 
-PERIOD = 0.1
-
-
-class Door:
-    """A pipeline before which somebody stands still, in a changing light."""
-
-    def __init__(self, perception: Perception, gallery: Gallery, config: Config) -> None:
-        self.pipeline = Pipeline(perception, gallery, config)
-        self.time_seconds = 0.0
-        self._index = 0
-
-    def see(self, *visitors: UInt8Array, seconds: float = 1.5) -> list[Event]:
-        pixels = np.full((360, 640, 3), 120, np.uint8)
-        for place, face in enumerate(visitors):
-            left = 20 + 320 * place
-            pixels[-face.shape[0] :, left : left + face.shape[1]] = face
-        events: list[Event] = []
-        for _ in range(round(seconds / PERIOD)):
-            light = 6 * np.sin(self._index)
-            lit = cv2.convertScaleAbs(pixels, alpha=1.0, beta=light)
-            frame = Frame(
-                np.asarray(lit, np.uint8), self.time_seconds, NOW + self.time_seconds, self._index
-            )
-            events += self.pipeline.step(frame)
-            self.time_seconds += PERIOD
-            self._index += 1
-        return events
-
 
 @pytest.fixture
 def gallery_path(tmp_path: Path) -> Path:
@@ -206,14 +171,6 @@ def door(perception: Perception, gallery: Gallery) -> Door:
     return Door(perception, gallery, config)
 
 
-def at_the_door(name: str, models_directory: Path) -> UInt8Array:
-    """A portrait, small enough for the frame."""
-    pixels = decode_photo(read_photo(face_path(name, models_directory)), name)
-    factor = 340 / pixels.shape[0] if name != "biden" else 300 / 970
-    small = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    return np.asarray(small[:340, :300], np.uint8)
-
-
 @pytest.fixture(scope="module")
 def obama(models_directory: Path) -> UInt8Array:
     return at_the_door("obama", models_directory)
@@ -222,10 +179,6 @@ def obama(models_directory: Path) -> UInt8Array:
 @pytest.fixture(scope="module")
 def biden(models_directory: Path) -> UInt8Array:
     return at_the_door("biden", models_directory)
-
-
-def kinds(events: Sequence[Event]) -> list[type[Event]]:
-    return [type(event) for event in events]
 
 
 def test_pictures_can_be_switched_off(
