@@ -133,6 +133,7 @@ class StorageSection(Section):
     pictures: bool = True
     pictures_days: Annotated[int, Field(ge=0, le=3650)] = 14
     strangers_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    visits_days: Annotated[int, Field(ge=0, le=3650)] = 90
 
     @property
     def gallery_path(self) -> Path:

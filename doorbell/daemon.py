@@ -35,7 +35,7 @@ from doorbell.models.store import models_directory
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
 from doorbell.outputs.mqtt import Mqtt
-from doorbell.outputs.pictures import Pictures, picture_path
+from doorbell.outputs.pictures import SECONDS_PER_DAY, Pictures, picture_path
 from doorbell.outputs.speaker import Speaker
 from doorbell.perception import open_perception
 from doorbell.pipeline import Pipeline
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 STATISTICS_SECONDS = 60.0
 PEOPLE_SECONDS = 2.0
-RETENTION_SECONDS = 86400.0
+RETENTION_SECONDS = SECONDS_PER_DAY
 # How long one turn of the loop waits for a frame, and so for a command or the end.
 TURN_SECONDS = 0.25
 
@@ -181,13 +181,18 @@ class Daemon:
     def _forget_what_is_old(self) -> None:
         if self._pictures is not None:
             self._pictures.tick(time.time())
-        days = self._config.storage.strangers_days
-        if days == 0:
-            return
-        directory = self._config.storage.pictures_directory
-        for forgotten in self._gallery.forget_strangers_before(time.time() - days * 86400.0):
-            for visit_id in forgotten.visit_ids:
-                picture_path(directory, visit_id).unlink(missing_ok=True)
+        storage, now = self._config.storage, time.time()
+        visit_ids: list[str] = []
+        if storage.strangers_days:
+            before = now - storage.strangers_days * SECONDS_PER_DAY
+            for forgotten in self._gallery.forget_strangers_before(before):
+                visit_ids += forgotten.visit_ids
+        if storage.visits_days:
+            before = now - storage.visits_days * SECONDS_PER_DAY
+            visit_ids += self._gallery.forget_visits_before(before)
+        for visit_id in visit_ids:
+            picture_path(storage.pictures_directory, visit_id).unlink(missing_ok=True)
+        self._pipeline.tidy_strangers()
 
     def _report(self) -> None:
         latencies = np.array(self._latencies_ms or [0.0])

@@ -17,6 +17,7 @@ from doorbell.config import Config
 from doorbell.domain import (
     Event,
     Face,
+    FaceSample,
     Frame,
     Left,
     Match,
@@ -29,11 +30,13 @@ from doorbell.domain import (
     Verdict,
     Visit,
 )
-from doorbell.errors import EnrollmentError, GalleryError, UnknownStrangerError
+from doorbell.errors import EnrollmentError, GalleryError, UnknownStrangerError, UsageError
 from doorbell.perception import Perception, Portrait
+from doorbell.recognition.corrections import is_no_face
 from doorbell.recognition.decision import Centroids, Evidence, decide, nearest_stranger
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_rows import EnrolledSample, EnrollmentOutcome, Templates, name_key
+from doorbell.recognition.strangers import merge_alike
 from doorbell.tracking import Tracker
 from doorbell.visits import Observation, Visits
 
@@ -55,6 +58,7 @@ class _Followed:
     evidence: Evidence
     match: Match = UNDECIDED
     tried_seconds: float = -math.inf
+    is_no_face: bool = False  # so the household said of what looks like it
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -78,9 +82,11 @@ class Pipeline:
         self._visits = Visits(config.visits, self._introduce)
         self._followed: dict[int, _Followed] = {}
         self._pictures: dict[str, _Picture] = {}
+        self._samples: dict[int, tuple[str, tuple[FaceSample, ...]]] = {}  # visit's, by track
         self._visit_of_track: dict[int, Visit] = {}
         self._unconfirmed_strangers: dict[str, Stranger] = {}
         self._templates: Templates | None = None
+        self._heeded: Templates | None = None
         self._centroids: Centroids | None = None
 
     @property
@@ -107,12 +113,15 @@ class Pipeline:
         faces = self._perception.detect(frame.pixels, self._tracker.tracks)
         tracks = self._tracker.update(faces, frame.time_seconds)
         portraits = self._recognize(frame, tracks)
-        confirmed = [track for track in tracks if self._tracker.is_confirmed(track)]
-        events = self._visits.update(
-            [self._observation(track) for track in confirmed],
-            frame.time_seconds,
-            frame.captured_at,
-        )
+        confirmed = [
+            track
+            for track in tracks
+            if self._tracker.is_confirmed(track) and not self._is_no_face(track)
+        ]
+        observations = [self._observation(track) for track in confirmed]
+        self._heed_corrections()
+        events = self._visits.update(observations, frame.time_seconds, frame.captured_at)
+        self._keep_samples(observations)
         self._keep_pictures(frame, confirmed, portraits)
         return self._complete(events)
 
@@ -122,7 +131,13 @@ class Pipeline:
 
     def finish(self, wall_time: float) -> list[Event]:
         """End every visit: there are no more frames."""
+        self._heed_corrections()
         return self._complete(self._visits.finish(wall_time))
+
+    def tidy_strangers(self) -> None:
+        """Make one of strangers who prove to be the same person; now and then is enough."""
+        for newer, older in merge_alike(self._gallery, self._perception.model_id, self._section):
+            log.info("%s is %s", newer.label, older.label)
 
     def enroll_visible(self, name: str) -> EnrollmentOutcome:
         """Enroll the one visitor in sight from what was seen of the visit so far.
@@ -135,7 +150,7 @@ class Pipeline:
         live = [
             self._followed[t.track_id] for t in self._tracker.tracks if t.track_id in self._followed
         ]
-        seen = [followed for followed in live if followed.evidence.frames]
+        seen = [each for each in live if each.evidence.frames and not each.is_no_face]
         if len(seen) != 1:
             raise EnrollmentError(
                 f"cannot enroll {name!r}: {len(seen)} usable faces are in sight, and it takes "
@@ -185,6 +200,12 @@ class Pipeline:
             followed.match = decide(
                 followed.evidence, self._everybody(), self._section, now, followed.match.verdict
             )
+            followed.is_no_face = is_no_face(
+                followed.evidence.signature,
+                self._gallery.templates(self._perception.model_id).non_face_embeddings,
+                self._everybody().people_vectors,
+                self._section.stranger_similarity,
+            )
         return portraits
 
     def _pause(self, match: Match) -> float:
@@ -197,6 +218,36 @@ class Pipeline:
         if self._centroids is None or templates is not self._templates:
             self._templates, self._centroids = templates, Centroids.of(templates)
         return self._centroids
+
+    def _heed_corrections(self) -> None:
+        """Take over what the household has said of visits that are going on."""
+        templates = self._gallery.templates(self._perception.model_id)
+        if templates is self._heeded:
+            return
+        self._heeded = templates
+        for visit in self._visits.open_visits:
+            with suppress(UsageError):  # forgotten while it goes on
+                kept = self._gallery.visit(visit.visit_id)
+                if kept.corrected or visit.corrected:
+                    self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
+
+    def _is_no_face(self, track: Track) -> bool:
+        followed = self._followed.get(track.track_id)
+        return followed is not None and followed.is_no_face
+
+    def _keep_samples(self, observations: Sequence[Observation]) -> None:
+        for seen in observations:
+            visit = self._visits.visit_of(seen.track.track_id)
+            if visit is not None and seen.samples:
+                self._samples[seen.track.track_id] = visit.visit_id, seen.samples
+
+    def _samples_of(self, visit_id: str) -> list[FaceSample]:
+        return [
+            sample
+            for of_visit, samples in self._samples.values()
+            if of_visit == visit_id
+            for sample in samples
+        ]
 
     def _observation(self, track: Track) -> Observation:
         followed = self._followed.get(track.track_id)
@@ -241,13 +292,19 @@ class Pipeline:
         for event in events:
             if event.visit is not None:
                 self._correct_strangers(event)
-                self._save(event.visit)
+                decided = isinstance(event, Recognized | Unrecognized | Left)
+                self._save(event.visit, self._samples_of(event.visit.visit_id) if decided else ())
                 completed.append(replace(event, picture_jpeg=self._draw(event.visit)))
             else:
                 completed.append(event)
         for event in events:
             if isinstance(event, Left):
                 self._pictures.pop(event.visit.visit_id, None)
+                self._samples = {
+                    track_id: of_visit
+                    for track_id, of_visit in self._samples.items()
+                    if of_visit[0] != event.visit.visit_id
+                }
                 self._unconfirmed_strangers.pop(event.visit.visit_id, None)
         self._forget_old_tracks()
         return completed
@@ -268,9 +325,9 @@ class Pipeline:
             case _:
                 pass
 
-    def _save(self, visit: Visit) -> None:
+    def _save(self, visit: Visit, samples: Sequence[FaceSample] = ()) -> None:
         try:
-            self._gallery.save_visit(visit)
+            self._gallery.save_visit(visit, samples)
         except GalleryError as exc:
             log.error("visit %s is announced but not kept: %s", visit.visit_id, exc)
 
@@ -297,7 +354,8 @@ def _note(face: Face, visit: Visit | None) -> FaceNote:
     if visit is None or visitor is None:
         return FaceNote(face)
     if isinstance(visitor, Person):
-        return FaceNote(face, Verdict.KNOWN, visitor.label, visit.similarity)
+        similarity = None if visit.corrected else visit.similarity
+        return FaceNote(face, Verdict.KNOWN, visitor.label, similarity)
     # At a first visit there is nobody yet whom the face could be similar to.
-    similarity = visit.similarity if visitor.visits > 1 else None
+    similarity = visit.similarity if visitor.visits > 1 and not visit.corrected else None
     return FaceNote(face, Verdict.UNKNOWN, visitor.label, similarity)

@@ -1,0 +1,146 @@
+"""What the household says of visits, heeded at the door: real models, portraits, two processes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doorstep import NOW, Door, at_the_door, enroll, kinds
+
+from doorbell.config import load_config
+from doorbell.domain import (
+    Arrived,
+    FaceSample,
+    Left,
+    Person,
+    Recognized,
+    Ring,
+    Stranger,
+    UInt8Array,
+    Unrecognized,
+    Visit,
+)
+from doorbell.models.store import face_path
+from doorbell.perception import Perception
+from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.gallery_statements import MAX_VISIT_SAMPLES
+from doorbell.recognition.strangers import MERGE_MARGIN, stranger_of_visit
+
+CONFIG = load_config(None, ["visits.absence_seconds=1", "visits.cooldown_seconds=0"])
+NEEDED = CONFIG.recognition.stranger_similarity + MERGE_MARGIN
+ANNA, BERTA = Person(1, "Anna"), Person(2, "Berta")
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
+    """The command line's."""
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        yield gallery
+
+
+@pytest.fixture
+def door(perception: Perception, tmp_path: Path) -> Iterator[Door]:
+    """The daemon's, with its own view of the gallery."""
+    with Gallery.open(tmp_path / "gallery.sqlite") as of_daemon:
+        yield Door(perception, of_daemon, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def visitor(models_directory: Path) -> UInt8Array:
+    return at_the_door("obama", models_directory)
+
+
+@pytest.fixture
+def mistaken(perception: Perception, gallery: Gallery, models_directory: Path) -> None:
+    """Anna is enrolled with a photo by which the visitor is taken for her; Berta is another."""
+    enroll(perception, gallery, face_path("obama2", models_directory), "Anna")
+    enroll(perception, gallery, face_path("biden", models_directory), "Berta")
+
+
+@pytest.mark.usefixtures("mistaken")
+def test_the_right_name_holds_for_the_visit_and_is_learned_when_told(
+    door: Door, gallery: Gallery, visitor: UInt8Array
+) -> None:
+    door.see(visitor)
+    visit = gallery.find_visit("last")
+    gallery.correct_to_person(visit.visit_id, "Berta", learn=True)
+    [left] = [*door.see(visitor), *door.pipeline.finish(NOW)]
+    assert left.visit
+    assert (left.visit.visitor, left.visit.corrected) == (BERTA, True)
+    assert gallery.visit(visit.visit_id).visitor == BERTA
+    door.see(seconds=1.5)
+    named = [event for event in door.see(visitor) if isinstance(event, Recognized)]
+    assert [event.visit.visitor for event in named] == [BERTA]
+
+
+def test_a_correction_undone_while_the_visit_goes_on_is_undone_for_it(
+    door: Door,
+    gallery: Gallery,
+    visitor: UInt8Array,
+    perception: Perception,
+    models_directory: Path,
+) -> None:
+    enroll(perception, gallery, face_path("biden", models_directory), "Anna")
+    door.see(visitor)
+    visit = gallery.find_visit("last")
+    gallery.correct_to_person(visit.visit_id, "Anna", learn=False)
+    door.see(visitor, seconds=0.3)
+    assert [each.visitor for each in door.pipeline.open_visits] == [ANNA]
+    gallery.undo_correction()
+    [left] = [*door.see(visitor, seconds=0.3), *door.pipeline.finish(NOW)]
+    assert left.visit
+    assert (left.visit.visitor, left.visit.corrected) == (gallery.stranger(1), False)
+
+
+def test_what_is_no_face_rings_no_more_until_that_is_undone(
+    door: Door, gallery: Gallery, visitor: UInt8Array
+) -> None:
+    assert kinds(door.see(visitor)) == [Arrived, Unrecognized, Ring]
+    gallery.correct_to_no_face(gallery.find_visit("last").visit_id)
+    assert kinds(door.see(visitor, seconds=2.0)) == [Left]
+    assert door.see(visitor, seconds=3.0) == []
+    assert gallery.visits(9) == []
+    assert gallery.strangers() == []
+    gallery.undo_correction()
+    assert kinds(door.see(visitor)) == [Arrived, Unrecognized, Ring]
+    assert gallery.stranger(1).visits == 2
+
+
+def test_somebody_else_is_not_taken_for_what_is_no_face(
+    door: Door, gallery: Gallery, visitor: UInt8Array, models_directory: Path
+) -> None:
+    door.see(visitor)
+    gallery.correct_to_no_face(gallery.find_visit("last").visit_id)
+    door.see(seconds=1.5)
+    other = at_the_door("biden", models_directory)
+    assert kinds(door.see(visitor, other)) == [Arrived, Unrecognized, Ring]
+
+
+def face(similarity: float, model_id: str) -> FaceSample:
+    """A sample of that cosine with ``face(1)``."""
+    embedding = np.zeros(128, np.float32)
+    embedding[:2] = similarity, (1 - similarity**2) ** 0.5
+    return FaceSample(embedding, model_id, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "at", "merged"),
+    [(NEEDED + 0.02, 50.0, True), (NEEDED - 0.02, 50.0, False), (NEEDED + 0.02, 3.0, False)],
+    ids=["alike", "not alike enough", "seen at the same time"],
+)
+def test_strangers_who_are_one_are_merged_and_never_two_seen_together(
+    door: Door,
+    gallery: Gallery,
+    perception: Perception,
+    *,
+    similarity: float,
+    at: float,
+    merged: bool,
+) -> None:
+    for likeness, start in ((1.0, 0.0), (similarity, at)):
+        stranger = gallery.add_stranger([face(likeness, perception.model_id)], start)
+        visit = Visit(f"visit-{start}", start, start + 9, visitor=stranger)
+        gallery.save_visit(visit)
+    door.pipeline.tidy_strangers()
+    assert [each.stranger_id for each in gallery.strangers()] == ([1] if merged else [1, 2])
+    assert gallery.stranger(1).visits == (2 if merged else 1)
