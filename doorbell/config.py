@@ -126,6 +126,14 @@ class VisitsSection(Section):
     cooldown_seconds: Annotated[float, Field(ge=0.0, le=86400.0)] = 30.0
 
 
+class AttentionSection(Section):
+    """``[attention]``: whether a visitor looks at the door."""
+
+    max_yaw_degrees: Annotated[float, Field(gt=0.0, le=90.0)] = 20.0
+    max_pitch_degrees: Annotated[float, Field(gt=0.0, le=90.0)] = 15.0
+    ring_after_seconds: Annotated[float, Field(ge=0.0, le=600.0)] = 0.0
+
+
 class StorageSection(Section):
     """``[storage]``: what is kept, and where."""
 
@@ -218,6 +226,7 @@ class Config(Section):
     tracking: TrackingSection = TrackingSection()
     recognition: RecognitionSection = RecognitionSection()
     visits: VisitsSection = VisitsSection()
+    attention: AttentionSection = AttentionSection()
     storage: StorageSection = StorageSection()
     chime: ChimeSection = ChimeSection()
     mqtt: MqttSection = MqttSection()

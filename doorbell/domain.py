@@ -82,6 +82,36 @@ class Face:
         return float(self.box_xyxy[3] - self.box_xyxy[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """How a head is turned away from facing the camera.
+
+    Attributes:
+        yaw_degrees: positive where it is turned to the person's own left.
+        pitch_degrees: positive where it looks up.
+        roll_degrees: positive where it is tilted to the person's own left.
+    """
+
+    yaw_degrees: float
+    pitch_degrees: float
+    roll_degrees: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Whether a visitor looks at the door.
+
+    Attributes:
+        looking: when last seen.
+        looking_seconds: stream time of the visit spent looking so far.
+        pose: when last seen.
+    """
+
+    looking: bool
+    looking_seconds: float
+    pose: Pose
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class FaceSample:
     """The embedding of one face.
@@ -202,6 +232,7 @@ class Visit:
         seconds_to_decision: stream time from the first frame with the face to the decision; None
             while undecided.
         continued_by: the visit that goes on in its place, where one visitor was taken for two.
+        attention: not kept in the gallery.
         corrected: whether the household said who it was; the faces have no more say then.
     """
 
@@ -214,6 +245,7 @@ class Visit:
     frames_used: int = 0
     seconds_to_decision: float | None = None
     continued_by: str | None = None
+    attention: Attention | None = None
     corrected: bool = False
 
 

@@ -33,7 +33,7 @@ SURE_SCORE = 0.75
 # similarity to themselves has fallen to 0.73 to 0.79.
 MIN_ENROLL_PIXELS = 56
 MIN_SHARPNESS = 0.11
-MAX_YAW = 0.7
+MAX_YAW_DEGREES = 34.0
 MIN_BRIGHTNESS, MAX_BRIGHTNESS = 25.0, 235.0
 
 # Of a video or the live camera: samples kept, and how alike two of them may be.
@@ -294,9 +294,10 @@ def _refuse_poor(portrait: Portrait) -> None:
             f"{where} is blurred (sharpness {quality.sharpness:.2f}, {MIN_SHARPNESS:.2f} needed); "
             "take a sharper photo, or use --force"
         )
-    if abs(quality.yaw) > MAX_YAW:
+    if abs(quality.pose.yaw_degrees) > MAX_YAW_DEGREES:
         raise EnrollmentError(
-            f"{where} looks to the side (yaw {quality.yaw:+.2f}, at most {MAX_YAW:.2f}); "
+            f"{where} looks to the side (yaw {quality.pose.yaw_degrees:+.0f} degrees, "
+            f"at most {MAX_YAW_DEGREES:.0f}); "
             "look at the camera, or use --force"
         )
     if not MIN_BRIGHTNESS <= quality.brightness <= MAX_BRIGHTNESS:

@@ -6,22 +6,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorbell.domain import Face, Float32Array, UInt8Array
-from doorbell.recognition.alignment import TEMPLATE
-from doorbell.recognition.quality import Quality, measure_quality, yaw
+from doorbell.domain import Face, Float32Array, Pose, UInt8Array
+from doorbell.recognition.pose import HEAD, head_pose
+from doorbell.recognition.quality import Quality, measure_quality
 
-FRONTAL = np.vstack([TEMPLATE, [[10, 60], [100, 60]]]).astype(np.float32)
-GOOD = Quality(size_pixels=120, sharpness=0.5, yaw=0.0, brightness=120, contrast=50, detection=0.95)
+FRONTAL = (6 * HEAD[:, :2] + 56).astype(np.float32)
+FACING = Pose(0.0, 0.0, 0.0)
+GOOD = Quality(
+    size_pixels=120, sharpness=0.5, pose=FACING, brightness=120, contrast=50, detection=0.95
+)
 
 
-def turned(by: float) -> Float32Array:
-    """The nose moved towards the person's left eye, by parts of the distance of the eyes."""
-    right_eye, left_eye, nose, *others = FRONTAL
-    return np.array([right_eye, left_eye, nose + by * (left_eye - right_eye), *others], np.float32)
+def turned(degrees: float) -> Float32Array:
+    """The head turned to the person's left."""
+    radians = np.radians(degrees)
+    x, y, z = HEAD.T
+    return (6 * np.stack([x * np.cos(radians) - z * np.sin(radians), y], axis=1) + 56).astype(
+        np.float32
+    )
 
 
 def face(size: float = 120, score: float = 0.95, points: Float32Array = FRONTAL) -> Face:
     return Face(np.array([0, 0, size, size], np.float32), points, score)
+
+
+def with_yaw(quality: Quality, degrees: float) -> Quality:
+    return replace(quality, pose=replace(quality.pose, yaw_degrees=degrees))
 
 
 def picture() -> UInt8Array:
@@ -58,7 +68,7 @@ def test_motion_blur_lowers_sharpness_whichever_way_it_goes() -> None:
 
 
 def test_a_turned_face_is_worse_to_either_side() -> None:
-    frontal, left, right = (value(picture(), face(points=turned(by))) for by in (0.0, 0.4, -0.4))
+    frontal, left, right = (value(picture(), face(points=turned(by))) for by in (0, 30, -30))
     assert left < frontal / 2
     assert left == pytest.approx(right, rel=0.05)
 
@@ -86,12 +96,12 @@ def test_a_small_or_doubtful_face_is_worse() -> None:
 
 def test_what_is_measured() -> None:
     grey = np.full((112, 112, 3), 77, np.uint8)
-    narrow = Face(np.array([10, 10, 50, 90], np.float32), turned(0.25), 0.6)
+    narrow = Face(np.array([10, 10, 50, 90], np.float32), turned(25), 0.6)
     quality = measure_quality(narrow, grey)
     assert quality.size_pixels == 40
     assert quality.brightness == pytest.approx(77)
     assert (quality.sharpness, quality.contrast) == (0, 0)
-    assert quality.yaw == pytest.approx(0.5, abs=0.03)
+    assert quality.pose == head_pose(turned(25))
     assert quality.detection == 0.6
 
 
@@ -101,33 +111,12 @@ def test_hair_and_background_do_not_count() -> None:
     assert measure_quality(face(), framed) == measure_quality(face(), picture())
 
 
-@given(st.floats(-2, 2), st.floats(-180, 180), st.floats(0.1, 20))
-def test_yaw_is_the_same_however_the_head_is_tilted_near_or_far(
-    by: float, degrees: float, scale: float
-) -> None:
-    cos, sin = scale * np.cos(np.radians(degrees)), scale * np.sin(np.radians(degrees))
-    tilted = (turned(by) @ np.array([[cos, sin], [-sin, cos]])).astype(np.float32)
-    assert yaw(tilted) == pytest.approx(yaw(turned(by)), abs=0.01)
-    assert -1 <= yaw(tilted) <= 1
-
-
-def test_yaw_is_nought_in_front_grows_with_the_turn_and_changes_its_sign() -> None:
-    assert yaw(FRONTAL) == pytest.approx(0, abs=0.02)
-    turns = [yaw(turned(by)) for by in (-0.4, -0.2, 0.2, 0.4)]
-    assert turns == sorted(turns)
-    assert turns[0] == pytest.approx(-turns[3], abs=0.05)
-
-
-def test_eyes_in_one_place_count_as_a_profile() -> None:
-    assert yaw(np.full((6, 2), 5, np.float32)) == 1
-
-
 @given(
     st.builds(
         Quality,
         size_pixels=st.floats(0, 1000),
         sharpness=st.floats(0, 3),
-        yaw=st.floats(-1, 1),
+        pose=st.builds(Pose, st.floats(-90, 90), st.floats(-90, 90), st.floats(-180, 180)),
         brightness=st.floats(0, 255),
         contrast=st.floats(0, 128),
         detection=st.floats(0, 1),
@@ -140,8 +129,9 @@ def test_no_part_that_improves_makes_the_whole_worse(
 ) -> None:
     better = replace(quality, **{part: getattr(quality, part) + by})
     assert 0 < quality.value <= better.value <= 1
-    assert replace(quality, yaw=quality.yaw / 2).value >= quality.value
-    assert replace(quality, yaw=-quality.yaw).value == quality.value
+    yaw = quality.pose.yaw_degrees
+    assert with_yaw(quality, yaw / 2).value >= quality.value
+    assert with_yaw(quality, -yaw).value == quality.value
 
 
 def test_a_face_good_in_everything_is_fully_trusted() -> None:

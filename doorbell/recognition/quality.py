@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from doorbell.domain import Face, Float32Array, UInt8Array
+from doorbell.domain import Face, Pose, UInt8Array
+from doorbell.recognition.pose import head_pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Quality:
     Attributes:
         size_pixels: the shorter side of the box in the frame.
         sharpness: standard deviation of the Laplacian over that of the grey values, in the crop.
-        yaw: 0 facing the camera, about 1 in profile; the sign says to which side.
+        pose: which way the head is turned.
         brightness: mean grey of the crop, 0 to 255.
         contrast: standard deviation of grey of the crop.
         detection: the detector's score.
@@ -25,7 +26,7 @@ class Quality:
 
     size_pixels: float
     sharpness: float
-    yaw: float
+    pose: Pose
     brightness: float
     contrast: float
     detection: float
@@ -36,7 +37,7 @@ class Quality:
         parts = (
             _ramp(self.size_pixels, 24, 96),
             _ramp(self.sharpness, 0.04, 0.25),
-            1 - _ramp(abs(self.yaw), 0.25, 0.9),
+            1 - _ramp(abs(self.pose.yaw_degrees), 14, 41),
             _ramp(self.brightness, 20, 70),
             _ramp(self.contrast, 8, 30),
             _ramp(self.detection, 0.3, 0.8),
@@ -46,24 +47,6 @@ class Quality:
 
 def _ramp(value: float, low: float, high: float) -> float:
     return min(max((value - low) / (high - low), 0.0), 1.0)
-
-
-def yaw(keypoints_xy: Float32Array) -> float:
-    """How far the head is turned, from where the nose lies between the eyes.
-
-    Args:
-        keypoints_xy: (6, 2) float32 in BlazeFace's order.
-
-    Returns:
-        0 facing the camera, about plus or minus 1 in profile.
-    """
-    right, left, nose = keypoints_xy[0], keypoints_xy[1], keypoints_xy[2]
-    across = left - right
-    length_squared = float(across @ across)
-    if length_squared <= 0:
-        return 1.0
-    along = float((nose - (right + left) / 2) @ across) / length_squared
-    return min(max(2 * along, -1.0), 1.0)
 
 
 def measure_quality(face: Face, crop: UInt8Array) -> Quality:
@@ -80,7 +63,7 @@ def measure_quality(face: Face, crop: UInt8Array) -> Quality:
     return Quality(
         size_pixels=min(face.width_pixels, face.height_pixels),
         sharpness=laplacian / max(contrast, 1.0),
-        yaw=yaw(face.keypoints_xy),
+        pose=head_pose(face.keypoints_xy),
         brightness=float(grey.mean()),
         contrast=contrast,
         detection=face.score,
