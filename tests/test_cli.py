@@ -209,7 +209,10 @@ def test_lists_names_and_forgets_strangers(cli: Cli) -> None:
         "first_seen_at": "1970-01-01T00:16:40.000+00:00",
         "last_seen_at": "1970-01-01T00:16:40.000+00:00",
         "visits": 1,
+        "visits_week": 1,
+        "picture": None,
     }
+    assert json.loads(cli("strangers", "show", "1", "--json").stdout) == found[0]
     assert "stranger-2" in cli("strangers", "list").stdout
     assert cli("strangers", "name", "stranger-1", "Ben").stdout == "stranger-1 is now Ben\n"
     assert cli("strangers", "forget", "2", typed="y\n").exit_code == 0
@@ -232,6 +235,7 @@ def test_lists_visits(cli: Cli, storage: Path) -> None:
         "person_id": 1,
         "stranger": None,
         "similarity": 0.8125,
+        "corrected": False,
         "picture": str(picture_path(storage / "pictures", "v2")),
     }
     assert (found[0]["ended_at"], found[0]["similarity"], found[0]["picture"]) == (None,) * 3
@@ -245,6 +249,95 @@ def test_lists_visits(cli: Cli, storage: Path) -> None:
     assert cli("visits", "--since", "2026-11-22T18:30").stdout == "no visit is remembered\n"
     assert cli("visits", "--since", "yesterday").exit_code == 2
     assert cli("visits", "--limit", "0").exit_code == 2
+
+
+def visit_of(cli: Cli, visit_id: str) -> dict[str, object]:
+    (visit,) = (
+        each
+        for each in json.loads(cli("visits", "list", "--json").stdout)
+        if each["visit_id"] == visit_id
+    )
+    assert isinstance(visit, dict)
+    return visit
+
+
+def test_a_wrong_name_is_corrected_and_that_is_undone(cli: Cli, storage: Path) -> None:
+    with Gallery.open(storage / "gallery.sqlite") as gallery:
+        gallery.save_visit(gallery.visit("v2"), [sample(9)])
+    assert cli("visits", "correct", "v2", "李小龍").stdout.splitlines() == [
+        "visit v2 is now 李小龍's",
+        "1 face of it will not be taken for Anna again",
+        "nothing became a sample of 李小龍; to do so: add --learn",
+    ]
+    corrected = visit_of(cli, "v2")
+    assert (corrected["person"], corrected["similarity"]) == ("李小龍", None)
+    assert corrected["corrected"] is True
+    assert "corrected" in cli("visits").stdout
+    learned = cli("visits", "correct", "v2", "李小龍", "--learn").stdout
+    assert "李小龍 has 1 new sample from it" in learned
+    assert json.loads(cli("people", "show", "李小龍", "--json").stdout)["samples"] == 2
+    assert cli("visits", "undo").stdout.startswith("visit v2 is 李小龍's again")
+    assert cli("visits", "undo").stdout == "visit v2 is Anna's again; what it taught is undone\n"
+    assert visit_of(cli, "v2")["similarity"] == 0.8125
+    nothing = cli("visits", "undo")
+    assert (nothing.exit_code, nothing.stderr) == (2, "doorbell: there is no correction to undo\n")
+
+
+def test_a_visit_is_given_to_a_stranger_known_by_face_or_new(cli: Cli, storage: Path) -> None:
+    with Gallery.open(storage / "gallery.sqlite") as gallery:
+        gallery.save_visit(gallery.visit("v2"), [sample(5)])
+    assert "is now stranger-2's" in cli("visits", "correct", "v2", "--stranger").stdout
+    assert visit_of(cli, "v2")["stranger"] == "stranger-2"
+    # Of the last visit no face was kept.
+    assert "is now stranger-3's" in cli("visits", "correct", "last", "--stranger").stdout
+    assert cli("visits", "correct", "v2", "--stranger").exit_code == 2
+
+
+def test_what_is_no_face_is_listed_no_more(cli: Cli) -> None:
+    told = cli("visits", "correct", "v1", "--not-a-face").stdout
+    assert told.startswith("visit v1 is no longer listed\nno face of it was kept")
+    assert [each["visit_id"] for each in json.loads(cli("visits", "--json").stdout)] == ["v3", "v2"]
+    assert cli("visits", "undo").stdout.startswith("visit v1 is stranger-1's again")
+    assert len(json.loads(cli("visits", "--json").stdout)) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["last"], "give one of NAME"),
+        (["last", "Anna", "--stranger"], "give one of NAME"),
+        (["last", "--stranger", "--not-a-face"], "give one of NAME"),
+        (["last", "--stranger", "--learn"], "--learn needs a NAME"),
+        (["last", "Ana"], "did you mean Anna?"),
+        (["last", "Anna", "--learn"], "nothing can be learned from this visit"),
+        (["v2", "Anna"], "doorbell visits correct v2 'Anna' --learn"),
+        (["v", "Anna"], "no visit is called 'v'"),
+    ],
+    ids=lambda each: "-".join(each) if isinstance(each, list) else "",
+)
+def test_a_correction_that_makes_no_sense_is_refused(
+    cli: Cli, words: list[str], message: str
+) -> None:
+    result = cli("visits", "correct", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert cli("visits", "undo").exit_code == 2
+
+
+def test_strangers_are_shown_with_a_picture_and_merged(cli: Cli, storage: Path) -> None:
+    with Gallery.open(storage / "gallery.sqlite") as gallery:
+        stranger = gallery.note_stranger_visit(1, 4000.0, [])
+        for name, start in (("v4", 4000.0), ("v5", 5000.0)):
+            gallery.save_visit(Visit(name, start, start + 1, visitor=stranger))
+    picture = picture_path(storage / "pictures", "v4")
+    picture.write_bytes(b"jpeg")
+    assert json.loads(cli("strangers", "show", "1", "--json").stdout)["picture"] == str(picture)
+    assert str(picture) in cli("strangers", "show", "stranger-1").stdout
+    assert "none is kept" in cli("strangers", "show", "2").stdout
+    assert cli("strangers", "merge", "1", "2").stdout == "stranger-2 is now part of stranger-1\n"
+    (found,) = json.loads(cli("strangers", "list", "--json").stdout)
+    assert (found["stranger_id"], found["visits"], found["visits_week"]) == (1, 3, 3)
+    assert cli("strangers", "merge", "1", "1").exit_code == 2
 
 
 def test_markup_in_a_name_is_shown_as_it_is(cli: Cli) -> None:

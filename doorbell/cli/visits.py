@@ -1,4 +1,4 @@
-"""``doorbell visits``: who came when."""
+"""``doorbell visits``: who came when, and who it was in truth."""
 
 from __future__ import annotations
 
@@ -8,14 +8,43 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, json_option, local_time, print_json, print_table
+from doorbell.cli.printing import (
+    example,
+    json_option,
+    local_time,
+    plural,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from doorbell.config import Config
     from doorbell.domain import Visit
+    from doorbell.recognition.gallery import Correction
+
+# As much of a visit's identifier as a table shows: unique enough to type.
+SHOWN_CHARACTERS = 8
 
 
-@click.command(epilog=example("doorbell visits --since 2026-11-01 --person Anna"))
+class _ListsByDefault(click.Group):
+    """``doorbell visits`` and its options alone list the visits."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the verb in where there is none."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=_ListsByDefault,
+    epilog=example("doorbell visits", "doorbell visits correct last Anna", "doorbell visits undo"),
+)
+def visits() -> None:
+    """Who came when, and who it was in truth. Without a verb: list them."""
+
+
+@visits.command("list", epilog=example("doorbell visits list --since 2026-11-01 --person Anna"))
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
 )
@@ -28,14 +57,15 @@ if TYPE_CHECKING:
 @click.option("--person", help="Only this person's.")
 @json_option
 @with_config
-def visits(
+def list_(
     config: Config, limit: int, since: datetime | None, person: str | None, *, as_json: bool
 ) -> None:
     """List visits, newest first.
 
     JSON: a list of objects with visit_id, started_at, last_seen_at, ended_at (ISO 8601, UTC;
     ended_at is null while a visit lasts), person, person_id, stranger (null where they do not
-    apply), similarity (null while undecided) and picture (a path, or null).
+    apply), similarity (null while undecided), corrected (whether somebody said who it was) and
+    picture (a path, or null).
     """
     from doorbell.recognition.gallery import Gallery
 
@@ -46,18 +76,130 @@ def visits(
         print_json([_document(visit, config) for visit in found])
         return
     print_table(
-        ["began", "lasted", "visitor", "similarity"],
+        ["visit", "began", "lasted", "visitor", "similarity"],
         [
             [
+                visit.visit_id[:SHOWN_CHARACTERS],
                 local_time(visit.started_at),
                 _duration(visit),
-                visit.visitor.label if visit.visitor else "nobody known",
-                f"{visit.similarity:.2f}" if visit.visitor else None,
+                _label(visit),
+                _similarity(visit),
             ]
             for visit in found
         ],
         empty="no visit is remembered",
     )
+
+
+@visits.command(
+    epilog=example(
+        "doorbell visits correct last Anna",
+        "doorbell visits correct 3f2a91c4 Anna --learn",
+        "doorbell visits correct last --stranger",
+        "doorbell visits correct 3f2a91c4 --not-a-face",
+    )
+)
+@click.argument("words", metavar="VISIT")
+@click.argument("name", required=False)
+@click.option("--stranger", "is_stranger", is_flag=True, help="It was nobody who is enrolled.")
+@click.option("--not-a-face", "is_no_face", is_flag=True, help="There was nobody.")
+@click.option("--learn", is_flag=True, help="Make this visit's faces samples of the person.")
+@with_config
+def correct(
+    config: Config,
+    words: str,
+    name: str | None,
+    *,
+    is_stranger: bool,
+    is_no_face: bool,
+    learn: bool,
+) -> None:
+    """Say who a visit was in truth.
+
+    VISIT is its identifier or the first four characters or more of it, as `doorbell visits` shows
+    it, or: last. NAME is somebody enrolled.
+
+    A face that had a wrong name is not given that name again. Nothing becomes a sample of a person
+    without --learn. A daemon that is running heeds this at once, and `doorbell visits undo` takes
+    it back.
+    """
+    from doorbell.recognition.gallery import Gallery
+    from doorbell.recognition.strangers import stranger_of_visit
+
+    if (name is not None) + is_stranger + is_no_face != 1:
+        raise click.UsageError("give one of NAME, --stranger and --not-a-face")
+    if learn and name is None:
+        raise click.UsageError("--learn needs a NAME: who is to be known better")
+    with Gallery.open(config.storage.gallery_path) as gallery:
+        visit_id = gallery.find_visit(words).visit_id
+        if name is not None:
+            done = gallery.correct_to_person(visit_id, name, learn=learn)
+        elif is_stranger:
+            stranger = stranger_of_visit(gallery, visit_id, config.recognition)
+            known_as = None if stranger is None else stranger.stranger_id
+            done = gallery.correct_to_stranger(visit_id, known_as)
+        else:
+            done = gallery.correct_to_no_face(visit_id)
+    for line in _told(done, visit_id[:SHOWN_CHARACTERS], is_no_face=is_no_face, learn=learn):
+        click.echo(line)
+
+
+@visits.command(epilog=example("doorbell visits undo"))
+@with_config
+def undo(config: Config) -> None:
+    """Take the last correction back; again, the one before it."""
+    from doorbell.recognition.gallery import Gallery
+
+    with Gallery.open(config.storage.gallery_path) as gallery:
+        done = gallery.undo_correction()
+    if done.visit is None:
+        click.echo("what the last correction taught is undone; its visit is no longer remembered")
+    else:
+        shown = done.visit.visit_id[:SHOWN_CHARACTERS]
+        click.echo(f"visit {shown} is {_whose(done.visit)} again; what it taught is undone")
+
+
+def _told(done: Correction, shown: str, *, is_no_face: bool, learn: bool) -> list[str]:
+    """What a correction did, and what it did not."""
+    from doorbell.domain import Person
+
+    faces = plural(done.samples, "face")
+    if is_no_face:
+        lines = [f"visit {shown} is no longer listed"]
+        if done.samples:
+            lines.append(f"what looks like its {faces} is not announced again")
+        else:
+            lines.append("no face of it was kept, so the same thing may be announced again")
+        return lines
+    visit = done.visit
+    visitor = visit.visitor if visit else None
+    lines = [f"visit {shown} is now {_whose(visit)}"] if visit else []
+    before = done.before
+    if isinstance(before, Person) and before != visitor:
+        if done.samples:
+            lines.append(f"{faces} of it will not be taken for {before.name} again")
+        else:
+            lines.append(f"no face of it was kept, so it may be taken for {before.name} again")
+    if isinstance(visitor, Person):
+        if learn:
+            lines.append(f"{visitor.name} has {plural(done.learned, 'new sample')} from it")
+        elif done.samples:
+            lines.append(f"nothing became a sample of {visitor.name}; to do so: add --learn")
+    return lines
+
+
+def _whose(visit: Visit) -> str:
+    return f"{visit.visitor.label}'s" if visit.visitor else "nobody's"
+
+
+def _label(visit: Visit) -> str:
+    return visit.visitor.label if visit.visitor else "nobody known"
+
+
+def _similarity(visit: Visit) -> str | None:
+    if visit.corrected:
+        return "corrected"
+    return f"{visit.similarity:.2f}" if visit.visitor else None
 
 
 def _duration(visit: Visit) -> str:
@@ -82,6 +224,7 @@ def _document(visit: Visit, config: Config) -> dict[str, Any]:
         "person": person.name if person else None,
         "person_id": person.person_id if person else None,
         "stranger": visit.visitor.label if isinstance(visit.visitor, Stranger) else None,
-        "similarity": round(visit.similarity, 4) if visit.visitor else None,
+        "similarity": round(visit.similarity, 4) if visit.visitor and not visit.corrected else None,
+        "corrected": visit.corrected,
         "picture": str(picture) if picture.is_file() else None,
     }
