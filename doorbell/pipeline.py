@@ -36,6 +36,7 @@ from doorbell.recognition.corrections import is_no_face
 from doorbell.recognition.decision import Centroids, Evidence, decide, nearest_stranger
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_rows import EnrolledSample, EnrollmentOutcome, Templates, name_key
+from doorbell.recognition.pose import head_pose, is_looking
 from doorbell.recognition.strangers import merge_alike
 from doorbell.tracking import Tracker
 from doorbell.visits import Observation, Visits
@@ -79,7 +80,12 @@ class Pipeline:
         self._section = config.recognition
         self._with_pictures = config.storage.pictures
         self._tracker = Tracker(config.tracking)
-        self._visits = Visits(config.visits, self._introduce)
+        self._attention = config.attention
+        self._visits = Visits(
+            config.visits,
+            self._introduce,
+            ring_after_seconds=config.attention.ring_after_seconds,
+        )
         self._followed: dict[int, _Followed] = {}
         self._pictures: dict[str, _Picture] = {}
         self._samples: dict[int, tuple[str, tuple[FaceSample, ...]]] = {}  # visit's, by track
@@ -254,7 +260,15 @@ class Pipeline:
         if followed is None:
             return Observation(track, UNDECIDED, None)
         evidence = followed.evidence
-        return Observation(track, followed.match, evidence.signature, evidence.best_samples)
+        pose = head_pose(track.face.keypoints_xy)
+        return Observation(
+            track,
+            followed.match,
+            evidence.signature,
+            evidence.best_samples,
+            pose,
+            is_looking(pose, self._attention),
+        )
 
     def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
         """Give a stranger the identifier of earlier visits, or a new one."""

@@ -7,6 +7,7 @@ and found again continues the visit it belongs to.
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,15 +15,17 @@ from typing import TypeAlias
 
 import numpy as np
 
-from doorbell.config import VisitsSection
+from doorbell.config import AttentionSection, VisitsSection
 from doorbell.domain import (
     Arrived,
+    Attention,
     Event,
     FaceSample,
     Float32Array,
     Left,
     Match,
     Person,
+    Pose,
     Recognized,
     Ring,
     Stranger,
@@ -47,6 +50,9 @@ ARRIVAL_SCORE = 0.75
 # fewer it was a passer-by and gets no identifier.
 FAREWELL_FRAMES = 3
 
+# A face lost or turned away for no longer than this is still looking: a blink, a word to a child.
+GLANCE_SECONDS = 0.5
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Observation:
@@ -57,12 +63,16 @@ class Observation:
         match: what its frames say so far.
         signature: (128,) float32, mean embedding of the track; None before the first.
         samples: the track's best samples, for who keeps strangers.
+        pose: of the head in this frame; None where nobody measures it.
+        looking: whether that is looking at the door.
     """
 
     track: Track
     match: Match
     signature: Float32Array | None
     samples: tuple[FaceSample, ...] = ()
+    pose: Pose | None = None
+    looking: bool = False
 
 
 Introduce: TypeAlias = Callable[[Observation, float], Stranger]
@@ -77,6 +87,10 @@ class _OpenVisit:
     tracks: set[int] = field(default_factory=set)
     clearest: Observation | None = None  # the one with the most frames behind its signature
     joined_by: dict[int, Float32Array] = field(default_factory=dict)  # signature of then, by track
+    looked_at_seconds: float = -math.inf  # when last looking
+    looking_in_a_row_seconds: float = 0.0
+    rang: bool = False
+    rang_for_looking: bool = False
 
 
 def _new_id() -> str:
@@ -87,9 +101,14 @@ class Visits:
     """Keeps the visits that are going on at one door."""
 
     def __init__(
-        self, section: VisitsSection, introduce: Introduce, new_id: Callable[[], str] = _new_id
+        self,
+        section: VisitsSection,
+        introduce: Introduce,
+        new_id: Callable[[], str] = _new_id,
+        ring_after_seconds: float = AttentionSection().ring_after_seconds,
     ) -> None:
         self._section = section
+        self._ring_after_seconds = ring_after_seconds
         self._introduce = introduce
         self._new_id = new_id
         self._open: list[_OpenVisit] = []
@@ -136,7 +155,10 @@ class Visits:
                 if seen.signature is None and not _is_surely_there(seen.track, time_seconds):
                     continue
                 entry = self._start(seen, time_seconds, wall_time)
+                _note_attention(entry, seen, time_seconds)
                 events.append(Arrived(self._new_id(), wall_time, entry.visit))
+            else:
+                _note_attention(entry, seen, time_seconds)
             entry.last_seen_seconds = time_seconds
             entry.visit = replace(entry.visit, last_seen_at=wall_time)
             if seen.signature is not None and (
@@ -144,6 +166,7 @@ class Visits:
             ):
                 entry.clearest = seen
             events += self._announce(entry, seen, time_seconds, wall_time)
+            events += self._ring_for_looking(entry, time_seconds, wall_time)
         events += self._end_absent(time_seconds, wall_time)
         return events
 
@@ -164,8 +187,10 @@ class Visits:
     def press(self, time_seconds: float, wall_time: float) -> Ring:
         """Somebody pressed the bell: ring for the latest visitor at the door, if any."""
         entry = max(self._open, key=lambda e: e.last_seen_seconds, default=None)
-        if entry is not None and entry.visit.visitor is not None:
-            self._last_rings[_key(entry.visit.visitor)] = time_seconds
+        if entry is not None:
+            entry.rang = True
+            if entry.visit.visitor is not None:
+                self._last_rings[_key(entry.visit.visitor)] = time_seconds
         return Ring(self._new_id(), wall_time, None if entry is None else entry.visit)
 
     def finish(self, wall_time: float) -> list[Event]:
@@ -229,11 +254,30 @@ class Visits:
         if not isinstance(visitor, Person):
             visitor = self._introduce(seen, wall_time)
         events = [self._decide(entry, seen, visitor, time_seconds, wall_time)]
+        if entry.rang_for_looking:  # before it was known for whom
+            self._last_rings[_key(visitor)] = time_seconds
+        elif self._section.ring_on_visit:
+            events += self._ring(entry, time_seconds, wall_time)
+        return events
+
+    def _ring(self, entry: _OpenVisit, time_seconds: float, wall_time: float) -> list[Event]:
+        """Ring, unless the same visitor rang lately."""
         oldest = time_seconds - self._section.cooldown_seconds
         self._last_rings = {key: at for key, at in self._last_rings.items() if at > oldest}
-        if self._section.ring_on_visit and _key(visitor) not in self._last_rings:
-            self._last_rings[_key(visitor)] = time_seconds
-            events.append(Ring(self._new_id(), wall_time, entry.visit))
+        if _key(entry.visit.visitor) in self._last_rings:
+            return []
+        self._last_rings[_key(entry.visit.visitor)] = time_seconds
+        entry.rang = True
+        return [Ring(self._new_id(), wall_time, entry.visit)]
+
+    def _ring_for_looking(
+        self, entry: _OpenVisit, time_seconds: float, wall_time: float
+    ) -> list[Event]:
+        """Ring for who looks at the door for long, where nothing else has rung in this visit."""
+        if entry.rang or not 0 < self._ring_after_seconds <= entry.looking_in_a_row_seconds:
+            return []
+        events = self._ring(entry, time_seconds, wall_time)
+        entry.rang_for_looking = entry.rang
         return events
 
     def _decide(
@@ -318,9 +362,28 @@ def _is_surely_there(track: Track, time_seconds: float) -> bool:
     return waited >= ARRIVAL_SECONDS and track.face.score >= ARRIVAL_SCORE
 
 
-def _key(visitor: Visitor) -> tuple[str, int]:
+def _note_attention(entry: _OpenVisit, seen: Observation, time_seconds: float) -> None:
+    if seen.pose is None:
+        return
+    total = 0.0 if entry.visit.attention is None else entry.visit.attention.looking_seconds
+    if seen.looking:
+        since = time_seconds - entry.looked_at_seconds
+        if since <= GLANCE_SECONDS:
+            total += since
+            entry.looking_in_a_row_seconds += since
+        else:
+            entry.looking_in_a_row_seconds = 0.0
+        entry.looked_at_seconds = time_seconds
+    elif time_seconds - entry.looked_at_seconds > GLANCE_SECONDS:
+        entry.looking_in_a_row_seconds = 0.0
+    entry.visit = replace(entry.visit, attention=Attention(seen.looking, total, seen.pose))
+
+
+def _key(visitor: Visitor | None) -> tuple[str, int]:
     match visitor:
         case Person(person_id=number):
             return "person", number
-        case _:
-            return "stranger", visitor.stranger_id
+        case Stranger(stranger_id=number):
+            return "stranger", number
+        case None:  # the unnamed share one cool-down
+            return "nobody", 0

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from doorbell.domain import (
     Arrived,
+    Attention,
     EnrollCommand,
     Event,
     Left,
     MuteCommand,
     Person,
+    Pose,
     Recognized,
     Ring,
     RingCommand,
@@ -60,6 +62,7 @@ KEYS = {
     "similarity",
     "seconds_to_decision",
     "preferences",
+    "attention",
 }
 
 
@@ -101,6 +104,18 @@ def test_who_it_is() -> None:
         for key in ("person", "person_id", "stranger", "similarity", "seconds_to_decision"):
             assert document[key] is None
         assert document["preferences"] == {}
+
+
+def test_attention_says_whether_the_visitor_looks_at_the_door() -> None:
+    attention = Attention(True, 2.04, Pose(-12.3, 4.6, 1.0))
+    document = decoded(event_document(Left("e", 1.0, replace(KNOWN, attention=attention))))
+    assert document["attention"] == {
+        "looking": True,
+        "looking_seconds": 2.0,
+        "yaw_degrees": -12,
+        "pitch_degrees": 5,
+    }
+    assert decoded(event_document(Ring("e", 1.0)))["attention"] is None
 
 
 def test_a_name_that_the_household_gave_has_no_similarity() -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -17,6 +18,7 @@ from doorbell.domain import (
     Left,
     Match,
     Person,
+    Pose,
     Recognized,
     Ring,
     Stranger,
@@ -29,6 +31,7 @@ from doorbell.visits import (
     ARRIVAL_SCORE,
     ARRIVAL_SECONDS,
     FAREWELL_FRAMES,
+    GLANCE_SECONDS,
     REJOIN_SIMILARITY,
     Observation,
     Visits,
@@ -61,9 +64,11 @@ def looks(identity: int, likeness: float = 1.0) -> Float32Array:
 class Door:
     """A door with a clock of its own, eight frames a second, and a household."""
 
-    def __init__(self, section: VisitsSection = SECTION) -> None:
+    def __init__(self, section: VisitsSection = SECTION, ring_after_seconds: float = 0.0) -> None:
         numbers = count()
-        self.visits = Visits(section, self._introduce, lambda: f"id-{next(numbers)}")
+        self.visits = Visits(
+            section, self._introduce, lambda: f"id-{next(numbers)}", ring_after_seconds
+        )
         self.now = 100.0
         self.introduced: list[Observation] = []
         self._first_seen: dict[int, float] = {}
@@ -578,3 +583,99 @@ class AnyDoor(RuleBasedStateMachine):
 
 AnyDoor.TestCase.settings = settings(max_examples=150, stateful_step_count=25)
 TestAnyDoor = AnyDoor.TestCase
+
+
+# Attention
+
+STRAIGHT, ASIDE = Pose(2.0, -3.0, 0.0), Pose(50.0, 0.0, 0.0)
+
+
+def stays(door: Door, seconds: float, *, looking: bool, match: Match = UNDECIDED) -> list[Event]:
+    """A visitor in sight for so long."""
+    events = []
+    for _ in range(round(seconds * 8)):
+        seen = door.see(1, 0, match)
+        pose = STRAIGHT if looking else ASIDE
+        events += door.frame(replace(seen, pose=pose, looking=looking))
+    return events
+
+
+def rings(events: Sequence[Event]) -> list[Ring]:
+    return [event for event in events if isinstance(event, Ring)]
+
+
+def test_the_seconds_of_looking_add_up_and_the_rest_does_not_count() -> None:
+    door = Door(QUIET)
+    [arrived, *_] = stays(door, 2.125, looking=True)
+    assert arrived.visit
+    assert arrived.visit.attention
+    assert (arrived.visit.attention.looking, arrived.visit.attention.looking_seconds) == (True, 0)
+    stays(door, 3, looking=False)
+    [visit] = door.visits.open_visits
+    assert visit.attention
+    assert (visit.attention.looking, visit.attention.looking_seconds) == (False, 2)
+    assert visit.attention.pose == ASIDE
+    stays(door, 1.125, looking=True)
+    [visit] = door.visits.open_visits
+    assert visit.attention
+    assert (visit.attention.looking, visit.attention.looking_seconds) == (True, 3)
+    assert visit.attention.pose == STRAIGHT
+
+
+def test_a_visitor_nobody_measures_has_no_attention() -> None:
+    door = Door(QUIET)
+    [arrived] = door.frame(door.see(1, 0))
+    assert arrived.visit
+    assert arrived.visit.attention is None
+
+
+@pytest.mark.parametrize("match", [UNDECIDED, known(ANNA)])
+def test_who_looks_long_enough_rings_once_a_visit_without_a_button(match: Match) -> None:
+    door = Door(QUIET, ring_after_seconds=2.0)
+    assert rings(stays(door, 2, looking=True, match=match)) == []
+    [ring] = rings(stays(door, 0.125, looking=True, match=match))
+    assert ring.visit
+    assert ring.visit.attention
+    assert ring.visit.attention.looking_seconds == 2
+    assert rings(stays(door, 60, looking=True, match=match)) == []
+
+
+def test_without_the_setting_looking_does_not_ring() -> None:
+    assert rings(stays(Door(QUIET), 60, looking=True)) == []
+
+
+def test_who_glances_again_and_again_does_not_ring_and_a_blink_does_not_matter() -> None:
+    door = Door(QUIET, ring_after_seconds=2.0)
+    for _ in range(5):
+        assert rings(stays(door, 1.5, looking=True)) == []
+        assert rings(stays(door, GLANCE_SECONDS + 0.125, looking=False)) == []
+    stays(door, 1.5, looking=True)
+    stays(door, GLANCE_SECONDS - 0.125, looking=False)
+    assert len(rings(stays(door, 1.0, looking=True))) == 1
+
+
+def test_a_visitor_who_rang_already_does_not_ring_by_looking() -> None:
+    named = Door(SECTION, ring_after_seconds=2.0)
+    assert len(rings(stays(named, 60, looking=True, match=known(ANNA)))) == 1
+    pressed = Door(QUIET, ring_after_seconds=2.0)
+    stays(pressed, 1, looking=True)
+    pressed.visits.press(pressed.now, pressed.wall)
+    assert rings(stays(pressed, 60, looking=True)) == []
+
+
+def test_who_rang_by_looking_does_not_ring_when_named_nor_within_the_cooldown() -> None:
+    door = Door(SECTION, ring_after_seconds=1.0)
+    assert len(rings(stays(door, 2, looking=True))) == 1
+    assert rings(stays(door, 1, looking=True, match=known(ANNA))) == []
+    door.wait(SECTION.absence_seconds + 1)
+    assert rings(stays(door, 3, looking=True, match=known(ANNA))) == []
+    door.wait(SECTION.cooldown_seconds)
+    assert len(rings(stays(door, 3, looking=True, match=known(ANNA)))) == 1
+
+
+def test_visitors_nobody_can_name_share_one_cooldown() -> None:
+    door = Door(QUIET, ring_after_seconds=1.0)
+    assert len(rings(stays(door, 2, looking=True))) == 1
+    door.wait(QUIET.absence_seconds + 1)
+    assert rings(stays(door, 5, looking=True)) == []
+    assert len(rings(stays(door, QUIET.cooldown_seconds, looking=True))) == 1

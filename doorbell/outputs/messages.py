@@ -21,6 +21,7 @@ stranger_visits_week  how often in the last seven days, this visit included, or 
 similarity            cosine behind the name or identifier, or null while undecided or corrected
 seconds_to_decision   from the first frame with the face, or null while undecided
 preferences           the person's own JSON object; empty for anybody else
+attention             looking, looking_seconds, yaw_degrees, pitch_degrees; or null
 ====================  ===========================================================================
 """
 
@@ -34,6 +35,7 @@ from typing import Any, TypeAlias
 
 from doorbell.domain import (
     Arrived,
+    Attention,
     Command,
     EnrollCommand,
     Event,
@@ -104,6 +106,7 @@ def event_document(event: Event) -> Document:
         "visit_started_at": iso_utc(visit.started_at) if visit else None,
         "visit_ended_at": iso_utc(visit.ended_at) if visit else None,
         **_visitor_keys(visit),
+        "attention": _attention(visit.attention) if visit and visit.attention else None,
     }
 
 
@@ -144,6 +147,15 @@ def _visitor_keys(visit: Visit | None) -> dict[str, Any]:
         "similarity": round(decided.similarity, 4) if decided and not decided.corrected else None,
         "seconds_to_decision": _rounded(decided.seconds_to_decision) if decided else None,
         "preferences": dict(person.preferences) if person else {},
+    }
+
+
+def _attention(attention: Attention) -> dict[str, Any]:
+    return {
+        "looking": attention.looking,
+        "looking_seconds": round(attention.looking_seconds, 1),
+        "yaw_degrees": round(attention.pose.yaw_degrees),
+        "pitch_degrees": round(attention.pose.pitch_degrees),
     }
 
 
