@@ -1,0 +1,234 @@
+"""Corrections against a model of who each visit belongs to, among everything else that happens."""
+
+import sqlite3
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
+from doorbell.errors import UsageError
+from doorbell.recognition.gallery import EnrolledSample, Gallery
+
+MODEL = "sface-test"
+NAMES = st.sampled_from(["Anna", "Berta", "Carla"])
+ANY = st.integers(0, 99)  # which of those there are
+
+Owner = tuple[str, int] | None
+
+
+def sample(axis: int) -> FaceSample:
+    embedding = np.zeros(128, np.float32)
+    embedding[axis] = 1.0
+    return FaceSample(embedding, MODEL, 0.5)
+
+
+def owner_of(visitor: Visitor | None) -> Owner:
+    match visitor:
+        case Person(person_id=number):
+            return "person", number
+        case Stranger(stranger_id=number):
+            return "stranger", number
+        case None:
+            return None
+
+
+@dataclass
+class Said:
+    """A correction: of which visit, whose it was and whether it was listed before."""
+
+    visit_id: str
+    before: Owner
+    dump: list[str] | None  # the file before it; None once something else has changed it
+
+
+class CorrectionStates(RuleBasedStateMachine):
+    @initialize()
+    def start(self) -> None:
+        self.directory = tempfile.TemporaryDirectory()
+        self.path = Path(self.directory.name) / "gallery.sqlite"
+        self.gallery = Gallery.open(self.path)
+        self.owners: dict[str, Owner] = {}
+        self.hidden: set[str] = set()
+        self.said: list[Said] = []
+        self.enrolled: dict[int, int] = {}  # axis of each person's photo
+        self.allowed: set[tuple[int, int]] = set()  # samples that somebody was told to have
+        for axis, name in enumerate(["Anna", "Berta", "Carla"]):
+            self.enroll(name, axis)
+        self.axes = iter(range(10, 128))
+        self.now = 0.0
+
+    def enroll(self, name: str, axis: int) -> None:
+        person = self.gallery.enroll(name, [EnrolledSample(sample(axis))]).person
+        self.allowed.add((person.person_id, axis))
+
+    def something_else(self) -> None:
+        for said in self.said:
+            said.dump = None
+
+    def save(self, visitor: Visitor | None, axis: int) -> None:
+        visit_id = f"visit-{len(self.owners) + len(self.hidden)}-{axis}"
+        self.gallery.save_visit(
+            Visit(visit_id, self.now, self.now + 5, visitor=visitor), [sample(axis)]
+        )
+        self.owners[visit_id] = owner_of(visitor)
+        self.something_else()
+
+    def strangers(self) -> list[int]:
+        return [stranger.stranger_id for stranger in self.gallery.strangers()]
+
+    @rule(name=NAMES)
+    def a_person_comes(self, name: str) -> None:
+        self.now += 10
+        if name in [person.name for person in self.gallery.people()]:
+            self.save(self.gallery.person(name), next(self.axes))
+
+    @rule(which=ANY, new=st.booleans())
+    def a_stranger_comes(self, which: int, new: bool) -> None:
+        self.now += 10
+        axis, strangers = next(self.axes), self.strangers()
+        if new or not strangers:
+            stranger = self.gallery.add_stranger([sample(axis)], self.now)
+        else:
+            number = strangers[which % len(strangers)]
+            stranger = self.gallery.note_stranger_visit(number, self.now, [sample(axis)])
+        self.save(stranger, axis)
+
+    @rule(
+        which=ANY,
+        truth=st.one_of(NAMES, st.sampled_from(["new", "old", "no face"])),
+        learn=st.booleans(),
+    )
+    def correct(self, which: int, truth: str, learn: bool) -> None:
+        listed = [visit for visit in self.owners if visit not in self.hidden]
+        if not listed:
+            return
+        visit = listed[which % len(listed)]
+        strangers, before, dump = self.strangers(), self.owners[visit], self.dump()
+        try:
+            match truth:
+                case "new":
+                    done = self.gallery.correct_to_stranger(visit, None)
+                case "old":
+                    number = strangers[which % len(strangers)] if strangers else 999
+                    done = self.gallery.correct_to_stranger(visit, number)
+                case "no face":
+                    done = self.gallery.correct_to_no_face(visit)
+                    self.hidden.add(visit)
+                case _:
+                    done = self.gallery.correct_to_person(visit, truth, learn=learn)
+        except UsageError:
+            assert self.dump() == dump
+            return
+        assert done.visit
+        self.said.append(Said(visit, before, dump))
+        self.owners[visit] = owner_of(done.visit.visitor)
+        if isinstance(done.visit.visitor, Person) and learn:
+            self.allowed.add((done.visit.visitor.person_id, int(visit.split("-")[2])))
+
+    @rule()
+    def undo(self) -> None:
+        if not self.said:
+            with pytest.raises(UsageError, match="no correction"):
+                self.gallery.undo_correction()
+            return
+        said = self.said.pop()
+        self.gallery.undo_correction()
+        if said.visit_id in self.owners:
+            self.owners[said.visit_id] = said.before
+            self.hidden.discard(said.visit_id)
+        if said.dump is not None:
+            assert self.dump() == said.dump
+
+    @rule(which=ANY, name=NAMES)
+    def name_a_stranger(self, which: int, name: str) -> None:
+        strangers = self.strangers()
+        if strangers:
+            number = strangers[which % len(strangers)]
+            owned = self.visits_of(("stranger", number))
+            person = self.gallery.name_stranger(number, name)
+            self.allowed |= {(person.person_id, int(visit.split("-")[2])) for visit in self.owners}
+            self.move(("stranger", number), ("person", person.person_id))
+            assert owned <= self.visits_of(("person", person.person_id))
+
+    @rule(which=ANY, other=ANY)
+    def merge_strangers(self, which: int, other: int) -> None:
+        strangers = self.strangers()
+        if len(strangers) > 1:
+            one = strangers.pop(which % len(strangers))
+            two = strangers[other % len(strangers)]
+            kept = self.gallery.merge_strangers(one, two).stranger_id
+            self.move(("stranger", max(one, two)), ("stranger", kept))
+
+    @rule(name=NAMES)
+    def forget_a_person(self, name: str) -> None:
+        if name in [person.name for person in self.gallery.people()]:
+            forgotten = self.gallery.forget(name)
+            gone = owner_of(forgotten.visitor)
+            assert set(forgotten.visit_ids) == self.visits_of(gone)
+            self.drop(gone)
+
+    @rule(which=ANY)
+    def forget_a_stranger(self, which: int) -> None:
+        strangers = self.strangers()
+        if strangers:
+            gone = "stranger", strangers[which % len(strangers)]
+            assert set(self.gallery.forget_stranger(gone[1]).visit_ids) == self.visits_of(gone)
+            self.drop(gone)
+
+    @rule()
+    def the_daemon_saves_its_own_view(self) -> None:
+        for said in self.said:
+            if said.visit_id in self.owners:
+                stored = self.gallery.visit(said.visit_id)
+                mistaken = next(iter(self.gallery.people()), None)
+                seen = Visit(said.visit_id, stored.started_at, stored.last_seen_at, None, mistaken)
+                self.gallery.save_visit(seen)
+
+    def visits_of(self, owner: Owner) -> set[str]:
+        return {visit for visit, of in self.owners.items() if of == owner}
+
+    def move(self, gone: Owner, kept: Owner) -> None:
+        self.owners = {k: kept if v == gone else v for k, v in self.owners.items()}
+        for said in self.said:
+            said.before = kept if said.before == gone else said.before
+        self.something_else()
+
+    def drop(self, gone: Owner) -> None:
+        self.owners = {k: v for k, v in self.owners.items() if v != gone}
+        for said in self.said:
+            said.before = None if said.before == gone else said.before
+        self.something_else()
+
+    def dump(self) -> list[str]:
+        with closing(sqlite3.connect(self.path)) as connection:
+            return [line for line in connection.iterdump() if "sqlite_sequence" not in line]
+
+    @precondition(lambda self: hasattr(self, "now"))
+    @invariant()
+    def agrees(self) -> None:
+        listed = {visit.visit_id: owner_of(visit.visitor) for visit in self.gallery.visits(1000)}
+        assert listed == {k: v for k, v in self.owners.items() if k not in self.hidden}
+        for stranger in self.gallery.strangers():
+            owned = self.visits_of(("stranger", stranger.stranger_id))
+            assert stranger.visits == len(owned) > 0
+        templates = self.gallery.templates(MODEL)
+        people = [templates.people[index].person_id for index in templates.person_index]
+        axes = [int(axis) for axis in templates.person_embeddings.argmax(axis=1)]
+        assert set(zip(people, axes, strict=True)) <= self.allowed
+        with closing(sqlite3.connect(self.path)) as connection:
+            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+    def teardown(self) -> None:
+        self.gallery.close()
+        self.directory.cleanup()
+
+
+TestCorrectionStates = CorrectionStates.TestCase
+TestCorrectionStates.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
