@@ -99,23 +99,11 @@ class RecognitionSection(Section):
 
     min_face_pixels: Annotated[int, Field(ge=16, le=1024)] = 40
     min_quality: Fraction = 0.25
-    known_similarity: Fraction = 0.5
-    unknown_similarity: Fraction = 0.35
-    margin: Fraction = 0.08
+    risk: Annotated[float, Field(ge=0.0001, le=0.1)] = 0.001
     stranger_similarity: Fraction = 0.5
     min_frames: Annotated[int, Field(ge=2, le=100)] = 3
     decide_within_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 2.0
     embeddings_per_second: Annotated[float, Field(gt=0.0, le=60.0)] = 10.0
-
-    @model_validator(mode="after")
-    def _room_for_doubt(self) -> RecognitionSection:
-        if self.known_similarity <= self.unknown_similarity:
-            msg = (
-                f"known_similarity = {self.known_similarity} must be above unknown_similarity = "
-                f"{self.unknown_similarity}: raise the first or lower the other"
-            )
-            raise ValueError(msg)
-        return self
 
 
 class VisitsSection(Section):

@@ -133,7 +133,8 @@ class Track:
 
     Attributes:
         track_id: unique within one run of the daemon.
-        face: where it was last seen.
+        face: where it was last seen, steadied over time; for pictures and regions, while
+            recognition takes the face as it was detected.
         first_seen_seconds, last_seen_seconds: stream time.
         hits: frames in which it was found.
     """

@@ -84,9 +84,17 @@ class Perception:
         crop = align(pixels, face.keypoints_xy)
         return Portrait(face, crop, measure_quality(face, crop))
 
-    def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample | None]:
-        """Embed faces, all in one batch; None for what turns out not to show a face."""
-        embeddings = self._embedder.embed([portrait.crop for portrait in portraits])
+    def embed(
+        self, portraits: Sequence[Portrait], *, mirrored: bool = False
+    ) -> list[FaceSample | None]:
+        """Embed faces, all in one batch; None for what turns out not to show a face.
+
+        Args:
+            portraits: faces cut out and judged.
+            mirrored: take twice the time for a better vector, where one picture has to do.
+        """
+        crops = [portrait.crop for portrait in portraits]
+        embeddings = self._embedder.embed(crops, mirrored=mirrored)
         return [
             FaceSample(vector, self.model_id, portrait.quality.value)
             if FACE_LENGTH <= length < np.inf

@@ -118,7 +118,7 @@ class Pipeline:
         """
         faces = self._perception.detect(frame.pixels, self._tracker.tracks)
         tracks = self._tracker.update(faces, frame.time_seconds)
-        portraits = self._recognize(frame, tracks)
+        portraits = self._recognize(frame, tracks, faces)
         confirmed = [
             track
             for track in tracks
@@ -171,24 +171,23 @@ class Pipeline:
         samples = [EnrolledSample(sample) for sample in seen[0].evidence.best_samples]
         return self._gallery.enroll(name, samples)
 
-    def _recognize(self, frame: Frame, tracks: Sequence[Track]) -> dict[int, Portrait]:
+    def _recognize(
+        self, frame: Frame, tracks: Sequence[Track], faces: Sequence[Face]
+    ) -> dict[int, Portrait]:
         """Embed the faces that are worth it, and decide anew for those."""
         now = frame.time_seconds
         live = {track.track_id for track in self._tracker.tracks}
         self._followed = {key: value for key, value in self._followed.items() if key in live}
         portraits: dict[int, Portrait] = {}
-        for track in tracks:
+        for track, face in zip(tracks, faces, strict=True):
             followed = self._followed.setdefault(
                 track.track_id, _Followed(Evidence(track.first_seen_seconds))
             )
             if now - followed.tried_seconds < self._pause(followed.match) - 1e-6:
                 continue
-            if (
-                min(track.face.width_pixels, track.face.height_pixels)
-                < self._section.min_face_pixels
-            ):
+            if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
                 continue
-            portrait = self._perception.portray(frame.pixels, track.face)
+            portrait = self._perception.portray(frame.pixels, face)
             if portrait.quality.value >= self._section.min_quality:
                 portraits[track.track_id] = portrait
         for track_id, sample in zip(
@@ -203,9 +202,7 @@ class Pipeline:
                 self._tracker.drop(track_id)
                 del self._followed[track_id]
         for followed in self._followed.values():
-            followed.match = decide(
-                followed.evidence, self._everybody(), self._section, now, followed.match.verdict
-            )
+            followed.match = decide(followed.evidence, self._everybody(), self._section, now)
             followed.is_no_face = is_no_face(
                 followed.evidence.signature,
                 self._gallery.templates(self._perception.model_id).non_face_embeddings,

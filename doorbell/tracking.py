@@ -18,6 +18,11 @@ from doorbell.domain import Face, Float32Array, Track
 MAX_DISTANCE = 0.7
 MAX_SIZE_RATIO = 1.8
 
+# How much of the way to the new face a track goes: little while it stands still, so that boxes do
+# not shake, and more the farther the face has moved, in its own sizes, so that they do not lag.
+STILL_STEP = 0.2
+STEP_PER_DISTANCE = 4.0
+
 
 class Tracker:
     """Follows faces through one camera's frames."""
@@ -54,7 +59,12 @@ class Tracker:
                 self._tracks.append(track)
             else:
                 old = self._tracks[position]
-                track = replace(old, face=face, last_seen_seconds=time_seconds, hits=old.hits + 1)
+                track = replace(
+                    old,
+                    face=_steadied(old.face, face),
+                    last_seen_seconds=time_seconds,
+                    hits=old.hits + 1,
+                )
                 self._tracks[position] = track
             seen.append(track)
         return seen
@@ -84,6 +94,18 @@ class Tracker:
                 pairs[row] = column
                 taken.add(column)
         return pairs
+
+
+def _steadied(old: Face, new: Face) -> Face:
+    """The new face, drawn towards the old one as far as it has hardly moved."""
+    moved = (new.box_xyxy - old.box_xyxy).reshape(2, 2).mean(axis=0)  # (2,) of the centre
+    distance = float(np.linalg.norm(moved)) / max(new.width_pixels, 1.0)
+    step = np.float32(min(STILL_STEP + STEP_PER_DISTANCE * distance, 1.0))
+    return Face(
+        old.box_xyxy + step * (new.box_xyxy - old.box_xyxy),
+        old.keypoints_xy + step * (new.keypoints_xy - old.keypoints_xy),
+        new.score,
+    )
 
 
 def _distances(new: Float32Array, old: Float32Array) -> Float32Array:

@@ -28,7 +28,7 @@ settings = st.fixed_dictionaries(
         "camera.width": st.integers(0, 7680),
         "camera.timeout_seconds": st.floats(0.001, 60.0),
         "camera.loop": st.booleans(),
-        "recognition.margin": st.floats(0.0, 1.0),
+        "recognition.risk": st.floats(1e-4, 0.1),
         "visits.cooldown_seconds": st.floats(0.0, 86400.0),
         "mqtt.port": st.integers(1, 65535),
         "log.level": st.sampled_from(["debug", "info", "warning", "error"]),
@@ -161,10 +161,6 @@ def test_each_kind_of_limit_is_told(override: str, message: str) -> None:
     ("overrides", "message"),
     [
         (["chime.quiet_from=22:00:00"], "set both or neither"),
-        (
-            ["recognition.known_similarity=0.3", "recognition.unknown_similarity=0.3"],
-            "known_similarity = 0.3 must be above unknown_similarity = 0.3",
-        ),
         (["mqtt.tls_ca_file=ca.pem"], "tls_ca_file = 'ca.pem' does nothing without tls"),
         (
             ["mqtt.tls=true", "mqtt.tls_key_file=k.pem"],

@@ -46,7 +46,8 @@ def literal_accuracy(scores: list[float], same: list[bool]) -> list[float]:
         middles.append(tried[-1] + 1)
         rights = [sum((scores[i] >= t) == same[i] for i in train) for t in middles]
         best = [t for t, right in zip(middles, rights, strict=True) if right == max(rights)]
-        threshold = best[len(best) // 2]
+        middle = (best[0] + best[-1]) / 2
+        threshold = min(best, key=lambda t: abs(t - middle))
         accuracies.append(sum((scores[i] >= threshold) == same[i] for i in test) / size)
     return accuracies
 

@@ -49,15 +49,16 @@ def ten_fold_accuracy(scores: Floats, same: Bools) -> tuple[float, float]:
 
 
 def best_threshold(scores: Floats, same: Bools) -> float:
-    """The threshold with the highest accuracy; of several the one in their middle."""
+    """The threshold with the highest accuracy; of several the one nearest to their middle."""
     order = np.sort(scores)
     candidates = np.concatenate([[order[0] - 1], (order[:-1] + order[1:]) / 2, [order[-1] + 1]])
     ascending = np.sort(scores[same]), np.sort(scores[~same])
     accepted = len(ascending[0]) - np.searchsorted(ascending[0], candidates)
     refused = np.searchsorted(ascending[1], candidates)
     right = accepted + refused
-    best = np.flatnonzero(right == right.max())
-    return float(candidates[best[len(best) // 2]])
+    best = candidates[right == right.max()]
+    # Scores are dense on one side: the middle by value is as far from both kinds as can be.
+    return float(best[np.argmin(np.abs(best - (best[0] + best[-1]) / 2))])
 
 
 def threshold_at(impostors: Floats, rate: float = FALSE_RATE) -> float:

@@ -47,7 +47,7 @@ class ProductRecognizer:
 
     def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample | None]:
         """Embed in one batch."""
-        return self._perception.embed(portraits)
+        return self._perception.embed(portraits, mirrored=True)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -6,6 +6,8 @@ never decides, and in doubt the answer is unknown: a wrong name is worse than no
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,6 +23,7 @@ from doorbell.domain import (
     Stranger,
     Verdict,
 )
+from doorbell.recognition.calibration import log_odds, needed_log_odds
 from doorbell.recognition.gallery_rows import Templates
 
 VisitorT = TypeVar("VisitorT", Person, Stranger)
@@ -35,20 +38,34 @@ ALIEN_RUN = 3
 # own door is wrong.
 UNKNOWN_FRAMES_FACTOR = 3
 
-# A name given to somebody already announced as unknown has had many chances to arise by accident.
-CORRECTION_EXTRA = 0.04
+# The odds against the nearest person at which a stranger need not be waited for any longer.
+UNKNOWN_LOG_ODDS = -math.log(10)
+
+# Two frames of one face that are this unlike count as two; more alike ones count in proportion.
+# Pictures of one person on different days differ by about as much.
+NOVEL_DISTANCE = 0.3
 
 
 class Evidence:
-    """The embeddings of one track, kept as their quality-weighted mean and the best few."""
+    """The embeddings of one track: their quality-weighted mean, the best few, and their worth.
+
+    Attributes:
+        started_seconds: stream time of the track's first frame.
+        frames: embeddings taken in.
+        worth: the number of independent frames of good quality that they are worth; a face that
+            holds still before the camera is seen often and shows little that is new.
+    """
 
     KEPT = 5
+    COMPARED = 24  # later frames are compared with the latest of those before
 
     def __init__(self, started_seconds: float) -> None:
         self.started_seconds = started_seconds
         self.frames = 0
+        self.worth = 0.0
         self._sum: Float32Array | None = None
         self._best: list[FaceSample] = []
+        self._latest: deque[Float32Array] = deque(maxlen=self.COMPARED)
         self._alien_run = 0
 
     @property
@@ -78,7 +95,16 @@ class Evidence:
         weighted = sample.embedding * np.float32(max(sample.quality, 0.05))
         self._sum = weighted if self._sum is None else self._sum + weighted
         self.frames += 1
+        self.worth += sample.quality * self._novelty(sample.embedding)
+        self._latest.append(sample.embedding)
         self._best = sorted([*self._best, sample], key=lambda s: -s.quality)[: self.KEPT]
+
+    def _novelty(self, embedding: Float32Array) -> float:
+        """How much of this frame was not seen before, 0 to 1."""
+        if not self._latest:
+            return 1.0
+        nearest = max(float(embedding @ earlier) for earlier in self._latest)
+        return min(max((1 - nearest) / NOVEL_DISTANCE, 0.0), 1.0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -125,41 +151,53 @@ def decide(
     centroids: Centroids,
     section: RecognitionSection,
     time_seconds: float,
-    previous: Verdict = Verdict.UNDECIDED,
 ) -> Match:
     """Say who a track is, if that can be said yet.
 
-    Known: the nearest person is near enough, clearly nearer than the second, over enough frames.
-    Unknown: nobody is near over several times as many frames, or time is up.
+    Known: the evidence for the nearest person exceeds what a stranger would show with a probability
+    of ``risk``, and by as much the evidence for the second. Unknown: the odds are against
+    everybody over several times as many frames, or time is up.
 
     Args:
         evidence: of the track.
         centroids: of everybody in the gallery.
-        section: thresholds.
+        section: the risk, and how long to wait.
         time_seconds: stream time now.
-        previous: the track's last verdict; a name after "unknown" needs more.
     """
     signature = evidence.signature
     if signature is None:
         return Match(Verdict.UNDECIDED, None, 0.0, 0)
-    similarities = centroids.people_vectors @ signature if centroids.people else np.empty(0)
-    order = np.argsort(-similarities)
-    best = float(similarities[order[0]]) if order.size else 0.0
-    second = float(similarities[order[1]]) if order.size > 1 else -1.0
+    best, similarity, best_odds, lead = _nearest_person(signature, centroids, evidence.worth)
     enough = evidence.frames >= section.min_frames
-    needed = section.known_similarity + (CORRECTION_EXTRA if previous is Verdict.UNKNOWN else 0.0)
-    if order.size and enough and best >= needed and best - second >= section.margin:
-        person = centroids.people[int(order[0])]
-        return Match(Verdict.KNOWN, person, best, evidence.frames)
-    waited = time_seconds - evidence.started_seconds
+    if (
+        best is not None
+        and enough
+        and best_odds >= needed_log_odds(len(centroids.people), section.risk)
+        and lead >= needed_log_odds(1, section.risk)
+    ):
+        return Match(Verdict.KNOWN, best, similarity, evidence.frames)
     nobody_near = (
-        best < section.unknown_similarity
+        best_odds <= UNKNOWN_LOG_ODDS
         and evidence.frames >= UNKNOWN_FRAMES_FACTOR * section.min_frames
     )
-    time_is_up = waited >= section.decide_within_seconds and enough
-    if nobody_near or time_is_up:
-        return _unknown(evidence, signature, centroids, section, best)
-    return Match(Verdict.UNDECIDED, None, best, evidence.frames)
+    waited = time_seconds - evidence.started_seconds
+    if nobody_near or (enough and waited >= section.decide_within_seconds):
+        return _unknown(evidence, signature, centroids, section, similarity)
+    return Match(Verdict.UNDECIDED, None, similarity, evidence.frames)
+
+
+def _nearest_person(
+    signature: Float32Array, centroids: Centroids, worth: float
+) -> tuple[Person | None, float, float, float]:
+    """The nearest person, the cosine, the evidence, and its lead over the second's."""
+    if not centroids.people:
+        return None, 0.0, -math.inf, 0.0
+    similarities = centroids.people_vectors @ signature  # (p,)
+    order = np.argsort(-similarities)
+    odds = log_odds(similarities[order[:2]], worth)  # (1 or 2,)
+    lead = float(odds[0] - odds[1]) if odds.size > 1 else math.inf
+    first = int(order[0])
+    return centroids.people[first], float(similarities[first]), float(odds[0]), lead
 
 
 def nearest_stranger(

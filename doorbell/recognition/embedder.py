@@ -49,16 +49,21 @@ class Embedder:
         """Release the network; idempotent."""
         self._runner.close()
 
-    def embed(self, crops: Sequence[UInt8Array]) -> Embeddings:
+    def embed(self, crops: Sequence[UInt8Array], *, mirrored: bool = False) -> Embeddings:
         """Embed faces, all in one batch.
 
         Args:
             crops: n aligned faces, each (112, 112, 3) uint8, RGB.
+            mirrored: embed each face's mirror image too and take the mean: twice the work for a
+                vector that depends less on pose and light.
         """
         if not crops:
             return Embeddings(np.empty((0, 128), np.float32), np.empty(0, np.float32))
-        batch = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32, order="C")
-        vectors = self._runner.infer({"image": batch})["embedding"]  # (n, 128)
-        lengths = np.linalg.norm(vectors, axis=1)  # (n,)
-        unit = vectors / np.maximum(lengths, 1e-12)[:, None]
+        views = [*crops, *(crop[:, ::-1] for crop in crops)] if mirrored else crops
+        batch = np.stack(views).transpose(0, 3, 1, 2).astype(np.float32, order="C")
+        raw = self._runner.infer({"image": batch})["embedding"]  # (n or 2 n, 128)
+        raw = raw.reshape(-1, len(crops), raw.shape[1])  # (1 or 2, n, 128)
+        lengths = np.linalg.norm(raw, axis=2).mean(axis=0)  # (n,)
+        vectors = raw.sum(axis=0)  # (n, 128)
+        unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)[:, None]
         return Embeddings(unit.astype(np.float32), lengths.astype(np.float32))
