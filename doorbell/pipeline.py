@@ -300,12 +300,15 @@ class Pipeline:
     def _complete(self, events: Sequence[Event]) -> list[Event]:
         """Put pictures to events and visits into the gallery."""
         completed: list[Event] = []
+        drawn_visit, drawn = None, None
         for event in events:
             if event.visit is not None:
                 self._correct_strangers(event)
                 decided = isinstance(event, Recognized | Unrecognized | Left)
                 self._save(event.visit, self._samples_of(event.visit.visit_id) if decided else ())
-                completed.append(replace(event, picture_jpeg=self._draw(event.visit)))
+                if event.visit != drawn_visit:  # a ring shows what the announcement before it shows
+                    drawn_visit, drawn = event.visit, self._draw(event.visit)
+                completed.append(replace(event, picture_jpeg=drawn))
             else:
                 completed.append(event)
         for event in events:
