@@ -58,6 +58,39 @@ def mistaken(perception: Perception, gallery: Gallery, models_directory: Path) -
 
 
 @pytest.mark.usefixtures("mistaken")
+def test_a_wrong_name_is_not_given_again_until_the_correction_is_undone(
+    door: Door, gallery: Gallery, visitor: UInt8Array
+) -> None:
+    assert kinds(door.see(visitor)) == [Arrived, Recognized, Ring]
+    visit = gallery.find_visit("last")
+    assert visit.visitor == ANNA
+    assert 0 < len(gallery.visit_samples(visit.visit_id)) <= MAX_VISIT_SAMPLES
+
+    # While the visitor is still there.
+    assert stranger_of_visit(gallery, visit.visit_id, CONFIG.recognition) is None
+    gallery.correct_to_stranger(visit.visit_id, None)
+    [left] = [*door.see(visitor), *door.see(seconds=1.5)]
+    assert isinstance(left, Left)
+    assert isinstance(left.visit.visitor, Stranger)
+    assert gallery.visit(visit.visit_id).visitor == gallery.stranger(1)
+
+    again = door.see(visitor, seconds=2.5)
+    assert kinds(again) == [Arrived, Unrecognized, Ring]
+    assert again[1].visit
+    assert again[1].visit.visitor == gallery.stranger(1)
+    assert gallery.stranger(1).visits == 2
+    last = gallery.find_visit("last").visit_id
+    assert stranger_of_visit(gallery, last, CONFIG.recognition) == gallery.stranger(1)
+    door.see(seconds=1.5)
+
+    gallery.undo_correction()
+    named = door.see(visitor)
+    assert kinds(named) == [Arrived, Recognized, Ring]
+    assert named[1].visit
+    assert named[1].visit.visitor == ANNA
+
+
+@pytest.mark.usefixtures("mistaken")
 def test_the_right_name_holds_for_the_visit_and_is_learned_when_told(
     door: Door, gallery: Gallery, visitor: UInt8Array
 ) -> None:

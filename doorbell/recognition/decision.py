@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -24,7 +24,8 @@ from doorbell.domain import (
     Verdict,
 )
 from doorbell.recognition.calibration import log_odds, needed_log_odds
-from doorbell.recognition.gallery_rows import Templates
+from doorbell.recognition.corrections import ruled_out
+from doorbell.recognition.gallery_rows import Templates, no_embeddings, no_index
 
 VisitorT = TypeVar("VisitorT", Person, Stranger)
 
@@ -114,12 +115,16 @@ class Centroids:
     Attributes:
         people: as many as rows of ``people_vectors`` (p, 128) float32.
         strangers: as many as rows of ``stranger_vectors`` (s, 128) float32.
+        negative_index: (m,) int64, the place in ``people`` of who each row of
+            ``negative_vectors`` (m, 128) float32 is not.
     """
 
     people: tuple[Person, ...]
     people_vectors: Float32Array
     strangers: tuple[Stranger, ...]
     stranger_vectors: Float32Array
+    negative_index: NDArray[np.int64] = field(default_factory=no_index)
+    negative_vectors: Float32Array = field(default_factory=no_embeddings)
 
     @classmethod
     def of(cls, templates: Templates) -> Centroids:
@@ -130,7 +135,20 @@ class Centroids:
         strangers, stranger_vectors = _means(
             templates.strangers, templates.stranger_index, templates.stranger_embeddings
         )
-        return cls(people, people_vectors, strangers, stranger_vectors)
+        present = np.unique(templates.person_index)  # in the order of ``people``
+        of_present = np.isin(templates.negative_index, present)  # (M,)
+        return cls(
+            people,
+            people_vectors,
+            strangers,
+            stranger_vectors,
+            np.searchsorted(present, templates.negative_index[of_present]),
+            templates.negative_embeddings[of_present],
+        )
+
+    def may_be(self, signature: Float32Array, similarities: Float32Array) -> NDArray[np.bool_]:
+        """Which people a face may be, (p,) bool: not who was corrected for such a face."""
+        return ~ruled_out(signature, similarities, self.negative_index, self.negative_vectors)
 
 
 def _means(
@@ -193,7 +211,10 @@ def _nearest_person(
     if not centroids.people:
         return None, 0.0, -math.inf, 0.0
     similarities = centroids.people_vectors @ signature  # (p,)
-    order = np.argsort(-similarities)
+    candidates = np.flatnonzero(centroids.may_be(signature, similarities))
+    if not candidates.size:
+        return None, 0.0, -math.inf, 0.0
+    order = candidates[np.argsort(-similarities[candidates])]
     odds = log_odds(similarities[order[:2]], worth)  # (1 or 2,)
     lead = float(odds[0] - odds[1]) if odds.size > 1 else math.inf
     first = int(order[0])

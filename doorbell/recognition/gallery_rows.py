@@ -102,11 +102,13 @@ class Correction:
     learned: int = 0
 
 
-def _no_embeddings() -> Float32Array:
+def no_embeddings() -> Float32Array:
+    """None at all: (0, 128) float32."""
     return np.empty((0, EMBEDDING_SIZE), np.float32)
 
 
-def _no_index() -> NDArray[np.int64]:
+def no_index() -> NDArray[np.int64]:
+    """Places of none at all: (0,) int64."""
     return np.empty(0, np.int64)
 
 
@@ -132,9 +134,9 @@ class Templates:
     strangers: tuple[Stranger, ...]
     stranger_index: NDArray[np.int64]
     stranger_embeddings: Float32Array
-    negative_index: NDArray[np.int64] = field(default_factory=_no_index)
-    negative_embeddings: Float32Array = field(default_factory=_no_embeddings)
-    non_face_embeddings: Float32Array = field(default_factory=_no_embeddings)
+    negative_index: NDArray[np.int64] = field(default_factory=no_index)
+    negative_embeddings: Float32Array = field(default_factory=no_embeddings)
+    non_face_embeddings: Float32Array = field(default_factory=no_embeddings)
 
 
 def clean_name(name: str) -> str:
