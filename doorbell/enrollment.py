@@ -8,33 +8,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from doorbell.config import Config
-from doorbell.domain import Face, FaceSample, Frame, Person, UInt8Array
+from doorbell.domain import Face, FaceSample, Float32Array, Frame, Person, UInt8Array
 from doorbell.errors import EnrollmentError
 from doorbell.perception import Perception, Portrait
 from doorbell.photos import decode_photo, read_photo
+from doorbell.recognition.calibration import needed_similarity
 from doorbell.recognition.decision import Centroids
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_rows import EnrolledSample, name_key
+from doorbell.recognition.quality import Quality
+from doorbell.recognition.strength import Coverage, Strength, strength
+from doorbell.recognition.verdicts import (
+    Check,
+    check_others,
+    check_quality,
+    check_same_person,
+    likeness_to_own,
+)
 from doorbell.tracking import Tracker
 
 # What the detector is less sure of than this beside a surer face is no second person. Measured
 # 2026-11-22 on outdoor photographs: nineteen in twenty mistakes score below 0.72.
 SURE_SCORE = 0.75
-
-# Below these a picture is refused unless it is forced. Measured 2026-11-22: of 470 press portraits
-# of 250 pixels none has a sharpness below 0.11, and five portraits scaled down to faces 50 pixels
-# wide keep 0.21; blurred by 3 % of the width of the face they have 0.076 to 0.109, and their
-# similarity to themselves has fallen to 0.73 to 0.79.
-MIN_ENROLL_PIXELS = 56
-MIN_SHARPNESS = 0.11
-MAX_YAW_DEGREES = 34.0
-MIN_BRIGHTNESS, MAX_BRIGHTNESS = 25.0, 235.0
 
 # Of a video or the live camera: samples kept, and how alike two of them may be.
 KEPT_SAMPLES = 8
@@ -54,12 +55,14 @@ class PictureResult:
         accepted: whether its face is in the gallery now.
         message: what the user is told.
         hint: what to do about it; empty where nothing is to be done.
+        checks: what was looked at; none where there is not exactly one face.
     """
 
     source: str
     accepted: bool
     message: str
     hint: str = ""
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,29 @@ class EnrollmentReport:
         person: who; None if every picture was refused.
         added: samples stored.
         results: one per picture, in order.
+        strength: how well the person is known now; None if every picture was refused.
     """
 
     person: Person | None
     added: int
     results: tuple[PictureResult, ...]
+    strength: Strength | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Photo:
+    """A photo that shows one face."""
+
+    path: Path
+    digest: str
+    portrait: Portrait
+    sample: FaceSample
+    checks: list[Check]
+
+    @property
+    def problem(self) -> Check | None:
+        """The first check that failed."""
+        return next((check for check in self.checks if not check.passed), None)
 
 
 class Enroller:
@@ -100,41 +121,49 @@ class Enroller:
             InvalidNameError: the name cannot be stored.
             GalleryError: the gallery cannot be written.
         """
-        samples: list[EnrolledSample] = []
-        sources: dict[str, str] = {}
-        results: list[PictureResult] = []
-        for path in paths:
+        results: dict[int, PictureResult] = {}
+        photos: dict[int, _Photo] = {}
+        for place, path in enumerate(paths):
             try:
-                content = read_photo(path)
-                digest = hashlib.sha256(content).hexdigest()
-                portrait, sample = self._judge(decode_photo(content, str(path)), force=force)
-                self._compare_with_others(name, sample, force=force)
+                photo = self._read(name, path)
             except EnrollmentError as exc:
                 message, _, hint = str(exc).partition("; ")
-                results.append(PictureResult(str(path), False, message, hint))
+                results[place] = PictureResult(str(path), False, message, hint)
                 continue
-            if digest in sources:
-                results.append(
-                    PictureResult(str(path), False, f"the same photo as {sources[digest]}")
-                )
+            first = next((p for p in photos.values() if p.digest == photo.digest), None)
+            if first is not None:
+                message = f"the same photo as {first.path}"
+                results[place] = PictureResult(str(path), False, message)
                 continue
-            sources[digest] = str(path)
-            samples.append(EnrolledSample(sample, digest))
-            results.append(PictureResult(str(path), True, _praise(portrait)))
-        if not samples:
-            return EnrollmentReport(None, 0, tuple(results))
-        outcome = self._gallery.enroll(name, samples)
-        stored_before = {sources[digest] for digest in outcome.duplicates}
-        results = [
-            PictureResult(r.source, False, "this photo was enrolled before and is not stored twice")
-            if r.accepted and r.source in stored_before
-            else r
-            for r in results
-        ]
-        return EnrollmentReport(outcome.person, outcome.added, tuple(results))
+            photos[place] = photo
+        self._compare_with_own(name, [p for p in photos.values() if force or p.problem is None])
+        for place, photo in photos.items():
+            results[place] = _result(photo, force=force)
+        chosen = [photos[place] for place in sorted(photos) if results[place].accepted]
+        if not chosen:
+            return EnrollmentReport(None, 0, tuple(results[place] for place in sorted(results)))
+        outcome = self._gallery.enroll(
+            name, [EnrolledSample(photo.sample, photo.digest) for photo in chosen]
+        )
+        for place, photo in photos.items():
+            if results[place].accepted and photo.digest in outcome.duplicates:
+                message = "this photo was enrolled before and is not stored twice"
+                results[place] = replace(results[place], accepted=False, message=message, hint="")
+        return EnrollmentReport(
+            outcome.person,
+            outcome.added,
+            tuple(results[place] for place in sorted(results)),
+            self._strength(outcome.person, [photo.portrait.quality for photo in chosen]),
+        )
 
     def enroll_frames(
-        self, name: str, frames: Iterable[Frame], *, source: str, force: bool = False
+        self,
+        name: str,
+        frames: Iterable[Frame],
+        *,
+        source: str,
+        force: bool = False,
+        coverage: Coverage | None = None,
     ) -> EnrollmentReport:
         """Enroll the main person of a video or of the live camera.
 
@@ -145,7 +174,9 @@ class Enroller:
             name: of the person, new or known.
             frames: in order of time.
             source: what they come from, for messages.
-            force: enroll somebody who looks like another person too.
+            force: enroll somebody who looks like another person, or unlike the person's own
+                pictures, too.
+            coverage: told of each usable frame of the main person as it comes, for who guides.
 
         Raises:
             EnrollmentError: no face was usable, or it looks like another person's.
@@ -157,24 +188,28 @@ class Enroller:
         for frame in frames:
             digest.update(frame.pixels[::8, ::8].tobytes())
             faces = self._perception.detect(frame.pixels, tracker.tracks)
-            for track in tracker.update(faces, frame.time_seconds):
+            tracks = tracker.update(faces, frame.time_seconds)
+            for track, face in zip(tracks, faces, strict=True):
                 entry = seen.setdefault(track.track_id, _SeenTrack())
-                entry.area += track.face.width_pixels * track.face.height_pixels
-                portrait = self._perception.portray(frame.pixels, track.face)
+                entry.area += face.width_pixels * face.height_pixels
+                portrait = self._perception.portray(frame.pixels, face)
                 if self._is_usable(portrait):
                     entry.add(portrait)
-        usable, chosen = 0, []
+                    if coverage is not None and entry is max(seen.values(), key=lambda e: e.area):
+                        coverage.add(portrait.quality.pose)
+        usable, chosen, qualities = 0, [], []
         for entry in sorted(seen.values(), key=lambda e: -e.area):
             usable, chosen = entry.usable, _distinct(self._embed_some(entry.portraits))
             if chosen:
+                qualities = [portrait.quality for portrait in entry.portraits]
                 break
         if not chosen:
             raise EnrollmentError(
                 f"{source} shows no face good enough to enroll ({len(seen)} seen); "
                 "come nearer, face the camera and see to it that light falls on the face"
             )
-        for sample in chosen:
-            self._compare_with_others(name, sample, force=force)
+        if not force:
+            self._refuse_mistaken(name, chosen)
         video = digest.hexdigest()
         outcome = self._gallery.enroll(
             name, [EnrolledSample(sample, f"{video}-{i}") for i, sample in enumerate(chosen)]
@@ -183,7 +218,10 @@ class Enroller:
         if outcome.duplicates:
             message = f"{len(outcome.duplicates)} frames were enrolled before; {message}"
         return EnrollmentReport(
-            outcome.person, outcome.added, (PictureResult(source, outcome.added > 0, message),)
+            outcome.person,
+            outcome.added,
+            (PictureResult(source, outcome.added > 0, message),),
+            self._strength(outcome.person, qualities),
         )
 
     def _is_usable(self, portrait: Portrait) -> bool:
@@ -195,14 +233,33 @@ class Enroller:
     def _embed_some(self, portraits: Sequence[Portrait]) -> list[FaceSample]:
         """Embed at most some of the portraits, spread over all."""
         picked = portraits[:: max(len(portraits) // EMBEDDED_PORTRAITS, 1)]
-        return [sample for sample in self._perception.embed(picked) if sample is not None]
+        return [
+            sample for sample in self._perception.embed(picked, mirrored=True) if sample is not None
+        ]
 
-    def _judge(self, pixels: UInt8Array, *, force: bool) -> tuple[Portrait, FaceSample]:
-        """Find the one face of a photo and say whether it will do."""
+    def _read(self, name: str, path: Path) -> _Photo:
+        """Find the one face of a photo and check it by itself.
+
+        Raises:
+            EnrollmentError: the file is no picture, or it shows no face or several.
+        """
+        content = read_photo(path)
+        portrait, sample = self._one_face(decode_photo(content, str(path)))
+        checks = check_quality(portrait.quality, f"the face at {_box_text(portrait.face)}")
+        others = self._check_others(name, sample)
+        return _Photo(
+            path,
+            hashlib.sha256(content).hexdigest(),
+            portrait,
+            sample,
+            checks if others is None else [*checks, others],
+        )
+
+    def _one_face(self, pixels: UInt8Array) -> tuple[Portrait, FaceSample]:
         portraits = [
             self._perception.portray(pixels, face) for face in self._perception.detect_still(pixels)
         ]
-        samples = self._perception.embed(portraits)
+        samples = self._perception.embed(portraits, mirrored=True)
         faces = [
             (portrait, sample)
             for portrait, sample in zip(portraits, samples, strict=True)
@@ -219,28 +276,46 @@ class Enroller:
             raise EnrollmentError(
                 f"{len(faces)} faces found, at {boxes}; cut the photo to the one to enroll"
             )
-        portrait, sample = faces[0]
-        if not force:
-            _refuse_poor(portrait)
-        return portrait, sample
+        return faces[0]
 
-    def _compare_with_others(self, name: str, sample: FaceSample, *, force: bool) -> None:
-        """Refuse a face that looks like somebody else: both would be named wrongly."""
-        if force:
-            return
+    def _check_others(self, name: str, sample: FaceSample) -> Check | None:
         centroids = Centroids.of(self._gallery.templates(self._perception.model_id))
-        if not centroids.people:
-            return
-        similarities = centroids.people_vectors @ sample.embedding  # (p,)
+        others = [i for i, p in enumerate(centroids.people) if name_key(p.name) != name_key(name)]
+        if not others:
+            return None
+        similarities = centroids.people_vectors[others] @ sample.embedding  # (o,)
         nearest = int(np.argmax(similarities))
-        other = centroids.people[nearest]
-        if similarities[nearest] >= self._config.recognition.known_similarity and name_key(
-            other.name
-        ) != name_key(name):
-            raise EnrollmentError(
-                f"this face looks like {other.name} (similarity {similarities[nearest]:.2f}); "
-                f"enroll it as {other.name}, or use --force if it really is somebody else"
-            )
+        needed = needed_similarity(len(centroids.people), 1.0, self._config.recognition.risk)
+        other = centroids.people[others[nearest]].name
+        return check_others(float(similarities[nearest]), needed, other)
+
+    def _compare_with_own(self, name: str, photos: Sequence[_Photo]) -> None:
+        """Add to the checks of photos whether they show one person, the one enrolled if any is."""
+        likeness = likeness_to_own([p.sample.embedding for p in photos], self._stored(name))
+        for photo, similarity in zip(photos, likeness, strict=True):
+            if similarity is not None:
+                photo.checks.append(check_same_person(similarity, name))
+
+    def _refuse_mistaken(self, name: str, samples: Sequence[FaceSample]) -> None:
+        """Refuse a video of somebody else."""
+        checks = [self._check_others(name, sample) for sample in samples]
+        stored = self._stored(name)
+        if len(stored):
+            mean = np.mean([sample.embedding for sample in samples], axis=0)
+            [similarity] = likeness_to_own([mean / np.linalg.norm(mean)], stored)
+            checks.append(None if similarity is None else check_same_person(similarity, name))
+        for check in checks:
+            if check is not None and not check.passed:
+                raise EnrollmentError(f"{check.problem}; {check.hint}")
+
+    def _stored(self, name: str) -> Float32Array:
+        """(n, 128) float32: what the gallery has of the person, if anything."""
+        templates = self._gallery.templates(self._perception.model_id)
+        places = [i for i, p in enumerate(templates.people) if name_key(p.name) == name_key(name)]
+        return templates.person_embeddings[np.isin(templates.person_index, places)]
+
+    def _strength(self, person: Person, qualities: Sequence[Quality]) -> Strength:
+        return strength(self._gallery.samples(person.name, self._perception.model_id), qualities)
 
 
 class _SeenTrack:
@@ -281,31 +356,13 @@ def _distinct(samples: list[FaceSample]) -> list[FaceSample]:
     return [samples[i] for i in chosen]
 
 
-def _refuse_poor(portrait: Portrait) -> None:
-    quality = portrait.quality
-    where = f"the face at {_box_text(portrait.face)}"
-    if quality.size_pixels < MIN_ENROLL_PIXELS:
-        raise EnrollmentError(
-            f"{where} is only {quality.size_pixels:.0f} pixels wide, {MIN_ENROLL_PIXELS} are "
-            "needed; go nearer or use the photo in its full size"
-        )
-    if quality.sharpness < MIN_SHARPNESS:
-        raise EnrollmentError(
-            f"{where} is blurred (sharpness {quality.sharpness:.2f}, {MIN_SHARPNESS:.2f} needed); "
-            "take a sharper photo, or use --force"
-        )
-    if abs(quality.pose.yaw_degrees) > MAX_YAW_DEGREES:
-        raise EnrollmentError(
-            f"{where} looks to the side (yaw {quality.pose.yaw_degrees:+.0f} degrees, "
-            f"at most {MAX_YAW_DEGREES:.0f}); "
-            "look at the camera, or use --force"
-        )
-    if not MIN_BRIGHTNESS <= quality.brightness <= MAX_BRIGHTNESS:
-        dark = quality.brightness < MIN_BRIGHTNESS
-        raise EnrollmentError(
-            f"{where} is too {'dark' if dark else 'bright'} (mean grey {quality.brightness:.0f}); "
-            "see to even light, or use --force"
-        )
+def _result(photo: _Photo, *, force: bool) -> PictureResult:
+    source, checks, problem = str(photo.path), tuple(photo.checks), photo.problem
+    if problem is None:
+        return PictureResult(source, True, _praise(photo.portrait), checks=checks)
+    if force:
+        return PictureResult(source, True, f"forced: {problem.problem}", checks=checks)
+    return PictureResult(source, False, problem.problem, problem.hint, checks)
 
 
 def _box_text(face: Face) -> str:

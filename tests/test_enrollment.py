@@ -21,6 +21,8 @@ from doorbell.models.store import face_path
 from doorbell.perception import Perception
 from doorbell.photos import decode_photo, read_photo
 from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.strength import GUIDANCE, Coverage, Level
+from doorbell.recognition.verdicts import CHECKS
 
 PORTRAITS = ("ardern", "biden", "macron", "obama", "obama2")
 OBAMA = "Barack Obama"
@@ -163,7 +165,7 @@ def test_a_poor_portrait_is_refused_with_reason_and_hint_unless_forced(
     reason: str,
     hint: str,
 ) -> None:
-    path = photograph("poor.png", spoil(faces["macron"]))
+    path = photograph("poor.png", spoil(faces["obama2"]))
     words = refused(enroller, path)
     assert words.startswith("the face at (")
     assert reason in words
@@ -326,6 +328,55 @@ def test_a_name_that_cannot_be_kept_stores_nothing(
     assert gallery.people() == []
 
 
+def test_every_photo_with_one_face_gets_a_verdict_on_each_thing(
+    enroller: Enroller, photograph: Photograph, models_directory: Path, faces: dict[str, UInt8Array]
+) -> None:
+    enroll(enroller, face_path("biden", models_directory), name="Joe Biden")
+    photos = [face_path(name, models_directory) for name in ("obama", "obama2")]
+    smudge = photograph("smudge.png", blurred(faces["obama2"]))
+    good, other, poor = enroller.enroll_photos(OBAMA, [*photos, smudge]).results
+    for result in (good, other):
+        assert {check.name for check in result.checks} == set(CHECKS)
+        assert all(check.passed for check in result.checks)
+    assert [check.name for check in poor.checks if not check.passed] == ["blur"]
+
+
+def test_a_photo_of_somebody_else_among_a_person_s_photos_is_refused_unless_forced(
+    enroller: Enroller, gallery: Gallery, models_directory: Path
+) -> None:
+    photos = [face_path(name, models_directory) for name in ("obama", "macron", "obama2")]
+    results = enroller.enroll_photos(OBAMA, photos).results
+    assert [result.accepted for result in results] == [True, False, True]
+    assert results[1].message.startswith(f"this face is unlike {OBAMA}'s other pictures")
+    assert "may show somebody else" in results[1].hint
+    assert gallery.summaries()[0].samples == 2
+    report, forced = enroll(enroller, photos[1], force=True)
+    assert (report.added, forced.accepted) == (1, True)
+    assert forced.message.startswith("forced: this face is unlike")
+
+
+def test_a_photo_unlike_those_enrolled_before_is_refused(
+    enroller: Enroller, models_directory: Path
+) -> None:
+    enroll(enroller, face_path("obama", models_directory))
+    words = refused(enroller, face_path("ardern", models_directory))
+    assert f"unlike {OBAMA}'s other pictures" in words
+
+
+def test_a_person_grows_stronger_and_is_told_what_is_missing(
+    enroller: Enroller, models_directory: Path
+) -> None:
+    first, _ = enroll(enroller, face_path("obama", models_directory))
+    assert first.strength
+    assert first.strength.level is Level.WEAK
+    assert GUIDANCE["left"] in first.strength.missing
+    second, _ = enroll(enroller, face_path("obama2", models_directory))
+    assert second.strength
+    assert second.strength.level is Level.FAIR
+    assert second.strength.missing[-1] == "3 more photos of another day and light"
+    assert GUIDANCE["right"] not in second.strength.missing  # to which the second is turned
+
+
 # Video
 
 
@@ -401,3 +452,19 @@ def test_a_video_without_a_face_is_refused(
     with pytest.raises(EnrollmentError, match=r"porch.mp4 shows no face good enough"):
         enroller.enroll_frames(OBAMA, empty_porch, source="porch.mp4")
     assert gallery.people() == []
+
+
+def test_who_guides_is_told_of_the_poses_seen(enroller: Enroller, alone: SceneScript) -> None:
+    coverage = Coverage()
+    report = enroller.enroll_frames(OBAMA, frames_of(alone), source="the camera", coverage=coverage)
+    assert report.strength
+    assert "straight" in coverage.seen
+    assert {"left", "right"} <= set(coverage.missing)
+
+
+def test_a_video_of_somebody_else_than_the_person_enrolled_is_refused(
+    enroller: Enroller, alone: SceneScript, models_directory: Path
+) -> None:
+    enroll(enroller, face_path("ardern", models_directory), name="Jacinda Ardern")
+    with pytest.raises(EnrollmentError, match="unlike Jacinda Ardern's other pictures"):
+        enroller.enroll_frames("Jacinda Ardern", frames_of(alone), source="door.mp4")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, plural
+from doorbell.cli.printing import example, json_option, plural, print_json, print_table
 from doorbell.errors import CameraError, EndOfStreamError
 
 if TYPE_CHECKING:
@@ -20,10 +20,21 @@ if TYPE_CHECKING:
     from doorbell.camera.latest import LatestFrame
     from doorbell.config import Config
     from doorbell.domain import Frame
-    from doorbell.enrollment import EnrollmentReport
+    from doorbell.enrollment import EnrollmentReport, PictureResult
+    from doorbell.recognition.strength import Coverage
 
-# Long enough to turn the head once each way.
-CAMERA_SECONDS = 8.0
+# Long enough to be told five poses and take them; who takes them sooner is done sooner.
+CAMERA_SECONDS = 30.0
+
+# What a check measures, and how it is shown: name, heading, form of its value.
+COLUMNS = (
+    ("size", "size", "{:.0f} px"),
+    ("blur", "sharp", "{:.2f}"),
+    ("pose", "pose", "{:+.0f}°"),
+    ("light", "light", "{:.0f}"),
+    ("same_person", "same person", "{:.2f}"),
+    ("nobody_else", "nobody else", "{:.2f}"),
+)
 
 
 @click.command(
@@ -46,6 +57,7 @@ CAMERA_SECONDS = 8.0
     is_flag=True,
     help="Take poor pictures too, and a face that looks like somebody else's.",
 )
+@json_option
 @with_config
 def enroll(
     config: Config,
@@ -55,11 +67,18 @@ def enroll(
     *,
     from_camera: bool,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Enroll a person from photos, video or camera.
 
-    Each picture must show one face, sharp and large enough; one that does not is refused with the
-    reason, and the others are enrolled. The exit code is 1 if nothing was.
+    Each picture must show one face, sharp, large, lit and frontal enough, like the person's other
+    pictures and not like anybody else's; one that does not is refused with the reason, and the
+    others are enrolled. The exit code is 1 if nothing was.
+
+    JSON: an object with person, person_id (null if nothing was enrolled), added, strength (level:
+    weak, fair or strong; missing: a list of hints; or null) and pictures: a list of objects with
+    source, accepted, message, hint and checks, an object that has for each of size, blur, pose,
+    light, same_person and nobody_else that was looked at an object with passed and value.
     """
     if bool(photos) + from_camera + (video is not None) != 1:
         raise click.UsageError("give either photos, --video FILE or --camera")
@@ -71,6 +90,7 @@ def enroll(
     from doorbell.perception import open_perception
     from doorbell.recognition.gallery import Gallery
     from doorbell.recognition.gallery_rows import clean_name
+    from doorbell.recognition.strength import Coverage
 
     clean_name(name)  # refused before anybody has to stand still
     with ExitStack() as stack:
@@ -89,14 +109,18 @@ def enroll(
         else:
             faces = models_directory(config.inference) / "faces"
             latest = stack.enter_context(closing(open_latest(config.camera, faces)))
-            click.echo("look at the camera and slowly turn your head to both sides", err=True)
+            coverage = Coverage()
             report = enroller.enroll_frames(
                 name,
-                _live_frames(latest),
+                _guided_frames(latest, coverage),
                 source=f"the camera at {datetime.now().astimezone().isoformat()}",
                 force=force,
+                coverage=coverage,
             )
-    _print_report(report)
+    if as_json:
+        print_json(_document(report))
+    else:
+        _print_report(report)
     if report.person is None:
         click.get_current_context().exit(1)
 
@@ -107,10 +131,16 @@ def _every_frame(camera: Camera) -> Iterator[Frame]:
             yield camera.read()
 
 
-def _live_frames(camera: LatestFrame) -> Iterator[Frame]:
+def _guided_frames(camera: LatestFrame, coverage: Coverage) -> Iterator[Frame]:
+    """Frames until every pose was seen or the time is up, telling which pose is missing."""
+    from doorbell.recognition.strength import GUIDANCE
+
     end = time.monotonic() + CAMERA_SECONDS
-    frames = 0
-    while (left := end - time.monotonic()) > 0:
+    frames, told = 0, None
+    while coverage.missing and (left := end - time.monotonic()) > 0:
+        if told != (told := coverage.missing):
+            seen = "".join(f"✔ {pose}  " for pose in coverage.seen)
+            click.echo(f"{seen}{GUIDANCE[told[0]]}", err=True)
         try:
             yield camera.get(left)
         except EndOfStreamError:
@@ -123,6 +153,13 @@ def _live_frames(camera: LatestFrame) -> Iterator[Frame]:
 
 
 def _print_report(report: EnrollmentReport) -> None:
+    checked = [result for result in report.results if result.checks]
+    if checked:
+        print_table(
+            ["photo", *(heading for _, heading, _ in COLUMNS), ""],
+            [_row(result) for result in checked],
+            empty="",
+        )
     for result in report.results:
         hint = f"; {result.hint}" if result.hint else ""
         # What is wrong with a file itself names it already.
@@ -134,3 +171,45 @@ def _print_report(report: EnrollmentReport) -> None:
     else:
         added = plural(report.added, "sample")
         click.echo(f"{report.person.name} is enrolled; {added} added")
+    if report.strength is not None:
+        click.echo(f"strength: {report.strength.level.value}")
+        for hint in report.strength.missing:
+            click.echo(f"  still helps: {hint}")
+
+
+def _row(result: PictureResult) -> list[str]:
+    checks = {check.name: check for check in result.checks}
+    cells = [Path(result.source).name]
+    for name, _, form in COLUMNS:
+        check = checks.get(name)
+        cells.append("" if check is None else f"{_mark(check.passed)} {form.format(check.value)}")
+    return [*cells, _mark(result.accepted)]
+
+
+def _mark(good: bool) -> str:
+    return "✔" if good else "✘"
+
+
+def _document(report: EnrollmentReport) -> dict[str, object]:
+    person, strength = report.person, report.strength
+    return {
+        "person": None if person is None else person.name,
+        "person_id": None if person is None else person.person_id,
+        "added": report.added,
+        "strength": None
+        if strength is None
+        else {"level": strength.level.value, "missing": list(strength.missing)},
+        "pictures": [
+            {
+                "source": result.source,
+                "accepted": result.accepted,
+                "message": result.message,
+                "hint": result.hint,
+                "checks": {
+                    check.name: {"passed": check.passed, "value": round(check.value, 3)}
+                    for check in result.checks
+                },
+            }
+            for result in report.results
+        ],
+    }

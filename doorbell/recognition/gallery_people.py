@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from doorbell.domain import Person
+from doorbell.domain import FaceSample, Person
 from doorbell.errors import EnrollmentError, UnknownPersonError, UsageError
 from doorbell.recognition.gallery_rows import (
     EnrolledSample,
@@ -17,6 +17,7 @@ from doorbell.recognition.gallery_rows import (
     Forgotten,
     PersonSummary,
     clean_name,
+    decode_embeddings,
     encode_preferences,
     name_key,
     person_from,
@@ -55,6 +56,23 @@ class PeopleVerbs(GalleryStore):
             else "see who is enrolled with: doorbell people list"
         )
         raise UnknownPersonError(f"nobody named {name!r} is enrolled; {offer}")
+
+    def samples(self, name: str, model_id: str) -> list[FaceSample]:
+        """What is enrolled of a person by one embedder, the oldest first.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+        """
+        rows = self._file.rows(
+            "SELECT * FROM samples WHERE person_id = ? AND model_id = ? AND hidden_by IS NULL "
+            "ORDER BY id",
+            self.person(name).person_id,
+            model_id,
+        )
+        return [
+            FaceSample(embedding, model_id, row["quality"])
+            for row, embedding in zip(rows, decode_embeddings(rows), strict=True)
+        ]
 
     def summaries(self) -> list[PersonSummary]:
         """Everybody enrolled with what the gallery holds of them, in order of enrollment."""
