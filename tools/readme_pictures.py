@@ -61,9 +61,9 @@ def record_timeline() -> str:
             check=True,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "116"},
+            env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "126"},
         ).stdout
-    console = Console(record=True, width=116, file=StringIO(), highlight=False, force_terminal=True)
+    console = Console(record=True, width=126, file=StringIO(), highlight=False, force_terminal=True)
     console.print("$ ./tools/demo", style="bold")
     for line in map(Text.from_ansi, printed.splitlines()):
         if re.match(r"\d\d:\d\d\.\d", line.plain):

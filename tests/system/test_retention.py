@@ -1,0 +1,52 @@
+"""A daemon tidies up: what is old goes, with its pictures, and strangers who are one merge."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from doorbell.domain import FaceSample, Visit
+from doorbell.outputs.pictures import picture_path
+from doorbell.perception import Perception
+from doorbell.recognition.gallery import Gallery
+
+pytestmark = pytest.mark.system
+
+DAY = 86400.0
+
+
+def test_the_daemon_forgets_what_is_old(tmp_path: Path, perception: Perception) -> None:
+    now = time.time()
+    faces = np.eye(128, dtype=np.float32)
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    cv2.imwrite(str(frames / "1.png"), np.full((120, 160, 3), 90, np.uint8))
+    visits = {"old": (40, 0), "recent": (20, 1), "again": (2, 1), "oldest": (95, None)}
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        for name, (days, axis) in visits.items():
+            at = now - days * DAY
+            visitor = None
+            if axis is not None:
+                sample = FaceSample(faces[axis], perception.model_id, 0.5)
+                visitor = gallery.add_stranger([sample], at)
+            gallery.save_visit(Visit(name, at, at + 5, at + 5, visitor))
+            picture = picture_path(tmp_path / "pictures", name)
+            picture.parent.mkdir(exist_ok=True)
+            picture.write_bytes(b"jpeg")
+
+    settings = [f"camera.uri={frames}", f"storage.directory={tmp_path}", "chime.enabled=false"]
+    command = [str(Path(sys.executable).with_name("doorbell")), "run"]
+    for setting in settings:
+        command += ["--set", setting]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "stranger-3 is stranger-2" in done.stderr
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        assert [each.visit_id for each in gallery.visits(9)] == ["again", "recent"]
+        assert [(each.stranger_id, each.visits) for each in gallery.strangers()] == [(2, 2)]
+    assert {each.stem for each in (tmp_path / "pictures").iterdir()} == {"again", "recent"}
