@@ -451,6 +451,27 @@ def test_enrolls_the_good_photos_and_says_what_is_wrong_with_the_others(
     assert names == ["Anna", "李小龍", "Barack"]
 
 
+def test_shows_what_each_photo_was_judged_by_as_a_table_and_as_json(
+    cli: Cli, models_directory: Path
+) -> None:
+    photos = [str(models_directory / f"faces/{name}.jpg") for name in ("obama", "macron", "obama2")]
+    table = cli("enroll", "Barack", *photos).stdout
+    assert "same person" in table
+    marks = {line.split()[0]: line.split()[-1] for line in table.splitlines() if ".jpg " in line}
+    assert marks == {"obama.jpg": "✔", "macron.jpg": "✘", "obama2.jpg": "✔"}
+    assert "strength: fair" in table
+    assert "still helps: turn a little to the left" in table
+    document = json.loads(cli("enroll", "Joe", photos[0], photos[1], "--json").stdout)
+    assert (document["person"], document["added"]) == ("Joe", 1)
+    assert document["strength"]["level"] == "weak"
+    refused, taken = document["pictures"]
+    assert (refused["accepted"], taken["accepted"]) == (False, True)
+    assert refused["message"].startswith("this face looks like Barack")
+    assert not refused["checks"]["nobody_else"]["passed"]
+    assert refused["checks"]["size"] == {"passed": True, "value": pytest.approx(280, rel=0.1)}
+    assert set(taken["checks"]) == {"size", "blur", "pose", "light", "nobody_else"}
+
+
 def test_enrolls_from_the_camera_and_from_a_video(
     cli: Cli, storage: Path, models_directory: Path
 ) -> None:

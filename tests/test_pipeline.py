@@ -182,6 +182,26 @@ def biden(models_directory: Path) -> UInt8Array:
     return at_the_door("biden", models_directory)
 
 
+def test_who_looks_at_the_door_long_enough_rings_without_a_button(
+    perception: Perception, gallery: Gallery, obama: UInt8Array, models_directory: Path
+) -> None:
+    settings = ["visits.ring_on_visit=false", "attention.ring_after_seconds=1"]
+    door = Door(perception, gallery, load_config(None, settings))
+    turned_away = at_the_door("obama2", models_directory)  # by 22 degrees as measured
+    events = door.see(turned_away, seconds=2.5)
+    [visit] = door.pipeline.open_visits
+    assert Ring not in kinds(events)
+    assert visit.attention
+    assert (visit.attention.looking, visit.attention.looking_seconds) == (False, 0)
+    assert visit.attention.pose.yaw_degrees == pytest.approx(-22, abs=4)
+    events = door.see(obama, seconds=2.5)
+    [ring] = [event for event in events if isinstance(event, Ring)]
+    assert ring.visit
+    assert ring.visit.attention
+    assert ring.visit.attention.looking
+    assert ring.visit.attention.looking_seconds == pytest.approx(1, abs=0.2)
+
+
 def test_pictures_can_be_switched_off(
     perception: Perception, gallery: Gallery, obama: UInt8Array
 ) -> None:
