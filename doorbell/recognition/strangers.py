@@ -58,9 +58,7 @@ def merge_alike(
     return merged
 
 
-def _most_alike(
-    gallery: Gallery, model_id: str, needed: float
-) -> tuple[Stranger, Stranger] | None:
+def _most_alike(gallery: Gallery, model_id: str, needed: float) -> tuple[Stranger, Stranger] | None:
     centroids = Centroids.of(gallery.templates(model_id))
     vectors = centroids.stranger_vectors  # (s, 128)
     similarities = np.triu(vectors @ vectors.T, k=1)  # (s, s)
