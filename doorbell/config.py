@@ -85,6 +85,9 @@ class DetectionSection(Section):
     tile_pixels: Annotated[int, Field(ge=64, le=2048)] = 256
     tile_overlap: Annotated[float, Field(ge=0.0, le=0.75)] = 0.5
     regions_per_frame: Annotated[int, Field(ge=3, le=64)] = 8
+    far_tile_pixels: Annotated[int, Field(ge=64, le=2048)] = 256
+    far_regions_per_frame: Annotated[int, Field(ge=0, le=64)] = 1
+    still_agreement: Fraction = 0.44
 
 
 class TrackingSection(Section):

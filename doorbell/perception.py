@@ -12,8 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbell.config import Config
-from doorbell.detection.blazeface import SHORT_RANGE, BlazeFace, Candidates
-from doorbell.detection.regions import RegionPlanner
+from doorbell.detection.blazeface import BACK, FULL_RANGE, SHORT_RANGE, BlazeFace, Candidates
+from doorbell.detection.stills import (
+    BACK_TILE_PIXELS,
+    FULL_TILE_PIXELS,
+    HEARD_SCORE,
+    SHORT_TILE_PIXELS,
+    Source,
+    StillDetector,
+)
+from doorbell.detection.stream import StreamDetector
 from doorbell.domain import Face, FaceSample, Track, UInt8Array
 from doorbell.inference import open_runner
 from doorbell.models.store import network_files
@@ -38,16 +46,17 @@ class Portrait:
 
 
 class Perception:
-    """Both networks and what stands between them."""
+    """The networks and what stands between them."""
 
-    def __init__(self, detector: BlazeFace, planner: RegionPlanner, embedder: Embedder) -> None:
-        self._detector = detector
-        self._planner = planner
+    def __init__(self, stream: StreamDetector, stills: StillDetector, embedder: Embedder) -> None:
+        self._stream = stream
+        self._stills = stills
         self._embedder = embedder
 
     def close(self) -> None:
-        """Release both networks; idempotent."""
-        self._detector.close()
+        """Release the networks; idempotent."""
+        self._stream.close()
+        self._stills.close()
         self._embedder.close()
 
     @property
@@ -62,13 +71,11 @@ class Perception:
             pixels: (height, width, 3) uint8, RGB.
             tracks: live tracks, most important first.
         """
-        height, width = pixels.shape[:2]
-        return self._detector.detect(pixels, self._planner.plan(width, height, tracks))
+        return self._stream.detect(pixels, tracks)
 
     def candidates(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Candidates:
         """Find what ``detect`` blends to faces, from the same arguments."""
-        height, width = pixels.shape[:2]
-        return self._detector.candidates(pixels, self._planner.plan(width, height, tracks))
+        return self._stream.candidates(pixels, tracks)
 
     def detect_still(self, pixels: UInt8Array) -> list[Face]:
         """Find faces in a single picture, looking everywhere.
@@ -76,8 +83,7 @@ class Perception:
         Args:
             pixels: (height, width, 3) uint8, RGB.
         """
-        height, width = pixels.shape[:2]
-        return self._detector.detect(pixels, self._planner.still(width, height))
+        return self._stills.detect(pixels)
 
     def portray(self, pixels: UInt8Array, face: Face) -> Portrait:
         """Cut out and judge one face."""
@@ -106,16 +112,32 @@ class Perception:
 
 
 def open_perception(config: Config) -> Perception:
-    """Load both networks.
+    """Load the networks.
 
     Raises:
         ModelError: a model is missing or altered; build it with ``doorbell models build``.
         InferenceError: a network cannot be loaded.
     """
-    detector = open_runner(network_files("blazeface_short", config.inference), config.inference)
-    embedder = open_runner(network_files("sface", config.inference), config.inference)
+    section = config.detection
+    short, full, back, sface = (
+        open_runner(network_files(name, config.inference), config.inference)
+        for name in ("blazeface_short", "blazeface_full", "blazeface_back", "sface")
+    )
+    short_still = BlazeFace(short, SHORT_RANGE, HEARD_SCORE)
     return Perception(
-        BlazeFace(detector, SHORT_RANGE, config.detection),
-        RegionPlanner(config.detection),
-        Embedder(embedder, "sface-2021dec"),
+        StreamDetector(
+            BlazeFace(short, SHORT_RANGE, section.score_threshold),
+            BlazeFace(full, FULL_RANGE, section.score_threshold),
+            section,
+        ),
+        StillDetector(
+            (
+                Source(BlazeFace(back, BACK, HEARD_SCORE), BACK_TILE_PIXELS),
+                Source(BlazeFace(full, FULL_RANGE, HEARD_SCORE), FULL_TILE_PIXELS),
+                Source(short_still, SHORT_TILE_PIXELS),
+            ),
+            short_still,
+            section,
+        ),
+        Embedder(sface, "sface-2021dec"),
     )

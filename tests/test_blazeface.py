@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from doorbell.config import DetectionSection
 from doorbell.detection.blazeface import (
+    BACK,
+    BATCH,
     CONTAINED_PART,
     FULL_RANGE,
     SHORT_RANGE,
@@ -24,7 +25,6 @@ from doorbell.detection.blazeface import (
 from doorbell.detection.regions import Region, RegionKind
 from doorbell.domain import Face, Float32Array, UInt8Array
 
-SECTION = DetectionSection(score_threshold=0.5, blend_iou=0.3)
 SIDE = SHORT_RANGE.input_pixels
 CENTRES = anchor_centres(SHORT_RANGE)
 
@@ -90,7 +90,7 @@ class GreenNetwork:
 
 
 def detector() -> BlazeFace:
-    return BlazeFace(NoNetwork(), SHORT_RANGE, SECTION)
+    return BlazeFace(NoNetwork(), SHORT_RANGE, 0.5)
 
 
 def media_pipe_anchors(
@@ -114,7 +114,11 @@ def media_pipe_anchors(
 
 @pytest.mark.parametrize(
     ("geometry", "strides", "per_stride", "count"),
-    [(SHORT_RANGE, (8, 16, 16, 16), 2, 896), (FULL_RANGE, (4,), 1, 2304)],
+    [
+        (SHORT_RANGE, (8, 16, 16, 16), 2, 896),
+        (BACK, (16, 32, 32, 32), 2, 896),
+        (FULL_RANGE, (4,), 1, 2304),
+    ],
 )
 def test_anchors_are_those_of_media_pipe(
     geometry: Geometry, strides: tuple[int, ...], per_stride: int, count: int
@@ -235,8 +239,7 @@ def test_the_extreme_thresholds_are_allowed(threshold: float) -> None:
     region = Region(0, 0, 128, RegionKind.TILE)
     outputs = Outputs(1)
     outputs.put(0, region, np.array([10, 10, 40, 40], np.float32), logit=100)
-    section = DetectionSection(score_threshold=threshold)
-    blazeface = BlazeFace(NoNetwork(), SHORT_RANGE, section)
+    blazeface = BlazeFace(NoNetwork(), SHORT_RANGE, threshold)
     candidates = blazeface.decode(outputs.regressors, outputs.logits, [region], 128, 128)
     assert len(candidates.scores) == 1
 
@@ -297,7 +300,7 @@ def test_a_face_that_touches_a_border_is_kept() -> None:
     assert candidates.scores.size == 1
 
 
-def test_detect_finds_a_painted_face_through_every_region_at_once() -> None:
+def test_a_painted_face_is_found_through_every_region_at_once() -> None:
     frame = np.full((480, 640, 3), 90, np.uint8)
     frame[200:264, 300:356] = (0, 250, 0)
     network = GreenNetwork()
@@ -307,7 +310,7 @@ def test_detect_finds_a_painted_face_through_every_region_at_once() -> None:
         Region(240, 144, 175, RegionKind.TRACK),
         Region(0, 0, 128, RegionKind.TILE),
     ]
-    faces = BlazeFace(network, SHORT_RANGE, SECTION).detect(frame, regions)
+    faces = blend(BlazeFace(network, SHORT_RANGE, 0.5).candidates(frame, regions), 0.3)
     assert len(faces) == 1
     np.testing.assert_allclose(faces[0].box_xyxy, [300, 200, 356, 264], atol=2)
     np.testing.assert_allclose(faces[0].keypoints_xy, points_in(faces[0].box_xyxy), atol=1e-2)
@@ -317,8 +320,17 @@ def test_detect_finds_a_painted_face_through_every_region_at_once() -> None:
     np.testing.assert_allclose(network.images[2, :, 64, 64], [-1, 250 / 127.5 - 1, -1], atol=1e-6)
 
 
-def test_detect_without_regions_does_not_run_the_network() -> None:
-    assert detector().detect(np.zeros((480, 640, 3), np.uint8), []) == []
+def test_many_regions_go_through_the_network_in_batches_of_bounded_size() -> None:
+    frame = np.full((600, 800, 3), 90, np.uint8)
+    painted = [Region(x, y, 64, RegionKind.TILE) for x in (0, 300, 700) for y in range(0, 600, 80)]
+    for region in painted:
+        frame[region.top + 20 : region.top + 40, region.left + 10 : region.left + 40] = (0, 250, 0)
+    network = GreenNetwork()
+    candidates = BlazeFace(network, SHORT_RANGE, 0.5).candidates(frame, painted)
+    assert len(painted) > 2 * BATCH
+    assert len(network.images) <= BATCH
+    expected = [[r.left + 10, r.top + 20, r.left + 40, r.top + 40] for r in painted]
+    np.testing.assert_allclose(candidates.boxes_xyxy, expected, atol=1.5)
 
 
 Box = tuple[int, int, int, int]

@@ -8,14 +8,13 @@ Source: Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbell.config import DetectionSection
 from doorbell.detection.regions import Region
 from doorbell.domain import Face, Float32Array, UInt8Array
 from doorbell.inference import Runner
@@ -40,9 +39,14 @@ class Geometry:
     layers: tuple[AnchorLayer, ...]
 
 
+# Regions that go through the network at once. Larger batches take more memory and, on a processor,
+# more time for each: its caches hold the layers of a few.
+BATCH = 8
+
 # MediaPipe's options of the released networks: strides 8, 16, 16, 16 with two anchors a layer and
 # cell are 2 and 6 anchors a cell; the dense network has one anchor a cell at stride 4.
 SHORT_RANGE = Geometry(128, (AnchorLayer(16, 2), AnchorLayer(8, 6)))
+BACK = Geometry(256, SHORT_RANGE.layers)
 FULL_RANGE = Geometry(192, (AnchorLayer(48, 1),))
 
 
@@ -105,38 +109,52 @@ class Candidates:
     scores: Float32Array
     ranks: NDArray[np.int64]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Candidates]) -> Candidates:
+        """Those of several batches or networks, one after the other; at least one."""
+        return cls(
+            np.concatenate([part.boxes_xyxy for part in parts]),
+            np.concatenate([part.keypoints_xy for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.ranks for part in parts]),
+        )
+
 
 class BlazeFace:
-    """Finds the faces in regions of a frame."""
+    """Finds what may be faces in regions of a frame.
 
-    def __init__(self, runner: Runner, geometry: Geometry, section: DetectionSection) -> None:
+    Args:
+        runner: the network.
+        geometry: of the network.
+        min_score: 0 to 1; what scores less is no candidate.
+    """
+
+    def __init__(self, runner: Runner, geometry: Geometry, min_score: float) -> None:
         self._runner = runner
         self._geometry = geometry
-        self._section = section
         self._anchors = anchor_centres(geometry)  # (anchors, 2)
-        threshold = min(max(section.score_threshold, 1e-6), 1 - 1e-6)
+        threshold = min(max(min_score, 1e-6), 1 - 1e-6)
         self._logit_threshold = float(np.log(threshold / (1 - threshold)))
 
     def close(self) -> None:
         """Release the network; idempotent."""
         self._runner.close()
 
-    def detect(self, pixels: UInt8Array, regions: Sequence[Region]) -> list[Face]:
-        """Find the faces in all regions with one batch through the network.
+    def candidates(self, pixels: UInt8Array, regions: Sequence[Region]) -> Candidates:
+        """Find what ``blend`` makes faces of.
 
         Args:
             pixels: (height, width, 3) uint8, RGB.
-            regions: squares to look at; overlapping ones are merged by blending.
-
-        Returns:
-            Faces in pixels of the frame, best score first.
+            regions: squares to look at, one at least.
         """
-        if not regions:
-            return []
-        return blend(self.candidates(pixels, regions), self._section.blend_iou)
+        return Candidates.joined(
+            [
+                self._candidates(pixels, regions[start : start + BATCH])
+                for start in range(0, len(regions), BATCH)
+            ]
+        )
 
-    def candidates(self, pixels: UInt8Array, regions: Sequence[Region]) -> Candidates:
-        """Find what ``detect`` blends to faces; there is at least one region."""
+    def _candidates(self, pixels: UInt8Array, regions: Sequence[Region]) -> Candidates:
         side = self._geometry.input_pixels
         batch = np.empty((len(regions), side, side, 3), np.uint8)
         for region, out in zip(regions, batch, strict=True):
@@ -236,26 +254,36 @@ def blend(candidates: Candidates, min_iou: float) -> list[Face]:
         Faces, best score first; a face has the score of its best candidate.
     """
     faces = []
+    for cluster in clusters(candidates, min_iou):
+        best_score = float(candidates.scores[cluster[0]])
+        ranks = candidates.ranks[cluster]
+        believed = cluster[ranks == ranks.min()]
+        faces.append(mean_face(candidates, believed, candidates.scores[believed], best_score))
+    return faces
+
+
+def clusters(candidates: Candidates, min_iou: float) -> Iterator[NDArray[np.int64]]:
+    """Split candidates into those of one face each, as ``blend`` does: indices, best first."""
     order = np.argsort(-candidates.scores, kind="stable")
     while order.size:
         overlaps = iou(candidates.boxes_xyxy[order[0]], candidates.boxes_xyxy[order])  # (m,)
         together = overlaps > min_iou
         together[0] = True
-        cluster = order[together]
         inside = _contained(candidates.boxes_xyxy[order[0]], candidates.boxes_xyxy[order])
-        best_score = float(candidates.scores[cluster[0]])
-        ranks = candidates.ranks[cluster]
-        cluster = cluster[ranks == ranks.min()]
-        weights = candidates.scores[cluster] / candidates.scores[cluster].sum()  # (c,)
-        faces.append(
-            Face(
-                np.tensordot(weights, candidates.boxes_xyxy[cluster], 1).astype(np.float32),
-                np.tensordot(weights, candidates.keypoints_xy[cluster], 1).astype(np.float32),
-                best_score,
-            )
-        )
+        yield order[together]
         order = order[~(together | inside)]
-    return faces
+
+
+def mean_face(
+    candidates: Candidates, cluster: NDArray[np.int64], weights: Float32Array, score: float
+) -> Face:
+    """The weighted mean of one cluster: a weight for each index in it, (c,)."""
+    parts = weights / weights.sum()
+    return Face(
+        np.tensordot(parts, candidates.boxes_xyxy[cluster], 1).astype(np.float32),
+        np.tensordot(parts, candidates.keypoints_xy[cluster], 1).astype(np.float32),
+        score,
+    )
 
 
 def _contained(box: Float32Array, boxes: Float32Array) -> NDArray[np.bool_]:

@@ -1,0 +1,116 @@
+"""Faces of a single picture: three networks look everywhere, and agree.
+
+A visitor in a stream is found in one of many frames; a picture gives one chance. Each network errs
+in its own way, so a face is what they find together: its agreement is the mean of the best scores
+that each gave to it, 0 for one that saw nothing. Knows neither streams nor people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbell.config import DetectionSection
+from doorbell.detection.blazeface import BlazeFace, Candidates, blend, clusters, iou, mean_face
+from doorbell.detection.regions import own_region, still_regions
+from doorbell.domain import Face, Float32Array, UInt8Array
+
+# From which score on a network has a say: its doubtful sightings count where others share them.
+HEARD_SCORE = 0.15
+
+# By which a face seen closely is known to be the one that was to be looked at.
+SAME_FACE_IOU = 0.4
+# Width of each network's smallest tiles, in pixels of the picture. Measured 2026-11-22 on 100
+# street scenes 416 pixels wide: among pairs and triples of 64 to 288 pixels these find most faces
+# of 20 to 32 pixels at one mistake a picture.
+BACK_TILE_PIXELS = 208
+FULL_TILE_PIXELS = 128
+SHORT_TILE_PIXELS = 96
+TILE_OVERLAP = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One network, and the width of its smallest tiles in pixels of the picture."""
+
+    detector: BlazeFace
+    tile_pixels: int
+
+
+class StillDetector:
+    """Finds the faces of single pictures."""
+
+    def __init__(
+        self, sources: Sequence[Source], close_look: BlazeFace, section: DetectionSection
+    ) -> None:
+        """Join networks.
+
+        Args:
+            sources: whose agreement decides.
+            close_look: the short-range network, which then looks at each face by itself, as it does
+                at one that is followed: people are enrolled as they are later seen.
+            section: says how much agreement it takes.
+        """
+        self._sources = sources
+        self._close_look = close_look
+        self._section = section
+
+    def close(self) -> None:
+        """Release the networks; idempotent."""
+        for source in self._sources:
+            source.detector.close()
+        self._close_look.close()
+
+    def detect(self, pixels: UInt8Array) -> list[Face]:
+        """Find the faces of a picture, (height, width, 3) uint8 RGB.
+
+        Returns:
+            Faces in pixels of the picture, best score first; the score is the surest source's.
+        """
+        height, width = pixels.shape[:2]
+        found = [
+            source.detector.candidates(
+                pixels, still_regions(width, height, source.tile_pixels, TILE_OVERLAP)
+            )
+            for source in self._sources
+        ]
+        origins = np.repeat(np.arange(len(found)), [len(each.scores) for each in found])  # (n,)
+        faces = self._agreed(Candidates.joined(found), origins)
+        return sorted(self._sharpened(pixels, faces), key=lambda face: -face.score)
+
+    def _agreed(self, candidates: Candidates, origins: NDArray[np.int64]) -> list[Face]:
+        """The faces that enough sources see."""
+        faces = []
+        for cluster in clusters(candidates, self._section.blend_iou):
+            best = np.zeros(len(self._sources))
+            np.maximum.at(best, origins[cluster], candidates.scores[cluster])
+            if best.mean() >= self._section.still_agreement:
+                # Squared, because the doubtful sightings of small tiles are many.
+                weights = candidates.scores[cluster] ** 2
+                faces.append(mean_face(candidates, cluster, weights, float(best.max())))
+        return faces
+
+    def _sharpened(self, pixels: UInt8Array, faces: list[Face]) -> list[Face]:
+        """Each face with the keypoints of a close look; as it was where that shows none."""
+        if not faces:
+            return []
+        regions = [own_region(face) for face in faces]
+        seen = blend(self._close_look.candidates(pixels, regions), self._section.blend_iou)
+        if not seen:
+            return faces
+        boxes: Float32Array = np.stack([face.box_xyxy for face in seen])  # (s, 4)
+        return [_with_keypoints(face, seen, iou(face.box_xyxy, boxes)) for face in faces]
+
+
+def _with_keypoints(face: Face, seen: Sequence[Face], overlaps: Float32Array) -> Face:
+    """Take the keypoints of the face seen in the same place, if there is one.
+
+    The box stays: measured on the same scenes, the mean of three networks is nearer.
+    """
+    nearest = int(np.argmax(overlaps))
+    if overlaps[nearest] <= SAME_FACE_IOU:
+        return face
+    return replace(face, keypoints_xy=seen[nearest].keypoints_xy)

@@ -1,0 +1,45 @@
+"""Faces of the frames of one camera: frames and live tracks in, faces out, at a bounded cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from doorbell.config import DetectionSection
+from doorbell.detection.blazeface import BlazeFace, Candidates, blend
+from doorbell.detection.planner import RegionPlanner
+from doorbell.domain import Face, Track, UInt8Array
+
+
+class StreamDetector:
+    """Looks at a few regions of each frame, with one network for near and one for far faces."""
+
+    def __init__(self, near: BlazeFace, far: BlazeFace, section: DetectionSection) -> None:
+        self._near = near
+        self._far = far
+        self._planner = RegionPlanner(section)
+        self._min_iou = section.blend_iou
+
+    def close(self) -> None:
+        """Release the networks; idempotent."""
+        self._near.close()
+        self._far.close()
+
+    def detect(self, pixels: UInt8Array, tracks: Sequence[Track]) -> list[Face]:
+        """Find the faces of the next frame.
+
+        Args:
+            pixels: (height, width, 3) uint8, RGB.
+            tracks: live tracks, most important first.
+
+        Returns:
+            Faces in pixels of the frame, best score first.
+        """
+        return blend(self.candidates(pixels, tracks), self._min_iou)
+
+    def candidates(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Candidates:
+        """Find what ``detect`` blends to faces, from the same arguments."""
+        plan = self._planner.plan(pixels, tracks)
+        found = [self._near.candidates(pixels, plan.near)]
+        if plan.far:
+            found.append(self._far.candidates(pixels, plan.far))
+        return Candidates.joined(found)
