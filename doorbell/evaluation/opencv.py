@@ -79,9 +79,10 @@ class OpenCvRecognizer:
 
 
 def _face(row: Float32Array) -> Face:
-    """A row of YuNet: x, y, width, height, five points, score; it has no ears."""
+    """A row of YuNet: x, y, width, height, five points, score; ears are put at the box's sides."""
     points = row[4:14].reshape(5, 2)  # eyes, nose tip, corners of the mouth
-    ears = np.full((2, 2), np.nan, np.float32)
+    eye_height = points[:2, 1].mean()
+    ears = np.array([[row[0], eye_height], [row[0] + row[2], eye_height]], np.float32)
     mouth = points[3:].mean(axis=0, keepdims=True)
     return Face(
         np.concatenate([row[:2], row[:2] + row[2:4]]).astype(np.float32),

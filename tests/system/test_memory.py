@@ -25,7 +25,7 @@ def status(pid: int, key: str) -> int:
     return int(next(line.split()[1] for line in lines if line.startswith(f"{key}:")))
 
 
-@pytest.mark.timeout(SOAK_SECONDS + 60)
+@pytest.mark.timeout(SOAK_SECONDS + 100)
 def test_memory_and_threads_stay_as_they_are_at_full_speed(
     tmp_path: Path, models_directory: Path
 ) -> None:
@@ -45,8 +45,8 @@ def test_memory_and_threads_stay_as_they_are_at_full_speed(
             before = status(doorbell.pid, "VmRSS"), status(doorbell.pid, "Threads")
             visits_before = log.read_text().count("left visit=")
             time.sleep(SOAK_SECONDS - WARM_UP_SECONDS)
+            assert eventually(lambda: log.read_text().count("left visit=") > visits_before, 45)
             after = status(doorbell.pid, "VmRSS"), status(doorbell.pid, "Threads")
-            assert log.read_text().count("left visit=") > visits_before
             assert after[1] == before[1]
             assert (after[0] - before[0]) / 1024 < MAX_GROWTH_MEGABYTES
             doorbell.terminate()
