@@ -26,7 +26,7 @@ from doorbell.domain import Face, FaceSample, Track, UInt8Array
 from doorbell.inference import open_runner
 from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align
-from doorbell.recognition.embedder import FACE_LENGTH, Embedder
+from doorbell.recognition.embedder import FACE_LENGTH, SFACE_ID, Embedder
 from doorbell.recognition.quality import Quality, measure_quality
 
 
@@ -139,5 +139,5 @@ def open_perception(config: Config) -> Perception:
             short_still,
             section,
         ),
-        Embedder(sface, "sface-2021dec"),
+        Embedder(sface, SFACE_ID),
     )

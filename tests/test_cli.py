@@ -20,6 +20,7 @@ from doorbell.domain import FaceSample, Visit
 from doorbell.errors import ConfigError
 from doorbell.outputs.chimes import chime_names
 from doorbell.outputs.pictures import picture_path
+from doorbell.recognition.embedder import SFACE_ID
 from doorbell.recognition.gallery import EnrolledSample, Gallery
 
 DOORBELL = Path(sys.executable).with_name("doorbell")
@@ -29,7 +30,7 @@ Cli = Callable[..., Result]
 def sample(axis: int) -> FaceSample:
     embedding = np.zeros(128, np.float32)
     embedding[axis] = 1.0
-    return FaceSample(embedding, "sface-test", 0.5)
+    return FaceSample(embedding, SFACE_ID, 0.5)
 
 
 @pytest.fixture
@@ -97,10 +98,10 @@ def test_help_comes_without_what_only_the_daemon_needs() -> None:
 
 def test_lists_people(cli: Cli) -> None:
     lines = cli("people", "list").stdout.splitlines()
-    assert lines[0].split() == ["name", "samples", "visits", "last", "seen", "chime"]
+    assert lines[0].split() == ["name", "samples", "strength", "visits", "last", "seen", "chime"]
     when = datetime.fromtimestamp(2070).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    assert lines[2].split() == ["Anna", "2", "1", *when.split(), "default"]
-    assert lines[3].split() == ["李小龍", "1", "0", "default"]
+    assert lines[2].split() == ["Anna", "2", "fair", "1", *when.split(), "default"]
+    assert lines[3].split() == ["李小龍", "1", "weak", "0", "default"]
 
 
 def test_lists_people_as_json(cli: Cli) -> None:
@@ -109,6 +110,7 @@ def test_lists_people_as_json(cli: Cli) -> None:
         "person_id": 1,
         "name": "Anna",
         "samples": 2,
+        "strength": "fair",
         "visits": 1,
         "last_seen_at": "1970-01-01T00:34:30.000+00:00",
         "chime": None,
@@ -122,7 +124,8 @@ def test_lists_people_as_json(cli: Cli) -> None:
 def test_shows_one_person(cli: Cli) -> None:
     shown = cli("people", "show", "李小龍").stdout.splitlines()
     assert shown[0] == "李小龍"
-    assert shown[3].split() == ["last", "seen", "never"]
+    assert shown[2].split()[:2] == ["strength", "weak;"]
+    assert shown[4].split() == ["last", "seen", "never"]
 
 
 def test_an_unknown_person_is_answered_with_the_nearest_names(cli: Cli) -> None:

@@ -23,7 +23,8 @@ from doorbell.errors import SoundError, UsageError
 
 if TYPE_CHECKING:
     from doorbell.config import Config
-    from doorbell.recognition.gallery import PersonSummary
+    from doorbell.recognition.gallery import Gallery, PersonSummary
+    from doorbell.recognition.strength import Strength
 
 
 @click.group(epilog=example("doorbell people list", "doorbell people chime Anna sunrise"))
@@ -37,27 +38,29 @@ def people() -> None:
 def list_(config: Config, *, as_json: bool) -> None:
     """List everybody enrolled.
 
-    JSON: a list of objects with person_id, name, samples, visits, last_seen_at (ISO 8601, UTC, or
-    null), chime (null for the default one) and preferences.
+    JSON: a list of objects with person_id, name, samples, strength (weak, fair or strong), visits,
+    last_seen_at (ISO 8601, UTC, or null), chime (null for the default one) and preferences.
     """
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.open(config.storage.gallery_path) as gallery:
         summaries = gallery.summaries()
+        strengths = [_strength(gallery, summary) for summary in summaries]
     if as_json:
-        print_json([_document(summary) for summary in summaries])
+        print_json([_document(*each) for each in zip(summaries, strengths, strict=True)])
         return
     print_table(
-        ["name", "samples", "visits", "last seen", "chime"],
+        ["name", "samples", "strength", "visits", "last seen", "chime"],
         [
             [
                 summary.person.name,
                 summary.samples,
+                strength.level.value,
                 summary.visits,
                 local_time(summary.last_seen_at),
                 summary.person.chime or "default",
             ]
-            for summary in summaries
+            for summary, strength in zip(summaries, strengths, strict=True)
         ],
         empty="nobody is enrolled; begin with: doorbell enroll NAME PHOTO...",
     )
@@ -77,12 +80,14 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
     with Gallery.open(config.storage.gallery_path) as gallery:
         person = gallery.person(name)
         (summary,) = (each for each in gallery.summaries() if each.person == person)
+        strength = _strength(gallery, summary)
     if as_json:
-        print_json(_document(summary))
+        print_json(_document(summary, strength))
         return
     click.echo(person.name)
     for key, value in (
         ("samples", str(summary.samples)),
+        ("strength", "; ".join([strength.level.value, *strength.missing])),
         ("visits", str(summary.visits)),
         ("last seen", local_time(summary.last_seen_at) or "never"),
         ("chime", person.chime or "default"),
@@ -205,13 +210,21 @@ def _checked_chime(chime_name: str) -> str:
     return str(Path(chime_name).expanduser().absolute())
 
 
-def _document(summary: PersonSummary) -> dict[str, Any]:
+def _strength(gallery: Gallery, summary: PersonSummary) -> Strength:
+    from doorbell.recognition.embedder import SFACE_ID
+    from doorbell.recognition.strength import strength
+
+    return strength(gallery.samples(summary.person.name, SFACE_ID))
+
+
+def _document(summary: PersonSummary, strength: Strength) -> dict[str, Any]:
     from doorbell.outputs.messages import iso_utc
 
     return {
         "person_id": summary.person.person_id,
         "name": summary.person.name,
         "samples": summary.samples,
+        "strength": strength.level.value,
         "visits": summary.visits,
         "last_seen_at": iso_utc(summary.last_seen_at),
         "chime": summary.person.chime,

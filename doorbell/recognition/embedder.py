@@ -20,6 +20,9 @@ from doorbell.inference import Runner
 # detector below 6.9; portraits lie between 8.8 and 14.
 FACE_LENGTH = 7.0
 
+# Stands beside every embedding of the published weights.
+SFACE_ID = "sface-2021dec"
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Embeddings:
