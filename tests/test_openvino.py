@@ -9,7 +9,9 @@ import pytest
 from doorbell.config import InferenceSection
 from doorbell.inference import open_runner
 from doorbell.inference.openvino import OpenVinoRunner
-from doorbell.models.store import network_files, network_path
+from doorbell.models.store import face_path, network_files, network_path
+from doorbell.perception import Perception
+from doorbell.photos import decode_photo, read_photo
 
 SILENT = """
 import sys
@@ -55,3 +57,27 @@ def test_a_machine_without_tensorrt_takes_openvino_by_itself(models_directory: P
     runner = open_runner(network_files("blazeface_short", section), section)
     assert isinstance(runner, OpenVinoRunner)
     runner.close()
+
+
+@pytest.mark.parametrize(("precision", "least"), [("float16", 0.9999), ("bfloat16", 0.995)])
+def test_less_precision_hardly_turns_an_embedding(
+    models_directory: Path, perception: Perception, precision: str, least: float
+) -> None:
+    crops = []
+    for name in ("obama", "biden", "ardern", "macron"):
+        path = face_path(name, models_directory)
+        pixels = decode_photo(read_photo(path), name)
+        crops.append(perception.portray(pixels, perception.detect_still(pixels)[0]).crop)
+    images = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32)  # (4, 3, 112, 112)
+    vectors = []
+    for chosen in ("float32", precision):
+        section = InferenceSection.model_validate(
+            {"models_directory": models_directory, "precision": chosen, "backend": "openvino"}
+        )
+        runner = open_runner(network_files("sface", section), section)
+        embeddings = runner.infer({"image": images})["embedding"]
+        vectors.append(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True))
+        runner.close()
+    # A processor without bfloat16 computes in float32 after all.
+    assert precision == "bfloat16" or not np.array_equal(*vectors)
+    assert (vectors[0] * vectors[1]).sum(axis=1).min() >= least

@@ -68,7 +68,10 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
             from doorbell.inference.openvino import OpenVinoRunner
 
             return OpenVinoRunner(
-                files.float32, threads=section.threads, cache_directory=section.cache_directory
+                files.float16 if section.precision == "float16" else files.float32,
+                threads=section.threads,
+                cache_directory=section.cache_directory,
+                bfloat16=section.precision == "bfloat16",
             )
         case "tensorrt":
             from doorbell.inference.tensorrt import open_tensorrt

@@ -1,7 +1,7 @@
 """Running a network on the CPU with OpenVINO.
 
-Enters: a float32 ONNX file. Leaves: named arrays. Calls nobody: OpenVINO's reporting is cut off
-before it is imported.
+Enters: an ONNX file with float32 inputs and outputs. Leaves: named arrays. Calls nobody: OpenVINO's
+reporting is cut off before it is imported.
 """
 
 from __future__ import annotations
@@ -26,20 +26,28 @@ import openvino  # noqa: E402 - only after the line above
 class OpenVinoRunner:
     """One network compiled for this CPU, for any batch; see ``Runner``."""
 
-    def __init__(self, path: Path, *, threads: int, cache_directory: Path | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        cache_directory: Path | None,
+        bfloat16: bool = False,
+    ) -> None:
         """Compile the network.
 
         Args:
-            path: a float32 ONNX file.
+            path: an ONNX file with float32 inputs and outputs.
             threads: 0 for as many as the machine has cores.
             cache_directory: where compiled networks are kept; None to compile at every start.
+            bfloat16: compute in bfloat16 where the processor has it.
 
         Raises:
             InferenceError: OpenVINO cannot read or compile the file.
         """
         # Without the hint some CPUs compute in bfloat16 and embeddings differ between machines.
         settings: dict[str, object] = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
             "PERFORMANCE_HINT": "LATENCY",
         }
         if threads:
