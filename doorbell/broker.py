@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 import threading
+import warnings
 from typing import Any
 
 from doorbell.errors import BrokerError
@@ -63,7 +65,15 @@ class EmbeddedBroker:
         except Exception as exc:  # noqa: BLE001 the top of a thread; the constructor says it
             self._failure = exc
         finally:
+            self._collect_connections()
             self._running.set()
+
+    @staticmethod
+    def _collect_connections() -> None:
+        """Close the sockets of clients still connected, which amqtt leaves to chance."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

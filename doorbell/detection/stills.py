@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from doorbell.config import DetectionSection
 from doorbell.detection.blazeface import BlazeFace, Candidates, blend, clusters, iou, mean_face
-from doorbell.detection.regions import own_region, still_regions
+from doorbell.detection.regions import several_looks, still_regions
 from doorbell.domain import Face, Float32Array, UInt8Array
 
 # From which score on a network has a say: its doubtful sightings count where others share them.
@@ -94,10 +94,10 @@ class StillDetector:
         return faces
 
     def _sharpened(self, pixels: UInt8Array, faces: list[Face]) -> list[Face]:
-        """Each face with the keypoints of a close look; as it was where that shows none."""
+        """Each face with the keypoints of close looks; as it was where they show none."""
         if not faces:
             return []
-        regions = [own_region(face) for face in faces]
+        regions = [region for face in faces for region in several_looks(face)]
         seen = blend(self._close_look.candidates(pixels, regions), self._section.blend_iou)
         if not seen:
             return faces
