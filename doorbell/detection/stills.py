@@ -94,7 +94,7 @@ class StillDetector:
         return faces
 
     def _sharpened(self, pixels: UInt8Array, faces: list[Face]) -> list[Face]:
-        """Each face with the keypoints of close looks; as it was where they show none."""
+        """Each face with keypoints that close looks share in; as it was where they show none."""
         if not faces:
             return []
         regions = [region for face in faces for region in several_looks(face)]
@@ -106,11 +106,14 @@ class StillDetector:
 
 
 def _with_keypoints(face: Face, seen: Sequence[Face], overlaps: Float32Array) -> Face:
-    """Take the keypoints of the face seen in the same place, if there is one.
+    """Average the keypoints with those of the face seen in the same place, if there is one.
 
-    The box stays: measured on the same scenes, the mean of three networks is nearer.
+    Measured 2026-11-22 on 496 pairs of portraits: the best threshold errs once, and there is more
+    room about it than with the networks' own; with the close looks' alone it errs twice. The box
+    stays: on street scenes the mean of three networks is nearer.
     """
     nearest = int(np.argmax(overlaps))
     if overlaps[nearest] <= SAME_FACE_IOU:
         return face
-    return replace(face, keypoints_xy=seen[nearest].keypoints_xy)
+    keypoints = np.asarray((face.keypoints_xy + seen[nearest].keypoints_xy) / 2, np.float32)
+    return replace(face, keypoints_xy=keypoints)
