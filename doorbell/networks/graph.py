@@ -79,6 +79,11 @@ class GraphBuilder:
         name = self._node("Relu", [x.name])
         return Tensor(name, x.channels, x.height, x.width)
 
+    def relu6(self, x: Tensor) -> Tensor:
+        """Add a ReLU that ends at 6."""
+        bounds = [self._constant(np.array(bound, np.float32)) for bound in (0, 6)]
+        return Tensor(self._node("Clip", [x.name, *bounds]), x.channels, x.height, x.width)
+
     def add(self, x: Tensor, y: Tensor) -> Tensor:
         """Add two tensors of one shape."""
         name = self._node("Add", [x.name, y.name])
