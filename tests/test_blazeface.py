@@ -24,6 +24,8 @@ from doorbell.detection.blazeface import (
 )
 from doorbell.detection.regions import Region, RegionKind
 from doorbell.domain import Face, Float32Array, UInt8Array
+from doorbell.inference import Input
+from doorbell.inference.tensors import host_array
 
 SIDE = SHORT_RANGE.input_pixels
 CENTRES = anchor_centres(SHORT_RANGE)
@@ -62,7 +64,7 @@ class Outputs:
 class NoNetwork:
     """A runner for what must not reach the network."""
 
-    def infer(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    def infer(self, inputs: Mapping[str, Input]) -> dict[str, NDArray[np.float32]]:
         raise AssertionError(f"the network was run on {list(inputs)}")
 
     def close(self) -> None:
@@ -75,8 +77,8 @@ class GreenNetwork:
     def __init__(self) -> None:
         self.images = np.empty((0, 3, SIDE, SIDE), np.float32)
 
-    def infer(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        self.images = inputs["image"]
+    def infer(self, inputs: Mapping[str, Input]) -> dict[str, NDArray[np.float32]]:
+        self.images = host_array(inputs["image"])
         outputs = Outputs(len(self.images))
         for index, image in enumerate(self.images):
             y, x = np.nonzero((image[1] > 0) & (image[0] < 0) & (image[2] < 0))

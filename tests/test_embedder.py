@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.domain import UInt8Array
+from doorbell.inference import Input
+from doorbell.inference.tensors import host_array
 from doorbell.recognition.embedder import Embedder
 
 
@@ -13,8 +15,8 @@ class MeanNetwork:
     def __init__(self) -> None:
         self.images: list[NDArray[np.float32]] = []
 
-    def infer(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        image = inputs["image"]
+    def infer(self, inputs: Mapping[str, Input]) -> dict[str, NDArray[np.float32]]:
+        image = host_array(inputs["image"])
         self.images.append(image)
         vectors = np.zeros((len(image), 128), np.float32)
         vectors[:, :3] = image.mean(axis=(2, 3))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,37 @@ from numpy.typing import NDArray
 from doorbell.config import InferenceSection
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DeviceArray:
+    """An array in memory that processor and GPU both read, as a camera on a Jetson gives it.
+
+    Whoever made it keeps the memory, unchanged, until ``infer`` has returned.
+
+    Attributes:
+        address: where the GPU sees it; rows follow each other without gaps.
+        host: the same memory as the processor sees it; gives shape and type.
+    """
+
+    address: int
+    host: NDArray[Any]
+
+
+Input: TypeAlias = NDArray[Any] | DeviceArray
+
+
 class Runner(Protocol):
     """One network, ready to run. Used by one thread at a time."""
 
-    def infer(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    def infer(self, inputs: Mapping[str, Input]) -> dict[str, NDArray[np.float32]]:
         """Run the network once.
 
+        A dimension that the network leaves open takes any size from one up. The first one, where it
+        is open, is the batch: all inputs and outputs that have one share it. A first dimension that
+        is given belongs to an input that every member of the batch sees whole, such as the frame
+        that regions are cut out of.
+
         Args:
-            inputs: every input by name; the first dimension is the batch, any size from one up.
+            inputs: every input by name, float32 or uint8 as the network declares it.
 
         Returns:
             Every output by name, owned by the caller.

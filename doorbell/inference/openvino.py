@@ -1,6 +1,6 @@
 """Running a network on the CPU with OpenVINO.
 
-Enters: an ONNX file with float32 inputs and outputs. Leaves: named arrays. Calls nobody: OpenVINO's
+Enters: an ONNX file with float32 outputs. Leaves: named arrays. Calls nobody: OpenVINO's
 reporting is cut off before it is imported.
 """
 
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.errors import InferenceError
-from doorbell.inference.tensors import check_inputs
+from doorbell.inference import Input
+from doorbell.inference.tensors import TensorSpec, check_inputs, host_array
 
 # OpenVINO imports a package that reports its use to the vendor unless somebody opts out. Where that
 # import fails it takes a stub of its own, which sends nothing; None makes it fail.
@@ -37,7 +38,7 @@ class OpenVinoRunner:
         """Compile the network.
 
         Args:
-            path: an ONNX file with float32 inputs and outputs.
+            path: an ONNX file with float32 outputs.
             threads: 0 for as many as the machine has cores.
             cache_directory: where compiled networks are kept; None to compile at every start.
             bfloat16: compute in bfloat16 where the processor has it.
@@ -61,22 +62,28 @@ class OpenVinoRunner:
             raise InferenceError(
                 f"OpenVINO cannot load {path}: {exc}; run `doorbell models build`"
             ) from exc
-        self._input_shapes = {
-            port.any_name: tuple(d.get_length() for d in list(port.partial_shape)[1:])
+        self._inputs = {
+            port.any_name: TensorSpec(
+                tuple(
+                    None if size.is_dynamic else size.get_length() for size in port.partial_shape
+                ),
+                np.dtype(port.element_type.to_dtype()),
+            )
             for port in compiled.inputs
         }
         self._output_names = [port.any_name for port in compiled.outputs]
         self._path = path
         self._request: openvino.InferRequest | None = compiled.create_infer_request()
 
-    def infer(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    def infer(self, inputs: Mapping[str, Input]) -> dict[str, NDArray[np.float32]]:
         """Run the network once; see ``Runner``."""
         if self._request is None:
             raise InferenceError(f"{self._path.name} was closed: open it again")
-        check_inputs(inputs, self._input_shapes)
+        check_inputs(inputs, self._inputs)
+        arrays = {name: host_array(value) for name, value in inputs.items()}
         try:
             # The request reads the inputs in place and the outputs are copied for the caller.
-            results = self._request.infer(dict(inputs), share_inputs=True)
+            results = self._request.infer(arrays, share_inputs=True)
         except RuntimeError as exc:
             raise InferenceError(f"OpenVINO failed on {self._path.name}: {exc}") from exc
         return {name: results[name] for name in self._output_names}

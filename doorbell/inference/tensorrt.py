@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.errors import InferenceError
-from doorbell.inference import NetworkFiles
-from doorbell.inference.tensors import check_inputs
+from doorbell.inference import Input, NetworkFiles
+from doorbell.inference.tensors import TensorSpec, check_inputs, host_array
 
 logger = logging.getLogger(__name__)
 
@@ -74,23 +74,26 @@ class TensorRtRunner:
         self._engine = engine
         self._execution: Any = engine.create_execution_context()
         self._stream = cuda.Stream()
-        self._input_shapes: dict[str, tuple[int, ...]] = {}
+        self._inputs: dict[str, TensorSpec] = {}
         self._output_shapes: dict[str, tuple[int, ...]] = {}
         self._buffers: dict[str, Any] = {}
         for index in range(engine.num_io_tensors):
             tensor = engine.get_tensor_name(index)
             shape = tuple(engine.get_tensor_shape(tensor))[1:]
             is_input = engine.get_tensor_mode(tensor) == trt.TensorIOMode.INPUT
-            (self._input_shapes if is_input else self._output_shapes)[tensor] = shape
+            if is_input:
+                self._inputs[tensor] = TensorSpec((None, *shape), np.dtype(np.float32))
+            else:
+                self._output_shapes[tensor] = shape
             buffer = cuda.mem_alloc(MAX_BATCH * int(np.prod(shape)) * np.float32().itemsize)
             self._buffers[tensor] = buffer
             self._execution.set_tensor_address(tensor, int(buffer))
 
-    def infer(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    def infer(self, inputs: Mapping[str, Input]) -> dict[str, NDArray[np.float32]]:
         """Run the network once, in parts if the batch is large; see ``Runner``."""
         if self._execution is None:
             raise InferenceError(f"{self._name} was closed: open it again")
-        batch = check_inputs(inputs, self._input_shapes)
+        batch = check_inputs(inputs, self._inputs)
         outputs = {
             name: np.empty((batch, *shape), np.float32)
             for name, shape in self._output_shapes.items()
@@ -100,7 +103,10 @@ class TensorRtRunner:
                 for start in range(0, batch, MAX_BATCH):
                     part = slice(start, min(start + MAX_BATCH, batch))
                     self._infer_part(
-                        {name: np.ascontiguousarray(value[part]) for name, value in inputs.items()},
+                        {
+                            name: np.ascontiguousarray(host_array(value)[part])
+                            for name, value in inputs.items()
+                        },
                         {name: value[part] for name, value in outputs.items()},
                     )
         except self._cuda.Error as exc:

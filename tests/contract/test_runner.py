@@ -5,13 +5,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from doorbell.config import InferenceSection
 from doorbell.errors import InferenceError
-from doorbell.inference import Runner, open_runner
+from doorbell.inference import DeviceArray, NetworkFiles, Runner, open_runner
 from doorbell.models.store import network_files
+from doorbell.networks.graph import finished_model
 
 BACKENDS = ["openvino"] + (["tensorrt"] if find_spec("tensorrt") else [])
 
@@ -74,6 +77,7 @@ def test_inputs_are_left_alone_and_need_not_be_contiguous(runner: Runner) -> Non
         ({"image": images(1)[:, :, :64]}, r"\(batch, 3, 128, 128\), not \(1, 3, 64, 128\)"),
         ({"image": images(1)[0]}, "not .3, 128, 128"),
         ({"image": images(1)[:0]}, r"not \(0, 3, 128, 128\)"),
+        ({"image": images(1)[0, 0, 0, 0]}, r"not \(\)"),
         ({"image": images(1).astype(np.float64)}, "float32, not float64"),
     ],
 )
@@ -98,3 +102,67 @@ def test_a_file_that_is_no_network_is_refused(section: InferenceSection, tmp_pat
     broken.write_bytes(b"not a network")
     with pytest.raises(InferenceError, match=r"broken\.onnx"):
         open_runner(type(files)("broken", broken, broken), section)
+
+
+@pytest.fixture(scope="module")
+def sampled(
+    section: InferenceSection, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runner]:
+    """A frame that the whole batch shares: each region gives its scale times the mean colours."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["frame"], ["floats"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["floats"], ["mean"], axes=[1, 2], keepdims=0),
+            helper.make_node("Mul", ["regions", "mean"], ["colours"]),
+        ],
+        "sampled",
+        [
+            helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, "height", "width", 3]),
+            helper.make_tensor_value_info("regions", TensorProto.FLOAT, ["batch", 3]),
+        ],
+        [helper.make_tensor_value_info("colours", TensorProto.FLOAT, ["batch", 3])],
+    )
+    path = tmp_path_factory.mktemp("sampled") / "sampled.onnx"
+    onnx.save(finished_model(graph), path)
+    runner = open_runner(NetworkFiles("sampled", path, path), section)
+    yield runner
+    runner.close()
+
+
+def frame(height: int, width: int) -> NDArray[np.uint8]:
+    generator = np.random.default_rng(height)
+    return generator.integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width", "batch"), [(48, 64, 1), (720, 1280, 5), (31, 77, 37)])
+def test_every_member_of_a_batch_sees_the_whole_frame(
+    sampled: Runner, height: int, width: int, batch: int
+) -> None:
+    pixels = frame(height, width)
+    regions = np.random.default_rng(batch).uniform(0, 1, (batch, 3)).astype(np.float32)
+    colours = sampled.infer({"frame": pixels, "regions": regions})["colours"]
+    np.testing.assert_allclose(colours, regions * pixels.mean((0, 1, 2)), rtol=2e-3)
+
+
+def test_memory_that_the_device_shares_is_read_where_it_is(sampled: Runner) -> None:
+    pixels, regions = frame(64, 64), np.ones((2, 3), np.float32)
+    shared = DeviceArray(pixels.ctypes.data, pixels)
+    first = sampled.infer({"frame": shared, "regions": regions})["colours"]
+    pixels[:] = 255 - pixels
+    second = sampled.infer({"frame": shared, "regions": regions})["colours"]
+    np.testing.assert_allclose(first + second, 255, rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "regions", "message"),
+    [
+        (frame(32, 32).astype(np.float32), np.ones((1, 3), np.float32), "uint8, not float32"),
+        (frame(32, 32)[0], np.ones((1, 3), np.float32), r"\(1, any, any, 3\), not \(32, 32, 3\)"),
+        (np.repeat(frame(32, 32), 2, axis=0), np.ones((2, 3), np.float32), r"not \(2, 32, 32, 3\)"),
+    ],
+)
+def test_a_frame_that_does_not_fit_is_refused(
+    sampled: Runner, pixels: NDArray[np.uint8], regions: NDArray[np.float32], message: str
+) -> None:
+    with pytest.raises(InferenceError, match=message):
+        sampled.infer({"frame": pixels, "regions": regions})
