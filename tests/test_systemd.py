@@ -84,6 +84,16 @@ def test_the_user_and_the_groups_of_the_unit_are_made() -> None:
     assert "Creating user 'doorbell'" in dry.stdout
 
 
+def test_gpio_lines_are_for_a_group_that_the_daemon_is_in() -> None:
+    [rule] = [
+        line for line in (SYSTEMD / "doorbell.rules").read_text().splitlines() if line[0] != "#"
+    ]
+
+    [group] = re.findall(r'GROUP="(\w+)"', rule)
+    assert ["g", group, "-", "-"] in entries("doorbell.sysusers")
+    assert group in setting("SupplementaryGroups")[0].split()
+
+
 def test_the_readme_installs_every_file() -> None:
     readme = (SYSTEMD.parent / "README.md").read_text(encoding="utf-8")
     installed = re.findall(r"^sudo install -D -m 6\d\d (doorbell\S*) /etc/", readme, re.MULTILINE)
