@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from doorbell.cli.bench import bench
 from doorbell.cli.check import check
 from doorbell.cli.demo import demo
 from doorbell.cli.enroll import enroll
@@ -52,5 +53,5 @@ def main(
     context.obj = Given(config_path, overrides, verbose)
 
 
-for _verb in (run, demo, enroll, people, strangers, visits, models, check, evaluate):
+for _verb in (run, demo, enroll, people, strangers, visits, models, check, evaluate, bench):
     main.add_command(_verb)
