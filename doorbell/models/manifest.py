@@ -69,6 +69,7 @@ class Model(Member):
         network: which conversion reads it.
         inputs, outputs: tensor shapes of the built ONNX.
         value_range: of the pixels it takes.
+        cuts_regions: whether it is also built to take whole frames, for frames on a GPU.
         expected: some values of each output for ``check_image``, from the published file.
     """
 
@@ -76,6 +77,7 @@ class Model(Member):
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
     value_range: tuple[float, float]
+    cuts_regions: bool = False
     expected: dict[str, tuple[float, ...]]
 
 

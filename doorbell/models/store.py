@@ -20,6 +20,8 @@ from doorbell.models.manifest import load_manifest
 
 DIRECTORY_VARIABLE = "DOORBELL_MODELS_DIRECTORY"
 RECORD_NAME = "built.json"
+# Begins the kind of a built file that cuts regions out of a frame by itself.
+CUTTING = "regions_"
 BUILD_HINT = "run `doorbell models build`"
 
 
@@ -29,7 +31,7 @@ class BuiltNetwork(BaseModel):
     Attributes:
         source_sha256: of the published file.
         recipe: of the code that converted it.
-        files: SHA-256 of each built file, by precision.
+        files: SHA-256 of each built file, by kind: its precision, after ``CUTTING`` or nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,22 +58,31 @@ def models_directory(section: InferenceSection) -> Path:
     return Path("~/.local/share/doorbell/models").expanduser()
 
 
-def network_files(name: str, section: InferenceSection) -> NetworkFiles:
+def network_files(
+    name: str, section: InferenceSection, *, cutting_regions: bool = False
+) -> NetworkFiles:
     """Return the built files of a network of the manifest, checked.
+
+    Args:
+        name: of the model in the manifest.
+        section: says where they are.
+        cutting_regions: those that take a frame and regions of it, not pictures; see
+            ``doorbell.networks.regions``.
 
     Raises:
         ModelError: they are missing, or altered since they were built.
     """
+    kind = CUTTING if cutting_regions else ""
     directory = models_directory(section)
     built = read_record(directory).get(name)
-    if built is None:
+    if built is None or f"{kind}float32" not in built.files:
         raise ModelError(f"model {name} is not in {directory}: {BUILD_HINT}")
-    for precision, sha256 in built.files.items():
-        check_hash(network_path(directory, name, precision), sha256)
+    for each, sha256 in built.files.items():
+        check_hash(network_path(directory, name, each), sha256)
     return NetworkFiles(
         name,
-        float32=network_path(directory, name, "float32"),
-        float16=network_path(directory, name, "float16"),
+        float32=network_path(directory, name, f"{kind}float32"),
+        float16=network_path(directory, name, f"{kind}float16"),
     )
 
 
@@ -86,8 +97,8 @@ def verify_models(directory: Path) -> list[Path]:
     for name in load_manifest().models:
         if name not in record:
             raise ModelError(f"model {name} is not in {directory}: {BUILD_HINT}")
-        for precision, sha256 in record[name].files.items():
-            path = network_path(directory, name, precision)
+        for kind, sha256 in record[name].files.items():
+            path = network_path(directory, name, kind)
             check_hash(path, sha256)
             checked.append(path)
     return checked
@@ -105,9 +116,9 @@ def face_path(name: str, directory: Path) -> Path:
     return path
 
 
-def network_path(directory: Path, name: str, precision: str) -> Path:
-    """Say where a built file lies."""
-    return directory / f"{name}.{precision}.onnx"
+def network_path(directory: Path, name: str, kind: str) -> Path:
+    """Say where a built file lies; for its kind see ``BuiltNetwork``."""
+    return directory / f"{name}.{kind}.onnx"
 
 
 def read_record(directory: Path) -> dict[str, BuiltNetwork]:
