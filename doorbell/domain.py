@@ -38,12 +38,15 @@ class Frame:
         time_seconds: monotonic stream time of the capture.
         captured_at: wall time of the capture, seconds since the epoch.
         index: counts the frames of one camera session, dropped ones included.
+        device_address: where a GPU sees the same memory; None where it sees none of it. The memory
+            lives as long as ``pixels``.
     """
 
     pixels: UInt8Array
     time_seconds: float
     captured_at: float
     index: int
+    device_address: int | None = None
 
     @property
     def height(self) -> int:
@@ -296,13 +299,15 @@ class Ring:
         event_id: unique for ever.
         occurred_at: wall time, seconds since the epoch.
         visit: whose bell it is; None when it was pressed with nobody in sight.
-        picture_jpeg: as in ``VisitEvent``.
+        picture_jpeg: as in ``VisitEvent``; of a press with nobody in sight what the camera saw.
+        pressed: whether somebody pressed, at the door or in home automation.
     """
 
     event_id: str
     occurred_at: float
     visit: Visit | None = None
     picture_jpeg: bytes | None = field(default=None, repr=False)
+    pressed: bool = False
 
 
 Event: TypeAlias = Arrived | Recognized | Unrecognized | Left | Ring

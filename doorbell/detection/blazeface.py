@@ -1,7 +1,8 @@
 """BlazeFace: regions of a frame in, faces out.
 
 Written once, in NumPy, above the ``Runner``: cutting and letterboxing regions, anchors, decoding
-and blending. Refuses to know which device runs the network and which regions deserve a look.
+and blending. The cutting alone can be the network's instead, for frames that a GPU sees. Refuses to
+know which device runs the network and which regions deserve a look.
 
 Source: Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -17,7 +19,10 @@ from numpy.typing import NDArray
 
 from doorbell.detection.regions import Region
 from doorbell.domain import Face, Float32Array, UInt8Array
-from doorbell.inference import Runner
+from doorbell.inference import DeviceArray, Input, Runner
+
+# (height, width, 3) uint8, RGB; where a GPU sees it too, with its address there.
+Picture: TypeAlias = UInt8Array | DeviceArray
 
 # Of the smaller of two boxes; the larger is then not a face of its own.
 CONTAINED_PART = 0.7
@@ -127,11 +132,16 @@ class BlazeFace:
         runner: the network.
         geometry: of the network.
         min_score: 0 to 1; what scores less is no candidate.
+        cuts_regions: whether the network takes frames and cuts the regions out itself, as
+            ``doorbell.networks.regions`` writes it; a frame on a GPU then stays there.
     """
 
-    def __init__(self, runner: Runner, geometry: Geometry, min_score: float) -> None:
+    def __init__(
+        self, runner: Runner, geometry: Geometry, min_score: float, *, cuts_regions: bool = False
+    ) -> None:
         self._runner = runner
         self._geometry = geometry
+        self._cuts_regions = cuts_regions
         self._anchors = anchor_centres(geometry)  # (anchors, 2)
         threshold = min(max(min_score, 1e-6), 1 - 1e-6)
         self._logit_threshold = float(np.log(threshold / (1 - threshold)))
@@ -140,32 +150,40 @@ class BlazeFace:
         """Release the network; idempotent."""
         self._runner.close()
 
-    def candidates(self, pixels: UInt8Array, regions: Sequence[Region]) -> Candidates:
+    def candidates(self, picture: Picture, regions: Sequence[Region]) -> Candidates:
         """Find what ``blend`` makes faces of.
 
         Args:
-            pixels: (height, width, 3) uint8, RGB.
+            picture: where to look.
             regions: squares to look at, one at least.
         """
         return Candidates.joined(
             [
-                self._candidates(pixels, regions[start : start + BATCH])
+                self._candidates(picture, regions[start : start + BATCH])
                 for start in range(0, len(regions), BATCH)
             ]
         )
 
-    def _candidates(self, pixels: UInt8Array, regions: Sequence[Region]) -> Candidates:
+    def _candidates(self, picture: Picture, regions: Sequence[Region]) -> Candidates:
+        pixels = picture.host if isinstance(picture, DeviceArray) else picture
+        if self._cuts_regions:
+            outputs = self._runner.infer({"frame": _frame(picture), "regions": _squares(regions)})
+        else:
+            outputs = self._runner.infer({"image": self._cut(pixels, regions)})
+        return self.decode(
+            outputs["regressors"], outputs["scores"], regions, pixels.shape[1], pixels.shape[0]
+        )
+
+    def _cut(self, pixels: UInt8Array, regions: Sequence[Region]) -> Float32Array:
+        """The regions as the network wants them, cut here: (n, 3, side, side), -1..1."""
         side = self._geometry.input_pixels
         batch = np.empty((len(regions), side, side, 3), np.uint8)
         for region, out in zip(regions, batch, strict=True):
             letterbox(pixels, region, out)
-        tensor = batch.transpose(0, 3, 1, 2).astype(np.float32, order="C")  # (n, 3, side, side)
+        tensor: Float32Array = batch.transpose(0, 3, 1, 2).astype(np.float32, order="C")
         tensor *= 1 / 127.5
         tensor -= 1
-        outputs = self._runner.infer({"image": tensor})
-        return self.decode(
-            outputs["regressors"], outputs["scores"], regions, pixels.shape[1], pixels.shape[0]
-        )
+        return tensor
 
     def decode(
         self,
@@ -188,7 +206,7 @@ class BlazeFace:
         which, anchor = np.nonzero(logits[:, :, 0] > self._logit_threshold)  # (k,), (k,)
         raw = regressors[which, anchor] / self._geometry.input_pixels  # (k, 16)
         centres = self._anchors[anchor]  # (k, 2)
-        squares = np.array([[r.left, r.top, r.side] for r in regions], np.float32)[which]  # (k, 3)
+        squares = _squares(regions)[which]  # (k, 3)
         origin, scale = squares[:, :2], squares[:, 2:]
         middle = origin + (raw[:, :2] + centres) * scale  # (k, 2)
         half = raw[:, 2:4] * scale / 2
@@ -205,6 +223,18 @@ class BlazeFace:
             scores[valid].astype(np.float32),
             ranks[valid],
         )
+
+
+def _frame(picture: Picture) -> Input:
+    """The picture as a batch of one, (1, height, width, 3), in the same memory."""
+    if isinstance(picture, DeviceArray):
+        return DeviceArray(picture.address, picture.host[None])
+    return picture[None]
+
+
+def _squares(regions: Sequence[Region]) -> Float32Array:
+    """Left, top and side of each: (n, 3)."""
+    return np.array([[r.left, r.top, r.side] for r in regions], np.float32)
 
 
 def _cut_by_border(

@@ -8,6 +8,7 @@ from doorbell.config import DetectionSection
 from doorbell.detection.blazeface import BlazeFace, Candidates, blend
 from doorbell.detection.planner import RegionPlanner
 from doorbell.domain import Face, Track, UInt8Array
+from doorbell.inference import DeviceArray
 
 
 class StreamDetector:
@@ -24,22 +25,29 @@ class StreamDetector:
         self._near.close()
         self._far.close()
 
-    def detect(self, pixels: UInt8Array, tracks: Sequence[Track]) -> list[Face]:
+    def detect(
+        self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None
+    ) -> list[Face]:
         """Find the faces of the next frame.
 
         Args:
             pixels: (height, width, 3) uint8, RGB.
             tracks: live tracks, most important first.
+            device_address: of the pixels in the GPU's memory, where they are there too.
 
         Returns:
             Faces in pixels of the frame, best score first.
         """
-        return blend(self.candidates(pixels, tracks), self._min_iou)
+        found = self.candidates(pixels, tracks, device_address=device_address)
+        return blend(found, self._min_iou)
 
-    def candidates(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Candidates:
+    def candidates(
+        self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None
+    ) -> Candidates:
         """Find what ``detect`` blends to faces, from the same arguments."""
+        picture = pixels if device_address is None else DeviceArray(device_address, pixels)
         plan = self._planner.plan(pixels, tracks)
-        found = [self._near.candidates(pixels, plan.near)]
+        found = [self._near.candidates(picture, plan.near)]
         if plan.far:
-            found.append(self._far.candidates(pixels, plan.far))
+            found.append(self._far.candidates(picture, plan.far))
         return Candidates.joined(found)
