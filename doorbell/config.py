@@ -73,7 +73,7 @@ class InferenceSection(Section):
 
     backend: Literal["auto", "openvino", "tensorrt"] = "auto"
     threads: Annotated[int, Field(ge=0, le=256)] = 0
-    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     models_directory: LocalPath | None = None
     cache_directory: LocalPath | None = None
 

@@ -1,35 +1,23 @@
 """Every float16 graph is built by a real TensorRT builder; running an engine needs a GPU."""
 
-import math
-from importlib.util import find_spec
+import re
+from functools import reduce
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from doorbell.config import InferenceSection
 from doorbell.errors import InferenceError
-from doorbell.inference import NetworkFiles, open_runner
-from doorbell.inference.tensorrt import (
-    MAX_BATCH,
-    TensorRtRunner,
-    build_engine,
-    engine_file_name,
-    load_engine,
-    network_file,
-)
+from doorbell.inference.tensorrt import build_engine
+from doorbell.inference.tensorrt.log import open_log
+from doorbell.inference.tensorrt.versions import TENSORRT
 from doorbell.models.store import network_path
 from doorbell.networks import blazeface
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.graph import finished_model
 from doorbell.networks.weights import SeededWeights
-
-Floats = NDArray[np.float32]
 
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has no package for this machine")
 
@@ -76,204 +64,100 @@ def test_mixed_precision_is_refused_with_the_builders_words(tmp_path: Path) -> N
         build_engine(trt, path, architecture="SM86")
 
 
-def test_an_engine_is_named_by_all_it_depends_on(tmp_path: Path) -> None:
-    path = tmp_path / "network.onnx"
+def test_a_network_that_shares_a_frame_builds_for_any_size_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "sampled.onnx"
+    onnx.save(sampled("height"), path)
+    assert build_engine(trt, path, architecture="SM86", precision="float32")
+    onnx.save(sampled("depth"), path)
+    with pytest.raises(InferenceError, match="'frame' leaves dimension 1 open as 'depth'"):
+        build_engine(trt, path, architecture="SM86")
 
-    def name(content: bytes, version: str, gpu: str, capability: tuple[int, int]) -> str:
-        path.write_bytes(content)
-        return engine_file_name(
-            path, tensorrt_version=version, gpu_name=gpu, compute_capability=capability
+
+def sampled(height: str) -> onnx.ModelProto:
+    return finished_model(
+        helper.make_graph(
+            [
+                helper.make_node("Cast", ["frame"], ["floats"], to=TensorProto.FLOAT),
+                helper.make_node("ReduceMean", ["floats"], ["mean"], axes=[1, 2], keepdims=0),
+                helper.make_node("Mul", ["regions", "mean"], ["colours"]),
+            ],
+            "sampled",
+            [
+                helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, height, "width", 3]),
+                helper.make_tensor_value_info("regions", TensorProto.FLOAT, ["batch", 3]),
+            ],
+            [helper.make_tensor_value_info("colours", TensorProto.FLOAT, ["batch", 3])],
         )
-
-    first = name(b"a", "10.3.0", "Orin", (8, 7))
-    others = {
-        name(b"b", "10.3.0", "Orin", (8, 7)),
-        name(b"a", "10.16.0", "Orin", (8, 7)),
-        name(b"a", "10.3.0", "Thor", (8, 7)),
-        name(b"a", "10.3.0", "Orin", (11, 0)),
-    }
-    assert name(b"a", "10.3.0", "Orin", (8, 7)) == first
-    assert len(others | {first}) == 5
+    )
 
 
-def test_old_tensorrt_gets_float32_and_new_tensorrt_float16() -> None:
-    files = NetworkFiles("network", float32=Path("32.onnx"), float16=Path("16.onnx"))
-    old = SimpleNamespace(NetworkDefinitionCreationFlag=SimpleNamespace(EXPLICIT_BATCH=0))
-    assert network_file(trt, files) == files.float16
-    assert network_file(old, files) == files.float32
+def test_progress_only_grows_and_ends_whole(models_directory: Path) -> None:
+    told: list[float] = []
+    path = network_path(models_directory, "blazeface_short", "float16")
+    build_engine(trt, path, architecture="SM86", progress=told.append)
+    assert len(told) > 10
+    assert all(0 <= share <= 1 for share in told)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
 
 
-class Memory:
-    """A buffer on the pretended device."""
-
-    def __init__(self, size: int) -> None:
-        self.content = np.zeros(size, np.uint8)
-        self.freed = False
-
-    def __int__(self) -> int:
-        return id(self)
-
-    def free(self) -> None:
-        assert not self.freed
-        self.freed = True
+def test_a_damaged_engine_is_refused_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    log = open_log(trt)
+    log.take_errors()
+    assert trt.Runtime(log).deserialize_cuda_engine(b"no engine") is None
+    assert log.take_errors()
+    assert log.take_errors() == []
+    assert "TensorRT: " in caplog.text
 
 
-class Cuda:
-    """The part of ``pycuda.driver`` that the runner uses, over ordinary memory."""
-
-    class Error(Exception):
-        pass
-
-    class Stream:
-        handle = 7
-
-        def synchronize(self) -> None:
-            pass
-
-    class Context:
-        depth = 0
-
-        def push(self) -> None:
-            Cuda.Context.depth += 1
-
-        @staticmethod
-        def pop() -> None:
-            Cuda.Context.depth -= 1
-
-        def detach(self) -> None:
-            pass
-
-    def __init__(self) -> None:
-        self.memory: dict[int, Memory] = {}
-
-    def mem_alloc(self, size: int) -> Memory:
-        memory = Memory(size)
-        self.memory[int(memory)] = memory
-        return memory
-
-    def memcpy_htod_async(self, target: Memory, source: Floats, stream: object) -> None:
-        assert stream is not None
-        assert Cuda.Context.depth == 1
-        raw = source.reshape(-1).view(np.uint8)
-        target.content[: raw.size] = raw
-
-    def memcpy_dtoh_async(self, target: Floats, source: Memory, stream: object) -> None:
-        assert stream is not None
-        raw = target.reshape(-1).view(np.uint8)
-        raw[:] = source.content[: raw.size]
+def attribute(name: str) -> Any:
+    return reduce(getattr, name.split("."), trt)
 
 
-class Engine:
-    """An engine of one network: ``total`` (batch, 1) is the sum of ``image`` (batch, 2, 3)."""
-
-    tensors = ("image", "total")
-    num_io_tensors = 2
-
-    def __init__(self, cuda: Cuda) -> None:
-        self.cuda = cuda
-        self.batches: list[int] = []
-        self.fails = False
-        self.addresses: dict[str, int] = {}
-        self.shape = (0, 2, 3)
-
-    def get_tensor_name(self, index: int) -> str:
-        return self.tensors[index]
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return (-1, 2, 3) if name == "image" else (-1, 1)
-
-    def get_tensor_mode(self, name: str) -> Any:
-        return trt.TensorIOMode.INPUT if name == "image" else trt.TensorIOMode.OUTPUT
-
-    def create_execution_context(self) -> "Engine":
-        return self
-
-    def set_tensor_address(self, name: str, address: int) -> None:
-        self.addresses[name] = address
-
-    def set_input_shape(self, name: str, shape: tuple[int, int, int]) -> None:
-        assert name == "image"
-        self.shape = shape
-
-    def execute_async_v3(self, stream_handle: int) -> bool:
-        assert stream_handle == Cuda.Stream.handle
-        self.batches.append(self.shape[0])
-        image, total = (self.cuda.memory[self.addresses[name]].content for name in self.tensors)
-        values = image.view(np.float32)[: math.prod(self.shape)].reshape(self.shape)
-        total.view(np.float32)[: self.shape[0]] = values.sum((1, 2))
-        return not self.fails
+@pytest.mark.parametrize("name", [name for name, where in TENSORRT.items() if "rtx" in where])
+def test_the_installed_module_has_what_the_table_says(name: str) -> None:
+    attribute(name)
 
 
-@pytest.fixture
-def engine() -> Engine:
-    return Engine(Cuda())
+@pytest.mark.parametrize(
+    "name", ["BuilderFlag.FP16", "NetworkDefinitionCreationFlag.EXPLICIT_BATCH"]
+)
+def test_what_only_old_versions_have_is_not_in_the_installed_module(name: str) -> None:
+    with pytest.raises(AttributeError):
+        attribute(name)
 
 
-@pytest.fixture
-def runner(engine: Engine) -> TensorRtRunner:
-    return TensorRtRunner(trt, engine.cuda, Cuda.Context(), engine, "sums")
+# As the device and the builder call them; the names of the arguments as NVIDIA documents them.
+ARGUMENTS = {
+    "Builder.build_serialized_network": "network, config",
+    "Builder.create_network": "flags",
+    "IBuilderConfig.add_optimization_profile": "profile",
+    "IBuilderConfig.clear_flag": "flag",
+    "IBuilderConfig.set_compute_capability": "compute_capability, index",
+    "IBuilderConfig.set_memory_pool_limit": "pool, pool_size",
+    "ICudaEngine.create_execution_context": "runtime_config",
+    "ICudaEngine.get_tensor_dtype": "name",
+    "ICudaEngine.get_tensor_mode": "name",
+    "ICudaEngine.get_tensor_name": "index",
+    "ICudaEngine.get_tensor_profile_shape": "name, profile_index",
+    "ICudaEngine.get_tensor_shape": "name",
+    "IExecutionContext.execute_async_v3": "stream_handle",
+    "IExecutionContext.get_tensor_shape": "name",
+    "IExecutionContext.set_input_shape": "name, shape",
+    "IExecutionContext.set_tensor_address": "name, memory",
+    "INetworkDefinition.get_input": "index",
+    "IOptimizationProfile.set_shape": "input, min, opt, max",
+    "IRuntimeCache.deserialize": "blob",
+    "IRuntimeConfig.set_runtime_cache": "cache",
+    "ITensor.get_dimension_name": "index",
+    "OnnxParser.get_error": "index",
+    "Runtime.deserialize_cuda_engine": "serialized_engine",
+}
 
 
-def test_a_large_batch_runs_in_parts(runner: TensorRtRunner, engine: Engine) -> None:
-    batch = 2 * MAX_BATCH + 3
-    images = np.random.default_rng(0).standard_normal((batch, 2, 3)).astype(np.float32)
-    total = runner.infer({"image": images})["total"]
-    assert engine.batches == [MAX_BATCH, MAX_BATCH, 3]
-    np.testing.assert_allclose(total[:, 0], images.sum((1, 2)), rtol=1e-5)
-    assert Cuda.Context.depth == 0
-
-
-def test_a_failed_run_is_said_and_leaves_no_context(runner: TensorRtRunner, engine: Engine) -> None:
-    engine.fails = True
-    with pytest.raises(InferenceError, match="failed in sums"):
-        runner.infer({"image": np.zeros((1, 2, 3), np.float32)})
-    assert Cuda.Context.depth == 0
-
-
-def test_close_frees_everything_once(runner: TensorRtRunner, engine: Engine) -> None:
-    runner.close()
-    runner.close()
-    assert len(engine.cuda.memory) == 2
-    assert all(memory.freed for memory in engine.cuda.memory.values())
-    with pytest.raises(InferenceError, match="closed"):
-        runner.infer({"image": np.zeros((1, 2, 3), np.float32)})
-
-
-class Runtime:
-    """A runtime that loads what this machine built, and nothing else."""
-
-    def __init__(self, log: object) -> None:
-        assert log is not None
-
-    def deserialize_cuda_engine(self, serialized: bytes) -> str | None:
-        return "engine" if serialized == b"built here" else None
-
-
-def test_an_engine_is_built_once_and_again_when_it_does_not_load(tmp_path: Path) -> None:
-    module = SimpleNamespace(ILogger=trt.ILogger, Runtime=Runtime)
-    path = tmp_path / "engines" / "network.engine"
-    builds = []
-
-    def build() -> bytes:
-        builds.append(path)
-        return b"built here"
-
-    assert [load_engine(module, path, build) for _ in range(2)] == ["engine", "engine"]
-    assert len(builds) == 1
-    path.write_bytes(b"built by another TensorRT")
-    assert load_engine(module, path, build) == "engine"
-    assert len(builds) == 2
-    assert [entry.name for entry in path.parent.iterdir()] == ["network.engine"]
-
-
-def test_an_engine_that_never_loads_is_said(tmp_path: Path) -> None:
-    module = SimpleNamespace(ILogger=trt.ILogger, Runtime=Runtime)
-    with pytest.raises(InferenceError, match="just built"):
-        load_engine(module, tmp_path / "network.engine", lambda: b"useless")
-
-
-@pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is installed here")
-def test_missing_tensorrt_is_said(models_directory: Path) -> None:
-    path = network_path(models_directory, "sface", "float16")
-    with pytest.raises(InferenceError, match=r"inference\.backend to openvino"):
-        open_runner(NetworkFiles("sface", path, path), InferenceSection(backend="tensorrt"))
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_the_installed_module_takes_the_arguments_that_are_given(name: str) -> None:
+    method = attribute(name)
+    signatures = re.findall(rf"{method.__name__}\(self: [^,)]+(?:, )?(.*)\) -> ", method.__doc__)
+    taken = [", ".join(re.findall(r"(\w+): ", signature)) for signature in signatures]
+    assert ARGUMENTS[name] in taken

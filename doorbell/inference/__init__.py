@@ -4,16 +4,21 @@ Enters: the files of a built network and the ``[inference]`` section. Leaves: a 
 nothing of faces: anchors, decoding and alignment are written once, above it.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.config import InferenceSection
+from doorbell.errors import InferenceError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,15 +82,14 @@ class NetworkFiles:
 def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
     """Load a network on the configured backend.
 
-    ``auto`` takes TensorRT where it and pycuda are installed, else OpenVINO.
+    ``auto`` takes TensorRT where it, pycuda and a GPU are there, else OpenVINO.
 
     Raises:
         InferenceError: the backend is not installed, or it refuses the network.
     """
     backend = section.backend
     if backend == "auto":
-        on_gpu = find_spec("tensorrt") is not None and find_spec("pycuda") is not None
-        backend = "tensorrt" if on_gpu else "openvino"
+        backend = "tensorrt" if _has_gpu() else "openvino"
     match backend:
         case "openvino":
             from doorbell.inference.openvino import OpenVinoRunner
@@ -99,4 +103,40 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
         case "tensorrt":
             from doorbell.inference.tensorrt import open_tensorrt
 
-            return open_tensorrt(files, cache_directory=section.cache_directory)
+            return open_tensorrt(
+                files,
+                cache_directory=section.cache_directory,
+                precision=tensorrt_precision(section),
+            )
+
+
+def tensorrt_precision(section: InferenceSection) -> Literal["float16", "float32"]:
+    """Say how TensorRT is to compute; in float16 unless the configuration says otherwise.
+
+    Raises:
+        InferenceError: it cannot compute so.
+    """
+    match section.precision:
+        case "auto" | "float16":
+            return "float16"
+        case "float32":
+            return "float32"
+        case "bfloat16":
+            raise InferenceError(
+                "TensorRT computes in float16 or float32 here: set inference.precision to auto"
+            )
+
+
+@cache
+def _has_gpu() -> bool:
+    """Say whether TensorRT is here and a GPU answers; one that does not is warned of."""
+    if find_spec("pycuda") is None:
+        return False
+    if find_spec("tensorrt") is None and find_spec("tensorrt_rtx") is None:
+        return False
+    from doorbell.inference.tensorrt import gpu_fault
+
+    fault = gpu_fault()
+    if fault is not None:
+        logger.warning("TensorRT is installed, but %s; using the processor", fault)
+    return fault is None

@@ -1,32 +1,54 @@
 """What every Runner promises, over every backend that can run on this machine."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import onnx
 import pytest
+from fake_device import FakeGpu
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from doorbell.config import InferenceSection
 from doorbell.errors import InferenceError
 from doorbell.inference import DeviceArray, NetworkFiles, Runner, open_runner
+from doorbell.inference.tensorrt import open_tensorrt
 from doorbell.models.store import network_files
 from doorbell.networks.graph import finished_model
 
-BACKENDS = ["openvino"] + (["tensorrt"] if find_spec("tensorrt") else [])
+Open: TypeAlias = Callable[[NetworkFiles], Runner]
+
+# TensorRT for RTX records by itself; a Jetson shares its memory; 8.6 has no strong typing.
+PRETENDED = {
+    "TensorRT 8.6 on a stand-in": FakeGpu(version="8.6"),
+    "TensorRT 10.3 on a stand-in for a Jetson": FakeGpu(version="10.3", integrated=True),
+    "TensorRT 11 on a stand-in": FakeGpu(version="11"),
+    "TensorRT for RTX on a stand-in": FakeGpu(version="rtx", name="GeForce"),
+}
+BACKENDS = ["openvino", *(["tensorrt"] if find_spec("tensorrt") else []), *PRETENDED]
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
-def section(request: pytest.FixtureRequest, models_directory: Path) -> InferenceSection:
-    return InferenceSection(backend=request.param, models_directory=models_directory, threads=1)
+def open_network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Open:
+    directory = tmp_path_factory.mktemp("engines")
+    gpu = PRETENDED.get(request.param)
+    if gpu is None:
+        section = InferenceSection(backend=request.param, threads=1, cache_directory=directory)
+        return lambda files: open_runner(files, section)
+    return lambda files: open_tensorrt(files, cache_directory=directory, open_gpu=gpu.open)
 
 
 @pytest.fixture(scope="module")
-def runner(section: InferenceSection) -> Iterator[Runner]:
-    runner = open_runner(network_files("blazeface_short", section), section)
+def blazeface(models_directory: Path) -> NetworkFiles:
+    return network_files("blazeface_short", InferenceSection(models_directory=models_directory))
+
+
+@pytest.fixture(scope="module")
+def runner(open_network: Open, blazeface: NetworkFiles) -> Iterator[Runner]:
+    runner = open_network(blazeface)
     yield runner
     runner.close()
 
@@ -88,26 +110,23 @@ def test_wrong_inputs_are_refused(
         runner.infer(inputs)
 
 
-def test_close_is_idempotent_and_final(section: InferenceSection) -> None:
-    runner = open_runner(network_files("blazeface_short", section), section)
+def test_close_is_idempotent_and_final(open_network: Open, blazeface: NetworkFiles) -> None:
+    runner = open_network(blazeface)
     runner.close()
     runner.close()
     with pytest.raises(InferenceError, match="closed"):
         runner.infer({"image": images(1)})
 
 
-def test_a_file_that_is_no_network_is_refused(section: InferenceSection, tmp_path: Path) -> None:
-    files = network_files("blazeface_short", section)
+def test_a_file_that_is_no_network_is_refused(open_network: Open, tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a network")
     with pytest.raises(InferenceError, match=r"broken\.onnx"):
-        open_runner(type(files)("broken", broken, broken), section)
+        open_network(NetworkFiles("broken", broken, broken))
 
 
 @pytest.fixture(scope="module")
-def sampled(
-    section: InferenceSection, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Runner]:
+def sampled(open_network: Open, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     """A frame that the whole batch shares: each region gives its scale times the mean colours."""
     graph = helper.make_graph(
         [
@@ -124,7 +143,7 @@ def sampled(
     )
     path = tmp_path_factory.mktemp("sampled") / "sampled.onnx"
     onnx.save(finished_model(graph), path)
-    runner = open_runner(NetworkFiles("sampled", path, path), section)
+    runner = open_network(NetworkFiles("sampled", path, path))
     yield runner
     runner.close()
 
@@ -146,6 +165,8 @@ def test_every_member_of_a_batch_sees_the_whole_frame(
 
 def test_memory_that_the_device_shares_is_read_where_it_is(sampled: Runner) -> None:
     pixels, regions = frame(64, 64), np.ones((2, 3), np.float32)
+    for gpu in PRETENDED.values():
+        gpu.share(pixels)
     shared = DeviceArray(pixels.ctypes.data, pixels)
     first = sampled.infer({"frame": shared, "regions": regions})["colours"]
     pixels[:] = 255 - pixels
