@@ -6,12 +6,12 @@ histories and who anybody is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from doorbell.config import Config
+from doorbell.config import Config, InferenceSection
 from doorbell.detection.blazeface import BACK, FULL_RANGE, SHORT_RANGE, BlazeFace, Candidates
 from doorbell.detection.stills import (
     BACK_TILE_PIXELS,
@@ -23,7 +23,7 @@ from doorbell.detection.stills import (
 )
 from doorbell.detection.stream import StreamDetector
 from doorbell.domain import Face, FaceSample, Track, UInt8Array
-from doorbell.inference import open_runner
+from doorbell.inference import NetworkFiles, Runner, open_runner
 from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align
 from doorbell.recognition.embedder import FACE_LENGTH, SFACE_ID, Embedder
@@ -111,8 +111,16 @@ class Perception:
         ]
 
 
-def open_perception(config: Config) -> Perception:
+def open_perception(
+    config: Config,
+    *,
+    open_network: Callable[[NetworkFiles, InferenceSection], Runner] = open_runner,
+) -> Perception:
     """Load the networks.
+
+    Args:
+        config: its sections on inference and detection.
+        open_network: loads one; the configured backend unless given.
 
     Raises:
         ModelError: a model is missing or altered; build it with ``doorbell models build``.
@@ -120,7 +128,7 @@ def open_perception(config: Config) -> Perception:
     """
     section = config.detection
     short, full, back, sface = (
-        open_runner(network_files(name, config.inference), config.inference)
+        open_network(network_files(name, config.inference), config.inference)
         for name in ("blazeface_short", "blazeface_full", "blazeface_back", "sface")
     )
     short_still = BlazeFace(short, SHORT_RANGE, HEARD_SCORE)
