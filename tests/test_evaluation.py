@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +305,42 @@ def test_curves_show_every_score() -> None:
     mixed = Scores(np.array([0.1, 0.3]), np.array([0.8, 0.9, 0.7]))
     assert (draw_roc(apart) != draw_roc(mixed)).any()
     assert (draw_histogram(apart) != draw_histogram(mixed)).any()
+
+
+def test_lower_precision_finds_the_same_faces(
+    evaluate: Evaluate, portraits: dict[str, UInt8Array], tmp_path: Path
+) -> None:
+    for name, pixels in portraits.items():
+        Image.fromarray(pixels[::2, ::2]).save(tmp_path / f"{name}.png")
+    pairs = [(a, b, int({a, b} == {"obama", "obama2"})) for a, b in combinations(portraits, 2)]
+    rows = [f"{first},{second},{same}" for first, second, same in pairs]
+    (tmp_path / "pairs.csv").write_text("\n".join(["first,second,same", *rows]))
+    figures = evaluate("precision", tmp_path)
+    exact, float16, bfloat16 = (figures[p] for p in ("float32", "float16", "bfloat16"))
+    for rough in (float16, bfloat16):
+        assert rough["faces"] == exact["faces"] == 5
+        assert rough["in_one_only"] == 0
+        assert rough["accuracy"] == exact["accuracy"]
+    # What README states of float16, and what a GPU is held to.
+    assert 0 < float16["box_largest"] < 0.01
+    assert 0 < float16["keypoints_largest"] < 0.01
+    assert 0.999 < float16["cosine_lowest"] < 1
+    assert bfloat16["box_largest"] < 0.03
+    assert bfloat16["keypoints_largest"] < 0.03
+    assert bfloat16["cosine_lowest"] > 0.99
+
+
+def test_precision_is_measured_on_scenes_too(
+    evaluate: Evaluate, portraits: dict[str, UInt8Array], tmp_path: Path
+) -> None:
+    Image.fromarray(portraits["obama"][::2, ::2]).save(tmp_path / "street.png")
+    (tmp_path / "boxes.json").write_text(json.dumps({"street": []}))
+    figures = evaluate("precision", tmp_path)
+    assert figures["pictures"] == figures["float16"]["faces"] == 1
+    assert "accuracy" not in figures["float16"]
+
+
+def test_the_baseline_has_one_precision(call: Callable[..., Result], photos: Path) -> None:
+    result = call("precision", photos, "--baseline", "opencv")
+    assert result.exit_code == 2
+    assert "leave --baseline out" in result.stderr

@@ -26,6 +26,8 @@ What FOLDER holds:
   clips      videos and labels.json: each video's main person
   scenes     pictures and boxes.json: each picture's [x1, y1, x2, y2]
   jitter     videos
+  precision  what pairs or scenes holds; float16, as a GPU rounds, and
+             bfloat16 are compared with float32
 
 """
 
@@ -38,7 +40,9 @@ What FOLDER holds:
         "doorbell evaluate scenes street --plots plots --set detection.score_threshold=0.4",
     )
 )
-@click.argument("what", type=click.Choice(["pairs", "household", "clips", "scenes", "jitter"]))
+@click.argument(
+    "what", type=click.Choice(["pairs", "household", "clips", "scenes", "jitter", "precision"])
+)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--baseline",

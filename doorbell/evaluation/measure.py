@@ -15,20 +15,23 @@ from typing import Literal, TypeAlias
 from typing_extensions import assert_never
 
 from doorbell.config import Config, TrackingSection
+from doorbell.errors import UsageError
 from doorbell.evaluation.clips import measure_clips
 from doorbell.evaluation.doors import Door, ProductDoor
 from doorbell.evaluation.household import measure_household
 from doorbell.evaluation.jitter import Looker, ProductLooker, measure_jitter
 from doorbell.evaluation.pairs import measure_pairs
+from doorbell.evaluation.precision import Precision, measure_precision
 from doorbell.evaluation.report import Report
 from doorbell.evaluation.scenes import measure_scenes
 from doorbell.evaluation.stills import ProductRecognizer, Recognizer
+from doorbell.inference import open_runner
 from doorbell.models.fetch import Progress
 from doorbell.models.store import models_directory, network_files
 from doorbell.perception import Perception, open_perception
 from doorbell.recognition.gallery import Gallery
 
-Measurement: TypeAlias = Literal["pairs", "household", "clips", "scenes", "jitter"]
+Measurement: TypeAlias = Literal["pairs", "household", "clips", "scenes", "jitter", "precision"]
 Baseline: TypeAlias = Literal["opencv"]
 
 
@@ -41,12 +44,14 @@ class Method:
         open_door: gives a door with an empty gallery.
         looker: of videos.
         tracking: by what boxes are followed.
+        open_in: gives the recognizer with networks that compute in another precision.
     """
 
     recognizer: Recognizer
     open_door: Callable[[], AbstractContextManager[Door]]
     looker: Looker
     tracking: TrackingSection
+    open_in: Callable[[Precision], AbstractContextManager[Recognizer]]
 
 
 def measure(what: Measurement, folder: Path, method: Method, progress: Progress) -> Report:
@@ -75,6 +80,8 @@ def measure(what: Measurement, folder: Path, method: Method, progress: Progress)
             return measure_scenes(folder, method.recognizer, progress)
         case "jitter":
             return measure_jitter(folder, method.looker, method.tracking, progress)
+        case "precision":
+            return measure_precision(folder, method.open_in, progress)
         case _:
             assert_never(what)
 
@@ -104,7 +111,23 @@ def product_method(perception: Perception, config: Config) -> Method:
         lambda: _product_door(perception, config),
         ProductLooker(perception, config.detection),
         config.tracking,
+        lambda precision: _product_in(precision, config),
     )
+
+
+@contextmanager
+def _product_in(precision: Precision, config: Config) -> Iterator[ProductRecognizer]:
+    """The product's networks on the CPU: float16 as a GPU computes it."""
+    # Graphs are rewritten by nothing else that measures.
+    from doorbell.evaluation.rounding import open_rounding
+
+    settings = {"backend": "openvino", "precision": precision}
+    section = config.inference.model_copy(update=settings)
+    open_network = open_rounding if precision == "float16" else open_runner
+    with closing(
+        open_perception(config.model_copy(update={"inference": section}), open_network=open_network)
+    ) as perception:
+        yield ProductRecognizer(perception)
 
 
 @contextmanager
@@ -128,4 +151,9 @@ def _opencv_method(config: Config, progress: Progress) -> Method:
         lambda: nullcontext(OpenCvDoor(recognizer)),
         OpenCvLooker(recognizer),
         config.tracking,
+        _opencv_in,
     )
+
+
+def _opencv_in(precision: Precision) -> AbstractContextManager[Recognizer]:
+    raise UsageError(f"OpenCV does not compute in {precision}: leave --baseline out")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from doorbell.evaluation.figures import accepted_at, best_threshold, ten_fold_accuracy
-from doorbell.evaluation.labels import read_pairs
+from doorbell.evaluation.figures import Floats, accepted_at, best_threshold, ten_fold_accuracy
+from doorbell.evaluation.labels import Pair, read_pairs
 from doorbell.evaluation.report import Mistake, Report, Scores, View
 from doorbell.evaluation.stills import Recognizer, Subject, find_subjects
 from doorbell.models.fetch import Progress
@@ -28,7 +28,7 @@ def measure_pairs(folder: Path, recognizer: Recognizer, progress: Progress) -> R
     subjects = find_subjects(
         recognizer, [path for pair in pairs for path in (pair.first, pair.second)], progress
     )
-    scores = np.array([_similarity(subjects[p.first], subjects[p.second]) for p in pairs])  # (n,)
+    scores = similarities(pairs, subjects)
     same = np.array([pair.same for pair in pairs])
     accuracy, deviation = ten_fold_accuracy(scores, same)
     undetected = [path for path, subject in subjects.items() if subject is None]
@@ -55,6 +55,11 @@ def measure_pairs(folder: Path, recognizer: Recognizer, progress: Progress) -> R
             "undetected": tuple(Mistake(path.name, (View(path),)) for path in undetected),
         },
     )
+
+
+def similarities(pairs: Sequence[Pair], subjects: Mapping[Path, Subject | None]) -> Floats:
+    """The similarity of the main faces of each pair: (n,)."""
+    return np.array([_similarity(subjects[pair.first], subjects[pair.second]) for pair in pairs])
 
 
 def _similarity(first: Subject | None, second: Subject | None) -> float:

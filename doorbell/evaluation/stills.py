@@ -65,6 +65,30 @@ class Subject:
     sample: FaceSample
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Seen:
+    """All faces of a photo.
+
+    Attributes:
+        path: the photo.
+        middle_xy: (2,) float32, of the photo.
+        faces: each with its embedding.
+    """
+
+    path: Path
+    middle_xy: Float32Array
+    faces: tuple[tuple[Face, FaceSample], ...]
+
+    @property
+    def subject(self) -> Subject | None:
+        """The face that enrollment takes; where it would ask, the one that is large and central."""
+        faces = [pair for pair in self.faces if pair[0].score >= SURE_SCORE] or self.faces
+        if not faces:
+            return None
+        face, sample = max(faces, key=lambda pair: _prominence(pair[0], self.middle_xy))
+        return Subject(self.path, face.box_xyxy, sample)
+
+
 def read_picture(path: Path) -> UInt8Array:
     """Read a picture as an enrollment does: (height, width, 3) uint8, RGB, upright."""
     return decode_photo(read_photo(path), str(path))
@@ -78,7 +102,19 @@ def find_subjects(
     Raises:
         PictureError: a file is no picture.
     """
-    subjects: dict[Path, Subject | None] = {}
+    seen = find_faces(recognizer, paths, progress)
+    return {path: faces.subject for path, faces in seen.items()}
+
+
+def find_faces(
+    recognizer: Recognizer, paths: Sequence[Path], progress: Progress
+) -> Mapping[Path, Seen]:
+    """Find and embed the faces of each photo.
+
+    Raises:
+        PictureError: a file is no picture.
+    """
+    seen: dict[Path, Seen] = {}
     remaining = iter(paths := list(dict.fromkeys(paths)))
     while batch := list(islice(remaining, BATCH)):
         portraits: list[Portrait] = []
@@ -91,21 +127,10 @@ def find_subjects(
             found.append((path, middle, len(looked)))
         pairs = iter(zip(portraits, recognizer.embed(portraits), strict=True))
         for path, middle, count in found:
-            subjects[path] = _main(path, middle, list(islice(pairs, count)))
-        progress("faces", len(subjects), len(paths))
-    return subjects
-
-
-def _main(
-    path: Path, middle: Float32Array, pairs: list[tuple[Portrait, FaceSample | None]]
-) -> Subject | None:
-    """The face that enrollment takes; where it would ask, the one that is large and central."""
-    faces = [(portrait.face, sample) for portrait, sample in pairs if sample is not None]
-    faces = [pair for pair in faces if pair[0].score >= SURE_SCORE] or faces
-    if not faces:
-        return None
-    face, sample = max(faces, key=lambda pair: _prominence(pair[0], middle))
-    return Subject(path, face.box_xyxy, sample)
+            faces = [(portrait.face, sample) for portrait, sample in islice(pairs, count) if sample]
+            seen[path] = Seen(path, middle, tuple(faces))
+        progress("faces", len(seen), len(paths))
+    return seen
 
 
 def _prominence(face: Face, middle: Float32Array) -> float:
