@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol
 
+from doorbell.camera.jetson import can_open
 from doorbell.camera.uri import Kind, Source, parse_uri
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
@@ -51,6 +52,15 @@ def open_camera(section: CameraSection, faces_directory: Path | None = None) -> 
             return open_jetson(section, source)
 
 
+def frames_reach_gpu(section: CameraSection) -> bool:
+    """Whether the configured camera's frames lie in memory that the GPU sees too.
+
+    Raises:
+        CameraError: the section names no camera.
+    """
+    return _backend(section, parse_uri(section.uri)) == "jetson"
+
+
 def _backend(section: CameraSection, source: Source) -> Literal["simulated", "opencv", "jetson"]:
     simulated = source.kind in (Kind.SIMULATED, Kind.FOLDER)
     if section.backend != "auto":
@@ -65,6 +75,6 @@ def _backend(section: CameraSection, source: Source) -> Literal["simulated", "op
     # Recorded files and pipelines need OpenCV's clock and parser on a Jetson too.
     if source.kind is Kind.CSI:
         return "jetson"
-    if source.kind in (Kind.DEVICE, Kind.NETWORK) and find_spec("jetson_utils") is not None:
+    if can_open(source) and find_spec("jetson_utils") is not None:
         return "jetson"
     return "opencv"
