@@ -124,7 +124,7 @@ class FakeStream:
         self._gpu = gpu
         self._queue: list[Callable[[], None]] = []
         self._recorded: list[Callable[[], None]] | None = None
-        self.handle = next(gpu.numbers)
+        self.handle = next(gpu.numbers) + (1 << 40)
         gpu.streams[self.handle] = self
 
     def synchronize(self) -> None:
@@ -235,48 +235,56 @@ def cuda_module(gpu: FakeGpu) -> Any:
     )
 
 
+Handle = ctypes.c_void_p
+Handles = ctypes.POINTER(ctypes.c_void_p)
+
+
 class FakeDriver:
-    """``libcuda.so.1``: each function returns 0 or the code of an error."""
+    """``libcuda.so.1``, called as C calls it: each function returns 0 or the code of an error."""
 
     def __init__(self, gpu: FakeGpu) -> None:
         self._gpu = gpu
+        # As cuda.h declares them.
+        for name, function, *arguments in (
+            ("cuStreamBeginCapture_v2", self._begin, Handle, ctypes.c_int),
+            ("cuStreamEndCapture", self._end, Handle, Handles),
+            ("cuGraphInstantiateWithFlags", self._instantiate, Handles, Handle, ctypes.c_ulonglong),
+            ("cuGraphLaunch", self._launch, Handle, Handle),
+            ("cuGraphDestroy", self._destroy, Handle),
+            ("cuGraphExecDestroy", self._destroy, Handle),
+        ):
+            setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int, *arguments)(function))
 
-    def cuStreamBeginCapture_v2(self, stream: Any, mode: Any) -> int:  # noqa: N802 - its name
-        if not self._gpu.records or mode.value != 1:
+    def _begin(self, stream: int, mode: int) -> int:
+        if not self._gpu.records or mode != 1:
             return 900
-        self._gpu.streams[stream.value]._recorded = []
+        self._gpu.streams[stream]._recorded = []
         return 0
 
-    def cuStreamEndCapture(self, stream: Any, graph: Any) -> int:  # noqa: N802 - its name
-        recording = self._gpu.streams[stream.value]
-        return self._keep(graph, recording.__dict__.pop("_recorded"), recording)
+    def _end(self, stream: int, graph: Any) -> int:
+        self._keep(graph, self._gpu.streams[stream]._recorded)
+        self._gpu.streams[stream]._recorded = None
+        return 0
 
-    def cuGraphInstantiateWithFlags(  # noqa: N802 - its name
-        self, ready: Any, graph: Any, flags: Any
-    ) -> int:
-        assert flags.value == 0
-        return self._keep(ready, self._gpu.graphs[graph.value], None)
+    def _instantiate(self, ready: Any, graph: int, flags: int) -> int:
+        self._keep(ready, self._gpu.graphs[graph])
+        return flags
 
-    def cuGraphLaunch(self, ready: Any, stream: Any) -> int:  # noqa: N802 - its name
-        if ready.value not in self._gpu.graphs:
+    def _launch(self, ready: int, stream: int) -> int:
+        if ready not in self._gpu.graphs:
             return 400
-        for work in self._gpu.graphs[ready.value]:
-            self._gpu.streams[stream.value]._add(work)
+        for work in self._gpu.graphs[ready]:
+            self._gpu.streams[stream]._add(work)
         self._gpu.replays += 1
         return 0
 
-    def cuGraphDestroy(self, graph: Any) -> int:  # noqa: N802 - its name
-        return 0 if self._gpu.graphs.pop(graph.value, None) else 400
+    def _destroy(self, graph: int) -> int:
+        return 0 if self._gpu.graphs.pop(graph, None) else 400
 
-    def cuGraphExecDestroy(self, ready: Any) -> int:  # noqa: N802 - its name
-        return 0 if self._gpu.graphs.pop(ready.value, None) else 400
-
-    def _keep(self, target: Any, work: list[Callable[[], None]], stream: Any) -> int:
-        if stream is not None:
-            stream._recorded = None
-        target._obj.value = next(self._gpu.numbers)
-        self._gpu.graphs[target._obj.value] = work
-        return 0
+    def _keep(self, target: Any, work: list[Callable[[], None]]) -> None:
+        # As large as the handles of a 64-bit machine.
+        target[0] = number = next(self._gpu.numbers) + (1 << 40)
+        self._gpu.graphs[number] = work
 
 
 # tensorrt. Each class has all names of the table; a module gets those of its version.
@@ -697,4 +705,4 @@ PYCUDA_NAMES = {
     "device_attribute.INTEGRATED",
     "host_alloc_flags.DEVICEMAP",
 }
-DRIVER_NAMES = public(FakeDriver, "")
+DRIVER_NAMES = {name for name in vars(FakeDriver(FakeGpu())) if not name.startswith("_")}

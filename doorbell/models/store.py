@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -84,6 +85,22 @@ def network_files(
         float32=network_path(directory, name, f"{kind}float32"),
         float16=network_path(directory, name, f"{kind}float16"),
     )
+
+
+def built_networks(section: InferenceSection) -> list[NetworkFiles]:
+    """Return every network of the manifest, checked, of every kind that is built.
+
+    Raises:
+        ModelError: one is missing, or altered since it was built.
+    """
+    record = read_record(models_directory(section))
+    networks = []
+    for name in load_manifest().models:
+        networks.append(network_files(name, section))
+        if f"{CUTTING}float32" in record[name].files:
+            cutting = network_files(name, section, cutting_regions=True)
+            networks.append(replace(cutting, name=f"{name} (regions)"))
+    return networks
 
 
 def verify_models(directory: Path) -> list[Path]:

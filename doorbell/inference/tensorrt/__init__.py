@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from doorbell.errors import InferenceError
@@ -31,6 +32,7 @@ from doorbell.inference.tensorrt.engine import (
 from doorbell.inference.tensorrt.runner import TensorRtRunner
 
 __all__ = [
+    "ENGINES",
     "MAX_BATCH",
     "Precision",
     "Progress",
@@ -39,9 +41,13 @@ __all__ = [
     "build_engines",
     "gpu_fault",
     "open_tensorrt",
+    "require_gpu",
 ]
 
 logger = logging.getLogger(__name__)
+
+# Beside the networks, unless a directory is configured.
+ENGINES = "engines"
 
 
 def gpu_fault() -> str | None:
@@ -89,7 +95,7 @@ def build_engines(
     precision: Precision = "float16",
     progress: Callable[[str, float], None],
     open_gpu: Callable[[], Device] = open_device,
-) -> str:
+) -> None:
     """Build the engines of networks that are not there yet, and load each to see that it can be.
 
     Args:
@@ -99,25 +105,29 @@ def build_engines(
         progress: told the name of the network and how far it is, 0 to 1.
         open_gpu: opens the device to build for.
 
-    Returns:
-        What they were built for, in words.
-
     Raises:
         InferenceError: as ``open_tensorrt``.
     """
-    device = _open(open_gpu)
-    device.close()
     for files in networks:
-        name = files.name
-        progress(name, 0.0)
+        progress(files.name, 0.0)
         open_tensorrt(
             files,
             cache_directory=cache_directory,
             precision=precision,
-            progress=lambda share, name=name: progress(name, share),  # type: ignore[misc]
+            progress=partial(progress, files.name),
             open_gpu=open_gpu,
         ).close()
-        progress(name, 1.0)
+        progress(files.name, 1.0)
+
+
+def require_gpu(open_gpu: Callable[[], Device] = open_device) -> str:
+    """Say what GPU and TensorRT are here.
+
+    Raises:
+        InferenceError: networks cannot run on a GPU here.
+    """
+    device = _open(open_gpu)
+    device.close()
     return device.description
 
 
@@ -139,7 +149,7 @@ def _load(
     progress: Progress,
 ) -> TensorRtRunner:
     network = network_file(device.trt, files, precision)
-    directory = cache_directory or network.parent / "engines"
+    directory = cache_directory or network.parent / ENGINES
     path = directory / engine_file_name(
         network,
         tensorrt_version=device.trt.__version__,

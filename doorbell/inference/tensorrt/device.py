@@ -132,6 +132,7 @@ class Device:
     def allocate(self, size: int) -> Memory:
         """Return ``size`` bytes."""
         if self._shares_memory:
+            # Coherent with the caches from Xavier on, the oldest board that JetPack 5 runs on.
             flags = self._cuda.host_alloc_flags.DEVICEMAP
             host = self._cuda.pagelocked_empty(size, np.uint8, mem_flags=flags)
             return Memory(host, int(host.base.get_device_pointer()), None)

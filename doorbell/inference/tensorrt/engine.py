@@ -65,8 +65,10 @@ def build_engine(
         progress: called from TensorRT's threads; on 8.6 at the end only.
 
     Raises:
-        InferenceError: with everything that the parser and the builder said.
+        InferenceError: types do not fit within the network; or with everything that the parser and
+            the builder said.
     """
+    _check_types(network_path)
     log = open_log(trt)
     log.take_errors()
     builder = trt.Builder(log)
@@ -107,6 +109,24 @@ def build_engine(
     if progress is not None:
         progress(1.0)
     return bytes(serialized)
+
+
+def _check_types(network_path: Path) -> None:
+    """Refuse a network that mixes types within an operator.
+
+    TensorRT-RTX 1.7 builds an engine from a float16 graph whose Pad constant is float32, another
+    version refused it (2026-11-22): what it would compute is not worth finding out.
+    """
+    from onnx.checker import ValidationError, check_model
+    from onnx.shape_inference import InferenceError as OnnxInferenceError
+
+    try:
+        check_model(str(network_path), full_check=True)
+    except (ValidationError, OnnxInferenceError) as exc:
+        raise InferenceError(
+            f"cannot read {network_path} as a network: {exc}; delete it and run "
+            "`doorbell models build`"
+        ) from exc
 
 
 def _profile(builder: Any, network: Any) -> Any:
