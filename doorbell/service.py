@@ -7,6 +7,7 @@ to be called alive: the caller feeds the watchdog.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 
@@ -14,6 +15,11 @@ from sdnotify import SystemdNotifier  # type: ignore[import-untyped]  # the pack
 
 # Of the watchdog's interval; sd_watchdog_enabled(3) recommends half, and a slow frame may follow.
 FEED_FRACTION = 0.25
+
+# A service manager that does not read its socket may not hold up the door.
+SEND_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
 
 
 class ServiceNotifier:
@@ -25,14 +31,21 @@ class ServiceNotifier:
     """
 
     def __init__(self) -> None:
-        # Without a socket the package would leave one of its own unclosed.
-        self._notifier = SystemdNotifier() if os.environ.get("NOTIFY_SOCKET") else None
+        # Without a socket the package would leave one of its own unclosed. With debug it says what
+        # was not sent.
+        self._notifier = SystemdNotifier(debug=True) if os.environ.get("NOTIFY_SOCKET") else None
+        if self._notifier is not None:
+            self._notifier.socket.settimeout(SEND_SECONDS)
         self.watchdog_seconds = _watchdog_seconds()
         self._fed_seconds = -math.inf
 
-    def ready(self) -> None:
-        """Say that start-up is finished: the camera is open and visitors are seen."""
-        self._send("READY=1")
+    def ready(self) -> bool:
+        """Say that start-up is finished: the camera is open and visitors are seen.
+
+        Returns:
+            Whether it was heard; if not, say it again: the service manager would give up waiting.
+        """
+        return self._send("READY=1")
 
     def status(self, text: str) -> None:
         """Show one line of free text in ``systemctl status``."""
@@ -46,9 +59,9 @@ class ServiceNotifier:
         """
         if self.watchdog_seconds is None:
             return
-        if now_seconds - self._fed_seconds >= self.watchdog_seconds * FEED_FRACTION:
+        due = now_seconds - self._fed_seconds >= self.watchdog_seconds * FEED_FRACTION
+        if due and self._send("WATCHDOG=1"):
             self._fed_seconds = now_seconds
-            self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
         """Say that the end has begun."""
@@ -60,10 +73,17 @@ class ServiceNotifier:
         if notifier is not None and notifier.socket is not None:
             notifier.socket.close()
 
-    def _send(self, message: str) -> None:
-        if self._notifier is not None:
+    def _send(self, message: str) -> bool:
+        """Send, or give up soon; whether nobody is left waiting for it."""
+        if self._notifier is None:
+            return True
+        try:
             # systemd reads UTF-8; the package writes Latin-1, which keeps every byte as it is.
             self._notifier.notify(message.encode().decode("latin-1"))
+        except OSError as exc:
+            log.debug("the service manager did not take %s: %s", message.partition("=")[0], exc)
+            return False
+        return True
 
 
 def _watchdog_seconds() -> float | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,23 @@ def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> Non
     service.close()
 
     assert service.watchdog_seconds is None
+
+
+def test_a_manager_that_reads_nothing_holds_nobody_up(systemd: socket.socket) -> None:
+    service = ServiceNotifier()
+    while service.ready():  # until its buffer is full
+        pass
+    started = time.monotonic()
+    service.feed_watchdog(100.0)
+    service.status("12 frames a second")
+    assert not service.ready()
+    assert time.monotonic() - started < 2.0
+
+    assert set(received(systemd)) == {"READY=1"}
+    assert service.ready()
+    service.feed_watchdog(100.1)  # the meal before was not taken
+    assert received(systemd) == ["READY=1", "WATCHDOG=1"]
+    service.close()
 
 
 def test_nothing_is_sent_after_close(systemd: socket.socket) -> None:
