@@ -13,7 +13,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from doorbell.errors import ConfigError
 
@@ -37,6 +45,18 @@ def _expand(path: Path) -> Path:
 
 
 LocalPath = Annotated[Path, AfterValidator(_expand)]
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+# A line of a GPIO chip; its number may be written as one.
+GpioLine = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    Field(min_length=1, description='a line\'s name, as in "PQ.05", or its number in its chip'),
+]
 
 
 class Section(BaseModel):
@@ -202,6 +222,40 @@ class MqttSection(Section):
         return self
 
 
+class GpioSection(Section):
+    """What names one line of a GPIO chip; off while there is none."""
+
+    line: GpioLine | None = None
+    chip: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _a_number_needs_a_chip(self) -> GpioSection:
+        if self.chip is None and self.line is not None and self.line.isdecimal():
+            msg = f"line = {self.line} is a number in some chip: set chip too"
+            raise ValueError(msg)
+        if self.line is None and self.chip is not None:
+            msg = f"chip = '{self.chip}' does nothing without line: set that too"
+            raise ValueError(msg)
+        return self
+
+
+class ButtonSection(GpioSection):
+    """``[button]``: a push button at the door."""
+
+    active_low: bool = True
+    bias: Literal["pull-up", "pull-down", "none"] = "pull-up"
+    debounce_seconds: Annotated[float, Field(ge=0.0, le=1.0)] = 0.03
+    cooldown_seconds: Annotated[float, Field(ge=0.0, le=60.0)] = 2.0
+
+
+class RelaySection(GpioSection):
+    """``[relay]``: a relay or lamp that is switched for a moment at each ring."""
+
+    active_low: bool = False
+    pulse_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 0.5
+    when_silent: bool = False
+
+
 class LogSection(Section):
     """``[log]``: what the journal gets."""
 
@@ -222,6 +276,8 @@ class Config(Section):
     storage: StorageSection = StorageSection()
     chime: ChimeSection = ChimeSection()
     mqtt: MqttSection = MqttSection()
+    button: ButtonSection = ButtonSection()
+    relay: RelaySection = RelaySection()
     log: LogSection = LogSection()
 
 

@@ -15,6 +15,7 @@ once, at the edge, with ``from exc``.
     │   └── PictureError           not a picture, truncated, empty or too large
     ├── CameraError            the camera cannot be opened or read                    (exit 3)
     │   └── EndOfStreamError       a file, folder or scene script has come to its end
+    ├── GpioError              a button's or relay's line is missing or refused       (exit 3)
     ├── ModelError             a model is missing, altered or cannot be converted     (exit 3)
     ├── InferenceError         a network cannot be loaded or run                      (exit 3)
     ├── GalleryError           the gallery cannot be opened, read or written          (exit 3)
@@ -70,6 +71,12 @@ class CameraError(DoorbellError):
 
 class EndOfStreamError(CameraError):
     """A file, folder or scene script has come to its end."""
+
+
+class GpioError(DoorbellError):
+    """A GPIO line is missing, taken by something else, or has stopped answering."""
+
+    exit_code = 3
 
 
 class ModelError(DoorbellError):

@@ -2,6 +2,7 @@ import logging
 import sys
 import time as clock
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, time, timezone
 from itertools import count
 from pathlib import Path
@@ -154,6 +155,19 @@ def test_a_ring_plays_at_its_volume_and_nothing_else_does(speaker: Speaker, play
     assert (rate, channels) == (44100, 1)
     assert size == 2 * round(44100 * 2.2 + 1)
     assert abs(peak - 0.5 * 0.89 * 32767) < 3
+
+
+def test_who_presses_is_heard_within_the_cooldown(speaker: Speaker) -> None:
+    told: list[Choice] = []
+    chime = Chime(
+        ChimeSection(cooldown_seconds=10.0),
+        speaker,
+        on_choice=lambda _, choice: told.append(choice),
+    )
+    for event in (ring(ANNA, 0.0), replace(ring(ANNA, 1.0), pressed=True), ring(ANNA, 2.0)):
+        chime.handle(event)
+    chime.close()
+    assert [isinstance(choice, ChimeChoice) for choice in told] == [True, True, False]
 
 
 def test_cooldown_counts_by_visitor_and_presses_are_always_heard(speaker: Speaker) -> None:

@@ -167,6 +167,9 @@ def test_each_kind_of_limit_is_told(override: str, message: str) -> None:
             "tls_key_file = 'k.pem' does nothing without tls_certificate_file",
         ),
         (["mqtt.password_file=secret"], "does nothing without username"),
+        (["button.line=105"], "line = 105 is a number in some chip: set chip too"),
+        (["relay.chip=gpiochip0"], "chip = 'gpiochip0' does nothing without line"),
+        (["button.line=true"], "button.line = True: must be a line's name"),
     ],
 )
 def test_keys_that_contradict_each_other_are_refused(overrides: list[str], message: str) -> None:

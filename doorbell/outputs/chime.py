@@ -71,7 +71,7 @@ def choose_chime(
         return Silence("chimes are off")
     if muted:
         return Silence("muted")
-    quiet = _is_quiet(section, local_time)
+    quiet = is_quiet(section, local_time)
     volume = section.quiet_volume if quiet else section.volume
     if volume == 0.0:
         return Silence("quiet hours" if quiet else "volume is 0")
@@ -84,7 +84,8 @@ def choose_chime(
             return ChimeChoice(section.default, volume)
 
 
-def _is_quiet(section: ChimeSection, local_time: time) -> bool:
+def is_quiet(section: ChimeSection, local_time: time) -> bool:
+    """Whether a time of day is in the quiet hours."""
     start, end = section.quiet_from, section.quiet_to
     if start is None or end is None:
         return False
@@ -182,13 +183,13 @@ class Chime:
             local_time=self._local_time(ring.occurred_at),
         )
         if isinstance(choice, Silence) or ring.visit is None:
-            return choice  # a press with nobody in sight is always heard
+            return choice
         key = _who(ring.visit)
         cooldown = self._section.cooldown_seconds
         now = ring.occurred_at
         # A clock set back silences nobody.
         self._sounded_at = {k: at for k, at in self._sounded_at.items() if 0 <= now - at < cooldown}
-        if key in self._sounded_at:
+        if key in self._sounded_at and not ring.pressed:  # who presses is always heard
             return Silence(f"rang {now - self._sounded_at[key]:.0f} s ago")
         self._sounded_at[key] = now
         return choice
