@@ -19,6 +19,7 @@ from types import FrameType
 import numpy as np
 from typing_extensions import assert_never
 
+from doorbell.button import Button
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.config import Config
 from doorbell.domain import (
@@ -31,11 +32,13 @@ from doorbell.domain import (
     Statistics,
 )
 from doorbell.errors import CameraError, DoorbellError, EndOfStreamError
+from doorbell.gpio import Chips
 from doorbell.models.store import models_directory
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.pictures import SECONDS_PER_DAY, Pictures, picture_path
+from doorbell.outputs.relay import Relay
 from doorbell.outputs.speaker import Speaker
 from doorbell.perception import open_perception
 from doorbell.pipeline import Pipeline
@@ -60,6 +63,7 @@ class Daemon:
         gallery: who is known.
         outputs: what hears of events.
         chime: can be muted.
+        relay: can be muted as well; None if there is none.
         mqtt: what hears of states and sends commands; None if home automation is off.
         notifier: the service manager.
         commands: what was asked for, from any thread.
@@ -75,6 +79,7 @@ class Daemon:
         gallery: Gallery,
         outputs: Sequence[Output],
         chime: Chime,
+        relay: Relay | None,
         mqtt: Mqtt | None,
         pictures: Pictures | None,
         notifier: ServiceNotifier,
@@ -86,6 +91,7 @@ class Daemon:
         self._gallery = gallery
         self._outputs = outputs
         self._chime = chime
+        self._relay = relay
         self._mqtt = mqtt
         self._pictures = pictures
         self._notifier = notifier
@@ -134,9 +140,8 @@ class Daemon:
         self._dispatch(self._pipeline.step(frame))
         ended = time.monotonic()
         self._latencies_ms.append((ended - started) * 1000)
-        if not self._ready:
+        if not self._ready and self._notifier.ready():
             self._ready = True
-            self._notifier.ready()
             log.info("watching the door, %d x %d pixels", frame.width, frame.height)
         self._notifier.feed_watchdog(ended)
 
@@ -158,6 +163,8 @@ class Daemon:
                 case MuteCommand(muted=muted):
                     log.info("chimes are %s", "muted" if muted else "on")
                     self._chime.mute(muted)
+                    if self._relay is not None:
+                        self._relay.mute(muted)
                     if self._mqtt is not None:
                         self._mqtt.set_muted(muted)
                 case EnrollCommand(name=name):
@@ -297,6 +304,7 @@ def run_daemon(
     *,
     outputs: Sequence[Output] = (),
     on_choice: Callable[[Ring, Choice], None] | None = None,
+    chips: Chips | None = None,
 ) -> None:
     """Run the doorbell until SIGTERM, SIGINT or the end of a recording. Main thread only.
 
@@ -304,6 +312,7 @@ def run_daemon(
         config: everything.
         outputs: more that hears of events, before all others; closed by the caller.
         on_choice: told which chime sounds for a ring, or why none does.
+        chips: the GPIO chips; None for this machine's.
 
     Raises:
         DoorbellError: something that the doorbell cannot do without is missing at start.
@@ -321,6 +330,10 @@ def run_daemon(
         perception = stack.enter_context(closing(open_perception(config)))
         chime = stack.enter_context(closing(Chime(config.chime, Speaker(), on_choice=on_choice)))
         built: list[Output] = [*outputs, chime]
+        relay = None
+        if config.relay.line is not None:
+            relay = stack.enter_context(closing(Relay(config.relay, config.chime, chips)))
+            built.append(relay)
         mqtt = None
         if config.mqtt.enabled:
             mqtt = stack.enter_context(
@@ -343,6 +356,10 @@ def run_daemon(
             )
             stack.enter_context(closing(pictures))
             built.append(pictures)
+        if config.button.line is not None:
+            stack.enter_context(
+                closing(Button(config.button, lambda: commands.put(RingCommand()), chips))
+            )
         faces = models_directory(config.inference) / "faces"
         camera = stack.enter_context(closing(open_latest(config.camera, faces)))
         Daemon(
@@ -351,6 +368,7 @@ def run_daemon(
             gallery=gallery,
             outputs=built,
             chime=chime,
+            relay=relay,
             mqtt=mqtt,
             pictures=pictures,
             notifier=notifier,

@@ -21,12 +21,15 @@ from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from doorbell.button import open_button
 from doorbell.camera import open_camera
 from doorbell.config import Config
 from doorbell.errors import BrokerError, DoorbellError, OutputError
+from doorbell.gpio import KernelChips
 from doorbell.models.store import models_directory, verify_models
 from doorbell.outputs.chimes import load_chime
 from doorbell.outputs.mqtt_client import configured_client
+from doorbell.outputs.relay import open_relay
 from doorbell.outputs.speaker import Speaker
 from doorbell.perception import open_perception
 from doorbell.recognition.gallery import Gallery
@@ -60,6 +63,8 @@ def check_all(config: Config) -> Iterator[Finding]:
         "models": _check_models,
         "camera": _check_camera,
         "sound": _check_sound,
+        "button": _check_button,
+        "relay": _check_relay,
         "broker": _check_broker,
         "disk": _check_disk,
         "gallery": _check_gallery,
@@ -108,6 +113,23 @@ def _check_sound(config: Config) -> str:
     with closing(Speaker()) as speaker:
         speaker.play(sound, config.chime.volume)
     return f"played {config.chime.default}; if you heard nothing, turn up the volume (alsamixer)"
+
+
+def _check_button(config: Config) -> str:
+    if config.button.line is None:
+        return "none is set (button.line)"
+    with closing(open_button(config.button, KernelChips())) as line:
+        pressed = line.is_active()
+    if pressed:
+        return f"{line.label} reads as pressed; if nobody presses, see button.active_low and .bias"
+    return f"{line.label} answers"
+
+
+def _check_relay(config: Config) -> str:
+    if config.relay.line is None:
+        return "none is set (relay.line)"
+    with closing(open_relay(config.relay, KernelChips())) as line:
+        return f"{line.label} answers; it was not switched on"
 
 
 def _check_broker(config: Config) -> str:

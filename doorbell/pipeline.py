@@ -51,6 +51,9 @@ EMBEDDINGS_PER_SECOND_WHEN_KNOWN = 2.0
 # A later picture replaces the best one only if it is better by this factor: copies cost time.
 PICTURE_GAIN = 1.15
 
+# A press with nobody in sight shows the latest frame, if it is of these last seconds.
+LATEST_SECONDS = 5.0
+
 
 @dataclass(slots=True)
 class _Followed:
@@ -88,6 +91,7 @@ class Pipeline:
         )
         self._followed: dict[int, _Followed] = {}
         self._pictures: dict[str, _Picture] = {}
+        self._latest: Frame | None = None
         self._samples: dict[int, tuple[str, tuple[FaceSample, ...]]] = {}  # visit's, by track
         self._visit_of_track: dict[int, Visit] = {}
         self._unconfirmed_strangers: dict[str, Stranger] = {}
@@ -116,6 +120,7 @@ class Pipeline:
         Returns:
             What happened, in order, with pictures.
         """
+        self._latest = frame if self._with_pictures else None
         faces = self._perception.detect(frame.pixels, self._tracker.tracks)
         tracks = self._tracker.update(faces, frame.time_seconds)
         portraits = self._recognize(frame, tracks, faces)
@@ -132,8 +137,15 @@ class Pipeline:
         return self._complete(events)
 
     def press(self, time_seconds: float, wall_time: float) -> list[Event]:
-        """Ring because somebody pressed."""
-        return self._complete([self._visits.press(time_seconds, wall_time)])
+        """Ring because somebody pressed, whoever is known to be there by now.
+
+        Needs no frame, so that it rings without a camera too.
+        """
+        ring = self._visits.press(time_seconds, wall_time)
+        [event] = self._complete([ring])
+        if event.visit is None:
+            event = replace(event, picture_jpeg=self._draw_latest(wall_time))
+        return [event]
 
     def finish(self, wall_time: float) -> list[Event]:
         """End every visit: there are no more frames."""
@@ -356,6 +368,13 @@ class Pipeline:
                 of_track = visit
             notes.append(_note(track.face, of_track))
         return encode_jpeg(annotate(picture.pixels, notes))
+
+    def _draw_latest(self, wall_time: float) -> bytes | None:
+        latest = self._latest
+        if latest is None or abs(wall_time - latest.captured_at) > LATEST_SECONDS:
+            return None
+        notes = [FaceNote(track.face) for track in self._tracker.tracks]
+        return encode_jpeg(annotate(latest.pixels, notes))
 
     def _forget_old_tracks(self) -> None:
         drawn = {track.track_id for p in self._pictures.values() for track in p.tracks}

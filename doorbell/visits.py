@@ -90,7 +90,7 @@ class _OpenVisit:
     looked_at_seconds: float = -math.inf  # when last looking
     looking_in_a_row_seconds: float = 0.0
     rang: bool = False
-    rang_for_looking: bool = False
+    rang_before_named: bool = False
 
 
 def _new_id() -> str:
@@ -113,6 +113,7 @@ class Visits:
         self._new_id = new_id
         self._open: list[_OpenVisit] = []
         self._last_rings: dict[tuple[str, int], float] = {}
+        self._pressed_unseen_seconds = -math.inf
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -185,13 +186,20 @@ class Visits:
                 entry.visit = replace(entry.visit, visitor=visitor, corrected=corrected)
 
     def press(self, time_seconds: float, wall_time: float) -> Ring:
-        """Somebody pressed the bell: ring for the latest visitor at the door, if any."""
+        """Somebody pressed the bell: ring for the latest visitor at the door, if any.
+
+        Who is named only afterwards is announced, and the bell does not ring by itself once more.
+        """
         entry = max(self._open, key=lambda e: e.last_seen_seconds, default=None)
-        if entry is not None:
-            entry.rang = True
-            if entry.visit.visitor is not None:
-                self._last_rings[_key(entry.visit.visitor)] = time_seconds
-        return Ring(self._new_id(), wall_time, None if entry is None else entry.visit)
+        if entry is None:
+            self._pressed_unseen_seconds = time_seconds
+            return Ring(self._new_id(), wall_time, pressed=True)
+        entry.rang = True
+        if entry.visit.visitor is None:
+            entry.rang_before_named = True
+        else:
+            self._last_rings[_key(entry.visit.visitor)] = time_seconds
+        return Ring(self._new_id(), wall_time, entry.visit, pressed=True)
 
     def finish(self, wall_time: float) -> list[Event]:
         """End every visit: the camera has stopped for good."""
@@ -227,6 +235,10 @@ class Visits:
             last_seen_seconds=time_seconds,
             tracks={seen.track.track_id},
         )
+        if time_seconds - self._pressed_unseen_seconds <= self._section.absence_seconds:
+            # Whoever pressed before being seen.
+            self._pressed_unseen_seconds = -math.inf
+            entry.rang = entry.rang_before_named = True
         self._open.append(entry)
         return entry
 
@@ -254,7 +266,7 @@ class Visits:
         if not isinstance(visitor, Person):
             visitor = self._introduce(seen, wall_time)
         events = [self._decide(entry, seen, visitor, time_seconds, wall_time)]
-        if entry.rang_for_looking:  # before it was known for whom
+        if entry.rang_before_named:  # before it was known for whom
             self._last_rings[_key(visitor)] = time_seconds
         elif self._section.ring_on_visit:
             events += self._ring(entry, time_seconds, wall_time)
@@ -277,7 +289,7 @@ class Visits:
         if entry.rang or not 0 < self._ring_after_seconds <= entry.looking_in_a_row_seconds:
             return []
         events = self._ring(entry, time_seconds, wall_time)
-        entry.rang_for_looking = entry.rang
+        entry.rang_before_named = entry.rang
         return events
 
     def _decide(

@@ -51,6 +51,7 @@ KEYS = {
     "event_id",
     "event_type",
     "occurred_at",
+    "pressed",
     "visit_id",
     "visit_started_at",
     "visit_ended_at",
@@ -70,6 +71,12 @@ def decoded(document: Any) -> dict[str, Any]:
     result = json.loads(encode(document))
     assert isinstance(result, dict)
     return result
+
+
+def test_an_event_tells_whether_somebody_pressed() -> None:
+    assert decoded(event_document(Ring("e", 1.0, pressed=True)))["pressed"] is True
+    assert decoded(event_document(Ring("e", 1.0)))["pressed"] is False
+    assert decoded(event_document(Arrived("e", 1.0, UNDECIDED)))["pressed"] is False
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from doorstep import NOW, Door, at_the_door, enroll, kinds
@@ -30,7 +31,7 @@ from doorbell.errors import EndOfStreamError, EnrollmentError
 from doorbell.models.store import face_path
 from doorbell.perception import Perception
 from doorbell.photos import decode_photo
-from doorbell.pipeline import Pipeline
+from doorbell.pipeline import LATEST_SECONDS, Pipeline
 from doorbell.recognition.gallery import Gallery
 
 OBAMA, BIDEN = "Barack Obama", "Joe Biden"
@@ -313,6 +314,7 @@ def test_a_press_rings_for_the_visitor_in_sight_or_for_nobody(
 ) -> None:
     [ring] = door.pipeline.press(door.time_seconds, NOW)
     assert isinstance(ring, Ring)
+    assert ring.pressed
     assert (ring.visit, ring.picture_jpeg) == (None, None)
     [arrived, *_] = door.see(obama)
     [ring] = door.pipeline.press(door.time_seconds, NOW)
@@ -321,6 +323,19 @@ def test_a_press_rings_for_the_visitor_in_sight_or_for_nobody(
     assert arrived.visit
     assert ring.visit.visit_id == arrived.visit.visit_id
     assert ring.picture_jpeg is not None
+
+
+def test_a_press_with_nobody_in_sight_shows_what_the_camera_has_just_seen(door: Door) -> None:
+    door.see(seconds=0.2)
+    seen_at = NOW + door.time_seconds
+    [ring] = door.pipeline.press(door.time_seconds, seen_at + 1)
+    assert ring.visit is None
+    assert ring.picture_jpeg is not None
+    shown = cv2.imdecode(np.frombuffer(ring.picture_jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert shown is not None
+    assert shown.shape == (360, 640, 3)
+    [ring] = door.pipeline.press(door.time_seconds, seen_at + LATEST_SECONDS + 1)
+    assert ring.picture_jpeg is None  # the camera is lost
 
 
 def test_a_visit_that_is_open_at_the_end_is_left_and_kept(

@@ -468,6 +468,30 @@ def test_a_press_rings_within_the_cooldown() -> None:
     assert rings[0].event_id != rings[1].event_id
 
 
+def test_who_pressed_before_a_name_was_found_is_announced_without_a_second_ring() -> None:
+    door = Door()
+    door.frame(door.see(1, 0))
+    assert door.visits.press(door.now, door.wall).pressed
+    assert kinds(door.frame(door.see(1, 0, known(ANNA)))) == [Recognized]
+    door.wait(6)
+    assert kinds(door.frame(door.see(2, 0, known(ANNA)))) == [Arrived, Recognized]
+
+
+def test_who_pressed_before_being_seen_is_announced_without_a_second_ring() -> None:
+    door = Door()
+    assert door.visits.press(door.now, door.wall).visit is None
+    door.wait(1)
+    assert kinds(door.frame(door.see(1, 0, known(ANNA)))) == [Arrived, Recognized]
+    assert kinds(door.frame(door.see(2, 1, known(BELA)))) == [Arrived, Recognized, Ring]
+
+
+def test_a_press_with_nobody_in_sight_is_not_of_who_comes_later() -> None:
+    door = Door()
+    door.visits.press(door.now, door.wall)
+    door.wait(6)
+    assert kinds(door.frame(door.see(1, 0, known(ANNA)))) == [Arrived, Recognized, Ring]
+
+
 def test_finish_ends_every_visit_once() -> None:
     door = Door()
     door.frame(

@@ -102,6 +102,7 @@ def event_document(event: Event) -> Document:
         "event_id": event.event_id,
         "event_type": event_type(event),
         "occurred_at": iso_utc(event.occurred_at),
+        "pressed": isinstance(event, Ring) and event.pressed,
         "visit_id": visit.visit_id if visit else None,
         "visit_started_at": iso_utc(visit.started_at) if visit else None,
         "visit_ended_at": iso_utc(visit.ended_at) if visit else None,
