@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import wave
@@ -517,6 +518,20 @@ def test_models_that_are_there_are_not_built_again_and_verified(
     assert str(models_directory) in result.stdout
     assert {path: path.stat().st_mtime_ns for path in built} == built
     assert f"{len(built)} files" in cli("models", "verify").stdout
+
+
+def test_models_are_built_without_the_simulated_camera_s_portraits_where_asked(
+    cli: Cli, models_directory: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "models"
+    shutil.copytree(models_directory, directory, ignore=shutil.ignore_patterns("faces"))
+
+    built = cli(
+        "models", "build", "--no-portraits", "--set", f"inference.models_directory={directory}"
+    )
+
+    assert built.exit_code == 0
+    assert not (directory / "faces").exists()
 
 
 @pytest.mark.usefixtures("models_directory")
