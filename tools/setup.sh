@@ -1,4 +1,5 @@
-# Sets a checkout up; sourced by tools/demo and tools/test, which hold what differs.
+# Sets a checkout up; sourced by tools/demo, tools/test and tools/install-jetson, which hold what
+# differs.
 #
 # The machine itself is asked what it has (is the command, the library, the header there?) and not
 # the package manager: what came another way is not installed twice, and a second run needs neither
@@ -57,6 +58,8 @@ has_library() { ldconfig -p | grep --fixed-strings "$1"; }
 
 suits() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; }
 
+version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
+
 # Sets $python to the first one that the doorbell runs on, the virtual environment's own before all.
 find_python() {
     for python in "$venv/bin/python" python3 python3.12 python3.11 python3.10; do
@@ -71,21 +74,25 @@ need_python_and_libraries() {
     find_python || die "the doorbell needs Python 3.10, 3.11 or 3.12, and this is" \
         "$(python3 --version); install python3.12 and its venv module beside it"
 
-    local version header
-    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    header=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
-    [ "$python" = "$venv/bin/python" ] \
-        || need "python$version-venv" "virtual environments" "$python" -c 'import venv, ensurepip'
+    [ "$python" = "$venv/bin/python" ] || need "python$(version_of "$python")-venv" \
+        "virtual environments" "$python" -c 'import venv, ensurepip'
     need "libasound2t64|libasound2" "plays the chimes (ALSA)" has_library libasound.so.2
     # OpenCV's wheel was built with windows, and does not load without their libraries.
     need libgl1 "OpenCV" has_library libGL.so.1
     need "libglib2.0-0t64|libglib2.0-0" "OpenCV" has_library libgthread-2.0.so.0
     # simpleaudio comes as source; the player used from Python 3.12 on does not.
-    if [ "$version" != 3.12 ]; then
-        need gcc "builds the sound player" command -v gcc
-        need "python$version-dev" "builds the sound player" test -e "$header"
+    if [ "$(version_of "$python")" != 3.12 ]; then
+        need_compiler "builds the sound player"
         need libasound2-dev "builds the sound player" test -e /usr/include/alsa/asoundlib.h
     fi
+}
+
+# need_compiler REASON: what Python packages that come as source are built with.
+need_compiler() {
+    local header
+    header=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+    need gcc "$1" command -v gcc
+    need "python$(version_of "$python")-dev" "$1" test -e "$header"
 }
 
 # install_doorbell EXTRA: the package with its dependencies into .venv; skipped where nothing changed.
@@ -96,20 +103,28 @@ install_doorbell() {
     if suits "$venv/bin/python" && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
         return
     fi
+    make_venv
+    say "Installing the doorbell and the Python packages it needs:"
+    pip_install --editable ".[$extra]"
+    printf '%s' "$wanted" >"$stamp"
+}
+
+make_venv() {
     if ! suits "$venv/bin/python"; then
         say "Making a virtual environment in $venv"
         "$python" -m venv --clear "$venv"
     fi
     # An interrupted run may have left the environment without it.
     "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null
+}
 
-    say "Installing the doorbell and the Python packages it needs:"
-    # One line a package and every error; the rest of what pip says helps nobody here.
+# pip_install ARGUMENT...: one line a package and every error; the rest of what pip says helps nobody
+# here.
+pip_install() {
     "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
-        --use-pep517 --editable ".[$extra]" \
+        --use-pep517 "$@" \
         | sed --unbuffered --quiet --regexp-extended \
             -e 's/^ *(Downloading|Using cached|Processing) (\S*\/)?([^- ]+)-([0-9][^- ]*)(-\S+\.whl|\.tar\.gz|\.zip)( \([0-9.]+ [kMG]B\))?( .*)?$/  \3 \4\6/p' \
             -e 's/^ *Building (wheel|editable) for (\S+) .*started$/  building \2/p' \
             -e 's/^ *Installing collected packages.*/  installing/p' >&2
-    printf '%s' "$wanted" >"$stamp"
 }
