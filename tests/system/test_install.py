@@ -1,0 +1,328 @@
+"""The installer on a clean system: one made with debootstrap, entered with chroot.
+
+It has a Jetson's release file but neither its GPU nor a running systemd, so the installer goes as
+far as it can without them. Python packages come from wheels made on this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+
+CHECKOUT = Path(__file__).parents[2]
+# `head -n 1 /etc/nv_tegra_release` of each.
+JETPACKS = {
+    "6": "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64",
+    "7": "# R39 (release), REVISION: 2.1, GCID: 46758480, BOARD: generic, EABI: aarch64",
+}
+# What a Jetson's Ubuntu has from the start.
+PREINSTALLED = "python3,systemd"
+CAMERA = "/dev/video0"
+TITLE = re.compile(r"^ *\d+\. (.*)\n +(.*)$", re.MULTILINE)
+
+
+class CleanSystem:
+    """A system in a directory, with the checkout in root's home as a user would have it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.checkout = root / "root" / "doorbell"
+
+    def claim(self, release: str | None) -> None:
+        """Be the Jetson with this release file, or none."""
+        file = self.root / "etc" / "nv_tegra_release"
+        file.unlink(missing_ok=True)
+        if release is not None:
+            file.write_text(f"{release}, DATE: Wed Jan  8 01:49:37 UTC 2025\n")
+
+    def run(self, *command: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command in it, with a process file system of its own for as long."""
+        enter = 'mount -t proc proc "$1/proc" && exec chroot "$@"'
+        environment = {
+            "HOME": "/root",
+            "LC_ALL": "C.UTF-8",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "PIP_FIND_LINKS": "/wheels",
+            "PIP_NO_INDEX": "1",
+        }
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-c", enter, "sh", self.root, *command],
+            env=environment,
+            input=answer,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def install(self, *options: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+        return self.run("/root/doorbell/tools/install-jetson", *options, answer=answer)
+
+    def path(self, path: str) -> Path:
+        return self.root / path.removeprefix("/")
+
+    def changes(self) -> dict[str, tuple[int, int]]:
+        """Every file's number and the time of its last change.
+
+        The kernel keeps that time for content, name, owner and mode, and no program can set it.
+        """
+        found = {path: path.lstat() for path in self.root.rglob("*")}
+        return {str(path): (status.st_ino, status.st_ctime_ns) for path, status in found.items()}
+
+
+def steps(finished: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """What was said about each step, by its title."""
+    return {match[1]: match[2] for match in TITLE.finditer(finished.stdout)}
+
+
+def system_of_this_machine() -> tuple[str, str]:
+    """The release that this machine runs, and the mirror that it takes it from."""
+    about = Path("/etc/os-release").read_text(encoding="utf-8")
+    [suite] = re.findall(r"^VERSION_CODENAME=(\S+)$", about, re.MULTILINE)
+    policy = subprocess.run(["apt-cache", "policy"], capture_output=True, text=True, check=True)
+    mirrors = re.findall(rf"^ *\d+ (\S+) {suite}/main ", policy.stdout, re.MULTILINE)
+    if not mirrors:
+        pytest.skip(f"apt knows no mirror of {suite}/main here")
+    return suite, mirrors[0]
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What pip takes the doorbell's dependencies from, the models' packages included."""
+    directory = tmp_path_factory.mktemp("wheels")
+    sources = directory / "doorbell"
+    copy_checkout(sources)
+    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(directory)]
+    subprocess.run([*pip_wheel, str(sources), "numpy<2", "setuptools>=77"], check=True)
+    shutil.rmtree(sources)
+    for wheel in directory.glob("doorbell-*"):
+        wheel.unlink()
+    yield directory
+    shutil.rmtree(directory)
+
+
+def copy_checkout(target: Path) -> None:
+    unwanted = (".*", "built", "build", "__pycache__", "*.egg-info", "*.pyc")
+    shutil.copytree(CHECKOUT, target, symlinks=True, ignore=shutil.ignore_patterns(*unwanted))
+
+
+@pytest.fixture(scope="module")
+def clean(
+    tmp_path_factory: pytest.TempPathFactory, models_directory: Path, wheels: Path
+) -> Iterator[CleanSystem]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can enter another system; run the tests as root")
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("this machine lets nobody mount, as some containers do")
+    suite, mirror = system_of_this_machine()
+    root = tmp_path_factory.mktemp("jetson")
+    made = subprocess.run(
+        ["debootstrap", "--variant=minbase", f"--include={PREINSTALLED}", suite, root, mirror],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout[-2000:]
+    root.chmod(0o755)
+    for configuration in ("/etc/apt/apt.conf.d", "/etc/apt/auth.conf.d"):
+        if Path(configuration).is_dir():
+            shutil.copytree(configuration, root / configuration[1:], dirs_exist_ok=True)
+    shutil.copy("/etc/resolv.conf", root / "etc")
+    shutil.copytree(wheels, root / "wheels", copy_function=os.link)
+    for package in (models_directory / "downloads").iterdir():
+        shutil.copy(package, root / "wheels")
+    (root / "wheels").chmod(0o755)
+    system = CleanSystem(root)
+    copy_checkout(system.checkout)
+    yield system
+    shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module")
+def first_runs(
+    clean: CleanSystem,
+) -> tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]]:
+    """A dry run, then a run."""
+    clean.claim(JETPACKS["6"])
+    dry = clean.install("--dry-run", "--camera", CAMERA)
+    assert not clean.path("/opt/doorbell").exists()
+    return dry, clean.install("--camera", CAMERA)
+
+
+def test_the_dry_run_and_the_run_print_the_same_steps(
+    first_runs: tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]],
+) -> None:
+    dry, real = first_runs
+    expected = {
+        title: "done" if said == "would be done" else said for title, said in steps(dry).items()
+    }
+
+    assert len(expected) == 12
+    assert steps(real) == expected, real.stderr[-3000:]
+    assert list(steps(real)) == list(expected)
+    assert dry.returncode == 0
+
+
+def test_what_needs_the_jetson_is_left_out_and_said(
+    first_runs: tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]],
+) -> None:
+    _, real = first_runs
+    left_out = [said for said in steps(real).values() if said.startswith("left out")]
+
+    assert left_out == ["left out: it needs the Jetson's GPU"] * 3 + [
+        "left out: it needs a running systemd"
+    ]
+    assert real.returncode == 3
+    assert "4 steps are left for the Jetson itself" in real.stderr
+
+
+@pytest.mark.usefixtures("first_runs")
+def test_the_daemon_s_user_can_use_what_was_installed(clean: CleanSystem) -> None:
+    command = ["/opt/doorbell/.venv/bin/doorbell", "models", "verify"]
+    verified = clean.run(
+        "runuser", "-u", "doorbell", "--", "env", "HOME=/var/lib/doorbell", *command
+    )
+
+    assert verified.returncode == 0, verified.stderr
+    assert "/var/lib/doorbell/" in verified.stdout
+    groups = clean.run("id", "--groups", "--name", "doorbell").stdout.split()
+    assert {"video", "audio", "render", "gpio"} <= set(groups)
+    configuration = clean.path("/etc/doorbell/doorbell.toml")
+    assert f'\nuri = "{CAMERA}"\n' in configuration.read_text(encoding="utf-8")
+    assert stat.S_IMODE(configuration.stat().st_mode) == 0o640
+    assert stat.S_IMODE(clean.path("/var/lib/doorbell").stat().st_mode) == 0o700
+    wanted = clean.path("/etc/systemd/system/multi-user.target.wants/doorbell.service")
+    assert wanted.is_symlink()
+    aside = clean.checkout.rename(clean.checkout.with_name("aside"))
+    without_checkout = clean.run(*command[:1], "--version")
+    aside.rename(clean.checkout)
+    assert without_checkout.returncode == 0, without_checkout.stderr
+
+
+@pytest.mark.usefixtures("first_runs")
+def test_the_environment_sees_what_jetpack_brings_behind_its_own_packages(
+    clean: CleanSystem,
+) -> None:
+    packages = clean.path("/usr/lib/python3/dist-packages")
+    for module in ("jetson_utils", "numpy"):
+        (packages / f"{module}.py").write_text("found = True\n")
+    look = "import jetson_utils, numpy; print(jetson_utils.found, numpy.__version__)"
+    try:
+        seen = clean.run("/opt/doorbell/.venv/bin/python", "-B", "-c", look)
+    finally:
+        for module in ("jetson_utils", "numpy"):
+            (packages / f"{module}.py").unlink()
+
+    assert seen.stdout.startswith("True 1."), seen.stderr
+
+
+@pytest.mark.usefixtures("first_runs")
+@pytest.mark.parametrize("jetpack", JETPACKS)
+def test_another_run_changes_nothing(clean: CleanSystem, jetpack: str) -> None:
+    clean.claim(JETPACKS[jetpack])
+    before = clean.changes()
+    again = clean.install("--camera", CAMERA)
+
+    assert f"JetPack {jetpack} " in again.stdout
+    assert {said.split(":")[0] for said in steps(again).values()} == {"is done", "left out"}
+    assert clean.changes() == before
+
+
+@pytest.mark.usefixtures("first_runs")
+def test_an_edited_configuration_stays_and_the_new_one_lies_beside_it(clean: CleanSystem) -> None:
+    clean.claim(JETPACKS["6"])
+    mine = clean.path("/etc/doorbell/doorbell.toml")
+    beside = mine.with_name("doorbell.toml.new")
+    edited = mine.read_text(encoding="utf-8").replace("Front door", "Garden gate")
+    mine.write_text(edited, encoding="utf-8")
+    assert clean.install().returncode == 3
+    assert not beside.exists()
+
+    shipped = clean.checkout / "config" / "doorbell.toml"
+    shipped.write_text(shipped.read_text(encoding="utf-8") + "# More.\n", encoding="utf-8")
+    updated = clean.install()
+
+    assert mine.read_text(encoding="utf-8") == edited
+    assert beside.read_text(encoding="utf-8") == shipped.read_text(encoding="utf-8")
+    assert "doorbell.toml.new" in updated.stderr
+
+
+@pytest.mark.usefixtures("first_runs")
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        (None, "this is not a Jetson: there is no /etc/nv_tegra_release"),
+        ("# R35 (release), REVISION: 4.1", "this is JetPack 5"),
+        ("# R32 (release), REVISION: 7.1", "Jetson Linux R32.7.1 is not known here"),
+        ("# R41 (release), REVISION: 1.0", "Jetson Linux R41.1.0 is not known here"),
+        ("Debian", "names no release of Jetson Linux"),
+    ],
+)
+def test_it_says_in_one_line_why_it_does_not_install(
+    clean: CleanSystem, release: str | None, said: str
+) -> None:
+    clean.claim(release)
+    refused = clean.install()
+
+    assert refused.returncode == 3
+    assert said in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert refused.stdout == ""
+
+
+@pytest.mark.usefixtures("first_runs")
+def test_uninstalling_keeps_the_gallery_unless_told_otherwise(clean: CleanSystem) -> None:
+    gallery = clean.path("/var/lib/doorbell/.local/share/doorbell/gallery.sqlite")
+    gallery.write_bytes(b"faces")
+    planned = clean.install("--uninstall", "--dry-run")
+    assert list(steps(planned).values()) == ["would be done"] * 3
+    assert clean.path("/opt/doorbell").exists()
+
+    kept = clean.install("--uninstall", answer="n\n")
+    assert list(steps(kept)) == list(steps(planned))
+    assert kept.returncode == 0, kept.stderr
+    assert "Delete both?" in kept.stdout
+    assert gallery.read_bytes() == b"faces"
+    assert clean.path("/etc/doorbell/doorbell.toml").exists()
+    gone = ["/opt/doorbell", "/var/cache/doorbell", "/etc/systemd/system/doorbell.service"]
+    assert [path for path in gone if clean.path(path).exists()] == []
+    assert not (gallery.parent / "models").exists()
+
+    assert clean.install("--uninstall").returncode == 0  # nobody is there to answer
+    assert gallery.exists()
+    assert clean.install("--uninstall", "--yes").returncode == 0
+    assert not clean.path("/var/lib/doorbell").exists()
+    assert not clean.path("/etc/doorbell").exists()
+    assert clean.run("id", "doorbell").returncode == 1
+
+
+def installer(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [str(CHECKOUT / "tools" / "install-jetson"), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("options", [["--yes"], ["--camera"], ["--camera", 'a"b'], ["--fast"]])
+def test_a_wrong_request_ends_with_2(options: list[str]) -> None:
+    refused = installer(*options)
+
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+
+
+def test_help_names_every_option() -> None:
+    told = installer("--help")
+    source = (CHECKOUT / "tools" / "install-jetson").read_text(encoding="utf-8")
+
+    assert told.returncode == 0
+    for option in re.findall(r"^ {8}(--[a-z-]+)\)", source, re.MULTILINE):
+        assert option in told.stdout
