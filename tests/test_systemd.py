@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def unit(tmp_path: Path) -> Path:
     here = tmp_path / "doorbell.service"
     command = Path(sys.executable).with_name("doorbell")
     here.write_text(text.replace(INSTALLED_COMMAND, str(command)), encoding="utf-8")
+    shutil.copy(SYSTEMD / "doorbell-retry.service", tmp_path)
     return here
 
 
@@ -41,9 +43,9 @@ def entries(name: str) -> list[list[str]]:
 
 
 def test_systemd_understands_the_unit(unit: Path) -> None:
-    verified = run("systemd-analyze", "verify", unit)
+    verified = run("systemd-analyze", "verify", unit, unit.with_name("doorbell-retry.service"))
 
-    assert "doorbell.service" not in verified.stdout
+    assert "doorbell" not in verified.stdout
     assert verified.returncode == 0, verified.stdout
 
 
@@ -67,7 +69,31 @@ def test_the_unit_is_a_watched_service_that_stops_in_time() -> None:
     assert setting("StateDirectoryMode") == ["0700"]
 
 
-@pytest.mark.parametrize("family", ["video4linux", "alsa", "drm", "nvidia*", "nvhost*", "nvmap*"])
+def test_a_door_is_tried_for_ever_but_not_all_the_time() -> None:
+    retry = (SYSTEMD / "doorbell-retry.service").read_text(encoding="utf-8")
+
+    assert setting("Restart") == ["on-failure"]  # a hang is one too
+    assert setting("StartLimitIntervalSec") == ["10min"]
+    # Quick starts are not so many that they would never come to the limit.
+    starts, pause = int(setting("StartLimitBurst")[0]), setting("RestartSec")[0]
+    assert starts * float(pause.removesuffix("s")) < 600 / 2
+    assert setting("OnFailure") == ["doorbell-retry.service"]
+    assert re.findall(r"^ExecStart=(.*)$", retry, re.MULTILINE) == [
+        "sleep 2min",
+        "systemctl reset-failed doorbell.service",
+        "systemctl start --no-block doorbell.service",
+    ]
+
+
+def test_the_network_and_a_jetsons_camera_service_come_first() -> None:
+    assert setting("Wants") == ["network-online.target"]
+    [after] = setting("After")
+    assert {"network-online.target", "nvargus-daemon.service"} <= set(after.split())
+
+
+@pytest.mark.parametrize(
+    "family", ["video4linux", "alsa", "drm", "gpiochip", "nvidia*", "nvhost*", "nvmap*"]
+)
 def test_cameras_sound_and_gpus_are_allowed_and_nothing_else(family: str) -> None:
     assert f"char-{family} rw" in setting("DeviceAllow")
     assert setting("DevicePolicy") == ["closed"]
