@@ -13,12 +13,11 @@ VERSIONS = ("8.6", "10.0", "10.3", "10.13", "11", "rtx")
 
 _ALL = VERSIONS
 _FROM_10 = VERSIONS[1:]
-_BEFORE_11 = VERSIONS[:4]
 _NOT_RTX = VERSIONS[:5]
 _RTX = VERSIONS[5:]
 
-# NVIDIA's API references and release notes of each version, read 2026-11-22. Where a name exists
-# and is of no use, as the timing cache of RTX, which does nothing, the version is left out.
+# As NVIDIA's modules 8.6.1, 10.0.1, 10.3.0, 10.13.0, 11.4.0 and RTX 1.7.1 have them. Where a name
+# exists and is not used, as the timing cache of RTX, which does nothing, the version is left out.
 TENSORRT: dict[str, tuple[str, ...]] = {
     "Builder": _ALL,
     "Builder.build_serialized_network": _ALL,
