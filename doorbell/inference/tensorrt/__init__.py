@@ -137,7 +137,8 @@ def _open(open_gpu: Callable[[], Device]) -> Device:
     except InferenceError as exc:
         raise InferenceError(
             f"TensorRT cannot be used: {exc}; on a Jetson it comes with JetPack and pycuda with "
-            "`pip install doorbell[jetson]`, elsewhere set inference.backend to openvino"
+            "`pip install doorbell[jetson]`, on a desktop GPU both come with `pip install "
+            "doorbell[rtx]`, elsewhere set inference.backend to openvino"
         ) from exc
 
 
