@@ -1,4 +1,4 @@
-"""A doorbell that hangs is started again: the real daemon under a manager that acts as systemd does.
+"""A doorbell that hangs is started again: the real daemon under a manager that acts as systemd.
 
 The manager does what systemd.service(5), sd_notify(3) and sd_watchdog_enabled(3) say of a unit with
 ``Type=notify``, ``NotifyAccess=main``, ``WatchdogSec`` and ``Restart=on-failure``.
