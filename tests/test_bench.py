@@ -6,20 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from doorbell.bench.backends import openvino_backend
-from doorbell.bench.gpu import describe_gpu
 from doorbell.bench.machine import describe_machine, power_mode, temperatures
 from doorbell.bench.networks import PUBLISHED, RELEASED, SSD, compared_networks, measure_networks
 from doorbell.bench.timing import MIN_ROUNDS, WARM_UP_ROUNDS, time_alternating
 from doorbell.cli import main
 from doorbell.config import InferenceSection
-from doorbell.errors import InferenceError
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,6 +53,9 @@ def jetson(tmp_path: Path) -> Path:
             "Architecture: arm64\nMaintainer: nobody\nDescription: JetPack\n"
         ),
         "proc/device-tree/model": "NVIDIA Jetson Orin Nano Developer Kit\0",
+        "usr/local/cuda/version.json": (
+            '{"cuda": {"name": "CUDA SDK", "version": "12.6.11"}, "nvcc": {"version": "12.6.68"}}'
+        ),
         "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
         "sys/class/thermal/thermal_zone0/temp": "48156\n",
         "sys/class/thermal/thermal_zone1/type": "gpu-thermal\n",
@@ -74,6 +73,7 @@ def test_a_jetson_is_described(jetson: Path) -> None:
     assert machine["board"] == "NVIDIA Jetson Orin Nano Developer Kit"
     assert machine["l4t"] == "36.4.3"
     assert machine["jetpack"] == "6.2+b77"
+    assert machine["cuda"] == "12.6.11"
     assert machine["power mode"] == "2 (MAXN_SUPER)"
     assert machine["distribution"] == "Ubuntu 22.04.5 LTS"
     assert temperatures(jetson) == {"cpu-thermal": 48.156}
@@ -88,58 +88,8 @@ def test_any_other_machine_is_described_without_what_it_lacks(tmp_path: Path) ->
     machine = describe_machine(tmp_path)
     assert machine["cores"] >= "1"
     assert machine["openvino"]
-    assert not {"board", "l4t", "jetpack", "power mode"} & machine.keys()
+    assert not {"board", "l4t", "jetpack", "cuda", "power mode"} & machine.keys()
     assert temperatures(tmp_path) == {}
-
-
-class CudaError(Exception):
-    pass
-
-
-def driver(gpus: int) -> SimpleNamespace:
-    """As much of ``pycuda.driver`` as is asked."""
-
-    def device(index: int) -> SimpleNamespace:
-        if index >= gpus:
-            raise CudaError("cuDeviceGet failed: invalid device ordinal")
-        return SimpleNamespace(name=lambda: "Orin", compute_capability=lambda: (8, 7))
-
-    return SimpleNamespace(
-        Error=CudaError, init=lambda: None, Device=device, get_driver_version=lambda: 12060
-    )
-
-
-def modules(**known: object) -> Callable[[str], Any]:
-    def import_module(name: str) -> object:
-        if name not in known:
-            raise ImportError(f"No module named {name!r}")
-        return known[name]
-
-    return import_module
-
-
-def test_a_gpu_is_described() -> None:
-    trt = SimpleNamespace(__version__="10.3.0")
-    assert describe_gpu(modules(**{"tensorrt": trt, "pycuda.driver": driver(1)})) == {
-        "gpu": "Orin",
-        "compute capability": "8.7",
-        "tensorrt": "10.3.0",
-        "cuda": "12.6",
-    }
-
-
-@pytest.mark.parametrize(
-    ("known", "message"),
-    [
-        ({}, r"No module named 'tensorrt' \(it comes with JetPack"),
-        ({"tensorrt": object()}, r"No module named 'pycuda.driver' \(pip install"),
-        ({"tensorrt": object(), "pycuda.driver": driver(0)}, r"no GPU answers: .*ordinal"),
-    ],
-)
-def test_what_a_gpu_lacks_is_said_in_one_line(known: dict[str, object], message: str) -> None:
-    with pytest.raises(InferenceError, match=message) as caught:
-        describe_gpu(modules(**known))
-    assert "\n" not in str(caught.value)
 
 
 def test_networks_are_measured_beside_each_other(models_directory: Path, tmp_path: Path) -> None:

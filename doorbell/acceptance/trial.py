@@ -53,12 +53,12 @@ class Trial:
         )
 
 
-def gpu_trial(config: Config, gpu: Mapping[str, str]) -> Trial:
+def gpu_trial(config: Config, gpu: str) -> Trial:
     """The first GPU beside this processor, on the sample portraits.
 
     Args:
         config: as it applies to the daemon.
-        gpu: see ``describe_gpu``.
+        gpu: what it is called, for the report.
 
     Raises:
         ModelError: the portraits have not been fetched.
@@ -74,6 +74,6 @@ def gpu_trial(config: Config, gpu: Mapping[str, str]) -> Trial:
             decode_photo(read_photo(face_path(name, directory)), name)
             for name in load_manifest().faces
         ],
-        machine={**describe_machine(), **gpu},
+        machine={"gpu": gpu, **describe_machine()},
         seconds=SECONDS,
     )

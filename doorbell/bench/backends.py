@@ -13,6 +13,7 @@ from typing import Literal
 
 from doorbell.config import InferenceSection
 from doorbell.inference import NetworkFiles, Runner, open_runner
+from doorbell.inference.tensorrt import ENGINES
 from doorbell.models.store import models_directory
 
 Precision = Literal["float32", "float16", "bfloat16"]
@@ -42,7 +43,7 @@ def openvino_backend(section: InferenceSection, precision: Precision = "float32"
 
 def tensorrt_backend(section: InferenceSection, precision: Precision) -> Backend:
     """TensorRT on the first GPU; engines are kept with those of the daemon."""
-    cache = section.cache_directory or models_directory(section) / "engines"
+    cache = section.cache_directory or models_directory(section) / ENGINES
     chosen = section.model_copy(
         update={"backend": "tensorrt", "precision": precision, "cache_directory": cache}
     )

@@ -20,6 +20,7 @@ PACKAGES = ("doorbell", "openvino", "numpy", "opencv-python")
 # takes root on some releases.
 POWER_STATUS = "var/lib/nvpmodel/status"
 POWER_MODES = "etc/nvpmodel.conf"
+CUDA_VERSIONS = "usr/local/cuda/version.json"
 
 
 def describe_machine(root: Path = ROOT) -> dict[str, str]:
@@ -38,6 +39,7 @@ def describe_machine(root: Path = ROOT) -> dict[str, str]:
             )
         ),
         "jetpack": _jetpack(root),
+        "cuda": _match(root / CUDA_VERSIONS, r'"cuda"\s*:\s*\{[^}]*"version"\s*:\s*"([^"]+)'),
         "power mode": power_mode(root),
     }
     return {name: value for name, value in found.items() if value}

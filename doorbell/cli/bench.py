@@ -65,7 +65,7 @@ def networks(config: Config, seconds: float, *, as_json: bool) -> None:
             compared_networks(config.inference, Path(scratch)),
             backends,
             seconds=seconds,
-            machine={**describe_machine(), **gpu},
+            machine={**gpu, **describe_machine()},
             say=status.update,
         )
     if as_json:
@@ -77,17 +77,15 @@ def networks(config: Config, seconds: float, *, as_json: bool) -> None:
 def _backends(section: InferenceSection) -> tuple[list[Backend], dict[str, str]]:
     """The processor, and the GPU where one can be used, with what is to be said of it."""
     from doorbell.bench.backends import openvino_backend, tensorrt_backend
-    from doorbell.bench.gpu import describe_gpu
-    from doorbell.errors import InferenceError
+    from doorbell.inference.tensorrt import gpu_fault, require_gpu
 
     backends = [openvino_backend(section)]
-    try:
-        gpu = describe_gpu()
-    except InferenceError as exc:
-        click.echo(f"on the processor alone: {exc}", err=True)
+    fault = gpu_fault()
+    if fault is not None:
+        click.echo(f"on the processor alone: {fault}", err=True)
         return backends, {}
     backends += [tensorrt_backend(section, "float32"), tensorrt_backend(section, "float16")]
-    return backends, gpu
+    return backends, {"gpu": require_gpu()}
 
 
 def _print_networks(report: BenchReport) -> None:

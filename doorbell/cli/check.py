@@ -79,9 +79,9 @@ def _check_gpu(config: Config, stem: Path, *, as_json: bool) -> None:
 
     from doorbell.acceptance.device import try_device
     from doorbell.acceptance.trial import gpu_trial
-    from doorbell.bench.gpu import describe_gpu
+    from doorbell.inference.tensorrt import require_gpu
 
-    trial = gpu_trial(config, describe_gpu())
+    trial = gpu_trial(config, require_gpu())
     with Console(stderr=True).status("starting") as status:
         report = try_device(trial, status.update)
     deliver(report, stem, as_json=as_json)
