@@ -20,6 +20,7 @@ import numpy as np
 from typing_extensions import assert_never
 
 from doorbell.button import Button
+from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.config import Config
 from doorbell.domain import (
@@ -33,6 +34,7 @@ from doorbell.domain import (
 )
 from doorbell.errors import CameraError, DoorbellError, EndOfStreamError
 from doorbell.gpio import Chips
+from doorbell.inference import runs_on_gpu
 from doorbell.models.store import models_directory
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
@@ -327,7 +329,11 @@ def run_daemon(
         left_open = gallery.close_open_visits()
         if left_open:
             log.info("%d visits were left open by the last run; ended them", left_open)
-        perception = stack.enter_context(closing(open_perception(config)))
+        # Frames that are on the GPU already are looked at there.
+        frames_on_gpu = frames_reach_gpu(config.camera) and runs_on_gpu(config.inference)
+        perception = stack.enter_context(
+            closing(open_perception(config, frames_on_gpu=frames_on_gpu))
+        )
         chime = stack.enter_context(closing(Chime(config.chime, Speaker(), on_choice=on_choice)))
         built: list[Output] = [*outputs, chime]
         relay = None

@@ -187,7 +187,9 @@ class Enroller:
         digest = hashlib.sha256()  # by which the same video is known when it comes twice
         for frame in frames:
             digest.update(frame.pixels[::8, ::8].tobytes())
-            faces = self._perception.detect(frame.pixels, tracker.tracks)
+            faces = self._perception.detect(
+                frame.pixels, tracker.tracks, device_address=frame.device_address
+            )
             tracks = tracker.update(faces, frame.time_seconds)
             for track, face in zip(tracks, faces, strict=True):
                 entry = seen.setdefault(track.track_id, _SeenTrack())

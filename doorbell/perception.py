@@ -64,14 +64,17 @@ class Perception:
         """Which embedder the samples are of."""
         return self._embedder.model_id
 
-    def detect(self, pixels: UInt8Array, tracks: Sequence[Track]) -> list[Face]:
+    def detect(
+        self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None
+    ) -> list[Face]:
         """Find faces in a frame of a stream, at the bounded cost of the planned regions.
 
         Args:
             pixels: (height, width, 3) uint8, RGB.
             tracks: live tracks, most important first.
+            device_address: where a GPU sees the pixels, if it does; see ``Frame``.
         """
-        return self._stream.detect(pixels, tracks)
+        return self._stream.detect(pixels, tracks, device_address=device_address)
 
     def candidates(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Candidates:
         """Find what ``detect`` blends to faces, from the same arguments."""
@@ -86,7 +89,11 @@ class Perception:
         return self._stills.detect(pixels)
 
     def portray(self, pixels: UInt8Array, face: Face) -> Portrait:
-        """Cut out and judge one face."""
+        """Cut out and judge one face.
+
+        On the processor, also of a frame that a GPU sees: a Jetson's processor reads the same
+        memory, so nothing is copied, and the crop is small.
+        """
         crop = align(pixels, face.keypoints_xy)
         return Portrait(face, crop, measure_quality(face, crop))
 
@@ -115,11 +122,14 @@ def open_perception(
     config: Config,
     *,
     open_network: Callable[[NetworkFiles, InferenceSection], Runner] = open_runner,
+    frames_on_gpu: bool = False,
 ) -> Perception:
     """Load the networks.
 
     Args:
         config: its sections on inference and detection.
+        frames_on_gpu: whether the stream's frames lie in the GPU's memory, so that the networks
+            are to cut their regions out themselves; pictures of any size are for the others.
         open_network: loads one; the configured backend unless given.
 
     Raises:
@@ -127,21 +137,28 @@ def open_perception(
         InferenceError: a network cannot be loaded.
     """
     section = config.detection
-    short, full, back, sface = (
-        open_network(network_files(name, config.inference), config.inference)
-        for name in ("blazeface_short", "blazeface_full", "blazeface_back", "sface")
-    )
-    short_still = BlazeFace(short, SHORT_RANGE, HEARD_SCORE)
+
+    def opened(name: str, *, cutting_regions: bool = False) -> Runner:
+        files = network_files(name, config.inference, cutting_regions=cutting_regions)
+        return open_network(files, config.inference)
+
+    short = opened("blazeface_short", cutting_regions=frames_on_gpu)
+    full = opened("blazeface_full", cutting_regions=frames_on_gpu)
+    back, sface = opened("blazeface_back"), opened("sface")
+
+    def near(min_score: float) -> BlazeFace:
+        return BlazeFace(short, SHORT_RANGE, min_score, cuts_regions=frames_on_gpu)
+
+    def far(min_score: float) -> BlazeFace:
+        return BlazeFace(full, FULL_RANGE, min_score, cuts_regions=frames_on_gpu)
+
+    short_still = near(HEARD_SCORE)
     return Perception(
-        StreamDetector(
-            BlazeFace(short, SHORT_RANGE, section.score_threshold),
-            BlazeFace(full, FULL_RANGE, section.score_threshold),
-            section,
-        ),
+        StreamDetector(near(section.score_threshold), far(section.score_threshold), section),
         StillDetector(
             (
                 Source(BlazeFace(back, BACK, HEARD_SCORE), BACK_TILE_PIXELS),
-                Source(BlazeFace(full, FULL_RANGE, HEARD_SCORE), FULL_TILE_PIXELS),
+                Source(far(HEARD_SCORE), FULL_TILE_PIXELS),
                 Source(short_still, SHORT_TILE_PIXELS),
             ),
             short_still,

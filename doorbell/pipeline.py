@@ -121,7 +121,9 @@ class Pipeline:
             What happened, in order, with pictures.
         """
         self._latest = frame if self._with_pictures else None
-        faces = self._perception.detect(frame.pixels, self._tracker.tracks)
+        faces = self._perception.detect(
+            frame.pixels, self._tracker.tracks, device_address=frame.device_address
+        )
         tracks = self._tracker.update(faces, frame.time_seconds)
         portraits = self._recognize(frame, tracks, faces)
         confirmed = [

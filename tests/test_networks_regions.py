@@ -5,12 +5,15 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+import tensorrt_rtx
 from onnx import TensorProto, helper, numpy_helper
 
 from doorbell.detection.blazeface import letterbox
 from doorbell.detection.regions import Region, RegionKind
 from doorbell.domain import Float32Array, UInt8Array
 from doorbell.inference.openvino import OpenVinoRunner
+from doorbell.inference.tensorrt import build_engine
+from doorbell.models.store import network_path
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.graph import finished_model
 from doorbell.networks.regions import cutting_regions
@@ -150,3 +153,20 @@ def test_a_float16_network_does_not_move_a_region(tmp_path: Path) -> None:
     assert (seen[0, :, 1::2] < 5).all()
     assert (seen[1, :, 1::2] > 250).all()
     assert (seen[1, :, ::2] < 5).all()
+
+
+@pytest.mark.parametrize("name", ["blazeface_short", "blazeface_full"])
+def test_tensorrt_builds_an_engine_that_cuts_regions(name: str, models_directory: Path) -> None:
+    path = network_path(models_directory, name, "regions_float16")
+    assert len(build_engine(tensorrt_rtx, path, architecture="SM86")) > 100_000
+
+
+def test_only_the_cutting_is_float32(models_directory: Path) -> None:
+    path = network_path(models_directory, "blazeface_short", "regions_float16")
+    graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
+    for node in graph.node:
+        if node.op_type in ("GridSample", "AveragePool"):
+            assert types[node.output[0]] == TensorProto.FLOAT
+        if node.op_type in ("Conv", "Relu"):
+            assert types[node.output[0]] == TensorProto.FLOAT16

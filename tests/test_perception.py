@@ -1,3 +1,4 @@
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,22 @@ def test_a_face_that_is_followed_is_found_where_it_is(
     track = Track(1, still, 0.0, 0.0, 3)
     found = perception.detect(obama, [track])[0]
     assert np.abs(found.box_xyxy - still.box_xyxy).max() < 0.15 * still.width_pixels
+
+
+def test_faces_of_a_frame_on_a_gpu_are_the_same(obama: UInt8Array, models_directory: Path) -> None:
+    """Run where there is no GPU, by the networks that cut the regions out themselves."""
+    config = load_config(
+        None, [f"inference.models_directory={models_directory}", "inference.backend=openvino"]
+    )
+    with (
+        closing(open_perception(config)) as plain,
+        closing(open_perception(config, frames_on_gpu=True)) as on_gpu,
+    ):
+        expected = plain.detect(obama, [])[0]
+        found = on_gpu.detect(obama, [], device_address=obama.ctypes.data)[0]
+    bound = 0.02 * expected.width_pixels
+    np.testing.assert_allclose(found.box_xyxy, expected.box_xyxy, rtol=0, atol=bound)
+    np.testing.assert_allclose(found.keypoints_xy, expected.keypoints_xy, rtol=0, atol=bound)
 
 
 def test_missing_models_are_said_with_what_to_do(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ class _Slots:
 
     def _take(self, image: CudaImage) -> CudaImage:
         while self._free:
-            slot = self._free.popleft()
+            slot = self._free.pop()
             if (slot.width, slot.height) == (image.width, image.height):
                 return slot
         return self._utils.cudaAllocMapped(width=image.width, height=image.height, format="rgb8")

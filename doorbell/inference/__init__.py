@@ -87,10 +87,7 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
     Raises:
         InferenceError: the backend is not installed, or it refuses the network.
     """
-    backend = section.backend
-    if backend == "auto":
-        backend = "tensorrt" if _has_gpu() else "openvino"
-    match backend:
+    match _backend(section):
         case "openvino":
             from doorbell.inference.openvino import OpenVinoRunner
 
@@ -110,6 +107,11 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
             )
 
 
+def runs_on_gpu(section: InferenceSection) -> bool:
+    """Whether networks run where a ``DeviceArray`` need not be copied."""
+    return _backend(section) == "tensorrt"
+
+
 def tensorrt_precision(section: InferenceSection) -> Literal["float16", "float32"]:
     """Say how TensorRT is to compute; in float16 unless the configuration says otherwise.
 
@@ -125,6 +127,12 @@ def tensorrt_precision(section: InferenceSection) -> Literal["float16", "float32
             raise InferenceError(
                 "TensorRT computes in float16 or float32 here: set inference.precision to auto"
             )
+
+
+def _backend(section: InferenceSection) -> Literal["openvino", "tensorrt"]:
+    if section.backend == "auto":
+        return "tensorrt" if _has_gpu() else "openvino"
+    return section.backend
 
 
 @cache
