@@ -34,7 +34,7 @@ from doorbell.domain import (
 )
 from doorbell.errors import CameraError, DoorbellError, EndOfStreamError
 from doorbell.gpio import Chips
-from doorbell.inference import runs_on_gpu
+from doorbell.inference import keeps_frames_on_gpu
 from doorbell.models.store import models_directory
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
@@ -330,7 +330,7 @@ def run_daemon(
         if left_open:
             log.info("%d visits were left open by the last run; ended them", left_open)
         # Frames that are on the GPU already are looked at there.
-        frames_on_gpu = frames_reach_gpu(config.camera) and runs_on_gpu(config.inference)
+        frames_on_gpu = frames_reach_gpu(config.camera) and keeps_frames_on_gpu(config.inference)
         perception = stack.enter_context(
             closing(open_perception(config, frames_on_gpu=frames_on_gpu))
         )

@@ -6,13 +6,16 @@ import numpy as np
 import onnx
 import pytest
 import tensorrt_rtx
+from fake_device import FakeGpu
 from onnx import TensorProto, helper, numpy_helper
 
+from doorbell.config import InferenceSection
 from doorbell.detection.blazeface import letterbox
 from doorbell.detection.regions import Region, RegionKind
 from doorbell.domain import Float32Array, UInt8Array
+from doorbell.inference import keeps_frames_on_gpu
 from doorbell.inference.openvino import OpenVinoRunner
-from doorbell.inference.tensorrt import build_engine
+from doorbell.inference.tensorrt import Precision, build_engine, keeps_float32
 from doorbell.models.store import network_path
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.graph import finished_model
@@ -170,3 +173,23 @@ def test_only_the_cutting_is_float32(models_directory: Path) -> None:
             assert types[node.output[0]] == TensorProto.FLOAT
         if node.op_type in ("Conv", "Relu"):
             assert types[node.output[0]] == TensorProto.FLOAT16
+
+
+@pytest.mark.parametrize(
+    ("version", "precision", "keeps"),
+    [
+        ("8.6", "float16", False),
+        ("8.6", "float32", True),
+        ("10.3", "float16", True),
+        ("11", "float16", True),
+    ],
+)
+def test_where_tensorrt_may_halve_coordinates_it_does_not_cut(
+    version: str, precision: Precision, keeps: bool
+) -> None:
+    gpu = FakeGpu(version=version)
+    assert keeps_float32(precision, open_gpu=gpu.open) == keeps
+
+
+def test_without_a_gpu_no_frame_stays_on_it() -> None:
+    assert not keeps_frames_on_gpu(InferenceSection(backend="openvino"))

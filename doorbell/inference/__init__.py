@@ -107,9 +107,17 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
             )
 
 
-def runs_on_gpu(section: InferenceSection) -> bool:
-    """Whether networks run where a ``DeviceArray`` need not be copied."""
-    return _backend(section) == "tensorrt"
+def keeps_frames_on_gpu(section: InferenceSection) -> bool:
+    """Whether networks run where a frame's memory is, and can cut regions out of it exactly.
+
+    Raises:
+        InferenceError: TensorRT is wanted and cannot be used.
+    """
+    if _backend(section) == "openvino":
+        return False
+    from doorbell.inference.tensorrt import keeps_float32
+
+    return keeps_float32(tensorrt_precision(section))
 
 
 def tensorrt_precision(section: InferenceSection) -> Literal["float16", "float32"]:

@@ -27,6 +27,7 @@ from doorbell.inference.tensorrt.engine import (
     Precision,
     Progress,
     build_engine,
+    is_strongly_typed,
     network_file,
 )
 from doorbell.inference.tensorrt.runner import TensorRtRunner
@@ -40,6 +41,7 @@ __all__ = [
     "build_engine",
     "build_engines",
     "gpu_fault",
+    "keeps_float32",
     "open_tensorrt",
     "require_gpu",
 ]
@@ -118,6 +120,19 @@ def build_engines(
             open_gpu=open_gpu,
         ).close()
         progress(files.name, 1.0)
+
+
+def keeps_float32(precision: Precision, *, open_gpu: Callable[[], Device] = open_device) -> bool:
+    """Say whether what a network does in float32 is done so here, beside what it does in float16.
+
+    The flag of 8.6 lets TensorRT halve anything, the place of a region in a frame as well.
+
+    Raises:
+        InferenceError: networks cannot run on a GPU here.
+    """
+    device = _open(open_gpu)
+    device.close()
+    return precision == "float32" or is_strongly_typed(device.trt)
 
 
 def require_gpu(open_gpu: Callable[[], Device] = open_device) -> str:
