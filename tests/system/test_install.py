@@ -123,8 +123,17 @@ def clean(
         pytest.skip("only root can enter another system; run the tests as root")
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
         pytest.skip("this machine lets nobody mount, as some containers do")
-    suite, mirror = system_of_this_machine()
     root = tmp_path_factory.mktemp("jetson")
+    # In memory, which spares the disk a hundred thousand small writes, and their removal.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "doorbell", root], check=True)
+    try:
+        yield make_clean_system(root, models_directory, wheels)
+    finally:
+        subprocess.run(["umount", "--lazy", root], check=True)
+
+
+def make_clean_system(root: Path, models_directory: Path, wheels: Path) -> CleanSystem:
+    suite, mirror = system_of_this_machine()
     made = subprocess.run(
         ["debootstrap", "--variant=minbase", f"--include={PREINSTALLED}", suite, root, mirror],
         stdout=subprocess.PIPE,
@@ -138,14 +147,13 @@ def clean(
         if Path(configuration).is_dir():
             shutil.copytree(configuration, root / configuration[1:], dirs_exist_ok=True)
     shutil.copy("/etc/resolv.conf", root / "etc")
-    shutil.copytree(wheels, root / "wheels", copy_function=os.link)
+    shutil.copytree(wheels, root / "wheels")
     for package in (models_directory / "downloads").iterdir():
         shutil.copy(package, root / "wheels")
     (root / "wheels").chmod(0o755)
     system = CleanSystem(root)
     copy_checkout(system.checkout)
-    yield system
-    shutil.rmtree(root)
+    return system
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +266,24 @@ def test_an_edited_configuration_stays_and_the_new_one_lies_beside_it(clean: Cle
 
 
 @pytest.mark.usefixtures("first_runs")
+def test_a_step_that_fails_ends_the_run_and_is_named(clean: CleanSystem) -> None:
+    gpu = clean.path("/dev/nvmap")
+    gpu.touch()
+    try:
+        failed = clean.install()
+    finally:
+        gpu.unlink()
+
+    assert failed.returncode == 1
+    assert list(steps(failed).values()) == ["is done"]
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith(
+        "install-jetson: 'Install CUDA and TensorRT from NVIDIA's packages' failed"
+    )
+    assert "nvidia-jetpack" in failed.stderr
+
+
+@pytest.mark.usefixtures("first_runs")
 @pytest.mark.parametrize(
     ("release", "said"),
     [
@@ -317,6 +343,13 @@ def test_a_wrong_request_ends_with_2(options: list[str]) -> None:
 
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
+
+
+def test_every_file_for_systemd_is_installed() -> None:
+    source = (CHECKOUT / "tools" / "install-jetson").read_text(encoding="utf-8")
+    installed = re.findall(r'^    "(doorbell\S*) /etc/\S+"$', source, re.MULTILINE)
+
+    assert sorted(installed) == sorted(path.name for path in (CHECKOUT / "systemd").iterdir())
 
 
 def test_help_names_every_option() -> None:
