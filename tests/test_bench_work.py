@@ -10,9 +10,7 @@ from doorbell.models.store import network_path
 from doorbell.networks.graph import finished_model
 
 
-@pytest.mark.parametrize(
-    ("name", "millions"), [("blazeface_short", 30.8), ("sface", 574)], ids=str
-)
+@pytest.mark.parametrize(("name", "millions"), [("blazeface_short", 30.8), ("sface", 574)], ids=str)
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_the_known_networks_have_the_known_work(
     name: str, millions: float, precision: str, models_directory: Path
