@@ -14,9 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from types import FrameType
 
-import numpy as np
 from typing_extensions import assert_never
 
 from doorbell.button import Button
@@ -30,11 +30,13 @@ from doorbell.domain import (
     MuteCommand,
     Ring,
     RingCommand,
+    StageLatency,
     Statistics,
 )
 from doorbell.errors import CameraError, DoorbellError, EndOfStreamError
 from doorbell.gpio import Chips
 from doorbell.inference import keeps_frames_on_gpu
+from doorbell.latency import Latency, Stage, Stopwatch, describe
 from doorbell.models.store import models_directory
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
@@ -70,6 +72,7 @@ class Daemon:
         notifier: the service manager.
         commands: what was asked for, from any thread.
         pictures: tidies up; None if no pictures are kept.
+        latency: what the stages took.
         config: retention.
     """
 
@@ -86,6 +89,7 @@ class Daemon:
         pictures: Pictures | None,
         notifier: ServiceNotifier,
         commands: queue.SimpleQueue[Command],
+        latency: Latency,
         config: Config,
     ) -> None:
         self._camera = camera
@@ -98,9 +102,9 @@ class Daemon:
         self._pictures = pictures
         self._notifier = notifier
         self._commands = commands
+        self._latency = latency
         self._config = config
         self._started = time.monotonic()
-        self._latencies_ms: list[float] = []
         self._dropped_before = 0
         self._reported = self._started
         self._stream_seconds = 0.0
@@ -137,11 +141,13 @@ class Daemon:
             if not self._camera.online:
                 self._notifier.feed_watchdog(time.monotonic())
             return
+        waited = max(time.time() - frame.captured_at, 0.0)
         started = time.monotonic()
         self._stream_seconds = frame.time_seconds
         self._dispatch(self._pipeline.step(frame))
         ended = time.monotonic()
-        self._latencies_ms.append((ended - started) * 1000)
+        self._latency.add(Stage.CAPTURE, waited)
+        self._latency.add(Stage.FRAME, waited + ended - started)
         if not self._ready and self._notifier.ready():
             self._ready = True
             log.info("watching the door, %d x %d pixels", frame.width, frame.height)
@@ -204,21 +210,22 @@ class Daemon:
         self._pipeline.tidy_strangers()
 
     def _report(self) -> None:
-        latencies = np.array(self._latencies_ms or [0.0])
+        stages = self._latency.take()
+        frame = stages.get(Stage.FRAME, StageLatency(0.0, 0.0, 0.0, 0))
         dropped = self._camera.dropped
         now = time.monotonic()
         statistics = Statistics(
             uptime_seconds=now - self._started,
-            frames_per_second=len(self._latencies_ms) / max(now - self._reported, 1e-3),
+            frames_per_second=frame.count / max(now - self._reported, 1e-3),
             frames_dropped=dropped - self._dropped_before,
-            latency_ms_p50=float(np.percentile(latencies, 50)),
-            latency_ms_p99=float(np.percentile(latencies, 99)),
+            latency_ms_p50=frame.p50_ms,
+            latency_ms_p99=frame.p99_ms,
             visits_open=len(self._pipeline.open_visits),
             people=len(self._gallery.people()),
             strangers=len(self._gallery.strangers()),
             camera_online=self._camera.online,
+            stages={stage.value: took for stage, took in stages.items()},
         )
-        self._latencies_ms.clear()
         self._reported = now
         self._dropped_before = dropped
         summary = (
@@ -226,7 +233,7 @@ class Daemon:
             f"p50 {statistics.latency_ms_p50:.1f} ms, p99 {statistics.latency_ms_p99:.1f} ms, "
             f"{statistics.visits_open} at the door"
         )
-        log.info("%s", summary)
+        log.info("%s; %s", summary, describe(stages))
         self._notifier.status(summary)
         if self._mqtt is not None:
             self._mqtt.publish_statistics(statistics)
@@ -321,6 +328,7 @@ def run_daemon(
     """
     stop = threading.Event()
     commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    latency = Latency()
     with ExitStack() as stack:
         stack.enter_context(_stopping_on_signals(stop))
         stack.enter_context(_stopping_on_thread_faults(stop))
@@ -349,6 +357,7 @@ def run_daemon(
                         config.mqtt,
                         people=gallery.people(),
                         on_command=commands.put,
+                        on_published=partial(latency.add, Stage.PUBLISH),
                     )
                 )
             )
@@ -370,7 +379,7 @@ def run_daemon(
         camera = stack.enter_context(closing(open_latest(config.camera, faces)))
         Daemon(
             camera=camera,
-            pipeline=Pipeline(perception, gallery, config),
+            pipeline=Pipeline(perception, gallery, config, Stopwatch(latency, time.perf_counter)),
             gallery=gallery,
             outputs=built,
             chime=chime,
@@ -379,5 +388,6 @@ def run_daemon(
             pictures=pictures,
             notifier=notifier,
             commands=commands,
+            latency=latency,
             config=config,
         ).run(stop)

@@ -336,6 +336,21 @@ Command: TypeAlias = RingCommand | MuteCommand | EnrollCommand
 
 
 @dataclass(frozen=True, slots=True)
+class StageLatency:
+    """How long one stage took over a period.
+
+    Attributes:
+        p50_ms, p95_ms, p99_ms: percentiles of the times that it ran.
+        count: how often it ran.
+    """
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """How the daemon has been doing since the last report; one a minute.
 
@@ -347,6 +362,7 @@ class Statistics:
         visits_open: visitors at the door now.
         people, strangers: in the gallery.
         camera_online: whether the last read gave a frame.
+        stages: by name, of ``doorbell.latency``; without those that did not run.
     """
 
     uptime_seconds: float
@@ -358,3 +374,4 @@ class Statistics:
     people: int
     strangers: int
     camera_online: bool
+    stages: Mapping[str, StageLatency] = field(default_factory=dict)

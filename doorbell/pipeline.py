@@ -31,6 +31,7 @@ from doorbell.domain import (
     Visit,
 )
 from doorbell.errors import EnrollmentError, GalleryError, UnknownStrangerError, UsageError
+from doorbell.latency import Latency, Stage, Stopwatch
 from doorbell.perception import Perception, Portrait
 from doorbell.recognition.corrections import is_no_face
 from doorbell.recognition.decision import Centroids, Evidence, decide, nearest_stranger
@@ -75,10 +76,24 @@ class _Picture:
 
 
 class Pipeline:
-    """Watches one door."""
+    """Watches one door.
 
-    def __init__(self, perception: Perception, gallery: Gallery, config: Config) -> None:
+    Args:
+        perception: finds and embeds faces.
+        gallery: who is known.
+        config: its sections on everything between faces and events.
+        stopwatch: times the stages of each frame; None to time nothing.
+    """
+
+    def __init__(
+        self,
+        perception: Perception,
+        gallery: Gallery,
+        config: Config,
+        stopwatch: Stopwatch | None = None,
+    ) -> None:
         self._perception = perception
+        self._stopwatch = stopwatch or Stopwatch(Latency(), lambda: 0.0)
         self._gallery = gallery
         self._section = config.recognition
         self._with_pictures = config.storage.pictures
@@ -120,10 +135,12 @@ class Pipeline:
         Returns:
             What happened, in order, with pictures.
         """
+        self._stopwatch.start()
         self._latest = frame if self._with_pictures else None
         faces = self._perception.detect(
             frame.pixels, self._tracker.tracks, device_address=frame.device_address
         )
+        self._stopwatch.lap(Stage.DETECT)
         tracks = self._tracker.update(faces, frame.time_seconds)
         portraits = self._recognize(frame, tracks, faces)
         confirmed = [
@@ -136,7 +153,10 @@ class Pipeline:
         events = self._visits.update(observations, frame.time_seconds, frame.captured_at)
         self._keep_samples(observations)
         self._keep_pictures(frame, confirmed, portraits)
-        return self._complete(events)
+        completed = self._complete(events)
+        self._stopwatch.lap(Stage.DECIDE)
+        self._stopwatch.finish()
+        return completed
 
     def press(self, time_seconds: float, wall_time: float) -> list[Event]:
         """Ring because somebody pressed, whoever is known to be there by now.
@@ -193,6 +213,7 @@ class Pipeline:
         live = {track.track_id for track in self._tracker.tracks}
         self._followed = {key: value for key, value in self._followed.items() if key in live}
         portraits: dict[int, Portrait] = {}
+        self._stopwatch.lap(Stage.DECIDE)
         for track, face in zip(tracks, faces, strict=True):
             followed = self._followed.setdefault(
                 track.track_id, _Followed(Evidence(track.first_seen_seconds))
@@ -202,11 +223,13 @@ class Pipeline:
             if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
                 continue
             portrait = self._perception.portray(frame.pixels, face)
+            self._stopwatch.lap(Stage.ALIGN)
             if portrait.quality.value >= self._section.min_quality:
                 portraits[track.track_id] = portrait
-        for track_id, sample in zip(
-            portraits, self._perception.embed(list(portraits.values())), strict=True
-        ):
+        samples = self._perception.embed(list(portraits.values()))
+        if portraits:
+            self._stopwatch.lap(Stage.EMBED)
+        for track_id, sample in zip(portraits, samples, strict=True):
             followed = self._followed[track_id]
             followed.tried_seconds = now
             if sample is None:

@@ -19,6 +19,7 @@ from doorbell.config import Config, load_config
 from doorbell.daemon import Daemon, run_daemon
 from doorbell.domain import Command, Event, Frame, Ring, RingCommand
 from doorbell.errors import CameraError, GpioError
+from doorbell.latency import Latency
 from doorbell.outputs.chime import Chime
 from doorbell.outputs.speaker import Speaker
 from doorbell.perception import Perception
@@ -178,6 +179,7 @@ def test_a_press_rings_while_the_camera_is_lost(
             pictures=None,
             notifier=stack.enter_context(closing(ServiceNotifier())),
             commands=commands,
+            latency=Latency(),
             config=config,
         ).run(stop)
         visitor.join()

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Person
+from doorbell.domain import Person, Statistics
 from doorbell.outputs.home_assistant import (
     birth_topic,
     discovery_document,
     discovery_topic,
     person_ids_of,
 )
-from doorbell.outputs.messages import encode
+from doorbell.outputs.messages import encode, statistics_document
 
 AWKWARD = ('Anna {{ states("sensor.x") }}', 'O\'Neill "Bo"', "\U0001f98a", "a/b+#", "{% raw %}")
 PEOPLE = tuple(Person(number, name) for number, name in enumerate(AWKWARD, start=1))
@@ -91,6 +91,15 @@ def test_the_last_visitor_has_attributes() -> None:
     visitor = document()["components"]["visitor"]
     assert visitor["json_attributes_topic"] == visitor["state_topic"]
     assert visitor["value_template"] == "{{ value_json.visitor }}"
+
+
+def test_the_latency_is_for_those_who_look_for_it() -> None:
+    latency = document()["components"]["latency"]
+    assert (latency["entity_category"], latency["enabled_by_default"]) == ("diagnostic", False)
+    assert latency["state_topic"] == latency["json_attributes_topic"]
+    statistics = statistics_document(Statistics(60.0, 24.5, 3, 8.0, 21.0, 1, 2, 7, True))
+    key = latency["value_template"].removeprefix("{{ value_json.").removesuffix(" }}")
+    assert statistics[key] == 8.0
 
 
 def test_names_are_plain_values_of_triggers_and_nothing_else() -> None:

@@ -18,6 +18,7 @@ from doorbell.domain import (
     Recognized,
     Ring,
     RingCommand,
+    StageLatency,
     Statistics,
     Stranger,
     Unrecognized,
@@ -149,7 +150,10 @@ def test_the_last_visitor() -> None:
 
 
 def test_statistics() -> None:
-    document = decoded(statistics_document(Statistics(60.0, 24.5, 3, 8.0, 21.0, 1, 2, 7, True)))
+    stages = {"detect": StageLatency(6.12345, 9.0, 12.5, 1470)}
+    document = decoded(
+        statistics_document(Statistics(60.0, 24.5, 3, 8.0, 21.0, 1, 2, 7, True, stages))
+    )
     assert document == {
         "version": 1,
         "uptime_seconds": 60.0,
@@ -161,6 +165,7 @@ def test_statistics() -> None:
         "people": 2,
         "strangers": 7,
         "camera_online": True,
+        "stages": {"detect": {"p50_ms": 6.123, "p95_ms": 9.0, "p99_ms": 12.5, "count": 1470}},
     }
 
 

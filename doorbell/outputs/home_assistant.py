@@ -132,6 +132,20 @@ def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict
             "command_topic": topics.ring,
             "payload_press": PRESS.decode(),
         },
+        "latency": {
+            "platform": "sensor",
+            "name": "Latency",
+            "icon": "mdi:timer-outline",
+            "device_class": "duration",
+            "state_class": "measurement",
+            "unit_of_measurement": "ms",
+            "suggested_display_precision": 1,
+            "entity_category": "diagnostic",
+            "enabled_by_default": False,
+            "state_topic": topics.status,
+            "value_template": "{{ value_json.latency_ms_p50 }}",
+            "json_attributes_topic": topics.status,
+        },
     }
     if images:
         entities["picture"] = {

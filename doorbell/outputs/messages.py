@@ -23,6 +23,20 @@ seconds_to_decision   from the first frame with the face, or null while undecide
 preferences           the person's own JSON object; empty for anybody else
 attention             looking, looking_seconds, yaw_degrees, pitch_degrees; or null
 ====================  ===========================================================================
+
+The document on ``status``, version 1, is about the last minute:
+
+================  ===============================================================================
+version           1
+uptime_seconds    since the daemon started
+frames_...        _per_second, _dropped
+latency_ms_...    _p50, _p99: from the capture of a frame to the end of its processing
+stages            for each of capture, detect, align, embed, decide, publish and frame that ran: an
+                  object of p50_ms, p95_ms, p99_ms and count; what each is: ``doorbell.latency``
+visits_open       visitors at the door now
+people            in the gallery; so are strangers
+camera_online     whether the last read gave a frame
+================  ===============================================================================
 """
 
 from __future__ import annotations
@@ -126,7 +140,14 @@ def visitor_document(visit: Visit) -> Document:
 
 def statistics_document(statistics: Statistics) -> Document:
     """Describe how the daemon has been doing."""
-    return {"version": SCHEMA_VERSION, **asdict(statistics)}
+    return {
+        "version": SCHEMA_VERSION,
+        **asdict(statistics),
+        "stages": {
+            name: {key: round(value, 3) for key, value in asdict(stage).items()}
+            for name, stage in statistics.stages.items()
+        },
+    }
 
 
 def trigger_payload(person_id: int) -> str:

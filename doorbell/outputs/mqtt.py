@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -82,6 +83,8 @@ class Mqtt:
         section: ``[mqtt]``.
         people: everybody enrolled; an earlier run's triggers of anybody else are deleted.
         on_command: takes each well-formed command, on paho's thread; hands off and never waits.
+        on_published: takes the seconds from handing a message to the client to its acknowledgement
+            by the broker (QoS 1) or its being written (QoS 0), on any thread; never waits.
 
     Raises:
         ConfigError: the password file, a TLS file or the host cannot be used.
@@ -94,11 +97,15 @@ class Mqtt:
         *,
         people: Sequence[Person],
         on_command: Callable[[Command], None],
+        on_published: Callable[[float], None] | None = None,
     ) -> None:
         self._section = section
         self._device = device
         self._people = tuple(people)
         self._on_command = on_command
+        self._on_published = on_published
+        # By message: when it was handed over or, where paho's thread is first, acknowledged.
+        self._under_way: dict[int, float] = {}
         self._topics = Topics(device.id)
         self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
         self._birth_topic = birth_topic(section.discovery_prefix)
@@ -122,6 +129,8 @@ class Mqtt:
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
+        if on_published is not None:
+            self._client.on_publish = self._on_publish
         self._client.connect_async(section.host, section.port, section.keepalive_seconds)
         self._client.loop_start()
 
@@ -229,13 +238,34 @@ class Mqtt:
     ) -> None:
         if not self._connected:
             return
-        if (
-            self._client.publish(topic, payload, qos, retain).rc
-            == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
-        ):
+        handed_over = time.perf_counter()
+        published = self._client.publish(topic, payload, qos, retain)
+        if published.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             self._say_overflow(
                 "the broker is slow: %d messages wait, new ones are dropped", MESSAGES_IN_FLIGHT
             )
+        elif self._on_published is not None:
+            self._time(published.mid, handed_over)
+
+    def _on_publish(
+        self,
+        _client: Client,
+        _userdata: Any,
+        message_id: int,
+        _reason: ReasonCode,
+        _properties: Properties,
+    ) -> None:
+        self._time(message_id, time.perf_counter())
+
+    def _time(self, message_id: int, moment: float) -> None:
+        """Note one end of a message's way, or tell of the whole once both are known.
+
+        Without our lock: paho holds one of its own when it tells of an acknowledgement.
+        """
+        other = self._under_way.setdefault(message_id, moment)  # atomic
+        if other is not moment and self._on_published is not None:
+            del self._under_way[message_id]
+            self._on_published(abs(moment - other))
 
     def _say_overflow(self, words: str, waiting: int) -> None:
         if not self._overflow_said:
@@ -269,6 +299,7 @@ class Mqtt:
                 for message in client.drop_out_messages()
                 if message.topic == self._topics.event
             ]
+            self._under_way.clear()
             self._connected = True
             self._loss_said = self._overflow_said = False
             client.subscribe([(topic, 1) for topic in (*self._topics.commands, self._birth_topic)])

@@ -6,14 +6,19 @@ and never logs what is in them.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from doorbell.config import MqttSection
 from doorbell.errors import ConfigError
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike
 
 
 def configured_client(section: MqttSection, client_id: str) -> Client:
@@ -32,7 +37,14 @@ def configured_client(section: MqttSection, client_id: str) -> Client:
         client.username_pw_set(section.username, password)
     if section.tls:
         client.tls_set_context(_tls_context(section))
+    client.on_socket_open = _send_at_once
     return client
+
+
+def _send_at_once(_client: Client, _userdata: Any, opened: SocketLike) -> None:
+    """Switch off Nagle's algorithm: a small message need not wait for the answer to another."""
+    if isinstance(opened, socket.socket):  # paho also knows websockets
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _password(path: Path) -> str:

@@ -254,6 +254,11 @@ def test_a_day_at_the_door(
         assert eventually(lambda: {"availability", "visitor", "image"} <= set(later.topics()))
         assert later.of("availability") == [b"offline"]
         assert later.documents("visitor")[0]["visitor"] == "stranger-1"
+        [status] = later.documents("status")
+        stages = ["capture", "detect", "align", "embed", "decide", "publish", "frame"]
+        assert list(status["stages"]) == stages
+        assert status["stages"]["frame"]["p50_ms"] == round(status["latency_ms_p50"], 3) > 0
+        assert status["stages"]["publish"]["count"] > len(events)
         assert later.of("event") == []
     heard = manager.heard
     assert heard[0] == "READY"

@@ -56,6 +56,7 @@ def running(
     *,
     people: tuple[Person, ...] = (),
     on_command: Callable[[Command], None] = lambda _: None,
+    on_published: Callable[[float], None] | None = None,
     expect_connection: bool = True,
     **section: Any,
 ) -> Iterator[Mqtt]:
@@ -64,6 +65,7 @@ def running(
         MqttSection.model_validate({"host": "127.0.0.1", "port": port, **section}),
         people=people,
         on_command=on_command,
+        on_published=on_published,
     )
     try:
         assert not expect_connection or eventually(lambda: mqtt.connected)
@@ -134,10 +136,24 @@ def test_discovery_availability_states_and_events_come_in_this_order(broker: Mos
             "stranger_visits": None,
             "stranger_visits_week": None,
             "attention": None,
+            "pressed": False,
             "similarity": 0.7123,
             "seconds_to_decision": 0.4,
             "preferences": {"scene": "evening", "tv": [1, None]},
         }
+
+
+def test_every_message_is_timed_to_its_acknowledgement(broker: Mosquitto) -> None:
+    took: list[float] = []
+    with running(broker.port, on_published=took.append) as mqtt:
+        assert eventually(lambda: len(took) == 4)  # discovery, availability, presence, mute
+        for event in story():
+            mqtt.handle(event)
+        with listening(broker.port) as listener:
+            # Each event and the states that it changes.
+            assert eventually(lambda: len(took) > 4 + len(story()))
+            assert eventually(lambda: listener.of("visitor") != [])
+    assert all(0 < seconds < 5 for seconds in took)
 
 
 def test_a_later_subscriber_finds_states_and_no_event(broker: Mosquitto) -> None:
