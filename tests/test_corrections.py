@@ -73,11 +73,14 @@ def test_a_negative_of_somebody_without_samples_is_of_no_consequence() -> None:
 def test_equally_alike_is_out_and_nobody_else_is() -> None:
     face = vector(0.5, 0.5)
     similarities = np.array([0.5, 0.5], np.float32)
-    out = ruled_out(face, similarities, np.array([1, 1]), np.stack([vector(1), vector(0, 0, 1)]))
+    negatives = np.array([1, 1]), np.stack([vector(1), vector(0, 0, 1)])
+    out = ruled_out(face, np.array([0, 1]), similarities, *negatives)
     assert out.tolist() == [False, True]
-    nobody = ruled_out(
-        face, similarities[:0], np.empty(0, np.int64), np.empty((0, 128), np.float32)
-    )
+    reordered = ruled_out(face, np.array([1, 0]), similarities, *negatives)
+    assert reordered.tolist() == [True, False]
+    no_negatives = np.empty(0, np.int64), np.empty((0, 128), np.float32)
+    assert not ruled_out(face, np.array([0, 1]), similarities, *no_negatives).any()
+    nobody = ruled_out(face, np.empty(0, np.int64), similarities[:0], *negatives)
     assert nobody.shape == (0,)
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from doorbell.recognition.decision import (
     decide,
 )
 from doorbell.recognition.gallery_rows import Templates
+from doorbell.recognition.nearest import MANY
 
 SECTION = RecognitionSection(
     risk=0.001,
@@ -292,3 +294,25 @@ def test_a_face_only_somewhat_unlike_its_track_counts() -> None:
     turned = vector(anna=ALIEN_SIMILARITY + 0.05, bela=0.5)
     gathered.add(FaceSample(turned, "test", 0.9))
     assert gathered.frames == 5
+
+
+def test_a_town_is_told_apart_as_a_household_is() -> None:
+    """So many are compared in one byte a number; what is decided is the same."""
+    generator = np.random.default_rng(3)
+    vectors = generator.standard_normal((MANY, 128)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    people = tuple(Person(number, f"Person {number}") for number in range(MANY))
+    strangers = tuple(Stranger(number, 0.0, 1.0, 1) for number in range(MANY))
+    town = Centroids(people, vectors, strangers, -vectors)
+    first = verdict_on(vectors[77], town)
+    assert (first.verdict, first.visitor) == (Verdict.KNOWN, people[77])
+    stranger = verdict_on(-vectors[88], town)
+    assert (stranger.verdict, stranger.visitor) == (Verdict.UNKNOWN, strangers[88])
+    assert stranger.similarity == pytest.approx(1)
+    mistaken = replace(town, negative_index=np.array([77, 5]), negative_vectors=vectors[[77, 5]])
+    assert verdict_on(vectors[77], mistaken).visitor is None
+    assert verdict_on(vectors[78], mistaken).visitor == people[78]
+
+
+def verdict_on(face: Float32Array, centroids: Centroids) -> Match:
+    return decide(evidence(face, ENOUGH_FOR_UNKNOWN), centroids, SECTION, 20.0)

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.domain import Float32Array
+from doorbell.recognition.nearest import SUM_ERROR
 
 
 def ruled_out(
     signature: Float32Array,
+    places: NDArray[np.int64],
     similarities: Float32Array,
     negative_index: NDArray[np.int64],
     negative_embeddings: Float32Array,
@@ -21,16 +23,17 @@ def ruled_out(
 
     Args:
         signature: (128,) float32 of unit length, the mean face of a track.
-        similarities: (p,) float32, its cosines with people.
-        negative_index: (m,) int64, the place among those people of who each row of the next is not.
+        places: (p,) int64, the people in question.
+        similarities: (p,) float32, its cosines with them.
+        negative_index: (m,) int64, the place of who each row of the next is not.
         negative_embeddings: (m, 128) float32, unit length.
 
     Returns:
         (p,) bool.
     """
-    nearest = np.full(similarities.shape, -np.inf, np.float32)  # (p,)
-    np.maximum.at(nearest, negative_index, negative_embeddings @ signature)
-    return nearest >= similarities
+    negatives = negative_embeddings @ signature  # (m,)
+    as_alike = negatives[:, np.newaxis] >= similarities - SUM_ERROR  # (m, p)
+    return np.asarray((as_alike & (negative_index[:, np.newaxis] == places)).any(axis=0))
 
 
 def is_no_face(

@@ -26,6 +26,7 @@ from doorbell.domain import (
 from doorbell.recognition.calibration import log_odds, needed_log_odds
 from doorbell.recognition.corrections import ruled_out
 from doorbell.recognition.gallery_rows import Templates, no_embeddings, no_index
+from doorbell.recognition.nearest import Nearest, nearest_of
 
 VisitorT = TypeVar("VisitorT", Person, Stranger)
 
@@ -117,6 +118,7 @@ class Centroids:
         strangers: as many as rows of ``stranger_vectors`` (s, 128) float32.
         negative_index: (m,) int64, the place in ``people`` of who each row of
             ``negative_vectors`` (m, 128) float32 is not.
+        nearest_people, nearest_strangers: find the most alike among the rows.
     """
 
     people: tuple[Person, ...]
@@ -125,6 +127,12 @@ class Centroids:
     stranger_vectors: Float32Array
     negative_index: NDArray[np.int64] = field(default_factory=no_index)
     negative_vectors: Float32Array = field(default_factory=no_embeddings)
+    nearest_people: Nearest = field(init=False)
+    nearest_strangers: Nearest = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nearest_people", nearest_of(self.people_vectors))
+        object.__setattr__(self, "nearest_strangers", nearest_of(self.stranger_vectors))
 
     @classmethod
     def of(cls, templates: Templates) -> Centroids:
@@ -146,9 +154,16 @@ class Centroids:
             templates.negative_embeddings[of_present],
         )
 
-    def may_be(self, signature: Float32Array, similarities: Float32Array) -> NDArray[np.bool_]:
-        """Which people a face may be, (p,) bool: not who was corrected for such a face."""
-        return ~ruled_out(signature, similarities, self.negative_index, self.negative_vectors)
+    def likeliest(self, signature: Float32Array) -> tuple[NDArray[np.int64], Float32Array]:
+        """The two people whom a face is most like, without who was corrected for such a face.
+
+        Returns:
+            Places in ``people`` (k,) and cosines (k,) float32, k at most 2; the most alike first.
+        """
+        refused = np.unique(self.negative_index).size
+        places, similarities = self.nearest_people.best(signature, 2 + refused)
+        out = ruled_out(signature, places, similarities, self.negative_index, self.negative_vectors)
+        return places[~out][:2], similarities[~out][:2]
 
 
 def _means(
@@ -208,17 +223,12 @@ def _nearest_person(
     signature: Float32Array, centroids: Centroids, worth: float
 ) -> tuple[Person | None, float, float, float]:
     """The nearest person, the cosine, the evidence, and its lead over the second's."""
-    if not centroids.people:
+    places, similarities = centroids.likeliest(signature)
+    if not places.size:
         return None, 0.0, -math.inf, 0.0
-    similarities = centroids.people_vectors @ signature  # (p,)
-    candidates = np.flatnonzero(centroids.may_be(signature, similarities))
-    if not candidates.size:
-        return None, 0.0, -math.inf, 0.0
-    order = candidates[np.argsort(-similarities[candidates])]
-    odds = log_odds(similarities[order[:2]], worth)  # (1 or 2,)
+    odds = log_odds(similarities, worth)  # (1 or 2,)
     lead = float(odds[0] - odds[1]) if odds.size > 1 else math.inf
-    first = int(order[0])
-    return centroids.people[first], float(similarities[first]), float(odds[0]), lead
+    return centroids.people[places[0]], float(similarities[0]), float(odds[0]), lead
 
 
 def nearest_stranger(
@@ -231,13 +241,18 @@ def nearest_stranger(
         centroids: of everybody in the gallery.
         section: thresholds.
     """
-    if signature is None or not centroids.strangers:
+    match = None if signature is None else _nearest_stranger(signature, centroids, section)
+    return None if match is None else match[0]
+
+
+def _nearest_stranger(
+    signature: Float32Array, centroids: Centroids, section: RecognitionSection
+) -> tuple[Stranger, float] | None:
+    """The stranger and the cosine."""
+    places, similarities = centroids.nearest_strangers.best(signature)
+    if not places.size or similarities[0] < section.stranger_similarity:
         return None
-    similarities = centroids.stranger_vectors @ signature  # (s,)
-    nearest = int(np.argmax(similarities))
-    if similarities[nearest] < section.stranger_similarity:
-        return None
-    return centroids.strangers[nearest]
+    return centroids.strangers[places[0]], float(similarities[0])
 
 
 def _unknown(
@@ -247,8 +262,5 @@ def _unknown(
     section: RecognitionSection,
     best_person: float,
 ) -> Match:
-    stranger = nearest_stranger(signature, centroids, section)
-    if stranger is None:
-        return Match(Verdict.UNKNOWN, None, best_person, evidence.frames)
-    vector = centroids.stranger_vectors[centroids.strangers.index(stranger)]
-    return Match(Verdict.UNKNOWN, stranger, float(vector @ signature), evidence.frames)
+    stranger, similarity = _nearest_stranger(signature, centroids, section) or (None, best_person)
+    return Match(Verdict.UNKNOWN, stranger, similarity, evidence.frames)
