@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from doorbell.recognition.gallery_corrections import CorrectionVerbs
 from doorbell.recognition.gallery_file import GalleryFile
+from doorbell.recognition.gallery_index import SampleIndex
 from doorbell.recognition.gallery_rows import (
     Correction,
     EnrolledSample,
@@ -53,3 +54,11 @@ class Gallery(CorrectionVerbs):
             kept = version, build_templates(self._file, model_id)
             self._templates[model_id] = kept
         return kept[1]
+
+    def index(self, model_id: str) -> SampleIndex:
+        """All samples of one embedder to search in, as they are now, in little memory.
+
+        Raises:
+            GalleryError: a sample has not the size of an embedding.
+        """
+        return SampleIndex(self._file, model_id)

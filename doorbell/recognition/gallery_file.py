@@ -174,6 +174,13 @@ class GalleryFile:
         with self._translated():
             return list(self._database.query(sql, parameters))
 
+    def batches(self, size: int, sql: str, *parameters: object) -> Iterator[list[tuple[Any, ...]]]:
+        """Every row of a query as a tuple, so many at a time; within ``reading``."""
+        with self._translated():
+            cursor = self._database.execute(sql, parameters)
+            while batch := cursor.fetchmany(size):
+                yield batch
+
     def execute(self, sql: str, *parameters: object) -> int:
         """Change rows, within ``writing``; how many."""
         return self._database.execute(sql, parameters).rowcount

@@ -201,15 +201,20 @@ def decode_embeddings(rows: Sequence[Row]) -> Float32Array:
     Raises:
         GalleryError: one has not the size of an embedding; it is named.
     """
-    for row in rows:
-        if len(row["embedding"]) != EMBEDDING_SIZE * _STORED_FLOAT.itemsize:
+    return stack_embeddings([row["id"] for row in rows], [row["embedding"] for row in rows])
+
+
+def stack_embeddings(ids: Sequence[int], stored: Sequence[bytes]) -> Float32Array:
+    """Stack stored embeddings of samples; see ``decode_embeddings``."""
+    size = EMBEDDING_SIZE * _STORED_FLOAT.itemsize
+    for sample_id, embedding in zip(ids, stored, strict=True):
+        if len(embedding) != size:
             raise GalleryError(
-                f"sample {row['id']} of the gallery has {len(row['embedding'])} bytes instead of "
-                f"{EMBEDDING_SIZE * _STORED_FLOAT.itemsize}; restore a copy of the gallery, or "
-                "forget that person and enroll again"
+                f"sample {sample_id} of the gallery has {len(embedding)} bytes instead of "
+                f"{size}; restore a copy of the gallery, or forget that person and enroll again"
             )
-    flat = np.frombuffer(b"".join(row["embedding"] for row in rows), dtype=_STORED_FLOAT)
-    embeddings = flat.reshape(-1, EMBEDDING_SIZE).astype(np.float32)  # (N, 128)
+    flat = np.frombuffer(b"".join(stored), dtype=_STORED_FLOAT)
+    embeddings = flat.reshape(-1, EMBEDDING_SIZE).astype(np.float32, copy=False)  # (N, 128)
     embeddings.setflags(write=False)
     return embeddings
 

@@ -226,7 +226,8 @@ def build_templates(file: GalleryFile, model_id: str) -> Templates:
     person_ids = [each.person_id for each in people]
     stranger_ids = [each.stranger_id for each in strangers]
     of_people = [row for row in samples if row["person_id"] is not None]
-    of_strangers = [row for row in samples if row["stranger_id"] in stranger_ids]
+    shown = set(stranger_ids)
+    of_strangers = [row for row in samples if row["stranger_id"] in shown]
     return Templates(
         model_id=model_id,
         people=tuple(people),

@@ -25,7 +25,7 @@ Places: TypeAlias = NDArray[np.int64]
 MANY = 50_000
 
 # Rounded at a time: small beside what is kept.
-BLOCK_ROWS = 10_000
+BLOCK_ROWS = 2_000
 
 # More than 128 float32 products can be off by when they are summed up (128 * 2^-24 of the length).
 SUM_ERROR = 2e-5
