@@ -62,6 +62,7 @@ class _Followed:
 
     evidence: Evidence
     match: Match = UNDECIDED
+    tries: int = 0
     tried_seconds: float = -math.inf
     is_no_face: bool = False  # so the household said of what looks like it
 
@@ -218,7 +219,7 @@ class Pipeline:
             followed = self._followed.setdefault(
                 track.track_id, _Followed(Evidence(track.first_seen_seconds))
             )
-            if now - followed.tried_seconds < self._pause(followed.match) - 1e-6:
+            if now - followed.tried_seconds < self._pause(followed) - 1e-6:
                 continue
             if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
                 continue
@@ -231,6 +232,7 @@ class Pipeline:
             self._stopwatch.lap(Stage.EMBED)
         for track_id, sample in zip(portraits, samples, strict=True):
             followed = self._followed[track_id]
+            followed.tries += 1
             followed.tried_seconds = now
             if sample is None:
                 continue
@@ -248,9 +250,12 @@ class Pipeline:
             )
         return portraits
 
-    def _pause(self, match: Match) -> float:
-        if match.verdict is Verdict.KNOWN:
+    def _pause(self, followed: _Followed) -> float:
+        """How long after its last embedding a face is embedded again."""
+        if followed.match.verdict is Verdict.KNOWN:
             return 1 / EMBEDDINGS_PER_SECOND_WHEN_KNOWN
+        if followed.tries < self._section.min_frames:
+            return 0.0  # nothing can be decided before
         return 1 / self._section.embeddings_per_second
 
     def _everybody(self) -> Centroids:
@@ -337,14 +342,15 @@ class Pipeline:
     def _complete(self, events: Sequence[Event]) -> list[Event]:
         """Put pictures to events and visits into the gallery."""
         completed: list[Event] = []
-        drawn_visit, drawn = None, None
+        kept, drawn = None, None
         for event in events:
             if event.visit is not None:
                 self._correct_strangers(event)
-                decided = isinstance(event, Recognized | Unrecognized | Left)
-                self._save(event.visit, self._samples_of(event.visit.visit_id) if decided else ())
-                if event.visit != drawn_visit:  # a ring shows what the announcement before it shows
-                    drawn_visit, drawn = event.visit, self._draw(event.visit)
+                if event.visit != kept:  # a ring follows the announcement of the same visit
+                    decided = isinstance(event, Recognized | Unrecognized | Left)
+                    samples = self._samples_of(event.visit.visit_id) if decided else ()
+                    self._save(event.visit, samples)
+                    kept, drawn = event.visit, self._draw(event.visit)
                 completed.append(replace(event, picture_jpeg=drawn))
             else:
                 completed.append(event)

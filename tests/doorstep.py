@@ -27,20 +27,22 @@ class Door:
         self.time_seconds = 0.0
         self._index = 0
 
-    def see(self, *visitors: UInt8Array, seconds: float = 1.5) -> list[Event]:
+    def see(
+        self, *visitors: UInt8Array, seconds: float = 1.5, period: float = PERIOD
+    ) -> list[Event]:
         pixels = np.full((360, 640, 3), 120, np.uint8)
         for place, face in enumerate(visitors):
             left = 20 + 320 * place
             pixels[-face.shape[0] :, left : left + face.shape[1]] = face
         events: list[Event] = []
-        for _ in range(round(seconds / PERIOD)):
+        for _ in range(round(seconds / period)):
             light = 6 * np.sin(self._index)
             lit = cv2.convertScaleAbs(pixels, alpha=1.0, beta=light)
             frame = Frame(
                 np.asarray(lit, np.uint8), self.time_seconds, NOW + self.time_seconds, self._index
             )
             events += self.pipeline.step(frame)
-            self.time_seconds += PERIOD
+            self.time_seconds += period
             self._index += 1
         return events
 

@@ -229,6 +229,21 @@ def test_a_person_enrolled_by_another_process_is_named_at_the_next_visit(
     assert events[1].visit.visitor == Person(1, OBAMA)
 
 
+def test_a_name_comes_with_the_third_frame(
+    door: Door,
+    perception: Perception,
+    gallery: Gallery,
+    models_directory: Path,
+    obama: UInt8Array,
+) -> None:
+    enroll(perception, gallery, face_path("obama2", models_directory), OBAMA)
+    events = door.see(obama, seconds=3 / 30, period=1 / 30)
+    assert kinds(events) == [Arrived, Recognized, Ring]
+    assert events[1].visit
+    assert events[1].visit.seconds_to_decision == pytest.approx(2 / 30)
+    assert gallery.visit(events[1].visit.visit_id).frames_used == 3
+
+
 def test_a_visitor_corrected_from_stranger_to_person_leaves_no_stranger_behind(
     door: Door,
     perception: Perception,

@@ -16,7 +16,7 @@ import numpy as np
 from doorbell.camera.pace import Pace
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
-from doorbell.domain import Frame
+from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import CameraError, EndOfStreamError
 
 # Used where a file does not say how fast it plays.
@@ -56,10 +56,15 @@ class OpenCvCamera:
                     f"{self._source.shown} gave no frame within "
                     f"{self._section.timeout_seconds:g} s; check its cable, power and network"
                 )
-            return self._frame(self._capture, time.monotonic())
-        time_seconds = self._grab_recorded(self._capture)
-        frame = self._frame(self._capture, time_seconds)
-        self._pace.wait_for(time_seconds)
+            time_seconds, captured_at = time.monotonic(), time.time()
+            pixels = self._decode(self._capture)
+        else:
+            time_seconds = self._grab_recorded(self._capture)
+            pixels = self._decode(self._capture)
+            self._pace.wait_for(time_seconds)
+            captured_at = time.time()
+        frame = Frame(pixels, time_seconds, captured_at, self._index)
+        self._index += 1
         return frame
 
     def close(self) -> None:
@@ -68,14 +73,11 @@ class OpenCvCamera:
             self._capture.release()
             self._capture = None
 
-    def _frame(self, capture: cv2.VideoCapture, time_seconds: float) -> Frame:
+    def _decode(self, capture: cv2.VideoCapture) -> UInt8Array:
         decoded, pixels = capture.retrieve()
         if not decoded:
             raise CameraError(f"a frame of {self._source.shown} cannot be decoded; open it again")
-        rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-        frame = Frame(rgb, time_seconds, time.time(), self._index)
-        self._index += 1
-        return frame
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
 
     def _grab_recorded(self, capture: cv2.VideoCapture) -> float:
         """Grab the next frame of a file, or the first again; return its stream time."""

@@ -122,6 +122,18 @@ def test_time_and_index_increase(case: Case) -> None:
     assert all(before <= frame.captured_at <= time.time() for frame in frames)
 
 
+def test_a_frame_that_had_to_wait_is_stamped_when_it_was_due(case: Case) -> None:
+    if not case.recorded:
+        pytest.skip("a live camera's frames come when they come")
+    camera = case.open(case.section(realtime=True))
+    ages = []
+    for _ in range(FRAMES):
+        frame = camera.read()
+        ages.append(time.time() - frame.captured_at)
+    camera.close()
+    assert np.median(ages) < 0.2 / RATE
+
+
 def test_a_frame_is_not_overwritten_by_the_next_ones(camera: Camera) -> None:
     first = camera.read()
     kept = first.pixels.copy()
