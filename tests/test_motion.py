@@ -29,20 +29,24 @@ def watched(*frames: UInt8Array) -> Motion:
     return motion
 
 
+def share(motion: Motion, region: Region) -> float:
+    return float(motion.shares(np.array([[region.left, region.top, region.side]]))[0])
+
+
 def test_a_still_door_does_not_move_for_all_its_noise() -> None:
     motion = watched(porch(1), porch(2), porch(3))
-    assert motion.share(HERE) == 0
-    assert motion.share(ELSEWHERE) == 0
+    assert share(motion, HERE) == 0
+    assert share(motion, ELSEWHERE) == 0
 
 
 def test_who_comes_into_sight_moves_there_and_nowhere_else() -> None:
     motion = watched(porch(1), visitor(2))
-    assert motion.share(HERE) == 1
-    assert motion.share(ELSEWHERE) == 0
+    assert share(motion, HERE) == 1
+    assert share(motion, ELSEWHERE) == 0
 
 
 def test_the_first_frame_does_not_move() -> None:
-    assert watched(visitor(1)).share(HERE) == 0
+    assert share(watched(visitor(1)), HERE) == 0
 
 
 @pytest.mark.parametrize(
@@ -50,16 +54,66 @@ def test_the_first_frame_does_not_move() -> None:
 )
 def test_motion_is_remembered_for_some_frames(frames: int, moves: bool) -> None:
     motion = watched(porch(1), visitor(2), *(visitor(3 + i) for i in range(frames)))
-    assert (motion.share(HERE) == 1) is moves
+    assert (share(motion, HERE) == 1) is moves
 
 
 def test_a_region_may_reach_beyond_the_frame() -> None:
     motion = watched(porch(1), visitor(2))
-    assert motion.share(Region(-100, -100, 500, RegionKind.TILE)) == 1
-    assert motion.share(Region(1270, 700, 300, RegionKind.TILE)) == 0
+    assert share(motion, Region(-100, -100, 500, RegionKind.TILE)) == 1
+    assert share(motion, Region(1270, 700, 300, RegionKind.TILE)) == 0
 
 
 def test_a_share_is_the_part_that_lies_within() -> None:
     motion = watched(porch(1), visitor(2))
     left_half = Region(320 - 400, 0, 400, RegionKind.TILE)
-    assert motion.share(left_half) == pytest.approx(0.5, abs=0.2)
+    assert share(motion, left_half) == pytest.approx(0.5, abs=0.2)
+
+
+def test_what_moves_has_a_window_with_it_near_the_middle() -> None:
+    (window,) = watched(porch(1), visitor(2)).windows([], 256)
+    assert window.side == 256
+    assert abs(window.left + 128 - 320) < 40
+    assert abs(window.top + 128 - 200) < 40
+
+
+def test_a_window_grows_with_what_moves_and_stays_within_the_frame() -> None:
+    before = porch(1)
+    after = before.copy()
+    after[100:720, 1000:1200] //= 2
+    (window,) = watched(before, after).windows([], 256)
+    assert 620 <= window.side <= 800
+    assert window.left + window.side <= 1280
+    assert window.top <= 100
+    assert window.top + window.side >= 720
+
+
+def test_the_largest_motion_has_the_first_window() -> None:
+    before = porch(1)
+    after = before.copy()
+    after[100:140, 100:140] //= 2
+    after[300:600, 800:1000] //= 2
+    first, second = watched(before, after).windows([], 64)
+    assert first.left > 600
+    assert second.left < 200
+
+
+def test_explained_motion_has_no_window() -> None:
+    motion = watched(porch(1), visitor(2))
+    assert motion.windows([np.array([250, 150, 400, 300], np.float32)], 256) == []
+    assert motion.windows([np.array([700, 150, 900, 300], np.float32)], 256)
+
+
+def test_motion_in_a_region_that_rests_has_no_window_until_it_has_rested() -> None:
+    motion = watched(porch(1), visitor(2))
+    motion.rest(motion.windows([], 256)[0], 2)
+    opened = []
+    for seed in range(3, 6):
+        motion.watch(porch(seed) if seed % 2 else visitor(seed))
+        opened.append(bool(motion.windows([], 256)))
+    assert opened == [False, True, True]
+
+
+def test_the_whole_frame_may_move() -> None:
+    motion = watched(porch(1), 255 - porch(2))
+    (window,) = motion.windows([], 256)
+    assert window.side == 1280

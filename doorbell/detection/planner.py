@@ -2,11 +2,13 @@
 
 The short-range network sees 128 x 128 pixels. Over the whole of a 640 x 480 frame a visitor two
 metres away is 12 of them wide and is missed; in a region of 256 frame pixels that same face is 30
-wide and is found. Who is farther away takes the full-range network, which sees 192 x 192 pixels
-with a finer grid. The cost of a frame is bounded by ``regions_per_frame``: the whole frame, the
-neighbourhood of every live track (so that a face once found is looked at in every frame), far
-tiles, and as many near tiles as are left. Tiles where something moves come first; all have their
-turn.
+wide and is found. The full-range network sees 192 x 192 pixels with a finer grid, for 3.4 times the
+work: it finds a face in a whole that is ten times as large.
+
+So a face once found is looked at in every frame, from near. What moves and has no face yet gets a
+window of the full-range network in the very frame in which it starts to. All else is searched in
+turns, tile by tile, with both networks: who stands still, and what a window missed. While
+somebody is followed there are fewer turns, so that a visitor costs little more than their own face.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 from doorbell.config import DetectionSection
 from doorbell.detection.motion import Motion
 from doorbell.detection.regions import Region, own_region, tiles, whole_frame
-from doorbell.domain import Track, UInt8Array
+from doorbell.domain import Float32Array, Track, UInt8Array
 
 # A face's own region is kept until the face has left these bounds, because boxes jitter less in a
 # fixed region.
@@ -32,6 +34,23 @@ FAR_COST = 3
 
 # A tile with all the motion in it is looked at so many times more often than one without.
 EAGERNESS = 12.0
+
+# What moves in a window that has been looked at opens the next one after so many frames: at a
+# porch with nobody (a tree in the wind), and where somebody is followed.
+EMPTY_REST_FRAMES = 3
+FOLLOWED_REST_FRAMES = 6
+
+# Frames from one turn of a tile to the next, near and far, in the same two cases.
+EMPTY_TURNS = (1, 3)
+FOLLOWED_TURNS = (3, 12)
+
+# Frames between looks at a track that was missed in the last frame while others were found.
+MISSED_TURN = 3
+
+# What moves within so many widths of a visitor's face, and below it, is the visitor. Every so many
+# frames even that is looked at: somebody may stand behind.
+BODY_WIDTHS = 1.2
+DOUBT_FRAMES = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +67,69 @@ class RegionPlanner:
     def __init__(self, section: DetectionSection) -> None:
         self._section = section
         self._size = (0, 0)
+        self._start()
+
+    def _start(self) -> None:
+        """Begin with a stream of another size."""
+        section = self._section
+        width, height = self._size
+        whole = [whole_frame(width, height)]
+        self._near = _Turns(whole + tiles(width, height, section.tile_pixels, section.tile_overlap))
+        far_pixels = section.far_tile_pixels
+        self._far = _Turns(whole + tiles(width, height, far_pixels, section.tile_overlap))
         self._motion = Motion()
-        self._near = _Turns([])
-        self._far = _Turns([])
+        self._frames = 0
         self._track_regions: dict[int, Region] = {}
 
     def plan(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Plan:
-        """Regions for one frame, at most ``regions_per_frame``.
+        """Regions for one frame, at most ``regions_per_frame`` with far ones counted at their cost.
 
         Args:
             pixels: (height, width, 3) uint8, RGB.
             tracks: live tracks, most important first.
         """
-        section = self._section
         height, width = pixels.shape[:2]
         if (width, height) != self._size:
-            self._size = (width, height)
-            self._motion = Motion()
-            self._near = _Turns(tiles(width, height, section.tile_pixels, section.tile_overlap))
-            self._far = _Turns(tiles(width, height, section.far_tile_pixels, section.tile_overlap))
-            self._track_regions.clear()
+            self._size = width, height
+            self._start()
         self._motion.watch(pixels)
-        # The whole, one track and one near tile have their places in any case.
-        places = (section.regions_per_frame - 3) // FAR_COST
-        far = self._far.take(min(section.far_regions_per_frame, places), self._motion)
-        budget = section.regions_per_frame - FAR_COST * len(far)
-        near = [whole_frame(width, height)]
-        # One place in the batch stays with the tiles, so that newcomers are found in any company.
-        followed = tracks[: max(budget - 1 - min(len(self._near), 1), 0)]
+        # One place stays free, so that newcomers are found in any company.
+        followed = self._due(tracks)[: self._section.regions_per_frame - 1]
         self._track_regions = {track.track_id: self._follow(track) for track in followed}
-        near += self._track_regions.values()
-        return Plan(near + self._near.take(budget - len(near), self._motion), far)
+        near = list(self._track_regions.values())
+        budget = self._section.regions_per_frame - len(near)
+        far = self._far_regions(
+            followed, min(self._section.far_regions_per_frame, (budget - 1) // FAR_COST)
+        )
+        budget -= FAR_COST * len(far)
+        near_pause, _ = FOLLOWED_TURNS if followed else EMPTY_TURNS
+        if self._near.is_new or not self._section.far_regions_per_frame:
+            near += self._near.take(budget, self._motion)
+        elif self._frames % near_pause == 0:
+            near += self._near.take(1, self._motion)
+        self._frames += 1
+        return Plan(near, far)
+
+    def _due(self, tracks: Sequence[Track]) -> list[Track]:
+        """Those to look at in this frame."""
+        if self._frames % MISSED_TURN == 0:
+            return list(tracks)
+        latest = max((track.last_seen_seconds for track in tracks), default=0.0)
+        return [track for track in tracks if track.last_seen_seconds == latest]
+
+    def _far_regions(self, followed: Sequence[Track], places: int) -> list[Region]:
+        """Windows on what moves, else a turn."""
+        if places < 1:
+            return []
+        doubtful = self._frames % DOUBT_FRAMES == 0
+        bodies = [] if doubtful else [_body(track, self._size[1]) for track in followed]
+        windows = self._motion.windows(bodies, self._section.far_tile_pixels)[:places]
+        for window in windows:
+            self._motion.rest(window, FOLLOWED_REST_FRAMES if followed else EMPTY_REST_FRAMES)
+        _, pause = FOLLOWED_TURNS if followed else EMPTY_TURNS
+        if not windows and self._frames % pause == 0:
+            return self._far.take(1, self._motion)
+        return windows
 
     def _follow(self, track: Track) -> Region:
         held = self._track_regions.get(track.track_id)
@@ -95,24 +146,32 @@ class RegionPlanner:
         return own_region(track.face)
 
 
+def _body(track: Track, height: int) -> Float32Array:
+    """Where a visitor's own motion is: (4,) xyxy."""
+    left, top, right, bottom = track.face.box_xyxy
+    aside = BODY_WIDTHS * (right - left)
+    return np.array([left - aside, top - (bottom - top) / 2, right + aside, height], np.float32)
+
+
 class _Turns:
-    """Tiles that wait to be looked at."""
+    """Regions that wait to be looked at, the first of them first."""
 
     def __init__(self, regions: list[Region]) -> None:
         self._regions = regions
+        self._squares = np.array([[r.left, r.top, r.side] for r in regions])  # (n, 3)
         self._waited = np.ones(len(regions))
+        self._seen = np.zeros(len(regions), np.bool_)
 
-    def __len__(self) -> int:
-        return len(self._regions)
+    @property
+    def is_new(self) -> bool:
+        """Whether some region has not had its first turn."""
+        return not self._seen.all()
 
     def take(self, count: int, motion: Motion) -> list[Region]:
         """Choose those that have waited longest; what moves makes them impatient."""
-        count = min(max(count, 0), len(self._regions))
-        if not count:
-            return []
-        shares = np.array([motion.share(region) for region in self._regions])
-        urgency = self._waited * (1 + EAGERNESS * shares)
-        chosen = np.argsort(-urgency, kind="stable")[:count]
+        urgency = self._waited * (1 + EAGERNESS * motion.shares(self._squares))
+        chosen = np.argsort(-urgency, kind="stable")[: max(count, 0)]
         self._waited += 1
         self._waited[chosen] = 1
+        self._seen[chosen] = True
         return [self._regions[i] for i in sorted(chosen)]
