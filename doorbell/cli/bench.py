@@ -2,39 +2,224 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from doorbell.cli.bench_printing import (
+    print_machine,
+    print_networks,
+    print_reached,
+    print_results,
+)
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, json_option, plural, print_json, print_table
+from doorbell.cli.printing import example, json_option, print_json
 
 if TYPE_CHECKING:
     from doorbell.bench.backends import Backend
+    from doorbell.bench.peers import PeerName
     from doorbell.bench.report import BenchReport
+    from doorbell.bench.scene import Size, View
     from doorbell.config import Config, InferenceSection
 
+PEERS = ("mediapipe", "opencv", "naive")
+GALLERY_MOST = 1_000_000
 
-@click.group(epilog=example("doorbell bench networks"))
-def bench() -> None:
-    """Measure times on this machine: medians, and what 99 in 100 stay below.
-
-    Everything that is compared is measured in one run, in alternation.
-
-    JSON: machine; results, each with name, backend, p50_ms, p99_ms, rounds, threads (null on a GPU)
-    and its own figures; and ratios.
-    """
+Say = Callable[[str], None]
 
 
+class _Peers(click.ParamType):
+    """Names of peers, with commas between."""
+
+    name = "peers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+        unknown = [name for name in names if name not in PEERS]
+        if unknown:
+            self.fail(f"there is no peer {unknown[0]!r}; choose from {','.join(PEERS)}", param, ctx)
+        return names
+
+
+against_option = click.option(
+    "--against",
+    type=_Peers(),
+    default=(),
+    metavar="PEER,...",
+    help="Measure beside: mediapipe (fetched the first time, about 1 GB), opencv, naive.",
+)
+plots_option = click.option(
+    "--plots",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Draw how the cost grows with the work into this folder.",
+)
+video_option = click.option(
+    "--video",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Look at the frames of this video instead of the simulated camera's.",
+)
+
+
+visits_option = click.option(
+    "--visits",
+    "visit_count",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="How many visitors come to the daemon.",
+)
+starts_option = click.option(
+    "--starts",
+    type=click.IntRange(1, 100),
+    default=5,
+    show_default=True,
+    help="How often the daemon is started.",
+)
 seconds_option = click.option(
     "--seconds",
     type=click.FloatRange(0, 600),
     default=5.0,
     show_default=True,
-    help="How long to measure.",
+    help="How long to measure each thing.",
 )
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog=example(
+        "doorbell bench --against mediapipe,opencv,naive",
+        "doorbell bench stages --against opencv --video door.mp4",
+        "doorbell bench networks",
+    ),
+)
+@against_option
+@seconds_option
+@visits_option
+@starts_option
+@plots_option
+@json_option
+@with_config
+@click.pass_context
+def bench(
+    context: click.Context,
+    config: Config,
+    against: tuple[PeerName, ...],
+    seconds: float,
+    visit_count: int,
+    starts: int,
+    plots: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Measure times on this machine: medians, and what 99 in 100 stay below.
+
+    Everything that is compared is measured in one run, in alternation. Without a verb everything is
+    measured, and put beside what the doorbell is meant to reach.
+
+    JSON: machine; results, each with name, backend, p50_ms, p99_ms, mean_ms, rounds, threads (null
+    on a GPU) and its own figures; ratios; and without a verb also reach.
+    """
+    if context.invoked_subcommand is not None:
+        given = [
+            name
+            for name in context.params
+            if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        ]
+        if given:
+            raise click.UsageError(
+                f"options go behind the verb: doorbell bench {context.invoked_subcommand} ..."
+            )
+        return
+    from doorbell.bench.reach import reached
+    from doorbell.bench.report import BenchReport
+
+    with _saying() as say:
+        report = BenchReport.joined(
+            [
+                _stages(config, against, seconds, None, say),
+                _pipeline(config, seconds, visit_count, say),
+                _gallery(seconds, GALLERY_MOST, say),
+                _networks(config, seconds, say),
+                _startup(config, starts, say),
+            ]
+        )
+    rows = reached(report)
+    _draw(report, plots)
+    if as_json:
+        print_json({**report.document(), "reach": [row.document() for row in rows]})
+    else:
+        print_machine(report)
+        print_results(report)
+        print_reached(rows)
+
+
+@bench.command(
+    epilog=example(
+        "doorbell bench stages --against mediapipe,opencv,naive",
+        "doorbell bench stages --against opencv --video door.mp4 --json",
+    )
+)
+@against_option
+@video_option
+@seconds_option
+@json_option
+@with_config
+def stages(
+    config: Config,
+    against: tuple[PeerName, ...],
+    video: Path | None,
+    seconds: float,
+    *,
+    as_json: bool,
+) -> None:
+    """Time a frame to its faces, a frame to a name, and a face to its vector.
+
+    One visitor is followed at the door. Every peer runs in a process of its own and looks at the
+    same frames, in turns with the doorbell.
+    """
+    with _saying() as say:
+        report = _stages(config, against, seconds, video, say)
+    _print(report, as_json=as_json)
+
+
+@bench.command(epilog=example("doorbell bench pipeline", "doorbell bench pipeline --plots docs"))
+@seconds_option
+@visits_option
+@plots_option
+@json_option
+@with_config
+def pipeline(
+    config: Config, seconds: float, visit_count: int, plots: Path | None, *, as_json: bool
+) -> None:
+    """Time frames as work grows, and a daemon from the first usable face to its message.
+
+    One to eight visitors, 480p to 4K, and nobody at the door; then visits to a daemon in real time,
+    with a subscriber at mosquitto, or at a broker of its own where that is not installed.
+    """
+    with _saying() as say:
+        report = _pipeline(config, seconds, visit_count, say)
+    _draw(report, plots)
+    _print(report, as_json=as_json)
+
+
+@bench.command(epilog=example("doorbell bench startup", "doorbell bench startup --starts 20"))
+@starts_option
+@json_option
+@with_config
+def startup(config: Config, starts: int, *, as_json: bool) -> None:
+    """Time the start of the daemon to its first name, and measure the memory of each part."""
+    with _saying() as say:
+        report = _startup(config, starts, say)
+    _print(report, as_json=as_json)
 
 
 @bench.command(
@@ -53,25 +238,152 @@ def networks(config: Config, seconds: float, *, as_json: bool) -> None:
     where TensorRT finds one, on the GPU. For the network of the paper's Table 1 and MobileNetV2-SSD
     no weights for faces were published; theirs are random, which costs the same time.
     """
-    from rich.console import Console
+    with _saying() as say:
+        report = _networks(config, seconds, say)
+    if as_json:
+        print_json(report.document())
+    else:
+        print_networks(report)
 
+
+@bench.command(epilog=example("doorbell bench gallery", "doorbell bench gallery --most 1000"))
+@seconds_option
+@click.option(
+    "--most",
+    type=click.IntRange(10, 10_000_000),
+    default=GALLERY_MOST,
+    show_default=True,
+    help="The largest number of embeddings.",
+)
+@plots_option
+@json_option
+@with_config
+def gallery(
+    config: Config, seconds: float, most: int, plots: Path | None, *, as_json: bool
+) -> None:
+    """Time the nearest of many enrolled embeddings, beside NumPy's product of all of them."""
+    del config
+    with _saying() as say:
+        report = _gallery(seconds, most, say)
+    _draw(report, plots)
+    _print(report, as_json=as_json)
+
+
+def _stages(
+    config: Config, against: tuple[PeerName, ...], seconds: float, video: Path | None, say: Say
+) -> BenchReport:
+    from doorbell.bench.machine import describe_machine
+    from doorbell.bench.peers import SharedPicture, open_peers
+    from doorbell.bench.scene import draw, play, standing
+    from doorbell.bench.stages import Bench, measure_stages
+    from doorbell.models.store import models_directory
+
+    threads = _threads(config)
+    if video is None:
+        script = standing(1, models_directory(config.inference) / "faces")
+
+    def frames(size: Size, frames_per_second: float) -> Iterator[View]:
+        if video is not None:
+            return play(video, size, frames_per_second)
+        return draw(script, size, frames_per_second)
+
+    with (
+        closing(SharedPicture()) as picture,
+        open_peers(
+            against,
+            config.inference,
+            picture,
+            threads=threads or len(os.sched_getaffinity(0)),
+            say=say,
+            warn=_warn,
+        ) as peers,
+    ):
+        bench = Bench(config, threads, seconds, peers, picture, say)
+        return measure_stages(bench, frames, describe_machine())
+
+
+def _pipeline(config: Config, seconds: float, visit_count: int, say: Say) -> BenchReport:
+    from doorbell.bench.answers import measure_answers
+    from doorbell.bench.machine import describe_machine
+    from doorbell.bench.pipeline import WORK, measure_pipeline
+    from doorbell.bench.report import BenchReport
+
+    machine, threads = describe_machine(), _threads(config)
+    steps = measure_pipeline(
+        config, WORK, threads=threads, seconds=seconds, machine=machine, say=say
+    )
+    answers = measure_answers(config, count=visit_count, threads=threads, machine=machine, say=say)
+    return BenchReport.joined([steps, answers])
+
+
+def _startup(config: Config, starts: int, say: Say) -> BenchReport:
+    from doorbell.bench.answers import measure_starts
+    from doorbell.bench.machine import describe_machine
+
+    return measure_starts(
+        config, count=starts, threads=_threads(config), machine=describe_machine(), say=say
+    )
+
+
+def _gallery(seconds: float, most: int, say: Say) -> BenchReport:
+    from doorbell.bench.gallery import SIZES, measure_gallery
+    from doorbell.bench.machine import describe_machine
+
+    sizes = [size for size in SIZES if size < most] + [most // 10 * 10]
+    return measure_gallery(sizes, seconds=seconds, machine=describe_machine(), say=say)
+
+
+def _networks(config: Config, seconds: float, say: Say) -> BenchReport:
     from doorbell.bench.machine import describe_machine
     from doorbell.bench.networks import compared_networks, measure_networks
 
     backends, gpu = _backends(config.inference)
-    console = Console(stderr=True)
-    with tempfile.TemporaryDirectory() as scratch, console.status("loading") as status:
-        report = measure_networks(
+    with tempfile.TemporaryDirectory() as scratch:
+        return measure_networks(
             compared_networks(config.inference, Path(scratch)),
             backends,
             seconds=seconds,
             machine={**gpu, **describe_machine()},
-            say=status.update,
+            say=say,
         )
+
+
+def _threads(config: Config) -> int | None:
+    """How many the product infers on; None on a GPU."""
+    from doorbell.inference import runs_on_gpu
+
+    if runs_on_gpu(config.inference):
+        return None
+    return config.inference.threads or len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def _saying() -> Iterator[Say]:
+    """A line on the terminal that says what is being done."""
+    from rich.console import Console
+
+    with Console(stderr=True).status("loading") as status:
+        yield status.update
+
+
+def _warn(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _draw(report: BenchReport, plots: Path | None) -> None:
+    if plots is not None:
+        from doorbell.bench.plots import draw_report
+
+        for path in draw_report(report, plots):
+            click.echo(f"wrote {path}", err=True)
+
+
+def _print(report: BenchReport, *, as_json: bool) -> None:
     if as_json:
         print_json(report.document())
     else:
-        _print_networks(report)
+        print_machine(report)
+        print_results(report)
 
 
 def _backends(section: InferenceSection) -> tuple[list[Backend], dict[str, str]]:
@@ -86,42 +398,3 @@ def _backends(section: InferenceSection) -> tuple[list[Backend], dict[str, str]]
         return backends, {}
     backends += [tensorrt_backend(section, "float32"), tensorrt_backend(section, "float16")]
     return backends, {"gpu": require_gpu()}
-
-
-def _print_networks(report: BenchReport) -> None:
-    from itertools import groupby
-
-    from doorbell.bench.networks import PAPER_BLAZEFACE_MS, PAPER_RATIO, PAPER_SSD_MS, SSD, TITLES
-
-    print_machine(report)
-    for backend, group in groupby(report.results, key=lambda result: result.backend):
-        results = list(group)
-        threads = results[0].threads
-        click.echo(backend if threads is None else f"{backend}, {plural(threads, 'thread')}")
-        baseline = next(r.timing.p50_ms for r in results if r.name == TITLES[SSD])
-        rows = [
-            (
-                result.name,
-                f"{result.figures['multiply_adds'] / 1e6:.1f} M",
-                f"{result.figures['parameters'] / 1e3:.0f} k",
-                f"{result.timing.p50_ms:.3f}",
-                f"{result.timing.p99_ms:.3f}",
-                f"{baseline / result.timing.p50_ms:.2f} x",
-            )
-            for result in results
-        ]
-        columns = ("network", "multiply-adds", "parameters", "p50 ms", "p99 ms", "faster")
-        print_table(columns, rows, empty="")
-        click.echo()
-    click.echo(
-        f"In the paper: {PAPER_SSD_MS} ms against {PAPER_BLAZEFACE_MS} ms, {PAPER_RATIO:.1f} x, on "
-        "the GPU of an iPhone XS."
-    )
-
-
-def print_machine(report: BenchReport) -> None:
-    """Say where it was measured, a line a fact."""
-    width = max(map(len, report.machine))
-    for name, value in report.machine.items():
-        click.echo(f"{name:<{width}}  {value}")
-    click.echo()
