@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from types import FrameType
 
@@ -22,7 +22,7 @@ from typing_extensions import assert_never
 from doorbell.button import Button
 from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
-from doorbell.config import Config
+from doorbell.config import Config, InferenceSection
 from doorbell.domain import (
     Command,
     EnrollCommand,
@@ -35,8 +35,9 @@ from doorbell.domain import (
 )
 from doorbell.errors import CameraError, DoorbellError, EndOfStreamError
 from doorbell.gpio import Chips
-from doorbell.inference import keeps_frames_on_gpu
+from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
 from doorbell.latency import Latency, Stage, Stopwatch, describe
+from doorbell.memory import give_back_memory
 from doorbell.models.store import models_directory
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
@@ -151,6 +152,7 @@ class Daemon:
         if not self._ready and self._notifier.ready():
             self._ready = True
             log.info("watching the door, %d x %d pixels", frame.width, frame.height)
+            give_back_memory()  # now that every network has run
         self._notifier.feed_watchdog(ended)
 
     def _dispatch(self, events: Sequence[Event]) -> None:
@@ -283,6 +285,15 @@ def _stopping_on_signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class _StoppedEarlyError(Exception):
+    """The daemon was told to stop while it was starting."""
+
+
+def _go_on_unless(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise _StoppedEarlyError
+
+
 @contextmanager
 def _stopping_on_thread_faults(stop: threading.Event) -> Iterator[None]:
     """An exception that ends any thread ends the daemon too, and is raised here.
@@ -329,7 +340,12 @@ def run_daemon(
     stop = threading.Event()
     commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
     latency = Latency()
-    with ExitStack() as stack:
+
+    def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
+        _go_on_unless(stop)  # compiling takes seconds on a slow machine, building engines minutes
+        return open_runner(files, section)
+
+    with suppress(_StoppedEarlyError), ExitStack() as stack:
         stack.enter_context(_stopping_on_signals(stop))
         stack.enter_context(_stopping_on_thread_faults(stop))
         notifier = stack.enter_context(closing(ServiceNotifier()))
@@ -340,8 +356,10 @@ def run_daemon(
         # Frames that are on the GPU already are looked at there.
         frames_on_gpu = frames_reach_gpu(config.camera) and keeps_frames_on_gpu(config.inference)
         perception = stack.enter_context(
-            closing(open_perception(config, frames_on_gpu=frames_on_gpu))
+            closing(open_perception(config, open_network=open_network, frames_on_gpu=frames_on_gpu))
         )
+        perception.warm_up()
+        _go_on_unless(stop)
         chime = stack.enter_context(closing(Chime(config.chime, Speaker(), on_choice=on_choice)))
         built: list[Output] = [*outputs, chime]
         relay = None
@@ -376,6 +394,7 @@ def run_daemon(
                 closing(Button(config.button, lambda: commands.put(RingCommand()), chips))
             )
         faces = models_directory(config.inference) / "faces"
+        _go_on_unless(stop)
         camera = stack.enter_context(closing(open_latest(config.camera, faces)))
         Daemon(
             camera=camera,

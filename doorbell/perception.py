@@ -6,7 +6,7 @@ histories and who anybody is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,8 @@ from doorbell.detection.stills import (
     StillDetector,
 )
 from doorbell.detection.stream import StreamDetector
-from doorbell.domain import Face, FaceSample, Track, UInt8Array
-from doorbell.inference import NetworkFiles, Runner, open_runner
+from doorbell.domain import Face, FaceSample, Float32Array, Track, UInt8Array
+from doorbell.inference import Input, NetworkFiles, Runner, open_runner
 from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align
 from doorbell.recognition.embedder import FACE_LENGTH, SFACE_ID, Embedder
@@ -45,6 +45,25 @@ class Portrait:
     quality: Quality
 
 
+class _OpenedWhenUsed:
+    """A network that is opened for its first use: a daemon that meets no photograph has none."""
+
+    def __init__(self, open_network: Callable[[], Runner]) -> None:
+        self._open_network = open_network
+        self._runner: Runner | None = None
+
+    def infer(self, inputs: Mapping[str, Input]) -> dict[str, Float32Array]:
+        """Run the network; see ``Runner``."""
+        if self._runner is None:
+            self._runner = self._open_network()
+        return self._runner.infer(inputs)
+
+    def close(self) -> None:
+        """Release the network if it was opened; idempotent."""
+        if self._runner is not None:
+            self._runner.close()
+
+
 class Perception:
     """The networks and what stands between them."""
 
@@ -58,6 +77,10 @@ class Perception:
         self._stream.close()
         self._stills.close()
         self._embedder.close()
+
+    def warm_up(self) -> None:
+        """Embed a grey square: a network's first run takes many times as long as any other."""
+        self._embedder.embed([np.full((112, 112, 3), 128, np.uint8)])
 
     @property
     def model_id(self) -> str:
@@ -144,7 +167,9 @@ def open_perception(
 
     short = opened("blazeface_short", cutting_regions=frames_on_gpu)
     full = opened("blazeface_full", cutting_regions=frames_on_gpu)
-    back, sface = opened("blazeface_back"), opened("sface")
+    sface = opened("sface")
+    back_files = network_files("blazeface_back", config.inference)
+    back = _OpenedWhenUsed(lambda: open_network(back_files, config.inference))
 
     def near(min_score: float) -> BlazeFace:
         return BlazeFace(short, SHORT_RANGE, min_score, cuts_regions=frames_on_gpu)

@@ -89,14 +89,18 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
     """
     match _backend(section):
         case "openvino":
+            from doorbell.inference.compiled import kept_compilation
             from doorbell.inference.openvino import OpenVinoRunner
 
-            return OpenVinoRunner(
-                files.float16 if section.precision == "float16" else files.float32,
-                threads=section.threads,
-                cache_directory=section.cache_directory,
-                bfloat16=section.precision == "bfloat16",
-            )
+            path = files.float16 if section.precision == "float16" else files.float32
+            manner = (section.precision, section.threads)
+            with kept_compilation(path, manner, section.cache_directory) as directory:
+                return OpenVinoRunner(
+                    path,
+                    threads=section.threads,
+                    cache_directory=directory,
+                    bfloat16=section.precision == "bfloat16",
+                )
         case "tensorrt":
             from doorbell.inference.tensorrt import open_tensorrt
 

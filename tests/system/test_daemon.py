@@ -301,6 +301,16 @@ def test_a_gallery_outlives_a_daemon_killed_during_a_visit(
     assert has_visits(path, KILLS, 0)
 
 
+def test_a_daemon_that_is_stopped_while_it_starts_opens_nothing_more(
+    start: Start, scene: str
+) -> None:
+    doorbell = start(scene, "log.level=info")
+    assert eventually((doorbell.log.parent / "gallery.sqlite-wal").exists)
+    assert doorbell.terminate() < STOP_SECONDS
+    assert doorbell.process.returncode == 0, doorbell.log.read_text()
+    assert "watching the door" not in doorbell.log.read_text()
+
+
 def has_visits(path: Path, total: int, still_open: int) -> bool:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         counted = connection.execute("SELECT count(*), sum(ended_at IS NULL) FROM visits")
