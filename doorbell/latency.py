@@ -106,4 +106,4 @@ class Stopwatch:
 def describe(stages: dict[Stage, StageLatency]) -> str:
     """Give the medians in one line, in the order of the stages."""
     shown = [f"{stage.value} {stages[stage].p50_ms:.1f}" for stage in Stage if stage in stages]
-    return ", ".join(shown) + " ms" if shown else "no frames"
+    return ", ".join(shown) + " ms" if shown else "nothing timed"

@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -546,6 +547,10 @@ def test_check_finds_what_will_not_do(cli: Cli) -> None:
     assert not findings["camera"]["ok"]
     assert "/dev/video99" in findings["camera"]["message"]
     assert findings["gallery"]["ok"]
+    assert re.match(
+        r"detect [\d.]+, align [\d.]+, embed [\d.]+, decide [\d.]+ ms; of a simulated visitor",
+        findings["latency"]["message"],
+    )
 
 
 @pytest.mark.system

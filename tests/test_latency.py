@@ -88,7 +88,7 @@ def test_laps_of_a_stage_add_up_within_a_frame() -> None:
 
 def test_a_line_for_people() -> None:
     latency = Latency()
-    assert describe(latency.take()) == "no frames"
+    assert describe(latency.take()) == "nothing timed"
     for stage, milliseconds in zip(reversed(Stage), count(1), strict=False):
         latency.add(stage, milliseconds / 1000)
     assert describe(latency.take()) == (

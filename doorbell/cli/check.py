@@ -40,8 +40,9 @@ FAILED_CODE = 1
 @json_option
 @with_config
 def check(config: Config, report: Path, *, gpu: bool, as_json: bool) -> None:
-    """Check models, camera, sound, broker, disk and clock.
+    """Check models, camera, latency, sound, broker, disk and clock.
 
+    The latency is that of each step from a frame to a name, for a simulated visitor.
     Says of each what was found, and how to mend what will not do; the exit code is 3 if anything
     will not. The camera may not be in use: stop the daemon first.
 
