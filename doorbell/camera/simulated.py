@@ -7,6 +7,7 @@ seed gives the same bits. Knows nothing of detection.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
 from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import CameraError, EndOfStreamError
+
+log = logging.getLogger(__name__)
 
 _WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 1280, 720, 30.0
 # Half the time between frames the shutter is open, as is usual indoors and at dusk.
@@ -163,6 +166,8 @@ class SimulatedCamera:
         pixels = self._renderer.render(time_seconds % self._duration_seconds, self._index)
         self._pace.wait_for(time_seconds)
         frame = Frame(pixels, time_seconds, time.time(), self._index)
+        if self._index == 0:
+            log.debug("the scene began at %.3f", frame.captured_at)
         self._index += 1
         return frame
 
