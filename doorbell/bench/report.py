@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from doorbell.bench.timing import Timing
@@ -41,6 +41,15 @@ class BenchReport:
     results: tuple[Result, ...]
     ratios: Mapping[str, float]
 
+    @classmethod
+    def joined(cls, reports: Sequence[BenchReport]) -> BenchReport:
+        """Several reports of one run as one."""
+        return cls(
+            {name: value for report in reports for name, value in report.machine.items()},
+            tuple(result for report in reports for result in report.results),
+            {name: ratio for report in reports for name, ratio in report.ratios.items()},
+        )
+
     def document(self) -> dict[str, object]:
         """The format of ``--json``."""
         return {
@@ -51,9 +60,10 @@ class BenchReport:
                     "backend": result.backend,
                     "p50_ms": round(result.timing.p50_ms, 4),
                     "p99_ms": round(result.timing.p99_ms, 4),
+                    "mean_ms": round(result.timing.mean_ms, 4),
                     "rounds": result.timing.rounds,
                     "threads": result.threads,
-                    **result.figures,
+                    **{key: round(value, 4) for key, value in result.figures.items()},
                 }
                 for result in self.results
             ],

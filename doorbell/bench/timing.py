@@ -7,7 +7,7 @@ one run, so that whatever else the machine did in the meantime met all of them a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +25,24 @@ class Timing:
     Attributes:
         p50_ms: median, milliseconds.
         p99_ms: 99 in 100 took at most that.
+        mean_ms: of all, where not every call does the same work.
         rounds: how many were timed.
     """
 
     p50_ms: float
     p99_ms: float
+    mean_ms: float
     rounds: int
+
+    @classmethod
+    def of(cls, times_ms: Sequence[float]) -> Timing:
+        """Sum up the times of at least one call."""
+        return cls(
+            float(np.median(times_ms)),
+            float(np.percentile(times_ms, 99)),
+            float(np.mean(times_ms)),
+            len(times_ms),
+        )
 
 
 def time_alternating(
@@ -54,7 +66,4 @@ def time_alternating(
             call()
             times_ms[name].append((time.perf_counter() - started) * 1000)
         rounds += 1
-    return {
-        name: Timing(float(np.median(taken)), float(np.percentile(taken, 99)), rounds)
-        for name, taken in times_ms.items()
-    }
+    return {name: Timing.of(taken) for name, taken in times_ms.items()}
