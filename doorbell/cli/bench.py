@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from doorbell.cli.bench_printing import (
+    print_gallery,
     print_machine,
     print_networks,
     print_reached,
@@ -33,27 +34,21 @@ GALLERY_MOST = 1_000_000
 Say = Callable[[str], None]
 
 
-class _Peers(click.ParamType):
-    """Names of peers, with commas between."""
-
-    name = "peers"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-        unknown = [name for name in names if name not in PEERS]
-        if unknown:
-            self.fail(f"there is no peer {unknown[0]!r}; choose from {','.join(PEERS)}", param, ctx)
-        return names
+def _peers(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
+    """Names with commas between."""
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    unknown = [name for name in names if name not in PEERS]
+    if unknown:
+        raise click.BadParameter(
+            f"there is no peer {unknown[0]!r}; choose from {','.join(PEERS)}, with commas between"
+        )
+    return names
 
 
 against_option = click.option(
     "--against",
-    type=_Peers(),
-    default=(),
+    callback=_peers,
+    default="",
     metavar="PEER,...",
     help="Measure beside: mediapipe (fetched the first time, about 1 GB), opencv, naive.",
 )
@@ -112,12 +107,12 @@ seconds_option = click.option(
 def bench(
     context: click.Context,
     config: Config,
+    *,
     against: tuple[PeerName, ...],
     seconds: float,
     visit_count: int,
     starts: int,
     plots: Path | None,
-    *,
     as_json: bool,
 ) -> None:
     """Measure times on this machine: medians, and what 99 in 100 stay below.
@@ -266,7 +261,10 @@ def gallery(
     with _saying() as say:
         report = _gallery(seconds, most, say)
     _draw(report, plots)
-    _print(report, as_json=as_json)
+    if as_json:
+        print_json(report.document())
+    else:
+        print_gallery(report)
 
 
 def _stages(
@@ -275,7 +273,7 @@ def _stages(
     from doorbell.bench.machine import describe_machine
     from doorbell.bench.peers import SharedPicture, open_peers
     from doorbell.bench.scene import draw, play, standing
-    from doorbell.bench.stages import Bench, measure_stages
+    from doorbell.bench.stages import STAGES, Bench, measure_stages
     from doorbell.models.store import models_directory
 
     threads = _threads(config)
@@ -299,7 +297,7 @@ def _stages(
         ) as peers,
     ):
         bench = Bench(config, threads, seconds, peers, picture, say)
-        return measure_stages(bench, frames, describe_machine())
+        return measure_stages(STAGES, bench, frames, describe_machine())
 
 
 def _pipeline(config: Config, seconds: float, visit_count: int, say: Say) -> BenchReport:
@@ -350,9 +348,9 @@ def _networks(config: Config, seconds: float, say: Say) -> BenchReport:
 
 def _threads(config: Config) -> int | None:
     """How many the product infers on; None on a GPU."""
-    from doorbell.inference import runs_on_gpu
+    from doorbell.inference.tensorrt import gpu_fault
 
-    if runs_on_gpu(config.inference):
+    if config.inference.backend != "openvino" and gpu_fault() is None:
         return None
     return config.inference.threads or len(os.sched_getaffinity(0))
 
