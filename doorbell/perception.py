@@ -6,9 +6,10 @@ histories and who anybody is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from doorbell.config import Config, InferenceSection
@@ -22,8 +23,8 @@ from doorbell.detection.stills import (
     StillDetector,
 )
 from doorbell.detection.stream import StreamDetector
-from doorbell.domain import Face, FaceSample, Float32Array, Track, UInt8Array
-from doorbell.inference import Input, NetworkFiles, Runner, open_runner
+from doorbell.domain import Face, FaceSample, Track, UInt8Array
+from doorbell.inference import NetworkFiles, Runner, in_float32, open_runner
 from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align
 from doorbell.recognition.embedder import FACE_LENGTH, SFACE_ID, Embedder
@@ -45,38 +46,26 @@ class Portrait:
     quality: Quality
 
 
-class _OpenedWhenUsed:
-    """A network that is opened for its first use: a daemon that meets no photograph has none."""
-
-    def __init__(self, open_network: Callable[[], Runner]) -> None:
-        self._open_network = open_network
-        self._runner: Runner | None = None
-
-    def infer(self, inputs: Mapping[str, Input]) -> dict[str, Float32Array]:
-        """Run the network; see ``Runner``."""
-        if self._runner is None:
-            self._runner = self._open_network()
-        return self._runner.infer(inputs)
-
-    def close(self) -> None:
-        """Release the network if it was opened; idempotent."""
-        if self._runner is not None:
-            self._runner.close()
-
-
 class Perception:
     """The networks and what stands between them."""
 
-    def __init__(self, stream: StreamDetector, stills: StillDetector, embedder: Embedder) -> None:
+    def __init__(
+        self,
+        stream: StreamDetector,
+        embedder: Embedder,
+        open_stills: Callable[[], StillDetector],
+    ) -> None:
         self._stream = stream
-        self._stills = stills
         self._embedder = embedder
+        self._open_stills = open_stills
+        self._stills: StillDetector | None = None
 
     def close(self) -> None:
         """Release the networks; idempotent."""
         self._stream.close()
-        self._stills.close()
         self._embedder.close()
+        if self._stills is not None:
+            self._stills.close()
 
     def warm_up(self) -> None:
         """Embed a grey square: a network's first run takes many times as long as any other."""
@@ -108,7 +97,12 @@ class Perception:
 
         Args:
             pixels: (height, width, 3) uint8, RGB.
+
+        Raises:
+            ModelError, InferenceError: the first time, as ``open_perception``.
         """
+        if self._stills is None:  # whoever watches a door may never need their networks
+            self._stills = self._open_stills()
         return self._stills.detect(pixels)
 
     def portray(self, pixels: UInt8Array, face: Face) -> Portrait:
@@ -147,7 +141,7 @@ def open_perception(
     open_network: Callable[[NetworkFiles, InferenceSection], Runner] = open_runner,
     frames_on_gpu: bool = False,
 ) -> Perception:
-    """Load the networks.
+    """Load the networks of a stream; those of stills follow when they are needed.
 
     Args:
         config: its sections on inference and detection.
@@ -159,35 +153,42 @@ def open_perception(
         ModelError: a model is missing or altered; build it with ``doorbell models build``.
         InferenceError: a network cannot be loaded.
     """
+    # The pictures are small, and threads that wait for each other cost more than they save.
+    cv2.setNumThreads(1)
     section = config.detection
 
-    def opened(name: str, *, cutting_regions: bool = False) -> Runner:
-        files = network_files(name, config.inference, cutting_regions=cutting_regions)
-        return open_network(files, config.inference)
+    def opened(
+        name: str, inference: InferenceSection = config.inference, *, cutting_regions: bool = False
+    ) -> Runner:
+        files = network_files(name, inference, cutting_regions=cutting_regions)
+        return open_network(files, inference)
 
-    short = opened("blazeface_short", cutting_regions=frames_on_gpu)
-    full = opened("blazeface_full", cutting_regions=frames_on_gpu)
-    sface = opened("sface")
-    back_files = network_files("blazeface_back", config.inference)
-    back = _OpenedWhenUsed(lambda: open_network(back_files, config.inference))
+    def open_stills() -> StillDetector:
+        exact = in_float32(config.inference)
+        short, full, back = (
+            BlazeFace(opened(name, exact), geometry, HEARD_SCORE)
+            for name, geometry in (
+                ("blazeface_short", SHORT_RANGE),
+                ("blazeface_full", FULL_RANGE),
+                ("blazeface_back", BACK),
+            )
+        )
+        sources = (
+            Source(back, BACK_TILE_PIXELS),
+            Source(full, FULL_TILE_PIXELS),
+            Source(short, SHORT_TILE_PIXELS),
+        )
+        return StillDetector(sources, short, section)
 
-    def near(min_score: float) -> BlazeFace:
-        return BlazeFace(short, SHORT_RANGE, min_score, cuts_regions=frames_on_gpu)
-
-    def far(min_score: float) -> BlazeFace:
-        return BlazeFace(full, FULL_RANGE, min_score, cuts_regions=frames_on_gpu)
-
-    short_still = near(HEARD_SCORE)
+    near, far = (
+        BlazeFace(
+            opened(name, cutting_regions=frames_on_gpu),
+            geometry,
+            section.score_threshold,
+            cuts_regions=frames_on_gpu,
+        )
+        for name, geometry in (("blazeface_short", SHORT_RANGE), ("blazeface_full", FULL_RANGE))
+    )
     return Perception(
-        StreamDetector(near(section.score_threshold), far(section.score_threshold), section),
-        StillDetector(
-            (
-                Source(BlazeFace(back, BACK, HEARD_SCORE), BACK_TILE_PIXELS),
-                Source(far(HEARD_SCORE), FULL_TILE_PIXELS),
-                Source(short_still, SHORT_TILE_PIXELS),
-            ),
-            short_still,
-            section,
-        ),
-        Embedder(sface, SFACE_ID),
+        StreamDetector(near, far, section), Embedder(opened("sface"), SFACE_ID), open_stills
     )

@@ -12,7 +12,7 @@ def network(tmp_path: Path) -> Path:
     return path
 
 
-def compile_once(network: Path, root: Path, manner: object = "f32") -> bool:
+def compile_once(network: Path, root: Path, manner: str = "f32") -> bool:
     """Whether it had to be compiled, as OpenVINO does it: look, else write."""
     with kept_compilation(network, manner, root) as directory:
         assert directory is not None
@@ -28,13 +28,16 @@ def test_what_was_compiled_is_found_again(network: Path, tmp_path: Path) -> None
     assert not compile_once(network, root)
 
 
-def test_another_network_or_manner_takes_its_place(network: Path, tmp_path: Path) -> None:
+def test_another_network_takes_its_place_in_its_own_manner(network: Path, tmp_path: Path) -> None:
     root = tmp_path / "cache"
     compile_once(network, root)
     assert compile_once(network, root, "bf16")
+    assert not compile_once(network, root)
     network.write_bytes(b"other weights")
     assert compile_once(network, root, "bf16")
-    assert len(list(root.iterdir())) == 1
+    assert len(list(root.iterdir())) == 2
+    assert compile_once(network, root)
+    assert len(list(root.iterdir())) == 2
 
 
 def fail_half_way(network: Path, root: Path) -> None:

@@ -1,13 +1,15 @@
 import subprocess
 import sys
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
 
 from doorbell.config import InferenceSection
-from doorbell.inference import open_runner
+from doorbell.inference import in_float32, open_runner
 from doorbell.inference.openvino import OpenVinoRunner
 from doorbell.models.store import face_path, network_files, network_path
 from doorbell.perception import Perception
@@ -81,3 +83,31 @@ def test_less_precision_hardly_turns_an_embedding(
     # A processor without bfloat16 computes in float32 after all.
     assert precision == "bfloat16" or not np.array_equal(*vectors)
     assert (vectors[0] * vectors[1]).sum(axis=1).min() >= least
+
+
+def test_left_to_itself_a_network_computes_as_the_processor_does_best(
+    models_directory: Path,
+) -> None:
+    best = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string()
+    image = {"image": np.random.default_rng(1).uniform(-1, 1, (1, 3, 128, 128)).astype(np.float32)}
+    outputs = {}
+    for precision in ("auto", "float32", "bfloat16"):
+        section = InferenceSection.model_validate(
+            {"models_directory": models_directory, "precision": precision, "backend": "openvino"}
+        )
+        with closing(open_runner(network_files("blazeface_short", section), section)) as runner:
+            outputs[precision] = runner.infer(image)["regressors"]
+    expected = outputs["bfloat16" if best == "bf16" else "float32"]
+    np.testing.assert_array_equal(outputs["auto"], expected)
+
+
+def test_float32_is_asked_for_only_where_it_costs_time_alone() -> None:
+    chosen = {
+        (backend, precision): in_float32(
+            InferenceSection.model_validate({"backend": backend, "precision": precision})
+        ).precision
+        for backend in ("openvino", "tensorrt")
+        for precision in ("auto", "bfloat16", "float16")
+    }
+    assert chosen.pop(("openvino", "auto")) == "float32"
+    assert all(precision == asked for (_, asked), precision in chosen.items())

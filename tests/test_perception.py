@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbell.config import load_config
+from doorbell.config import InferenceSection, load_config
 from doorbell.domain import Track, UInt8Array
 from doorbell.errors import ModelError
+from doorbell.inference import NetworkFiles, Runner, open_runner
 from doorbell.models.store import face_path
 from doorbell.perception import Perception, open_perception
 from doorbell.photos import decode_photo, read_photo
@@ -79,3 +80,24 @@ def test_missing_models_are_said_with_what_to_do(tmp_path: Path) -> None:
     config = load_config(None, [f"inference.models_directory={tmp_path}"])
     with pytest.raises(ModelError, match="run `doorbell models build`"):
         open_perception(config)
+
+
+def test_networks_of_stills_are_opened_with_the_first_still(
+    obama: UInt8Array, models_directory: Path
+) -> None:
+    config = load_config(
+        None, [f"inference.models_directory={models_directory}", "inference.backend=openvino"]
+    )
+    opened: list[tuple[str, str]] = []
+
+    def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
+        opened.append((files.name, section.precision))
+        return open_runner(files, section)
+
+    with closing(open_perception(config, open_network=open_network)) as perception:
+        stream = ["blazeface_short", "blazeface_full", "sface"]
+        assert opened == [(name, "auto") for name in stream]
+        perception.detect_still(obama)
+        perception.detect_still(obama)
+    stills = ["blazeface_short", "blazeface_full", "blazeface_back"]
+    assert opened[3:] == [(name, "float32") for name in stills]

@@ -93,13 +93,14 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
             from doorbell.inference.openvino import OpenVinoRunner
 
             path = files.float16 if section.precision == "float16" else files.float32
-            manner = (section.precision, section.threads)
+            precision = "float32" if section.precision == "float16" else section.precision
+            manner = f"{precision}.{section.threads}"
             with kept_compilation(path, manner, section.cache_directory) as directory:
                 return OpenVinoRunner(
                     path,
                     threads=section.threads,
                     cache_directory=directory,
-                    bfloat16=section.precision == "bfloat16",
+                    precision=precision,
                 )
         case "tensorrt":
             from doorbell.inference.tensorrt import open_tensorrt
@@ -122,6 +123,16 @@ def keeps_frames_on_gpu(section: InferenceSection) -> bool:
     from doorbell.inference.tensorrt import keeps_float32
 
     return keeps_float32(tensorrt_precision(section))
+
+
+def in_float32(section: InferenceSection) -> InferenceSection:
+    """The same, computing in float32 where ``auto`` leaves the choice and only time is lost by it.
+
+    A GPU keeps its float16: engines of a second precision would take minutes to build.
+    """
+    if section.precision == "auto" and _backend(section) == "openvino":
+        return section.model_copy(update={"precision": "float32"})
+    return section
 
 
 def tensorrt_precision(section: InferenceSection) -> Literal["float16", "float32"]:

@@ -21,14 +21,12 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def kept_compilation(
-    network: Path, manner: object, directory: Path | None
-) -> Iterator[Path | None]:
+def kept_compilation(network: Path, manner: str, directory: Path | None) -> Iterator[Path | None]:
     """Say where OpenVINO is to look for a compiled network, and keep what it writes there.
 
     Args:
         network: ONNX file; another one of the same name takes the place of this one.
-        manner: whatever else the compilation depends on; told apart by its ``repr``.
+        manner: whatever else the compilation depends on, fit for a file's name.
         directory: keeps many networks; None for the user's cache.
 
     Yields:
@@ -36,7 +34,7 @@ def kept_compilation(
     """
     try:
         root = directory or _user_cache()
-        kept = root / f"{network.stem}-{_key(network, manner)}"
+        kept = root / f"{network.stem}.{manner}-{_key(network)}"
         if kept.is_dir():
             yield kept
             return
@@ -68,9 +66,9 @@ def _keep(beside: Path, kept: Path) -> None:
         log.info("%s is not kept: %s", kept, exc)
 
 
-def _key(network: Path, manner: object) -> str:
+def _key(network: Path) -> str:
     state = network.stat()
-    words = (str(network.absolute()), state.st_size, state.st_mtime_ns, version("openvino"), manner)
+    words = (str(network.absolute()), state.st_size, state.st_mtime_ns, version("openvino"))
     return hashlib.sha256(repr(words).encode()).hexdigest()[:16]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # documente
 
 import openvino  # noqa: E402 - only after the line above
 
+# Networks up to this size are compiled once more for a batch of one, which then takes 15 % less
+# time (measured 2026-11-22 on BlazeFace). The embedder gains 4 %, for twice the memory.
+SMALL_BYTES = 4 << 20
+
 
 class OpenVinoRunner:
     """One network compiled for this CPU, for any batch; see ``Runner``."""
@@ -33,7 +38,7 @@ class OpenVinoRunner:
         *,
         threads: int,
         cache_directory: Path | None,
-        bfloat16: bool = False,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
     ) -> None:
         """Compile the network.
 
@@ -41,23 +46,28 @@ class OpenVinoRunner:
             path: an ONNX file with float32 outputs.
             threads: 0 for as many as the machine has cores.
             cache_directory: where compiled networks are kept; None to compile at every start.
-            bfloat16: compute in bfloat16 where the processor has it.
+            precision: to compute in; ``auto`` takes bfloat16 where the processor has it.
 
         Raises:
             InferenceError: OpenVINO cannot read or compile the file.
         """
-        # Without the hint some CPUs compute in bfloat16 and embeddings differ between machines.
-        settings: dict[str, object] = {
-            "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-        }
+        settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
+        # Left to itself OpenVINO computes in bfloat16 where that is the processor's own.
+        if precision != "auto":
+            settings["INFERENCE_PRECISION_HINT"] = "f32" if precision == "float32" else "bf16"
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         if cache_directory is not None:
             settings["CACHE_DIR"] = str(cache_directory)
         try:
             core = openvino.Core()
-            compiled = core.compile_model(core.read_model(path), "CPU", settings)
+            model = core.read_model(path)
+            compiled = core.compile_model(model, "CPU", settings)
+            self._single: openvino.InferRequest | None = None
+            if path.stat().st_size <= SMALL_BYTES and _is_open_in_batch_only(model):
+                model.reshape({port: [1, *port.partial_shape[1:]] for port in model.inputs})
+                single = core.compile_model(model, "CPU", settings)
+                self._single = single.create_infer_request()
         except RuntimeError as exc:
             raise InferenceError(
                 f"OpenVINO cannot load {path}: {exc}; run `doorbell models build`"
@@ -79,15 +89,25 @@ class OpenVinoRunner:
         """Run the network once; see ``Runner``."""
         if self._request is None:
             raise InferenceError(f"{self._path.name} was closed: open it again")
-        check_inputs(inputs, self._inputs)
+        batch = check_inputs(inputs, self._inputs)
+        request = self._single if batch == 1 and self._single is not None else self._request
         arrays = {name: host_array(value) for name, value in inputs.items()}
         try:
             # The request reads the inputs in place and the outputs are copied for the caller.
-            results = self._request.infer(arrays, share_inputs=True)
+            results = request.infer(arrays, share_inputs=True)
         except RuntimeError as exc:
             raise InferenceError(f"OpenVINO failed on {self._path.name}: {exc}") from exc
         return {name: results[name] for name in self._output_names}
 
     def close(self) -> None:
         """Release the compiled network; idempotent."""
-        self._request = None
+        self._request = self._single = None
+
+
+def _is_open_in_batch_only(model: openvino.Model) -> bool:
+    """Whether the first dimension of every input is left open, and no other."""
+    return all(
+        [size.is_dynamic for size in port.partial_shape] == [True] + [False] * (rank - 1)
+        for port in model.inputs
+        for rank in [len(port.partial_shape)]
+    )

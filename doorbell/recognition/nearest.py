@@ -124,8 +124,7 @@ class Quantized:
         products = self._rows.times(query)  # (n,)
         doubt = (self._error + SUM_ERROR) * float(np.linalg.norm(query))
         candidates = np.flatnonzero(products >= _reached(products, count) - 2 * doubt)
-        # Not a matrix product: there, equal rows may differ in the last bit by where they stand.
-        found = (self._exact(candidates) * query.astype(np.float64)).sum(axis=1)  # float64
+        found = self._exact(candidates).astype(np.float64) @ query.astype(np.float64)
         order = np.argsort(-found, kind="stable")[:count]
         return candidates[order], found[order].astype(np.float32)
 
