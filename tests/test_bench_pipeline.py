@@ -144,11 +144,18 @@ def test_what_falls_short_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_results_are_printed_with_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    print_results(report(result(EMBED, 2), result("found", 3, found=0.5), ratios={"a / b": 1.5}))
+    print_results(
+        report(
+            result(EMBED, 2, floor_ms=1.5),
+            result(EMBED, 5, backend="OpenCV SFace", cosine=0.5),
+            result("alone", 3, found=0.5),
+        )
+    )
     lines = capsys.readouterr().out.splitlines()
-    assert f"{EMBED}: doorbell, 2 threads" in lines[2]
-    assert lines[-4].split()[-1] == "50%"
-    assert lines[-2].split() == ["1.50", "x", "a", "/", "b"]
+    assert lines[0] == EMBED
+    assert lines[3].split() == ["doorbell", "2", "2.00", "4.00", "2.00", "1.500", "1.00", "x"]
+    assert lines[4].split()[3:] == ["5.00", "10.00", "5.00", "0.5000", "2.50", "x"]
+    assert lines[-2].split() == ["alone", "3.00", "6.00", "3.00", "50%"]
 
 
 def test_growth_is_drawn(tmp_path: Path) -> None:

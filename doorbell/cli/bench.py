@@ -138,23 +138,29 @@ def bench(
     from doorbell.bench.report import BenchReport
 
     with _saying() as say:
-        report = BenchReport.joined(
+        looked = BenchReport.joined(
             [
                 _stages(config, against, seconds, None, say),
                 _pipeline(config, seconds, visit_count, say),
-                _gallery(seconds, GALLERY_MOST, say),
-                _networks(config, seconds, say),
                 _startup(config, starts, say),
             ]
         )
+        found, compared = _gallery(seconds, GALLERY_MOST, say), _networks(config, seconds, say)
+    report = BenchReport.joined([looked, found, compared])
     rows = reached(report)
     _draw(report, plots)
     if as_json:
         print_json({**report.document(), "reach": [row.document() for row in rows]})
-    else:
-        print_machine(report)
-        print_results(report)
-        print_reached(rows)
+        return
+    print_machine(report)
+    for part, print_part in (
+        (looked, print_results),
+        (found, print_gallery),
+        (compared, print_networks),
+    ):
+        print_part(part)
+        click.echo()
+    print_reached(rows)
 
 
 @bench.command(
@@ -183,7 +189,7 @@ def stages(
     """
     with _saying() as say:
         report = _stages(config, against, seconds, video, say)
-    _print(report, as_json=as_json)
+    _print(report, print_results, as_json=as_json)
 
 
 @bench.command(epilog=example("doorbell bench pipeline", "doorbell bench pipeline --plots docs"))
@@ -203,7 +209,7 @@ def pipeline(
     with _saying() as say:
         report = _pipeline(config, seconds, visit_count, say)
     _draw(report, plots)
-    _print(report, as_json=as_json)
+    _print(report, print_results, as_json=as_json)
 
 
 @bench.command(epilog=example("doorbell bench startup", "doorbell bench startup --starts 20"))
@@ -214,7 +220,7 @@ def startup(config: Config, starts: int, *, as_json: bool) -> None:
     """Time the start of the daemon to its first name, and measure the memory of each part."""
     with _saying() as say:
         report = _startup(config, starts, say)
-    _print(report, as_json=as_json)
+    _print(report, print_results, as_json=as_json)
 
 
 @bench.command(
@@ -235,10 +241,7 @@ def networks(config: Config, seconds: float, *, as_json: bool) -> None:
     """
     with _saying() as say:
         report = _networks(config, seconds, say)
-    if as_json:
-        print_json(report.document())
-    else:
-        print_networks(report)
+    _print(report, print_networks, as_json=as_json)
 
 
 @bench.command(epilog=example("doorbell bench gallery", "doorbell bench gallery --most 1000"))
@@ -261,10 +264,7 @@ def gallery(
     with _saying() as say:
         report = _gallery(seconds, most, say)
     _draw(report, plots)
-    if as_json:
-        print_json(report.document())
-    else:
-        print_gallery(report)
+    _print(report, print_gallery, as_json=as_json)
 
 
 def _stages(
@@ -376,12 +376,14 @@ def _draw(report: BenchReport, plots: Path | None) -> None:
             click.echo(f"wrote {path}", err=True)
 
 
-def _print(report: BenchReport, *, as_json: bool) -> None:
+def _print(
+    report: BenchReport, print_part: Callable[[BenchReport], None], *, as_json: bool
+) -> None:
     if as_json:
         print_json(report.document())
     else:
         print_machine(report)
-        print_results(report)
+        print_part(report)
 
 
 def _backends(section: InferenceSection) -> tuple[list[Backend], dict[str, str]]:

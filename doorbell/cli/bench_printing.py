@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -31,25 +32,44 @@ FIGURES: Mapping[str, tuple[str, str]] = {
 }
 
 
+TIMES = ("p50 ms", "p99 ms", "mean ms")
 GALLERY_FIGURES = {figure: FIGURES[figure] for figure in ("load_seconds", "memory_mb", "exact")}
 
 
 def print_results(report: BenchReport) -> None:
-    """Print every result: a table for each run of results with the same figures."""
-    for columns, group in groupby(report.results, key=_columns):
-        rows = [_row(result, columns) for result in group]
-        titles = [FIGURES[figure][0] for figure in columns]
-        print_table(("what", "p50 ms", "p99 ms", "mean ms", *titles), rows, empty="")
+    """Print every result: what was compared in a table of its own, the rest in one a kind."""
+    names = Counter(result.name for result in report.results)
+    compared = [result for result in report.results if names[result.name] > 1]
+    for name, group in groupby(compared, key=lambda result: result.name):
+        _print_compared(name, list(group))
+    alone = [result for result in report.results if names[result.name] == 1]
+    for columns, group in groupby(alone, key=lambda result: _columns([result])):
+        rows = [(result.name, *_cells(result, columns)) for result in group]
+        print_table(("what", *TIMES, *_titles(columns)), rows, empty="")
         click.echo()
-    for name, ratio in report.ratios.items():
-        click.echo(f"{ratio:8.2f} x  {name}")
-    if report.ratios:
-        click.echo()
+
+
+def _print_compared(name: str, results: Sequence[Result]) -> None:
+    from doorbell.bench.lookers import DOORBELL
+
+    click.echo(name)
+    columns = _columns(results)
+    baseline = next(r.timing.p50_ms for r in results if r.backend == DOORBELL)
+    rows = [
+        (
+            result.backend,
+            "" if result.threads is None else str(result.threads),
+            *_cells(result, columns),
+            f"{result.timing.p50_ms / baseline:.2f} x",
+        )
+        for result in results
+    ]
+    print_table(("by", "threads", *TIMES, *_titles(columns), "p50"), rows, empty="")
+    click.echo()
 
 
 def print_gallery(report: BenchReport) -> None:
     """Print the nearest of so many embeddings, the product above NumPy."""
-    print_machine(report)
     rows = [
         (
             f"{result.figures['embeddings']:,.0f}",
@@ -84,17 +104,22 @@ def print_reached(rows: Sequence[Reached]) -> None:
     )
 
 
-def _columns(result: Result) -> tuple[str, ...]:
-    return tuple(figure for figure in FIGURES if figure in result.figures)
+def _columns(results: Sequence[Result]) -> tuple[str, ...]:
+    return tuple(key for key in FIGURES if any(key in result.figures for result in results))
 
 
-def _row(result: Result, columns: Sequence[str]) -> tuple[str, ...]:
+def _titles(columns: Sequence[str]) -> list[str]:
+    return [FIGURES[key][0] for key in columns]
+
+
+def _cells(result: Result, columns: Sequence[str]) -> tuple[str, ...]:
     timing = result.timing
-    threads = "" if result.threads is None else f", {plural(result.threads, 'thread')}"
     return (
-        f"{result.name}: {result.backend}{threads}",
-        *(f"{value:.3f}" for value in (timing.p50_ms, timing.p99_ms, timing.mean_ms)),
-        *(FIGURES[figure][1].format(result.figures[figure]) for figure in columns),
+        *(f"{value:.2f}" for value in (timing.p50_ms, timing.p99_ms, timing.mean_ms)),
+        *(
+            FIGURES[key][1].format(result.figures[key]) if key in result.figures else ""
+            for key in columns
+        ),
     )
 
 
@@ -102,7 +127,6 @@ def print_networks(report: BenchReport) -> None:
     """Print BlazeFace beside MobileNetV2-SSD, a table for each backend."""
     from doorbell.bench.networks import PAPER_BLAZEFACE_MS, PAPER_RATIO, PAPER_SSD_MS, SSD, TITLES
 
-    print_machine(report)
     for backend, group in groupby(report.results, key=lambda result: result.backend):
         results = list(group)
         threads = results[0].threads
