@@ -61,10 +61,11 @@ class OpenVinoRunner:
             settings["CACHE_DIR"] = str(cache_directory)
         try:
             core = openvino.Core()
-            model = core.read_model(path)
-            compiled = core.compile_model(model, "CPU", settings)
+            # By its path, so that what is compiled already is not read as ONNX first.
+            compiled = core.compile_model(str(path), "CPU", settings)
             self._single: openvino.InferRequest | None = None
-            if path.stat().st_size <= SMALL_BYTES and _is_open_in_batch_only(model):
+            if path.stat().st_size <= SMALL_BYTES and _is_open_in_batch_only(compiled):
+                model = core.read_model(path)
                 model.reshape({port: [1, *port.partial_shape[1:]] for port in model.inputs})
                 single = core.compile_model(model, "CPU", settings)
                 self._single = single.create_infer_request()
@@ -104,7 +105,7 @@ class OpenVinoRunner:
         self._request = self._single = None
 
 
-def _is_open_in_batch_only(model: openvino.Model) -> bool:
+def _is_open_in_batch_only(model: openvino.CompiledModel) -> bool:
     """Whether the first dimension of every input is left open, and no other."""
     return all(
         [size.is_dynamic for size in port.partial_shape] == [True] + [False] * (rank - 1)
