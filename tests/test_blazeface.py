@@ -433,7 +433,7 @@ def test_regions_cut_by_the_network_show_the_same_faces(
 
     def found(kind: str) -> list[list[Face]]:
         path = network_path(models_directory, name, kind)
-        runner = OpenVinoRunner(path, threads=0, cache_directory=None, precision="float32")
+        runner = OpenVinoRunner(path, threads=0, cache_directory=None)
         with closing(BlazeFace(runner, geometry, 0.3, cuts_regions="regions" in kind)) as detector:
             return [blend(detector.candidates(street, regions), 0.3) for regions, _ in looks]
 

@@ -38,7 +38,7 @@ class OpenVinoRunner:
         *,
         threads: int,
         cache_directory: Path | None,
-        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "float32",
     ) -> None:
         """Compile the network.
 
