@@ -36,8 +36,10 @@ class Backend:
 
 def openvino_backend(section: InferenceSection, precision: Precision = "float32") -> Backend:
     """OpenVINO on this processor, with the configured threads."""
-    chosen = section.model_copy(update={"backend": "openvino", "precision": precision})
     threads = section.threads or len(os.sched_getaffinity(0))
+    chosen = section.model_copy(
+        update={"backend": "openvino", "precision": precision, "threads": threads}
+    )
     return Backend(f"OpenVINO {precision}", threads, lambda files: open_runner(files, chosen))
 
 
