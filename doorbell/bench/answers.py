@@ -76,7 +76,7 @@ def measure_answers(
         closing(Subscriber(port)) as subscriber,
     ):
         say("finding the first usable face of each visit")
-        usable = _prepare(config, Path(folder), script)
+        usable = prepare(config, Path(folder), script)
         say(f"{count} visits to a daemon: {script.duration_seconds:.0f} s")
         with closing(DaemonProcess(config, script, port, Path(folder))) as daemon:
             daemon.wait_ready()
@@ -125,7 +125,7 @@ def measure_starts(
         open_broker(Path(folder)) as (port, broker),
         closing(Subscriber(port)) as subscriber,
     ):
-        _prepare(config, Path(folder), SceneScript((), 1.0))
+        prepare(config, Path(folder), SceneScript((), 1.0))
         for start in range(count):
             say(f"start {start + 1} of {count}")
             subscriber.forget()
@@ -157,8 +157,17 @@ def _parts(config: Config, threads: int | None) -> list[Result]:
     ]
 
 
-def _prepare(config: Config, folder: Path, script: SceneScript) -> list[float]:
-    """Enroll the visitor for the daemon, and say when each visit shows the first usable face."""
+def prepare(config: Config, folder: Path, script: SceneScript) -> list[float]:
+    """Enroll the visitor for a daemon, and say when each visit shows the first usable face.
+
+    Args:
+        config: of the product.
+        folder: gets the gallery.
+        script: the visits.
+
+    Returns:
+        Seconds of the scene, NaN where no frame of a visit is good enough.
+    """
     with (
         closing(open_perception(config)) as perception,
         Gallery.open(folder / "gallery.sqlite") as gallery,

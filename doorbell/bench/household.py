@@ -82,27 +82,31 @@ def open_broker(scratch: Path) -> Iterator[tuple[int, str]]:
 
 
 class Subscriber:
-    """Hears every event, and when."""
+    """Hears everything on a topic, and when."""
 
-    def __init__(self, port: int) -> None:
-        self._heard: list[Heard] = []
+    def __init__(self, port: int, topic: str = EVENT_TOPIC) -> None:
+        self._arrived: list[tuple[float, bytes]] = []
         subscribed = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._on_message
         self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.connect(HOST, port)
         self._client.loop_start()
-        self._client.subscribe(EVENT_TOPIC, qos=1)
+        self._client.subscribe(topic, qos=1)
         if not subscribed.wait(START_SECONDS):
             raise BrokerError(f"the broker on {HOST}:{port} takes no subscription; try it by hand")
 
     def heard(self) -> list[Heard]:
         """Events so far."""
-        return list(self._heard)
+        return [Heard(at, json.loads(payload)["event_type"]) for at, payload in self._arrived]
+
+    def payloads(self) -> list[bytes]:
+        """Messages so far."""
+        return [payload for _, payload in self._arrived]
 
     def forget(self) -> None:
         """Begin anew."""
-        self._heard.clear()
+        self._arrived.clear()
 
     def close(self) -> None:
         """Disconnect."""
@@ -110,8 +114,7 @@ class Subscriber:
         self._client.loop_stop()
 
     def _on_message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
-        at = time.time()
-        self._heard.append(Heard(at, json.loads(message.payload)["event_type"]))
+        self._arrived.append((time.time(), bytes(message.payload)))
 
 
 class DaemonProcess:

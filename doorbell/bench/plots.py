@@ -47,8 +47,13 @@ def draw_report(report: BenchReport, folder: Path) -> list[Path]:
     Raises:
         UsageError: the folder cannot be written.
     """
+    return draw_curves(curves(report), folder)
+
+
+def draw_curves(drawn: Sequence[Curve], folder: Path) -> list[Path]:
+    """Draw curves into a folder; see ``draw_report``."""
     written = []
-    for curve in curves(report):
+    for curve in drawn:
         path = folder / f"{curve.name}.svg"
         try:
             folder.mkdir(parents=True, exist_ok=True)

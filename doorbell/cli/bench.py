@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbell.cli.bench_printing import (
+    print_drift,
     print_gallery,
     print_machine,
     print_networks,
@@ -265,6 +266,40 @@ def gallery(
         report = _gallery(seconds, most, say)
     _draw(report, plots)
     _print(report, print_gallery, as_json=as_json)
+
+
+@bench.command(epilog=example("doorbell bench drift", "doorbell bench drift --minutes 600"))
+@click.option(
+    "--minutes",
+    type=click.IntRange(1, 10_000),
+    default=10,
+    show_default=True,
+    help="How long the daemon runs.",
+)
+@plots_option
+@json_option
+@with_config
+def drift(config: Config, minutes: int, plots: Path | None, *, as_json: bool) -> None:
+    """Watch the time of a frame and the memory of a daemon, minute by minute.
+
+    Visitors come and go in real time, 30 frames a second, with a broker.
+
+    JSON: machine; minutes, each with minute, frames_per_second, p50_ms, p99_ms and resident_mb.
+    """
+    from doorbell.bench.drift import drift_curve, drift_document, measure_drift
+    from doorbell.bench.machine import describe_machine
+
+    with _saying() as say:
+        measured = measure_drift(config, minutes=minutes, say=say)
+    if plots is not None and len(measured) > 1:
+        from doorbell.bench.plots import draw_curves
+
+        for path in draw_curves([drift_curve(measured)], plots):
+            click.echo(f"wrote {path}", err=True)
+    if as_json:
+        print_json(drift_document(measured, describe_machine()))
+    else:
+        print_drift(measured)
 
 
 def _stages(

@@ -12,6 +12,7 @@ import click
 from doorbell.cli.printing import plural, print_table
 
 if TYPE_CHECKING:
+    from doorbell.bench.drift import Minute
     from doorbell.bench.reach import Reached
     from doorbell.bench.report import BenchReport, Result
 
@@ -85,6 +86,22 @@ def print_gallery(report: BenchReport) -> None:
     ]
     titles = [title for title, _ in GALLERY_FIGURES.values()]
     print_table(("embeddings", "by", "p50 ms", "p99 ms", *titles), rows, empty="")
+
+
+def print_drift(measured: Sequence[Minute]) -> None:
+    """Print the minutes of a daemon."""
+    columns = ("minute", "frames/s", "p50 ms", "p99 ms", "held MB")
+    rows = [
+        (
+            f"{each.minute:.0f}",
+            f"{each.frames_per_second:.1f}",
+            f"{each.p50_ms:.2f}",
+            f"{each.p99_ms:.2f}",
+            f"{each.resident_mb:.0f}",
+        )
+        for each in measured
+    ]
+    print_table(columns, rows, empty="the daemon said nothing: it ran for less than a minute")
 
 
 def print_reached(rows: Sequence[Reached]) -> None:
