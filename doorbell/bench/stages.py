@@ -1,8 +1,8 @@
 """From a frame to faces, from a frame to a name, from a face to a vector: beside peers.
 
 Enters: frames in order, the configuration, peers. Leaves: times, how often the visitor was found,
-and how many multiply-adds it took. Each round is one frame: the product looks at it, then every
-peer at the same one, each after a short rest.
+and how many multiply-adds it took. Each round is one frame: the product and every peer look at it,
+in another order each time, after a rest in which the one before comes to rest too.
 
 The product does not do the same work in every frame: it follows a face and searches the rest in
 turns. So frames come in the order of a camera's stream, one visitor is being followed, and the mean
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -42,9 +42,12 @@ EMBED = "one face to its vector"
 # The visitor is followed, recognized and greeted before the clock starts.
 WARM_UP_FRAMES = 30
 # Workers of some libraries wait for more, busily, for a moment after each call; not while the call
-# of another is timed.
+# of another is timed. ONNX Runtime 1.32 with two threads burns 30 to 40 ms of a core after each
+# (measured 2026-11-22), with one thread none.
 REST_SECONDS = 0.003
+REST_AFTER_THREADS_SECONDS = 0.06
 COUNTED_FRAMES = 30
+SEED = 1
 # A face whose name is known is embedded twice a second, so at this speed in every frame.
 SLOW_FRAMES_PER_SECOND = 2.0
 
@@ -170,7 +173,7 @@ def _measure_stage(
         for call in peer.calls
         if call.startswith(stage.call)
     }
-    ours, theirs = _Tally(), {title: _Tally() for title in calls}
+    tallies = {title: _Tally() for title in (DOORBELL, *calls)}
     looker = stage.look(product)
     views = frames(stage.size, stage.frames_per_second)
     for view in islice(views, WARM_UP_FRAMES):
@@ -178,22 +181,27 @@ def _measure_stage(
         bench.picture.write(view.frame.pixels)
     for peer, call in list(calls.values()) * WARM_UP_ROUNDS:
         peer.ask(call)
+    turns = _Turns(tallies)
     for view in for_seconds(views, bench.seconds):
         bench.picture.write(view.frame.pixels)
-        time.sleep(REST_SECONDS)
-        # A copy, as every peer takes one, so that the caches are alike.
-        looked = looker.look(replace(view.frame, pixels=bench.picture.read()))
-        ours.add(looked.milliseconds, looked.boxes_xyxy, view)
-        for title, (peer, call) in calls.items():
+        for title in turns.next():
             time.sleep(REST_SECONDS)
-            answer = peer.ask(call)
-            theirs[title].add(answer.milliseconds, answer.boxes_xyxy, view)
+            if title == DOORBELL:
+                # A copy, as every peer takes one, so that the caches are alike.
+                looked = looker.look(replace(view.frame, pixels=bench.picture.read()))
+                tallies[title].add(looked.milliseconds, looked.boxes_xyxy, view)
+            else:
+                peer, call = calls[title]
+                answer = peer.ask(call)
+                tallies[title].add(answer.milliseconds, answer.boxes_xyxy, view)
     return [
-        ours.result(stage.name, DOORBELL, bench.threads, figures),
-        *(
-            tally.result(stage.name, title, peer_threads(title, bench.threads), {})
-            for title, tally in theirs.items()
-        ),
+        tally.result(
+            stage.name,
+            title,
+            peer_threads(title, bench.threads),
+            figures if title == DOORBELL else {},
+        )
+        for title, tally in tallies.items()
     ]
 
 
@@ -205,15 +213,17 @@ def _measure_embedding(product: Product, bench: Bench, peak: float) -> list[Resu
     for title, peer in calls.items():
         for _ in range(WARM_UP_ROUNDS):
             vectors[title] = _vector(peer.ask("embed"))
+    turns = _Turns(times)
     began = time.perf_counter()
     while len(times[DOORBELL]) < MIN_ROUNDS or time.perf_counter() - began < bench.seconds:
-        time.sleep(REST_SECONDS)
-        started = time.perf_counter()
-        product.embed()
-        times[DOORBELL].append((time.perf_counter() - started) * 1000)
-        for title, peer in calls.items():
-            time.sleep(REST_SECONDS)
-            times[title].append(peer.ask("embed").milliseconds)
+        for title in turns.next():
+            time.sleep(REST_AFTER_THREADS_SECONDS)
+            if title == DOORBELL:
+                started = time.perf_counter()
+                product.embed()
+                times[title].append((time.perf_counter() - started) * 1000)
+            else:
+                times[title].append(calls[title].ask("embed").milliseconds)
     sface = network_files("sface", bench.config.inference).float32
     work = count_work(onnx.load(sface)).multiply_adds
     figures: dict[str, dict[str, float]] = {
@@ -230,6 +240,18 @@ def _measure_embedding(product: Product, bench: Bench, peak: float) -> list[Resu
 def peer_threads(title: str, threads: int | None) -> int | None:
     """How many threads a peer computes on: as many as the product, or one."""
     return 1 if title in ONE_THREAD else threads
+
+
+class _Turns:
+    """Who comes when: in each round another order, so that nobody always follows the same one."""
+
+    def __init__(self, titles: Iterable[str]) -> None:
+        self._titles = [*titles]
+        self._generator = np.random.default_rng(SEED)
+
+    def next(self) -> list[str]:
+        """Everybody once."""
+        return [self._titles[place] for place in self._generator.permutation(len(self._titles))]
 
 
 class _Tally:
