@@ -117,3 +117,9 @@ def test_the_whole_frame_may_move() -> None:
     motion = watched(porch(1), porch(2) // 2)  # a lamp goes out
     (window,) = motion.windows([], 256)
     assert window.side == 1280
+
+
+@pytest.mark.parametrize("size", [(1, 320), (1, 1), (3, 2000), (2000, 3)])
+def test_a_frame_may_be_of_any_shape(size: tuple[int, int]) -> None:
+    motion = watched(np.zeros((*size, 3), np.uint8), np.full((*size, 3), 200, np.uint8))
+    assert motion.windows([], 64) or min(size) < 3

@@ -54,7 +54,8 @@ class Motion:
         # Green alone, of one row of the frame for each of the thumbnail: reading the whole frame
         # takes longer than all else here.
         row_step = max(int(1 / self._scale), 1)
-        green = cv2.extractChannel(pixels[row_step // 2 :: row_step], 1)
+        first = min(row_step // 2, height - 1)
+        green = cv2.extractChannel(pixels[first::row_step], 1)
         small = cv2.resize(green, size, interpolation=cv2.INTER_AREA)
         thumbnail = np.asarray(cv2.blur(small, (3, 3)), np.uint8)
         if self._before is None:
