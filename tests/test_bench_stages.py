@@ -150,7 +150,7 @@ def test_stages_are_measured_beside_a_peer(
     watched, naive, embedded, _ = report.results
     assert watched.figures["found"] == naive.figures["found"] == 1
     assert watched.timing.rounds == naive.timing.rounds == MIN_ROUNDS
-    assert naive.threads == 1
+    assert [result.threads for result in report.results] == [1, 1, 2, 2]
     assert embedded.figures["multiply_adds"] == SFACE_MULTIPLY_ADDS
     expected = naive.timing.p50_ms / watched.timing.p50_ms
     assert report.ratios["frame to faces: naive, ONNX Runtime / doorbell"] == expected

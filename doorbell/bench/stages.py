@@ -198,7 +198,7 @@ def _measure_stage(
         tally.result(
             stage.name,
             title,
-            peer_threads(title, bench.threads),
+            _threads(title, stage.call, bench),
             figures if title == DOORBELL else {},
         )
         for title, tally in tallies.items()
@@ -232,14 +232,18 @@ def _measure_embedding(product: Product, bench: Bench, peak: float) -> list[Resu
     for title in calls:
         figures[title] = {"cosine": _cosine(vectors[title], vectors[DOORBELL])}
     return [
-        Result(EMBED, title, Timing.of(taken), peer_threads(title, bench.threads), figures[title])
+        Result(EMBED, title, Timing.of(taken), _threads(title, "embed", bench), figures[title])
         for title, taken in times.items()
     ]
 
 
-def peer_threads(title: str, threads: int | None) -> int | None:
-    """How many threads a peer computes on: as many as the product, or one."""
-    return 1 if title in ONE_THREAD else threads
+def _threads(title: str, call: str, bench: Bench) -> int | None:
+    """How many threads somebody computes on for a call; None on a GPU."""
+    if title in ONE_THREAD:
+        return 1
+    if title == DOORBELL and call == "faces" and bench.threads is not None:
+        return bench.config.inference.threads or 1  # small networks take no more by themselves
+    return bench.threads
 
 
 class _Turns:
