@@ -24,8 +24,8 @@ from doorbell.config import Config
 from doorbell.models.store import models_directory
 
 STATUS_TOPIC = "doorbell/+/status"
-# A status comes a minute after the last; the first one a minute after the start.
-LATE_SECONDS = 10.0
+# The last status comes so long after its minute at the latest.
+LATE_SECONDS = 30.0
 # From one visitor's coming to the next, at the least.
 VISIT_SECONDS = 7.0
 
