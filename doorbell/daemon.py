@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import logging
 import queue
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
 from functools import partial
-from types import FrameType
 
 from typing_extensions import assert_never
 
@@ -49,6 +47,12 @@ from doorbell.perception import open_perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 from doorbell.service import ServiceNotifier
+from doorbell.stopping import (
+    StoppedEarlyError,
+    go_on_unless,
+    stopping_on_signals,
+    stopping_on_thread_faults,
+)
 
 log = logging.getLogger(__name__)
 
@@ -268,57 +272,6 @@ def _log_event(event: Event) -> None:
     )
 
 
-@contextmanager
-def _stopping_on_signals(stop: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT set ``stop``; the handlers that were there come back afterwards."""
-
-    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {
-        number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _StoppedEarlyError(Exception):
-    """The daemon was told to stop while it was starting."""
-
-
-def _go_on_unless(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise _StoppedEarlyError
-
-
-@contextmanager
-def _stopping_on_thread_faults(stop: threading.Event) -> Iterator[None]:
-    """An exception that ends any thread ends the daemon too, and is raised here.
-
-    A doorbell without its sound or its camera, and with everything else looking well, would be
-    worse than one that the service manager starts again.
-    """
-    faults: list[BaseException] = []
-    before = threading.excepthook
-
-    def note(fault: threading.ExceptHookArgs) -> None:
-        before(fault)
-        if fault.exc_value is not None:
-            faults.append(fault.exc_value)
-        stop.set()
-
-    threading.excepthook = note
-    try:
-        yield
-    finally:
-        threading.excepthook = before
-    if faults:
-        raise faults[0]
-
-
 def run_daemon(
     config: Config,
     *,
@@ -342,12 +295,12 @@ def run_daemon(
     latency = Latency()
 
     def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
-        _go_on_unless(stop)  # compiling takes seconds on a slow machine, building engines minutes
+        go_on_unless(stop)  # compiling takes seconds on a slow machine, building engines minutes
         return open_runner(files, section)
 
-    with suppress(_StoppedEarlyError), ExitStack() as stack:
-        stack.enter_context(_stopping_on_signals(stop))
-        stack.enter_context(_stopping_on_thread_faults(stop))
+    with suppress(StoppedEarlyError), ExitStack() as stack:
+        stack.enter_context(stopping_on_signals(stop))
+        stack.enter_context(stopping_on_thread_faults(stop))
         notifier = stack.enter_context(closing(ServiceNotifier()))
         gallery = stack.enter_context(Gallery.open(config.storage.gallery_path))
         left_open = gallery.close_open_visits()
@@ -359,7 +312,7 @@ def run_daemon(
             closing(open_perception(config, open_network=open_network, frames_on_gpu=frames_on_gpu))
         )
         perception.warm_up()
-        _go_on_unless(stop)
+        go_on_unless(stop)
         chime = stack.enter_context(closing(Chime(config.chime, Speaker(), on_choice=on_choice)))
         built: list[Output] = [*outputs, chime]
         relay = None
@@ -394,7 +347,7 @@ def run_daemon(
                 closing(Button(config.button, lambda: commands.put(RingCommand()), chips))
             )
         faces = models_directory(config.inference) / "faces"
-        _go_on_unless(stop)
+        go_on_unless(stop)
         camera = stack.enter_context(closing(open_latest(config.camera, faces)))
         Daemon(
             camera=camera,
