@@ -28,15 +28,17 @@ JETPACKS = {
 # What a Jetson's Ubuntu has from the start.
 PREINSTALLED = "python3,systemd"
 CAMERA = "/dev/video0"
+# Where it lies in the clean system.
+CLONED = Path("/srv/doorbell")
 TITLE = re.compile(r"^ *\d+\. (.*)\n +(.*)$", re.MULTILINE)
 
 
 class CleanSystem:
-    """A system in a directory, with the checkout in root's home as a user would have it."""
+    """A system in a directory, with the checkout where a user may have put it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.checkout = root / "root" / "doorbell"
+        self.checkout = root / CLONED.relative_to("/")
 
     def claim(self, release: str | None) -> None:
         """Be the Jetson with this release file, or none."""
@@ -65,7 +67,7 @@ class CleanSystem:
         )
 
     def install(self, *options: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-        return self.run("/root/doorbell/tools/install-jetson", *options, answer=answer)
+        return self.run(str(CLONED / "tools" / "install-jetson"), *options, answer=answer)
 
     def path(self, path: str) -> Path:
         return self.root / path.removeprefix("/")
