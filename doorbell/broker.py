@@ -88,7 +88,9 @@ def _amqtt_broker(port: int) -> Any:
     try:
         from amqtt.broker import Broker
     except ImportError as exc:
-        raise BrokerError("it needs the package amqtt: pip install 'doorbell[demo]'") from exc
+        raise BrokerError(
+            "it needs the package amqtt: `pip install '.[demo]'` in the checkout"
+        ) from exc
     # One line for every packet, and warnings for clients that leave.
     logging.getLogger("amqtt").setLevel(logging.CRITICAL)
     logging.getLogger("transitions").setLevel(logging.CRITICAL)

@@ -225,7 +225,9 @@ def _prepare(
             }
         case "naive":
             if find_spec("onnxruntime") is None:
-                raise UsageError("ONNX Runtime is not installed: pip install 'doorbell[bench]'")
+                raise UsageError(
+                    "ONNX Runtime is not installed: `pip install '.[bench]'` in the checkout"
+                )
             return Path(sys.executable), {
                 "threads": threads,
                 "blazeface": str(network_files("blazeface_short", section).float32),

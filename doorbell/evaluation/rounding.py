@@ -42,7 +42,8 @@ class RoundingRunner:
             import onnxruntime
         except ImportError as exc:
             raise UsageError(
-                "rounding as a GPU does takes ONNX Runtime: `pip install doorbell[precision]`"
+                "rounding as a GPU does takes ONNX Runtime: `pip install '.[precision]'` in the "
+                "checkout"
             ) from exc
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -151,9 +151,9 @@ def _open(open_gpu: Callable[[], Device]) -> Device:
         return open_gpu()
     except InferenceError as exc:
         raise InferenceError(
-            f"TensorRT cannot be used: {exc}; on a Jetson it comes with JetPack and pycuda with "
-            "`pip install doorbell[jetson]`, on a desktop GPU both come with `pip install "
-            "doorbell[rtx]`, elsewhere set inference.backend to openvino"
+            f"TensorRT cannot be used: {exc}; on a Jetson run tools/install-jetson, for a desktop "
+            "GPU `pip install '.[rtx]'` in the checkout, elsewhere set inference.backend to "
+            "openvino"
         ) from exc
 
 

@@ -262,18 +262,20 @@ def open_device() -> Device:
     Raises:
         InferenceError: a module is missing, or there is no GPU that answers.
     """
+    missing = []
+    try:
+        import tensorrt as trt
+    except ImportError:
+        try:
+            import tensorrt_rtx as trt
+        except ImportError:
+            missing.append("neither tensorrt nor tensorrt_rtx is installed")
     try:
         import pycuda.driver as cuda
-
-        try:
-            import tensorrt as trt
-        except ImportError:
-            try:
-                import tensorrt_rtx as trt
-            except ImportError:
-                raise InferenceError("neither tensorrt nor tensorrt_rtx is installed") from None
     except ImportError as exc:
-        raise InferenceError(f"pycuda cannot be loaded ({exc})") from exc
+        missing.append(f"pycuda cannot be loaded ({exc})")
+    if missing:
+        raise InferenceError(", and ".join(missing))
     return Device(trt, cuda, _open_library())
 
 
