@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +21,9 @@ from doorbell.cli.options import with_config
 from doorbell.cli.printing import example, json_option, print_json
 
 if TYPE_CHECKING:
-    from doorbell.bench.backends import Backend
     from doorbell.bench.peers import PeerName
     from doorbell.bench.report import BenchReport
-    from doorbell.bench.scene import Size, View
-    from doorbell.config import Config, InferenceSection
+    from doorbell.config import Config
 
 PEERS = ("mediapipe", "opencv", "naive")
 GALLERY_MOST = 1_000_000
@@ -137,16 +133,28 @@ def bench(
         return
     from doorbell.bench.reach import reached
     from doorbell.bench.report import BenchReport
+    from doorbell.bench.suite import (
+        run_gallery,
+        run_networks,
+        run_pipeline,
+        run_stages,
+        run_startup,
+    )
 
     with _saying() as say:
         looked = BenchReport.joined(
             [
-                _stages(config, against, seconds, None, say),
-                _pipeline(config, seconds, visit_count, say),
-                _startup(config, starts, say),
+                run_stages(
+                    config, against=against, seconds=seconds, video=None, say=say, warn=_warn
+                ),
+                run_pipeline(config, seconds, visit_count, say),
+                run_startup(config, starts, say),
             ]
         )
-        found, compared = _gallery(seconds, GALLERY_MOST, say), _networks(config, seconds, say)
+        found, compared = (
+            run_gallery(seconds, GALLERY_MOST, say),
+            run_networks(config, seconds, say, _warn),
+        )
     report = BenchReport.joined([looked, found, compared])
     rows = reached(report)
     _draw(report, plots)
@@ -188,8 +196,12 @@ def stages(
     One visitor is followed at the door. Every peer runs in a process of its own and looks at the
     same frames, in turns with the doorbell.
     """
+    from doorbell.bench.suite import run_stages
+
     with _saying() as say:
-        report = _stages(config, against, seconds, video, say)
+        report = run_stages(
+            config, against=against, seconds=seconds, video=video, say=say, warn=_warn
+        )
     _print(report, print_results, as_json=as_json)
 
 
@@ -207,8 +219,10 @@ def pipeline(
     One to eight visitors, 480p to 4K, and nobody at the door; then visits to a daemon in real time,
     with a subscriber at mosquitto, or at a broker of its own where that is not installed.
     """
+    from doorbell.bench.suite import run_pipeline
+
     with _saying() as say:
-        report = _pipeline(config, seconds, visit_count, say)
+        report = run_pipeline(config, seconds, visit_count, say)
     _draw(report, plots)
     _print(report, print_results, as_json=as_json)
 
@@ -219,8 +233,10 @@ def pipeline(
 @with_config
 def startup(config: Config, starts: int, *, as_json: bool) -> None:
     """Time the start of the daemon to its first name, and measure the memory of each part."""
+    from doorbell.bench.suite import run_startup
+
     with _saying() as say:
-        report = _startup(config, starts, say)
+        report = run_startup(config, starts, say)
     _print(report, print_results, as_json=as_json)
 
 
@@ -240,8 +256,10 @@ def networks(config: Config, seconds: float, *, as_json: bool) -> None:
     where TensorRT finds one, on the GPU. For the network of the paper's Table 1 and MobileNetV2-SSD
     no weights for faces were published; theirs are random, which costs the same time.
     """
+    from doorbell.bench.suite import run_networks
+
     with _saying() as say:
-        report = _networks(config, seconds, say)
+        report = run_networks(config, seconds, say, _warn)
     _print(report, print_networks, as_json=as_json)
 
 
@@ -262,8 +280,10 @@ def gallery(
 ) -> None:
     """Time the nearest of many enrolled embeddings, beside NumPy's product of all of them."""
     del config
+    from doorbell.bench.suite import run_gallery
+
     with _saying() as say:
-        report = _gallery(seconds, most, say)
+        report = run_gallery(seconds, most, say)
     _draw(report, plots)
     _print(report, print_gallery, as_json=as_json)
 
@@ -302,94 +322,6 @@ def drift(config: Config, minutes: int, plots: Path | None, *, as_json: bool) ->
         print_drift(measured)
 
 
-def _stages(
-    config: Config, against: tuple[PeerName, ...], seconds: float, video: Path | None, say: Say
-) -> BenchReport:
-    from doorbell.bench.machine import describe_machine
-    from doorbell.bench.peers import SharedPicture, open_peers
-    from doorbell.bench.scene import draw, play, standing
-    from doorbell.bench.stages import STAGES, Bench, measure_stages
-    from doorbell.models.store import models_directory
-
-    threads = _threads(config)
-    if video is None:
-        script = standing(1, models_directory(config.inference) / "faces")
-
-    def frames(size: Size, frames_per_second: float) -> Iterator[View]:
-        if video is not None:
-            return play(video, size, frames_per_second)
-        return draw(script, size, frames_per_second)
-
-    with (
-        closing(SharedPicture()) as picture,
-        open_peers(
-            against,
-            config.inference,
-            picture,
-            threads=threads or len(os.sched_getaffinity(0)),
-            say=say,
-            warn=_warn,
-        ) as peers,
-    ):
-        bench = Bench(config, threads, seconds, peers, picture, say)
-        return measure_stages(STAGES, bench, frames, describe_machine())
-
-
-def _pipeline(config: Config, seconds: float, visit_count: int, say: Say) -> BenchReport:
-    from doorbell.bench.answers import measure_answers
-    from doorbell.bench.machine import describe_machine
-    from doorbell.bench.pipeline import WORK, measure_pipeline
-    from doorbell.bench.report import BenchReport
-
-    machine, threads = describe_machine(), _threads(config)
-    steps = measure_pipeline(
-        config, WORK, threads=threads, seconds=seconds, machine=machine, say=say
-    )
-    answers = measure_answers(config, count=visit_count, threads=threads, machine=machine, say=say)
-    return BenchReport.joined([steps, answers])
-
-
-def _startup(config: Config, starts: int, say: Say) -> BenchReport:
-    from doorbell.bench.answers import measure_starts
-    from doorbell.bench.machine import describe_machine
-
-    return measure_starts(
-        config, count=starts, threads=_threads(config), machine=describe_machine(), say=say
-    )
-
-
-def _gallery(seconds: float, most: int, say: Say) -> BenchReport:
-    from doorbell.bench.gallery import SIZES, measure_gallery
-    from doorbell.bench.machine import describe_machine
-
-    sizes = [size for size in SIZES if size < most] + [most // 10 * 10]
-    return measure_gallery(sizes, seconds=seconds, machine=describe_machine(), say=say)
-
-
-def _networks(config: Config, seconds: float, say: Say) -> BenchReport:
-    from doorbell.bench.machine import describe_machine
-    from doorbell.bench.networks import compared_networks, measure_networks
-
-    backends, gpu = _backends(config.inference)
-    with tempfile.TemporaryDirectory() as scratch:
-        return measure_networks(
-            compared_networks(config.inference, Path(scratch)),
-            backends,
-            seconds=seconds,
-            machine={**gpu, **describe_machine()},
-            say=say,
-        )
-
-
-def _threads(config: Config) -> int | None:
-    """How many the product infers on; None on a GPU."""
-    from doorbell.inference.tensorrt import gpu_fault
-
-    if config.inference.backend != "openvino" and gpu_fault() is None:
-        return None
-    return config.inference.threads or len(os.sched_getaffinity(0))
-
-
 @contextmanager
 def _saying() -> Iterator[Say]:
     """A line on the terminal that says what is being done."""
@@ -419,17 +351,3 @@ def _print(
     else:
         print_machine(report)
         print_part(report)
-
-
-def _backends(section: InferenceSection) -> tuple[list[Backend], dict[str, str]]:
-    """The processor, and the GPU where one can be used, with what is to be said of it."""
-    from doorbell.bench.backends import openvino_backend, tensorrt_backend
-    from doorbell.inference.tensorrt import gpu_fault, require_gpu
-
-    backends = [openvino_backend(section)]
-    fault = gpu_fault()
-    if fault is not None:
-        click.echo(f"on the processor alone: {fault}", err=True)
-        return backends, {}
-    backends += [tensorrt_backend(section, "float32"), tensorrt_backend(section, "float16")]
-    return backends, {"gpu": require_gpu()}
