@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from doorbell.credentials import without_credentials
 from doorbell.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -78,14 +79,25 @@ class CameraSection(Section):
     """``[camera]``: where frames come from."""
 
     uri: str = "simulated:"
+    uri_file: LocalPath | None = None
     backend: Literal["auto", "simulated", "opencv", "jetson"] = "auto"
     width: Annotated[int, Field(ge=0, le=7680)] = 0
     height: Annotated[int, Field(ge=0, le=4320)] = 0
     frames_per_second: Annotated[float, Field(ge=0.0, le=240.0)] = 0.0
     timeout_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 2.0
+    stuck_seconds: Annotated[float, Field(gt=0.0, le=600.0)] = 8.0
     reopen_max_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
+    dark_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 60.0
+    frozen_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 30.0
     realtime: bool = True
     loop: bool = False
+
+    @model_validator(mode="after")
+    def _one_address(self) -> CameraSection:
+        if self.uri_file is not None and self.uri != "simulated:":
+            msg = "uri and uri_file are two addresses of one camera: leave one out"
+            raise ValueError(msg)
+        return self
 
 
 class InferenceSection(Section):
@@ -198,9 +210,11 @@ class MqttSection(Section):
     tls_ca_file: LocalPath | None = None
     tls_certificate_file: LocalPath | None = None
     tls_key_file: LocalPath | None = None
+    allow_unencrypted: bool = False
     keepalive_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     publish_images: bool = True
     allow_enroll: bool = False
+    allow_forget: bool = False
     discovery: bool = True
     discovery_prefix: Annotated[
         str, Field(pattern=r"^[^#+\s]+$", description="a topic without spaces, + and #")
@@ -217,7 +231,7 @@ class MqttSection(Section):
         for key, needed in needs.items():
             value = getattr(self, key)
             if value and not getattr(self, needed):
-                msg = f"{key} = '{value}' does nothing without {needed}: set that too"
+                msg = f"{key} does nothing without {needed}: set that too"
                 raise ValueError(msg)
         return self
 
@@ -349,7 +363,10 @@ def _describe(error: ValidationError, source: str) -> str:
             case _:
                 message = f"must be {_allowed(*problem['loc'])}"
         value = problem["input"]
-        shown = "" if isinstance(value, Mapping | BaseModel) else f" = {value!r}"
+        # The text of an unknown key may be a password: mqtt.password is a good guess.
+        unknown_text = problem["type"] == "extra_forbidden" and isinstance(value, str)
+        hidden = unknown_text or isinstance(value, Mapping | BaseModel)
+        shown = "" if hidden else without_credentials(f" = {value!r}")
         lines.append(f"  {location}{shown}: {message}")
     return "\n".join(lines)
 
