@@ -19,6 +19,7 @@ once, at the edge, with ``from exc``.
     ├── ModelError             a model is missing, altered or cannot be converted     (exit 3)
     ├── InferenceError         a network cannot be loaded or run                      (exit 3)
     ├── GalleryError           the gallery cannot be opened, read or written          (exit 3)
+    ├── SealError              a key is missing or wrong, or what it sealed altered   (exit 3)
     └── OutputError            sound, broker or disk refused; the daemon goes on
         ├── SoundError
         └── BrokerError
@@ -93,6 +94,12 @@ class InferenceError(DoorbellError):
 
 class GalleryError(DoorbellError):
     """The gallery cannot be opened, read or written."""
+
+    exit_code = 3
+
+
+class SealError(DoorbellError):
+    """A key is missing, wrong or no key, or what was encrypted with it was altered."""
 
     exit_code = 3
 
