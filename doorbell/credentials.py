@@ -21,10 +21,10 @@ from doorbell.errors import ConfigError
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 # User and password before the host, which may hold a / or an @ of their own.
 _BEFORE_A_HOST = re.compile(r"://\S*@")
-# As the makers of cameras spell them in a query, or in a path of their own.
-_IN_A_QUERY = re.compile(
-    r"((?:user|username|usr|user-id|loginuse|user-pw|pass|passwd|password|pwd|psw|loginpas"
-    r"|token|auth|secret|key)=)(\"[^\"]*\"|'[^']*'|[^\s&]+)",
+# As makers of cameras and GStreamer's sources name them, in a query or in a path of their own.
+_NAMED = re.compile(
+    r"((?:user|usr|login|pass|pwd|psw|auth|token|key|secret|account)[a-z-]*=)"
+    r"(\"[^\"]*\"|'[^']*'|[^\s&]+)",
     re.IGNORECASE,
 )
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 def without_credentials(text: str) -> str:
     """Hide user names and passwords of the addresses in a text, so that it can be shown."""
-    return _IN_A_QUERY.sub(r"\1***", _BEFORE_A_HOST.sub("://***@", text))
+    return _NAMED.sub(r"\1***", _BEFORE_A_HOST.sub("://***@", text))
 
 
 def secret_path(key: str, path: Path) -> Path:

@@ -14,6 +14,7 @@ once, at the edge, with ``from exc``.
     ├── EnrollmentError        a picture that cannot be enrolled, with the reason     (exit 1)
     │   └── PictureError           not a picture, truncated, empty or too large
     ├── CameraError            the camera cannot be opened or read                    (exit 3)
+    │   ├── CameraSetupError       it never will be, as it is configured or installed
     │   └── EndOfStreamError       a file, folder or scene script has come to its end
     ├── GpioError              a button's or relay's line is missing or refused       (exit 3)
     ├── ModelError             a model is missing, altered or cannot be converted     (exit 3)
@@ -68,6 +69,10 @@ class CameraError(DoorbellError):
     """The camera cannot be opened or read."""
 
     exit_code = 3
+
+
+class CameraSetupError(CameraError):
+    """A camera that no waiting brings: the configuration or what is installed is wrong."""
 
 
 class EndOfStreamError(CameraError):

@@ -24,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from doorbell.button import open_button
 from doorbell.camera import open_camera
 from doorbell.camera.latest import open_latest
+from doorbell.camera.uri import source_of
 from doorbell.config import CameraSection, Config
 from doorbell.errors import BrokerError, DoorbellError, OutputError
 from doorbell.gpio import KernelChips
@@ -102,7 +103,7 @@ def _check_camera(config: Config) -> str:
             frame = camera.get(config.camera.timeout_seconds)
             latency.add(Stage.CAPTURE, time.time() - frame.captured_at)
     grey = float(frame.pixels.mean())
-    seen = f"{frame.width} x {frame.height} pixels from {config.camera.uri}"
+    seen = f"{frame.width} x {frame.height} pixels from {source_of(config.camera).shown}"
     seen += f"; {describe(latency.take())}"
     if grey < DARK_GREY:
         return f"{seen}; the picture is almost black: is the lens covered, or is it night?"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from doorbell.camera import open_camera
-from doorbell.camera.uri import Kind, loses_no_frame, parse_uri
+from doorbell.camera.uri import Kind, loses_no_frame, parse_uri, source_of
 from doorbell.config import CameraSection
 from doorbell.errors import CameraError
 
@@ -91,3 +91,17 @@ def test_a_backend_that_cannot_open_the_uri_says_what_can(
 ) -> None:
     with pytest.raises(CameraError, match=hint):
         open_camera(CameraSection.model_validate({"uri": uri, "backend": backend}))
+
+
+def test_an_address_with_a_password_may_stand_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "camera-uri"
+    path.write_text("rtsp://anna:swordfish@camera/door\n")
+    path.chmod(0o600)
+    source = source_of(CameraSection(uri_file=path))
+    assert source.place == "rtsp://anna:swordfish@camera/door"
+    assert source.shown == "rtsp://***@camera/door"
+
+
+def test_a_missing_file_of_an_address_is_a_camera_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(CameraError, match=r"camera\.uri_file: cannot read .*gone"):
+        source_of(CameraSection(uri_file=tmp_path / "gone"))

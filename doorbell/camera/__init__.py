@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from doorbell.camera.jetson import can_open
-from doorbell.camera.uri import Kind, Source, parse_uri
+from doorbell.camera.uri import Kind, Source, source_of
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
-from doorbell.errors import CameraError
+from doorbell.errors import CameraSetupError
 
 
 class Camera(Protocol):
@@ -34,9 +34,10 @@ def open_camera(section: CameraSection, faces_directory: Path | None = None) -> 
         faces_directory: portraits for the built-in simulated scene, where the URI names none.
 
     Raises:
-        CameraError: there is no such camera, or it cannot be opened as asked.
+        CameraError: there is no such camera now, or it cannot be opened as asked.
+        CameraSetupError: no waiting will bring it.
     """
-    source = parse_uri(section.uri)
+    source = source_of(section)
     match _backend(section, source):
         case "simulated":
             from doorbell.camera.simulated import open_simulated
@@ -56,16 +57,16 @@ def frames_reach_gpu(section: CameraSection) -> bool:
     """Whether the configured camera's frames lie in memory that the GPU sees too.
 
     Raises:
-        CameraError: the section names no camera.
+        CameraSetupError: the section names no camera.
     """
-    return _backend(section, parse_uri(section.uri)) == "jetson"
+    return _backend(section, source_of(section)) == "jetson"
 
 
 def _backend(section: CameraSection, source: Source) -> Literal["simulated", "opencv", "jetson"]:
     simulated = source.kind in (Kind.SIMULATED, Kind.FOLDER)
     if section.backend != "auto":
         if simulated != (section.backend == "simulated"):
-            raise CameraError(
+            raise CameraSetupError(
                 f"camera.backend = {section.backend} cannot open {source.shown!r} "
                 f"({source.kind.value}); set it to auto"
             )

@@ -1,18 +1,19 @@
 """What a camera's URI means.
 
-Enters: ``camera.uri``. Leaves: a kind of source and where it is. Opens nothing.
+Enters: ``camera.uri``, or the file that holds it. Leaves: a kind of source and where it is. Opens
+no camera.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from doorbell.config import CameraSection
-from doorbell.errors import CameraError
+from doorbell.credentials import read_secret, without_credentials
+from doorbell.errors import CameraSetupError, ConfigError
 
 _NETWORK_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "rtp")
 
@@ -45,15 +46,28 @@ class Source:
     @property
     def shown(self) -> str:
         """The place as it may be logged: without user names and passwords."""
-        without_user = re.sub(r"://[^/@\s]*@", "://***@", self.place)
-        return re.sub(r"\b(user-id|user-pw|password|token)=[^\s&]+", r"\1=***", without_user)
+        return without_credentials(self.place)
+
+
+def source_of(section: CameraSection) -> Source:
+    """Tell which source a configuration names, by ``uri`` or by the file that holds it.
+
+    Raises:
+        CameraSetupError: as of ``parse_uri``; or the file cannot be read.
+    """
+    if section.uri_file is None:
+        return parse_uri(section.uri)
+    try:
+        return parse_uri(read_secret("camera.uri_file", section.uri_file))
+    except ConfigError as exc:  # a camera that is opened again, too, may find its file gone
+        raise CameraSetupError(str(exc)) from exc
 
 
 def parse_uri(uri: str) -> Source:
     """Tell what a URI means.
 
     Raises:
-        CameraError: an unknown scheme, or nothing at all.
+        CameraSetupError: an unknown scheme, or nothing at all.
     """
     scheme, separator, rest = uri.partition("://")
     if uri.startswith("simulated:"):
@@ -73,7 +87,7 @@ def parse_uri(uri: str) -> Source:
     elif scheme in _NETWORK_SCHEMES:
         source = Source(Kind.NETWORK, uri)
     else:
-        raise CameraError(
+        raise CameraSetupError(
             f"camera.uri has the unknown scheme {scheme!r}; known are simulated, file, v4l2, csi, "
             + ", ".join(_NETWORK_SCHEMES)
         )
@@ -85,13 +99,17 @@ def loses_no_frame(section: CameraSection) -> bool:
 
     Any other camera goes on without its reader, so its frames are dropped, never queued.
     """
-    recorded = (Kind.SIMULATED, Kind.FOLDER, Kind.FILE)
-    return not section.realtime and parse_uri(section.uri).kind in recorded
+    return not section.realtime and not is_live(section)
+
+
+def is_live(section: CameraSection) -> bool:
+    """Whether the frames are of now: of a sensor, with its noise."""
+    return source_of(section).kind not in (Kind.SIMULATED, Kind.FOLDER, Kind.FILE)
 
 
 def _local(text: str) -> Source:
     if not text:
-        raise CameraError("camera.uri is empty; give a device, URL or file, or 'simulated:'")
+        raise CameraSetupError("camera.uri is empty; give a device, URL or file, or 'simulated:'")
     path = Path(text).expanduser()
     if text.startswith("/dev/"):
         return Source(Kind.DEVICE, text)
