@@ -335,6 +335,38 @@ class EnrollCommand:
 Command: TypeAlias = RingCommand | MuteCommand | EnrollCommand
 
 
+class CameraCondition(Enum):
+    """How it stands with the camera."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    DARK = "dark"
+    FROZEN = "frozen"
+    LOST = "lost"
+    STUCK = "stuck"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """How it stands with the camera, since when and why.
+
+    Attributes:
+        condition: dark where it sees nothing though it gives frames; frozen where it gives one
+            frame for ever; lost where it gives none; stuck where it does not even say so.
+        reason: words for people, without credentials; empty while it starts or is live.
+        since_at: wall time, seconds since the epoch.
+    """
+
+    condition: CameraCondition
+    reason: str
+    since_at: float
+
+    @property
+    def gives_frames(self) -> bool:
+        """Whether the door is being looked at; in the dark too, where nothing may be seen."""
+        return self.condition in (CameraCondition.LIVE, CameraCondition.DARK)
+
+
 @dataclass(frozen=True, slots=True)
 class StageLatency:
     """How long one stage took over a period.
@@ -361,7 +393,7 @@ class Statistics:
         latency_ms_p50, latency_ms_p99: capture to end of processing over the period.
         visits_open: visitors at the door now.
         people, strangers: in the gallery.
-        camera_online: whether the last read gave a frame.
+        camera_online: whether the camera gives frames.
         stages: by name, of ``doorbell.latency``; without those that did not run.
     """
 
