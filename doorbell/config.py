@@ -173,6 +173,11 @@ class StorageSection(Section):
         return self.directory / "gallery.sqlite"
 
     @property
+    def outbox_path(self) -> Path:
+        """Events that wait for the broker: one SQLite file."""
+        return self.directory / "outbox.sqlite"
+
+    @property
     def pictures_directory(self) -> Path:
         """Annotated pictures of visits, one JPEG a visit."""
         return self.directory / "pictures"
@@ -214,6 +219,10 @@ class MqttSection(Section):
     keepalive_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     publish_images: bool = True
     allow_enroll: bool = False
+    late_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 30.0
+    outbox_days: Annotated[int, Field(ge=1, le=365)] = 7
+    outbox_events: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    outbox_megabytes: Annotated[int, Field(ge=1, le=100_000)] = 64
     allow_forget: bool = False
     discovery: bool = True
     discovery_prefix: Annotated[
