@@ -166,6 +166,7 @@ class StorageSection(Section):
     pictures_days: Annotated[int, Field(ge=0, le=3650)] = 14
     strangers_days: Annotated[int, Field(ge=0, le=3650)] = 30
     visits_days: Annotated[int, Field(ge=0, le=3650)] = 90
+    key_file: LocalPath | None = None
 
     @property
     def gallery_path(self) -> Path:

@@ -302,7 +302,7 @@ def run_daemon(
         stack.enter_context(stopping_on_signals(stop))
         stack.enter_context(stopping_on_thread_faults(stop))
         notifier = stack.enter_context(closing(ServiceNotifier()))
-        gallery = stack.enter_context(Gallery.open(config.storage.gallery_path))
+        gallery = stack.enter_context(Gallery.of(config.storage))
         left_open = gallery.close_open_visits()
         if left_open:
             log.info("%d visits were left open by the last run; ended them", left_open)

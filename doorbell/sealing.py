@@ -3,9 +3,9 @@
 Enters: bytes, and what they are. Leaves: the same bytes sealed, or opened again. Knows no gallery,
 no picture and no file but the key's.
 
-AES-SIV (RFC 5297) of the cryptography package. It needs no random number that must never come twice,
-and equal bytes of the same kind are equal when sealed, so that the gallery still finds a face that
-it has already without the key leaving this process.
+AES-SIV (RFC 5297) of the cryptography package. It needs no random number that must never come
+twice, and equal bytes of the same kind are equal when sealed, so that the gallery's own statements
+still find and copy a face. The package is imported only where there is a key.
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ import os
 from pathlib import Path
 from typing import Final, Protocol
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-
 from doorbell.credentials import secret_path, warn_of_readers
 from doorbell.errors import SealError
 
 KEY_BYTES = 64  # two keys of AES-256: one authenticates, one encrypts (RFC 5297, 2.1)
 _KEY = "storage.key_file"
 
-# Before whatever is sealed. No embedding begins so, as its first number would be 5.7e22, and no JPEG.
+# Before whatever is sealed. No embedding begins so (its first number would be 5.7e22), and no JPEG.
 _MARK: Final = b"DoBeSIV1"
 
 
@@ -75,6 +72,8 @@ class Sealed:
     """
 
     def __init__(self, key: bytes) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
         self._cipher = AESSIV(key)
         self.proof: bytes | None = self.seal(b"this key", "the proof of the key")
 
@@ -84,6 +83,8 @@ class Sealed:
 
     def open(self, data: bytes, about: str) -> bytes:
         """Decrypt bytes."""
+        from cryptography.exceptions import InvalidTag
+
         if not is_sealed(data):
             raise SealError(f"{about} is not encrypted; encrypt it with: doorbell gallery encrypt")
         try:
@@ -142,6 +143,8 @@ def write_new_key(path: Path) -> None:
     Raises:
         SealError: there is such a file, or it cannot be written.
     """
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:

@@ -94,7 +94,7 @@ def enroll(
 
     clean_name(name)  # refused before anybody has to stand still
     with ExitStack() as stack:
-        gallery = stack.enter_context(Gallery.open(config.storage.gallery_path))
+        gallery = stack.enter_context(Gallery.of(config.storage))
         perception = stack.enter_context(closing(open_perception(config)))
         enroller = Enroller(perception, gallery, config)
         if photos:

@@ -43,7 +43,7 @@ def list_(config: Config, *, as_json: bool) -> None:
     """
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         summaries = gallery.summaries()
         strengths = [_strength(gallery, summary) for summary in summaries]
     if as_json:
@@ -77,7 +77,7 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
     """
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         person = gallery.person(name)
         (summary,) = (each for each in gallery.summaries() if each.person == person)
         strength = _strength(gallery, summary)
@@ -104,7 +104,7 @@ def rename(config: Config, name: str, new_name: str) -> None:
     """Give a person another name."""
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         before = gallery.person(name)
         after = gallery.rename(name, new_name)
     click.echo(f"{before.name} is now {after.name}")
@@ -121,7 +121,7 @@ def merge(config: Config, source: str, into: str) -> None:
     """
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         gone = gallery.person(source)
         kept = gallery.merge(source, into)
     click.echo(f"{gone.name} is now part of {kept.name}")
@@ -135,7 +135,7 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
     """Delete a person, with every sample, visit and picture."""
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         person = gallery.person(name)
         if not yes:
             click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
@@ -165,7 +165,7 @@ def chime(config: Config, name: str, chime_name: str | None, *, to_default: bool
     if (chime_name is None) != to_default:
         raise click.UsageError("give either CHIME or --default")
     chosen = None if chime_name is None else _checked_chime(chime_name)
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         person = gallery.set_chime(name, chosen)
     click.echo(f"{person.name} rings with {chosen or 'the default chime'}")
 
@@ -192,7 +192,7 @@ def preferences(config: Config, name: str, preferences_json: str) -> None:
         ) from exc
     if not isinstance(wishes, dict):
         raise UsageError(f"{preferences_json!r} is not a JSON object; write it in braces")
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         person = gallery.set_preferences(name, wishes)
     click.echo(f"{person.name} has {plural(len(wishes), 'preference')}")
 

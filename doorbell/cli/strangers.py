@@ -51,7 +51,7 @@ def list_(config: Config, *, as_json: bool) -> None:
     """
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         found = gallery.strangers()
         if as_json:
             print_json([_document(stranger, gallery, config) for stranger in found])
@@ -82,7 +82,7 @@ def show(config: Config, stranger_id: int, *, as_json: bool) -> None:
     """
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         stranger = gallery.stranger(stranger_id)
         document = _document(stranger, gallery, config)
     if as_json:
@@ -106,7 +106,7 @@ def merge(config: Config, one: int, other: int) -> None:
     """Make two strangers who are the same person one, under the older identifier."""
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         kept = gallery.merge_strangers(one, other)
     gone = other if kept.stranger_id == one else one
     click.echo(f"stranger-{gone} is now part of {kept.label}")
@@ -120,7 +120,7 @@ def name_(config: Config, stranger_id: int, name: str) -> None:
     """Make a stranger a person, new or enrolled already, with samples and visits."""
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         person = gallery.name_stranger(stranger_id, name)
     click.echo(f"stranger-{stranger_id} is now {person.name}")
 
@@ -133,7 +133,7 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
     """Delete a stranger, with every sample, visit and picture."""
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         stranger = gallery.stranger(stranger_id)
         if not yes:
             click.confirm(

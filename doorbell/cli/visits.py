@@ -70,7 +70,7 @@ def list_(
     from doorbell.recognition.gallery import Gallery
 
     since_at = None if since is None else since.timestamp()
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         found = gallery.visits(limit, since=since_at, name=person)
     if as_json:
         print_json([_document(visit, config) for visit in found])
@@ -130,7 +130,7 @@ def correct(
         raise click.UsageError("give one of NAME, --stranger and --not-a-face")
     if learn and name is None:
         raise click.UsageError("--learn needs a NAME: who is to be known better")
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         visit_id = gallery.find_visit(words).visit_id
         if name is not None:
             done = gallery.correct_to_person(visit_id, name, learn=learn)
@@ -150,7 +150,7 @@ def undo(config: Config) -> None:
     """Take the last correction back; again, the one before it."""
     from doorbell.recognition.gallery import Gallery
 
-    with Gallery.open(config.storage.gallery_path) as gallery:
+    with Gallery.of(config.storage) as gallery:
         done = gallery.undo_correction()
     if done.visit is None:
         click.echo("what the last correction taught is undone; its visit is no longer remembered")

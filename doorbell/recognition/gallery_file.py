@@ -1,7 +1,8 @@
 """The gallery's file: created, checked, migrated.
 
-Enters: a path. Leaves: an open database of the present version. A file that is damaged, foreign or
-of a later version is refused and left as it is, byte for byte. Knows no person and no embedding.
+Enters: a path, and how embeddings are kept. Leaves: an open database of the present version. A
+file that is damaged, foreign, of a later version or of another key is refused and left as it is,
+byte for byte. Knows no person.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
-from doorbell.errors import GalleryError
+from doorbell.errors import GalleryError, SealError
+from doorbell.sealing import PLAIN, Seal
 
 # "DoBe" in ASCII; SQLite keeps it in the file's header so that programs can tell their own files.
 APPLICATION_ID = 0x446F4265
@@ -120,7 +122,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             )
         ),
     ),
+    # What a person agreed to, and when it was noted; and by which key embeddings are encrypted.
+    (
+        "ALTER TABLE people ADD COLUMN consent TEXT",
+        "ALTER TABLE people ADD COLUMN consent_at REAL",
+        """CREATE TABLE sealing (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            proof BLOB NOT NULL
+        ) STRICT""",
+    ),
 )
+
+# Wherever there is an embedding.
+EMBEDDING_TABLES = ("samples", "visit_samples", "negatives", "non_faces")
 
 
 class GalleryFile:
@@ -129,15 +143,17 @@ class GalleryFile:
     Whatever SQLite or the system says against it becomes a ``GalleryError`` that names the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seal: Seal = PLAIN) -> None:
         """Open the file, creating or migrating it as needed.
 
         It is readable by its owner only (0600), and so is a directory made for it (0700).
 
         Raises:
             GalleryError: it is damaged, not a gallery, of a later version, or out of reach.
+            SealError: its embeddings are encrypted with another key, or are and should not be.
         """
         self.path = path
+        self.seal = seal
         with self._translated():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _alone_in(path.parent):
@@ -147,6 +163,12 @@ class GalleryFile:
                 if path.stat().st_mode & 0o077:
                     path.chmod(0o600)  # SQLite gives its -wal and -shm files the same mode
                 self._database = _connect(path)
+                try:
+                    with _transaction(self._database):
+                        self._check_seal()
+                except BaseException:
+                    self._database.close()
+                    raise
 
     def close(self) -> None:
         """Release the file; idempotent."""
@@ -157,7 +179,32 @@ class GalleryFile:
     def writing(self) -> Iterator[None]:
         """One transaction that writes: all of it or nothing."""
         with self._translated(), _transaction(self._database):
+            if self._proof() != self.seal.proof:
+                raise SealError(
+                    f"the gallery {self.path} was encrypted or decrypted meanwhile; nothing was "
+                    "written; start this again"
+                )
             yield
+
+    def seal_anew(self, seal: Seal, rewrite: Callable[[], None]) -> bool:
+        """Keep embeddings in another way from now on, and leave no trace of the earlier.
+
+        Args:
+            seal: the new way.
+            rewrite: brings what is stored into it, within the one transaction.
+
+        Returns:
+            False if another process still reads; the write-ahead log then keeps the earlier.
+        """
+        with self.writing():
+            rewrite()
+            self.execute("DELETE FROM sealing")
+            if seal.proof is not None:
+                self.insert("sealing", id=1, proof=seal.proof)
+        self.seal = seal
+        with self._translated():
+            self._database.execute("VACUUM")
+        return self.empty_log()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -205,6 +252,36 @@ class GalleryFile:
         with self._translated():
             (busy, *_) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
+
+    def _check_seal(self) -> None:
+        proof = self._proof()
+        if proof == self.seal.proof:
+            return
+        if proof is None and not any(
+            self.rows(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - our own words
+            for table in EMBEDDING_TABLES
+        ):
+            self.insert("sealing", id=1, proof=self.seal.proof)
+        elif proof is None:
+            raise SealError(
+                f"the gallery {self.path} is not encrypted, and storage.key_file asks for it; "
+                "encrypt it with: doorbell gallery encrypt"
+            )
+        elif self.seal.proof is None:
+            raise SealError(
+                f"the gallery {self.path} is encrypted; set storage.key_file to its key; "
+                "the file was left as it was"
+            )
+        else:
+            raise SealError(
+                f"the gallery {self.path} is encrypted with another key than that of "
+                "storage.key_file; give its own; the file was left as it was"
+            )
+
+    def _proof(self) -> bytes | None:
+        for row in self.rows("SELECT proof FROM sealing"):
+            return bytes(row["proof"])
+        return None
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -67,7 +67,7 @@ class SampleIndex:
             ids, stored = zip(*batch, strict=True)
             self._ids[at : at + len(ids)] = ids
             at += len(ids)
-            yield stack_embeddings(ids, stored)
+            yield stack_embeddings(ids, stored, self._file.seal)
 
     def _stored(self, places: Places) -> Float32Array:
         ids = self._ids[places].tolist()
@@ -81,4 +81,4 @@ class SampleIndex:
                 f"{len(ids) - len(rows)} of {len(ids)} samples were deleted from the gallery since "
                 "it was read; read it again"
             )
-        return stack_embeddings(ids, [row["embedding"] for row in rows])
+        return stack_embeddings(ids, [row["embedding"] for row in rows], self._file.seal)

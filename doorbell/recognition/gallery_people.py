@@ -16,7 +16,9 @@ from doorbell.recognition.gallery_rows import (
     EnrollmentOutcome,
     Forgotten,
     PersonSummary,
+    clean_consent,
     clean_name,
+    consent_from,
     decode_embeddings,
     encode_preferences,
     name_key,
@@ -71,7 +73,7 @@ class PeopleVerbs(GalleryStore):
         )
         return [
             FaceSample(embedding, model_id, row["quality"])
-            for row, embedding in zip(rows, decode_embeddings(rows), strict=True)
+            for row, embedding in zip(rows, decode_embeddings(rows, self._file.seal), strict=True)
         ]
 
     def summaries(self) -> list[PersonSummary]:
@@ -85,7 +87,13 @@ class PeopleVerbs(GalleryStore):
             FROM people ORDER BY id"""
         )
         return [
-            PersonSummary(person_from(row), row["samples"], row["visits"], row["last_seen_at"])
+            PersonSummary(
+                person_from(row),
+                row["samples"],
+                row["visits"],
+                row["last_seen_at"],
+                consent_from(row),
+            )
             for row in rows
         ]
 
@@ -139,7 +147,7 @@ class PeopleVerbs(GalleryStore):
     def merge(self, source: str, into: str) -> Person:
         """Make two people one: samples and visits of ``source`` move to ``into``.
 
-        Chime and preferences of ``source`` stay where ``into`` has none of its own.
+        Chime, preferences and consent of ``source`` stay where ``into`` has none of its own.
 
         Raises:
             UnknownPersonError: nobody has one of the names.
@@ -159,6 +167,13 @@ class PeopleVerbs(GalleryStore):
                 "UPDATE people SET chime = ?, preferences = ? WHERE id = ?",
                 gone.chime if kept.chime is None else kept.chime,
                 encode_preferences({**gone.preferences, **kept.preferences}),
+                kept.person_id,
+            )
+            self._file.execute(
+                "UPDATE people SET (consent, consent_at) = "
+                "(SELECT consent, consent_at FROM people WHERE id = ?) "
+                "WHERE id = ? AND consent IS NULL",
+                gone.person_id,
                 kept.person_id,
             )
             self._file.execute("DELETE FROM people WHERE id = ?", gone.person_id)
@@ -198,3 +213,21 @@ class PeopleVerbs(GalleryStore):
             person_id = self.person(name).person_id
             self._file.execute("UPDATE people SET preferences = ? WHERE id = ?", encoded, person_id)
             return person_by_id(self._file, person_id)
+
+    def note_consent(self, name: str, words: str, noted_at: float) -> Person:
+        """Note what a person agreed to; what was noted before is replaced.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+            UsageError: there are no words, or too many.
+        """
+        cleaned = clean_consent(words)
+        with self._file.writing():
+            person = self.person(name)
+            self._file.execute(
+                "UPDATE people SET consent = ?, consent_at = ? WHERE id = ?",
+                cleaned,
+                noted_at,
+                person.person_id,
+            )
+            return person

@@ -18,12 +18,17 @@ from numpy.typing import NDArray
 
 from doorbell.domain import FaceSample, Float32Array, Person, Stranger, Visit, Visitor
 from doorbell.errors import GalleryError, InvalidNameError, UsageError
+from doorbell.sealing import Seal
 
 EMBEDDING_SIZE = 128  # SFace's output
 MAX_NAME_CHARACTERS = 100
+MAX_CONSENT_CHARACTERS = 500
 
 # How far from 1 the length of an embedding may be; float32 normalization stays within 1e-6.
 UNIT_TOLERANCE = 1e-3
+
+# What an embedding is to the seal; the same for all, because statements copy and compare them.
+SEALED_AS = "an embedding"
 
 # Little endian whatever the machine, so that the file can move between machines.
 _STORED_FLOAT = np.dtype("<f4")
@@ -67,13 +72,25 @@ class EnrollmentOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person agreed to, in the words of whoever noted it, and the wall time of noting."""
+
+    words: str
+    noted_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class PersonSummary:
-    """A person with what the gallery holds of them; ``last_seen_at`` is None before any visit."""
+    """A person with what the gallery holds of them.
+
+    ``last_seen_at`` is None before any visit, ``consent`` where none was noted.
+    """
 
     person: Person
     samples: int
     visits: int
     last_seen_at: float | None
+    consent: Consent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +192,8 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
 
 
-def encode_embedding(sample: FaceSample) -> bytes:
-    """Check an embedding and turn it into 512 bytes of little-endian float32.
+def encode_embedding(sample: FaceSample, seal: Seal) -> bytes:
+    """Check an embedding and turn it into 512 bytes of little-endian float32, sealed.
 
     Raises:
         GalleryError: the shape, type, length or quality is not that of an embedding.
@@ -192,28 +209,31 @@ def encode_embedding(sample: FaceSample) -> bytes:
         raise GalleryError(f"an embedding of length {length:.4f} was refused; 1 is expected")
     if not 0.0 <= sample.quality <= 1.0:
         raise GalleryError(f"a sample of quality {sample.quality} was refused; give 0 to 1")
-    return embedding.astype(_STORED_FLOAT).tobytes()
+    return seal.seal(embedding.astype(_STORED_FLOAT).tobytes(), SEALED_AS)
 
 
-def decode_embeddings(rows: Sequence[Row]) -> Float32Array:
+def decode_embeddings(rows: Sequence[Row], seal: Seal) -> Float32Array:
     """Stack the ``embedding`` of rows of samples to (N, 128) float32, read-only.
 
     Raises:
         GalleryError: one has not the size of an embedding; it is named.
+        SealError: one was sealed by another key, or altered.
     """
-    return stack_embeddings([row["id"] for row in rows], [row["embedding"] for row in rows])
+    ids, stored = [row["id"] for row in rows], [row["embedding"] for row in rows]
+    return stack_embeddings(ids, stored, seal)
 
 
-def stack_embeddings(ids: Sequence[int], stored: Sequence[bytes]) -> Float32Array:
+def stack_embeddings(ids: Sequence[int], stored: Sequence[bytes], seal: Seal) -> Float32Array:
     """Stack stored embeddings of samples; see ``decode_embeddings``."""
     size = EMBEDDING_SIZE * _STORED_FLOAT.itemsize
-    for sample_id, embedding in zip(ids, stored, strict=True):
+    opened = [seal.open(embedding, SEALED_AS) for embedding in stored]
+    for sample_id, embedding in zip(ids, opened, strict=True):
         if len(embedding) != size:
             raise GalleryError(
                 f"sample {sample_id} of the gallery has {len(embedding)} bytes instead of "
                 f"{size}; restore a copy of the gallery, or forget that person and enroll again"
             )
-    flat = np.frombuffer(b"".join(stored), dtype=_STORED_FLOAT)
+    flat = np.frombuffer(b"".join(opened), dtype=_STORED_FLOAT)
     embeddings = flat.reshape(-1, EMBEDDING_SIZE).astype(np.float32, copy=False)  # (N, 128)
     embeddings.setflags(write=False)
     return embeddings
@@ -247,6 +267,26 @@ def person_from(row: Row) -> Person:
             "restore a copy of the gallery"
         )
     return Person(row["id"], row["name"], row["chime"], preferences)
+
+
+def consent_from(row: Row) -> Consent | None:
+    """Read the consent in a row of ``people``."""
+    return None if row["consent"] is None else Consent(row["consent"], row["consent_at"])
+
+
+def clean_consent(words: str) -> str:
+    """Trim what was agreed to, into one line.
+
+    Raises:
+        UsageError: nothing is left, or it is too long.
+    """
+    cleaned = " ".join(unicodedata.normalize("NFC", words).split())
+    if not cleaned.isprintable() or not 0 < len(cleaned) <= MAX_CONSENT_CHARACTERS:
+        raise UsageError(
+            f"the consent {words[:20]!r} was refused; write what was agreed to, in 1 to "
+            f"{MAX_CONSENT_CHARACTERS} characters, as in 'in writing, 1 March'"
+        )
+    return cleaned
 
 
 def stranger_from(row: Row) -> Stranger:

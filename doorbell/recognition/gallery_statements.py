@@ -71,7 +71,7 @@ def add_sample(
     file: GalleryFile, person_id: int, sample: FaceSample, source_sha256: str | None
 ) -> bool:
     """Store a person's sample, unless they have that picture already; whether it was stored."""
-    embedding = encode_embedding(sample)
+    embedding = encode_embedding(sample, file.seal)
     if file.rows(
         "SELECT 1 FROM samples WHERE person_id = ? AND model_id = ? AND source_sha256 = ?",
         person_id,
@@ -121,7 +121,7 @@ def add_stranger_samples(
             "samples",
             stranger_id=stranger_id,
             model_id=sample.model_id,
-            embedding=encode_embedding(sample),
+            embedding=encode_embedding(sample, file.seal),
             quality=sample.quality,
         )
     keep_best_samples(file, stranger_id)
@@ -184,7 +184,7 @@ def replace_visit_samples(file: GalleryFile, visit_id: str, samples: Iterable[Fa
             "visit_samples",
             visit_id=visit_id,
             model_id=sample.model_id,
-            embedding=encode_embedding(sample),
+            embedding=encode_embedding(sample, file.seal),
             quality=sample.quality,
         )
     file.execute(
@@ -232,13 +232,13 @@ def build_templates(file: GalleryFile, model_id: str) -> Templates:
         model_id=model_id,
         people=tuple(people),
         person_index=_places(of_people, "person_id", person_ids),
-        person_embeddings=decode_embeddings(of_people),
+        person_embeddings=decode_embeddings(of_people, file.seal),
         strangers=tuple(strangers),
         stranger_index=_places(of_strangers, "stranger_id", stranger_ids),
-        stranger_embeddings=decode_embeddings(of_strangers),
+        stranger_embeddings=decode_embeddings(of_strangers, file.seal),
         negative_index=_places(negatives, "not_person_id", person_ids),
-        negative_embeddings=decode_embeddings(negatives),
-        non_face_embeddings=decode_embeddings(non_faces),
+        negative_embeddings=decode_embeddings(negatives, file.seal),
+        non_face_embeddings=decode_embeddings(non_faces, file.seal),
     )
 
 

@@ -13,7 +13,9 @@ from types import TracebackType
 
 from typing_extensions import Self
 
+from doorbell.config import StorageSection
 from doorbell.recognition.gallery_file import GalleryFile
+from doorbell.sealing import PLAIN, Seal, open_seal
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,14 +24,25 @@ class GalleryStore:
     """What all verbs of the gallery stand on."""
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, seal: Seal = PLAIN) -> Self:
         """Open the gallery's file, creating it where there is none.
 
         Raises:
             GalleryError: the file is damaged, not a gallery, of a later version, or out of reach;
                 it is left as it was.
+            SealError: it is encrypted with another key, or is not and should be.
         """
-        return cls(GalleryFile(path))
+        return cls(GalleryFile(path, seal))
+
+    @classmethod
+    def of(cls, storage: StorageSection) -> Self:
+        """Open the gallery that the configuration names, with the key that it names.
+
+        Raises:
+            GalleryError, SealError: see ``open``.
+            ConfigError: the key is a credential of systemd, and none were passed to this process.
+        """
+        return cls.open(storage.gallery_path, open_seal(storage.key_file))
 
     def __init__(self, file: GalleryFile) -> None:
         self._file = file

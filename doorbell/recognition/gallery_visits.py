@@ -115,7 +115,7 @@ class VisitVerbs(PeopleVerbs):
         )
         return [
             FaceSample(embedding, row["model_id"], row["quality"])
-            for row, embedding in zip(rows, decode_embeddings(rows), strict=True)
+            for row, embedding in zip(rows, decode_embeddings(rows, self._file.seal), strict=True)
         ]
 
     def forget_visits_before(self, seen_at: float) -> tuple[str, ...]:

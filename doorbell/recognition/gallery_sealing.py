@@ -1,0 +1,39 @@
+"""Encrypting a gallery that is there, decrypting it, and changing its key.
+
+Enters: a path, how embeddings are kept and how they are to be. Leaves: the gallery, with no trace
+of the earlier way in its files. Knows nobody.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from doorbell.recognition.gallery_file import EMBEDDING_TABLES, GalleryFile
+from doorbell.recognition.gallery_rows import SEALED_AS
+from doorbell.sealing import Seal
+
+
+def seal_gallery(path: Path, before: Seal, after: Seal) -> bool:
+    """Keep every embedding in another way: all of them or, on any error, none.
+
+    Returns:
+        False if another process had the gallery open: its write-ahead log keeps the earlier bytes.
+
+    Raises:
+        GalleryError: the file fails.
+        SealError: it is not kept in the way of ``before``.
+    """
+    with closing(GalleryFile(path, before)) as file:
+        return file.seal_anew(after, partial(_rewrite, file, before, after))
+
+
+def _rewrite(file: GalleryFile, before: Seal, after: Seal) -> None:
+    for table in EMBEDDING_TABLES:
+        for row in file.rows(f"SELECT id, embedding FROM {table}"):  # noqa: S608 - our own words
+            file.execute(
+                f"UPDATE {table} SET embedding = ? WHERE id = ?",  # noqa: S608 - our own words
+                after.seal(before.open(row["embedding"], SEALED_AS), SEALED_AS),
+                row["id"],
+            )

@@ -1,0 +1,164 @@
+"""A gallery that is encrypted: nothing of a face can be read, and everything else works as before."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doorbell.config import StorageSection
+from doorbell.domain import FaceSample, Visit
+from doorbell.errors import SealError
+from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.recognition.gallery_sealing import seal_gallery
+from doorbell.sealing import KEY_BYTES, PLAIN, Seal, Sealed, open_seal, write_new_key
+
+MODEL = "sface-test"
+KEY = Sealed(bytes(range(KEY_BYTES)))
+OTHER_KEY = Sealed(bytes(KEY_BYTES))
+
+
+def face(seed: int) -> FaceSample:
+    embedding = np.random.default_rng(seed).normal(size=128).astype(np.float32)
+    return FaceSample(embedding / np.linalg.norm(embedding), MODEL, 0.9)
+
+
+ANNAS, STRANGERS, VISITS = face(1), face(2), face(3)
+
+
+def live(path: Path, seal: Seal) -> None:
+    """Write an embedding into each table that holds some."""
+    with Gallery.open(path, seal) as gallery:
+        anna = gallery.enroll("Anna", [EnrolledSample(ANNAS)]).person
+        gallery.add_stranger([STRANGERS], 1.0)
+        for name in ("visit1", "visit2"):
+            gallery.save_visit(Visit(name, 1.0, 2.0, 2.0, anna), [VISITS, ANNAS])
+        gallery.correct_to_stranger("visit1", None)
+        gallery.correct_to_no_face("visit2")
+
+
+def counts(path: Path) -> list[int]:
+    tables = ("samples", "visit_samples", "negatives", "non_faces")
+    with closing(sqlite3.connect(path)) as connection:
+        return [connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables]
+
+
+def readable(path: Path) -> list[bool]:
+    """Which of the three faces stand in some file of the gallery's folder."""
+    held = b"".join(each.read_bytes() for each in path.parent.iterdir() if each.is_file())
+    return [each.embedding.tobytes() in held for each in (ANNAS, STRANGERS, VISITS)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "gallery.sqlite"
+
+
+def test_everything_works_with_a_key_as_without(tmp_path: Path) -> None:
+    plain, sealed = tmp_path / "plain" / "g.sqlite", tmp_path / "sealed" / "g.sqlite"
+    live(plain, PLAIN)
+    live(sealed, KEY)
+    assert readable(plain) == [True, True, True]
+    assert readable(sealed) == [False, False, False]
+    assert counts(sealed) == counts(plain)
+    assert min(counts(sealed)) > 0
+    with Gallery.open(plain) as one, Gallery.open(sealed, KEY) as other:
+        templates = one.templates(MODEL), other.templates(MODEL)
+        for name in ("person", "stranger", "negative", "non_face"):
+            embeddings = [getattr(each, f"{name}_embeddings") for each in templates]
+            assert len(embeddings[0]) > 0
+            assert np.array_equal(*embeddings)
+        for gallery in (one, other):
+            places, cosines = gallery.index(MODEL).best(ANNAS.embedding)
+            assert places.tolist() == [1]
+            assert cosines[0] == pytest.approx(1.0, abs=1e-6)
+            assert len(gallery.visit_samples("visit1")) == 2
+            gallery.undo_correction()
+            gallery.undo_correction()
+            assert gallery.correct_to_person("visit1", "Anna", learn=True).learned == 1
+
+
+def test_encrypting_leaves_no_plain_face_in_any_file(path: Path) -> None:
+    live(path, PLAIN)
+    with Gallery.open(path) as gallery:
+        before = gallery.templates(MODEL)
+    assert seal_gallery(path, PLAIN, KEY)
+    assert readable(path) == [False, False, False]
+    with Gallery.open(path, KEY) as gallery:
+        assert np.array_equal(gallery.templates(MODEL).person_embeddings, before.person_embeddings)
+    assert seal_gallery(path, KEY, OTHER_KEY)
+    with Gallery.open(path, OTHER_KEY) as gallery:
+        assert len(gallery.samples("Anna", MODEL)) == 1
+    assert seal_gallery(path, OTHER_KEY, PLAIN)
+    assert readable(path) == [True, True, True]
+    with Gallery.open(path) as gallery:
+        assert np.array_equal(gallery.templates(MODEL).person_embeddings, before.person_embeddings)
+
+
+@pytest.mark.parametrize("wrong", [PLAIN, OTHER_KEY])
+def test_without_its_key_a_gallery_is_refused_and_left_as_it_was(path: Path, wrong: Seal) -> None:
+    live(path, KEY)
+    kept = path.read_bytes()
+    with pytest.raises(SealError, match=r"storage\.key_file"):
+        Gallery.open(path, wrong)
+    with pytest.raises(SealError, match=r"storage\.key_file"):
+        seal_gallery(path, wrong, PLAIN)
+    assert path.read_bytes() == kept
+    with Gallery.open(path, KEY) as gallery:
+        assert len(gallery.samples("Anna", MODEL)) == 1
+
+
+def test_a_plain_gallery_is_not_taken_for_an_encrypted_one(path: Path) -> None:
+    live(path, PLAIN)
+    with pytest.raises(SealError, match="doorbell gallery encrypt"):
+        Gallery.open(path, KEY)
+    Gallery.open(path).close()
+
+
+def test_a_process_that_had_it_open_writes_no_plain_face_into_an_encrypted_gallery(
+    path: Path,
+) -> None:
+    live(path, PLAIN)
+    with Gallery.open(path) as enrolling:
+        seal_gallery(path, PLAIN, KEY)
+        with pytest.raises(SealError, match="start this again"):
+            enrolling.enroll("Ben", [EnrolledSample(face(4))])
+        with pytest.raises(SealError, match="encrypted"):
+            enrolling.samples("Anna", MODEL)
+    with Gallery.open(path, KEY) as gallery:
+        assert [each.name for each in gallery.people()] == ["Anna"]
+
+
+def test_while_another_process_reads_the_log_keeps_what_was(path: Path) -> None:
+    live(path, PLAIN)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM samples").fetchall()
+        with Gallery.open(path) as gallery:
+            gallery.set_chime("Anna", "gong")
+        assert not seal_gallery(path, PLAIN, KEY)
+        reader.execute("ROLLBACK")
+    assert seal_gallery(path, KEY, KEY)
+    assert readable(path) == [False, False, False]
+
+
+def test_an_altered_face_is_refused(path: Path) -> None:
+    live(path, KEY)
+    with closing(sqlite3.connect(path)) as connection:
+        (stored,) = connection.execute("SELECT embedding FROM samples WHERE id = 1").fetchone()
+        altered = stored[:-1] + bytes([stored[-1] ^ 1])
+        connection.execute("UPDATE samples SET embedding = ? WHERE id = 1", (altered,))
+        connection.commit()
+    with Gallery.open(path, KEY) as gallery, pytest.raises(SealError, match="altered"):
+        gallery.templates(MODEL)
+
+
+def test_the_configuration_names_the_key(tmp_path: Path) -> None:
+    write_new_key(tmp_path / "gallery.key")
+    storage = StorageSection(directory=tmp_path / "state", key_file=tmp_path / "gallery.key")
+    with Gallery.of(storage) as gallery:
+        gallery.enroll("Anna", [EnrolledSample(ANNAS)])
+    assert readable(storage.gallery_path)[0] is False
+    with Gallery.open(storage.gallery_path, open_seal(storage.key_file)) as gallery:
+        assert len(gallery.samples("Anna", MODEL)) == 1
