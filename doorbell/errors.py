@@ -20,6 +20,7 @@ once, at the edge, with ``from exc``.
     ├── ModelError             a model is missing, altered or cannot be converted     (exit 3)
     ├── InferenceError         a network cannot be loaded or run                      (exit 3)
     ├── GalleryError           the gallery cannot be opened, read or written          (exit 3)
+    ├── GalleryLostError       the gallery in use was damaged, deleted or replaced    (exit 3)
     ├── SealError              a key is missing or wrong, or what it sealed altered   (exit 3)
     └── OutputError            sound, broker or disk refused; the daemon goes on
         ├── SoundError
@@ -99,6 +100,15 @@ class InferenceError(DoorbellError):
 
 class GalleryError(DoorbellError):
     """The gallery cannot be opened, read or written."""
+
+    exit_code = 3
+
+
+class GalleryLostError(DoorbellError):
+    """The gallery in use was damaged, deleted or replaced: there is nothing to go on with.
+
+    No ``GalleryError``, from which the daemon recovers: it ends, and starts anew.
+    """
 
     exit_code = 3
 
