@@ -22,16 +22,19 @@ from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.config import Config, InferenceSection
 from doorbell.domain import (
+    CameraCondition,
+    CameraState,
     Command,
     EnrollCommand,
     Event,
     MuteCommand,
     Ring,
     RingCommand,
+    SoundState,
     StageLatency,
     Statistics,
 )
-from doorbell.errors import CameraError, DoorbellError, EndOfStreamError
+from doorbell.errors import CameraError, CameraSetupError, DoorbellError, EndOfStreamError
 from doorbell.gpio import Chips
 from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
 from doorbell.latency import Latency, Stage, Stopwatch, describe
@@ -113,7 +116,11 @@ class Daemon:
         self._dropped_before = 0
         self._reported = self._started
         self._stream_seconds = 0.0
+        self._frame_seconds = self._started
+        self._camera_state: CameraState | None = None
+        self._sound: SoundState | None = None
         self._ready = False
+        self._watching = False
 
     def run(self, stop: threading.Event) -> None:
         """Process frames until ``stop`` is set or the camera's recording has ended."""
@@ -125,6 +132,7 @@ class Daemon:
         try:
             while not stop.is_set():
                 self._take_frame()
+                self._tell_of_devices()
                 self._obey()
                 for turn in turns:
                     turn.poll(time.monotonic())
@@ -138,13 +146,10 @@ class Daemon:
     def _take_frame(self) -> None:
         try:
             frame = self._camera.get(TURN_SECONDS)
-        except EndOfStreamError:
+        except (EndOfStreamError, CameraSetupError):
             raise
         except CameraError:
-            # A lost camera is being reopened and no reason for a restart; a read that never
-            # returns leaves the camera online and the watchdog hungry.
-            if not self._camera.online:
-                self._notifier.feed_watchdog(time.monotonic())
+            self._do_without_frame(time.monotonic())
             return
         waited = max(time.time() - frame.captured_at, 0.0)
         started = time.monotonic()
@@ -153,11 +158,39 @@ class Daemon:
         ended = time.monotonic()
         self._latency.add(Stage.CAPTURE, waited)
         self._latency.add(Stage.FRAME, waited + ended - started)
-        if not self._ready and self._notifier.ready():
-            self._ready = True
+        self._say_ready()
+        if not self._watching:
+            self._watching = True
             log.info("watching the door, %d x %d pixels", frame.width, frame.height)
             give_back_memory()  # now that every network has run
+        self._frame_seconds = ended
         self._notifier.feed_watchdog(ended)
+
+    def _do_without_frame(self, now: float) -> None:
+        """Go on as a bell: a camera that is reopened is no reason for a restart."""
+        if self._camera.beyond_help:
+            return  # the watchdog goes hungry: only a new process gets rid of a hanging driver
+        state = self._camera.state
+        if state.condition is not CameraCondition.STARTING and not state.gives_frames:
+            self._say_ready()
+            if now - self._frame_seconds > self._config.visits.absence_seconds:
+                # Whoever stood there is not taken for whoever presses now.
+                self._dispatch(self._pipeline.finish(time.time()))
+        self._notifier.feed_watchdog(now)
+
+    def _say_ready(self) -> None:
+        self._ready = self._ready or self._notifier.ready()
+
+    def _tell_of_devices(self) -> None:
+        """Tell of the camera and the sound where something has changed."""
+        camera, sound = self._camera.state, self._chime.sound
+        if camera is not self._camera_state and self._ready and camera.reason:
+            self._notifier.status(f"camera {camera.condition.value}: {camera.reason}")
+        if self._mqtt is not None and camera is not self._camera_state:
+            self._mqtt.set_camera(camera)
+        if self._mqtt is not None and sound != self._sound:
+            self._mqtt.set_sound(sound)
+        self._camera_state, self._sound = camera, sound
 
     def _dispatch(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -229,7 +262,7 @@ class Daemon:
             visits_open=len(self._pipeline.open_visits),
             people=len(self._gallery.people()),
             strangers=len(self._gallery.strangers()),
-            camera_online=self._camera.online,
+            camera_online=self._camera.state.gives_frames,
             stages={stage.value: took for stage, took in stages.items()},
         )
         self._reported = now
@@ -348,7 +381,9 @@ def run_daemon(
             )
         faces = models_directory(config.inference) / "faces"
         go_on_unless(stop)
-        camera = stack.enter_context(closing(open_latest(config.camera, faces)))
+        camera = stack.enter_context(
+            closing(open_latest(config.camera, faces, may_be_missing=True))
+        )
         Daemon(
             camera=camera,
             pipeline=Pipeline(perception, gallery, config, Stopwatch(latency, time.perf_counter)),

@@ -368,6 +368,19 @@ class CameraState:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundState:
+    """Whether the last chime was played.
+
+    Attributes:
+        works: None before the first.
+        reason: why not, in words for people; else empty.
+    """
+
+    works: bool | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StageLatency:
     """How long one stage took over a period.
 

@@ -40,7 +40,7 @@ class ServiceNotifier:
         self._fed_seconds = -math.inf
 
     def ready(self) -> bool:
-        """Say that start-up is finished: the camera is open and visitors are seen.
+        """Say that start-up is finished: visitors are seen, or the camera is known to be away.
 
         Returns:
             Whether it was heard; if not, say it again: the service manager would give up waiting.

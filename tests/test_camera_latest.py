@@ -16,7 +16,7 @@ from doorbell.errors import CameraError, EndOfStreamError
 
 
 def frame(index: int) -> Frame:
-    return Frame(np.full((2, 2, 3), index % 256, np.uint8), index / 30, time.time(), index)
+    return Frame(np.full((16, 16, 3), index % 256, np.uint8), index / 30, time.time(), index)
 
 
 class ScriptedCamera:
@@ -123,12 +123,12 @@ def test_a_lost_camera_is_reopened_and_each_turn_is_said_once(
         latest = LatestFrame(open_camera, reopen_max_seconds=0.02, lossless=False)
         assert latest.get(1).index == 0
         wait_until(lambda: attempts == 4)
-        assert not latest.online
+        assert not latest.state.gives_frames
         with pytest.raises(CameraError, match="being reopened"):
             latest.get(0.01)
         again.set()
         assert latest.get(2).index == 0
-        assert latest.online
+        assert latest.state.gives_frames
         latest.close()
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "unplugged" in caplog.records[0].getMessage()

@@ -17,7 +17,7 @@ from gpiod.line import Value
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import Config, load_config
 from doorbell.daemon import Daemon, run_daemon
-from doorbell.domain import Command, Event, Frame, Ring, RingCommand
+from doorbell.domain import CameraCondition, Command, Event, Frame, Ring, RingCommand
 from doorbell.errors import CameraError, GpioError
 from doorbell.latency import Latency
 from doorbell.outputs.chime import Chime
@@ -159,7 +159,7 @@ def test_a_press_rings_while_the_camera_is_lost(
         chime = stack.enter_context(closing(Chime(config.chime, Speaker())))
 
         def press() -> None:
-            while camera.online:
+            while camera.state.condition is not CameraCondition.LOST:
                 time.sleep(0.01)
             time.sleep(0.3)
             commands.put(RingCommand())

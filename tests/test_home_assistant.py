@@ -50,8 +50,25 @@ def test_the_device_and_its_availability() -> None:
     assert made["device"]["identifiers"] == ["doorbell_back_door-2"]
     assert made["device"]["name"] == "Back door"
     assert made["origin"]["name"] == "doorbell"
-    assert made["availability_topic"] == "doorbell/back_door-2/availability"
-    assert (made["payload_available"], made["payload_not_available"]) == ("online", "offline")
+    payloads = {"payload_available": "online", "payload_not_available": "offline"}
+    device = {"topic": "doorbell/back_door-2/availability", **payloads}
+    camera = {"topic": "doorbell/back_door-2/camera/availability", **payloads}
+    assert made["availability"] == [device]
+    # Beside the list a topic would be refused, of the device too: it is merged into each.
+    assert "availability_topic" not in json.dumps(made)
+    needs_camera = {k for k, c in made["components"].items() if "availability" in c}
+    assert needs_camera == {"presence", "picture"}
+    for key in needs_camera:
+        assert made["components"][key]["availability"] == [device, camera]
+        assert made["components"][key]["availability_mode"] == "all"
+
+
+def test_every_condition_of_the_camera_is_an_option_and_every_loss_a_problem() -> None:
+    components = document()["components"]
+    options = components["camera"]["options"]
+    assert options == ["starting", "live", "dark", "frozen", "lost", "stuck"]
+    template = components["camera_problem"]["value_template"]
+    assert [option for option in options if f"'{option}'" in template] == options[3:]
 
 
 def test_each_component_has_what_its_platform_requires() -> None:

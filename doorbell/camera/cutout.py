@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.domain import UInt8Array
-from doorbell.errors import CameraError
+from doorbell.errors import CameraSetupError
 
 # A portrait enlarged further looks soft and no longer like its person.
 MAX_ENLARGEMENT = 1.3
@@ -68,15 +68,15 @@ def cut_out(
             most ``MAX_ENLARGEMENT``.
 
     Raises:
-        CameraError: no such picture, or the face is not inside it.
+        CameraSetupError: no such picture, or the face is not inside it.
     """
     picture = cv2.imread(str(portrait), cv2.IMREAD_COLOR)
     if picture is None:
-        raise CameraError(f"{portrait} is not a picture that can be read; give a JPEG or PNG")
+        raise CameraSetupError(f"{portrait} is not a picture that can be read; give a JPEG or PNG")
     height, width = picture.shape[:2]
     left, top, right, bottom = face_xyxy
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        raise CameraError(
+        raise CameraSetupError(
             f"face_xyxy = {list(face_xyxy)} is not inside {portrait}, which is {width}x{height}"
         )
     scale = min(face_pixels / (bottom - top), MAX_ENLARGEMENT)

@@ -16,7 +16,7 @@ import numpy as np
 from doorbell.camera.pace import Pace
 from doorbell.config import CameraSection
 from doorbell.domain import Frame, UInt8Array
-from doorbell.errors import CameraError, EndOfStreamError
+from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +34,14 @@ class FolderCamera:
     warning.
 
     Raises:
-        CameraError: there is no picture in the folder.
+        CameraSetupError: there is no picture in the folder.
     """
 
     def __init__(self, section: CameraSection, folder: Path) -> None:
         self._folder = folder
         self._paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
         if not self._paths:
-            raise CameraError(
+            raise CameraSetupError(
                 f"{folder} holds no picture; put JPEG or PNG files there or change camera.uri"
             )
         self._frames_per_second = section.frames_per_second or _STILL_FRAMES_PER_SECOND
@@ -86,7 +86,7 @@ class FolderCamera:
             log.warning("%s cannot be read as a picture and is left out", path)
             del self._paths[self._position]
         if not self._index:
-            raise CameraError(
+            raise CameraSetupError(
                 f"no picture in {self._folder} can be read; put JPEG or PNG files there"
             )
         raise EndOfStreamError(

@@ -20,7 +20,7 @@ import numpy as np
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
 from doorbell.domain import Frame, UInt8Array
-from doorbell.errors import CameraError
+from doorbell.errors import CameraError, CameraSetupError
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class JetsonCamera:
 
     def __init__(self, section: CameraSection, source: Source, utils: JetsonUtils) -> None:
         if not can_open(source):
-            raise CameraError(
+            raise CameraSetupError(
                 f"the jetson backend does not open {source.shown!r}; set camera.backend = 'opencv'"
             )
         self._shown = source.shown
@@ -216,12 +216,13 @@ def open_jetson(section: CameraSection, source: Source) -> JetsonCamera:
     """Open a camera through jetson-utils.
 
     Raises:
-        CameraError: jetson-utils is missing, or the camera cannot be opened.
+        CameraError: the camera cannot be opened.
+        CameraSetupError: jetson-utils is missing.
     """
     try:
         utils: Any = importlib.import_module("jetson_utils")
     except ImportError as exc:
-        raise CameraError(
+        raise CameraSetupError(
             f"{source.shown!r} needs jetson-utils, which is not installed here; build it on the "
             "Jetson (github.com/dusty-nv/jetson-utils), or use a USB or RTSP camera"
         ) from exc

@@ -1,8 +1,13 @@
 """The newest frame of a camera, captured by a thread of its own.
 
 Enters: a way to open a camera. Leaves: its newest frame, whenever the reader comes; what the reader
-was too slow for is dropped and counted, never queued. A lost camera is opened again, for as long as
-it takes. Knows nothing of what happens to a frame.
+was too slow for is dropped and counted, never queued; and how it stands with the camera. A camera
+that is lost, frozen or hangs is opened again, for as long as it takes. Knows nothing of what
+happens to a frame.
+
+A driver that hangs in C cannot be interrupted: its thread is left behind, and another one opens the
+camera anew. Their number is bounded; beyond it only a new process helps, which the reader sees by
+``beyond_help``.
 """
 
 from __future__ import annotations
@@ -10,33 +15,79 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from doorbell.camera import Camera, open_camera
-from doorbell.camera.uri import loses_no_frame
+from doorbell.camera.condition import Sight, refuse_malformed
+from doorbell.camera.uri import is_live, loses_no_frame
 from doorbell.config import CameraSection
-from doorbell.domain import Frame
-from doorbell.errors import CameraError, EndOfStreamError
+from doorbell.domain import CameraCondition, CameraState, Frame
+from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
 
 log = logging.getLogger(__name__)
 
 _REOPEN_FIRST_SECONDS = 0.5
+# A camera that gives frames for less than this after each opening is opened ever more seldom.
+_STEADY_SECONDS = 10.0
 # A read that hangs in a driver may outlive the camera; the process does not wait for it longer.
 _CLOSE_SECONDS = 2.0
+_STUCK_SECONDS = 10.0
+# Opening takes longer than reading: sensors start, names are looked up.
+_OPENING_FACTOR = 3.0
+# Threads in drivers that hang. Each may hold a device, a buffer of pictures and its stack.
+_LEFT_BEHIND_MOST = 3
+# A device that a hanging thread holds can be opened by nobody else.
+_HELD_SECONDS = 120.0
+# A frozen camera that is still frozen after it was opened anew is tried ever more seldom, up to
+# this many times as long: perhaps it is one that sends the same picture where nothing moves.
+_FROZEN_FACTOR_MOST = 32.0
+# Between the last frame before a reopening and the first after it, where its clock starts at zero.
+_GAP_SECONDS = 1.0
+
+_OUTAGES = (CameraCondition.LOST, CameraCondition.STUCK, CameraCondition.FROZEN)
+
+
+class _Capture:
+    """One capture thread, and since when its driver has not answered."""
+
+    def __init__(self, run: Callable[[_Capture], None]) -> None:
+        self.asked_seconds: float | None = None
+        self.patience_seconds = 0.0
+        self.thread = threading.Thread(target=run, args=(self,), name="capture", daemon=True)
+
+    @contextmanager
+    def asking(self, patience_seconds: float) -> Iterator[None]:
+        """Note that the driver has the word."""
+        self.patience_seconds = patience_seconds
+        self.asked_seconds = time.monotonic()
+        try:
+            yield
+        finally:
+            self.asked_seconds = None
+
+    def is_stuck(self, now_seconds: float) -> bool:
+        """Whether the driver has had the word for too long."""
+        asked = self.asked_seconds
+        return asked is not None and now_seconds - asked > self.patience_seconds
 
 
 class LatestFrame:
     """A one-slot mailbox between the capture thread and one reader.
 
-    The first opening happens in the constructor: a doorbell without its camera fails at start.
-
     Args:
-        open_again: opens the camera; called for the first time here.
+        open_again: opens the camera, on the capture thread.
         reopen_max_seconds: the longest wait between two attempts to reopen a lost camera.
         lossless: the capture thread waits until the slot was taken, so that no frame is dropped:
             for recordings read as fast as possible, never for a camera that goes on without us.
+        stuck_seconds: after this time without an answer a read hangs; an opening takes longer.
+        sight: tells darkness and a frozen picture; None to look for neither.
+        may_be_missing: a camera that cannot be opened at first is waited for like a lost one;
+            else the constructor waits for it and raises.
 
     Raises:
         CameraError: the camera cannot be opened.
@@ -48,22 +99,33 @@ class LatestFrame:
         *,
         reopen_max_seconds: float,
         lossless: bool,
+        stuck_seconds: float = _STUCK_SECONDS,
+        sight: Sight | None = None,
+        may_be_missing: bool = False,
     ) -> None:
         self._open_again = open_again
         self._reopen_max_seconds = reopen_max_seconds
         self._lossless = lossless
+        self._stuck_seconds = stuck_seconds
+        self._sight = sight
+        self._may_be_missing = may_be_missing
         self._changed = threading.Condition()
         self._frame: Frame | None = None
         self._dropped = 0
-        self._online = True
+        self._state = CameraState(CameraCondition.STARTING, "", time.time())
+        self._away_seconds = time.monotonic()
+        self._last_seconds = 0.0
+        self._opened = False
         self._closed = False
         self._ending: Exception | None = None
         self._reopen_seconds = _REOPEN_FIRST_SECONDS
-        camera = open_again()
-        self._thread = threading.Thread(
-            target=self._run, args=(camera,), name="capture", daemon=True
-        )
-        self._thread.start()
+        self._frozen_factor = 1.0
+        self._left_behind: list[threading.Thread] = []
+        self._given_up = False
+        self._capture = _Capture(self._run)
+        self._capture.thread.start()
+        if not may_be_missing:
+            self._wait_for_opening()
 
     @property
     def dropped(self) -> int:
@@ -72,10 +134,16 @@ class LatestFrame:
             return self._dropped
 
     @property
-    def online(self) -> bool:
-        """Whether the last read gave a frame."""
+    def state(self) -> CameraState:
+        """How it stands with the camera; another object when that changes."""
         with self._changed:
-            return self._online
+            return self._state
+
+    @property
+    def beyond_help(self) -> bool:
+        """Whether only a new process can bring the camera back."""
+        with self._changed:
+            return self._given_up
 
     def get(self, timeout_seconds: float) -> Frame:
         """Take the newest frame that was not taken yet.
@@ -83,6 +151,7 @@ class LatestFrame:
         Raises:
             CameraError: none came in time, or this is closed; call again, the camera is being
                 reopened.
+            CameraSetupError: it is not worth calling again.
             EndOfStreamError: the last frame of a file, folder or scene was taken.
         """
         with self._changed:
@@ -95,9 +164,11 @@ class LatestFrame:
                 raise CameraError("the camera is closed; open it again")
             if ready and self._ending is not None:
                 raise self._ending
+            self._replace_stuck_thread(time.monotonic())
+            away = self._state.condition in _OUTAGES
             raise CameraError(
                 f"no frame within {timeout_seconds:g} s"
-                + ("" if self._online else "; the camera is lost and being reopened")
+                + ("; the camera is lost and being reopened" if away else "")
             )
 
     def close(self) -> None:
@@ -106,74 +177,215 @@ class LatestFrame:
             self._closed = True
             self._frame = None
             self._changed.notify_all()
-        self._thread.join(_CLOSE_SECONDS)
-        if self._thread.is_alive():
+        self._capture.thread.join(_CLOSE_SECONDS)
+        if self._capture.thread.is_alive():
             log.warning("the camera did not answer within %g s; left behind", _CLOSE_SECONDS)
+
+    def _wait_for_opening(self) -> None:
+        seconds = _OPENING_FACTOR * self._stuck_seconds
+        with self._changed:
+            answered = self._changed.wait_for(lambda: self._opened or self._ending, seconds)
+            ending = None if self._opened else self._ending
+        if answered and ending is None:
+            return
+        self.close()
+        raise ending or CameraError(
+            f"the camera has not answered for {seconds:g} s; unplug it and plug it in again"
+        )
 
     def _has_news(self) -> bool:
         return self._frame is not None or self._closed or self._ending is not None
 
-    def _run(self, first: Camera) -> None:
+    def _run(self, capture: _Capture) -> None:
         try:
-            self._pass_frames(lambda: first)
-            while self._wait_to_reopen():
-                self._pass_frames(self._open_again)
+            while self._is_wanted(capture):
+                self._pass_frames(capture)
+                self._wait_to_reopen(capture)
         except Exception as exc:  # noqa: BLE001 - the top of a thread: the reader raises it
             with self._changed:
-                self._ending = exc
-                self._changed.notify_all()
+                if capture is self._capture:
+                    self._ending = exc
+                    self._changed.notify_all()
 
-    def _pass_frames(self, open_one: Callable[[], Camera]) -> None:
-        """Read until the camera is lost or nobody reads any more."""
+    def _pass_frames(self, capture: _Capture) -> None:
+        """Open the camera and read until it is lost or nobody reads any more."""
         try:
-            with closing(open_one()) as camera:
-                while self._put(camera.read()):
-                    pass
+            with capture.asking(_OPENING_FACTOR * self._stuck_seconds):
+                camera = self._open_again()
+            try:
+                self._note_opened(capture)
+                self._read(camera, capture)
+            finally:
+                with capture.asking(self._stuck_seconds):
+                    camera.close()
         except EndOfStreamError:
             raise
         except CameraError as exc:
-            with self._changed:
-                if self._online and not self._closed:
-                    log.warning("camera lost: %s; reopening it until it answers", exc)
-                self._online = False
+            final = not self._may_be_missing or isinstance(exc, CameraSetupError)
+            if final and not self._opened:
+                raise
+            self._note_lost(str(exc), capture)
 
-    def _wait_to_reopen(self) -> bool:
-        """Wait longer each time, by chance a little more or less; False once closed."""
+    def _read(self, camera: Camera, capture: _Capture) -> None:
+        opened_seconds = time.monotonic()
+        behind: float | None = None
+        while self._is_wanted(capture):
+            with capture.asking(self._stuck_seconds):
+                frame = camera.read()
+            refuse_malformed(frame)
+            if behind is None:  # a clock that starts at zero goes on where the last one stood
+                ahead = self._last_seconds + _GAP_SECONDS - frame.time_seconds
+                behind = ahead if frame.time_seconds < self._last_seconds else 0.0
+            if behind:
+                frame = replace(frame, time_seconds=frame.time_seconds + behind)
+            now = time.monotonic()
+            if self._sight is None:
+                condition = CameraCondition.LIVE
+            else:
+                condition = self._sight.look(frame.pixels, now)
+            if condition is not CameraCondition.FROZEN:
+                self._put(frame, condition, capture, steady=now - opened_seconds > _STEADY_SECONDS)
+            elif self._is_frozen_for_good(now - opened_seconds, capture):
+                return
+
+    def _is_wanted(self, capture: _Capture) -> bool:
+        with self._changed:
+            return capture is self._capture and not self._closed
+
+    def _note_opened(self, capture: _Capture) -> None:
+        with self._changed:
+            self._opened = self._opened or capture is self._capture
+            self._changed.notify_all()
+
+    def _note_lost(self, reason: str, capture: _Capture) -> None:
+        with self._changed:
+            if capture is not self._capture or self._closed:
+                return
+            if self._state.condition is CameraCondition.STARTING:
+                log.warning("no camera: %s; the doorbell goes on and waits for it", reason)
+            elif self._state.condition not in _OUTAGES:
+                log.warning("camera lost: %s; reopening it until it answers", reason)
+            else:
+                log.debug("still no camera: %s", reason)
+            self._set_state(CameraCondition.LOST, reason)
+
+    def _is_frozen_for_good(self, open_seconds: float, capture: _Capture) -> bool:
+        """Say that the picture is frozen, and whether to open the camera anew by now."""
+        seconds = 0.0 if self._sight is None else self._sight.frozen_seconds
+        with self._changed:
+            if capture is not self._capture or self._closed:
+                return False
+            first = self._state.condition is not CameraCondition.FROZEN
+            if self._state.condition not in _OUTAGES:
+                log.warning("the camera is frozen: one picture for %g s; reopening it", seconds)
+            self._set_state(CameraCondition.FROZEN, f"one picture for {seconds:g} s")
+            if first:
+                return True
+            if open_seconds < seconds * self._frozen_factor:
+                return False
+            self._frozen_factor = min(2 * self._frozen_factor, _FROZEN_FACTOR_MOST)
+            return True
+
+    def _replace_stuck_thread(self, now: float) -> None:
+        """Leave a thread behind whose driver does not answer, and capture with another one.
+
+        With ``_changed`` held.
+        """
+        self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
+        capture, away = self._capture, self._state.condition in _OUTAGES
+        stuck = capture.is_stuck(now)
+        many = len(self._left_behind) >= _LEFT_BEHIND_MOST
+        held = bool(self._left_behind) and away and now - self._away_seconds > _HELD_SECONDS
+        if stuck and not many:
+            reason = f"its driver has not answered for {capture.patience_seconds:g} s"
+            log.warning("the camera hangs: %s; left behind and opened anew", reason)
+            self._set_state(CameraCondition.STUCK, reason)
+            self._left_behind.append(capture.thread)
+            self._capture = _Capture(self._run)
+            self._capture.thread.start()
+        beyond_help = (stuck and many) or held
+        if beyond_help and not self._given_up:
+            log.error(
+                "the camera's driver hangs in %d threads; only a new start of the doorbell, by "
+                "systemd's watchdog or by hand, or of the camera can help",
+                len(self._left_behind),
+            )
+        self._given_up = beyond_help
+
+    def _set_state(self, condition: CameraCondition, reason: str = "") -> None:
+        """Note how it stands; with ``_changed`` held."""
+        before = self._state
+        if (condition, reason) == (before.condition, before.reason):
+            return
+        began = condition in _OUTAGES and before.condition not in _OUTAGES
+        if began:
+            self._away_seconds = time.monotonic()
+        since = before.since_at if condition is before.condition else time.time()
+        self._state = CameraState(condition, reason, since)
+
+    def _wait_to_reopen(self, capture: _Capture) -> None:
+        """Wait longer each time, by chance a little more or less."""
         with self._changed:
             delay = min(self._reopen_seconds, self._reopen_max_seconds)
             self._reopen_seconds = 2 * delay
             jittered = delay * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
-            return not self._changed.wait_for(lambda: self._closed, jittered)
+            self._changed.wait_for(lambda: self._closed or capture is not self._capture, jittered)
 
-    def _put(self, frame: Frame) -> bool:
-        """Leave a frame for the reader; False once closed."""
+    def _put(
+        self, frame: Frame, condition: CameraCondition, capture: _Capture, *, steady: bool
+    ) -> None:
+        """Leave a frame for the reader."""
         with self._changed:
-            if not self._online:
-                log.info("camera is back")
-            self._online = True
-            self._reopen_seconds = _REOPEN_FIRST_SECONDS
             if self._lossless:
                 self._changed.wait_for(lambda: self._frame is None or self._closed)
-            elif self._frame is not None:
+            if capture is not self._capture or self._closed:
+                return
+            if self._frame is not None:
                 self._dropped += 1
-            if not self._closed:
-                self._frame = frame
-                self._changed.notify_all()
-            return not self._closed
+            self._note_seeing(condition)
+            self._frozen_factor = 1.0
+            if steady:
+                self._reopen_seconds = _REOPEN_FIRST_SECONDS
+            self._last_seconds = frame.time_seconds
+            self._frame = frame
+            self._changed.notify_all()
+
+    def _note_seeing(self, condition: CameraCondition) -> None:
+        before = self._state.condition
+        if before in _OUTAGES:
+            away = time.monotonic() - self._away_seconds
+            log.info("the camera is back after %.1f s", away)
+            self._given_up = False
+        if condition is CameraCondition.DARK:
+            if before is not condition:
+                log.warning("dark: the camera sees nothing; is it covered, or is it night?")
+            self._set_state(condition, "it sees nothing: covered, or a night without light")
+            return
+        if before is CameraCondition.DARK:
+            log.info("the camera sees again")
+        self._set_state(condition)
 
 
-def open_latest(section: CameraSection, faces_directory: Path | None = None) -> LatestFrame:
+def open_latest(
+    section: CameraSection, faces_directory: Path | None = None, *, may_be_missing: bool = False
+) -> LatestFrame:
     """Open the configured camera behind a ``LatestFrame``.
 
     Args:
         section: where the camera is and how it is to be read.
         faces_directory: portraits for the built-in simulated scene, where the URI names none.
+        may_be_missing: a camera that is not there is waited for; one that is configured wrongly is
+            told by ``LatestFrame.get``.
 
     Raises:
         CameraError: the camera cannot be opened.
     """
+    sight = Sight(dark_seconds=section.dark_seconds, frozen_seconds=section.frozen_seconds)
     return LatestFrame(
-        lambda: open_camera(section, faces_directory),
+        partial(open_camera, section, faces_directory),
         reopen_max_seconds=section.reopen_max_seconds,
         lossless=loses_no_frame(section),
+        stuck_seconds=section.timeout_seconds + section.stuck_seconds,
+        sight=sight if is_live(section) else None,
+        may_be_missing=may_be_missing,
     )

@@ -6,6 +6,7 @@ clock. The only place that knows ``cv2.VideoCapture``.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -17,7 +18,9 @@ from doorbell.camera.pace import Pace
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
 from doorbell.domain import Frame, UInt8Array
-from doorbell.errors import CameraError, EndOfStreamError
+from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
+
+log = logging.getLogger(__name__)
 
 # Used where a file does not say how fast it plays.
 _FRAMES_PER_SECOND = 30.0
@@ -31,7 +34,8 @@ class OpenCvCamera:
     cameras, files and pipelines come as they are, and may change their size in mid-stream.
 
     Raises:
-        CameraError: it is missing, may not be opened, or does not have the size asked for.
+        CameraError: it is missing or may not be opened.
+        CameraSetupError: no video file, no such size, or an OpenCV that cannot do it.
     """
 
     def __init__(self, section: CameraSection, source: Source) -> None:
@@ -50,17 +54,24 @@ class OpenCvCamera:
         """Return the next frame: of a camera when it comes, of a file when it is due."""
         if self._capture is None:
             raise CameraError(f"{self._source.shown} is closed; open it again")
-        if not self._recorded:
-            if not self._capture.grab():
+        give_up_seconds = time.monotonic() + self._section.timeout_seconds
+        while True:
+            if self._recorded:
+                time_seconds = self._grab_recorded(self._capture)
+            else:
+                time_seconds = self._grab_live(self._capture)
+            captured_at = time.time()
+            pixels = self._decode(self._capture)
+            if pixels is not None:
+                break
+            # A cable or radio garbles a picture now and then; the next one is worth the wait.
+            log.debug("a picture of %s cannot be decoded", self._source.shown)
+            if time.monotonic() > give_up_seconds:
                 raise CameraError(
-                    f"{self._source.shown} gave no frame within "
-                    f"{self._section.timeout_seconds:g} s; check its cable, power and network"
+                    f"{self._source.shown} has given only pictures that cannot be decoded for "
+                    f"{self._section.timeout_seconds:g} s; check its cable and its settings"
                 )
-            time_seconds, captured_at = time.monotonic(), time.time()
-            pixels = self._decode(self._capture)
-        else:
-            time_seconds = self._grab_recorded(self._capture)
-            pixels = self._decode(self._capture)
+        if self._recorded:
             self._pace.wait_for(time_seconds)
             captured_at = time.time()
         frame = Frame(pixels, time_seconds, captured_at, self._index)
@@ -73,17 +84,33 @@ class OpenCvCamera:
             self._capture.release()
             self._capture = None
 
-    def _decode(self, capture: cv2.VideoCapture) -> UInt8Array:
-        decoded, pixels = capture.retrieve()
-        if not decoded:
-            raise CameraError(f"a frame of {self._source.shown} cannot be decoded; open it again")
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    def _decode(self, capture: cv2.VideoCapture) -> UInt8Array | None:
+        """Return what was grabbed: (height, width, 3), RGB; None where it is garbled."""
+        try:
+            decoded, pixels = capture.retrieve()
+            return (
+                np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8) if decoded else None
+            )
+        except cv2.error as exc:  # a pipeline of another format, or an empty picture
+            log.debug("OpenCV: %s", exc)
+            return None
+
+    def _grab_live(self, capture: cv2.VideoCapture) -> float:
+        """Grab the next frame of a camera; return the time."""
+        if not capture.grab():
+            raise CameraError(
+                f"{self._source.shown} gave no frame within "
+                f"{self._section.timeout_seconds:g} s; check its cable, power and network"
+            )
+        return time.monotonic()
 
     def _grab_recorded(self, capture: cv2.VideoCapture) -> float:
         """Grab the next frame of a file, or the first again; return its stream time."""
         if not capture.grab():
             if not self._index:
-                raise CameraError(f"{self._source.shown} holds no frame; is it a whole video file?")
+                raise CameraSetupError(
+                    f"{self._source.shown} holds no frame; is it a whole video file?"
+                )
             if not self._section.loop:
                 raise EndOfStreamError(
                     f"{self._source.shown} is over; set camera.loop = true to repeat it"
@@ -118,7 +145,7 @@ def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
             hint = "it is not a video that OpenCV can read; convert it to H.264 in MKV or MP4"
         case Kind.PIPELINE:
             if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
-                raise CameraError(
+                raise CameraSetupError(
                     "this OpenCV was built without GStreamer, so it cannot run the pipeline "
                     f"{source.shown!r}; use the system's OpenCV (as on a Jetson) or an rtsp:// URL"
                 )
@@ -131,12 +158,13 @@ def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
                 f"camera answers within camera.timeout_seconds = {section.timeout_seconds:g}"
             )
         case _:
-            raise CameraError(
+            raise CameraSetupError(
                 f"OpenCV does not open {source.shown!r} ({source.kind.value}); set "
                 "camera.backend = 'jetson' for a CSI camera"
             )
     if not capture.isOpened():
-        raise CameraError(f"cannot open {source.shown!r}: {hint}")
+        kind = CameraSetupError if source.kind is Kind.FILE else CameraError
+        raise kind(f"cannot open {source.shown!r}: {hint}")
     return capture
 
 
@@ -190,7 +218,7 @@ def _open_device(section: CameraSection, device: Path) -> cv2.VideoCapture:
     height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     if (section.width or width, section.height or height) != (width, height):
         capture.release()
-        raise CameraError(
+        raise CameraSetupError(
             f"the camera {device} has no {section.width}x{section.height}, it offers "
             f"{width}x{height}; set camera.width and camera.height to a size that "
             f"`v4l2-ctl -d {device} --list-formats-ext` lists, or to 0"
@@ -203,6 +231,6 @@ def _check_file(path: Path) -> None:
         with path.open("rb"):
             pass
     except OSError as exc:
-        raise CameraError(
+        raise CameraSetupError(
             f"cannot read the video {path}: {exc.strerror}; correct camera.uri"
         ) from exc

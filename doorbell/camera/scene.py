@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from doorbell.camera.cutout import BODY_FACES, MAX_ENLARGEMENT
-from doorbell.errors import CameraError
+from doorbell.errors import CameraSetupError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -155,12 +155,12 @@ def demo_script(faces_directory: Path | None, seed: int = 1) -> SceneScript:
         seed: of the porch, the light and the noise.
 
     Raises:
-        CameraError: a portrait is missing.
+        CameraSetupError: a portrait is missing.
     """
     folder = faces_directory or Path()
     for name in (KNOWN_PORTRAIT, STRANGER_PORTRAIT):
         if not (folder / name).is_file():
-            raise CameraError(
+            raise CameraSetupError(
                 f"the simulated camera needs the portrait {name}, which is not in the folder "
                 f"{folder}; run `doorbell models build`, or name the folder: "
                 "camera.uri = 'simulated:?faces=FOLDER'"
@@ -185,16 +185,16 @@ def load_script(path: Path) -> SceneScript:
     """Read a scene script: the fields of ``SceneScript``, with a table for each appearance.
 
     Raises:
-        CameraError: the file cannot be read, or a key or value in it is wrong.
+        CameraSetupError: the file cannot be read, or a key or value in it is wrong.
     """
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
-        raise CameraError(
+        raise CameraSetupError(
             f"cannot read the scene script {path}: {exc.strerror}; correct camera.uri"
         ) from exc
     except ValueError as exc:
-        raise CameraError(f"the scene script {path} is not valid TOML: {exc}") from exc
+        raise CameraSetupError(f"the scene script {path} is not valid TOML: {exc}") from exc
     try:
         script = TypeAdapter(SceneScript).validate_python(tree)
     except ValidationError as exc:
@@ -202,7 +202,7 @@ def load_script(path: Path) -> SceneScript:
             f"  {'.'.join(map(str, error['loc']))}: {error['msg']}"
             for error in exc.errors(include_url=False)
         )
-        raise CameraError(f"the scene script {path} is wrong:\n{problems}") from exc
+        raise CameraSetupError(f"the scene script {path} is wrong:\n{problems}") from exc
     return replace(
         script,
         appearances=tuple(

@@ -25,7 +25,7 @@ from doorbell.camera.scene import Appearance, Pose, SceneScript, demo_script, lo
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
 from doorbell.domain import Frame, UInt8Array
-from doorbell.errors import CameraError, EndOfStreamError
+from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class SceneRenderer:
         frames_per_second: what motion blur depends on.
 
     Raises:
-        CameraError: a portrait of the script cannot be used.
+        CameraSetupError: a portrait of the script cannot be used.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ def open_simulated(
     another porch, light and noise, and ``?faces=FOLDER`` other portraits to the built-in one.
 
     Raises:
-        CameraError: no script, portrait or picture, or one that is wrong.
+        CameraSetupError: no script, portrait or picture, or one that is wrong.
     """
     if source.kind is Kind.FOLDER:
         return FolderCamera(section, Path(source.place))
@@ -193,7 +193,7 @@ def open_simulated(
     options = dict(parse_qsl(query, keep_blank_values=True))
     seed, faces = options.pop("seed", None), options.pop("faces", None)
     if options or (place and faces) or not (seed is None or seed.isdecimal()):
-        raise CameraError(
+        raise CameraSetupError(
             f"camera.uri = 'simulated:{source.place}' is not understood; write simulated:, "
             "simulated:?seed=3&faces=FOLDER or simulated:SCRIPT.toml?seed=3"
         )

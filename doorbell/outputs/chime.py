@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from doorbell.config import ChimeSection
-from doorbell.domain import Event, Person, Ring, Stranger, Visit
+from doorbell.domain import Event, Person, Ring, SoundState, Stranger, Visit
 from doorbell.errors import ConfigError, SoundError
 from doorbell.outputs.chimes import Sound, load_chime
 from doorbell.outputs.speaker import Speaker
@@ -151,8 +151,13 @@ class Chime:
         self._muted = False
         self._sounded_at: dict[str, float] = {}
         self._unplayable: set[str] = set()
-        self._sound_lost = False
+        self._sound = SoundState()
         self._worker = Worker("chime", self._play, capacity=RINGS_WAITING)
+
+    @property
+    def sound(self) -> SoundState:
+        """Whether the last chime was played."""
+        return self._sound
 
     def mute(self, muted: bool) -> None:
         """Silence the chimes, or let them sound again."""
@@ -205,12 +210,12 @@ class Chime:
         try:
             self._speaker.play(sound, choice.volume)
         except SoundError as exc:
-            if self._sound_lost:
+            if self._sound.works is False:
                 log.debug("still no sound: %s", exc)
             else:
                 log.warning("no sound, and the doorbell goes on without: %s", exc)
-            self._sound_lost = True
+            self._sound = SoundState(works=False, reason=str(exc))
         else:
-            if self._sound_lost:
+            if self._sound.works is False:
                 log.info("sound is back")
-            self._sound_lost = False
+            self._sound = SoundState(works=True)

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Person
+from doorbell.domain import CameraCondition, Person
 from doorbell.outputs.messages import EVENT_TYPES, OFF, ON, PRESS, Document, trigger_payload
 from doorbell.outputs.topics import Topics
 
@@ -69,9 +69,8 @@ def discovery_document(
             "sw_version": version("doorbell"),
         },
         "origin": {"name": "doorbell", "sw_version": version("doorbell")},
-        "availability_topic": topics.availability,
-        "payload_available": ONLINE,
-        "payload_not_available": OFFLINE,
+        # A list, as some components have one of their own and a topic beside it is refused.
+        "availability": _availability(topics.availability),
         "qos": 1,
         "components": components,
     }
@@ -89,6 +88,13 @@ def person_ids_of(payload: bytes) -> set[int]:
 
 def _trigger_key(person_id: int) -> str:
     return f"person_{person_id}"
+
+
+def _availability(*needed: str) -> list[dict[str, str]]:
+    return [
+        {"topic": topic, "payload_available": ONLINE, "payload_not_available": OFFLINE}
+        for topic in needed
+    ]
 
 
 def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict[str, Any]]:
@@ -132,6 +138,36 @@ def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict
             "command_topic": topics.ring,
             "payload_press": PRESS.decode(),
         },
+        "camera": {
+            "platform": "sensor",
+            "name": "Camera",
+            "icon": "mdi:cctv",
+            "device_class": "enum",
+            "options": [condition.value for condition in CameraCondition],
+            "entity_category": "diagnostic",
+            "state_topic": topics.camera,
+            "value_template": "{{ value_json.condition }}",
+            "json_attributes_topic": topics.camera,
+        },
+        "camera_problem": {
+            "platform": "binary_sensor",
+            "name": "Camera problem",
+            "device_class": "problem",
+            "entity_category": "diagnostic",
+            "state_topic": topics.camera,
+            "value_template": "{{ 'ON' if value_json.condition in ['frozen', 'lost', 'stuck'] "
+            "else 'OFF' }}",
+            "json_attributes_topic": topics.camera,
+        },
+        "sound_problem": {
+            "platform": "binary_sensor",
+            "name": "Sound problem",
+            "device_class": "problem",
+            "entity_category": "diagnostic",
+            "state_topic": topics.sound,
+            "value_template": "{{ 'ON' if value_json.condition == 'failed' else 'OFF' }}",
+            "json_attributes_topic": topics.sound,
+        },
         "latency": {
             "platform": "sensor",
             "name": "Latency",
@@ -154,6 +190,12 @@ def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict
             "image_topic": topics.image,
             "content_type": "image/jpeg",
         }
+    # The bell and its switches work without a camera; these would be stale.
+    for key in {"presence", "picture"} & entities.keys():
+        entities[key]["availability"] = _availability(
+            topics.availability, topics.camera_availability
+        )
+        entities[key]["availability_mode"] = "all"
     for key, entity in entities.items():
         entity["unique_id"] = f"doorbell_{device_id}_{key}"
     return entities

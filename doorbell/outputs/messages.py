@@ -35,7 +35,24 @@ stages            for each of capture, detect, align, embed, decide, publish and
                   object of p50_ms, p95_ms, p99_ms and count; what each is: ``doorbell.latency``
 visits_open       visitors at the door now
 people            in the gallery; so are strangers
-camera_online     whether the last read gave a frame
+camera_online     whether the camera gives frames
+================  ===============================================================================
+
+The document on ``camera``, version 1:
+
+================  ===============================================================================
+version           1
+condition         starting, live, dark (it gives frames but sees nothing), frozen, lost or stuck
+reason            words for people; null where nothing is wrong
+since             ISO 8601, UTC
+================  ===============================================================================
+
+The document on ``sound``, version 1:
+
+================  ===============================================================================
+version           1
+condition         untried, playing (the last chime was played) or failed
+reason            words for people; null where nothing is wrong
 ================  ===============================================================================
 """
 
@@ -50,6 +67,7 @@ from typing import Any, TypeAlias
 from doorbell.domain import (
     Arrived,
     Attention,
+    CameraState,
     Command,
     EnrollCommand,
     Event,
@@ -58,6 +76,7 @@ from doorbell.domain import (
     Person,
     Recognized,
     Ring,
+    SoundState,
     RingCommand,
     Statistics,
     Stranger,
@@ -148,6 +167,22 @@ def statistics_document(statistics: Statistics) -> Document:
             for name, stage in statistics.stages.items()
         },
     }
+
+
+def camera_document(camera: CameraState) -> Document:
+    """Describe how it stands with the camera."""
+    return {
+        "version": SCHEMA_VERSION,
+        "condition": camera.condition.value,
+        "reason": camera.reason or None,
+        "since": iso_utc(camera.since_at),
+    }
+
+
+def sound_document(sound: SoundState) -> Document:
+    """Describe whether the last chime was played."""
+    condition = {None: "untried", True: "playing", False: "failed"}[sound.works]
+    return {"version": SCHEMA_VERSION, "condition": condition, "reason": sound.reason or None}
 
 
 def trigger_payload(person_id: int) -> str:

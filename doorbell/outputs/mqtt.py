@@ -33,12 +33,14 @@ from paho.mqtt.reasoncodes import ReasonCode
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
     Arrived,
+    CameraState,
     Command,
     EnrollCommand,
     Event,
     Left,
     Person,
     Recognized,
+    SoundState,
     Statistics,
     Unrecognized,
 )
@@ -53,10 +55,12 @@ from doorbell.outputs.home_assistant import (
 from doorbell.outputs.messages import (
     OFF,
     ON,
+    camera_document,
     MalformedCommandError,
     encode,
     event_document,
     parse_command,
+    sound_document,
     statistics_document,
     trigger_payload,
     visitor_document,
@@ -165,6 +169,18 @@ class Mqtt:
         """Publish how the daemon has been doing."""
         with self._lock:
             self._set_state(self._topics.status, encode(statistics_document(statistics)))
+
+    def set_camera(self, camera: CameraState) -> None:
+        """Publish how it stands with the camera, and whether what it tells is available."""
+        available = ONLINE if camera.gives_frames else OFFLINE
+        with self._lock:
+            self._set_state(self._topics.camera_availability, available.encode())
+            self._set_state(self._topics.camera, encode(camera_document(camera)))
+
+    def set_sound(self, sound: SoundState) -> None:
+        """Publish whether the last chime was played."""
+        with self._lock:
+            self._set_state(self._topics.sound, encode(sound_document(sound)))
 
     def set_muted(self, muted: bool) -> None:
         """Publish whether the chimes are silenced."""

@@ -11,6 +11,9 @@ image         JPEG of the visit, where images are published   yes       0
 status        JSON: statistics, once a minute                 yes       0
 trigger       person-<id>, for automations                    no        0
 mute/state    ON, OFF                                         yes       1
+camera        JSON: how it stands with the camera, and why    yes       1
+camera/...    availability: online, offline                   yes       1
+sound         JSON: whether the last chime was played         yes       1
 ring          command: empty, or PRESS                        ignored
 mute          command: ON, OFF                                ignored
 enroll        command: {"name": "Anna"}                       ignored
@@ -42,5 +45,8 @@ class Topics:
         self.ring = f"{base}/ring"
         self.mute = f"{base}/mute"
         self.mute_state = f"{base}/mute/state"
+        self.camera = f"{base}/camera"
+        self.camera_availability = f"{base}/camera/availability"
+        self.sound = f"{base}/sound"
         self.enroll = f"{base}/enroll"
         self.commands = {f"{base}/{verb}": verb for verb in COMMAND_VERBS}
