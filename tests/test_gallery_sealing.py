@@ -1,4 +1,4 @@
-"""A gallery that is encrypted: nothing of a face can be read, and everything else works as before."""
+"""A gallery that is encrypted: no face can be read, and everything else works as before."""
 
 import sqlite3
 from contextlib import closing
@@ -33,7 +33,7 @@ def live(path: Path, seal: Seal) -> None:
         anna = gallery.enroll("Anna", [EnrolledSample(ANNAS)]).person
         gallery.add_stranger([STRANGERS], 1.0)
         for name in ("visit1", "visit2"):
-            gallery.save_visit(Visit(name, 1.0, 2.0, 2.0, anna), [VISITS, ANNAS])
+            gallery.save_visit(Visit(name, 1.0, 2.0, 2.0, anna), [VISITS])
         gallery.correct_to_stranger("visit1", None)
         gallery.correct_to_no_face("visit2")
 
@@ -41,7 +41,10 @@ def live(path: Path, seal: Seal) -> None:
 def counts(path: Path) -> list[int]:
     tables = ("samples", "visit_samples", "negatives", "non_faces")
     with closing(sqlite3.connect(path)) as connection:
-        return [connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables]
+        return [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own words
+            for table in tables
+        ]
 
 
 def readable(path: Path) -> list[bool]:
@@ -73,7 +76,7 @@ def test_everything_works_with_a_key_as_without(tmp_path: Path) -> None:
             places, cosines = gallery.index(MODEL).best(ANNAS.embedding)
             assert places.tolist() == [1]
             assert cosines[0] == pytest.approx(1.0, abs=1e-6)
-            assert len(gallery.visit_samples("visit1")) == 2
+            assert len(gallery.visit_samples("visit1")) == 1
             gallery.undo_correction()
             gallery.undo_correction()
             assert gallery.correct_to_person("visit1", "Anna", learn=True).learned == 1
