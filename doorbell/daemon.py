@@ -27,6 +27,7 @@ from doorbell.domain import (
     Command,
     EnrollCommand,
     Event,
+    ForgetCommand,
     MuteCommand,
     Ring,
     RingCommand,
@@ -216,6 +217,8 @@ class Daemon:
                         self._mqtt.set_muted(muted)
                 case EnrollCommand(name=name):
                     self._enroll(name)
+                case ForgetCommand(name=name):
+                    self._forget(name)
                 case _:
                     assert_never(command)
 
@@ -226,6 +229,16 @@ class Daemon:
             log.warning("%s", exc)
         else:
             log.info("enrolled %d pictures of %s", outcome.added, outcome.person.name)
+
+    def _forget(self, name: str) -> None:
+        try:
+            forgotten = self._gallery.forget(name)
+        except DoorbellError as exc:
+            log.warning("%s", exc)
+            return
+        for visit_id in forgotten.visit_ids:
+            picture_path(self._config.storage.pictures_directory, visit_id).unlink(missing_ok=True)
+        log.info("forgot %s, as a command asked", forgotten.visitor.label)
 
     def _publish_people(self) -> None:
         """Tell home automation of people enrolled, renamed or forgotten from the command line."""

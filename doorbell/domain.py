@@ -332,7 +332,14 @@ class EnrollCommand:
     name: str
 
 
-Command: TypeAlias = RingCommand | MuteCommand | EnrollCommand
+@dataclass(frozen=True, slots=True)
+class ForgetCommand:
+    """Delete a person, with every sample, visit and picture."""
+
+    name: str
+
+
+Command: TypeAlias = RingCommand | MuteCommand | EnrollCommand | ForgetCommand
 
 
 class CameraCondition(Enum):

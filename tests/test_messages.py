@@ -3,21 +3,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from doorbell.domain import (
     Arrived,
     Attention,
-    EnrollCommand,
     Event,
     Left,
-    MuteCommand,
     Person,
     Pose,
     Recognized,
     Ring,
-    RingCommand,
     StageLatency,
     Statistics,
     Stranger,
@@ -25,13 +22,10 @@ from doorbell.domain import (
     Visit,
 )
 from doorbell.outputs.messages import (
-    COMMAND_BYTES,
     EVENT_TYPES,
-    MalformedCommandError,
     encode,
     event_document,
     event_type,
-    parse_command,
     statistics_document,
     visitor_document,
 )
@@ -175,39 +169,3 @@ def test_any_name_survives_as_data(name: str) -> None:
     payload = encode(event_document(event))
     assert payload.isascii()
     assert json.loads(payload)["person"] == name
-
-
-def test_commands() -> None:
-    assert parse_command("ring", b"") == RingCommand()
-    assert parse_command("ring", b"PRESS") == RingCommand()
-    assert parse_command("mute", b"ON") == MuteCommand(True)
-    assert parse_command("mute", b"OFF") == MuteCommand(False)
-    assert parse_command("enroll", b' {"name": "Anna"} ') == EnrollCommand("Anna")
-
-
-@pytest.mark.parametrize(
-    ("verb", "payload", "words"),
-    [
-        ("ring", b"press", "empty payload or PRESS"),
-        ("mute", b"1", "ON or OFF"),
-        ("enroll", b"", "with a name"),
-        ("enroll", b'{"name": ""}', "with a name"),
-        ("enroll", b'{"name": null}', "with a name"),
-        ("enroll", b'"Anna"', "with a name"),
-        ("enroll", b'{"name": "Anna", "x": 1}', "with a name"),
-        ("ring", b"x" * (COMMAND_BYTES + 1), "1025 bytes, where 1024"),
-        ("mute", b"\n\x1b[31m" + b"x" * 500, r"'\\n\\x1b\[31mx+'\.\.\."),
-    ],
-)
-def test_a_malformed_command_says_what_is_expected(verb: str, payload: bytes, words: str) -> None:
-    with pytest.raises(MalformedCommandError, match=words) as caught:
-        parse_command(verb, payload)
-    assert len(str(caught.value)) < 300
-    assert str(caught.value).isprintable()
-
-
-@given(verb=st.sampled_from(["ring", "mute", "enroll"]), payload=st.binary(max_size=1100))
-def test_no_payload_gets_past_the_refusal(verb: str, payload: bytes) -> None:
-    assume(payload not in (b"", b"PRESS", b"ON", b"OFF"))
-    with pytest.raises(MalformedCommandError):
-        parse_command(verb, payload)

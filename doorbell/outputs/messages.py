@@ -1,8 +1,7 @@
-"""What goes over MQTT and what may come back: payloads as pure data.
+"""What goes over MQTT: payloads as pure data.
 
-Enters: events, statistics, and the bytes of a command. Leaves: JSON documents, and commands.
-Knows nothing of brokers. Names and preferences are anybody's text: they are JSON values and never
-part of a topic.
+Enters: events and statistics. Leaves: JSON documents. Knows nothing of brokers. Names and
+preferences are anybody's text: they are JSON values and never part of a topic.
 
 The document on ``event``, version 1:
 
@@ -68,22 +67,17 @@ from doorbell.domain import (
     Arrived,
     Attention,
     CameraState,
-    Command,
-    EnrollCommand,
     Event,
     Left,
-    MuteCommand,
     Person,
     Recognized,
     Ring,
     SoundState,
-    RingCommand,
     Statistics,
     Stranger,
     Unrecognized,
     Visit,
 )
-from doorbell.errors import BrokerError
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -93,11 +87,6 @@ EVENT_TYPES = ("ring", "arrived", "recognized", "unknown", "left")
 # What Home Assistant's button sends.
 PRESS = b"PRESS"
 ON, OFF = b"ON", b"OFF"
-COMMAND_BYTES = 1024
-
-
-class MalformedCommandError(BrokerError):
-    """A command that is not of the documented form."""
 
 
 def encode(document: Document) -> bytes:
@@ -218,44 +207,3 @@ def _attention(attention: Attention) -> dict[str, Any]:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
-
-
-def parse_command(verb: str, payload: bytes) -> Command:
-    """Read a command.
-
-    Args:
-        verb: the topic's last level: ``ring`` (payload empty or PRESS), ``mute`` (ON or OFF) or
-            ``enroll`` (a JSON object with the key ``name`` alone).
-        payload: as it came.
-
-    Raises:
-        MalformedCommandError: with what was expected.
-    """
-    if len(payload) > COMMAND_BYTES:
-        raise MalformedCommandError(f"{len(payload)} bytes, where {COMMAND_BYTES} are allowed")
-    if verb == "ring" and payload in (b"", PRESS):
-        return RingCommand()
-    if verb == "mute" and payload in (ON, OFF):
-        return MuteCommand(payload == ON)
-    if verb == "enroll":
-        return EnrollCommand(_name(payload))
-    expected = {"ring": "an empty payload or PRESS", "mute": "ON or OFF"}.get(verb, "no such topic")
-    raise MalformedCommandError(f"{_shown(payload)}, where {expected} is expected")
-
-
-def _name(payload: bytes) -> str:
-    try:
-        document = json.loads(payload)
-    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested without end
-        document = None
-    match document:
-        case {"name": str(name), **rest} if not rest and name.strip():
-            return name
-        case _:
-            raise MalformedCommandError(
-                f'{_shown(payload)}, where {{"name": "Anna"}} is expected, with a name'
-            )
-
-
-def _shown(payload: bytes) -> str:
-    return repr(payload[:60]).removeprefix("b") + ("..." if len(payload) > 60 else "")

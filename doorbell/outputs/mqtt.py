@@ -35,7 +35,6 @@ from doorbell.domain import (
     Arrived,
     CameraState,
     Command,
-    EnrollCommand,
     Event,
     Left,
     Person,
@@ -44,6 +43,7 @@ from doorbell.domain import (
     Statistics,
     Unrecognized,
 )
+from doorbell.outputs.commands import CommandGate
 from doorbell.outputs.home_assistant import (
     OFFLINE,
     ONLINE,
@@ -56,10 +56,8 @@ from doorbell.outputs.messages import (
     OFF,
     ON,
     camera_document,
-    MalformedCommandError,
     encode,
     event_document,
-    parse_command,
     sound_document,
     statistics_document,
     trigger_payload,
@@ -121,6 +119,7 @@ class Mqtt:
         self._overflow_said = False
         self._gone_person_ids: set[int] = set()
         self._visits: set[str] = set()
+        self._gate = CommandGate(section, time.monotonic())
         self._waiting: deque[bytes] = deque(maxlen=EVENTS_KEPT)
         self._states = {self._topics.presence: OFF, self._topics.mute_state: OFF}
         if not section.publish_images:
@@ -167,6 +166,7 @@ class Mqtt:
 
     def publish_statistics(self, statistics: Statistics) -> None:
         """Publish how the daemon has been doing."""
+        self._gate.say_refused(time.monotonic())
         with self._lock:
             self._set_state(self._topics.status, encode(statistics_document(statistics)))
 
@@ -356,9 +356,10 @@ class Mqtt:
         if topic == self._discovery_topic:
             if message.retain:
                 self._retire(payload)
-        elif message.retain:
+        elif message.retain or message.dup:
             # A retained ring would ring at every connection; a retained birth came before ours.
-            log.debug("ignored a retained message on %s", topic)
+            # What is delivered again was obeyed already, or is old.
+            log.debug("ignored a retained or repeated message on %s", topic)
         elif topic == self._birth_topic:
             if payload == ONLINE.encode():
                 with self._lock:
@@ -367,15 +368,9 @@ class Mqtt:
             self._take_command(topic, payload)
 
     def _take_command(self, topic: str, payload: bytes) -> None:
-        try:
-            command = parse_command(self._topics.commands[topic], payload)
-        except MalformedCommandError as exc:
-            log.warning("ignored a command on %s: %s", topic, exc)
-            return
-        if isinstance(command, EnrollCommand) and not self._section.allow_enroll:
-            log.warning("ignored a command on %s: set mqtt.allow_enroll = true to allow it", topic)
-            return
-        self._on_command(command)
+        command = self._gate.take(self._topics.commands[topic], payload, time.monotonic())
+        if command is not None:
+            self._on_command(command)
 
     def _retire(self, payload: bytes) -> None:
         """Delete the triggers of people whom an earlier document names and who are gone."""

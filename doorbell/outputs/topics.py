@@ -17,13 +17,14 @@ sound         JSON: whether the last chime was played         yes       1
 ring          command: empty, or PRESS                        ignored
 mute          command: ON, OFF                                ignored
 enroll        command: {"name": "Anna"}                       ignored
+forget        command: {"name": "Anna"}                       ignored
 ============  ==============================================  ========  ===
 """
 
 from __future__ import annotations
 
 ROOT = "doorbell"
-COMMAND_VERBS = ("ring", "mute", "enroll")
+COMMAND_VERBS = ("ring", "mute", "enroll", "forget")
 
 
 class Topics:
@@ -49,4 +50,5 @@ class Topics:
         self.camera_availability = f"{base}/camera/availability"
         self.sound = f"{base}/sound"
         self.enroll = f"{base}/enroll"
+        self.forget = f"{base}/forget"
         self.commands = {f"{base}/{verb}": verb for verb in COMMAND_VERBS}

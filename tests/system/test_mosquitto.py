@@ -295,7 +295,7 @@ def test_too_many_events_for_a_broker_that_is_away_drop_the_oldest(
     assert sum("the oldest are dropped" in record.message for record in caplog.records) == 1
 
 
-def test_commands_reach_the_daemon_and_malformed_ones_are_said_once_each(
+def test_commands_reach_the_daemon_and_malformed_ones_are_said_once_a_minute(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
     commands: list[Command] = []
@@ -338,7 +338,7 @@ def test_commands_reach_the_daemon_and_malformed_ones_are_said_once_each(
         sender.publish("doorbell/front-door/ring", b"")
         assert eventually(lambda: len(commands) == 6)
         assert [record.message.split(":")[0] for record in caplog.records] == [
-            f"ignored a command on doorbell/front-door/{verb}" for verb, _ in malformed
+            f"ignored a command {verb}" for verb in ("ring", "mute", "enroll")
         ]
         assert max(len(record.message) for record in caplog.records) < 400
         assert mqtt.connected

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from doorbell.config import MqttSection
+from doorbell.domain import Command, EnrollCommand, ForgetCommand, MuteCommand, RingCommand
+from doorbell.outputs.commands import (
+    COMMAND_BYTES,
+    RATES,
+    SAID_SECONDS,
+    CommandGate,
+    MalformedCommandError,
+    parse_command,
+)
+from doorbell.outputs.topics import COMMAND_VERBS
+
+PAYLOADS = {"ring": b"PRESS", "mute": b"ON", "enroll": b'{"name":"A"}', "forget": b'{"name":"A"}'}
+
+
+def gate(*, allow_enroll: bool = True, allow_forget: bool = True) -> CommandGate:
+    return CommandGate(MqttSection(allow_enroll=allow_enroll, allow_forget=allow_forget), 0.0)
+
+
+def test_commands() -> None:
+    assert parse_command("ring", b"") == RingCommand()
+    assert parse_command("ring", b"PRESS") == RingCommand()
+    assert parse_command("mute", b"ON") == MuteCommand(True)
+    assert parse_command("mute", b"OFF") == MuteCommand(False)
+    assert parse_command("enroll", b' {"name": " Anna "} ') == EnrollCommand("Anna")
+    assert parse_command("forget", b'{"name": "Anna"}') == ForgetCommand("Anna")
+
+
+def test_every_verb_has_a_payload_and_a_rate() -> None:
+    assert set(COMMAND_VERBS) == set(RATES) == set(PAYLOADS)
+
+
+@pytest.mark.parametrize(
+    ("verb", "payload", "words"),
+    [
+        ("ring", b"press", "empty payload or PRESS"),
+        ("mute", b"1", "ON or OFF"),
+        ("enroll", b"", "with a name"),
+        ("enroll", b'{"name": ""}', "with a name"),
+        ("enroll", b'{"name": " "}', "with a name"),
+        ("enroll", b'{"name": null}', "with a name"),
+        ("enroll", b'{"name": 7}', "with a name"),
+        ("enroll", b'{"name": "\\ud800"}', "with a name"),
+        ("enroll", b'{"name": "\xff"}', "with a name"),
+        ("enroll", b"[" * COMMAND_BYTES, "with a name"),
+        ("enroll", b'"Anna"', "with a name"),
+        ("enroll", b'{"name": "Anna", "x": 1}', "with a name"),
+        ("forget", b'{"person_id": 1}', "with a name"),
+        ("forget", b"Anna", "with a name"),
+        ("ring", b"x" * (COMMAND_BYTES + 1), "1025 bytes, where 1024"),
+        ("mute", b"\n\x1b[31m" + b"x" * 500, r"'\\n\\x1b\[31mx+'\.\.\."),
+        ("open", b"", "no such topic"),
+    ],
+)
+def test_a_malformed_command_says_what_is_expected(verb: str, payload: bytes, words: str) -> None:
+    with pytest.raises(MalformedCommandError, match=words) as caught:
+        parse_command(verb, payload)
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
+
+
+@given(verb=st.sampled_from(COMMAND_VERBS), payload=st.binary(max_size=1100))
+def test_no_payload_gets_past_the_refusal(verb: str, payload: bytes) -> None:
+    assume(payload not in (b"", b"PRESS", b"ON", b"OFF"))
+    with pytest.raises(MalformedCommandError):
+        parse_command(verb, payload)
+
+
+# Control characters are for the gallery to refuse.
+@given(name=st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=100))
+def test_a_name_comes_as_it_was_written_but_for_the_space_around_it(name: str) -> None:
+    payload = json.dumps({"name": name}).encode()
+    assume(len(payload) <= COMMAND_BYTES)
+    if name.strip():
+        assert parse_command("enroll", payload) == EnrollCommand(name.strip())
+    else:
+        with pytest.raises(MalformedCommandError):
+            parse_command("enroll", payload)
+
+
+def test_who_gives_or_takes_a_name_needs_the_household_s_leave(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    by_default = CommandGate(MqttSection(), 0.0)
+    for verb in ("enroll", "forget"):
+        assert by_default.take(verb, PAYLOADS[verb], 0.0) is None
+        assert f"set mqtt.allow_{verb} = true" in caplog.text
+    assert by_default.take("ring", b"", 0.0) == RingCommand()
+    enrolling = gate(allow_forget=False)
+    assert enrolling.take("enroll", PAYLOADS["enroll"], 0.0) == EnrollCommand("A")
+    assert enrolling.take("forget", PAYLOADS["forget"], 0.0) is None
+
+
+@pytest.mark.parametrize("verb", COMMAND_VERBS)
+def test_a_verb_is_obeyed_only_so_often(verb: str) -> None:
+    gated, rate = gate(), RATES[verb]
+
+    def obeyed(now: float, times: int) -> int:
+        return sum(gated.take(verb, PAYLOADS[verb], now) is not None for _ in range(times))
+
+    assert obeyed(0.0, 1000) == rate.burst
+    assert obeyed(rate.seconds * 0.9, 1000) == 0
+    assert obeyed(rate.seconds * 1.1, 1000) == 1
+    assert obeyed(1e9, 1000) == rate.burst
+
+
+def test_a_flood_of_one_verb_leaves_the_others_alone() -> None:
+    gated = gate()
+    for _ in range(1000):
+        gated.take("mute", b"?", 0.0)
+    assert gated.take("ring", b"", 0.0) == RingCommand()
+
+
+@given(st.lists(st.floats(0.0, 20.0), max_size=60))
+def test_no_order_of_moments_passes_more_than_the_rate(pauses: list[float]) -> None:
+    gated, now, passed = gate(), 0.0, 0
+    taken: list[Command | None] = []
+    for pause in pauses:
+        now += pause
+        taken.append(gated.take("enroll", PAYLOADS["enroll"], now))
+    passed = sum(command is not None for command in taken)
+    assert passed <= RATES["enroll"].burst + now / RATES["enroll"].seconds + 1e-6
+
+
+def test_a_flood_is_said_once_a_minute_with_its_number(caplog: pytest.LogCaptureFixture) -> None:
+    gated = gate()
+    with caplog.at_level(logging.WARNING):
+        for tenth in range(round(SAID_SECONDS * 10)):
+            for _ in range(20):
+                gated.take("mute", b"?\n", tenth / 10)
+        gated.say_refused(SAID_SECONDS - 0.01)
+        assert len(caplog.messages) == 1
+        gated.say_refused(SAID_SECONDS)
+        gated.say_refused(SAID_SECONDS * 2)
+    assert caplog.messages == [
+        "ignored a command mute: '?\\n', where ON or OFF is expected",
+        "ignored a command mute: they come too fast (and 11998 more)",
+    ]
