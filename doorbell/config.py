@@ -34,10 +34,18 @@ else:
 # What Home Assistant accepts in ids and object ids.
 IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 
+# The documented file has 14 kB; a larger one is none of ours, and TOML is parsed in memory.
+MAX_BYTES = 1_000_000
+# Of a wrong value in a message.
+SHOWN_CHARACTERS = 200
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 def _expand(path: Path) -> Path:
+    if "\0" in str(path):
+        msg = "a path has no NUL character: write it without"
+        raise ValueError(msg)
     try:
         return path.expanduser()
     except RuntimeError as exc:
@@ -46,6 +54,16 @@ def _expand(path: Path) -> Path:
 
 
 LocalPath = Annotated[Path, AfterValidator(_expand)]
+
+
+def _where_it_hangs(clock: time) -> time:
+    if clock.tzinfo is not None:
+        msg = "the time is the doorbell's own: write it without a zone, as in 22:00:00"
+        raise ValueError(msg)
+    return clock
+
+
+LocalTime = Annotated[time, AfterValidator(_where_it_hangs)]
 
 
 def _number_as_text(value: object) -> object:
@@ -191,8 +209,8 @@ class ChimeSection(Section):
     default: str = "westminster"
     stranger: str = "alert"
     volume: Fraction = 0.8
-    quiet_from: time | None = None
-    quiet_to: time | None = None
+    quiet_from: LocalTime | None = None
+    quiet_to: LocalTime | None = None
     quiet_volume: Fraction = 0.0
     cooldown_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 10.0
 
@@ -327,14 +345,25 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(_describe(exc, source)) from exc
 
 
+# The parser's own error is a ValueError, and so is that of a number with too many digits; the other
+# is of what is nested too deeply.
+_NOT_TOML = (ValueError, RecursionError)
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            return tomllib.load(file)
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{path} is not valid TOML: {exc}; mend that line") from exc
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError(
+                f"{path} has more than {MAX_BYTES / 1e6:.0f} MB: is it a configuration? "
+                "Give another with --config"
+            )
+        return tomllib.loads(content.decode())
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{path} is not UTF-8 text: {exc}; save it as UTF-8") from exc
+    except _NOT_TOML as exc:
+        raise ConfigError(f"{path} is not valid TOML: {exc}; mend that line") from exc
     except OSError as exc:
         raise ConfigError(
             f"cannot read the configuration {path}: {exc.strerror}; give another with --config"
@@ -350,12 +379,16 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
             "as in --set camera.uri=/dev/video0"
         )
     try:
+        override.encode()
+    except UnicodeEncodeError as exc:
+        raise ConfigError(f"--set {override!r} is not UTF-8 text; write it in UTF-8") from exc
+    try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except _NOT_TOML:
         value = text
     table = tree.setdefault(section, {})
     if not isinstance(table, dict):
-        raise ConfigError(f"--set {override!r}: {section} is no section but {table!r}")
+        raise ConfigError(f"--set {override!r}: {section} is no section but {_shown(table)}")
     table[key] = value
 
 
@@ -376,9 +409,17 @@ def _describe(error: ValidationError, source: str) -> str:
         # The text of an unknown key may be a password: mqtt.password is a good guess.
         unknown_text = problem["type"] == "extra_forbidden" and isinstance(value, str)
         hidden = unknown_text or isinstance(value, Mapping | BaseModel)
-        shown = "" if hidden else without_credentials(f" = {value!r}")
+        shown = "" if hidden else f" = {_shown(value)}"
         lines.append(f"  {location}{shown}: {message}")
     return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    """Write a value down, without credentials, and cut off where it is long."""
+    # Python refuses to write very long numbers in decimals.
+    number = type(value) is int and value.bit_length() > 64
+    text = without_credentials(f"{value:#x}" if number else repr(value))
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
 def _nearest(location: tuple[int | str, ...]) -> str:
