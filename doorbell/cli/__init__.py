@@ -16,6 +16,7 @@ from doorbell.cli.demo import demo
 from doorbell.cli.enroll import enroll
 from doorbell.cli.evaluate import evaluate
 from doorbell.cli.faults import DoorbellGroup
+from doorbell.cli.gallery import gallery
 from doorbell.cli.models import models
 from doorbell.cli.options import Given, config_option, set_option, verbose_option
 from doorbell.cli.people import people
@@ -53,5 +54,17 @@ def main(
     context.obj = Given(config_path, overrides, verbose)
 
 
-for _verb in (run, demo, enroll, people, strangers, visits, models, check, evaluate, bench):
+for _verb in (
+    run,
+    demo,
+    enroll,
+    people,
+    strangers,
+    visits,
+    gallery,
+    models,
+    check,
+    evaluate,
+    bench,
+):
     main.add_command(_verb)

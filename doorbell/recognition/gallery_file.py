@@ -8,6 +8,7 @@ byte for byte. Knows no person.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import sqlite3
@@ -18,8 +19,16 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from doorbell.errors import GalleryError, SealError
+from doorbell.errors import GalleryError, GalleryLostError, SealError
+from doorbell.recognition.gallery_copies import (
+    advice_to_restore,
+    backups,
+    copy_database,
+    make_backups_directory,
+)
 from doorbell.sealing import PLAIN, Seal
+
+_LOG = logging.getLogger(__name__)
 
 # "DoBe" in ASCII; SQLite keeps it in the file's header so that programs can tell their own files.
 APPLICATION_ID = 0x446F4265
@@ -156,12 +165,15 @@ class GalleryFile:
         self.seal = seal
         with self._translated():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _alone_in(path.parent):
+            with alone_in(path.parent):
                 if not path.exists() or path.stat().st_size == 0:
                     _create(path)
-                _inspect(path)
+                version = inspect(path)
+                if version < len(MIGRATIONS):
+                    _keep_copy(path, version)
                 if path.stat().st_mode & 0o077:
                     path.chmod(0o600)  # SQLite gives its -wal and -shm files the same mode
+                self._identity = _identity(path)
                 self._database = _connect(path)
                 try:
                     with _transaction(self._database):
@@ -177,7 +189,11 @@ class GalleryFile:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """One transaction that writes: all of it or nothing."""
+        """One transaction that writes: all of it or nothing.
+
+        Raises:
+            GalleryLostError: what was written is in no file that anybody would find.
+        """
         with self._translated(), _transaction(self._database):
             if self._proof() != self.seal.proof:
                 raise SealError(
@@ -185,6 +201,7 @@ class GalleryFile:
                     "written; start this again"
                 )
             yield
+        self._require_file()
 
     def seal_anew(self, seal: Seal, rewrite: Callable[[], None]) -> bool:
         """Keep embeddings in another way from now on, and leave no trace of the earlier.
@@ -242,7 +259,12 @@ class GalleryFile:
         return int(cursor.lastrowid or 0)
 
     def foreign_version(self) -> int:
-        """A number that changes whenever another connection, in any process, has written."""
+        """A number that changes whenever another connection, in any process, has written.
+
+        Raises:
+            GalleryLostError: the file was deleted or replaced.
+        """
+        self._require_file()
         with self._translated():
             (version,) = self._database.conn.execute("PRAGMA data_version").fetchone()
         return int(version)
@@ -283,11 +305,24 @@ class GalleryFile:
             return bytes(row["proof"])
         return None
 
+    def _require_file(self) -> None:
+        """SQLite goes on with a file that nobody else can find any more, and says nothing."""
+        if _identity(self.path) != self._identity:
+            raise GalleryLostError(
+                f"the gallery {self.path} was deleted or replaced while it was in use; start the "
+                "doorbell again to use what is there now, or, where nothing is, "
+                + advice_to_restore(self.path)
+            )
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError, UnicodeEncodeError) as exc:
+            if type(exc) is sqlite3.DatabaseError:  # its children are about anything but damage
+                raise GalleryLostError(
+                    f"the gallery {self.path} is damaged: {exc}; {advice_to_restore(self.path)}"
+                ) from exc
             raise GalleryError(
                 f"the gallery {self.path} failed: {exc}; check the disk and who may write there, "
                 "or give another storage.directory"
@@ -308,8 +343,17 @@ def _transaction(database: Database) -> Iterator[None]:
         raise
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """By which a file is known, whatever its name; None where there is none."""
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_dev, about.st_ino
+
+
 @contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
+def alone_in(directory: Path) -> Iterator[None]:
     """Keep other processes out while the file is made or migrated.
 
     SQLite's busy timeout does not cover the change to WAL. The lock is on the directory: closing
@@ -335,13 +379,47 @@ def _create(path: Path) -> None:
     _connect(new).close()
     new.replace(path)
     scratch.rmdir()
+    if backups(path):
+        _LOG.warning(
+            "there was no gallery at %s: began an empty one; if that is not what you want, %s",
+            path,
+            advice_to_restore(path),
+        )
 
 
-def _inspect(path: Path) -> None:
-    """Refuse what is not ours to touch, through a connection that cannot write."""
+def _keep_copy(path: Path, version: int) -> None:
+    """Keep the gallery as an earlier doorbell can read it, before it is migrated."""
+    target = make_backups_directory(path) / f"before-version-{len(MIGRATIONS)}.sqlite"
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+        copy_database(connection, target)
+    _LOG.warning(
+        "the gallery %s is brought from version %d to %d; as it was, it is kept in %s",
+        path,
+        version,
+        len(MIGRATIONS),
+        target,
+    )
+
+
+def inspect(path: Path, advice: str | None = None) -> int:
+    """Refuse what is not ours to touch, through a connection that cannot write.
+
+    Args:
+        path: the file.
+        advice: what to do about one that is refused; None for that about the gallery in use.
+
+    Returns:
+        The version of what is in it.
+
+    Raises:
+        GalleryError: it is damaged, not a gallery, or of a later version.
+    """
     if not path.is_file():
-        raise GalleryError(f"{path} is not a file; give another storage.directory")
-    advice = "the file was left as it is; move it away, or give another storage.directory"
+        raise GalleryError(f"{path} is not a file; {advice or 'give another storage.directory'}")
+    restore = advice or f"the file was left as it was; {advice_to_restore(path)}"
+    advice = advice or (
+        "the file was left as it is; move it away, or give another storage.directory"
+    )
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
@@ -360,9 +438,10 @@ def _inspect(path: Path) -> None:
     except sqlite3.OperationalError:
         raise  # busy, or out of reach: no word about what is in it
     except sqlite3.DatabaseError as exc:
-        raise GalleryError(f"the gallery {path} is damaged: {exc}; {advice}") from exc
+        raise GalleryError(f"the gallery {path} is damaged: {exc}; {restore}") from exc
     if verdict != "ok":
-        raise GalleryError(f"the gallery {path} is damaged: {verdict}; {advice}")
+        raise GalleryError(f"the gallery {path} is damaged: {verdict}; {restore}")
+    return int(version)
 
 
 def _connect(path: Path) -> Database:

@@ -1,0 +1,125 @@
+"""``doorbell gallery``: the file that everything is in, kept safe."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from doorbell.cli.options import with_config
+from doorbell.cli.printing import (
+    example,
+    json_option,
+    local_time,
+    plural,
+    print_json,
+    print_table,
+    yes_option,
+)
+
+if TYPE_CHECKING:
+    from doorbell.config import Config
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group(
+    epilog=example("doorbell gallery backup --keep 4", "doorbell gallery restore FILE"),
+)
+def gallery() -> None:
+    """Back up, restore, check and move whom the household knows."""
+
+
+@gallery.command(
+    epilog=example("doorbell gallery backup --keep 4", "doorbell gallery backup /media/usb/door")
+)
+@click.argument("file", type=_FILE, required=False)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Delete all but the newest N backups in storage.directory/backups.",
+)
+@json_option
+@with_config
+def backup(config: Config, file: Path | None, keep: int | None, *, as_json: bool) -> None:
+    """Copy the gallery into one file, also while the daemon runs.
+
+    FILE must not be there yet; without it the copy goes to storage.directory/backups. It holds
+    people, samples, strangers, visits and corrections, for its owner's eyes only; no pictures, and
+    no sounds of your own. What is encrypted stays so: keep the key elsewhere.
+
+    JSON: an object with path, size_bytes and deleted (the paths of older backups).
+    """
+    from doorbell.recognition.gallery_backup import back_up, keep_newest
+
+    if file is not None and keep is not None:
+        raise click.UsageError("give either FILE or --keep")
+    path = config.storage.gallery_path
+    made = back_up(path, file, time.time())
+    deleted = [] if keep is None else keep_newest(path, keep)
+    size = made.stat().st_size
+    if as_json:
+        document = {"path": str(made), "size_bytes": size, "deleted": [str(p) for p in deleted]}
+        print_json(document)
+        return
+    click.echo(f"backed up to {made}, {size / 1e6:.1f} MB")
+    if deleted:
+        click.echo(f"deleted {plural(len(deleted), 'older backup')}")
+
+
+@gallery.command(epilog=example("doorbell gallery backups"))
+@json_option
+@with_config
+def backups(config: Config, *, as_json: bool) -> None:
+    """List the backups in storage.directory/backups, newest first.
+
+    Among them are those made before a new version changed the gallery (before-version-...), and
+    what ``restore`` replaced (replaced-...).
+
+    JSON: a list of objects with path, made_at (ISO 8601, UTC) and size_bytes.
+    """
+    from doorbell.outputs.messages import iso_utc
+    from doorbell.recognition.gallery_copies import backups as find
+
+    found = find(config.storage.gallery_path)
+    if as_json:
+        print_json(
+            [
+                {
+                    "path": str(each.path),
+                    "made_at": iso_utc(each.made_at),
+                    "size_bytes": each.size_bytes,
+                }
+                for each in found
+            ]
+        )
+        return
+    print_table(
+        ["made", "MB", "file"],
+        [[local_time(b.made_at), f"{b.size_bytes / 1e6:.1f}", b.path] for b in found],
+        empty="there is no backup; make one with: doorbell gallery backup",
+    )
+
+
+@gallery.command(epilog=example("doorbell gallery restore /media/usb/door"))
+@click.argument("file", type=_FILE)
+@yes_option
+@with_config
+def restore(config: Config, file: Path, *, yes: bool) -> None:
+    """Put a backup in the place of the gallery.
+
+    The doorbell must be stopped. The gallery that was there is kept among the backups. A file that
+    is damaged, no gallery, or written by a later doorbell is refused, and nothing is changed.
+    """
+    from doorbell.recognition.gallery_backup import restore as put_back
+
+    path = config.storage.gallery_path
+    if not yes and path.exists():
+        click.confirm(f"Replace the gallery {path}?", abort=True)
+    replaced = put_back(path, file, time.time())
+    click.echo(f"restored {file}; start the doorbell again")
+    if replaced is not None:
+        click.echo(f"what was there before is in {replaced}; delete it when all is well")

@@ -1,0 +1,181 @@
+"""Backing up the gallery, and putting a backup in its place.
+
+Enters: the gallery's path, a file. Leaves: a copy, or the gallery as the copy has it. Both appear
+at once or not at all. Reads no embedding: what is encrypted stays so, and needs its key again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from time import gmtime, strftime
+
+from doorbell.errors import GalleryError, UsageError
+from doorbell.recognition.gallery_copies import (
+    Backup,
+    backups,
+    backups_directory,
+    copy_database,
+    give_to_owner_of,
+    make_backups_directory,
+    sync,
+)
+from doorbell.recognition.gallery_file import BUSY_TIMEOUT_SECONDS, alone_in, inspect
+from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.recognition.gallery_rows import name_key
+
+_ASKED_FOR = "gallery-"
+_REPLACED = "replaced-"
+
+
+def back_up(gallery_path: Path, target: Path | None, now: float) -> Path:
+    """Copy the gallery into one file while it is in use.
+
+    Args:
+        gallery_path: the gallery.
+        target: a file that is not there yet; None for one in the directory for backups.
+        now: wall time, by which that one is named.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: there is such a file already.
+        GalleryError: there is no gallery, it is damaged, or the copy cannot be written.
+    """
+    with _translated(f"cannot back up {gallery_path}"):
+        inspect(gallery_path, "nothing was backed up; keep the older backups, or restore one")
+        if target is None:
+            target = make_backups_directory(gallery_path) / _name(_ASKED_FOR, now)
+        if target.exists():
+            raise UsageError(f"{target} is there already; give another name")
+        with _reading(gallery_path) as connection:
+            copy_database(connection, target)
+    return target
+
+
+def keep_newest(gallery_path: Path, count: int) -> list[Path]:
+    """Delete all but so many of the backups that were asked for; which.
+
+    Those made before a migration, and galleries that a restored one replaced, are left.
+    """
+    # Their names are in the order of time, even where the clock of the files is lost.
+    made = sorted(backups_directory(gallery_path).glob(f"{_ASKED_FOR}*.sqlite"), reverse=True)
+    for path in made[count:]:
+        with _translated(f"cannot delete {path}"):
+            path.unlink(missing_ok=True)
+    return made[count:]
+
+
+def backups_holding(gallery_path: Path, name: str) -> list[Backup]:
+    """The backups that hold a person, or cannot be read so that nobody knows; newest first."""
+    return [backup for backup in backups(gallery_path) if _holds(backup.path, name_key(name))]
+
+
+def restore(gallery_path: Path, source: Path, now: float) -> Path | None:
+    """Put a backup in the place of the gallery, which is kept among the backups.
+
+    Args:
+        gallery_path: the gallery, there or not, whole or damaged.
+        source: a copy of a gallery of this or an earlier version.
+        now: wall time, by which the replaced one is named.
+
+    Returns:
+        Where the replaced gallery lies; None if there was none.
+
+    Raises:
+        GalleryError: a daemon or another command is at work, or ``source`` is damaged, not a
+            gallery, or of a later version. The gallery is then left as it was.
+    """
+    new = gallery_path.with_name(gallery_path.name + ".restored")
+    directory = gallery_path.parent
+    with (
+        only_daemon(directory),
+        _translated(f"cannot restore {source}"),
+        alone_in(directory),
+        _removing(new),
+    ):
+        inspect(source, "give another backup; the gallery was left as it was")
+        with _reading(source) as connection:
+            copy_database(connection, new)  # checks every page
+        kept = _set_aside(gallery_path, now) if gallery_path.exists() else None
+        new.replace(gallery_path)
+        sync(directory)
+    return kept
+
+
+@contextmanager
+def _removing(path: Path) -> Iterator[None]:
+    """Leave no file behind that did not find its place."""
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _set_aside(gallery_path: Path, now: float) -> Path:
+    """Keep what is about to be replaced, and leave no log of it beside the new file."""
+    log = gallery_path.with_name(gallery_path.name + "-wal")
+    try:
+        inspect(gallery_path)
+    except GalleryError:
+        pass  # damaged or foreign: kept as it is, with its log
+    else:
+        _empty_log_alone(gallery_path)
+    kept = make_backups_directory(gallery_path) / _name(_REPLACED, now)
+    for path in (gallery_path, log):
+        if path.exists():
+            copy = kept.with_name(kept.name + path.name.removeprefix(gallery_path.name))
+            shutil.copyfile(path, copy)
+            copy.chmod(0o600)
+            give_to_owner_of(gallery_path.parent, copy)
+            sync(copy)
+    sync(kept.parent)
+    log.unlink(missing_ok=True)
+    gallery_path.with_name(gallery_path.name + "-shm").unlink(missing_ok=True)
+    return kept
+
+
+def _empty_log_alone(gallery_path: Path) -> None:
+    try:
+        with closing(sqlite3.connect(gallery_path, timeout=0.5, isolation_level=None)) as file:
+            # Brings the log into the file, which nobody else may have open then.
+            file.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except sqlite3.OperationalError as exc:
+        if "locked" not in str(exc):
+            raise
+        raise GalleryError(
+            f"another command is using the gallery {gallery_path}; wait until it has ended"
+        ) from exc
+
+
+def _holds(path: Path, key: str) -> bool:
+    with suppress(sqlite3.Error), _reading(path) as connection:
+        sql = "SELECT count(*) FROM people WHERE name_key = ?"
+        (count,) = connection.execute(sql, (key,)).fetchone()
+        return bool(count)
+    return path.exists()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+        yield connection
+
+
+def _name(prefix: str, now: float) -> str:
+    return f"{prefix}{strftime('%Y%m%dT%H%M%SZ', gmtime(now))}.sqlite"
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as exc:
+        raise GalleryError(
+            f"{what}: {exc}; check the disk and who may read and write there"
+        ) from exc

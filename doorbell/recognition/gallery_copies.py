@@ -1,0 +1,110 @@
+"""Copies of the gallery, each whole in one file: made, and found again.
+
+Enters: an open database, paths. Leaves: files that are complete or not there. Knows no table.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from doorbell.errors import GalleryError
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A copy of the gallery in the directory for them.
+
+    Attributes:
+        path: the file.
+        made_at: when, in seconds since the epoch.
+        size_bytes: how large it is.
+    """
+
+    path: Path
+    made_at: float
+    size_bytes: int
+
+
+def backups_directory(gallery_path: Path) -> Path:
+    """Where the copies of a gallery are kept that were not given another place."""
+    return gallery_path.parent / "backups"
+
+
+def backups(gallery_path: Path) -> list[Backup]:
+    """Every copy in the directory for them, newest first.
+
+    Among them are those made before a migration, and galleries that a restored one replaced.
+    Copies that were put elsewhere cannot be known.
+    """
+    found = []
+    for path in backups_directory(gallery_path).glob("*.sqlite"):
+        with suppress(FileNotFoundError):  # deleted since
+            about = path.stat()
+            found.append(Backup(path, about.st_mtime, about.st_size))
+    return sorted(found, key=lambda each: (-each.made_at, each.path.name))
+
+
+def advice_to_restore(gallery_path: Path) -> str:
+    """Which copy to put in place of a gallery that is lost."""
+    name = next((str(backup.path) for backup in backups(gallery_path)), "FILE")
+    return f"stop the doorbell and put a backup in its place with: doorbell gallery restore {name}"
+
+
+def make_backups_directory(gallery_path: Path) -> Path:
+    """The directory for copies, made for the gallery's owner alone where it is not there."""
+    directory = backups_directory(gallery_path)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    give_to_owner_of(gallery_path.parent, directory)
+    return directory
+
+
+def give_to_owner_of(directory: Path, path: Path) -> None:
+    """Let a file made by root belong to the user whose directory it is in: the daemon's."""
+    if os.geteuid() == 0:
+        about = directory.stat()
+        os.chown(path, about.st_uid, about.st_gid)
+
+
+def copy_database(source: sqlite3.Connection, target: Path) -> None:
+    """Copy a database as it is at one moment, while others write to it.
+
+    The copy is 0600, checked, on the disk, and appears under its name at once or not at all.
+
+    Raises:
+        GalleryError: what was copied is damaged.
+        sqlite3.Error: it cannot be read.
+        OSError: the copy cannot be written.
+    """
+    partial = target.with_name(target.name + ".partial")
+    partial.unlink(missing_ok=True)  # left by a kill
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
+            source.backup(copy)
+            # One file, which can also be read where nothing may be written.
+            copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+            verdicts = [row[0] for row in copy.execute("PRAGMA integrity_check(1)")]
+        if verdicts != ["ok"]:
+            raise GalleryError(
+                f"what was to become {target} is damaged: {verdicts[0]}; keep the older backups; "
+                "see what is wrong with: doorbell gallery check"
+            )
+        sync(partial)
+        give_to_owner_of(target.parent, partial)
+        partial.replace(target)
+        sync(target.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a directory, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
