@@ -50,6 +50,7 @@ from doorbell.outputs.speaker import Speaker
 from doorbell.perception import open_perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.gallery_lock import only_daemon
 from doorbell.service import ServiceNotifier
 from doorbell.stopping import (
     StoppedEarlyError,
@@ -348,6 +349,7 @@ def run_daemon(
         stack.enter_context(stopping_on_signals(stop))
         stack.enter_context(stopping_on_thread_faults(stop))
         notifier = stack.enter_context(closing(ServiceNotifier()))
+        stack.enter_context(only_daemon(config.storage.directory))
         gallery = stack.enter_context(Gallery.of(config.storage))
         left_open = gallery.close_open_visits()
         if left_open:
