@@ -14,8 +14,8 @@ from doorbell.errors import GalleryError, GalleryLostError, UsageError
 from doorbell.recognition.gallery import EnrolledSample, Gallery
 from doorbell.recognition.gallery_backup import back_up, backups_holding, keep_newest, restore
 from doorbell.recognition.gallery_copies import backups
-from doorbell.recognition.gallery_file import MIGRATIONS
 from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.recognition.gallery_schema import MIGRATIONS
 
 FACE = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
 NOW = 1795370000.0

@@ -11,7 +11,7 @@ import pytest
 from doorbell.domain import FaceSample, Person, Stranger, Visit
 from doorbell.errors import UnknownPersonError, UnknownStrangerError, UsageError
 from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_file import MIGRATIONS
+from doorbell.recognition.gallery_schema import MIGRATIONS
 from doorbell.recognition.gallery_statements import MAX_VISIT_SAMPLES
 
 MODEL = "sface-test"

@@ -13,7 +13,7 @@ import pytest
 from doorbell.domain import FaceSample
 from doorbell.errors import GalleryError
 from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_file import APPLICATION_ID, MIGRATIONS
+from doorbell.recognition.gallery_schema import APPLICATION_ID, MIGRATIONS
 
 FACE = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
 

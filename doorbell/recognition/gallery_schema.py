@@ -1,0 +1,118 @@
+"""What is in the gallery's file: its tables, version by version.
+
+Enters: nothing. Leaves: statements. Knows no file and no value.
+"""
+
+from __future__ import annotations
+
+# "DoBe" in ASCII; SQLite keeps it in the file's header so that programs can tell their own files.
+APPLICATION_ID = 0x446F4265
+
+# Each entry leads from the version of its index to the next and is recorded (PRAGMA user_version)
+# in the same transaction. Entries are only ever appended. AUTOINCREMENT: an identifier that was
+# forgotten never comes back as somebody else.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        """CREATE TABLE people (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            name_key TEXT NOT NULL UNIQUE,
+            chime TEXT,
+            preferences TEXT NOT NULL DEFAULT '{}'
+        ) STRICT""",
+        """CREATE TABLE strangers (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            first_seen_at REAL NOT NULL,
+            last_seen_at REAL NOT NULL,
+            visits INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE samples (
+            id INTEGER PRIMARY KEY,
+            person_id INTEGER REFERENCES people ON DELETE CASCADE,
+            stranger_id INTEGER REFERENCES strangers ON DELETE CASCADE,
+            model_id TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            quality REAL NOT NULL,
+            source_sha256 TEXT,
+            CHECK ((person_id IS NULL) <> (stranger_id IS NULL)),
+            UNIQUE (person_id, model_id, source_sha256)
+        ) STRICT""",
+        "CREATE INDEX samples_of_strangers ON samples (stranger_id)",
+        """CREATE TABLE visits (
+            id TEXT PRIMARY KEY,
+            started_at REAL NOT NULL,
+            last_seen_at REAL NOT NULL,
+            ended_at REAL,
+            person_id INTEGER REFERENCES people ON DELETE SET NULL,
+            stranger_id INTEGER REFERENCES strangers ON DELETE SET NULL,
+            similarity REAL NOT NULL,
+            frames_used INTEGER NOT NULL,
+            seconds_to_decision REAL
+        ) STRICT""",
+        "CREATE INDEX visits_by_start ON visits (started_at)",
+        "CREATE INDEX visits_of_people ON visits (person_id)",
+        "CREATE INDEX visits_of_strangers ON visits (stranger_id)",
+    ),
+    # What the household says of visits. A correction can be undone by deleting its row: what it
+    # added goes with it, and what it hid is seen again.
+    (
+        """CREATE TABLE corrections (
+            id INTEGER PRIMARY KEY,
+            visit_id TEXT REFERENCES visits ON DELETE SET NULL,
+            person_id INTEGER REFERENCES people ON DELETE SET NULL,
+            stranger_id INTEGER REFERENCES strangers ON DELETE SET NULL,
+            earlier_last_seen_at REAL
+        ) STRICT""",
+        "CREATE INDEX corrections_of_visits ON corrections (visit_id)",
+        """CREATE TABLE visit_samples (
+            id INTEGER PRIMARY KEY,
+            visit_id TEXT NOT NULL REFERENCES visits ON DELETE CASCADE,
+            model_id TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            quality REAL NOT NULL
+        ) STRICT""",
+        "CREATE INDEX visit_samples_of_visits ON visit_samples (visit_id)",
+        """CREATE TABLE negatives (
+            id INTEGER PRIMARY KEY,
+            not_person_id INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
+            person_id INTEGER REFERENCES people ON DELETE CASCADE,
+            stranger_id INTEGER REFERENCES strangers ON DELETE SET NULL,
+            model_id TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            quality REAL NOT NULL,
+            added_by INTEGER NOT NULL REFERENCES corrections ON DELETE CASCADE,
+            hidden_by INTEGER REFERENCES corrections ON DELETE SET NULL
+        ) STRICT""",
+        """CREATE TABLE non_faces (
+            id INTEGER PRIMARY KEY,
+            model_id TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            quality REAL NOT NULL,
+            added_by INTEGER NOT NULL REFERENCES corrections ON DELETE CASCADE
+        ) STRICT""",
+        "ALTER TABLE samples ADD COLUMN visit_id TEXT REFERENCES visits ON DELETE SET NULL",
+        *(
+            f"ALTER TABLE {table} ADD COLUMN {by} INTEGER REFERENCES corrections ON DELETE {then}"
+            for table, by, then in (
+                ("samples", "added_by", "CASCADE"),
+                ("samples", "hidden_by", "SET NULL"),
+                ("strangers", "added_by", "CASCADE"),
+                ("strangers", "hidden_by", "SET NULL"),
+                ("visits", "hidden_by", "SET NULL"),
+            )
+        ),
+    ),
+    # What a person agreed to, and when it was noted; and by which key embeddings are encrypted.
+    (
+        "ALTER TABLE people ADD COLUMN consent TEXT",
+        "ALTER TABLE people ADD COLUMN consent_at REAL",
+        """CREATE TABLE sealing (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            proof BLOB NOT NULL
+        ) STRICT""",
+    ),
+)
+
+# Wherever there is an embedding.
+EMBEDDING_TABLES = ("samples", "visit_samples", "negatives", "non_faces")
