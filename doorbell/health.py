@@ -31,7 +31,7 @@ from doorbell.gpio import KernelChips
 from doorbell.latency import Latency, Stage, Stopwatch, describe
 from doorbell.models.store import models_directory, verify_models
 from doorbell.outputs.chimes import load_chime
-from doorbell.outputs.mqtt_client import configured_client
+from doorbell.outputs.mqtt_client import configured_client, describe_failure
 from doorbell.outputs.relay import open_relay
 from doorbell.outputs.speaker import Speaker
 from doorbell.outputs.topics import Topics
@@ -197,10 +197,7 @@ def _check_broker(config: Config) -> str:
     try:
         client.connect(section.host, section.port, section.keepalive_seconds)
     except OSError as exc:
-        raise BrokerError(
-            f"cannot reach {where}: {exc}; is the broker running, and are mqtt.host, mqtt.port and "
-            "the TLS files right?"
-        ) from exc
+        raise BrokerError(f"cannot reach {where}: {describe_failure(exc)}") from exc
     client.loop_start()
     try:
         if not answered.wait(BROKER_SECONDS):

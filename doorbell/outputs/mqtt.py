@@ -63,7 +63,7 @@ from doorbell.outputs.messages import (
     trigger_payload,
     visitor_document,
 )
-from doorbell.outputs.mqtt_client import configured_client
+from doorbell.outputs.mqtt_client import configured_client, describe_failure
 from doorbell.outputs.topics import Topics
 
 # Events that wait for a broker that is away; older ones are dropped.
@@ -329,7 +329,7 @@ class Mqtt:
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
         # paho tells it inside its except clause.
-        self._say_lost(f"{sys.exc_info()[1]}; check mqtt.host, mqtt.port and mqtt.tls")
+        self._say_lost(describe_failure(sys.exc_info()[1]))
 
     def _on_disconnect(
         self,
