@@ -1,8 +1,13 @@
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from pydantic_core import from_json
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Person, Statistics
@@ -13,6 +18,7 @@ from doorbell.outputs.home_assistant import (
     person_ids_of,
 )
 from doorbell.outputs.messages import encode, statistics_document
+from doorbell.recognition.gallery_rows import MAX_NAME_CHARACTERS
 
 AWKWARD = ('Anna {{ states("sensor.x") }}', 'O\'Neill "Bo"', "\U0001f98a", "a/b+#", "{% raw %}")
 PEOPLE = tuple(Person(number, name) for number, name in enumerate(AWKWARD, start=1))
@@ -133,6 +139,58 @@ def test_names_are_plain_values_of_triggers_and_nothing_else() -> None:
         }
     without = {key: value for key, value in components.items() if not key.startswith("person_")}
     assert not any(person.name in json.dumps(without) for person in PEOPLE)
+
+
+# What turns a text into something else: in a topic, a template, JSON, YAML, a page, a log.
+HOSTILE = (
+    *("a/b", "+", "#", "$SYS/x", "../x", "~", "{{ states('sensor.x') }}", "{% raw %}", "{# x #}"),
+    *('"}', "'", "\\", "<b>x</b>", "${x}", "!secret x", "a\nb", "\x00", "\x1b[31m", "\u202ex"),
+    *("\U0001f98a", "\ud800", "x" * 200, "unavailable", "None"),
+)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    match value:
+        case dict():
+            for key, inner in value.items():
+                yield from leaves(inner, f"{path}.{key}")
+        case list():
+            for number, inner in enumerate(value):
+                yield from leaves(inner, f"{path}.{number}")
+        case _:
+            yield path, value
+
+
+@given(
+    name=st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=[])),
+    device=st.text(min_size=1, max_size=64) | st.sampled_from(HOSTILE[:-3]).filter(str.isascii),
+    device_id=st.from_regex(r"\A[a-zA-Z0-9_-]{1,64}\Z"),
+)
+def test_no_name_reaches_a_topic_a_template_a_payload_or_an_id(
+    name: str, device: str, device_id: str
+) -> None:
+    def described(name: str, device: str) -> dict[str, Any]:
+        section = DeviceSection(id=device_id, name=device)
+        made = from_json(encode(discovery_document(section, MqttSection(), [Person(1, name)])))
+        return dict(leaves(made))
+
+    harmless, hostile = described("x", "x"), described(name, device)
+    assert hostile.keys() == harmless.keys()
+    changed = {path for path in hostile if hostile[path] != harmless[path]}
+    # Plain texts, of which Home Assistant renders nothing.
+    assert changed <= {".device.name", ".components.person_1.subtype"}
+    topic = discovery_topic("homeassistant", device_id)
+    assert re.fullmatch(r"homeassistant/device/doorbell_[a-zA-Z0-9_-]{1,64}/config", topic)
+
+
+@pytest.mark.parametrize("device_id", ["a/b", "#", "+", "a b", "{{ 1 }}", "", "\n", "a\n", "ä"])
+def test_a_device_id_that_could_leave_its_topic_is_refused(device_id: str) -> None:
+    with pytest.raises(ValidationError):
+        DeviceSection(id=device_id)
+
+
+def test_the_longest_name_fits_into_a_state_of_home_assistant() -> None:
+    assert MAX_NAME_CHARACTERS <= 255
 
 
 def test_no_image_where_pictures_stay_at_home() -> None:

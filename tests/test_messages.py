@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import from_json
 
 from doorbell.domain import (
     Arrived,
@@ -169,3 +170,13 @@ def test_any_name_survives_as_data(name: str) -> None:
     payload = encode(event_document(event))
     assert payload.isascii()
     assert json.loads(payload)["person"] == name
+
+
+@given(text=st.text(st.characters(exclude_categories=[]) | st.sampled_from("\\ud89\ud83d\ude00")))
+def test_no_text_makes_a_document_that_a_strict_parser_refuses(text: str) -> None:
+    payload = encode({"preferences": {text: [text]}})
+    [(key, [value])] = from_json(payload)["preferences"].items()
+    assert payload.isascii()
+    assert key == value
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        assert value == text

@@ -58,6 +58,7 @@ reason            words for people; null where nothing is wrong
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -87,11 +88,17 @@ EVENT_TYPES = ("ring", "arrived", "recognized", "unknown", "left")
 # What Home Assistant's button sends.
 PRESS = b"PRESS"
 ON, OFF = b"ON", b"OFF"
+# A backslash, or a whole pair; or else a half.
+_SURROGATES = re.compile(r"(\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|\\ud[89a-f][0-9a-f]{2}")
 
 
 def encode(document: Document) -> bytes:
-    """Encode a document as ASCII JSON, whatever its texts hold."""
-    return json.dumps(document, separators=(",", ":")).encode("ascii")
+    """Encode a document as ASCII JSON, whatever its texts hold.
+
+    Half a surrogate pair, which JSON can spell and Home Assistant's parser refuses, becomes U+FFFD.
+    """
+    text = json.dumps(document, separators=(",", ":"))
+    return _SURROGATES.sub(lambda found: found[1] or r"\ufffd", text).encode("ascii")
 
 
 def iso_utc(epoch_seconds: float | None) -> str | None:
