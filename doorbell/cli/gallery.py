@@ -123,3 +123,63 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
     click.echo(f"restored {file}; start the doorbell again")
     if replaced is not None:
         click.echo(f"what was there before is in {replaced}; delete it when all is well")
+
+
+@gallery.command("export", epilog=example("doorbell gallery export household.jsonl"))
+@click.argument("file", type=_FILE)
+@with_config
+def export_(config: Config, file: Path) -> None:
+    """Write people and strangers, with their samples, for another machine.
+
+    FILE must not be there yet. It has one JSON document a line, not encrypted, and in it what faces
+    are recognized by: give it to nobody, and delete it when it has been imported.
+    """
+    from doorbell.recognition.embedder import SFACE_ID
+    from doorbell.recognition.gallery_exchange import export_file
+
+    count = export_file(config.storage, file, SFACE_ID)
+    click.echo(
+        f"wrote {plural(count, 'line')} to {file}; it holds biometric data of everybody in it, "
+        "unencrypted: delete it when it has been imported"
+    )
+
+
+@gallery.command("import", epilog=example("doorbell gallery import household.jsonl"))
+@click.argument("file", type=_FILE)
+@json_option
+@with_config
+def import_(config: Config, file: Path, *, as_json: bool) -> None:
+    """Add the people and strangers of an exported file.
+
+    Whoever is there already gets the samples that are new, and keeps chime and preferences. All of
+    the file is added, or nothing; a second time nothing is.
+
+    JSON: an object with people, merged (lists of names), samples, strangers (counts) and conflicts
+    (a list of sentences).
+    """
+    from dataclasses import asdict
+
+    from doorbell.recognition.embedder import SFACE_ID
+    from doorbell.recognition.gallery_exchange import import_file
+
+    imported = import_file(config.storage, file, SFACE_ID, _is_chime)
+    if as_json:
+        print_json(asdict(imported))
+        return
+    for sentence in imported.conflicts:
+        click.echo(sentence)
+    click.echo(
+        f"added {plural(len(imported.people), 'name')}, {plural(imported.samples, 'sample')} and "
+        f"{plural(imported.strangers, 'stranger')}; {len(imported.merged)} were here already"
+    )
+
+
+def _is_chime(name: str) -> bool:
+    from doorbell.errors import SoundError
+    from doorbell.outputs.chimes import load_chime
+
+    try:
+        load_chime(name)
+    except SoundError:
+        return False
+    return True

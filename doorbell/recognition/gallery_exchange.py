@@ -1,0 +1,346 @@
+"""The gallery's people and strangers as a file that other machines and programs can read.
+
+Enters: the open file of a gallery, lines of JSON from anywhere. Leaves: lines of JSON, or what was
+added. What is not understood is refused with its line, and nothing is added then. Visits, pictures
+and corrections are no part of it. The lines are described in docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from doorbell.config import StorageSection
+from doorbell.domain import FaceSample, Float32Array
+from doorbell.errors import UsageError
+from doorbell.recognition.gallery_copies import sync
+from doorbell.recognition.gallery_file import GalleryFile
+from doorbell.recognition.gallery_lines import (
+    ENTRY,
+    VERSION,
+    End,
+    Head,
+    PersonLine,
+    SampleText,
+    StrangerLine,
+    describe,
+    read_sample,
+    sample_text,
+)
+from doorbell.recognition.gallery_rows import (
+    Row,
+    clean_name,
+    consent_from,
+    decode_embeddings,
+    encode_preferences,
+)
+from doorbell.recognition.gallery_statements import (
+    add_sample,
+    add_stranger_samples,
+    all_people,
+    all_strangers,
+    find_or_create_person,
+    person_by_id,
+)
+from doorbell.sealing import open_seal
+
+# A sample takes 0.8 kB: some 300,000 of them.
+MAX_BYTES = 256 * 2**20
+
+# Two faces less alike are of two people, by SFace's authors (OpenCV's sample of FaceRecognizerSF).
+SAME_PERSON_COSINE = 0.363
+
+
+@dataclass
+class Imported:
+    """What an import added.
+
+    Attributes:
+        people: names of those who were not there.
+        merged: names of those who were, and now have what both had.
+        samples: how many samples of people.
+        strangers: how many strangers.
+        conflicts: what the file has otherwise, and was kept as it was here.
+    """
+
+    people: list[str] = field(default_factory=list)
+    merged: list[str] = field(default_factory=list)
+    samples: int = 0
+    strangers: int = 0
+    conflicts: list[str] = field(default_factory=list)
+
+
+def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
+    """Write a gallery to a new file, for its owner alone; how many lines.
+
+    Raises:
+        UsageError: there is such a file, or it cannot be written.
+        GalleryError, SealError: the gallery cannot be read.
+    """
+    partial = path.with_name(path.name + ".partial")
+    if path.exists():
+        raise UsageError(f"{path} is there already; give another name")
+    if not storage.gallery_path.exists():
+        raise UsageError(f"there is no gallery {storage.gallery_path} to export")
+    with closing(GalleryFile(storage.gallery_path, open_seal(storage.key_file))) as file:
+        lines = [line + "\n" for line in export_lines(file, model_id)]
+    try:
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as text:
+            text.writelines(lines)
+        sync(partial)
+        partial.replace(path)
+    except OSError as exc:
+        partial.unlink(missing_ok=True)
+        raise UsageError(f"cannot write {path}: {exc.strerror}; give another place") from exc
+    return len(lines)
+
+
+def import_file(
+    storage: StorageSection, path: Path, model_id: str, is_chime: Callable[[str], bool]
+) -> Imported:
+    """Add such a file to a gallery; see ``import_lines``.
+
+    Raises:
+        UsageError: it cannot be read, is too large, or is not understood; nothing was added.
+        GalleryError, SealError: the gallery cannot be used.
+    """
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise UsageError(
+            f"{path} is not a file of at most {MAX_BYTES // 2**20} MB; give one that "
+            "doorbell gallery export wrote"
+        )
+    try:
+        with (
+            path.open("rb") as lines,
+            closing(GalleryFile(storage.gallery_path, open_seal(storage.key_file))) as file,
+        ):
+            return import_lines(file, lines, model_id, is_chime)
+    except OSError as exc:
+        raise UsageError(f"cannot read {path}: {exc.strerror}; check the path") from exc
+    except UsageError as exc:
+        raise UsageError(f"nothing was added from {path}: {exc}") from exc
+
+
+def export_lines(file: GalleryFile, model_id: str) -> Iterator[str]:
+    """Everybody enrolled and every stranger, with their samples of one embedder, decrypted."""
+    with file.reading():
+        people = file.rows("SELECT * FROM people ORDER BY id")
+        strangers = all_strangers(file)
+        yield Head(kind="doorbell-gallery", version=VERSION, model_id=model_id).model_dump_json()
+        for row, person in zip(people, all_people(file), strict=True):
+            consent = consent_from(row)
+            yield PersonLine(
+                kind="person",
+                name=person.name,
+                chime=person.chime,
+                preferences=dict(person.preferences),
+                consent=None if consent is None else consent.words,
+                consent_at=None if consent is None else consent.noted_at,
+                samples=_samples_text(file, "person_id", person.person_id, model_id),
+            ).model_dump_json()
+        told = 0
+        for stranger in strangers:
+            samples = _samples_text(file, "stranger_id", stranger.stranger_id, model_id)
+            if samples:  # without, nobody could tell who it is
+                told += 1
+                yield StrangerLine(
+                    kind="stranger",
+                    first_seen_at=stranger.first_seen_at,
+                    last_seen_at=stranger.last_seen_at,
+                    visits=stranger.visits,
+                    samples=samples,
+                ).model_dump_json()
+        yield End(kind="end", people=len(people), strangers=told).model_dump_json()
+
+
+def import_lines(
+    file: GalleryFile,
+    lines: Iterable[bytes],
+    model_id: str,
+    is_chime: Callable[[str], bool],
+) -> Imported:
+    """Add what such lines tell to a gallery: all of it or, on any error, nothing.
+
+    A person of a name that is there gets the samples that are new; chime, preferences and consent
+    stay where there are some. A stranger whose face is there already is left out. So a second
+    import adds nothing.
+
+    Args:
+        file: the gallery.
+        lines: of the file, as ``export_lines`` makes them.
+        model_id: the embedder in use.
+        is_chime: whether a chime can be played on this machine; others are left out.
+
+    Raises:
+        UsageError: a line that is not understood, with its number; or a name that is somebody
+            else's here.
+        GalleryError: the gallery fails.
+    """
+    imported = Imported()
+    numbered = enumerate(lines, start=1)
+    with file.writing():
+        _, first = next(numbered, (1, b""))
+        _check_head(first, model_id)
+        known = _Known(file, model_id)
+        counts = {"person": 0, "stranger": 0}
+        end: End | None = None
+        for number, line in numbered:
+            if end is not None:
+                raise UsageError(f"line {number}: there is something after the end")
+            try:
+                entry = ENTRY.validate_json(line)
+                match entry:
+                    case PersonLine():
+                        if entry.chime is not None and not is_chime(entry.chime):
+                            imported.conflicts.append(
+                                f"{entry.name} gets no chime: {entry.chime} is none here"
+                            )
+                            entry = entry.model_copy(update={"chime": None})
+                        _import_person(file, entry, known, imported)
+                    case StrangerLine():
+                        _import_stranger(file, entry, known, imported)
+                    case End():
+                        end = entry
+                        continue
+                counts[entry.kind] += 1
+            except ValidationError as exc:
+                raise UsageError(f"line {number}: {describe(exc)}") from None  # it shows the line
+            except UsageError as exc:
+                raise UsageError(f"line {number}: {exc}") from exc
+        if end is None or (end.people, end.strangers) != (counts["person"], counts["stranger"]):
+            raise UsageError(
+                f"the file ends after {counts['person']} people and {counts['stranger']} strangers "
+                "without saying so: it was cut off or changed; export it again"
+            )
+    return imported
+
+
+class _Known:
+    """Who is here already, and whose embeddings."""
+
+    def __init__(self, file: GalleryFile, model_id: str) -> None:
+        self.model_id = model_id
+        self.names = {person.person_id: person.name for person in all_people(file)}
+        self.anywhere: set[bytes] = set()
+        self.of_person: dict[int | None, dict[bytes, Float32Array]] = {}
+        rows = file.rows("SELECT * FROM samples WHERE model_id = ? ORDER BY id", model_id)
+        for row, embedding in zip(rows, decode_embeddings(rows, file.seal), strict=True):
+            self.add(row["person_id"], embedding)
+
+    def add(self, person_id: int | None, embedding: Float32Array) -> None:
+        key = embedding.tobytes()
+        self.anywhere.add(key)
+        self.of_person.setdefault(person_id, {})[key] = embedding
+
+    def likeness(self, person_id: int, samples: Sequence[FaceSample]) -> float | None:
+        """The largest cosine between what is here of a person and samples; None without both."""
+        here = list(self.of_person.get(person_id, {}).values())
+        if not here or not samples:
+            return None
+        theirs = np.stack([sample.embedding for sample in samples])
+        return float((np.stack(here) @ theirs.T).max())
+
+
+def _check_head(line: bytes, model_id: str) -> None:
+    try:
+        head = Head.model_validate_json(line)
+    except ValidationError:
+        raise UsageError(
+            "line 1: this is no export of a gallery; make one with: doorbell gallery export FILE"
+        ) from None
+    if head.version != VERSION:
+        raise UsageError(
+            f"line 1: the file is of version {head.version}; this doorbell reads version {VERSION}"
+            ": update the older of the two"
+        )
+    if head.model_id != model_id:
+        raise UsageError(
+            f"line 1: its samples were made by {head.model_id[:40]!r} and cannot be compared with "
+            f"those of {model_id!r}; enroll the people again from photographs"
+        )
+
+
+def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported: Imported) -> None:
+    name = clean_name(line.name)
+    samples = [read_sample(text, known.model_id) for text in line.samples]
+    person_id = find_or_create_person(file, name)
+    if (here := known.names.get(person_id)) is not None:
+        likeness = known.likeness(person_id, samples)
+        if likeness is not None and likeness < SAME_PERSON_COSINE:
+            raise UsageError(
+                f"{name!r} of the file does not look like {here!r} here (the "
+                f"most alike pictures have a cosine of {likeness:.2f}); if they are two people, "
+                "rename one here first: doorbell people rename NAME NEW_NAME"
+            )
+        imported.merged.append(here)
+    else:
+        imported.people.append(name)
+        known.names[person_id] = name
+    for text, sample in zip(line.samples, samples, strict=True):
+        if sample.embedding.tobytes() not in known.of_person.get(person_id, {}) and add_sample(
+            file, person_id, sample, text.source_sha256
+        ):
+            known.add(person_id, sample.embedding)
+            imported.samples += 1
+    _fill_in(file, person_id, line, imported)
+
+
+def _fill_in(file: GalleryFile, person_id: int, line: PersonLine, imported: Imported) -> None:
+    """Set what the person has none of here."""
+    person = person_by_id(file, person_id)
+    if person.chime not in (None, line.chime) and line.chime is not None:
+        imported.conflicts.append(f"{person.name} keeps the chime {person.chime}")
+    preferences = {**line.preferences, **person.preferences}
+    if any(line.preferences.get(key, value) != value for key, value in person.preferences.items()):
+        imported.conflicts.append(f"{person.name} keeps the preferences of here")
+    file.execute(
+        "UPDATE people SET chime = coalesce(chime, ?), preferences = ?, "
+        "consent_at = CASE WHEN consent IS NULL THEN ? ELSE consent_at END, "
+        "consent = coalesce(consent, ?) WHERE id = ?",
+        line.chime,
+        encode_preferences(preferences),
+        line.consent_at,
+        line.consent,
+        person_id,
+    )
+
+
+def _import_stranger(
+    file: GalleryFile, line: StrangerLine, known: _Known, imported: Imported
+) -> None:
+    samples = [read_sample(text, known.model_id) for text in line.samples]
+    if any(sample.embedding.tobytes() in known.anywhere for sample in samples):
+        return
+    stranger_id = file.insert(
+        "strangers",
+        first_seen_at=line.first_seen_at,
+        last_seen_at=line.last_seen_at,
+        visits=line.visits,
+    )
+    add_stranger_samples(file, stranger_id, samples)
+    for sample in samples:
+        known.add(None, sample.embedding)
+    imported.strangers += 1
+
+
+def _samples_text(
+    file: GalleryFile, column: str, visitor_id: int, model_id: str
+) -> tuple[SampleText, ...]:
+    rows: Sequence[Row] = file.rows(
+        f"SELECT * FROM samples WHERE {column} = ? AND model_id = ? "  # noqa: S608 - our own words
+        "AND hidden_by IS NULL ORDER BY id",
+        visitor_id,
+        model_id,
+    )
+    return tuple(
+        sample_text(embedding, row["quality"], row["source_sha256"])
+        for row, embedding in zip(rows, decode_embeddings(rows, file.seal), strict=True)
+    )

@@ -1,0 +1,112 @@
+"""The lines of an exported gallery, described in docs/reliability.md.
+
+Enters: a line of JSON from anywhere. Leaves: a line that is well-formed, or what is wrong with it.
+Knows no gallery.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from doorbell.domain import FaceSample, Float32Array
+from doorbell.errors import UsageError
+from doorbell.recognition.gallery_rows import EMBEDDING_SIZE, UNIT_TOLERANCE
+
+VERSION = 1
+
+_EMBEDDING = np.dtype("<f4")
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Head(_Line):
+    """The first line."""
+
+    kind: Literal["doorbell-gallery"]
+    version: int
+    model_id: str
+
+
+class SampleText(_Line):
+    """A face: little-endian float32 in Base64, and how good the picture was."""
+
+    embedding: Annotated[str, Field(max_length=1000)]
+    quality: Annotated[float, Field(ge=0.0, le=1.0)]
+    source_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+
+class PersonLine(_Line):
+    """A person."""
+
+    kind: Literal["person"]
+    name: str
+    chime: Annotated[str, Field(max_length=1000)] | None
+    preferences: dict[str, Any]
+    consent: Annotated[str, Field(max_length=500)] | None
+    consent_at: Annotated[float, Field(allow_inf_nan=False)] | None
+    samples: tuple[SampleText, ...]
+
+
+class StrangerLine(_Line):
+    """A stranger."""
+
+    kind: Literal["stranger"]
+    first_seen_at: Annotated[float, Field(allow_inf_nan=False)]
+    last_seen_at: Annotated[float, Field(allow_inf_nan=False)]
+    visits: Annotated[int, Field(ge=1, le=10**9)]
+    samples: Annotated[tuple[SampleText, ...], Field(min_length=1)]
+
+
+class End(_Line):
+    """The last line, by which a file that was cut off is known."""
+
+    kind: Literal["end"]
+    people: int
+    strangers: int
+
+
+_Entry = Annotated[PersonLine | StrangerLine | End, Field(discriminator="kind")]
+ENTRY: TypeAdapter[PersonLine | StrangerLine | End] = TypeAdapter(_Entry)
+
+
+def sample_text(embedding: Float32Array, quality: float, source_sha256: str | None) -> SampleText:
+    """Write an embedding, (128,) float32, as text."""
+    text = base64.b64encode(embedding.astype(_EMBEDDING).tobytes()).decode("ascii")
+    return SampleText(embedding=text, quality=quality, source_sha256=source_sha256)
+
+
+def read_sample(text: SampleText, model_id: str) -> FaceSample:
+    """Read an embedding.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        stored = base64.b64decode(text.embedding, validate=True)
+    except (binascii.Error, ValueError):
+        raise UsageError("an embedding is not Base64") from None
+    if len(stored) != EMBEDDING_SIZE * _EMBEDDING.itemsize:
+        raise UsageError(
+            f"an embedding has {len(stored)} bytes; "
+            f"{EMBEDDING_SIZE * _EMBEDDING.itemsize} are expected"
+        )
+    embedding = np.frombuffer(stored, _EMBEDDING).astype(np.float32)
+    length = float(np.linalg.norm(embedding))
+    if not abs(length - 1.0) <= UNIT_TOLERANCE:  # also refuses NaN and infinity
+        raise UsageError(f"an embedding has the length {length:.4f}; 1 is expected")
+    return FaceSample(embedding, model_id, text.quality)
+
+
+def describe(error: ValidationError) -> str:
+    """What is wrong and where, without the value: it may be somebody's face."""
+    first: Mapping[str, Any] = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where or 'the line'}: {first['msg']}"

@@ -1,0 +1,214 @@
+import base64
+import json
+import math
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from doorbell.config import StorageSection
+from doorbell.domain import FaceSample
+from doorbell.errors import UsageError
+from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.recognition.gallery_exchange import export_file, import_file
+
+MODEL = "sface-test"
+SHA256 = "ab" * 32
+
+
+def face(seed: int) -> FaceSample:
+    values = np.random.default_rng(seed).normal(size=128)
+    return FaceSample((values / np.linalg.norm(values)).astype(np.float32), MODEL, 0.5)
+
+
+def storage(folder: Path) -> StorageSection:
+    return StorageSection(directory=folder)
+
+
+def is_chime(name: str) -> bool:
+    return name == "gong"
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    here = storage(tmp_path / "here")
+    with Gallery.of(here) as gallery:
+        gallery.enroll("Änne 🌻", [EnrolledSample(face(1), SHA256), EnrolledSample(face(2))])
+        gallery.set_chime("Änne 🌻", "gong")
+        gallery.set_preferences("Änne 🌻", {"tv": ["news"]})
+        gallery.enroll("Ben", [EnrolledSample(face(3))])
+        gallery.set_chime("Ben", "/srv/ben.wav")
+        gallery.add_stranger([face(4), face(5)], 10.0)
+    path = tmp_path / "household.jsonl"
+    assert export_file(here, path, MODEL) == 5
+    return path
+
+
+def contents(section: StorageSection) -> list[Any]:
+    with Gallery.of(section) as gallery:
+        templates = gallery.templates(MODEL)
+        return [
+            [(p.name, p.chime, p.preferences) for p in templates.people],
+            templates.person_index.tolist(),
+            templates.person_embeddings.tolist(),
+            [(s.first_seen_at, s.last_seen_at, s.visits) for s in templates.strangers],
+            templates.stranger_embeddings.tolist(),
+        ]
+
+
+def test_what_is_exported_comes_back_and_a_second_time_adds_nothing(
+    exported: Path, tmp_path: Path
+) -> None:
+    assert stat.S_IMODE(exported.stat().st_mode) == 0o600
+    there = storage(tmp_path / "there")
+    imported = import_file(there, exported, MODEL, is_chime)
+    assert (imported.people, imported.samples, imported.strangers) == (["Änne 🌻", "Ben"], 3, 1)
+    assert imported.conflicts == ["Ben gets no chime: /srv/ben.wav is none here"]
+    with Gallery.of(storage(tmp_path / "here")) as gallery:
+        gallery.set_chime("Ben", None)
+    assert contents(there) == contents(storage(tmp_path / "here"))
+    before = contents(there)
+    again = import_file(there, exported, MODEL, is_chime)
+    assert (again.people, again.samples, again.strangers) == ([], 0, 0)
+    assert again.merged == ["Änne 🌻", "Ben"]
+    assert contents(there) == before
+
+
+def test_a_stranger_named_since_does_not_come_back(exported: Path, tmp_path: Path) -> None:
+    there = storage(tmp_path / "there")
+    import_file(there, exported, MODEL, is_chime)
+    with Gallery.of(there) as gallery:
+        gallery.name_stranger(gallery.strangers()[0].stranger_id, "Cleo")
+    import_file(there, exported, MODEL, is_chime)
+    with Gallery.of(there) as gallery:
+        assert gallery.strangers() == []
+
+
+def test_what_a_person_has_here_stays(exported: Path, tmp_path: Path) -> None:
+    there = storage(tmp_path / "there")
+    with Gallery.of(there) as gallery:
+        gallery.enroll("ÄNNE 🌻", [EnrolledSample(face(1), SHA256)])
+        gallery.set_chime("Änne 🌻", "horn")
+        gallery.set_preferences("Änne 🌻", {"tv": ["films"], "light": 1})
+    imported = import_file(there, exported, MODEL, is_chime)
+    assert (imported.people, imported.merged, imported.samples) == (["Ben"], ["ÄNNE 🌻"], 2)
+    assert imported.conflicts[:2] == [
+        "ÄNNE 🌻 keeps the chime horn",
+        "ÄNNE 🌻 keeps the preferences of here",
+    ]
+    with Gallery.of(there) as gallery:
+        person = gallery.person("Änne 🌻")
+        assert (person.chime, person.preferences) == ("horn", {"tv": ["films"], "light": 1})
+
+
+def test_two_people_of_one_name_do_not_become_one(exported: Path, tmp_path: Path) -> None:
+    there = storage(tmp_path / "there")
+    with Gallery.of(there) as gallery:
+        gallery.enroll("Ben", [EnrolledSample(face(9))])
+    before = contents(there)
+    with pytest.raises(UsageError, match="line 3: 'Ben' of the file does not look like 'Ben'"):
+        import_file(there, exported, MODEL, is_chime)
+    assert contents(there) == before
+
+
+def number(value: float) -> str:
+    return base64.b64encode(np.full(128, value, "<f4").tobytes()).decode()
+
+
+def changed(index: int, **values: object) -> Callable[[list[Any]], None]:
+    def change(lines: list[Any]) -> None:
+        lines[index].update(values)
+
+    return change
+
+
+def sample(**values: object) -> Callable[[list[Any]], None]:
+    def change(lines: list[Any]) -> None:
+        lines[2]["samples"][0].update(values)
+
+    return change
+
+
+def without_end(lines: list[Any]) -> None:
+    del lines[-1]
+
+
+def without_somebody(lines: list[Any]) -> None:
+    del lines[2]
+
+
+def something_after_the_end(lines: list[Any]) -> None:
+    lines.append(lines[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed(0, version=2), "version 2; this doorbell reads version 1"),
+        (changed(0, kind="recipes"), "no export of a gallery"),
+        (changed(0, model_id="facenet"), "made by 'facenet'"),
+        (changed(1, birthday="1 May"), "line 2: person.birthday"),
+        (changed(1, kind="pet"), "line 2"),
+        (changed(1, name="a\nb"), "line 2: .*control character"),
+        (changed(1, name=7), "line 2: person.name"),
+        (changed(1, preferences=[]), "line 2: person.preferences"),
+        (changed(1, preferences={"x": math.nan}), "line 2: the preferences"),
+        (changed(3, visits=0), "line 4: stranger.visits"),
+        (changed(3, samples=[]), "line 4: stranger.samples"),
+        (changed(3, first_seen_at=math.inf), "line 4: stranger.first_seen_at"),
+        (sample(quality=1.5), r"line 3: person\.samples\.0\.quality"),
+        (sample(quality=math.nan), r"line 3: person\.samples\.0\.quality"),
+        (sample(embedding="AAAA"), "line 3: an embedding has 3 bytes"),
+        (sample(embedding="?"), "line 3: an embedding is not Base64"),
+        (sample(embedding=number(1.0)), "line 3: an embedding has the length 11.3"),
+        (sample(embedding=number(math.nan)), "line 3: an embedding has the length nan"),
+        (sample(source_sha256="../etc"), r"line 3: person\.samples\.0\.source_sha256"),
+        (without_end, "was cut off or changed"),
+        (without_somebody, "was cut off or changed"),
+        (something_after_the_end, "something after the end"),
+    ],
+)
+def test_what_is_not_understood_is_refused_whole(
+    exported: Path, tmp_path: Path, change: Callable[[list[Any]], None], message: str
+) -> None:
+    lines = [json.loads(line) for line in exported.read_text().splitlines()]
+    embedding = lines[1]["samples"][0]["embedding"]
+    change(lines)
+    exported.write_text("\n".join(json.dumps(line) for line in lines))
+    there = storage(tmp_path / "there")
+    with pytest.raises(UsageError, match=message) as caught:
+        import_file(there, exported, MODEL, is_chime)
+    assert "nothing was added" in str(caught.value)
+    assert embedding[:20] not in str(caught.value)
+    with Gallery.of(there) as gallery:
+        assert (gallery.people(), gallery.strangers()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"{", b"[" * 100_000, b"null\n", b'"\\ud800"\n', b"\0" * 4096]
+)
+def test_no_export_at_all_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="no export of a gallery"):
+        import_file(storage(tmp_path / "there"), path, MODEL, is_chime)
+
+
+def test_a_line_nested_too_deep_is_refused(exported: Path, tmp_path: Path) -> None:
+    lines = exported.read_bytes().splitlines()
+    lines[1] = lines[1].replace(b'["news"]', b"[" * 50_000 + b"]" * 50_000)
+    exported.write_bytes(b"\n".join(lines))
+    with pytest.raises(UsageError, match="line 2"):
+        import_file(storage(tmp_path / "there"), exported, MODEL, is_chime)
+
+
+def test_a_file_that_is_there_is_not_overwritten(exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is there already"):
+        export_file(storage(tmp_path / "here"), exported, MODEL)
+    with pytest.raises(UsageError, match="there is no gallery"):
+        export_file(storage(tmp_path / "none"), tmp_path / "new", MODEL)
+    with pytest.raises(UsageError, match="is not a file"):
+        import_file(storage(tmp_path / "here"), tmp_path, MODEL, is_chime)
