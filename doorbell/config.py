@@ -70,6 +70,10 @@ def _number_as_text(value: object) -> object:
     return str(value) if type(value) is int else value
 
 
+def _switch_as_word(value: object) -> object:
+    return {True: "all", False: "none"}[value] if isinstance(value, bool) else value
+
+
 # A line of a GPIO chip; its number may be written as one.
 GpioLine = Annotated[
     str,
@@ -180,8 +184,10 @@ class StorageSection(Section):
     """``[storage]``: what is kept, and where."""
 
     directory: LocalPath = Path("~/.local/share/doorbell")
-    pictures: bool = True
+    pictures: Annotated[Literal["all", "people", "none"], BeforeValidator(_switch_as_word)] = "all"
     pictures_days: Annotated[int, Field(ge=0, le=3650)] = 14
+    pictures_megabytes: Annotated[int, Field(ge=0, le=100_000)] = 500
+    free_megabytes: Annotated[int, Field(ge=0, le=100_000)] = 200
     strangers_days: Annotated[int, Field(ge=0, le=3650)] = 30
     visits_days: Annotated[int, Field(ge=0, le=3650)] = 90
     key_file: LocalPath | None = None

@@ -20,6 +20,7 @@ from typing_extensions import assert_never
 from doorbell.button import Button
 from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.clock import is_synchronized, unset_seconds
 from doorbell.config import Config, InferenceSection
 from doorbell.domain import (
     CameraCondition,
@@ -35,7 +36,13 @@ from doorbell.domain import (
     StageLatency,
     Statistics,
 )
-from doorbell.errors import CameraError, CameraSetupError, DoorbellError, EndOfStreamError
+from doorbell.errors import (
+    CameraError,
+    CameraSetupError,
+    DoorbellError,
+    EndOfStreamError,
+    GalleryError,
+)
 from doorbell.gpio import Chips
 from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
 from doorbell.latency import Latency, Stage, Stopwatch, describe
@@ -44,7 +51,7 @@ from doorbell.models.store import models_directory
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
 from doorbell.outputs.mqtt import Mqtt
-from doorbell.outputs.pictures import SECONDS_PER_DAY, Pictures, picture_path
+from doorbell.outputs.pictures import Pictures, picture_path
 from doorbell.outputs.relay import Relay
 from doorbell.outputs.speaker import Speaker
 from doorbell.perception import open_perception
@@ -58,12 +65,15 @@ from doorbell.stopping import (
     stopping_on_signals,
     stopping_on_thread_faults,
 )
+from doorbell.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
 STATISTICS_SECONDS = 60.0
 PEOPLE_SECONDS = 2.0
-RETENTION_SECONDS = SECONDS_PER_DAY
+STORAGE_SECONDS = 5.0
+# How long one write of the gallery may keep the bell waiting.
+GALLERY_BUSY_SECONDS = 0.5
 # How long one turn of the loop waits for a frame, and so for a command or the end.
 TURN_SECONDS = 0.25
 
@@ -81,7 +91,7 @@ class Daemon:
         mqtt: what hears of states and sends commands; None if home automation is off.
         notifier: the service manager.
         commands: what was asked for, from any thread.
-        pictures: tidies up; None if no pictures are kept.
+        pictures: the output among them that keeps some.
         latency: what the stages took.
         config: retention.
     """
@@ -96,7 +106,7 @@ class Daemon:
         chime: Chime,
         relay: Relay | None,
         mqtt: Mqtt | None,
-        pictures: Pictures | None,
+        pictures: Pictures,
         notifier: ServiceNotifier,
         commands: queue.SimpleQueue[Command],
         latency: Latency,
@@ -109,11 +119,19 @@ class Daemon:
         self._chime = chime
         self._relay = relay
         self._mqtt = mqtt
-        self._pictures = pictures
         self._notifier = notifier
         self._commands = commands
         self._latency = latency
         self._config = config
+        self._upkeep = Upkeep(
+            pipeline,
+            gallery,
+            pictures,
+            config.storage,
+            wall_time=time.time(),
+            time_seconds=unset_seconds(),
+        )
+        self._storage_problem: str | None = "not told yet"
         self._started = time.monotonic()
         self._dropped_before = 0
         self._reported = self._started
@@ -129,10 +147,11 @@ class Daemon:
         turns = [
             _Every(STATISTICS_SECONDS, self._report, at_once=False),
             _Every(PEOPLE_SECONDS, self._publish_people, at_once=True),
-            _Every(RETENTION_SECONDS, self._forget_what_is_old, at_once=True),
+            _Every(STORAGE_SECONDS, self._look_after_storage, at_once=True),
         ]
         try:
             while not stop.is_set():
+                self._upkeep.follow_clock(time.time(), unset_seconds())
                 self._take_frame()
                 self._tell_of_devices()
                 self._obey()
@@ -244,23 +263,13 @@ class Daemon:
     def _publish_people(self) -> None:
         """Tell home automation of people enrolled, renamed or forgotten from the command line."""
         if self._mqtt is not None:
-            self._mqtt.set_people(self._gallery.people())
+            self._mqtt.set_people(self._pipeline.household.people)
 
-    def _forget_what_is_old(self) -> None:
-        if self._pictures is not None:
-            self._pictures.tick(time.time())
-        storage, now = self._config.storage, time.time()
-        visit_ids: list[str] = []
-        if storage.strangers_days:
-            before = now - storage.strangers_days * SECONDS_PER_DAY
-            for forgotten in self._gallery.forget_strangers_before(before):
-                visit_ids += forgotten.visit_ids
-        if storage.visits_days:
-            before = now - storage.visits_days * SECONDS_PER_DAY
-            visit_ids += self._gallery.forget_visits_before(before)
-        for visit_id in visit_ids:
-            picture_path(storage.pictures_directory, visit_id).unlink(missing_ok=True)
-        self._pipeline.tidy_strangers()
+    def _look_after_storage(self) -> None:
+        self._upkeep.turn(time.time(), unset_seconds(), synchronized=is_synchronized())
+        if self._upkeep.problem != self._storage_problem and self._mqtt is not None:
+            self._mqtt.set_storage(self._upkeep.problem)
+        self._storage_problem = self._upkeep.problem
 
     def _report(self) -> None:
         stages = self._latency.take()
@@ -274,8 +283,8 @@ class Daemon:
             latency_ms_p50=frame.p50_ms,
             latency_ms_p99=frame.p99_ms,
             visits_open=len(self._pipeline.open_visits),
-            people=len(self._gallery.people()),
-            strangers=len(self._gallery.strangers()),
+            people=len(self._pipeline.household.people),
+            strangers=len(self._pipeline.household.strangers),
             camera_online=self._camera.state.gives_frames,
             stages={stage.value: took for stage, took in stages.items()},
         )
@@ -351,9 +360,14 @@ def run_daemon(
         notifier = stack.enter_context(closing(ServiceNotifier()))
         stack.enter_context(only_daemon(config.storage.directory))
         gallery = stack.enter_context(Gallery.of(config.storage))
-        left_open = gallery.close_open_visits()
-        if left_open:
-            log.info("%d visits were left open by the last run; ended them", left_open)
+        gallery.wait_at_most(GALLERY_BUSY_SECONDS)
+        try:
+            left_open = gallery.close_open_visits()
+        except GalleryError as exc:
+            log.error("visits that the last run left open stay so: %s", exc)
+        else:
+            if left_open:
+                log.info("%d visits were left open by the last run; ended them", left_open)
         # Frames that are on the GPU already are looked at there.
         frames_on_gpu = frames_reach_gpu(config.camera) and keeps_frames_on_gpu(config.inference)
         perception = stack.enter_context(
@@ -381,15 +395,8 @@ def run_daemon(
                 )
             )
             built.append(mqtt)
-        pictures = None
-        if config.storage.pictures:
-            pictures = Pictures(
-                config.storage.pictures_directory,
-                keep_days=config.storage.pictures_days,
-                now=time.time(),
-            )
-            stack.enter_context(closing(pictures))
-            built.append(pictures)
+        pictures = stack.enter_context(closing(Pictures(config.storage)))
+        built.append(pictures)
         if config.button.line is not None:
             stack.enter_context(
                 closing(Button(config.button, lambda: commands.put(RingCommand()), chips))

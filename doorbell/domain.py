@@ -176,7 +176,8 @@ class Stranger:
     """Somebody nobody has named, recognized again by identifier only.
 
     Attributes:
-        stranger_id: lasting, never used again.
+        stranger_id: lasting, never used again; a negative one is not stored yet, and given by
+            chance until the gallery can be written.
         first_seen_at, last_seen_at: wall time, seconds since the epoch.
         visits: how often they came, this visit included.
         visits_week: how often in the seven days up to ``last_seen_at``, this visit included.
@@ -191,7 +192,8 @@ class Stranger:
     @property
     def label(self) -> str:
         """What people are shown, and what ``strangers name`` takes."""
-        return f"stranger-{self.stranger_id}"
+        new = "new-" if self.stranger_id < 0 else ""
+        return f"{new}stranger-{abs(self.stranger_id)}"
 
 
 Visitor: TypeAlias = Person | Stranger

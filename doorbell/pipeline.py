@@ -9,10 +9,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from doorbell.annotation import FaceNote, annotate, encode_jpeg
 from doorbell.config import Config
 from doorbell.domain import (
     Event,
@@ -25,13 +23,13 @@ from doorbell.domain import (
     Recognized,
     Stranger,
     Track,
-    UInt8Array,
     Unrecognized,
     Verdict,
     Visit,
 )
-from doorbell.errors import EnrollmentError, GalleryError, UnknownStrangerError, UsageError
+from doorbell.errors import EnrollmentError
 from doorbell.latency import Latency, Stage, Stopwatch
+from doorbell.open_visit import Observation
 from doorbell.perception import Perception, Portrait
 from doorbell.recognition.corrections import is_no_face
 from doorbell.recognition.decision import Centroids, Evidence, decide, nearest_stranger
@@ -40,7 +38,9 @@ from doorbell.recognition.gallery_rows import EnrolledSample, EnrollmentOutcome,
 from doorbell.recognition.pose import head_pose, is_looking
 from doorbell.recognition.strangers import merge_alike
 from doorbell.tracking import Tracker
-from doorbell.visits import Observation, Visits
+from doorbell.visit_book import VisitBook
+from doorbell.visit_pictures import VisitPictures
+from doorbell.visits import Visits
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,6 @@ UNDECIDED = Match(Verdict.UNDECIDED, None, 0.0, 0)
 
 # Once somebody is named the face is still looked at, to notice a track that jumps to another face.
 EMBEDDINGS_PER_SECOND_WHEN_KNOWN = 2.0
-
-# A later picture replaces the best one only if it is better by this factor: copies cost time.
-PICTURE_GAIN = 1.15
-
-# A press with nobody in sight shows the latest frame, if it is of these last seconds.
-LATEST_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -67,15 +61,6 @@ class _Followed:
     is_no_face: bool = False  # so the household said of what looks like it
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Picture:
-    """The frame that shows a visit best, and every face in it."""
-
-    pixels: UInt8Array
-    tracks: tuple[Track, ...]
-    worth: float
-
-
 class Pipeline:
     """Watches one door.
 
@@ -84,6 +69,9 @@ class Pipeline:
         gallery: who is known.
         config: its sections on everything between faces and events.
         stopwatch: times the stages of each frame; None to time nothing.
+
+    Raises:
+        GalleryError: the gallery does not answer at the start; what it does later stops nothing.
     """
 
     def __init__(
@@ -97,7 +85,8 @@ class Pipeline:
         self._stopwatch = stopwatch or Stopwatch(Latency(), lambda: 0.0)
         self._gallery = gallery
         self._section = config.recognition
-        self._with_pictures = config.storage.pictures
+        self._book = VisitBook(gallery, perception.model_id)
+        self._pictures = VisitPictures(config.storage.pictures)
         self._tracker = Tracker(config.tracking)
         self._attention = config.attention
         self._visits = Visits(
@@ -106,10 +95,7 @@ class Pipeline:
             ring_after_seconds=config.attention.ring_after_seconds,
         )
         self._followed: dict[int, _Followed] = {}
-        self._pictures: dict[str, _Picture] = {}
-        self._latest: Frame | None = None
         self._samples: dict[int, tuple[str, tuple[FaceSample, ...]]] = {}  # visit's, by track
-        self._visit_of_track: dict[int, Visit] = {}
         self._unconfirmed_strangers: dict[str, Stranger] = {}
         self._templates: Templates | None = None
         self._heeded: Templates | None = None
@@ -127,6 +113,16 @@ class Pipeline:
             (track, self._visits.visit_of(track.track_id)) for track in self._tracker.tracks
         )
 
+    @property
+    def household(self) -> Templates:
+        """Who is known, as the gallery said when it could last be read."""
+        return self._book.templates()
+
+    @property
+    def problem(self) -> str | None:
+        """Why visits are kept in memory only; None where they are stored."""
+        return self._book.problem
+
     def step(self, frame: Frame) -> list[Event]:
         """Take in one frame.
 
@@ -137,7 +133,6 @@ class Pipeline:
             What happened, in order, with pictures.
         """
         self._stopwatch.start()
-        self._latest = frame if self._with_pictures else None
         faces = self._perception.detect(
             frame.pixels, self._tracker.tracks, device_address=frame.device_address
         )
@@ -153,7 +148,7 @@ class Pipeline:
         self._heed_corrections()
         events = self._visits.update(observations, frame.time_seconds, frame.captured_at)
         self._keep_samples(observations)
-        self._keep_pictures(frame, confirmed, portraits)
+        self._picture(frame, confirmed, portraits)
         completed = self._complete(events)
         self._stopwatch.lap(Stage.DECIDE)
         self._stopwatch.finish()
@@ -167,7 +162,8 @@ class Pipeline:
         ring = self._visits.press(time_seconds, wall_time)
         [event] = self._complete([ring])
         if event.visit is None:
-            event = replace(event, picture_jpeg=self._draw_latest(wall_time))
+            faces = [track.face for track in self._tracker.tracks]
+            event = replace(event, picture_jpeg=self._pictures.draw_latest(wall_time, faces))
         return [event]
 
     def finish(self, wall_time: float) -> list[Event]:
@@ -175,8 +171,23 @@ class Pipeline:
         self._heed_corrections()
         return self._complete(self._visits.finish(wall_time))
 
+    def catch_up(self) -> None:
+        """Store what the gallery has refused, if it answers again; every few seconds."""
+        identified = self._book.catch_up()
+        for visit in self._visits.open_visits:
+            known_as = visit.visitor
+            if isinstance(known_as, Stranger) and known_as.stranger_id in identified:
+                stranger = identified[known_as.stranger_id]
+                self._visits.correct(visit.visit_id, stranger, corrected=visit.corrected)
+                if visit.visit_id in self._unconfirmed_strangers:
+                    self._unconfirmed_strangers[visit.visit_id] = stranger
+
     def tidy_strangers(self) -> None:
-        """Make one of strangers who prove to be the same person; now and then is enough."""
+        """Make one of strangers who prove to be the same person; now and then is enough.
+
+        Raises:
+            GalleryError: the gallery does not answer.
+        """
         for newer, older in merge_alike(self._gallery, self._perception.model_id, self._section):
             log.info("%s is %s", newer.label, older.label)
 
@@ -244,7 +255,7 @@ class Pipeline:
             followed.match = decide(followed.evidence, self._everybody(), self._section, now)
             followed.is_no_face = is_no_face(
                 followed.evidence.signature,
-                self._gallery.templates(self._perception.model_id).non_face_embeddings,
+                self._book.templates().non_face_embeddings,
                 self._everybody().people_vectors,
                 self._section.stranger_similarity,
             )
@@ -259,22 +270,22 @@ class Pipeline:
         return 1 / self._section.embeddings_per_second
 
     def _everybody(self) -> Centroids:
-        templates = self._gallery.templates(self._perception.model_id)
+        templates = self._book.templates()
         if self._centroids is None or templates is not self._templates:
             self._templates, self._centroids = templates, Centroids.of(templates)
         return self._centroids
 
     def _heed_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""
-        templates = self._gallery.templates(self._perception.model_id)
+        templates = self._book.templates()
         if templates is self._heeded:
             return
-        self._heeded = templates
         for visit in self._visits.open_visits:
-            with suppress(UsageError):  # forgotten while it goes on
-                kept = self._gallery.visit(visit.visit_id)
-                if kept.corrected or visit.corrected:
-                    self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
+            kept = self._book.visit(visit.visit_id)
+            if kept is not None and (kept.corrected or visit.corrected):
+                self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
+        if self._book.problem is None:  # else once more when it has answered
+            self._heeded = templates
 
     def _is_no_face(self, track: Track) -> bool:
         followed = self._followed.get(track.track_id)
@@ -314,30 +325,20 @@ class Pipeline:
         known = seen.match.visitor or nearest_stranger(
             seen.signature, self._everybody(), self._section
         )
-        if isinstance(known, Stranger):
-            try:
-                return self._gallery.note_stranger_visit(known.stranger_id, wall_time, seen.samples)
-            except UnknownStrangerError:
-                log.info("%s was forgotten while at the door", known.label)
-        return self._gallery.add_stranger(seen.samples, wall_time)
+        return self._book.introduce(known, seen.samples, wall_time)
 
-    def _keep_pictures(
+    def _picture(
         self, frame: Frame, tracks: Sequence[Track], portraits: Mapping[int, Portrait]
     ) -> None:
         """Remember the frame that shows each visit best."""
-        for track in tracks:
-            visit = self._visits.visit_of(track.track_id)
-            if visit is None:
-                continue
-            self._visit_of_track[track.track_id] = visit
-            if not self._with_pictures:
-                continue
-            portrait = portraits.get(track.track_id)
-            # People want to see a face large; recognition is content with less.
-            worth = 0.0 if portrait is None else portrait.quality.value * track.face.width_pixels
-            best = self._pictures.get(visit.visit_id)
-            if best is None or worth > best.worth * PICTURE_GAIN:
-                self._pictures[visit.visit_id] = _Picture(frame.pixels, tuple(tracks), worth)
+        visits = [(track, self._visits.visit_of(track.track_id)) for track in tracks]
+        # People want to see a face large; recognition is content with less.
+        worths = {
+            track.track_id: portraits[track.track_id].quality.value * track.face.width_pixels
+            for track in tracks
+            if track.track_id in portraits
+        }
+        self._pictures.see(frame, visits, worths)
 
     def _complete(self, events: Sequence[Event]) -> list[Event]:
         """Put pictures to events and visits into the gallery."""
@@ -349,21 +350,21 @@ class Pipeline:
                 if event.visit != kept:  # a ring follows the announcement of the same visit
                     decided = isinstance(event, Recognized | Unrecognized | Left)
                     samples = self._samples_of(event.visit.visit_id) if decided else ()
-                    self._save(event.visit, samples)
-                    kept, drawn = event.visit, self._draw(event.visit)
+                    self._book.save(event.visit, samples)
+                    kept, drawn = event.visit, self._pictures.draw(event.visit)
                 completed.append(replace(event, picture_jpeg=drawn))
             else:
                 completed.append(event)
         for event in events:
             if isinstance(event, Left):
-                self._pictures.pop(event.visit.visit_id, None)
                 self._samples = {
                     track_id: of_visit
                     for track_id, of_visit in self._samples.items()
                     if of_visit[0] != event.visit.visit_id
                 }
                 self._unconfirmed_strangers.pop(event.visit.visit_id, None)
-        self._forget_old_tracks()
+        gone = [event.visit.visit_id for event in events if isinstance(event, Left)]
+        self._pictures.forget(gone, [track.track_id for track in self._tracker.tracks])
         return completed
 
     def _correct_strangers(self, event: Event) -> None:
@@ -375,51 +376,7 @@ class Pipeline:
                 mistaken = self._unconfirmed_strangers.pop(event.visit.visit_id, None)
                 if mistaken is not None:
                     # The visit is saved under its person first: forgetting takes visits along.
-                    self._save(event.visit)
-                    # Named or forgotten from the command line meanwhile, there is none.
-                    with suppress(UnknownStrangerError):
-                        self._gallery.forget_stranger(mistaken.stranger_id)
+                    self._book.save(event.visit)
+                    self._book.withdraw(mistaken)
             case _:
                 pass
-
-    def _save(self, visit: Visit, samples: Sequence[FaceSample] = ()) -> None:
-        try:
-            self._gallery.save_visit(visit, samples)
-        except GalleryError as exc:
-            log.error("visit %s is announced but not kept: %s", visit.visit_id, exc)
-
-    def _draw(self, visit: Visit) -> bytes | None:
-        picture = self._pictures.get(visit.visit_id)
-        if picture is None:
-            return None
-        notes = []
-        for track in picture.tracks:
-            of_track = self._visit_of_track.get(track.track_id)
-            if of_track is not None and of_track.visit_id == visit.visit_id:
-                of_track = visit
-            notes.append(_note(track.face, of_track))
-        return encode_jpeg(annotate(picture.pixels, notes))
-
-    def _draw_latest(self, wall_time: float) -> bytes | None:
-        latest = self._latest
-        if latest is None or abs(wall_time - latest.captured_at) > LATEST_SECONDS:
-            return None
-        notes = [FaceNote(track.face) for track in self._tracker.tracks]
-        return encode_jpeg(annotate(latest.pixels, notes))
-
-    def _forget_old_tracks(self) -> None:
-        drawn = {track.track_id for p in self._pictures.values() for track in p.tracks}
-        kept = drawn | {track.track_id for track in self._tracker.tracks}
-        self._visit_of_track = {k: v for k, v in self._visit_of_track.items() if k in kept}
-
-
-def _note(face: Face, visit: Visit | None) -> FaceNote:
-    visitor = None if visit is None else visit.visitor
-    if visit is None or visitor is None:
-        return FaceNote(face)
-    if isinstance(visitor, Person):
-        similarity = None if visit.corrected else visit.similarity
-        return FaceNote(face, Verdict.KNOWN, visitor.label, similarity)
-    # At a first visit there is nobody yet whom the face could be similar to.
-    similarity = visit.similarity if visitor.visits > 1 and not visit.corrected else None
-    return FaceNote(face, Verdict.UNKNOWN, visitor.label, similarity)

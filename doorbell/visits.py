@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -18,79 +18,38 @@ import numpy as np
 from doorbell.config import AttentionSection, VisitsSection
 from doorbell.domain import (
     Arrived,
-    Attention,
     Event,
-    FaceSample,
-    Float32Array,
     Left,
-    Match,
     Person,
-    Pose,
     Recognized,
     Ring,
     Stranger,
-    Track,
     Unrecognized,
     Verdict,
     Visit,
     Visitor,
 )
-
-# A new track continues a visit that nobody is seen for if their faces are at least this alike. It
-# only joins pictures minutes apart at most, of one place and light: far easier than recognition.
-REJOIN_SIMILARITY = 0.5
-
-# A face too poor to be compared is still somebody at the door after this time, if the detector is
-# this sure. Measured 2026-11-22 on outdoor photographs and clips: faces score 0.8 and more, hands
-# and prints stay below 0.75 nineteen times in twenty.
-ARRIVAL_SECONDS = 1.0
-ARRIVAL_SCORE = 0.75
+from doorbell.open_visit import (
+    REJOIN_SIMILARITY,
+    Observation,
+    OpenVisit,
+    contradicts,
+    is_surely_there,
+    note_attention,
+    visitor_key,
+)
 
 # Who leaves before a decision, but showed the face in this many usable frames, was a stranger; with
 # fewer it was a passer-by and gets no identifier.
 FAREWELL_FRAMES = 3
 
-# A face lost or turned away for no longer than this is still looking: a blink, a word to a child.
-GLANCE_SECONDS = 0.5
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Observation:
-    """One confirmed track in one frame.
-
-    Attributes:
-        track: as it stands.
-        match: what its frames say so far.
-        signature: (128,) float32, mean embedding of the track; None before the first.
-        samples: the track's best samples, for who keeps strangers.
-        pose: of the head in this frame; None where nobody measures it.
-        looking: whether that is looking at the door.
-    """
-
-    track: Track
-    match: Match
-    signature: Float32Array | None
-    samples: tuple[FaceSample, ...] = ()
-    pose: Pose | None = None
-    looking: bool = False
+# A wall clock that moves by this much more or less than the stream was set. Smaller differences
+# come from a slow machine.
+CLOCK_STEP_SECONDS = 2.0
 
 
 Introduce: TypeAlias = Callable[[Observation, float], Stranger]
 """Gives the stranger of an observation, seen at a wall time, an old identifier or a new one."""
-
-
-@dataclass(slots=True)
-class _OpenVisit:
-    visit: Visit
-    first_seen_seconds: float
-    last_seen_seconds: float
-    tracks: set[int] = field(default_factory=set)
-    clearest: Observation | None = None  # the one with the most frames behind its signature
-    joined_by: dict[int, Float32Array] = field(default_factory=dict)  # signature of then, by track
-    looked_at_seconds: float = -math.inf  # when last looking
-    looking_in_a_row_seconds: float = 0.0
-    rang: bool = False
-    rang_before_named: bool = False
 
 
 def _new_id() -> str:
@@ -111,9 +70,10 @@ class Visits:
         self._ring_after_seconds = ring_after_seconds
         self._introduce = introduce
         self._new_id = new_id
-        self._open: list[_OpenVisit] = []
+        self._open: list[OpenVisit] = []
         self._last_rings: dict[tuple[str, int], float] = {}
         self._pressed_unseen_seconds = -math.inf
+        self._clock_offset_seconds: float | None = None  # wall less stream, in the last frame
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -138,6 +98,7 @@ class Visits:
         Returns:
             What happened, in order, without pictures.
         """
+        self._follow_clock(time_seconds, wall_time)
         events: list[Event] = []
         for seen in observations:
             entry = self._entry_of(seen.track.track_id)
@@ -145,7 +106,7 @@ class Visits:
                 entry.last_seen_seconds = time_seconds
         for seen in observations:
             entry = self._entry_of(seen.track.track_id)
-            if entry is not None and _contradicts(entry, seen):
+            if entry is not None and contradicts(entry, seen):
                 entry.tracks.remove(seen.track.track_id)
                 entry = self._visit_by(seen.match.visitor)
                 if entry is not None:
@@ -153,15 +114,15 @@ class Visits:
             elif entry is None:
                 entry = self._continue_visit(seen, time_seconds)
             if entry is None:
-                if seen.signature is None and not _is_surely_there(seen.track, time_seconds):
+                if seen.signature is None and not is_surely_there(seen.track, time_seconds):
                     continue
                 entry = self._start(seen, time_seconds, wall_time)
-                _note_attention(entry, seen, time_seconds)
+                note_attention(entry, seen, time_seconds)
                 events.append(Arrived(self._new_id(), wall_time, entry.visit))
             else:
-                _note_attention(entry, seen, time_seconds)
+                note_attention(entry, seen, time_seconds)
             entry.last_seen_seconds = time_seconds
-            entry.visit = replace(entry.visit, last_seen_at=wall_time)
+            entry.saw_at(wall_time)
             if seen.signature is not None and (
                 entry.clearest is None or seen.match.frames_used >= entry.clearest.match.frames_used
             ):
@@ -198,7 +159,7 @@ class Visits:
         if entry.visit.visitor is None:
             entry.rang_before_named = True
         else:
-            self._last_rings[_key(entry.visit.visitor)] = time_seconds
+            self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
         return Ring(self._new_id(), wall_time, entry.visit, pressed=True)
 
     def finish(self, wall_time: float) -> list[Event]:
@@ -207,10 +168,25 @@ class Visits:
         self._open.clear()
         return events
 
-    def _entry_of(self, track_id: int) -> _OpenVisit | None:
+    def _follow_clock(self, time_seconds: float, wall_time: float) -> None:
+        """Move open visits with a wall clock that was set, so that none gets longer or shorter."""
+        before, self._clock_offset_seconds = self._clock_offset_seconds, wall_time - time_seconds
+        if before is None:
+            return
+        step = self._clock_offset_seconds - before
+        if abs(step) >= CLOCK_STEP_SECONDS:
+            for entry in self._open:
+                visit = entry.visit
+                entry.visit = replace(
+                    visit,
+                    started_at=visit.started_at + step,
+                    last_seen_at=visit.last_seen_at + step,
+                )
+
+    def _entry_of(self, track_id: int) -> OpenVisit | None:
         return next((entry for entry in self._open if track_id in entry.tracks), None)
 
-    def _continue_visit(self, seen: Observation, time_seconds: float) -> _OpenVisit | None:
+    def _continue_visit(self, seen: Observation, time_seconds: float) -> OpenVisit | None:
         """The visit that a new track takes up again: same face, and nobody seen for it now."""
         if seen.signature is None:
             return None
@@ -227,9 +203,9 @@ class Visits:
             best.tracks.add(seen.track.track_id)
         return best
 
-    def _start(self, seen: Observation, time_seconds: float, wall_time: float) -> _OpenVisit:
+    def _start(self, seen: Observation, time_seconds: float, wall_time: float) -> OpenVisit:
         waited = time_seconds - seen.track.first_seen_seconds
-        entry = _OpenVisit(
+        entry = OpenVisit(
             Visit(self._new_id(), started_at=wall_time - waited, last_seen_at=wall_time),
             first_seen_seconds=seen.track.first_seen_seconds,
             last_seen_seconds=time_seconds,
@@ -243,7 +219,7 @@ class Visits:
         return entry
 
     def _announce(
-        self, entry: _OpenVisit, seen: Observation, time_seconds: float, wall_time: float
+        self, entry: OpenVisit, seen: Observation, time_seconds: float, wall_time: float
     ) -> list[Event]:
         """Say who it is, once; a stranger may still turn out to be a person, never the reverse."""
         found, current = seen.match, entry.visit.visitor
@@ -267,23 +243,23 @@ class Visits:
             visitor = self._introduce(seen, wall_time)
         events = [self._decide(entry, seen, visitor, time_seconds, wall_time)]
         if entry.rang_before_named:  # before it was known for whom
-            self._last_rings[_key(visitor)] = time_seconds
+            self._last_rings[visitor_key(visitor)] = time_seconds
         elif self._section.ring_on_visit:
             events += self._ring(entry, time_seconds, wall_time)
         return events
 
-    def _ring(self, entry: _OpenVisit, time_seconds: float, wall_time: float) -> list[Event]:
+    def _ring(self, entry: OpenVisit, time_seconds: float, wall_time: float) -> list[Event]:
         """Ring, unless the same visitor rang lately."""
         oldest = time_seconds - self._section.cooldown_seconds
         self._last_rings = {key: at for key, at in self._last_rings.items() if at > oldest}
-        if _key(entry.visit.visitor) in self._last_rings:
+        if visitor_key(entry.visit.visitor) in self._last_rings:
             return []
-        self._last_rings[_key(entry.visit.visitor)] = time_seconds
+        self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
         entry.rang = True
         return [Ring(self._new_id(), wall_time, entry.visit)]
 
     def _ring_for_looking(
-        self, entry: _OpenVisit, time_seconds: float, wall_time: float
+        self, entry: OpenVisit, time_seconds: float, wall_time: float
     ) -> list[Event]:
         """Ring for who looks at the door for long, where nothing else has rung in this visit."""
         if entry.rang or not 0 < self._ring_after_seconds <= entry.looking_in_a_row_seconds:
@@ -294,7 +270,7 @@ class Visits:
 
     def _decide(
         self,
-        entry: _OpenVisit,
+        entry: OpenVisit,
         seen: Observation,
         visitor: Visitor,
         time_seconds: float,
@@ -310,22 +286,24 @@ class Visits:
         kind = Recognized if isinstance(visitor, Person) else Unrecognized
         return kind(self._new_id(), wall_time, entry.visit)
 
-    def _visit_by(self, visitor: Visitor | None) -> _OpenVisit | None:
+    def _visit_by(self, visitor: Visitor | None) -> OpenVisit | None:
         if visitor is None:
             return None
         for entry in self._open:
-            if entry.visit.visitor is not None and _key(entry.visit.visitor) == _key(visitor):
+            if entry.visit.visitor is not None and visitor_key(entry.visit.visitor) == visitor_key(
+                visitor
+            ):
                 return entry
         return None
 
     def _absorb(
-        self, entry: _OpenVisit, other: _OpenVisit, time_seconds: float, wall_time: float
+        self, entry: OpenVisit, other: OpenVisit, time_seconds: float, wall_time: float
     ) -> list[Event]:
         """Nobody is at the door twice: the visit named last ends, and its tracks move over."""
         other.tracks |= entry.tracks
         other.last_seen_seconds = time_seconds
         entry.visit = replace(entry.visit, continued_by=other.visit.visit_id)
-        other.visit = replace(other.visit, last_seen_at=wall_time)
+        other.saw_at(wall_time)
         self._open.remove(entry)
         return [self._leave(entry, wall_time)]
 
@@ -335,7 +313,7 @@ class Visits:
         self._open = [entry for entry in self._open if entry.last_seen_seconds >= limit]
         return [event for entry in gone for event in self._end(entry, wall_time)]
 
-    def _end(self, entry: _OpenVisit, wall_time: float) -> list[Event]:
+    def _end(self, entry: OpenVisit, wall_time: float) -> list[Event]:
         events: list[Event] = []
         clearest = entry.clearest
         if (
@@ -350,52 +328,6 @@ class Visits:
         events.append(self._leave(entry, wall_time))
         return events
 
-    def _leave(self, entry: _OpenVisit, wall_time: float) -> Left:
+    def _leave(self, entry: OpenVisit, wall_time: float) -> Left:
         entry.visit = replace(entry.visit, ended_at=entry.visit.last_seen_at)
         return Left(self._new_id(), wall_time, entry.visit)
-
-
-def _contradicts(entry: _OpenVisit, seen: Observation) -> bool:
-    """Whether a track turns out to be somebody other than the visitor whose visit it is in."""
-    match, current = seen.match, entry.visit.visitor
-    if entry.visit.corrected:
-        return False
-    if match.verdict is Verdict.KNOWN and match.visitor is not None:
-        return isinstance(current, Person) and _key(match.visitor) != _key(current)
-    joined_by = entry.joined_by.get(seen.track.track_id)
-    if match.verdict is not Verdict.UNKNOWN or joined_by is None or seen.signature is None:
-        return False
-    # Taken up on its first frame alone; with many it is no longer the same face.
-    return float(np.dot(joined_by, seen.signature)) < REJOIN_SIMILARITY
-
-
-def _is_surely_there(track: Track, time_seconds: float) -> bool:
-    waited = time_seconds - track.first_seen_seconds
-    return waited >= ARRIVAL_SECONDS and track.face.score >= ARRIVAL_SCORE
-
-
-def _note_attention(entry: _OpenVisit, seen: Observation, time_seconds: float) -> None:
-    if seen.pose is None:
-        return
-    total = 0.0 if entry.visit.attention is None else entry.visit.attention.looking_seconds
-    if seen.looking:
-        since = time_seconds - entry.looked_at_seconds
-        if since <= GLANCE_SECONDS:
-            total += since
-            entry.looking_in_a_row_seconds += since
-        else:
-            entry.looking_in_a_row_seconds = 0.0
-        entry.looked_at_seconds = time_seconds
-    elif time_seconds - entry.looked_at_seconds > GLANCE_SECONDS:
-        entry.looking_in_a_row_seconds = 0.0
-    entry.visit = replace(entry.visit, attention=Attention(seen.looking, total, seen.pose))
-
-
-def _key(visitor: Visitor | None) -> tuple[str, int]:
-    match visitor:
-        case Person(person_id=number):
-            return "person", number
-        case Stranger(stranger_id=number):
-            return "stranger", number
-        case None:  # the unnamed share one cool-down
-            return "nobody", 0

@@ -21,6 +21,7 @@ from doorbell.domain import CameraCondition, Command, Event, Frame, Ring, RingCo
 from doorbell.errors import CameraError, GpioError
 from doorbell.latency import Latency
 from doorbell.outputs.chime import Chime
+from doorbell.outputs.pictures import Pictures
 from doorbell.outputs.speaker import Speaker
 from doorbell.perception import Perception
 from doorbell.pipeline import Pipeline
@@ -176,7 +177,7 @@ def test_a_press_rings_while_the_camera_is_lost(
             chime=chime,
             relay=None,
             mqtt=None,
-            pictures=None,
+            pictures=stack.enter_context(closing(Pictures(config.storage))),
             notifier=stack.enter_context(closing(ServiceNotifier())),
             commands=commands,
             latency=Latency(),

@@ -1,11 +1,17 @@
+"""Pictures on a real disk, also on one of a single megabyte."""
+
 import logging
 import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from doorbell.config import StorageSection
 from doorbell.domain import Arrived, Event, Recognized, Ring, Visit
-from doorbell.outputs.pictures import Pictures, picture_path
+from doorbell.outputs.pictures import SWEEP_SECONDS, Pictures, picture_path
 
 NOW = 1_000_000_000.0
 DAY = 86400.0
@@ -15,15 +21,32 @@ def event(picture: bytes | None, visit_id: str = "v1") -> Event:
     return Recognized("e", NOW, Visit(visit_id, NOW, NOW), picture)
 
 
-def keep_file(path: Path, age_days: float) -> Path:
-    path.write_bytes(b"JPEG")
+def storage(directory: Path, **changes: int) -> StorageSection:
+    return StorageSection.model_validate({"directory": directory, "free_megabytes": 0, **changes})
+
+
+def keep_file(path: Path, age_days: float = 0.0, size: int = 4) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"J" * size)
     os.utime(path, (NOW - age_days * DAY, NOW - age_days * DAY))
     return path
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk takes a root who may mount")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
 def test_the_latest_picture_of_a_visit_is_kept_for_the_owner_alone(tmp_path: Path) -> None:
     directory = tmp_path / "storage" / "pictures"
-    pictures = Pictures(directory, keep_days=14, now=NOW)
+    pictures = Pictures(storage(tmp_path / "storage"))
     for picture in (b"first", None, b"second"):
         pictures.handle(event(picture))
     pictures.handle(event(b"other", "v2"))
@@ -39,33 +62,92 @@ def test_the_latest_picture_of_a_visit_is_kept_for_the_owner_alone(tmp_path: Pat
     assert picture_path(directory, "v1").stat().st_mode & 0o777 == 0o600
 
 
-def test_old_pictures_and_unfinished_ones_go_at_the_start(tmp_path: Path) -> None:
-    old, young = keep_file(tmp_path / "a.jpg", 14.1), keep_file(tmp_path / "b.jpg", 13.9)
-    unfinished, foreign = keep_file(tmp_path / "c.part", 0.0), keep_file(tmp_path / "d.txt", 99.0)
-    Pictures(tmp_path, keep_days=14, now=NOW).close()
+def test_old_pictures_and_unfinished_ones_go(tmp_path: Path) -> None:
+    directory = tmp_path / "pictures"
+    old, young = keep_file(directory / "a.jpg", 14.1), keep_file(directory / "b.jpg", 13.9)
+    unfinished, foreign = keep_file(directory / "c.part"), keep_file(directory / "d.txt", 99.0)
+    with closing(Pictures(storage(tmp_path))) as pictures:
+        pictures.tick(0.0, NOW)
     assert not old.exists()
     assert not unfinished.exists()
     assert young.exists()
     assert foreign.exists()
 
 
-def test_old_pictures_go_once_a_day(tmp_path: Path) -> None:
-    pictures = Pictures(tmp_path, keep_days=14, now=NOW)
-    young = keep_file(tmp_path / "b.jpg", 13.9)
-    pictures.tick(NOW + 0.99 * DAY)
-    pictures.handle(event(b"later"))
-    pictures.close()
-    assert young.exists()
-    pictures = Pictures(tmp_path, keep_days=14, now=NOW)
-    pictures.tick(NOW + DAY)
-    pictures.close()
-    assert not young.exists()
+def test_nothing_goes_for_its_age_while_the_clock_is_not_trusted(tmp_path: Path) -> None:
+    old = keep_file(tmp_path / "pictures" / "a.jpg", 400.0)
+    with closing(Pictures(storage(tmp_path))) as pictures:
+        pictures.tick(0.0, None)
+    assert old.exists()
+
+
+def test_old_pictures_go_once_an_hour(tmp_path: Path) -> None:
+    with closing(Pictures(storage(tmp_path))) as pictures:
+        pictures.tick(5.0, NOW)
+        old = keep_file(tmp_path / "pictures" / "a.jpg", 15.0)
+        pictures.tick(5.0 + 0.99 * SWEEP_SECONDS, NOW)
+    assert old.exists()
+    with closing(Pictures(storage(tmp_path))) as pictures:
+        pictures.tick(5.0, NOW - 2 * DAY)
+        pictures.tick(5.0 + SWEEP_SECONDS, NOW)
+    assert not old.exists()
 
 
 def test_zero_days_keeps_for_ever(tmp_path: Path) -> None:
-    old = keep_file(tmp_path / "a.jpg", 4000.0)
-    Pictures(tmp_path, keep_days=0, now=NOW).close()
+    old = keep_file(tmp_path / "pictures" / "a.jpg", 4000.0)
+    with closing(Pictures(storage(tmp_path, pictures_days=0))) as pictures:
+        pictures.tick(0.0, NOW)
     assert old.exists()
+
+
+def test_the_oldest_pictures_make_room_for_new_ones(tmp_path: Path) -> None:
+    directory = tmp_path / "pictures"
+    for days in range(1, 5):
+        keep_file(directory / f"{days}.jpg", days, size=300_000)
+    with closing(Pictures(storage(tmp_path, pictures_megabytes=1))) as pictures:
+        pictures.tick(0.0, NOW)
+    assert {path.stem for path in directory.iterdir()} == {"1", "2", "3"}
+    with closing(Pictures(storage(tmp_path, pictures_megabytes=1))) as pictures:
+        pictures.tick(0.0, NOW)
+        pictures.handle(event(b"n" * 600_000, "new"))
+    assert {path.stem for path in directory.iterdir()} == {"1", "new"}
+
+
+def test_a_disk_without_the_reserve_gets_no_picture(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(Pictures(storage(tmp_path, free_megabytes=100_000))) as pictures:
+        pictures.handle(event(b"one"))
+        pictures.handle(event(b"two", "v2"))
+    assert list((tmp_path / "pictures").iterdir()) == []
+    assert pictures.problem is not None
+    assert "storage.free_megabytes = 100000" in pictures.problem
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_what_a_full_disk_refuses_is_whole_or_not_there_and_follows_once_there_is_room(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        filling = keep_file(small_disk / "filling", size=700_000)
+        pictures = Pictures(storage(small_disk))
+        for number in range(8):
+            pictures.handle(event(bytes([number]) * 100_000, f"v{number}"))
+        pictures.close()
+        kept = [path.stat().st_size for path in (small_disk / "pictures").iterdir()]
+        assert set(kept) == {100_000}
+        assert pictures.problem == "pictures are not kept: No space left on device"
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+        caplog.clear()
+        pictures = Pictures(storage(small_disk))
+        pictures.handle(event(b"2" * 600_000, "waits"))
+        filling.unlink()
+        pictures.tick(1.0, NOW)
+        pictures.close()
+    waited = picture_path(small_disk / "pictures", "waits")
+    assert waited.read_bytes() == b"2" * 600_000
+    assert pictures.problem is None
 
 
 def test_a_disk_that_refuses_is_said_once_and_said_again_when_it_is_well(
@@ -74,9 +156,14 @@ def test_a_disk_that_refuses_is_said_once_and_said_again_when_it_is_well(
     directory = tmp_path / "pictures"
     directory.write_text("a file where a folder should be")
     with caplog.at_level(logging.INFO):
-        pictures = Pictures(directory, keep_days=14, now=NOW)
+        pictures = Pictures(storage(tmp_path))
         pictures.handle(event(b"one"))
         pictures.handle(event(b"two"))
+        while pictures.problem is None:
+            pass
+        directory.unlink()
+        pictures.tick(1.0, None)
         pictures.close()
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert picture_path(directory, "v1").read_bytes() == b"two"
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert str(directory) in caplog.records[0].message

@@ -31,8 +31,9 @@ from doorbell.errors import EndOfStreamError, EnrollmentError
 from doorbell.models.store import face_path
 from doorbell.perception import Perception
 from doorbell.photos import decode_photo
-from doorbell.pipeline import LATEST_SECONDS, Pipeline
+from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
+from doorbell.visit_pictures import LATEST_SECONDS
 
 OBAMA, BIDEN = "Barack Obama", "Joe Biden"
 

@@ -27,15 +27,14 @@ from doorbell.domain import (
     Verdict,
     Visitor,
 )
-from doorbell.visits import (
+from doorbell.open_visit import (
     ARRIVAL_SCORE,
     ARRIVAL_SECONDS,
-    FAREWELL_FRAMES,
     GLANCE_SECONDS,
     REJOIN_SIMILARITY,
     Observation,
-    Visits,
 )
+from doorbell.visits import FAREWELL_FRAMES, Visits
 
 SECTION = VisitsSection(absence_seconds=5.0, ring_on_visit=True, cooldown_seconds=30.0)
 QUIET = VisitsSection(absence_seconds=5.0, ring_on_visit=False, cooldown_seconds=30.0)

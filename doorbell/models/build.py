@@ -11,12 +11,14 @@ import fcntl
 import hashlib
 import json
 import os
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from numpy.typing import ArrayLike
 
 import doorbell.networks
@@ -43,6 +45,13 @@ from doorbell.networks.weights import TfliteWeights
 # How far a built network may be from the published file. Float16 rounds SFace's weights: measured
 # 0.0026 on its embedding; BlazeFace's are published in float16.
 TOLERANCES = {"float32": 1e-3, "float16": 1e-2}
+
+# What the readers of the two file formats raise where a file is not what it says, found by fuzzing.
+DAMAGED = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError),
+    *(StopIteration, TypeError, ValueError),
+    *(struct.error, onnx.checker.ValidationError, onnx.shape_inference.InferenceError, DecodeError),
+)
 
 
 def build_models(directory: Path, *, progress: Progress, manifest: Manifest | None = None) -> None:
@@ -102,14 +111,24 @@ def fetch_baseline(
 
 
 def convert(network: str, content: bytes) -> onnx.ModelProto:
-    """Turn published weights into a float32 network."""
+    """Turn published weights into a float32 network.
+
+    Raises:
+        ModelError: they are damaged, or of another network.
+    """
     conversions: dict[str, Callable[[], onnx.ModelProto]] = {
         "blazeface_short": lambda: blazeface.short_range(TfliteWeights(content)),
         "blazeface_back": lambda: blazeface.back(TfliteWeights(content)),
         "blazeface_full": lambda: blazeface.full_range(TfliteWeights(content)),
         "sface": lambda: sface(content),
     }
-    return conversions[network]()
+    try:
+        return conversions[network]()
+    except DAMAGED as exc:
+        raise ModelError(
+            f"the weights of {network} are damaged or of another network: {exc!r}; "
+            "delete models/built/downloads and build again"
+        ) from exc
 
 
 def _fetch_file(

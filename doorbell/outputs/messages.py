@@ -57,6 +57,14 @@ reason            words for people; null where nothing is wrong
 
 from __future__ import annotations
 
+
+The document on ``storage``, version 1:
+
+================  ===============================================================================
+version           1
+condition         working, or failed (what cannot be kept is still announced)
+reason            words for people; null where nothing is wrong
+================  ===============================================================================
 import json
 import re
 from collections.abc import Mapping
@@ -201,6 +209,12 @@ def _visitor_keys(visit: Visit | None) -> dict[str, Any]:
         "seconds_to_decision": _rounded(decided.seconds_to_decision) if decided else None,
         "preferences": dict(person.preferences) if person else {},
     }
+
+def storage_document(problem: str | None) -> Document:
+    """Describe whether visits and pictures can be kept, and why not."""
+    condition = "working" if problem is None else "failed"
+    return {"version": SCHEMA_VERSION, "condition": condition, "reason": problem}
+
 
 
 def _attention(attention: Attention) -> dict[str, Any]:

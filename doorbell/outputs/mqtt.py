@@ -62,6 +62,7 @@ from doorbell.outputs.messages import (
     statistics_document,
     trigger_payload,
     visitor_document,
+    storage_document,
 )
 from doorbell.outputs.mqtt_client import configured_client, describe_failure
 from doorbell.outputs.topics import Topics
@@ -202,6 +203,11 @@ class Mqtt:
 
     def close(self) -> None:
         """Say offline and disconnect, within two seconds; idempotent."""
+    def set_storage(self, problem: str | None) -> None:
+        """Publish whether visits and pictures can be kept, and why not."""
+        with self._lock:
+            self._set_state(self._topics.storage, encode(storage_document(problem)))
+
         with self._lock:
             if self._closed:
                 return

@@ -1,23 +1,35 @@
-"""Annotated pictures of visits on the disk: one JPEG a visit, for a number of days.
+"""Annotated pictures of visits on the disk: one JPEG a visit, for some days and some megabytes.
 
 Enters: events with a picture. Leaves: ``<visit id>.jpg`` in one folder, readable by the owner
-alone. Knows nothing of how a picture was drawn.
+alone, whole or not at all. Knows nothing of how a picture was drawn. A disk that refuses stops
+nobody: it is said once, the newest pictures wait, and it is said again when they are written.
+
+``write_picture`` is the one place where the bytes of a picture reach the disk, and
+``read_picture`` the one where they come back.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from doorbell.clock import Step
+from doorbell.config import StorageSection
 from doorbell.domain import Event
+from doorbell.errors import SealError
 from doorbell.outputs.worker import Worker
+from doorbell.sealing import Seal, is_sealed, open_seal
 
 PICTURES_WAITING = 16
 SECONDS_PER_DAY = 86400.0
+SWEEP_SECONDS = 3600.0
 CLOSE_SECONDS = 1.0
+MEGABYTE = 1_000_000
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +37,62 @@ log = logging.getLogger(__name__)
 def picture_path(directory: Path, visit_id: str) -> Path:
     """Where the picture of a visit lies, if there is one."""
     return directory / f"{visit_id}.jpg"
+
+
+def read_picture(path: Path, seal: Seal) -> bytes:
+    """The JPEG of a visit; one that was kept before pictures were encrypted is read too.
+
+    Raises:
+        OSError: the file cannot be read.
+        SealError: it was encrypted with another key, or altered.
+    """
+    data = path.read_bytes()
+    return seal.open(data, _about(path)) if is_sealed(data) else data
+
+
+def seal_pictures(directory: Path, before: Seal, after: Seal) -> int:
+    """Keep every picture in another way, with the time when it was written; how many there are.
+
+    Raises:
+        OSError: one cannot be read or written; those before it are done.
+        SealError: one is kept in neither way.
+    """
+    paths = sorted(directory.glob("*.jpg"))
+    for path in paths:
+        data, status = path.read_bytes(), path.stat()
+        try:
+            jpeg = after.open(data, _about(path))
+        except SealError:
+            jpeg = read_picture(path, before)
+        if (sealed := after.seal(jpeg, _about(path))) != data:
+            write_picture(path, sealed)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return len(paths)
+
+
+def _about(path: Path) -> str:
+    return f"the picture of visit {path.stem}"
+
+
+def write_picture(path: Path, jpeg: bytes) -> None:
+    """Put a picture in place, for the owner alone; a fault or a power cut leaves the earlier one.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(jpeg)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,39 +103,65 @@ class _Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Sweep:
-    now: float
+    before: float | None  # wall time; None where nothing is old
 
 
-_Job: TypeAlias = _Picture | _Sweep
+class _Retry:
+    """Write what waits."""
+
+
+_Job: TypeAlias = _Picture | _Sweep | _Retry | Step
 
 
 class Pictures:
     """The output that keeps pictures; a later one of the same visit replaces the earlier.
 
     Args:
-        directory: made if missing, for the owner alone.
-        keep_days: pictures last written longer ago are deleted; 0 keeps them for ever.
-        now: wall time, seconds since the epoch; old pictures are deleted at once.
+        section: ``[storage]``; its folder of pictures is made if missing, for the owner alone.
     """
 
-    def __init__(self, directory: Path, *, keep_days: int, now: float) -> None:
-        self._directory = directory
-        self._keep_days = keep_days
-        self._failed = False
-        self._swept_at = now
+    def __init__(self, section: StorageSection) -> None:
+        self._section = section
+        self._directory = section.pictures_directory
+        self._seal = open_seal(section.key_file)
+        self._unwritten: dict[str, bytes] = {}  # the newest, by visit
+        self._kept_bytes = 0  # at least what is there: others only delete
+        self._problem: str | None = None
+        self._sweep_due_seconds = 0.0
         self._worker = Worker[_Job]("pictures", self._work, capacity=PICTURES_WAITING)
-        self._worker.submit(_Sweep(now))
+
+    @property
+    def problem(self) -> str | None:
+        """Why pictures cannot be kept now; None where they can."""
+        return self._problem
 
     def handle(self, event: Event) -> None:
         """Keep the event's picture, where it has one."""
         if event.visit is not None and event.picture_jpeg is not None:
             self._worker.submit(_Picture(event.visit.visit_id, event.picture_jpeg))
 
-    def tick(self, now: float) -> None:
-        """Delete old pictures once a day; called now and then, and cheap."""
-        if abs(now - self._swept_at) >= SECONDS_PER_DAY:
-            self._swept_at = now
-            self._worker.submit(_Sweep(now))
+    def tick(self, time_seconds: float, wall_time: float | None) -> None:
+        """Write what a full disk has refused, and once an hour delete what is too old or too much.
+
+        Called now and then, and cheap.
+
+        Args:
+            time_seconds: by a clock that nobody sets.
+            wall_time: seconds since the epoch; None where that clock is not to be trusted, and
+                nothing is deleted for its age.
+        """
+        if time_seconds >= self._sweep_due_seconds:
+            self._sweep_due_seconds = time_seconds + SWEEP_SECONDS
+            days, before = self._section.pictures_days, None
+            if days and wall_time is not None:
+                before = wall_time - days * SECONDS_PER_DAY
+            self._worker.submit(_Sweep(before))
+        if self._problem is not None:
+            self._worker.submit(_Retry())
+
+    def follow(self, step: Step) -> None:
+        """Date anew what was written by a clock that was wrong."""
+        self._worker.submit(step)
 
     def close(self) -> None:
         """Write what waits, for at most a second; idempotent."""
@@ -77,37 +171,90 @@ class Pictures:
         try:
             match job:
                 case _Picture(visit_id, jpeg):
-                    self._write(picture_path(self._directory, visit_id), jpeg)
-                case _Sweep(now):
-                    self._sweep(now)
+                    self._unwritten.pop(visit_id, None)
+                    self._unwritten[visit_id] = jpeg
+                    if len(self._unwritten) > PICTURES_WAITING:
+                        del self._unwritten[next(iter(self._unwritten))]
+                    self._write_all()
+                case _Retry():
+                    self._write_all()
+                case _Sweep(before):
+                    self._sweep(before)
+                case Step():
+                    self._date_anew(job)
         except OSError as exc:
-            if not self._failed:
+            if self._problem is None:
                 log.warning(
                     "cannot keep pictures in %s: %s; check its owner and the free space",
                     self._directory,
                     exc.strerror,
                 )
-            self._failed = True
+            self._problem = f"pictures are not kept: {exc.strerror}"
         else:
-            if self._failed:
+            if self._problem is not None and not self._unwritten:
                 log.info("pictures are kept again in %s", self._directory)
-            self._failed = False
+                self._problem = None
 
-    def _write(self, path: Path, jpeg: bytes) -> None:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        unfinished.unlink(missing_ok=True)
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
-            f.write(jpeg)
-        unfinished.replace(path)
+    def _write_all(self) -> None:
+        """Write what waits, the newest last, so that what is dropped is the oldest."""
+        while self._unwritten:
+            visit_id, jpeg = next(iter(self._unwritten.items()))
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._check_reserve()
+            path = picture_path(self._directory, visit_id)
+            sealed = self._seal.seal(jpeg, _about(path))
+            write_picture(path, sealed)
+            del self._unwritten[visit_id]
+            self._kept_bytes += len(sealed)
+            self._bound()
 
-    def _sweep(self, now: float) -> None:
+    def _check_reserve(self) -> None:
+        """Refuse to take what the gallery and the system may need."""
+        disk = os.statvfs(self._directory)
+        free, reserve = disk.f_bavail * disk.f_frsize / MEGABYTE, self._section.free_megabytes
+        if free < reserve:
+            raise OSError(
+                errno.ENOSPC,
+                f"{free:.0f} MB are free, and storage.free_megabytes = {reserve} stay free",
+            )
+
+    def _date_anew(self, step: Step) -> None:
+        for written_at, _, path in _oldest_first(self._directory):
+            if step.since <= written_at <= step.until:
+                with suppress(FileNotFoundError):
+                    os.utime(path, (written_at + step.seconds, written_at + step.seconds))
+
+    def _sweep(self, before: float | None) -> None:
         if not self._directory.is_dir():
             return
         for path in self._directory.glob("*.part"):  # this thread is the only writer
             path.unlink(missing_ok=True)
-        if self._keep_days == 0:
+        if before is not None:
+            for written_at, _, path in _oldest_first(self._directory):
+                if written_at < before:
+                    path.unlink(missing_ok=True)
+        self._kept_bytes = sum(size for _, size, _ in _oldest_first(self._directory))
+        self._bound()
+
+    def _bound(self) -> None:
+        """Delete the oldest pictures where there are too many megabytes."""
+        limit = self._section.pictures_megabytes * MEGABYTE
+        if not 0 < limit < self._kept_bytes:
             return
-        for path in self._directory.glob("*.jpg"):
-            if now - path.stat().st_mtime > self._keep_days * SECONDS_PER_DAY:
-                path.unlink(missing_ok=True)
+        kept = _oldest_first(self._directory)
+        self._kept_bytes = sum(size for _, size, _ in kept)
+        for _, size, path in kept:
+            if self._kept_bytes <= limit:
+                return
+            path.unlink(missing_ok=True)
+            self._kept_bytes -= size
+
+
+def _oldest_first(directory: Path) -> list[tuple[float, int, Path]]:
+    """When each picture was last written, its bytes, and where it is."""
+    kept = []
+    for path in directory.glob("*.jpg"):
+        with suppress(FileNotFoundError):  # forgotten by another process meanwhile
+            status = path.stat()
+            kept.append((status.st_mtime, status.st_size, path))
+    return sorted(kept)

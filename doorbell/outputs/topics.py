@@ -14,6 +14,7 @@ mute/state    ON, OFF                                         yes       1
 camera        JSON: how it stands with the camera, and why    yes       1
 camera/...    availability: online, offline                   yes       1
 sound         JSON: whether the last chime was played         yes       1
+storage       JSON: whether visits and pictures can be kept   yes       1
 ring          command: empty, or PRESS                        ignored
 mute          command: ON, OFF                                ignored
 enroll        command: {"name": "Anna"}                       ignored
@@ -49,6 +50,7 @@ class Topics:
         self.camera = f"{base}/camera"
         self.camera_availability = f"{base}/camera/availability"
         self.sound = f"{base}/sound"
+        self.storage = f"{base}/storage"
         self.enroll = f"{base}/enroll"
         self.forget = f"{base}/forget"
         self.commands = {f"{base}/{verb}": verb for verb in COMMAND_VERBS}

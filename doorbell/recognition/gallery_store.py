@@ -63,6 +63,10 @@ class GalleryStore:
         """Release the file; idempotent."""
         self._file.close()
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Give up on a gallery that another process keeps locked for longer than this."""
+        self._file.rows(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """One transaction that changes people, strangers, samples or corrections."""

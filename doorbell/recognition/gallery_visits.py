@@ -130,6 +130,30 @@ class VisitVerbs(PeopleVerbs):
             self._overwrite_log()
         return tuple(row["id"] for row in gone)
 
+    def follow_clock(self, since: float, until: float, seconds: float) -> None:
+        """Move what is dated between two wall times: the clock was wrong by so much then."""
+        with self._changing():
+            self._file.execute(
+                "UPDATE visits SET started_at = started_at + ?1, last_seen_at = last_seen_at + ?1, "
+                "ended_at = ended_at + ?1 WHERE started_at BETWEEN ?2 AND ?3",
+                seconds,
+                since,
+                until,
+            )
+            for column in ("first_seen_at", "last_seen_at"):
+                self._file.execute(
+                    f"UPDATE strangers SET {column} = {column} + ? "  # noqa: S608 - our own words
+                    f"WHERE {column} BETWEEN ? AND ?",
+                    seconds,
+                    since,
+                    until,
+                )
+            # Who came before that, too, was last seen in a visit that has moved.
+            self._file.execute(
+                "UPDATE strangers SET last_seen_at = max(last_seen_at, coalesce((SELECT "
+                "max(last_seen_at) FROM visits WHERE stranger_id = strangers.id), last_seen_at))"
+            )
+
     def close_open_visits(self) -> int:
         """End, when they were last seen, the visits that a killed daemon left open; how many."""
         with self._file.writing():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from doorbell.config import ChimeSection, DeviceSection, MqttSection
+from doorbell.config import ChimeSection, DeviceSection, MqttSection, StorageSection
 from doorbell.domain import (
     Arrived,
     Event,
@@ -43,12 +43,12 @@ def mqtt_without_broker(_folder: Path) -> Output:
 
 
 def pictures(folder: Path) -> Output:
-    return Pictures(folder / "pictures", keep_days=1, now=0.0)
+    return Pictures(StorageSection(directory=folder))
 
 
 def pictures_without_folder(folder: Path) -> Output:
     (folder / "pictures").write_text("a file where a folder should be")
-    return Pictures(folder / "pictures", keep_days=1, now=0.0)
+    return Pictures(StorageSection(directory=folder))
 
 
 OPENERS = [

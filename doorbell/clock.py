@@ -1,0 +1,82 @@
+"""Whether the wall clock can be believed, and how far somebody has set it.
+
+Enters: wall time and the time of a clock that nobody sets, both in seconds. Leaves: steps. Many
+small computers have no clock that outlives a power cut: they start in the past and jump to today
+once the network answers. Knows nothing of what is dated.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from dataclasses import dataclass
+
+# What differs by less is the slewing of a clock, or a busy machine.
+STEP_SECONDS = 60.0
+
+# A clock that nothing confirms is believed again this long after it was set.
+DOUBT_SECONDS = 86400.0
+
+# include/uapi/linux/timex.h: what adjtimex answers while nothing keeps the clock right. The
+# structure it fills has 208 bytes on 64-bit machines; all zero, it only reads.
+TIME_ERROR = 5
+TIMEX_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The wall clock was set.
+
+    Attributes:
+        since, until: wall times, as it went before, from this run's start to the step.
+        seconds: by how much it is later now; negative where it was set back.
+    """
+
+    since: float
+    until: float
+    seconds: float
+
+
+class WallClock:
+    """Compares the wall clock with one that nobody sets.
+
+    Args:
+        wall_time: seconds since the epoch.
+        time_seconds: by a clock that nobody sets, and that goes on while the machine sleeps.
+    """
+
+    def __init__(self, wall_time: float, time_seconds: float) -> None:
+        self._since = wall_time
+        self._offset = wall_time - time_seconds
+        self._set_at_seconds: float | None = None
+
+    def look(self, wall_time: float, time_seconds: float) -> Step | None:
+        """Find out whether it was set since the last look."""
+        seconds = wall_time - time_seconds - self._offset
+        self._offset += seconds
+        if abs(seconds) < STEP_SECONDS:
+            return None
+        step = Step(self._since, wall_time - seconds, seconds)
+        self._since += seconds
+        self._set_at_seconds = time_seconds
+        return step
+
+    def is_trusted(self, time_seconds: float, *, synchronized: bool) -> bool:
+        """Whether something may be deleted for its age.
+
+        Args:
+            time_seconds: as above.
+            synchronized: whether the system knows the clock to be right.
+        """
+        set_at = self._set_at_seconds
+        return synchronized or set_at is None or time_seconds - set_at >= DOUBT_SECONDS
+
+
+def unset_seconds() -> float:
+    """Seconds by a clock that nobody sets, and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def is_synchronized() -> bool:
+    """Whether the kernel knows the wall clock to be right: NTP or the like keeps it."""
+    return bool(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)) != TIME_ERROR)

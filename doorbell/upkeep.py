@@ -1,0 +1,102 @@
+"""What is kept, looked after now and again: retention, a full disk, a clock that was set.
+
+Enters: the time by two clocks. Leaves: less on the disk, dates that fit the clock, and why
+something cannot be kept. No threads, no clock of its own. Nothing here ends the daemon.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from doorbell.clock import WallClock
+from doorbell.config import StorageSection
+from doorbell.errors import GalleryError
+from doorbell.outputs.pictures import SECONDS_PER_DAY, Pictures, picture_path
+from doorbell.pipeline import Pipeline
+from doorbell.recognition.gallery import Gallery
+
+RETENTION_SECONDS = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """Keeps the storage in order.
+
+    Args:
+        pipeline: what waits for the gallery.
+        gallery: what is kept of visits and strangers.
+        pictures: those of visits.
+        storage: for how long.
+        wall_time: seconds since the epoch.
+        time_seconds: by a clock that nobody sets.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        gallery: Gallery,
+        pictures: Pictures,
+        storage: StorageSection,
+        *,
+        wall_time: float,
+        time_seconds: float,
+    ) -> None:
+        self._pipeline = pipeline
+        self._gallery = gallery
+        self._pictures = pictures
+        self._storage = storage
+        self._clock = WallClock(wall_time, time_seconds)
+        self._retention_due_seconds = time_seconds
+
+    @property
+    def problem(self) -> str | None:
+        """Why something cannot be kept now; None where everything can."""
+        problems = (self._pipeline.problem, self._pictures.problem)
+        return "; ".join(each for each in problems if each) or None
+
+    def follow_clock(self, wall_time: float, time_seconds: float) -> None:
+        """Move what this run has dated where the clock was set; every turn, and cheap."""
+        step = self._clock.look(wall_time, time_seconds)
+        if step is None:
+            return
+        log.warning("the clock was set by %+.0f s: so move visits of this run", step.seconds)
+        self._pictures.follow(step)
+        try:
+            self._gallery.follow_clock(step.since, step.until, step.seconds)
+        except GalleryError as exc:
+            log.error("visits keep the time of the wrong clock: %s", exc)
+
+    def turn(self, wall_time: float, time_seconds: float, *, synchronized: bool) -> None:
+        """Write what waits, and once an hour delete what is old; every few seconds.
+
+        Args:
+            wall_time: seconds since the epoch.
+            time_seconds: by a clock that nobody sets.
+            synchronized: whether the system knows the wall clock to be right.
+        """
+        self._pipeline.catch_up()
+        trusted = self._clock.is_trusted(time_seconds, synchronized=synchronized)
+        self._pictures.tick(time_seconds, wall_time if trusted else None)
+        if time_seconds < self._retention_due_seconds or self._pipeline.problem is not None:
+            return
+        self._retention_due_seconds = time_seconds + RETENTION_SECONDS
+        try:
+            if trusted:
+                self._forget_what_is_old(wall_time)
+            self._pipeline.tidy_strangers()
+        except GalleryError as exc:
+            log.error("what is old stays for another hour: %s", exc)
+
+    def _forget_what_is_old(self, wall_time: float) -> None:
+        storage = self._storage
+        visit_ids: list[str] = []
+        if storage.strangers_days:
+            before = wall_time - storage.strangers_days * SECONDS_PER_DAY
+            for forgotten in self._gallery.forget_strangers_before(before):
+                visit_ids += forgotten.visit_ids
+        if storage.visits_days:
+            before = wall_time - storage.visits_days * SECONDS_PER_DAY
+            visit_ids += self._gallery.forget_visits_before(before)
+        for visit_id in visit_ids:
+            picture_path(storage.pictures_directory, visit_id).unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+"""Commands from the broker: a sequence of them through the gate, and the names that get past it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+from doorbell.config import MqttSection
+from doorbell.domain import EnrollCommand, ForgetCommand
+from doorbell.errors import DoorbellError
+from doorbell.outputs.commands import RATES, CommandGate, parse_command
+from doorbell.recognition.gallery_rows import clean_name
+
+MAX_BYTES = 1500
+MAX_SECONDS = 1.0
+
+VERBS = tuple(RATES)
+BETWEEN = b"\xff\xff"
+# A byte of an input is so much time.
+STEP_SECONDS = 0.1
+
+
+def seeds() -> Iterator[bytes]:
+    """Give each verb what it takes, names that are hard to write, and floods."""
+    for verb, payload in ((0, b""), (0, b"PRESS"), (1, b"ON"), (1, b"OFF"), (1, b"x")):
+        yield bytes([verb, 0]) + payload
+        yield BETWEEN.join(bytes([verb, gap]) + payload for gap in range(20))
+    for name in ("Anna", "  Zoë ", "李小龍", "zoe\u0308", "👩‍👩‍👧", "\ud800", "a\u202eb", "\x00"):
+        for document in ({"name": name}, {"name": name, "name2": 1}, [name], name):
+            for ascii_only in (True, False):
+                text = json.dumps(document, ensure_ascii=ascii_only)
+                yield b"\x02\x00" + text.encode("utf-8", "surrogatepass")
+    yield b'\x02\x00{"name": ' + b"[" * 900
+    yield b'\x03\x00{"name": 1e999, "name": "a"}'
+    yield b"\x02\x00" + b"9" * 1000
+
+
+def check(content: bytes) -> None:
+    """Send them: the first byte of each is its verb, the second the time since the one before."""
+    logging.disable()
+    gate = CommandGate(MqttSection(allow_enroll=True, allow_forget=len(content) % 2 == 0), now=0.0)
+    now, taken = 0.0, dict.fromkeys(VERBS, 0)
+    for message in content.split(BETWEEN):
+        number, gap, payload = (*message[:2], 0, 0)[0], message[1:2], message[2:]
+        verb = VERBS[number % len(VERBS)]
+        now += sum(gap) * STEP_SECONDS
+        command = gate.take(verb, payload, now)
+        if command is not None:
+            taken[verb] += 1
+            if command != parse_command(verb, payload):
+                raise AssertionError(f"{command} of {payload!r}")
+        if isinstance(command, EnrollCommand | ForgetCommand):
+            try:
+                clean_name(command.name).encode()
+            except DoorbellError as exc:
+                str(exc).encode()
+    gate.say_refused(now)
+    for verb, rate in RATES.items():
+        if taken[verb] > rate.burst + now / rate.seconds + 1e-6:
+            raise AssertionError(f"{taken[verb]} times {verb} in {now} s")

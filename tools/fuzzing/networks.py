@@ -1,0 +1,131 @@
+"""Published weights whose hash was forged: the conversion meets a graph that it does not know.
+
+The conversion never sees a file with another hash; this is what would happen if it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import flatbuffers
+import numpy as np
+import tflite
+from onnx import TensorProto, helper, numpy_helper
+
+from doorbell.errors import ModelError
+from doorbell.models.build import convert
+
+MAX_BYTES = 4096
+MAX_SECONDS = 1.0
+
+NETWORKS = ("sface", "blazeface_short")
+
+
+def seeds() -> Iterator[bytes]:
+    """Make small graphs of the kinds that are converted."""
+    for quantized in (False, True):
+        yield b"\x00" + _onnx(quantized=quantized)
+    yield b"\x01" + _tflite()
+
+
+def check(content: bytes) -> None:
+    """Convert it as one network or the other, which the first byte says."""
+    name = NETWORKS[content[0] % len(NETWORKS)] if content else NETWORKS[0]
+    try:
+        convert(name, content[1:])
+    except ModelError:
+        return
+
+
+def _onnx(*, quantized: bool) -> bytes:
+    """Conv, BatchNormalization, PRelu, Flatten, Gemm, as in SFace, on four pixels."""
+    constants = {
+        "kernel": np.ones((2, 3, 1, 1), np.float32),
+        "gamma": np.ones(2, np.float32),
+        "beta": np.zeros(2, np.float32),
+        "mean": np.zeros(2, np.float32),
+        "variance": np.ones(2, np.float32),
+        "slope": np.ones((2, 1, 1), np.float32),
+        "weight": np.ones((4, 8), np.float32),
+        "bias": np.zeros(4, np.float32),
+    }
+    nodes = []
+    if quantized:
+        constants["kernel_flat"] = np.ones((2, 3), np.int8)
+        constants["scale"] = np.ones(1, np.float32)
+        constants["zero"] = np.zeros(1, np.int8)
+        constants["shape"] = np.array([2, 3, 1, 1], np.int64)
+        del constants["kernel"]
+        nodes += [
+            helper.make_node("DequantizeLinear", ["kernel_flat", "scale", "zero"], ["floats"]),
+            helper.make_node("Reshape", ["floats", "shape"], ["kernel"]),
+        ]
+    nodes += [
+        helper.make_node("Conv", ["data", "kernel"], ["a"], kernel_shape=[1, 1]),
+        helper.make_node(
+            "BatchNormalization", ["a", "gamma", "beta", "mean", "variance"], ["b"], epsilon=1e-3
+        ),
+        helper.make_node("PRelu", ["b", "slope"], ["c"]),
+        helper.make_node("Dropout", ["c"], ["d"]),
+        helper.make_node("Flatten", ["d"], ["e"]),
+        helper.make_node("Gemm", ["e", "weight", "bias"], ["f"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 2, 2])],
+        [helper.make_tensor_value_info("f", TensorProto.FLOAT, [1, 4])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return bytes(helper.make_model(graph, ir_version=8).SerializeToString())
+
+
+def _tflite() -> bytes:
+    """One convolution with float32 weights."""
+    b = flatbuffers.Builder(512)
+    values = b.CreateByteVector(np.ones(4, np.float32).tobytes())
+    buffers = []
+    for data in (None, values):
+        tflite.BufferStart(b)
+        if data is not None:
+            tflite.BufferAddData(b, data)
+        buffers.append(tflite.BufferEnd(b))
+    names = [b.CreateString(name) for name in ("image", "kernel", "bias", "out")]
+    tensors = []
+    for name, buffer, shape in zip(
+        names, (0, 1, 1, 0), ((1, 2, 2, 1), (4, 1, 1, 1), (4,), (1, 2, 2, 4)), strict=True
+    ):
+        dimensions = b.CreateNumpyVector(np.array(shape, np.int32))
+        tflite.TensorStart(b)
+        tflite.TensorAddShape(b, dimensions)
+        tflite.TensorAddBuffer(b, buffer)
+        tflite.TensorAddName(b, name)
+        tensors.append(tflite.TensorEnd(b))
+    inputs = b.CreateNumpyVector(np.array([0, 1, 2], np.int32))
+    outputs = b.CreateNumpyVector(np.array([3], np.int32))
+    tflite.OperatorStart(b)
+    tflite.OperatorAddInputs(b, inputs)
+    tflite.OperatorAddOutputs(b, outputs)
+    operator = tflite.OperatorEnd(b)
+    tflite.OperatorCodeStart(b)
+    tflite.OperatorCodeAddBuiltinCode(b, tflite.BuiltinOperator.CONV_2D)
+    code = tflite.OperatorCodeEnd(b)
+    operators, all_tensors = _vector(b, [operator]), _vector(b, tensors)
+    tflite.SubGraphStart(b)
+    tflite.SubGraphAddTensors(b, all_tensors)
+    tflite.SubGraphAddOperators(b, operators)
+    graph = tflite.SubGraphEnd(b)
+    graphs, codes, all_buffers = _vector(b, [graph]), _vector(b, [code]), _vector(b, buffers)
+    tflite.ModelStart(b)
+    tflite.ModelAddSubgraphs(b, graphs)
+    tflite.ModelAddOperatorCodes(b, codes)
+    tflite.ModelAddBuffers(b, all_buffers)
+    b.Finish(tflite.ModelEnd(b))
+    return bytes(b.Output())
+
+
+def _vector(b: flatbuffers.Builder, offsets: list[int]) -> int:
+    b.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        b.PrependUOffsetTRelative(offset)
+    return int(b.EndVector())
