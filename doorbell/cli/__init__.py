@@ -13,6 +13,7 @@ import click
 from doorbell.cli.bench import bench
 from doorbell.cli.check import check
 from doorbell.cli.demo import demo
+from doorbell.cli.encryption import decrypt, encrypt, key
 from doorbell.cli.enroll import enroll
 from doorbell.cli.evaluate import evaluate
 from doorbell.cli.faults import DoorbellGroup
@@ -68,3 +69,5 @@ for _verb in (
     bench,
 ):
     main.add_command(_verb)
+for _verb in (key, encrypt, decrypt):
+    gallery.add_command(_verb)

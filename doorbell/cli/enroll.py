@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from doorbell.config import Config
     from doorbell.domain import Frame
     from doorbell.enrollment import EnrollmentReport, PictureResult
+    from doorbell.recognition.gallery import Gallery
     from doorbell.recognition.strength import Coverage
 
 # Long enough to be told five poses and take them; who takes them sooner is done sooner.
@@ -57,6 +58,7 @@ COLUMNS = (
     is_flag=True,
     help="Take poor pictures too, and a face that looks like somebody else's.",
 )
+@click.option("--consent", help="What the person agreed to; see `doorbell people consent`.")
 @json_option
 @with_config
 def enroll(
@@ -64,6 +66,7 @@ def enroll(
     name: str,
     photos: tuple[Path, ...],
     video: Path | None,
+    consent: str | None,
     *,
     from_camera: bool,
     force: bool,
@@ -89,10 +92,12 @@ def enroll(
     from doorbell.models.store import models_directory
     from doorbell.perception import open_perception
     from doorbell.recognition.gallery import Gallery
-    from doorbell.recognition.gallery_rows import clean_name
+    from doorbell.recognition.gallery_rows import clean_consent, clean_name
     from doorbell.recognition.strength import Coverage
 
     clean_name(name)  # refused before anybody has to stand still
+    if consent is not None:
+        clean_consent(consent)
     with ExitStack() as stack:
         gallery = stack.enter_context(Gallery.of(config.storage))
         perception = stack.enter_context(closing(open_perception(config)))
@@ -117,10 +122,13 @@ def enroll(
                 force=force,
                 coverage=coverage,
             )
-    if as_json:
-        print_json(_document(report))
-    else:
-        _print_report(report)
+        if report.person is not None and consent is not None:
+            gallery.note_consent(report.person.name, consent, time.time())
+        if as_json:
+            print_json(_document(report))
+        else:
+            _print_report(report)
+            _ask_for_consent(report, gallery)
     if report.person is None:
         click.get_current_context().exit(1)
 
@@ -175,6 +183,11 @@ def _print_report(report: EnrollmentReport) -> None:
         click.echo(f"strength: {report.strength.level.value}")
         for hint in report.strength.missing:
             click.echo(f"  still helps: {hint}")
+
+
+def _ask_for_consent(report: EnrollmentReport, gallery: Gallery) -> None:
+    if any(each.person == report.person and not each.consent for each in gallery.summaries()):
+        click.echo("what they agreed to is not noted yet; do it with: doorbell people consent")
 
 
 def _row(result: PictureResult) -> list[str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import click
 
@@ -39,7 +43,8 @@ def list_(config: Config, *, as_json: bool) -> None:
     """List everybody enrolled.
 
     JSON: a list of objects with person_id, name, samples, strength (weak, fair or strong), visits,
-    last_seen_at (ISO 8601, UTC, or null), chime (null for the default one) and preferences.
+    last_seen_at (ISO 8601, UTC, or null), chime (null for the default one), preferences and
+    consent (an object with words and noted_at, or null where none was noted).
     """
     from doorbell.recognition.gallery import Gallery
 
@@ -50,7 +55,7 @@ def list_(config: Config, *, as_json: bool) -> None:
         print_json([_document(*each) for each in zip(summaries, strengths, strict=True)])
         return
     print_table(
-        ["name", "samples", "strength", "visits", "last seen", "chime"],
+        ["name", "samples", "strength", "visits", "last seen", "chime", "consent"],
         [
             [
                 summary.person.name,
@@ -59,6 +64,7 @@ def list_(config: Config, *, as_json: bool) -> None:
                 summary.visits,
                 local_time(summary.last_seen_at),
                 summary.person.chime or "default",
+                "noted" if summary.consent else "no",
             ]
             for summary, strength in zip(summaries, strengths, strict=True)
         ],
@@ -92,6 +98,7 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
         ("last seen", local_time(summary.last_seen_at) or "never"),
         ("chime", person.chime or "default"),
         ("preferences", json.dumps(dict(person.preferences), ensure_ascii=False)),
+        ("consent", _consent(summary)),
     ):
         click.echo(f"  {key:<12} {value}")
 
@@ -140,7 +147,7 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
         if not yes:
             click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
         forgotten = gallery.forget(person.name)
-    finish_forgetting(forgotten, config.storage.pictures_directory)
+    finish_forgetting(forgotten, config.storage)
 
 
 @people.command(
@@ -197,6 +204,66 @@ def preferences(config: Config, name: str, preferences_json: str) -> None:
     click.echo(f"{person.name} has {plural(len(wishes), 'preference')}")
 
 
+@people.command(epilog=example("doorbell people consent Anna 'in writing, 1 March'"))
+@click.argument("name")
+@click.argument("words", metavar="CONSENT")
+@with_config
+def consent(config: Config, name: str, words: str) -> None:
+    """Note what a person agreed to, and that it was now.
+
+    CONSENT is free text: how, to whom, to what. It replaces what was noted before.
+    """
+    from doorbell.recognition.gallery import Gallery
+
+    with Gallery.of(config.storage) as gallery:
+        person = gallery.note_consent(name, words, time.time())
+    click.echo(f"noted for {person.name}")
+
+
+@people.command(epilog=example("doorbell people export Anna --output anna.zip"))
+@click.argument("name")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A new file.  [default: doorbell-NUMBER.zip, by the person's number]",
+)
+@with_config
+def export(config: Config, name: str, output: Path | None) -> None:
+    """Write down everything that is held on a person, to give it to them.
+
+    A ZIP file for its owner alone: person.json (the person with chime, preferences and consent,
+    every face as its numbers, every visit) and the pictures of the visits, nothing of it encrypted.
+    """
+    from doorbell.outputs.pictures import picture_path, read_picture
+    from doorbell.recognition.gallery import Gallery
+    from doorbell.sealing import open_seal
+
+    with Gallery.of(config.storage) as gallery:
+        person = gallery.person(name)
+        held = gallery.disclose(person.person_id)
+    path = output or Path(f"doorbell-{person.person_id}.zip")
+    directory, seal = config.storage.pictures_directory, open_seal(config.storage.key_file)
+    pictures = 0
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file, ZipFile(file, "w", ZIP_DEFLATED) as archive:
+            text = json.dumps(held.document, indent=2, ensure_ascii=False)
+            archive.writestr("person.json", text)
+            for picture in (picture_path(directory, visit_id) for visit_id in held.visit_ids):
+                if picture.is_file():
+                    archive.writestr(f"pictures/{picture.name}", read_picture(picture, seal))
+                    pictures += 1
+    except OSError as exc:
+        raise UsageError(
+            f"cannot write {path}: {exc.strerror}; give the path of a new file with --output"
+        ) from exc
+    click.echo(
+        f"{path} has everything on {person.name}: "
+        f"{plural(len(held.document['samples']), 'sample')}, "
+        f"{plural(len(held.visit_ids), 'visit')} and {plural(pictures, 'picture')}"
+    )
+
+
 def _checked_chime(chime_name: str) -> str:
     """A built-in name, or the path of a WAV file from wherever the daemon may run."""
     from doorbell.outputs.chimes import chime_names, load_chime
@@ -208,6 +275,15 @@ def _checked_chime(chime_name: str) -> str:
     if chime_name in chime_names():
         return chime_name
     return str(Path(chime_name).expanduser().absolute())
+
+
+def _consent(summary: PersonSummary) -> str:
+    if summary.consent is None:
+        return (
+            f"not noted; ask, then: doorbell people consent {shlex.quote(summary.person.name)} "
+            "'in writing, today'"
+        )
+    return f"{summary.consent.words} (noted {local_time(summary.consent.noted_at)})"
 
 
 def _strength(gallery: Gallery, summary: PersonSummary) -> Strength:
@@ -229,4 +305,7 @@ def _document(summary: PersonSummary, strength: Strength) -> dict[str, Any]:
         "last_seen_at": iso_utc(summary.last_seen_at),
         "chime": summary.person.chime,
         "preferences": dict(summary.person.preferences),
+        "consent": None
+        if summary.consent is None
+        else {"words": summary.consent.words, "noted_at": iso_utc(summary.consent.noted_at)},
     }

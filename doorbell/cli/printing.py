@@ -6,12 +6,12 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from doorbell.config import StorageSection
     from doorbell.recognition.gallery import Forgotten
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -56,13 +56,21 @@ def plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def finish_forgetting(forgotten: Forgotten, pictures_directory: Path) -> None:
-    """Delete the pictures of what the gallery has forgotten, and say what is gone."""
+def finish_forgetting(forgotten: Forgotten, storage: StorageSection) -> None:
+    """Delete the pictures of what the gallery has forgotten; say what is gone and what is not."""
     from doorbell.outputs.pictures import picture_path
+    from doorbell.recognition.gallery_copies import backups
 
     for visit_id in forgotten.visit_ids:
-        picture_path(pictures_directory, visit_id).unlink(missing_ok=True)
+        picture_path(storage.pictures_directory, visit_id).unlink(missing_ok=True)
     click.echo(
         f"forgot {forgotten.visitor.label}: {plural(forgotten.samples, 'sample')} and "
         f"{plural(len(forgotten.visit_ids), 'visit')} with their pictures are deleted"
     )
+    if copies := backups(storage.gallery_path):
+        click.echo(
+            f"{plural(len(copies), 'backup')} may still hold {forgotten.visitor.label}; "
+            "delete them, and those that you have put elsewhere:"
+        )
+        for copy in copies:
+            click.echo(f"  {copy.path}")
