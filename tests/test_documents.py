@@ -126,6 +126,20 @@ def test_links_between_files_lead_somewhere(name: str) -> None:
     assert dead == []
 
 
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_test_that_a_document_names_exists(name: str) -> None:
+    named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", DOCUMENTS[name])
+    missing = [
+        f"{path}::{test}"
+        for path, test in named
+        if not (ROOT / path).exists()
+        or f"\ndef {test}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+
+    assert bool(named) or name != "docs/security.md"
+    assert missing == []
+
+
 @pytest.mark.parametrize("name", [*DOCUMENTS, *SHIPPED])
 def test_documents_name_no_developer_s_paths(name: str) -> None:
     text = {**DOCUMENTS, **SHIPPED}[name]

@@ -61,6 +61,19 @@ def test_exposure_is_at_most_two_and_a_half_of_ten(unit: Path) -> None:
     assert rated.returncode == 0, rated.stdout
 
 
+def test_systemd_understands_a_credential_in_a_drop_in(unit: Path) -> None:
+    readme = (SYSTEMD.parent / "README.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^LoadCredentialEncrypted=.*$", readme, re.MULTILINE)
+    drop_in = unit.with_name(f"{unit.name}.d")
+    drop_in.mkdir()
+    (drop_in / "password.conf").write_text(f"[Service]\n{line}\n")
+
+    verified = run("systemd-analyze", "verify", unit, unit.with_name("doorbell-retry.service"))
+
+    assert "doorbell" not in verified.stdout
+    assert verified.returncode == 0, verified.stdout
+
+
 def test_the_unit_is_a_watched_service_that_stops_in_time() -> None:
     assert setting("Type") == ["notify"]
     assert setting("NotifyAccess") == ["main"]
