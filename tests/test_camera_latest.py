@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 from doorbell.camera import Camera
+from doorbell.camera.condition import Sight
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.config import CameraSection
-from doorbell.domain import Frame
-from doorbell.errors import CameraError, EndOfStreamError
+from doorbell.domain import CameraCondition, Frame
+from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
 
 
 def frame(index: int) -> Frame:
@@ -194,3 +197,113 @@ def test_a_missing_camera_fails_at_start() -> None:
     with pytest.raises(CameraError, match="there is no camera"):
         open_latest(CameraSection(uri="/dev/video-none"))
     assert not capture_threads()
+
+
+def test_a_camera_that_may_be_missing_is_waited_for_and_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plugged = threading.Event()
+
+    def open_camera() -> Camera:
+        if not plugged.is_set():
+            raise CameraError("there is no camera")
+        return ScriptedCamera(frame(index) for index in itertools.count())
+
+    with caplog.at_level(logging.INFO, logger="doorbell.camera.latest"):
+        latest = LatestFrame(
+            open_camera, reopen_max_seconds=0.02, lossless=False, may_be_missing=True
+        )
+        wait_until(lambda: latest.state.condition is CameraCondition.LOST)
+        with pytest.raises(CameraError, match="being reopened"):
+            latest.get(0.2)
+        assert latest.state.reason == "there is no camera"
+        assert not latest.beyond_help
+        plugged.set()
+        latest.get(2)
+        assert latest.state.condition is CameraCondition.LIVE
+        assert latest.state.reason == ""
+        latest.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_a_wrong_set_up_is_not_waited_for_but_told_to_the_reader() -> None:
+    latest = open_latest(CameraSection(uri="/no/such/video.mkv"), may_be_missing=True)
+    with pytest.raises(CameraSetupError, match="cannot read the video"):
+        latest.get(2)
+    latest.close()
+
+
+def test_a_driver_that_hangs_is_left_behind_and_the_camera_opened_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stuck = StuckCamera()
+    cameras: list[Camera] = [stuck, ScriptedCamera(frame(index) for index in itertools.count())]
+    latest = LatestFrame(
+        lambda: cameras.pop(0), reopen_max_seconds=1, lossless=False, stuck_seconds=0.1
+    )
+    seen: list[CameraCondition] = []
+    while not seen or seen[-1] is not CameraCondition.LIVE:
+        with suppress(CameraError):
+            latest.get(0.05)
+        seen.append(latest.state.condition)
+    assert set(seen) <= {*CameraCondition} - {CameraCondition.LOST}
+    assert "the camera hangs" in caplog.text
+    stuck.let_go.set()  # what it says at last changes nothing
+    wait_until(lambda: len(capture_threads()) == 1)
+    assert latest.state.gives_frames
+    latest.close()
+
+
+def test_too_many_hanging_drivers_are_beyond_help_and_one_that_answers_ends_that() -> None:
+    opened: list[StuckCamera] = []
+
+    def open_camera() -> Camera:
+        opened.append(StuckCamera())
+        return opened[-1]
+
+    latest = LatestFrame(open_camera, reopen_max_seconds=0.02, lossless=False, stuck_seconds=0.05)
+    helped = 0
+    while not latest.beyond_help:
+        helped += 1
+        assert helped < 200
+        with pytest.raises(CameraError):
+            latest.get(0.02)
+    assert len(opened) == 4
+    assert len(capture_threads()) == 4
+    assert latest.state.condition is CameraCondition.STUCK
+    for camera in opened:
+        camera.let_go.set()
+    wait_until(lambda: len(capture_threads()) == 1)
+    latest.close()
+    for camera in opened:
+        camera.let_go.set()
+
+
+def test_a_frozen_camera_is_opened_anew_and_its_frames_are_not_passed_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rng = np.random.default_rng(1)
+    pictures = [rng.integers(60, 90, (16, 16, 3), np.uint8) for _ in range(2)]
+
+    def showing(picture: int) -> Iterator[Frame | Exception]:
+        for index in itertools.count():
+            time.sleep(0.01)
+            yield Frame(pictures[picture], index / 100, time.time(), index)
+
+    scripts = iter([showing(0), showing(0), showing(1)])
+    with caplog.at_level(logging.INFO, logger="doorbell.camera.latest"):
+        latest = LatestFrame(
+            lambda: ScriptedCamera(next(scripts)),
+            reopen_max_seconds=0.01,
+            lossless=False,
+            sight=Sight(dark_seconds=0, frozen_seconds=0.1),
+        )
+        seconds = [latest.get(1).time_seconds]
+        while (taken := latest.get(3)).pixels is pictures[0]:
+            seconds.append(taken.time_seconds)
+        assert taken.time_seconds > seconds[-1], "stream time ran backwards"
+        assert seconds == sorted(seconds)
+        latest.close()
+    assert seconds[-1] < 0.2
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "frozen" in caplog.text

@@ -35,20 +35,24 @@ class Sight:
     def __init__(self, *, dark_seconds: float, frozen_seconds: float) -> None:
         self._dark_seconds = dark_seconds or math.inf
         self.frozen_seconds = frozen_seconds or math.inf
-        self._seen: bytes = b""
+        self._seen: tuple[object, bytes] | None = None
         self._changed_at = -math.inf
         self._bright_at = -math.inf
+
+    def begin(self, now_seconds: float) -> None:
+        """Begin anew after a time without pictures, in which none could change."""
+        self._changed_at = now_seconds
 
     def look(self, pixels: UInt8Array, now_seconds: float) -> CameraCondition:
         """Look at the next picture.
 
         Args:
             pixels: (height, width, 3) uint8.
-            now_seconds: monotonic time; across a reopening too.
+            now_seconds: monotonic time.
         """
         height, width = pixels.shape[:2]
         some = pixels[:: max(1, height // _ROWS), :: max(1, width // _COLUMNS)]
-        seen = some.tobytes()
+        seen = pixels.shape, some.tobytes()
         mean = float(some.mean())
         dark = mean < _DARK_MEAN and float(some.std()) < _DARK_SPREAD
         if seen != self._seen or dark or mean > _CLIPPED_MEAN:

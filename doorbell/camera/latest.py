@@ -228,6 +228,8 @@ class LatestFrame:
 
     def _read(self, camera: Camera, capture: _Capture) -> None:
         opened_seconds = time.monotonic()
+        if self._sight is not None and self.state.condition is not CameraCondition.FROZEN:
+            self._sight.begin(opened_seconds)
         behind: float | None = None
         while self._is_wanted(capture):
             with capture.asking(self._stuck_seconds):

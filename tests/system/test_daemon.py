@@ -333,7 +333,8 @@ def test_a_camera_that_blocks_for_ever_starves_the_watchdog(
     feeding = threading.Thread(target=os.write, args=(descriptor, video.read_bytes()), daemon=True)
     feeding.start()
     try:
-        doorbell = start(str(pipe), manager=manager)
+        settings = ("camera.timeout_seconds=0.1", "camera.stuck_seconds=0.2")
+        doorbell = start(str(pipe), *settings, manager=manager)
         assert eventually(lambda: "READY" in manager.heard, 15), doorbell.log.read_text()
         assert eventually(lambda: manager.is_silent_for(1.5 * WATCHDOG_SECONDS), 15)
         assert manager.heard.count("WATCHDOG") >= 1

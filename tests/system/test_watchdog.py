@@ -134,6 +134,8 @@ def test_a_camera_that_blocks_for_ever_gets_the_daemon_a_new_start(
                 tmp_path,
                 f"camera.uri={pipe}",
                 "camera.loop=true",
+                "camera.timeout_seconds=0.1",
+                "camera.stuck_seconds=0.2",
                 f"storage.directory={tmp_path}",
                 f"inference.models_directory={models_directory}",
                 "chime.enabled=false",
