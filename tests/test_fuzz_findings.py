@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from fuzzing import TARGETS, load_target, saved_inputs
 from PIL import Image
 
-from doorbell.config import load_config
-from doorbell.errors import ConfigError, PictureError
+from doorbell.camera.opencv import OpenCvCamera
+from doorbell.camera.uri import Kind, Source
+from doorbell.config import CameraSection, load_config
+from doorbell.errors import CameraSetupError, ConfigError, PictureError
 from doorbell.photos import MAX_SCANS, decode_photo
 
 
@@ -100,3 +106,54 @@ def test_weights_in_which_anything_is_cut_away_are_refused() -> None:
     for seed in networks.seeds():
         for start in range(1, len(seed), 7):
             networks.check(seed[:start] + seed[start + 5 :])
+
+
+def open_video(path: Path) -> OpenCvCamera:
+    return OpenCvCamera(CameraSection(realtime=False), Source(Kind.FILE, str(path)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"ffconcat version 1.0\nfile clip.mkv\n",  # names itself
+        b"ID3\x04\x00\x00\x00\x00\x00\x00ffconcat version 1.0\nfile clip.mkv\n",
+        b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/clip.ts\n#EXT-X-ENDLIST\n",
+    ],
+)
+def test_a_playlist_is_no_video_and_opens_nothing_else(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "clip.mkv"
+    path.write_bytes(content)
+    with pytest.raises(CameraSetupError, match="not a video"):
+        open_video(path)
+
+
+def test_a_pipe_is_no_video_and_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    os.mkfifo(path)
+    with pytest.raises(CameraSetupError, match="is no file"):
+        open_video(path)
+
+
+def test_a_video_of_frames_larger_than_any_camera_gives_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (7688, 4328))
+    writer.write(np.zeros((4328, 7688, 3), np.uint8))
+    writer.release()
+    with pytest.raises(CameraSetupError, match="frames of 7688x4328"):
+        open_video(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [("mp4", "mp4v"), ("mov", "mp4v"), ("mkv", "FFV1"), ("avi", "MJPG"), ("webm", "VP80")],
+)
+def test_videos_as_cameras_and_programs_write_them_are_read(
+    tmp_path: Path, suffix: str, codec: str
+) -> None:
+    path = tmp_path / f"clip.{suffix}"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 25, (64, 48))
+    for _ in range(3):
+        writer.write(np.full((48, 64, 3), 120, np.uint8))
+    writer.release()
+    with closing(open_video(path)) as camera:
+        assert camera.read().pixels.shape == (48, 64, 3)

@@ -100,8 +100,6 @@ def _run(name: str, runs: int, seconds: int) -> tuple[int, Figures]:
     target, corpus = load_target(name), WORK / name
     corpus.mkdir(parents=True, exist_ok=True)
     (CORPUS / name).mkdir(parents=True, exist_ok=True)
-    for seed in target.seeds():
-        (corpus / hashlib.sha256(seed).hexdigest()).write_bytes(seed)
     command = [sys.executable, __file__, name, "--child", str(corpus), str(CORPUS / name)]
     command += [f"-runs={runs}", f"-max_total_time={seconds}", f"-max_len={target.MAX_BYTES}"]
     command += [f"-timeout={HANG_SECONDS}", f"-artifact_prefix={WORK / name}-"]
@@ -126,14 +124,16 @@ def _fuzz(name: str, arguments: list[str]) -> None:
 
     with atheris.instrument_imports(include=INSTRUMENTED):
         target = load_target(name)
-    slowest = 0.1
+    for seed in target.seeds():
+        (Path(arguments[0]) / hashlib.sha256(seed).hexdigest()).write_bytes(seed)
+    slowest = 0.0
 
     def one(content: bytes) -> None:
         nonlocal slowest
         begin = time.process_time()
         target.check(content)
         seconds = time.process_time() - begin
-        if seconds > slowest:
+        if seconds > 1.5 * slowest:
             slowest = seconds
             print(f"slowest: {seconds * 1000:.0f} ms", file=sys.stderr)  # noqa: T201 - to _run
         if seconds > target.MAX_SECONDS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from pathlib import Path
 
@@ -25,6 +26,16 @@ log = logging.getLogger(__name__)
 # Used where a file does not say how fast it plays.
 _FRAMES_PER_SECOND = 30.0
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
+# The largest that a camera gives: 8K. A damaged file says anything, up to gigabytes a frame.
+MAX_FRAME_PIXELS = 7680 * 4320
+# How files of videos begin: MP4 and MOV, Matroska, AVI, MPEG and raw H.264, transport streams, FLV,
+# Ogg, ASF, Motion JPEG, IVF, Y4M. FFmpeg reads playlists too, which make it open other files: one
+# that names itself is opened 5,000 times.
+_VIDEO = re.compile(
+    rb"....(ftyp|moov|mdat|wide|free|skip)|\x1aE\xdf\xa3|RIFF|\0\0\0?\1|G|(?!ID3)....G|FLV|OggS"
+    rb"|0&\xb2u|\xff\xd8\xff|DKIF|YUV4MPEG2 ",
+    re.DOTALL,
+)
 
 
 class OpenCvCamera:
@@ -88,9 +99,12 @@ class OpenCvCamera:
         """Return what was grabbed: (height, width, 3), RGB; None where it is garbled."""
         try:
             decoded, pixels = capture.retrieve()
-            return (
-                np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8) if decoded else None
-            )
+            if not decoded:
+                return None
+            height, width = pixels.shape[:2]
+            if height * width > MAX_FRAME_PIXELS:
+                raise CameraError(_too_large(self._source, width, height))
+            return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
         except cv2.error as exc:  # a pipeline of another format, or an empty picture
             log.debug("OpenCV: %s", exc)
             return None
@@ -165,7 +179,20 @@ def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
     if not capture.isOpened():
         kind = CameraSetupError if source.kind is Kind.FILE else CameraError
         raise kind(f"cannot open {source.shown!r}: {hint}")
+    width, height = (
+        capture.get(each) for each in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
+    if width * height > MAX_FRAME_PIXELS:
+        capture.release()
+        raise CameraSetupError(_too_large(source, round(width), round(height)))
     return capture
+
+
+def _too_large(source: Source, width: int, height: int) -> str:
+    return (
+        f"{source.shown} has frames of {width}x{height}, at most {MAX_FRAME_PIXELS / 1e6:.0f} "
+        "megapixels are read; make it smaller"
+    )
 
 
 def _hush(section: CameraSection) -> None:
@@ -228,9 +255,16 @@ def _open_device(section: CameraSection, device: Path) -> cv2.VideoCapture:
 
 def _check_file(path: Path) -> None:
     try:
-        with path.open("rb"):
-            pass
+        if path.exists() and not path.is_file():
+            raise CameraSetupError(f"{path} is no file; correct camera.uri")
+        with path.open("rb") as file:
+            beginning = file.read(16)
     except OSError as exc:
         raise CameraSetupError(
             f"cannot read the video {path}: {exc.strerror}; correct camera.uri"
         ) from exc
+    if not _VIDEO.match(beginning):
+        raise CameraSetupError(
+            f"cannot open '{path}': it is not a video that OpenCV can read; convert it to H.264 in "
+            "MKV or MP4"
+        )

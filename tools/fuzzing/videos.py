@@ -33,6 +33,8 @@ _PATH = (_MEMORY if _MEMORY.is_dir() else Path(gettempdir())) / f"doorbell-fuzz-
 
 def seeds() -> Iterator[bytes]:
     """Encode three tiny frames in every container and codec that this OpenCV writes."""
+    yield b"ffconcat version 1.0\nfile " + _PATH.name.encode() + b"\n"
+    yield b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n" + bytes(_PATH) + b"\n#EXT-X-ENDLIST\n"
     with TemporaryDirectory() as directory:
         for suffix, codec in CODECS:
             path = Path(directory) / f"{codec}.{suffix}"
