@@ -34,7 +34,7 @@ from doorbell.open_visit import (
     REJOIN_SIMILARITY,
     Observation,
 )
-from doorbell.visits import FAREWELL_FRAMES, Visits
+from doorbell.visits import CLOCK_STEP_SECONDS, FAREWELL_FRAMES, Visits
 
 SECTION = VisitsSection(absence_seconds=5.0, ring_on_visit=True, cooldown_seconds=30.0)
 QUIET = VisitsSection(absence_seconds=5.0, ring_on_visit=False, cooldown_seconds=30.0)
@@ -69,12 +69,13 @@ class Door:
             section, self._introduce, lambda: f"id-{next(numbers)}", ring_after_seconds
         )
         self.now = 100.0
+        self.offset = EPOCH  # of the wall clock
         self.introduced: list[Observation] = []
         self._first_seen: dict[int, float] = {}
 
     @property
     def wall(self) -> float:
-        return EPOCH + self.now
+        return self.offset + self.now
 
     def see(
         self,
@@ -702,3 +703,40 @@ def test_visitors_nobody_can_name_share_one_cooldown() -> None:
     door.wait(QUIET.absence_seconds + 1)
     assert rings(stays(door, 5, looking=True)) == []
     assert len(rings(stays(door, QUIET.cooldown_seconds, looking=True))) == 1
+
+
+def test_a_clock_that_is_set_changes_no_visits_length_and_moves_it() -> None:
+    for step in (-3600.0, 365 * 86400.0, EPOCH):
+        door = Door()
+        door.frame(door.see(1, 1, known(ANNA)))
+        door.frame(door.see(1, 1, known(ANNA)))
+        before = door.visits.open_visits[0]
+        door.offset += step
+        door.frame(door.see(1, 1, known(ANNA)))
+        [visit] = door.visits.open_visits
+        assert visit.started_at == before.started_at + step
+        assert visit.last_seen_at == door.wall
+        [left] = door.wait(5.25)
+        assert isinstance(left, Left)
+        assert left.visit.ended_at == left.visit.last_seen_at == visit.last_seen_at
+        assert left.visit.last_seen_at - left.visit.started_at == 0.25
+
+
+def test_a_clock_set_back_by_less_than_a_step_ends_no_visit_before_it_began() -> None:
+    door = Door()
+    door.frame(door.see(1, 1, known(ANNA)))
+    door.offset -= CLOCK_STEP_SECONDS - 0.125
+    door.frame(door.see(1, 1, known(ANNA)))
+    [visit] = door.visits.open_visits
+    assert visit.last_seen_at >= visit.started_at
+    [left] = door.wait(5.25)
+    assert isinstance(left, Left)
+    assert left.visit.ended_at is not None
+    assert left.visit.ended_at >= left.visit.started_at
+
+
+def test_a_clock_that_is_set_lets_nobody_ring_again_within_the_cooldown() -> None:
+    door = Door()
+    assert Ring in kinds(come_and_go(door, 1, known(ANNA)))
+    door.offset += 365 * 86400.0
+    assert Ring not in kinds(come_and_go(door, 2, known(ANNA)))

@@ -1,0 +1,127 @@
+"""The daemon as a process whose disk fills up while somebody is at the door, and empties again."""
+
+import errno
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+from household import Mosquitto, SoundCard, eventually, listening
+
+from doorbell.recognition.gallery import Gallery
+
+pytestmark = pytest.mark.system
+
+RECOVERY_SECONDS = 10.0
+
+SCENE = """\
+duration_seconds = 300
+
+[[appearances]]
+portrait = "{faces}/obama.jpg"
+face_xyxy = [375, 160, 620, 465]
+from_x = 0.45
+enters_seconds = 0.5
+approach_seconds = 1.0
+stays_seconds = 250
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk takes a root who may mount")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write until nothing more goes in."""
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        path.with_suffix(".more").write_bytes(b"more")
+
+
+def test_a_full_disk_silences_nothing_and_what_waited_is_kept_once_there_is_room(
+    tmp_path: Path, small_disk: Path, models_directory: Path
+) -> None:
+    scene = tmp_path / "scene.toml"
+    scene.write_text(SCENE.format(faces=models_directory / "faces"))
+    broker, sound = Mosquitto(tmp_path, "allow_anonymous true"), SoundCard(tmp_path)
+    broker.start()
+    settings = [
+        f"camera.uri=simulated:{scene}",
+        "camera.width=640",
+        "camera.height=360",
+        "camera.frames_per_second=10",
+        f"storage.directory={small_disk}",
+        "storage.free_megabytes=0",
+        "mqtt.enabled=true",
+        "mqtt.host=127.0.0.1",
+        f"mqtt.port={broker.port}",
+    ]
+    command = [str(Path(sys.executable).with_name("doorbell")), "run"]
+    for setting in settings:
+        command += ["--set", setting]
+    log, filler = tmp_path / "log", small_disk / "filler"
+    with listening(broker.port) as listener, log.open("wb") as file:
+        process = subprocess.Popen(command, stderr=file, env=sound.environment)
+        try:
+
+            def conditions() -> list[str]:
+                told = [each["condition"] for each in listener.documents("storage")]
+                return [condition for condition, _ in groupby(told)]  # reasons may change
+
+            assert eventually(lambda: conditions() == ["working"], 30.0), log.read_text()
+            fill(filler)
+            assert eventually(
+                lambda: "ring" in [each["event_type"] for each in listener.documents("event")]
+            ), log.read_text()
+            events = [each["event_type"] for each in listener.documents("event")]
+            assert events == ["arrived", "unknown", "ring"]
+            newcomer = listener.documents("event")[1]["stranger"]
+            assert newcomer.startswith("new-stranger-")
+            assert eventually(lambda: conditions() == ["working", "failed"]), log.read_text()
+            assert "full" in listener.documents("storage")[1]["reason"]
+            assert eventually(lambda: sound.has_recorded(0.5))
+
+            filler.unlink()
+            freed = time.monotonic()
+            assert eventually(
+                lambda: conditions() == ["working", "failed", "working"], RECOVERY_SECONDS
+            ), log.read_text()
+            assert time.monotonic() - freed < RECOVERY_SECONDS
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10.0) == 0, log.read_text()
+            broker.stop()
+        left = json.loads(listener.of("event")[-1])
+    assert (left["event_type"], left["stranger"]) == ("left", "stranger-1")
+    with Gallery.open(small_disk / "gallery.sqlite") as gallery:
+        [visit] = gallery.visits(9)
+        assert visit.visitor is not None
+        assert visit.visitor.label == "stranger-1"
+        assert visit.visit_id == left["visit_id"]
+        assert gallery.visit_samples(visit.visit_id) != []
+    with closing(sqlite3.connect(small_disk / "gallery.sqlite")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert [path.name for path in (small_disk / "pictures").iterdir()] == [f"{visit.visit_id}.jpg"]
+    said = log.read_text()
+    for words in ("kept in memory only", "the gallery answers again", "pictures are kept again"):
+        assert said.count(words) == 1, said

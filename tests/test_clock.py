@@ -1,0 +1,140 @@
+"""A wall clock that starts in 1970, jumps, and is set back."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from doorbell.clock import DOUBT_SECONDS, Step, WallClock, is_synchronized, unset_seconds
+from doorbell.config import StorageSection, load_config
+from doorbell.domain import Visit
+from doorbell.outputs.pictures import Pictures, picture_path, write_picture
+from doorbell.perception import Perception
+from doorbell.pipeline import Pipeline
+from doorbell.recognition.gallery import Gallery
+from doorbell.upkeep import RETENTION_SECONDS, Upkeep
+
+TODAY = 1_700_000_000.0
+DAY = 86400.0
+
+
+def test_a_clock_that_goes_is_never_set_however_slowly_it_drifts() -> None:
+    clock = WallClock(0.0, 100.0)
+    assert all(clock.look(1.001 * seconds, 100.0 + seconds) is None for seconds in range(100_000))
+
+
+def test_a_step_says_what_was_dated_wrongly() -> None:
+    clock = WallClock(0.0, 100.0)
+    assert clock.look(TODAY + 50.0, 150.0) == Step(0.0, 50.0, TODAY)
+    assert clock.look(TODAY + 60.0, 160.0) is None
+    assert clock.look(TODAY - 3530.0, 170.0) == Step(TODAY, TODAY + 70.0, -3600.0)
+
+
+def test_a_clock_that_was_set_is_doubted_for_a_day_unless_the_system_knows_better() -> None:
+    clock = WallClock(TODAY, 100.0)
+    assert clock.is_trusted(100.0, synchronized=False)
+    clock.look(TODAY + 365 * DAY, 200.0)
+    assert not clock.is_trusted(201.0, synchronized=False)
+    assert clock.is_trusted(201.0, synchronized=True)
+    assert clock.is_trusted(200.0 + DOUBT_SECONDS, synchronized=False)
+
+
+def test_the_system_is_asked() -> None:
+    assert isinstance(is_synchronized(), bool)
+    earlier = unset_seconds()
+    assert 0 < earlier <= unset_seconds()
+
+
+class Home:
+    """A gallery and pictures with an upkeep, by clocks that are told."""
+
+    def __init__(self, folder: Path, perception: Perception, gallery: Gallery) -> None:
+        self.gallery = gallery
+        self.section = StorageSection(directory=folder, free_megabytes=0)
+        self._pipeline = Pipeline(perception, gallery, load_config(None))
+
+    def came(self, name: str, at: float) -> None:
+        stranger = self.gallery.add_stranger([], at)
+        self.gallery.save_visit(Visit(name, at, at + 5, at + 5, stranger))
+        path = picture_path(self.section.pictures_directory, name)
+        write_picture(path, b"JPEG")
+        os.utime(path, (at + 5, at + 5))
+
+    def lives(self, *clocks: tuple[float, float], came: str = "", synchronized: bool) -> None:
+        """Go through moments, wall and unset clock each; somebody may come after the first."""
+        with closing(Pictures(self.section)) as pictures:
+            wall_time, seconds = clocks[0]
+            upkeep = Upkeep(
+                self._pipeline,
+                self.gallery,
+                pictures,
+                self.section,
+                wall_time=wall_time,
+                time_seconds=seconds,
+            )
+            for wall_time, seconds in clocks:
+                upkeep.follow_clock(wall_time, seconds)
+                upkeep.turn(wall_time, seconds, synchronized=synchronized)
+                if came:
+                    self.came(came, wall_time + 1)
+                came = ""
+            assert upkeep.problem is None
+
+    @property
+    def kept(self) -> dict[str, float]:
+        return {visit.visit_id: visit.started_at for visit in self.gallery.visits(99)}
+
+    @property
+    def pictures(self) -> dict[str, float]:
+        folder = self.section.pictures_directory
+        return {path.stem: path.stat().st_mtime for path in folder.glob("*.jpg")}
+
+
+@pytest.fixture
+def home(tmp_path: Path, perception: Perception) -> Iterator[Home]:
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        yield Home(tmp_path, perception, gallery)
+
+
+def test_who_came_in_1970_moves_to_today_when_the_clock_is_set(home: Home) -> None:
+    home.came("yesterday", TODAY - DAY)
+    home.lives(
+        (10.0, 10.0),
+        (TODAY + 100.0, 100.0),
+        (TODAY + 100.0 + RETENTION_SECONDS, 100.0 + RETENTION_SECONDS),
+        came="early",
+        synchronized=True,
+    )
+    assert home.kept == {"yesterday": TODAY - DAY, "early": TODAY + 11.0}
+    assert home.pictures == {"yesterday": TODAY - DAY + 5, "early": TODAY + 16.0}
+    assert [each.last_seen_at for each in home.gallery.strangers()] == [
+        TODAY - DAY + 5,
+        TODAY + 16.0,
+    ]
+
+
+def test_a_clock_set_a_year_ahead_by_mistake_deletes_nothing(home: Home) -> None:
+    home.came("yesterday", TODAY - DAY)
+    year = 365 * DAY
+    home.lives(
+        (TODAY, 10.0),
+        (TODAY + year + 10, 20.0),
+        (TODAY + year + RETENTION_SECONDS + 20, 30.0 + RETENTION_SECONDS),
+        synchronized=False,
+    )
+    assert home.kept.keys() == home.pictures.keys() == {"yesterday"}
+
+
+def test_a_clock_that_is_right_deletes_what_is_old(home: Home) -> None:
+    home.came("old", TODAY - 99 * DAY)
+    home.came("yesterday", TODAY - DAY)
+    home.lives((TODAY, 10.0), synchronized=False)
+    assert home.kept.keys() == home.pictures.keys() == {"yesterday"}
+
+
+def test_an_hour_back_keeps_the_order_of_visits(home: Home) -> None:
+    home.lives((TODAY, 10.0), (TODAY - 3600 + 10, 20.0), came="before", synchronized=True)
+    home.came("after", TODAY - 3600 + 20)
+    assert [visit.visit_id for visit in home.gallery.visits(9)] == ["after", "before"]

@@ -1,0 +1,130 @@
+"""The gallery's side of the door, with a gallery that another process holds, or that is gone."""
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doorbell.domain import FaceSample, Stranger, Visit
+from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.visit_book import WRITES_KEPT, VisitBook
+
+NOW = 1_700_000_000.0
+MODEL = "test"
+
+
+def sample(identity: int) -> FaceSample:
+    return FaceSample(np.eye(128, dtype=np.float32)[identity], MODEL, 0.5)
+
+
+def visit(name: str, visitor: Stranger | None = None) -> Visit:
+    return Visit(name, NOW, NOW + 5, visitor=visitor)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "gallery.sqlite"
+
+
+@pytest.fixture
+def gallery(path: Path) -> Iterator[Gallery]:
+    with Gallery.open(path) as gallery:
+        gallery.wait_at_most(0.01)
+        yield gallery
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another process writes and does not come to an end."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def test_a_new_stranger_gets_an_identifier_and_what_was_saved_once_the_gallery_answers(
+    gallery: Gallery, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = gallery.add_stranger([sample(0)], NOW - 99)
+    book = VisitBook(gallery, MODEL)
+    caplog.set_level(logging.INFO)
+    with locked(path):
+        newcomer = book.introduce(None, [sample(1)], NOW)
+        book.save(visit("v1", newcomer), [sample(1)])
+        other = book.introduce(None, [sample(2)], NOW)
+        book.save(visit("v2", other), [sample(2)])
+        assert newcomer.stranger_id < 0
+        assert newcomer.stranger_id != other.stranger_id
+        assert newcomer.label.startswith("new-stranger-")
+        assert book.problem is not None
+        assert "locked" in book.problem
+        assert book.catch_up() == {}
+        assert [each.stranger_id for each in book.templates().strangers] == [before.stranger_id]
+    identified = book.catch_up()
+    assert [each.stranger_id for each in identified.values()] == [2, 3]
+    assert list(identified) == [newcomer.stranger_id, other.stranger_id]
+    assert book.problem is None
+    assert [each.label for each in book.templates().strangers] == [
+        "stranger-1",
+        "stranger-2",
+        "stranger-3",
+    ]
+    labels = {v.visit_id: v.visitor.label for v in gallery.visits(9) if v.visitor}
+    assert labels == {"v1": "stranger-2", "v2": "stranger-3"}
+    said = [record.levelname for record in caplog.records if "gallery" in record.message]
+    assert said == ["ERROR", "INFO"]
+
+
+def test_a_stranger_met_before_keeps_the_identifier_and_the_visit_is_counted_later(
+    gallery: Gallery, path: Path
+) -> None:
+    known = gallery.add_stranger([sample(0)], NOW - 99)
+    book = VisitBook(gallery, MODEL)
+    with locked(path):
+        met = book.introduce(known, [sample(0)], NOW)
+        assert (met.stranger_id, met.visits, met.last_seen_at) == (1, 2, NOW)
+        assert gallery.stranger(1).visits == 1
+    book.catch_up()
+    assert (gallery.stranger(1).visits, gallery.stranger(1).last_seen_at) == (2, NOW)
+
+
+def test_a_new_stranger_who_was_none_leaves_nothing_behind(gallery: Gallery, path: Path) -> None:
+    anna = gallery.enroll("Anna", [EnrolledSample(sample(0))]).person
+    book = VisitBook(gallery, MODEL)
+    with locked(path):
+        newcomer = book.introduce(None, [sample(1)], NOW)
+        book.save(visit("v1", newcomer))
+        book.save(Visit("v1", NOW, NOW + 6, visitor=anna))
+        book.withdraw(newcomer)
+    book.catch_up()
+    assert gallery.strangers() == []
+    [kept] = gallery.visits(9)
+    assert (kept.visitor, kept.last_seen_at) == (anna, NOW + 6)
+
+
+def test_what_waits_is_bounded_and_the_oldest_goes(
+    gallery: Gallery, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    book = VisitBook(gallery, MODEL)
+    with locked(path):
+        for number in range(WRITES_KEPT + 3):
+            book.save(visit(f"v{number}"))
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+    book.catch_up()
+    kept = {each.visit_id for each in gallery.visits(9999)}
+    assert kept == {f"v{number}" for number in range(3, WRITES_KEPT + 3)}
+
+
+def test_a_gallery_that_was_deleted_is_a_problem_and_no_end(gallery: Gallery, path: Path) -> None:
+    gallery.add_stranger([sample(0)], NOW)
+    book = VisitBook(gallery, MODEL)
+    path.unlink()
+    assert [each.label for each in book.templates().strangers] == ["stranger-1"]
+    assert book.visit("v1") is None
+    assert book.introduce(None, [sample(1)], NOW).stranger_id < 0
+    assert book.catch_up() == {}
+    assert book.problem is not None
+    assert "deleted or replaced" in book.problem
