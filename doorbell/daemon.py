@@ -203,15 +203,17 @@ class Daemon:
         self._ready = self._ready or self._notifier.ready()
 
     def _tell_of_devices(self) -> None:
-        """Tell of the camera and the sound where something has changed."""
-        camera, sound = self._camera.state, self._chime.sound
+        """Tell of the camera, the sound and the storage where something has changed."""
+        camera, sound, storage = self._camera.state, self._chime.sound, self._upkeep.problem
         if camera is not self._camera_state and self._ready and camera.reason:
             self._notifier.status(f"camera {camera.condition.value}: {camera.reason}")
         if self._mqtt is not None and camera is not self._camera_state:
             self._mqtt.set_camera(camera)
         if self._mqtt is not None and sound != self._sound:
             self._mqtt.set_sound(sound)
-        self._camera_state, self._sound = camera, sound
+        if self._mqtt is not None and storage != self._storage_problem:
+            self._mqtt.set_storage(storage)
+        self._camera_state, self._sound, self._storage_problem = camera, sound, storage
 
     def _dispatch(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -267,9 +269,6 @@ class Daemon:
 
     def _look_after_storage(self) -> None:
         self._upkeep.turn(time.time(), unset_seconds(), synchronized=is_synchronized())
-        if self._upkeep.problem != self._storage_problem and self._mqtt is not None:
-            self._mqtt.set_storage(self._upkeep.problem)
-        self._storage_problem = self._upkeep.problem
 
     def _report(self) -> None:
         stages = self._latency.take()
@@ -388,6 +387,7 @@ def run_daemon(
                     Mqtt(
                         config.device,
                         config.mqtt,
+                        outbox_path=config.storage.outbox_path,
                         people=gallery.people(),
                         on_command=commands.put,
                         on_published=partial(latency.add, Stage.PUBLISH),
