@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,11 @@ from doorbell.tracking import Tracker
 # 2026-11-22 on outdoor photographs: nineteen in twenty mistakes score below 0.72.
 SURE_SCORE = 0.75
 
+# Of a photo with more faces than this none is looked at closely: it shows a crowd, or was made to
+# take time and memory.
+MAX_FACES = 16
+# Of a video at most so much is looked at: ten minutes at 30 frames a second.
+MAX_FRAMES = 18_000
 # Of a video or the live camera: samples kept, and how alike two of them may be.
 KEPT_SAMPLES = 8
 TOO_ALIKE = 0.97
@@ -172,7 +178,7 @@ class Enroller:
 
         Args:
             name: of the person, new or known.
-            frames: in order of time.
+            frames: in order of time; at most ``MAX_FRAMES`` are looked at.
             source: what they come from, for messages.
             force: enroll somebody who looks like another person, or unlike the person's own
                 pictures, too.
@@ -185,7 +191,7 @@ class Enroller:
         tracker = Tracker(self._config.tracking)
         seen: dict[int, _SeenTrack] = {}
         digest = hashlib.sha256()  # by which the same video is known when it comes twice
-        for frame in frames:
+        for frame in islice(frames, MAX_FRAMES):
             digest.update(frame.pixels[::8, ::8].tobytes())
             faces = self._perception.detect(
                 frame.pixels, tracker.tracks, device_address=frame.device_address
@@ -258,9 +264,10 @@ class Enroller:
         )
 
     def _one_face(self, pixels: UInt8Array) -> tuple[Portrait, FaceSample]:
-        portraits = [
-            self._perception.portray(pixels, face) for face in self._perception.detect_still(pixels)
-        ]
+        found = self._perception.detect_still(pixels)
+        if len(found) > MAX_FACES:
+            raise EnrollmentError(f"{len(found)} faces found; cut the photo to the one to enroll")
+        portraits = [self._perception.portray(pixels, face) for face in found]
         samples = self._perception.embed(portraits, mirrored=True)
         faces = [
             (portrait, sample)

@@ -121,6 +121,14 @@ def test_several_faces_are_refused_with_their_boxes_even_if_forced(
     assert lefts[0] < faces["macron"].shape[1] < lefts[1]
 
 
+def test_a_crowd_is_refused_without_a_closer_look(
+    enroller: Enroller, photograph: Photograph, faces: dict[str, UInt8Array]
+) -> None:
+    row = side_by_side(*[scaled(faces["macron"], 0.4)] * 6)
+    words = refused(enroller, photograph("crowd.png", np.concatenate([row] * 3)), force=True)
+    assert re.match(r"1[78] faces found; cut the photo to the one to enroll", words)
+
+
 def shrunk(pixels: UInt8Array) -> UInt8Array:
     return scaled(pixels, 0.28)
 
