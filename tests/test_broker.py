@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
@@ -58,11 +59,12 @@ class Listener:
         self._client.loop_stop()
 
 
-def test_the_doorbell_can_live_on_it(broker: EmbeddedBroker) -> None:
+def test_the_doorbell_can_live_on_it(broker: EmbeddedBroker, tmp_path: Path) -> None:
     early = Listener(broker.port)
     mqtt = Mqtt(
         DeviceSection(),
         MqttSection(host="127.0.0.1", port=broker.port),
+        outbox_path=tmp_path / "outbox.sqlite",
         people=[ANNA],
         on_command=lambda _: None,
     )
@@ -89,17 +91,20 @@ def test_the_doorbell_can_live_on_it(broker: EmbeddedBroker) -> None:
     early.close()
 
 
-def test_it_delivers_a_will(broker: EmbeddedBroker) -> None:
+def test_it_delivers_a_will(broker: EmbeddedBroker, tmp_path: Path) -> None:
     script = (
         "import sys, time\n"
+        "from pathlib import Path\n"
         "from doorbell.config import DeviceSection, MqttSection\n"
         "from doorbell.outputs.mqtt import Mqtt\n"
         "section = MqttSection(host='127.0.0.1', port=int(sys.argv[1]))\n"
-        "Mqtt(DeviceSection(), section, people=(), on_command=print)\n"
+        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(),"
+        " on_command=print)\n"
         "time.sleep(60)\n"
     )
     listener = Listener(broker.port)
-    child = subprocess.Popen([sys.executable, "-c", script, str(broker.port)])
+    outbox = str(tmp_path / "outbox.sqlite")
+    child = subprocess.Popen([sys.executable, "-c", script, str(broker.port), outbox])
     assert eventually(lambda: [m.payload for m in listener.of("availability")] == [b"online"])
     child.kill()
     child.wait()

@@ -16,7 +16,15 @@ from typing import Any
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import CameraCondition, Person
-from doorbell.outputs.messages import EVENT_TYPES, OFF, ON, PRESS, Document, trigger_payload
+from doorbell.outputs.messages import (
+    EVENT_TYPES,
+    LATE_EVENT_TYPES,
+    OFF,
+    ON,
+    PRESS,
+    Document,
+    trigger_payload,
+)
 from doorbell.outputs.topics import Topics
 
 ONLINE, OFFLINE = "online", "offline"
@@ -104,7 +112,7 @@ def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict
             "name": "Bell",
             "device_class": "doorbell",
             "state_topic": topics.event,
-            "event_types": list(EVENT_TYPES),
+            "event_types": [*EVENT_TYPES, *LATE_EVENT_TYPES],
         },
         "visitor": {
             "platform": "sensor",
@@ -168,14 +176,6 @@ def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict
             "value_template": "{{ 'ON' if value_json.condition == 'failed' else 'OFF' }}",
             "json_attributes_topic": topics.sound,
         },
-        "latency": {
-            "platform": "sensor",
-            "name": "Latency",
-            "icon": "mdi:timer-outline",
-            "device_class": "duration",
-            "state_class": "measurement",
-            "unit_of_measurement": "ms",
-            "suggested_display_precision": 1,
         "storage_problem": {
             "platform": "binary_sensor",
             "name": "Storage problem",
@@ -185,6 +185,14 @@ def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict
             "value_template": "{{ 'ON' if value_json.condition == 'failed' else 'OFF' }}",
             "json_attributes_topic": topics.storage,
         },
+        "latency": {
+            "platform": "sensor",
+            "name": "Latency",
+            "icon": "mdi:timer-outline",
+            "device_class": "duration",
+            "state_class": "measurement",
+            "unit_of_measurement": "ms",
+            "suggested_display_precision": 1,
             "entity_category": "diagnostic",
             "enabled_by_default": False,
             "state_topic": topics.status,

@@ -8,7 +8,8 @@ The document on ``event``, version 1:
 ====================  ===========================================================================
 version               1; raised when a key changes its meaning
 event_id              unique for ever; drop one seen before
-event_type            ring, arrived, recognized, unknown or left
+event_type            ring, arrived, recognized, unknown or left; with late_ before it if it is late
+late                  whether the broker gets it later than ``mqtt.late_seconds`` after it happened
 occurred_at           ISO 8601, UTC
 visit_id              null for a press with nobody in sight
 visit_started_at      ISO 8601, UTC, or null
@@ -35,6 +36,9 @@ stages            for each of capture, detect, align, embed, decide, publish and
 visits_open       visitors at the door now
 people            in the gallery; so are strangers
 camera_online     whether the camera gives frames
+events_waiting    for the broker, which has not acknowledged them yet
+events_on_disk    whether all of those would outlive a kill or a power cut
+events_dropped    since the daemon started, for want of age or space; so are pictures_dropped
 ================  ===============================================================================
 
 The document on ``camera``, version 1:
@@ -53,10 +57,6 @@ version           1
 condition         untried, playing (the last chime was played) or failed
 reason            words for people; null where nothing is wrong
 ================  ===============================================================================
-"""
-
-from __future__ import annotations
-
 
 The document on ``storage``, version 1:
 
@@ -65,6 +65,10 @@ version           1
 condition         working, or failed (what cannot be kept is still announced)
 reason            words for people; null where nothing is wrong
 ================  ===============================================================================
+"""
+
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Mapping
@@ -93,6 +97,9 @@ Document: TypeAlias = Mapping[str, Any]
 SCHEMA_VERSION = 1
 # ``ring`` first: Home Assistant's doorbell class must list and fire it.
 EVENT_TYPES = ("ring", "arrived", "recognized", "unknown", "left")
+# Types of their own: what only compares the type does not take an old ring for a new one.
+LATE = "late_"
+LATE_EVENT_TYPES = tuple(LATE + name for name in EVENT_TYPES)
 # What Home Assistant's button sends.
 PRESS = b"PRESS"
 ON, OFF = b"ON", b"OFF"
@@ -138,6 +145,7 @@ def event_document(event: Event) -> Document:
         "version": SCHEMA_VERSION,
         "event_id": event.event_id,
         "event_type": event_type(event),
+        "late": False,
         "occurred_at": iso_utc(event.occurred_at),
         "pressed": isinstance(event, Ring) and event.pressed,
         "visit_id": visit.visit_id if visit else None,
@@ -146,6 +154,19 @@ def event_document(event: Event) -> Document:
         **_visitor_keys(visit),
         "attention": _attention(visit.attention) if visit and visit.attention else None,
     }
+
+
+def late_event(document: bytes) -> bytes:
+    """Mark the encoded document of an event as late.
+
+    Raises:
+        ValueError: it is no such document.
+    """
+    match json.loads(document):
+        case {"event_type": str(name)} as event:
+            return encode({**event, "event_type": LATE + name, "late": True})
+        case other:
+            raise ValueError(f"{str(other)[:60]!r} is no event")
 
 
 def visitor_document(visit: Visit) -> Document:
@@ -189,6 +210,12 @@ def sound_document(sound: SoundState) -> Document:
     return {"version": SCHEMA_VERSION, "condition": condition, "reason": sound.reason or None}
 
 
+def storage_document(problem: str | None) -> Document:
+    """Describe whether visits and pictures can be kept, and why not."""
+    condition = "working" if problem is None else "failed"
+    return {"version": SCHEMA_VERSION, "condition": condition, "reason": problem}
+
+
 def trigger_payload(person_id: int) -> str:
     """Name a person to an automation; a name could be changed, and could be anything."""
     return f"person-{person_id}"
@@ -209,12 +236,6 @@ def _visitor_keys(visit: Visit | None) -> dict[str, Any]:
         "seconds_to_decision": _rounded(decided.seconds_to_decision) if decided else None,
         "preferences": dict(person.preferences) if person else {},
     }
-
-def storage_document(problem: str | None) -> Document:
-    """Describe whether visits and pictures can be kept, and why not."""
-    condition = "working" if problem is None else "failed"
-    return {"version": SCHEMA_VERSION, "condition": condition, "reason": problem}
-
 
 
 def _attention(attention: Attention) -> dict[str, Any]:

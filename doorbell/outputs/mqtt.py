@@ -3,21 +3,22 @@
 Enters: events, statistics, the people enrolled. Leaves: messages on the topics of
 ``doorbell.outputs.topics``, Home Assistant's discovery document, and commands. Knows nothing of how
 a command is carried out. A broker that is down stops nobody: it is said once, and again when it is
-back; retained states are kept as they last were, and the newest events wait, up to
-``EVENTS_KEPT``, and go out in order.
+back; retained states are kept as they last were, and events wait in the outbox until the broker has
+acknowledged them.
 
-On every connection: discovery, availability, states, then events. paho's own thread does all
-network work; no method here waits for it but ``close``.
+On every connection: discovery, availability, states, then what waits, then newer events. paho's own
+thread does all network work; no method here waits for it but ``close``.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from paho.mqtt.client import (
@@ -44,6 +45,7 @@ from doorbell.domain import (
     Unrecognized,
 )
 from doorbell.outputs.commands import CommandGate
+from doorbell.outputs.delivery import Delivery
 from doorbell.outputs.home_assistant import (
     OFFLINE,
     ONLINE,
@@ -60,18 +62,17 @@ from doorbell.outputs.messages import (
     event_document,
     sound_document,
     statistics_document,
+    storage_document,
     trigger_payload,
     visitor_document,
-    storage_document,
 )
 from doorbell.outputs.mqtt_client import configured_client, describe_failure
+from doorbell.outputs.outbox import Outbox
+from doorbell.outputs.outbox_file import Waiting
 from doorbell.outputs.topics import Topics
 
-# Events that wait for a broker that is away; older ones are dropped.
-EVENTS_KEPT = 100
-# Messages a connected broker may leave unacknowledged.
-MESSAGES_IN_FLIGHT = 200
-LONGEST_RECONNECT_SECONDS = 60
+# Well below mqtt.late_seconds: a ring while the broker starts again still rings.
+LONGEST_RECONNECT_SECONDS = 10
 OFFLINE_SECONDS = 0.8
 STOP_SECONDS = 1.1  # paho's thread sleeps for up to a second between attempts
 
@@ -84,6 +85,7 @@ class Mqtt:
     Args:
         device: ``[device]``.
         section: ``[mqtt]``.
+        outbox_path: of the file where events wait, made if missing.
         people: everybody enrolled; an earlier run's triggers of anybody else are deleted.
         on_command: takes each well-formed command, on paho's thread; hands off and never waits.
         on_published: takes the seconds from handing a message to the client to its acknowledgement
@@ -98,6 +100,7 @@ class Mqtt:
         device: DeviceSection,
         section: MqttSection,
         *,
+        outbox_path: Path,
         people: Sequence[Person],
         on_command: Callable[[Command], None],
         on_published: Callable[[float], None] | None = None,
@@ -117,24 +120,32 @@ class Mqtt:
         self._connected = False
         self._closed = False
         self._loss_said = False
-        self._overflow_said = False
         self._gone_person_ids: set[int] = set()
         self._visits: set[str] = set()
         self._gate = CommandGate(section, time.monotonic())
-        self._waiting: deque[bytes] = deque(maxlen=EVENTS_KEPT)
         self._states = {self._topics.presence: OFF, self._topics.mute_state: OFF}
         if not section.publish_images:
             self._states[self._topics.image] = b""  # deletes one retained before
         self._client = configured_client(section, f"doorbell-{device.id}")
         self._client.reconnect_delay_set(1, LONGEST_RECONNECT_SECONDS)
-        self._client.max_queued_messages_set(MESSAGES_IN_FLIGHT)
+        # Without a bound of paho's: few events are under way at a time, states are small, and a
+        # broker that is silent is lost soon.
+        self._client.max_queued_messages_set(0)
         self._client.will_set(self._topics.availability, OFFLINE, qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
-        if on_published is not None:
-            self._client.on_publish = self._on_publish
+        self._client.on_publish = self._on_publish
+        self._outbox = Outbox(outbox_path, section)
+        self._delivery = Delivery(
+            self._outbox,
+            section.late_seconds,
+            self._lock,
+            connected=lambda: self._connected,
+            publish=lambda document: self._publish_now(self._topics.event, document, qos=1),
+            publish_rest=self._publish_rest,
+        )
         self._client.connect_async(section.host, section.port, section.keepalive_seconds)
         self._client.loop_start()
 
@@ -145,11 +156,15 @@ class Mqtt:
 
     def handle(self, event: Event) -> None:
         """Publish an event and the states that it changes."""
-        topics, visit = self._topics, event.visit
+        topics = self._topics
         with self._lock:
             if self._closed:
                 return
-            self._publish_event(encode(event_document(event)))
+            sent = self._delivery.add(
+                encode(event_document(event)),
+                event.picture_jpeg if self._section.publish_images else None,
+                self._trigger_of(event),
+            )
             match event:
                 case Arrived() | Recognized() | Unrecognized():
                     self._visits.add(event.visit.visit_id)
@@ -159,17 +174,22 @@ class Mqtt:
                     self._set_state(topics.presence, ON if self._visits else OFF)
             if isinstance(event, Recognized | Unrecognized | Left):
                 self._set_state(topics.visitor, encode(visitor_document(event.visit)))
-            if event.picture_jpeg is not None and self._section.publish_images:
-                self._set_state(topics.image, event.picture_jpeg)
-            # Last: an automation that it starts finds the states as they are.
-            if isinstance(event, Recognized) and visit and isinstance(visit.visitor, Person):
-                self._publish_now(topics.trigger, trigger_payload(visit.visitor.person_id).encode())
+            if sent is not None:
+                self._delivery.follow(sent)
 
     def publish_statistics(self, statistics: Statistics) -> None:
         """Publish how the daemon has been doing."""
         self._gate.say_refused(time.monotonic())
         with self._lock:
-            self._set_state(self._topics.status, encode(statistics_document(statistics)))
+            outbox = self._outbox
+            waiting = {
+                "events_waiting": len(outbox),
+                "events_on_disk": outbox.on_disk,
+                "events_dropped": outbox.events_dropped,
+                "pictures_dropped": outbox.pictures_dropped,
+            }
+            document = {**statistics_document(statistics), **waiting}
+            self._set_state(self._topics.status, encode(document))
 
     def set_camera(self, camera: CameraState) -> None:
         """Publish how it stands with the camera, and whether what it tells is available."""
@@ -182,6 +202,11 @@ class Mqtt:
         """Publish whether the last chime was played."""
         with self._lock:
             self._set_state(self._topics.sound, encode(sound_document(sound)))
+
+    def set_storage(self, problem: str | None) -> None:
+        """Publish whether visits and pictures can be kept, and why not."""
+        with self._lock:
+            self._set_state(self._topics.storage, encode(storage_document(problem)))
 
     def set_muted(self, muted: bool) -> None:
         """Publish whether the chimes are silenced."""
@@ -202,12 +227,10 @@ class Mqtt:
             self._publish_discovery()
 
     def close(self) -> None:
-        """Say offline and disconnect, within two seconds; idempotent."""
-    def set_storage(self, problem: str | None) -> None:
-        """Publish whether visits and pictures can be kept, and why not."""
-        with self._lock:
-            self._set_state(self._topics.storage, encode(storage_document(problem)))
+        """Say offline and disconnect, within two seconds; idempotent.
 
+        What the broker has not acknowledged stays in the outbox, for the next run.
+        """
         with self._lock:
             if self._closed:
                 return
@@ -219,21 +242,26 @@ class Mqtt:
             except (RuntimeError, ValueError) as exc:  # lost just now: the will says it
                 log.debug("could not say offline: %s", exc)
         self._connected = False
+        self._delivery.close()
         self._client.disconnect()
         # loop_stop waits without a bound, and a look-up of a host name may take long.
         stopping = threading.Thread(target=self._client.loop_stop, name="mqtt-stop", daemon=True)
         stopping.start()
         stopping.join(STOP_SECONDS)
 
-    def _publish_event(self, payload: bytes) -> None:
-        if self._connected:
-            self._publish_now(self._topics.event, payload, qos=1)
-            return
-        if len(self._waiting) == self._waiting.maxlen:
-            self._say_overflow(
-                "the broker is away: %d events wait, the oldest are dropped", EVENTS_KEPT
-            )
-        self._waiting.append(payload)
+    def _trigger_of(self, event: Event) -> bytes | None:
+        """What starts an automation; nothing where the broker is away: it would be too late."""
+        visitor = event.visit.visitor if event.visit else None
+        if self._connected and isinstance(event, Recognized) and isinstance(visitor, Person):
+            return trigger_payload(visitor.person_id).encode()
+        return None
+
+    def _publish_rest(self, event: Waiting, trigger: bytes | None) -> None:
+        if event.picture is not None:
+            self._set_state(self._topics.image, event.picture)
+        # Last: an automation that it starts finds the states as they are.
+        if trigger is not None:
+            self._publish_now(self._topics.trigger, trigger)
 
     def _set_state(self, topic: str, payload: bytes) -> None:
         self._states[topic] = payload
@@ -257,17 +285,17 @@ class Mqtt:
 
     def _publish_now(
         self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
-    ) -> None:
+    ) -> int | None:
+        """Hand a message over; its id, None where there is no connection."""
         if not self._connected:
-            return
+            return None
         handed_over = time.perf_counter()
         published = self._client.publish(topic, payload, qos, retain)
-        if published.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
-            self._say_overflow(
-                "the broker is slow: %d messages wait, new ones are dropped", MESSAGES_IN_FLIGHT
-            )
-        elif self._on_published is not None:
+        if published.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return None
+        if self._on_published is not None:
             self._time(published.mid, handed_over)
+        return published.mid
 
     def _on_publish(
         self,
@@ -277,7 +305,9 @@ class Mqtt:
         _reason: ReasonCode,
         _properties: Properties,
     ) -> None:
-        self._time(message_id, time.perf_counter())
+        self._delivery.acknowledge(message_id)
+        if self._on_published is not None:
+            self._time(message_id, time.perf_counter())
 
     def _time(self, message_id: int, moment: float) -> None:
         """Note one end of a message's way, or tell of the whole once both are known.
@@ -288,11 +318,6 @@ class Mqtt:
         if other is not moment and self._on_published is not None:
             del self._under_way[message_id]
             self._on_published(abs(moment - other))
-
-    def _say_overflow(self, words: str, waiting: int) -> None:
-        if not self._overflow_said:
-            log.warning(words, waiting)
-        self._overflow_said = True
 
     def _announce(self) -> None:
         self._publish_discovery()
@@ -315,23 +340,25 @@ class Mqtt:
         with self._lock:
             if self._closed:
                 return
-            # What was under way when the connection broke goes again, after the announcement.
-            unfinished = [
-                bytes(message.payload)
-                for message in client.drop_out_messages()
-                if message.topic == self._topics.event
-            ]
+            # Not paho sends again what was under way: states as they are now, and events in order.
+            client.drop_out_messages()
             self._under_way.clear()
             self._connected = True
-            self._loss_said = self._overflow_said = False
+            self._loss_said = False
+            self._give_up_in_time(client)
             client.subscribe([(topic, 1) for topic in (*self._topics.commands, self._birth_topic)])
             # The document that we left there before names people who may have gone since.
             client.subscribe(self._discovery_topic, qos=1)
             self._announce()
             client.unsubscribe(self._discovery_topic)
-            for payload in (*unfinished, *self._waiting):
-                self._publish_event(payload)
-            self._waiting.clear()
+            self._delivery.begin()
+
+    def _give_up_in_time(self, client: Client) -> None:
+        """Let the system end a connection before what it holds back would arrive late, unmarked."""
+        connection = client.socket()
+        if isinstance(connection, socket.socket):  # paho also knows websockets
+            milliseconds = round(self._section.late_seconds * 1000)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
         # paho tells it inside its except clause.

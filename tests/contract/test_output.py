@@ -37,9 +37,14 @@ def chime_without_player(folder: Path) -> Output:
     return Chime(ChimeSection(), Speaker([str(folder / "missing")]))
 
 
-def mqtt_without_broker(_folder: Path) -> Output:
-    section = MqttSection(host="127.0.0.1", port=1)
-    return Mqtt(DeviceSection(), section, people=(), on_command=lambda _: None)
+def mqtt_without_broker(folder: Path) -> Output:
+    return Mqtt(
+        DeviceSection(),
+        MqttSection(host="127.0.0.1", port=1),
+        outbox_path=folder / "outbox.sqlite",
+        people=(),
+        on_command=lambda _: None,
+    )
 
 
 def pictures(folder: Path) -> Output:

@@ -1,0 +1,264 @@
+"""The outbox's file: events that wait for the broker, on the disk.
+
+Enters: numbered events. Leaves: the same, also after a kill. Lets SQLite's errors through: what to
+do about a full disk or a damaged file is the caller's business. Knows no limits and no broker.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+# "DoOb" in ASCII; SQLite keeps it in the file's header.
+APPLICATION_ID = 0x446F4F62
+VERSION = 1
+# Nobody else has business here: a stranger's lock must not keep the pipeline waiting.
+BUSY_SECONDS = 0.05
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+SCHEMA = (
+    """CREATE TABLE events (
+        number INTEGER PRIMARY KEY,
+        document BLOB NOT NULL,
+        wall_seconds REAL NOT NULL,
+        boot_seconds REAL NOT NULL,
+        boot_id TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE pictures (
+        number INTEGER PRIMARY KEY REFERENCES events ON DELETE CASCADE ON UPDATE CASCADE,
+        jpeg BLOB NOT NULL
+    ) STRICT""",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment whose distance to another outlasts a restart, and steps of the clock till a reboot.
+
+    Attributes:
+        wall_seconds: since the epoch.
+        boot_seconds: since the machine started, sleep included.
+        boot_id: of this start of the machine.
+    """
+
+    wall_seconds: float
+    boot_seconds: float
+    boot_id: str
+
+    @classmethod
+    def now(cls) -> Moment:
+        """The present."""
+        return cls(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), _boot_id())
+
+    def seconds_since(self, earlier: Moment) -> float:
+        """How long ago that was; negative where the clock was set back over a reboot."""
+        if self.boot_id == earlier.boot_id:
+            return self.boot_seconds - earlier.boot_seconds
+        return self.wall_seconds - earlier.wall_seconds
+
+
+@cache
+def _boot_id() -> str:
+    return BOOT_ID.read_text("ascii").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An event that waits.
+
+    Attributes:
+        number: its place in the order.
+        document: its JSON, as of an event on time.
+        picture: JPEG; None where there is none, or none any more.
+        kept: when it came.
+    """
+
+    number: int
+    document: bytes
+    picture: bytes | None = field(repr=False)
+    kept: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A waiting event without its contents.
+
+    Attributes:
+        kept: when it came.
+        document_bytes, picture_bytes: sizes.
+    """
+
+    kept: Moment
+    document_bytes: int
+    picture_bytes: int
+
+
+class OutboxFile:
+    """The open file. Under the caller's lock, but for ``sync``.
+
+    Raises:
+        sqlite3.DatabaseError: that is no ``OperationalError``: it is damaged, or not an outbox.
+        sqlite3.OperationalError, OSError: out of reach, or the disk is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._log = path.with_name(path.name + "-wal")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)  # SQLite gives its -wal and -shm files the same mode
+        self._connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Release the file; idempotent."""
+        self._connection.close()
+
+    def sync(self) -> None:
+        """Bring what was written to the disk, beyond a power cut; on any thread, without lock."""
+        try:
+            descriptor = os.open(self._log, os.O_RDONLY)
+        except FileNotFoundError:
+            return  # it is in the file itself
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def summaries(self) -> dict[int, Summary]:
+        """What waits, by number, in order."""
+        rows = self._connection.execute(
+            "SELECT number, length(document), coalesce(length(jpeg), 0), wall_seconds,"
+            " boot_seconds, boot_id FROM events LEFT JOIN pictures USING (number) ORDER BY number"
+        )
+        return {
+            number: Summary(Moment(*moment), document_bytes, picture_bytes)
+            for number, document_bytes, picture_bytes, *moment in rows
+        }
+
+    def renumber_below(self, first: int) -> None:
+        """Put all before that number, where an earlier run's were out of reach at the start."""
+        least, most = self._connection.execute(
+            "SELECT min(number), max(number) FROM events"
+        ).fetchone()
+        if most is not None and most >= first:
+            # By no less than all of them: no number is taken on the way.
+            down = max(most - first + 1, most - least + 1)
+            with self._transaction() as connection:
+                connection.execute("UPDATE events SET number = number - ?", (down,))
+
+    def read(self, number: int) -> Waiting:
+        """One event.
+
+        Raises:
+            sqlite3.DatabaseError: it is not there, though it was written.
+        """
+        row = self._connection.execute(
+            "SELECT document, jpeg, wall_seconds, boot_seconds, boot_id"
+            " FROM events LEFT JOIN pictures USING (number) WHERE number = ?",
+            (number,),
+        ).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError(f"event {number} has gone")
+        document, picture, *moment = row
+        return Waiting(number, document, picture, Moment(*moment))
+
+    def change(
+        self,
+        new: Collection[Waiting],
+        pictures: Mapping[int, bytes],
+        *,
+        removed: Collection[int],
+        without_picture: Collection[int],
+    ) -> None:
+        """Add and remove events, and pictures of events that are there: all of it or nothing."""
+        if len(new) == 1 and not (pictures or removed or without_picture):
+            self._insert(*new)  # a transaction by itself, and quicker: this one is on its way
+            return
+        with self._transaction() as connection:
+            for event in new:
+                self._insert(event)
+            connection.executemany(
+                "INSERT OR REPLACE INTO pictures VALUES (?, ?)", pictures.items()
+            )
+            connection.executemany("DELETE FROM events WHERE number = ?", _each(removed))
+            connection.executemany("DELETE FROM pictures WHERE number = ?", _each(without_picture))
+
+    def _insert(self, event: Waiting) -> None:
+        kept = event.kept
+        self._connection.execute(
+            "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
+            (
+                *(event.number, event.document),
+                *(kept.wall_seconds, kept.boot_seconds, kept.boot_id),
+            ),
+        )
+
+    def _prepare(self) -> None:
+        # NORMAL: a commit outlives a kill and costs the pipeline no wait for the disk; ``sync``
+        # follows. FULL vacuum: an outage's pictures give back their space.
+        for setting in (
+            "auto_vacuum = FULL",
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+        ):
+            self._connection.execute(f"PRAGMA {setting}").fetchall()
+        known = self._number("application_id"), self._number("user_version")
+        if known == (0, 0) and not self._number("schema_version"):
+            with self._transaction() as connection:
+                for statement in SCHEMA:
+                    connection.execute(statement)
+        elif known != (APPLICATION_ID, VERSION):
+            raise sqlite3.DatabaseError(f"not an outbox of version {VERSION}")
+        (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+
+    def _number(self, pragma: str) -> int:
+        (number,) = self._connection.execute(f"PRAGMA {pragma}").fetchone()
+        return int(number)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged file, and SQLite's own beside it, out of the way; an earlier one is replaced.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    aside = path.with_name(path.name + ".damaged")
+    for end in ("", "-wal", "-shm"):
+        beside = path.with_name(path.name + end)
+        if beside.exists():
+            beside.replace(aside.with_name(aside.name + end))
+    return aside
+
+
+def _each(numbers: Iterable[int]) -> Sequence[tuple[int]]:
+    return [(number,) for number in numbers]
