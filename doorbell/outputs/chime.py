@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
+from time import monotonic
 from typing import TypeAlias
 
 from doorbell.config import ChimeSection
@@ -24,6 +25,8 @@ from doorbell.outputs.worker import Worker
 # Rings that may wait while one sounds: a family at the door, not a backlog.
 RINGS_WAITING = 4
 CLOSE_SECONDS = 1.0
+# A chime this late, behind a device that hung, would only puzzle.
+LATE_SECONDS = 15.0
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +128,7 @@ class Chime:
         speaker: used and closed by the chime.
         on_choice: told of every ring what sounds or why nothing does, on the thread of ``handle``.
         local_time: wall time of a moment, seconds since the epoch, where the doorbell hangs.
+        late_seconds: a chime that had to wait longer is left out.
 
     Raises:
         ConfigError: ``chime.default`` or ``chime.stranger`` cannot be played.
@@ -137,6 +141,7 @@ class Chime:
         *,
         on_choice: Callable[[Ring, Choice], None] | None = None,
         local_time: Callable[[float], time] = local_time_at,
+        late_seconds: float = LATE_SECONDS,
     ) -> None:
         self._section = section
         try:
@@ -148,6 +153,7 @@ class Chime:
         self._speaker = speaker
         self._on_choice = on_choice
         self._local_time = local_time
+        self._late_seconds = late_seconds
         self._muted = False
         self._sounded_at: dict[str, float] = {}
         self._unplayable: set[str] = set()
@@ -171,7 +177,7 @@ class Chime:
         if self._on_choice is not None:
             self._on_choice(event, choice)
         if isinstance(choice, ChimeChoice):
-            self._worker.submit(choice)
+            self._worker.submit((choice, monotonic()))
 
     def close(self) -> None:
         """Let the chime in hand end, for at most a second; idempotent."""
@@ -199,7 +205,12 @@ class Chime:
         self._sounded_at[key] = now
         return choice
 
-    def _play(self, choice: ChimeChoice) -> None:
+    def _play(self, asked: tuple[ChimeChoice, float]) -> None:
+        choice, asked_seconds = asked
+        late = monotonic() - asked_seconds
+        if late > self._late_seconds:
+            log.info("a chime is left out: it would sound %.0f s late", late)
+            return
         try:
             sound = load_chime(choice.name)
         except SoundError as exc:

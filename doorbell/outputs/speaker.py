@@ -7,9 +7,11 @@ never loads a sound library itself: that is the player's business (``doorbell.ou
 from __future__ import annotations
 
 import contextlib
+import os
+import select
+import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -22,6 +24,7 @@ PLAYER_COMMAND = (sys.executable, "-m", "doorbell.outputs.player")
 # Over the sound's own length: the player's start and a slow device.
 ANSWER_MARGIN_SECONDS = 8.0
 LONGEST_PAUSE_SECONDS = 60.0
+KILL_SECONDS = 2.0
 
 
 class Speaker:
@@ -125,24 +128,39 @@ class Speaker:
             self._process = self._start()
         return self._process
 
-    @staticmethod
-    def _ask(process: subprocess.Popen[bytes], request: bytes, seconds: float) -> str:
+    def _ask(self, process: subprocess.Popen[bytes], request: bytes, seconds: float) -> str:
+        """Return the answer's line; empty where the player has ended instead.
+
+        Raises:
+            SoundError: no answer in time. The player is not waited for: a driver may hold it, or
+                something that it started its pipes.
+        """
         if process.stdin is None or process.stdout is None:
             return ""
-        # A pipe has no timeout: a player that hangs is killed, and its pipes break.
-        guard = threading.Timer(seconds, process.kill)
-        guard.name = "player-guard"
-        guard.daemon = True
-        guard.start()
-        try:
-            process.stdin.write(request)
-            process.stdin.flush()
-            return process.stdout.readline().decode(errors="replace").strip()
-        except OSError:  # broken pipe: it died
-            return ""
-        finally:
-            guard.cancel()
-            guard.join()
+        to_player, from_player = process.stdin.fileno(), process.stdout.fileno()
+        os.set_blocking(to_player, False)
+        unsent, answer = memoryview(request), b""
+        deadline = time.monotonic() + seconds
+        while not answer.endswith(b"\n"):
+            remaining = max(deadline - time.monotonic(), 0.0)
+            writers = [to_player] if unsent else []
+            readable, writable, _ = select.select([from_player], writers, [], remaining)
+            if not (readable or writable):
+                self._release(process)
+                raise SoundError(
+                    f"the sound device has not taken a sound within {seconds:.0f} s; check its "
+                    "cable, or unplug it and plug it in again"
+                )
+            try:
+                if writable:
+                    unsent = unsent[os.write(to_player, unsent) :]
+            except BrokenPipeError:  # it died
+                return ""
+            if readable:
+                answer += (received := os.read(from_player, 4096))
+                if not received:
+                    return ""
+        return answer.decode(errors="replace").strip()
 
     def _bury(self, process: subprocess.Popen[bytes]) -> int:
         """Release a player that has crashed; the next starts at once, later ones after a pause."""
@@ -153,7 +171,10 @@ class Speaker:
 
     def _release(self, process: subprocess.Popen[bytes]) -> int:
         process.kill()
-        code = process.wait()
+        try:
+            code = process.wait(KILL_SECONDS)
+        except subprocess.TimeoutExpired:  # in a driver's hands: it ends when that lets go
+            code = -signal.SIGKILL
         if process.stdout is not None:
             process.stdout.close()
         if process.stdin is not None:

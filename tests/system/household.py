@@ -134,6 +134,17 @@ class SoundCard:
     def unplug(self) -> None:
         self._config.write_text("pcm.!default { type hw card 29 }\n")
 
+    def hang(self) -> None:
+        """Block whoever opens the device, for ever: a pipe that nobody reads."""
+        pipe = self.recording.with_suffix(".pipe")
+        if not pipe.exists():
+            os.mkfifo(pipe)
+        self._config.write_text(
+            'pcm.!default { type file slave.pcm "null" '
+            f'file "{pipe}" format "wav" }}\n'
+            "pcm.null { type null }\n"
+        )
+
     def has_recorded(self, seconds: float) -> bool:
         return (
             self.recording.exists() and self.recording.stat().st_size >= 2 * seconds * SAMPLE_RATE

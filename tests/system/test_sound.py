@@ -126,6 +126,36 @@ def test_a_dead_device_is_said_once_and_nobody_waits(
     assert sounds_like(card.take(), "westminster")
 
 
+def test_a_device_that_blocks_for_ever_is_given_up_and_heard_again_when_it_is_back(
+    card: SoundCard, caplog: pytest.LogCaptureFixture
+) -> None:
+    speaker = Speaker(environment=card.environment, answer_margin_seconds=0.2)
+    chime = Chime(ChimeSection(), speaker, late_seconds=1.0)
+    assert chime.sound.works is None
+    with caplog.at_level(logging.INFO, logger="doorbell"):
+        card.hang()
+        chime.handle(ring(None, 1))
+        chime.handle(ring(None, 3))
+        assert eventually(lambda: chime.sound.works is False)
+        assert "has not taken a sound within" in chime.sound.reason
+        card.plug()
+        chime.handle(ring(None, 2))
+        assert eventually(lambda: chime.sound.works is True)
+    chime.close()
+    said = [record.message.partition(",")[0] for record in caplog.records]
+    assert said == ["no sound", "a chime is left out: it would sound 4 s late", "sound is back"]
+    assert sounds_like(card.take(), "westminster")
+
+
+def test_a_player_whose_pipes_outlive_it_is_not_waited_for() -> None:
+    speaker = Speaker(["sh", "-c", "sleep 4; true"], answer_margin_seconds=0.1)
+    started = time.monotonic()
+    with pytest.raises(SoundError, match="has not taken a sound"):
+        speaker.play(synthesize("alert"), 1.0)
+    assert time.monotonic() - started < synthesize("alert").seconds + 1
+    speaker.close()
+
+
 def test_a_killed_player_is_replaced_for_the_next_ring(card: SoundCard, speaker: Speaker) -> None:
     speaker.play(synthesize("alert"), 1.0)
     pid = speaker.player_pid
