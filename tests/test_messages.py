@@ -46,6 +46,7 @@ KEYS = {
     "version",
     "event_id",
     "event_type",
+    "late",
     "occurred_at",
     "pressed",
     "visit_id",
