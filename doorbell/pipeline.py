@@ -148,7 +148,7 @@ class Pipeline:
         self._heed_corrections()
         events = self._visits.update(observations, frame.time_seconds, frame.captured_at)
         self._keep_samples(observations)
-        self._picture(frame, confirmed, portraits)
+        self._picture(frame, tracks, confirmed, portraits)
         completed = self._complete(events)
         self._stopwatch.lap(Stage.DECIDE)
         self._stopwatch.finish()
@@ -328,17 +328,22 @@ class Pipeline:
         return self._book.introduce(known, seen.samples, wall_time)
 
     def _picture(
-        self, frame: Frame, tracks: Sequence[Track], portraits: Mapping[int, Portrait]
+        self,
+        frame: Frame,
+        tracks: Sequence[Track],
+        confirmed: Sequence[Track],
+        portraits: Mapping[int, Portrait],
     ) -> None:
         """Remember the frame that shows each visit best."""
-        visits = [(track, self._visits.visit_of(track.track_id)) for track in tracks]
+        visits = [(track, self._visits.visit_of(track.track_id)) for track in confirmed]
+        others = [track.face for track in tracks if track not in confirmed]
         # People want to see a face large; recognition is content with less.
         worths = {
             track.track_id: portraits[track.track_id].quality.value * track.face.width_pixels
-            for track in tracks
+            for track in confirmed
             if track.track_id in portraits
         }
-        self._pictures.see(frame, visits, worths)
+        self._pictures.see(frame, visits, worths, others)
 
     def _complete(self, events: Sequence[Event]) -> list[Event]:
         """Put pictures to events and visits into the gallery."""

@@ -34,6 +34,7 @@ class _Picture:
 
     pixels: UInt8Array
     tracks: tuple[Track, ...]
+    others: tuple[Face, ...]
     worth: float
 
 
@@ -56,6 +57,7 @@ class VisitPictures:
         frame: Frame,
         visits: Sequence[tuple[Track, Visit | None]],
         worths: Mapping[int, float],
+        others: Sequence[Face] = (),
     ) -> None:
         """Take in one frame.
 
@@ -63,6 +65,7 @@ class VisitPictures:
             frame: the next one.
             visits: the tracks found in it, with the visit that each belongs to, if any.
             worths: how well a face is shown, by track; nothing for those that nobody judged.
+            others: faces in it that are believed only if they are found again.
         """
         if self._whose == "none":
             return
@@ -75,7 +78,7 @@ class VisitPictures:
             worth = worths.get(track.track_id, 0.0)
             best = self._best.get(visit.visit_id)
             if best is None or worth > best.worth * PICTURE_GAIN:
-                self._best[visit.visit_id] = _Picture(frame.pixels, tracks, worth)
+                self._best[visit.visit_id] = _Picture(frame.pixels, tracks, tuple(others), worth)
 
     def draw(self, visit: Visit) -> bytes | None:
         """A visit's best picture with boxes, keypoints and labels; None where there is to be none.
@@ -86,7 +89,8 @@ class VisitPictures:
         picture = self._best.get(visit.visit_id)
         if picture is None or not self._may_show(visit):
             return None
-        notes, covered = [], []
+        notes: list[FaceNote] = []
+        covered = [] if self._whose == "all" else list(picture.others)
         for track in picture.tracks:
             of_track = self._visit_of_track.get(track.track_id)
             if of_track is not None and of_track.visit_id == visit.visit_id:

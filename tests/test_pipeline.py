@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -362,3 +364,33 @@ def test_a_visit_that_is_open_at_the_end_is_left_and_kept(
     assert door.pipeline.open_visits == ()
     assert door.pipeline.finish(NOW) == []
     assert [visit.ended_at is None for visit in gallery.visits(10)] == [False]
+
+
+def test_a_stranger_whom_a_locked_gallery_cannot_take_is_announced_and_stored_while_still_there(
+    door: Door, gallery: Gallery, gallery_path: Path, obama: UInt8Array
+) -> None:
+    gallery.wait_at_most(0.01)
+    with closing(sqlite3.connect(gallery_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        events = door.see(obama)
+        door.pipeline.catch_up()
+    assert kinds(events) == [Arrived, Unrecognized, Ring]
+    assert events[1].visit
+    assert isinstance(events[1].visit.visitor, Stranger)
+    assert events[1].visit.visitor.label.startswith("new-stranger-")
+    assert door.pipeline.problem is not None
+    assert gallery.visits(9) == []
+
+    door.pipeline.catch_up()
+    assert door.pipeline.problem is None
+    [left] = door.see(seconds=1.5)
+    assert isinstance(left, Left)
+    assert left.visit.visitor
+    assert left.visit.visitor.label == "stranger-1"
+    again = door.see(obama)
+    assert kinds(again) == [Arrived, Unrecognized, Ring]
+    [visit, before] = gallery.visits(9)
+    assert visit.visitor
+    assert before.visitor
+    assert visit.visitor.label == before.visitor.label == "stranger-1"
+    assert before.ended_at == left.visit.ended_at
