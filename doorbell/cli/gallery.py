@@ -99,9 +99,11 @@ def backups(config: Config, *, as_json: bool) -> None:
         return
     print_table(
         ["made", "MB", "file"],
-        [[local_time(b.made_at), f"{b.size_bytes / 1e6:.1f}", b.path] for b in found],
+        [[local_time(b.made_at), f"{b.size_bytes / 1e6:.1f}", b.path.name] for b in found],
         empty="there is no backup; make one with: doorbell gallery backup",
     )
+    if found:
+        click.echo(f"in {found[0].path.parent}")
 
 
 @gallery.command(epilog=example("doorbell gallery restore /media/usb/door"))
@@ -183,3 +185,31 @@ def _is_chime(name: str) -> bool:
     except SoundError:
         return False
     return True
+
+
+@gallery.command("check", epilog=example("doorbell gallery check"))
+@json_option
+@with_config
+def check_(config: Config, *, as_json: bool) -> None:
+    """Check every page, reference and value of the gallery, also while the daemon runs.
+
+    The exit code is 1 if anything is wrong; what to do is said.
+
+    JSON: a list of objects with part, ok and message.
+    """
+    from dataclasses import asdict
+
+    from doorbell.recognition.embedder import SFACE_ID
+    from doorbell.recognition.gallery_check import check_gallery
+    from doorbell.sealing import open_seal
+
+    storage = config.storage
+    found = list(check_gallery(storage.gallery_path, open_seal(storage.key_file), SFACE_ID))
+    if as_json:
+        print_json([asdict(finding) for finding in found])
+    else:
+        for finding in found:
+            mark = click.style("ok ", fg="green") if finding.ok else click.style("BAD", fg="red")
+            click.echo(f"{mark} {finding.part:<8} {finding.message}")
+    if not all(finding.ok for finding in found):
+        click.get_current_context().exit(1)

@@ -15,6 +15,7 @@ from time import gmtime, strftime
 
 from doorbell.errors import GalleryError, UsageError
 from doorbell.recognition.gallery_copies import (
+    REPLACED,
     Backup,
     backups,
     backups_directory,
@@ -28,7 +29,6 @@ from doorbell.recognition.gallery_lock import only_daemon
 from doorbell.recognition.gallery_rows import name_key
 
 _ASKED_FOR = "gallery-"
-_REPLACED = "replaced-"
 
 
 def back_up(gallery_path: Path, target: Path | None, now: float) -> Path:
@@ -125,7 +125,7 @@ def _set_aside(gallery_path: Path, now: float) -> Path:
         pass  # damaged or foreign: kept as it is, with its log
     else:
         _empty_log_alone(gallery_path)
-    kept = make_backups_directory(gallery_path) / _name(_REPLACED, now)
+    kept = make_backups_directory(gallery_path) / _name(REPLACED, now)
     for path in (gallery_path, log):
         if path.exists():
             copy = kept.with_name(kept.name + path.name.removeprefix(gallery_path.name))

@@ -14,6 +14,10 @@ from pathlib import Path
 from doorbell.errors import GalleryError
 
 
+# How the names of galleries begin that a restored one replaced.
+REPLACED = "replaced-"
+
+
 @dataclass(frozen=True, slots=True)
 class Backup:
     """A copy of the gallery in the directory for them.
@@ -50,7 +54,9 @@ def backups(gallery_path: Path) -> list[Backup]:
 
 def advice_to_restore(gallery_path: Path) -> str:
     """Which copy to put in place of a gallery that is lost."""
-    name = next((str(backup.path) for backup in backups(gallery_path)), "FILE")
+    paths = [backup.path for backup in backups(gallery_path)]
+    # What was replaced once may have been the damaged one.
+    name = next((str(path) for path in paths if not path.name.startswith(REPLACED)), "FILE")
     return f"stop the doorbell and put a backup in its place with: doorbell gallery restore {name}"
 
 

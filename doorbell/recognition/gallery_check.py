@@ -1,0 +1,159 @@
+"""Whether a gallery is whole: its file, its rows, and what its values mean.
+
+Enters: a path, and how embeddings are kept. Leaves: findings. Changes nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from doorbell.errors import DoorbellError, GalleryError
+from doorbell.recognition.gallery_copies import advice_to_restore, backups
+from doorbell.recognition.gallery_file import BUSY_TIMEOUT_SECONDS, inspect
+from doorbell.recognition.gallery_rows import (
+    UNIT_TOLERANCE,
+    clean_name,
+    decode_embeddings,
+    name_key,
+    person_from,
+)
+from doorbell.recognition.gallery_schema import EMBEDDING_TABLES, MIGRATIONS
+from doorbell.sealing import Seal
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryFinding:
+    """What was found out about one part; if it is not well, with what to do."""
+
+    part: str
+    ok: bool
+    message: str
+
+
+def check_gallery(path: Path, seal: Seal, model_id: str) -> Iterator[GalleryFinding]:
+    """Look at everything in a gallery, also while it is in use.
+
+    Args:
+        path: the gallery.
+        seal: how its embeddings are kept.
+        model_id: the embedder in use; samples of others cannot be compared with faces.
+    """
+    try:
+        version = inspect(path)
+        with closing(_open(path)) as connection:
+            yield GalleryFinding("file", True, _check_file(connection, path))
+            if version < len(MIGRATIONS):
+                message = f"of version {version}; the next start brings it to {len(MIGRATIONS)}"
+                yield GalleryFinding("version", True, message)
+                return
+            connection.execute("BEGIN")  # one state for all that follows
+            parts: dict[str, Callable[[], str]] = {
+                "people": lambda: _check_people(connection),
+                "samples": lambda: _check_samples(connection, seal),
+                "models": lambda: _check_models(connection, model_id),
+                "visits": lambda: _check_visits(connection),
+            }
+            for part, check in parts.items():
+                yield _find(part, check)
+    except GalleryError as exc:
+        yield GalleryFinding("file", False, str(exc))
+    except sqlite3.Error as exc:
+        yield GalleryFinding("file", False, f"{path}: {exc}; {advice_to_restore(path)}")
+    found = backups(path)
+    advice = "" if found else "; make one with: doorbell gallery backup"
+    yield GalleryFinding("backups", True, f"{len(found)} in {path.parent / 'backups'}{advice}")
+
+
+def _find(part: str, check: Callable[[], str]) -> GalleryFinding:
+    try:
+        return GalleryFinding(part, True, check())
+    except DoorbellError as exc:
+        return GalleryFinding(part, False, str(exc))
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _check_file(connection: sqlite3.Connection, path: Path) -> str:
+    verdicts = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+    if verdicts != ["ok"]:
+        raise GalleryError(f"damaged: {'; '.join(verdicts)}; {advice_to_restore(path)}")
+    orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
+    if orphans:
+        table, row, parent = orphans[0][:3]
+        raise GalleryError(
+            f"{len(orphans)} rows belong to nothing, the first is {row} of {table}, whose row of "
+            f"{parent} is gone; {advice_to_restore(path)}"
+        )
+    return f"{path}, {path.stat().st_size / 1e6:.1f} MB, every page and reference is right"
+
+
+def _check_people(connection: sqlite3.Connection) -> str:
+    rows = connection.execute("SELECT * FROM people").fetchall()
+    for row in rows:
+        person = person_from({key: row[key] for key in row.keys()})  # noqa: SIM118 - not a dict
+        if clean_name(person.name) != person.name or name_key(person.name) != row["name_key"]:
+            raise GalleryError(
+                f"person {person.person_id} has the name {person.name!r}, which cannot be found; "
+                "rename them, or restore a backup"
+            )
+    (strangers,) = connection.execute("SELECT count(*) FROM strangers").fetchone()
+    return f"{len(rows)} people, {strangers} strangers"
+
+
+def _check_samples(connection: sqlite3.Connection, seal: Seal) -> str:
+    count = 0
+    for table in EMBEDDING_TABLES:
+        rows = connection.execute(f"SELECT id, embedding, quality FROM {table}").fetchall()  # noqa: S608 - our own words
+        embeddings = decode_embeddings(rows, seal)
+        lengths = np.linalg.norm(embeddings, axis=1)
+        right = np.abs(lengths - 1.0) <= UNIT_TOLERANCE  # False for NaN and infinity
+        for row, length, is_right in zip(rows, lengths, right, strict=True):
+            if not is_right or not 0.0 <= row["quality"] <= 1.0:
+                raise GalleryError(
+                    f"row {row['id']} of {table} has the length {length:.3f} and the quality "
+                    f"{row['quality']}; 1, and 0 to 1, are expected; restore a backup, or forget "
+                    "that person and enroll again"
+                )
+        count += len(rows)
+    return f"{count} embeddings of the right size and length"
+
+
+def _check_models(connection: sqlite3.Connection, model_id: str) -> str:
+    others = connection.execute(
+        "SELECT people.name, count(*) FROM people LEFT JOIN samples "
+        "ON samples.person_id = people.id AND model_id = ? AND samples.hidden_by IS NULL "
+        "GROUP BY people.id HAVING count(samples.id) = 0",
+        (model_id,),
+    ).fetchall()
+    if others:
+        names = ", ".join(row[0] for row in others[:5])
+        raise GalleryError(
+            f"{len(others)} people have no sample of {model_id} and are not recognized: {names}; "
+            "enroll them again: doorbell enroll NAME PHOTO"
+        )
+    return f"everybody has samples of {model_id}"
+
+
+def _check_visits(connection: sqlite3.Connection) -> str:
+    wrong = connection.execute(
+        "SELECT id FROM visits WHERE last_seen_at < started_at OR ended_at < started_at "
+        "OR (person_id IS NOT NULL AND stranger_id IS NOT NULL)"
+    ).fetchall()
+    if wrong:
+        raise GalleryError(
+            f"{len(wrong)} visits end before they begin or have two visitors, the first is "
+            f"{wrong[0][0]}; restore a backup if that matters"
+        )
+    (count,) = connection.execute("SELECT count(*) FROM visits").fetchone()
+    return f"{count} visits"
