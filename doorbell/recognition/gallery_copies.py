@@ -13,7 +13,6 @@ from pathlib import Path
 
 from doorbell.errors import GalleryError
 
-
 # How the names of galleries begin that a restored one replaced.
 REPLACED = "replaced-"
 
