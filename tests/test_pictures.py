@@ -84,6 +84,9 @@ def test_nothing_goes_for_its_age_while_the_clock_is_not_trusted(tmp_path: Path)
 def test_old_pictures_go_once_an_hour(tmp_path: Path) -> None:
     with closing(Pictures(storage(tmp_path))) as pictures:
         pictures.tick(5.0, NOW)
+        pictures.handle(event(b"after the first look"))
+        while not picture_path(tmp_path / "pictures", "v1").exists():
+            pass
         old = keep_file(tmp_path / "pictures" / "a.jpg", 15.0)
         pictures.tick(5.0 + 0.99 * SWEEP_SECONDS, NOW)
     assert old.exists()
