@@ -243,11 +243,11 @@ class MqttSection(Section):
     allow_unencrypted: bool = False
     keepalive_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     publish_images: bool = True
-    allow_enroll: bool = False
     late_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 30.0
     outbox_days: Annotated[int, Field(ge=1, le=365)] = 7
-    outbox_events: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    outbox_events: Annotated[int, Field(ge=100, le=100_000)] = 10_000
     outbox_megabytes: Annotated[int, Field(ge=1, le=100_000)] = 64
+    allow_enroll: bool = False
     allow_forget: bool = False
     discovery: bool = True
     discovery_prefix: Annotated[
