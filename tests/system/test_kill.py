@@ -34,13 +34,13 @@ def test_a_gallery_outlives_kill_9_at_any_moment(tmp_path: Path) -> None:
                 time.sleep(moment.uniform(0, 0.01))
             else:
                 deeds.add(split(child.stdout.readline()))
-                time.sleep(moment.uniform(0, 0.05))
+                time.sleep(moment.uniform(0, 0.1))
             child.kill()
             deeds |= {split(line) for line in child.stdout}
         check(path, deeds)
         if run < KILLS_WHILE_CREATED:
             deeds.clear()
     counts = Counter(deed for deed, _ in deeds)
-    assert counts["enrolled"] > 2 * KILLS
+    assert counts["enrolled"] > KILLS  # kills fell among writes, not before them
     assert counts["forgot"] > 0
     assert counts["corrected"] > 0
