@@ -197,7 +197,8 @@ class Daemon:
             if now - self._frame_seconds > self._config.visits.absence_seconds:
                 # Whoever stood there is not taken for whoever presses now.
                 self._dispatch(self._pipeline.finish(time.time()))
-        self._notifier.feed_watchdog(now)
+        if self._ready:
+            self._notifier.feed_watchdog(now)
 
     def _say_ready(self) -> None:
         self._ready = self._ready or self._notifier.ready()
