@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Used where a file does not say how fast it plays.
 _FRAMES_PER_SECOND = 30.0
+# Of the timeout: a read that fails before did not wait for it.
+_SOONER = 0.8
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
 # The largest that a camera gives: 8K. A damaged file says anything, up to gigabytes a frame.
 MAX_FRAME_PIXELS = 7680 * 4320
@@ -111,12 +113,16 @@ class OpenCvCamera:
 
     def _grab_live(self, capture: cv2.VideoCapture) -> float:
         """Grab the next frame of a camera; return the time."""
-        if not capture.grab():
-            raise CameraError(
-                f"{self._source.shown} gave no frame within "
-                f"{self._section.timeout_seconds:g} s; check its cable, power and network"
-            )
-        return time.monotonic()
+        asked_seconds = time.monotonic()
+        grabbed = capture.grab()
+        now = time.monotonic()
+        if not grabbed:
+            timeout = self._section.timeout_seconds
+            what = f"gave no frame within {timeout:g} s"
+            if now - asked_seconds < _SOONER * timeout:
+                what = "ended its stream, or sent what is no picture"
+            raise CameraError(f"{self._source.shown} {what}; check its cable, power and network")
+        return now
 
     def _grab_recorded(self, capture: cv2.VideoCapture) -> float:
         """Grab the next frame of a file, or the first again; return its stream time."""
