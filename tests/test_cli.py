@@ -117,6 +117,7 @@ def test_lists_people_as_json(cli: Cli) -> None:
         "last_seen_at": "1970-01-01T00:34:30.000+00:00",
         "chime": None,
         "preferences": {},
+        "consent": None,
     }
     assert people[1]["name"] == "李小龍"
     assert people[1]["last_seen_at"] is None

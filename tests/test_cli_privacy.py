@@ -5,6 +5,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -13,11 +14,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from doorbell.cli import main
-from doorbell.domain import FaceSample, Visit
-from doorbell.outputs.pictures import picture_path
+from doorbell.config import StorageSection
+from doorbell.domain import FaceSample, Recognized, Visit
+from doorbell.errors import SealError
+from doorbell.outputs.pictures import Pictures, picture_path, read_picture
 from doorbell.recognition.embedder import SFACE_ID
 from doorbell.recognition.gallery import EnrolledSample, Gallery
 from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.sealing import open_seal, write_new_key
 
 Cli = Callable[..., Result]
 JPEG = b"\xff\xd8\xff\xe0 a picture of Anna \xff\xd9"
@@ -157,6 +161,21 @@ def test_encrypting_changing_the_key_and_decrypting(cli: Cli, state: Path, tmp_p
     assert picture.read_bytes() == JPEG
     assert all(trace in held(state) for trace in traces)
     assert "Anna" in cli("people", "list").stdout
+
+
+def test_the_daemons_pictures_are_encrypted_from_the_first(tmp_path: Path) -> None:
+    write_new_key(tmp_path / "gallery.key")
+    storage = StorageSection(
+        directory=tmp_path / "state", key_file=tmp_path / "gallery.key", free_megabytes=0
+    )
+    with closing(Pictures(storage)) as pictures:
+        pictures.handle(Recognized("e", 1000.0, Visit("v1", 1000.0, 1000.0), JPEG))
+    kept = picture_path(storage.pictures_directory, "v1")
+    assert b"Anna" not in kept.read_bytes()
+    seal = open_seal(storage.key_file)
+    assert read_picture(kept, seal) == JPEG
+    with pytest.raises(SealError, match="the picture of visit v2"):  # one is no other's
+        read_picture(kept.rename(picture_path(storage.pictures_directory, "v2")), seal)
 
 
 def test_nothing_is_encrypted_while_a_daemon_runs(cli: Cli, state: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from doorbell.domain import (
     SoundState,
     Statistics,
     Unrecognized,
+    Visit,
 )
 from doorbell.outputs.commands import CommandGate
 from doorbell.outputs.delivery import Delivery
@@ -122,6 +124,7 @@ class Mqtt:
         self._loss_said = False
         self._gone_person_ids: set[int] = set()
         self._visits: set[str] = set()
+        self._shown: Visit | None = None  # on the topic of the last visitor
         self._gate = CommandGate(section, time.monotonic())
         self._states = {self._topics.presence: OFF, self._topics.mute_state: OFF}
         if not section.publish_images:
@@ -173,6 +176,7 @@ class Mqtt:
                     self._visits.discard(event.visit.visit_id)
                     self._set_state(topics.presence, ON if self._visits else OFF)
             if isinstance(event, Recognized | Unrecognized | Left):
+                self._shown = event.visit
                 self._set_state(topics.visitor, encode(visitor_document(event.visit)))
             if sent is not None:
                 self._delivery.follow(sent)
@@ -224,6 +228,8 @@ class Mqtt:
             remaining = {person.person_id for person in people}
             self._gone_person_ids |= {person.person_id for person in self._people} - remaining
             self._people = tuple(people)
+            if self._gone_person_ids:
+                self._forget(frozenset(self._gone_person_ids))
             self._publish_discovery()
 
     def close(self) -> None:
@@ -248,6 +254,15 @@ class Mqtt:
         stopping = threading.Thread(target=self._client.loop_stop, name="mqtt-stop", daemon=True)
         stopping.start()
         stopping.join(STOP_SECONDS)
+
+    def _forget(self, person_ids: frozenset[int]) -> None:
+        """Neither keep nor show any longer that somebody was here who was forgotten."""
+        self._outbox.forget_people(person_ids)
+        shown = self._shown
+        if shown and isinstance(shown.visitor, Person) and shown.visitor.person_id in person_ids:
+            self._shown = replace(shown, visitor=None)
+            self._set_state(self._topics.visitor, encode(visitor_document(self._shown)))
+            self._set_state(self._topics.image, b"")  # deletes the one retained
 
     def _trigger_of(self, event: Event) -> bytes | None:
         """What starts an automation; nothing where the broker is away: it would be too late."""

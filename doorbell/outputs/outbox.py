@@ -8,6 +8,7 @@ nothing of brokers.
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 from collections.abc import Container, Mapping
@@ -114,6 +115,19 @@ class Outbox:
                 self.pictures_dropped,
             )
             self._drop_said = False
+
+    def forget_people(self, person_ids: Container[int]) -> None:
+        """Drop what waits about people who were forgotten, and what was left of it on the disk."""
+        for number in list(self._waiting):
+            event = self.read(number)
+            if event is not None and json.loads(event.document).get("person_id") in person_ids:
+                self._forget(number)
+        self._write()
+        if self._file is not None:
+            try:
+                self._file.empty_log()
+            except sqlite3.Error as exc:
+                self._take_fault(exc)
 
     def retry(self, now: Moment) -> None:
         """Write what the disk refused, and drop what is too old; called now and again."""

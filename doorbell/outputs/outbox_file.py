@@ -198,6 +198,10 @@ class OutboxFile:
             connection.executemany("DELETE FROM events WHERE number = ?", _each(removed))
             connection.executemany("DELETE FROM pictures WHERE number = ?", _each(without_picture))
 
+    def empty_log(self) -> None:
+        """Leave no bytes of what was removed in the write-ahead log."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def _insert(self, event: Waiting) -> None:
         kept = event.kept
         self._connection.execute(

@@ -1,0 +1,218 @@
+"""What a daemon that knows somebody leaves on the disk, on the wire and in the log, and to whom."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from household import Mosquitto, eventually, listening
+
+from doorbell.config import load_config
+from doorbell.enrollment import Enroller
+from doorbell.models.store import face_path
+from doorbell.perception import Perception
+from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.gallery_schema import EMBEDDING_TABLES
+
+pytestmark = pytest.mark.system
+
+DOORBELL = str(Path(sys.executable).with_name("doorbell"))
+NAME = "Žofie Nováková"  # in no log of a library, unlike an ordinary one
+ESCAPED = json.dumps(NAME)[1:-1].encode()
+
+SCENE = """\
+duration_seconds = 300
+
+[[appearances]]
+portrait = "{faces}/obama.jpg"
+face_xyxy = [375, 160, 620, 465]
+from_x = 0.45
+enters_seconds = 0.3
+approach_seconds = 1.5
+stays_seconds = 1.5
+leave_seconds = 0.5
+"""
+
+# A call that names a peer or an own address, as strace writes it.
+ADDRESS = re.compile(r"sa_family=(AF_\w+)(?:, sin6?_port=htons\((\d+)\).*?\"([0-9a-f.:]+)\")?")
+NUMBERS_IN_A_ROW = re.compile(rb"(?:-?\d+\.\d+(?:e-?\d+)?[\s,;]+){8}")
+
+
+@dataclass
+class Evidence:
+    """What a run has left behind."""
+
+    state: Path
+    port: int
+    log: str
+    calls: str
+    messages: list[bytes]
+    retained: dict[str, bytes]
+    modes: dict[str, int]
+    faces: list[bytes]
+    traces: dict[str, list[str]]
+    """By what was looked for: the files that had it after the person was forgotten."""
+
+
+def embeddings(gallery_path: Path) -> list[bytes]:
+    with closing(sqlite3.connect(gallery_path)) as connection:
+        return [
+            bytes(row[0])
+            for table in EMBEDDING_TABLES
+            for row in connection.execute(f"SELECT embedding FROM {table}")  # noqa: S608 - our own words
+        ]
+
+
+def modes(directory: Path) -> dict[str, int]:
+    found = {".": stat.S_IMODE(directory.stat().st_mode)}
+    for path in directory.rglob("*"):
+        kind = "/" if path.is_dir() else ""
+        found[f"{path.relative_to(directory)}{kind}"] = stat.S_IMODE(path.stat().st_mode)
+    return found
+
+
+def holding(directory: Path, wanted: bytes) -> list[str]:
+    return [
+        str(path.relative_to(directory))
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and wanted in path.read_bytes()
+    ]
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory,
+    models_directory: Path,
+    perception: Perception,
+) -> Evidence:
+    """Somebody known comes and goes; then they are forgotten, beside the running daemon."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    folder = tmp_path_factory.mktemp("privacy")
+    state = folder / "state"
+    settings = [f"storage.directory={state}"]
+    with Gallery.open(state / "gallery.sqlite") as gallery:
+        enroller = Enroller(perception, gallery, load_config(None))
+        enroller.enroll_photos(NAME, [face_path("obama2", models_directory)])
+        plain = [each.embedding.tobytes() for each in gallery.samples(NAME, perception.model_id)]
+    (folder / "scene.toml").write_text(SCENE.format(faces=models_directory / "faces"))
+    broker = Mosquitto(folder, "allow_anonymous true")
+    broker.start()
+    settings += [
+        f"camera.uri=simulated:{folder / 'scene.toml'}",
+        *("camera.width=640", "camera.height=360", "camera.frames_per_second=10"),
+        *("mqtt.enabled=true", "mqtt.host=127.0.0.1", f"mqtt.port={broker.port}"),
+        *("visits.absence_seconds=0.5", "chime.enabled=false", "log.level=debug"),
+    ]
+    words = [word for setting in settings for word in ("--set", setting)]
+    calls = folder / "calls"
+    # -D: the daemon is the child that signals reach, and strace watches from beside.
+    trace = ["strace", "-D", "-f", "-qq", "-o", str(calls)]
+    trace += ["-e", "trace=connect,bind,listen,sendto,sendmsg,sendmmsg,getsockname"]
+    with (folder / "log").open("wb") as log, listening(broker.port) as listener:
+        daemon = subprocess.Popen(
+            [*trace, DOORBELL, "run", *words], stdout=log, stderr=log, umask=0o022
+        )
+        try:
+            pictures = state / "pictures"
+            assert eventually(
+                lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
+            ), (folder / "log").read_text()
+            assert eventually(lambda: any(pictures.glob("*.jpg")))
+            assert NAME in [each.get("person") for each in listener.documents("event")]
+            before, kept = modes(state), embeddings(state / "gallery.sqlite")
+            (picture,) = (path.read_bytes() for path in pictures.glob("*.jpg"))
+            subprocess.run(
+                [DOORBELL, "people", "forget", NAME, "--yes", *words[:4]],
+                check=True,
+                capture_output=True,
+                timeout=30,
+            )
+            wanted = {
+                "name": NAME.encode(),
+                "name in JSON": ESCAPED,
+                "picture": picture[:64],
+                "key": NAME.casefold().encode(),
+            }
+            wanted |= {f"face {i}": face[:64] for i, face in enumerate([*kept, *plain])}
+            eventually(lambda: not any(holding(state, each) for each in wanted.values()), 3)
+            traces = {what: holding(state, each) for what, each in wanted.items()}
+            with listening(broker.port) as late:
+                assert eventually(lambda: late.of("visitor") != [], 2)
+                retained = {m.topic: bytes(m.payload) for m in late.messages}
+        finally:
+            daemon.terminate()
+            daemon.wait(20)
+            broker.stop()
+        messages = [bytes(m.payload) for m in listener.messages]
+    return Evidence(
+        state,
+        broker.port,
+        (folder / "log").read_text(),
+        calls.read_text(),
+        messages,
+        retained,
+        before,
+        [*kept, *plain],
+        traces,
+    )
+
+
+def test_what_is_kept_is_for_its_owner_alone_whatever_the_umask(run: Evidence) -> None:
+    assert {"gallery.sqlite", "gallery.sqlite-wal", "pictures/"} <= set(run.modes)
+    loose = {
+        name: oct(mode)
+        for name, mode in run.modes.items()
+        if mode != (0o700 if name.endswith(("/", ".")) else 0o600)
+    }
+    assert loose == {}
+    assert {path.stat().st_uid for path in run.state.rglob("*")} == {os.getuid()}
+
+
+def test_nobody_is_spoken_to_but_the_broker(run: Evidence) -> None:
+    """Connections, datagrams and listening sockets of the daemon and of every child of it."""
+    peers = {
+        (address, int(port))
+        for line in run.calls.splitlines()
+        if "bind(" not in line
+        for family, port, address in ADDRESS.findall(line)
+        if family not in ("AF_UNIX", "AF_NETLINK")
+    }
+    # paho wakes its own thread through a pair of sockets on the loopback device.
+    assert {address for address, _ in peers} == {"127.0.0.1"}
+    assert ("127.0.0.1", run.port) in peers
+    own = {int(port) for port in re.findall(r"getsockname.*?htons\((\d+)\)", run.calls)}
+    assert {port for _, port in peers} - own == {run.port}
+
+
+def test_no_embedding_is_logged_or_published(run: Evidence) -> None:
+    published = b"\n".join(run.messages)
+    for told in (run.log.encode(), published):
+        assert not NUMBERS_IN_A_ROW.search(told)
+        for face in run.faces:
+            assert face[:32] not in told
+            assert face[:32].hex().encode() not in told.lower()
+            for shift in range(3):
+                assert base64.b64encode(face[shift : shift + 30]) not in told
+
+
+def test_whoever_is_forgotten_is_on_the_disk_no_more(run: Evidence) -> None:
+    assert {what: files for what, files in run.traces.items() if files} == {}
+
+
+def test_whoever_is_forgotten_is_no_state_of_the_broker_any_more(run: Evidence) -> None:
+    assert not [
+        topic
+        for topic, payload in run.retained.items()
+        if NAME.encode() in payload or ESCAPED in payload
+    ]
+    assert not [topic for topic in run.retained if topic.endswith("/image")]
