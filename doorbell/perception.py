@@ -26,7 +26,7 @@ from doorbell.detection.stream import StreamDetector
 from doorbell.domain import Face, FaceSample, Track, UInt8Array
 from doorbell.inference import NetworkFiles, Runner, in_float32, open_runner
 from doorbell.models.store import network_files
-from doorbell.recognition.alignment import align
+from doorbell.recognition.alignment import align, part_in_frame
 from doorbell.recognition.embedder import FACE_LENGTH, SFACE_ID, Embedder
 from doorbell.recognition.quality import Quality, measure_quality
 
@@ -112,7 +112,8 @@ class Perception:
         memory, so nothing is copied, and the crop is small.
         """
         crop = align(pixels, face.keypoints_xy)
-        return Portrait(face, crop, measure_quality(face, crop))
+        in_frame = part_in_frame(pixels.shape[1], pixels.shape[0], face.keypoints_xy)
+        return Portrait(face, crop, measure_quality(face, crop, in_frame))
 
     def embed(
         self, portraits: Sequence[Portrait], *, mirrored: bool = False

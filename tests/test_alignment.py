@@ -4,7 +4,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from doorbell.domain import Float32Array, UInt8Array
-from doorbell.recognition.alignment import CROP_PIXELS, TEMPLATE, align, similarity_transform
+from doorbell.recognition.alignment import (
+    CROP_PIXELS,
+    TEMPLATE,
+    align,
+    part_in_frame,
+    similarity_transform,
+)
 
 # Scale, degrees and shift of a face in its picture, against the template.
 PLACES = [
@@ -153,3 +159,12 @@ def test_a_face_at_the_edge_is_continued_and_not_blackened() -> None:
 def test_keypoints_of_no_face_still_give_a_crop(points: Float32Array) -> None:
     crop = align(np.full((200, 200, 3), 90, np.uint8), points.astype(np.float32))
     assert crop.shape == (CROP_PIXELS, CROP_PIXELS, 3)
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "shown"), [(100, 100, 1.0), (-56, 100, 0.5), (100, -28, 0.75), (-200, 0, 0.0)]
+)
+def test_what_the_border_cuts_off_is_not_in_frame(left: float, top: float, shown: float) -> None:
+    points = np.zeros((6, 2), np.float32)
+    points[:4] = TEMPLATE + np.array([left, top], np.float32)
+    assert part_in_frame(640, 480, points) == shown

@@ -13,7 +13,14 @@ from doorbell.recognition.quality import Quality, measure_quality
 FRONTAL = (6 * HEAD[:, :2] + 56).astype(np.float32)
 FACING = Pose(0.0, 0.0, 0.0)
 GOOD = Quality(
-    size_pixels=120, sharpness=0.5, pose=FACING, brightness=120, contrast=50, detection=0.95
+    size_pixels=120,
+    sharpness=0.5,
+    pose=FACING,
+    brightness=120,
+    contrast=50,
+    detection=0.95,
+    steadiness=0.9,
+    in_frame=1.0,
 )
 
 
@@ -50,8 +57,12 @@ def blurred(sigma: float) -> UInt8Array:
     return np.asarray(cv2.GaussianBlur(picture(), (0, 0), sigma), np.uint8)
 
 
+def measured(crop: UInt8Array, shown: Face | None = None, in_frame: float = 1.0) -> Quality:
+    return measure_quality(shown or face(), crop, in_frame)
+
+
 def value(crop: UInt8Array, shown: Face | None = None) -> float:
-    return measure_quality(shown or face(), crop).value
+    return measured(crop, shown).value
 
 
 def test_a_blurred_face_is_worse_the_more_it_is_blurred() -> None:
@@ -61,10 +72,36 @@ def test_a_blurred_face_is_worse_the_more_it_is_blurred() -> None:
 
 
 def test_motion_blur_lowers_sharpness_whichever_way_it_goes() -> None:
-    sharp = measure_quality(face(), picture()).sharpness
+    sharp = measured(picture()).sharpness
     for shape in ((1, 11), (11, 1)):
         streaked = cv2.filter2D(picture(), -1, np.full(shape, 1 / 11)).astype(np.uint8)
-        assert measure_quality(face(), streaked).sharpness < 0.7 * sharp
+        assert measured(streaked).sharpness < 0.7 * sharp
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90, 135])
+def test_a_face_smeared_by_motion_is_not_steady_whichever_way_it_goes(degrees: float) -> None:
+    radians = np.radians(degrees)
+    streak = np.zeros((25, 25), np.float32)
+    reach = 10 * np.array([np.cos(radians), np.sin(radians)])
+    start, end = (tuple(int(v) for v in np.round(12 + sign * reach)) for sign in (-1, 1))
+    cv2.line(streak, start, end, 1.0)
+    smeared = cv2.filter2D(picture(), -1, streak / streak.sum()).astype(np.uint8)
+    assert measured(picture()).steadiness > 0.85
+    assert measured(smeared).steadiness < 0.55
+    assert value(smeared) < value(picture()) / 2
+
+
+def test_out_of_focus_is_steady() -> None:
+    assert measured(blurred(3)).steadiness > 0.8
+
+
+def test_a_plain_picture_is_steady() -> None:
+    assert measured(np.full((112, 112, 3), 77, np.uint8)).steadiness == 1
+
+
+def test_a_face_that_the_border_cuts_is_worse() -> None:
+    whole, three_quarters, half = (measured(picture(), in_frame=x).value for x in (1, 0.75, 0.5))
+    assert whole > 1.5 * three_quarters > 3 * half
 
 
 def test_a_turned_face_is_worse_to_either_side() -> None:
@@ -79,8 +116,8 @@ def test_a_dark_face_is_worse_than_a_bright_one() -> None:
 
 
 def test_sharpness_does_not_depend_on_light() -> None:
-    sharp = measure_quality(face(), picture()).sharpness
-    assert measure_quality(face(), picture() // 2).sharpness == pytest.approx(sharp, rel=0.1)
+    sharp = measured(picture()).sharpness
+    assert measured(picture() // 2).sharpness == pytest.approx(sharp, rel=0.1)
 
 
 def test_a_washed_out_face_is_worse() -> None:
@@ -97,7 +134,7 @@ def test_a_small_or_doubtful_face_is_worse() -> None:
 def test_what_is_measured() -> None:
     grey = np.full((112, 112, 3), 77, np.uint8)
     narrow = Face(np.array([10, 10, 50, 90], np.float32), turned(25), 0.6)
-    quality = measure_quality(narrow, grey)
+    quality = measured(grey, narrow)
     assert quality.size_pixels == 40
     assert quality.brightness == pytest.approx(77)
     assert (quality.sharpness, quality.contrast) == (0, 0)
@@ -108,7 +145,7 @@ def test_what_is_measured() -> None:
 def test_hair_and_background_do_not_count() -> None:
     framed = picture()
     framed[:16] = framed[104:] = framed[:, :16] = framed[:, 96:] = 255
-    assert measure_quality(face(), framed) == measure_quality(face(), picture())
+    assert measured(framed) == measured(picture())
 
 
 @given(
@@ -120,8 +157,20 @@ def test_hair_and_background_do_not_count() -> None:
         brightness=st.floats(0, 255),
         contrast=st.floats(0, 128),
         detection=st.floats(0, 1),
+        steadiness=st.floats(0, 1),
+        in_frame=st.floats(0, 1),
     ),
-    st.sampled_from(["size_pixels", "sharpness", "brightness", "contrast", "detection"]),
+    st.sampled_from(
+        [
+            "size_pixels",
+            "sharpness",
+            "brightness",
+            "contrast",
+            "detection",
+            "steadiness",
+            "in_frame",
+        ]
+    ),
     st.floats(0, 50),
 )
 def test_no_part_that_improves_makes_the_whole_worse(

@@ -20,7 +20,7 @@ NONE_STORED = np.empty((0, 128), np.float32)
 def quality(
     size: float = 120, sharpness: float = 0.5, yaw: float = 0, brightness: float = 120
 ) -> Quality:
-    return Quality(size, sharpness, Pose(yaw, 0.0, 0.0), brightness, 50, 0.95)
+    return Quality(size, sharpness, Pose(yaw, 0.0, 0.0), brightness, 50, 0.95, 0.9, 1.0)
 
 
 def photos(identity: int, count: int, seed: int = 0, likeness: float = 0.8) -> list[Float32Array]:

@@ -18,6 +18,7 @@ from doorbell.evaluation.doors import PlayedVisit, read_frames
 from doorbell.evaluation.jitter import Looked
 from doorbell.evaluation.stills import Recognizer, find_subjects
 from doorbell.perception import Portrait
+from doorbell.recognition.alignment import part_in_frame
 from doorbell.recognition.decision import Centroids
 from doorbell.recognition.quality import measure_quality
 
@@ -65,7 +66,8 @@ class OpenCvRecognizer:
             row[:14] /= factor
             crop = np.asarray(self._embedder.alignCrop(bgr, row)[:, :, ::-1], np.uint8)
             face = _face(row)
-            portraits.append(Portrait(face, crop, measure_quality(face, crop)))
+            in_frame = part_in_frame(bgr.shape[1], bgr.shape[0], face.keypoints_xy)
+            portraits.append(Portrait(face, crop, measure_quality(face, crop, in_frame)))
         return portraits
 
     def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample | None]:

@@ -24,6 +24,9 @@ TEMPLATE = np.array(
     np.float32,
 )
 
+# (64, 2): the middles of eight times eight squares that make up the crop.
+_PROBES = np.stack(np.meshgrid(*[np.arange(7, CROP_PIXELS, 14)] * 2), axis=-1).reshape(-1, 2)
+
 
 def similarity_transform(source: Float32Array, target: Float32Array) -> Float32Array:
     """Rotation, uniform scale and shift that map source onto target with least squares.
@@ -48,6 +51,24 @@ def similarity_transform(source: Float32Array, target: Float32Array) -> Float32A
     return np.hstack([linear, shift[:, None]]).astype(np.float32)
 
 
+def part_in_frame(width: int, height: int, keypoints_xy: Float32Array) -> float:
+    """Say how much of what ``align`` cuts out the frame shows, 0 to 1.
+
+    Args:
+        width: of the frame, pixels.
+        height: of the frame, pixels.
+        keypoints_xy: (6, 2) float32, BlazeFace's order, pixels of the picture.
+    """
+    inverse = cv2.invertAffineTransform(_transform(keypoints_xy))
+    places = _PROBES @ inverse[:, :2].T + inverse[:, 2]  # (n, 2)
+    inside = (places >= 0) & (places < (width, height))
+    return float(inside.all(axis=1).mean())
+
+
+def _transform(keypoints_xy: Float32Array) -> Float32Array:
+    return similarity_transform(keypoints_xy[:4].astype(np.float32), TEMPLATE)
+
+
 def align(pixels: UInt8Array, keypoints_xy: Float32Array) -> UInt8Array:
     """Cut one face out so that eyes, nose and mouth lie on the template.
 
@@ -58,7 +79,7 @@ def align(pixels: UInt8Array, keypoints_xy: Float32Array) -> UInt8Array:
     Returns:
         (112, 112, 3) uint8.
     """
-    transform = similarity_transform(keypoints_xy[:4].astype(np.float32), TEMPLATE)
+    transform = _transform(keypoints_xy)
     scale = float(np.hypot(transform[0, 0], transform[1, 0]))
     # A large face is first warped to a multiple of the crop and then averaged down, since bilinear
     # sampling alone would skip pixels and alias.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from doorbell.domain import Face, Pose, UInt8Array
+from doorbell.domain import Face, Float32Array, Pose, UInt8Array
 from doorbell.recognition.pose import head_pose
 
 
@@ -22,6 +23,9 @@ class Quality:
         brightness: mean grey of the crop, 0 to 255.
         contrast: standard deviation of grey of the crop.
         detection: the detector's score.
+        steadiness: how strong edges are across the direction in which they are weakest, over that
+            in which they are strongest, 0 to 1: a face in motion is smeared along one direction.
+        in_frame: the part of the crop that the frame shows, 0 to 1: the border cuts the rest off.
     """
 
     size_pixels: float
@@ -30,6 +34,8 @@ class Quality:
     brightness: float
     contrast: float
     detection: float
+    steadiness: float
+    in_frame: float
 
     @property
     def value(self) -> float:
@@ -41,6 +47,11 @@ class Quality:
             _ramp(self.brightness, 20, 70),
             _ramp(self.contrast, 8, 30),
             _ramp(self.detection, 0.3, 0.8),
+            # Measured 2026-11-22: 98 of 100 press photos and all frames of ten clips are above
+            # 0.61; smeared until half of the likeness to their own portrait is lost, faces are at
+            # 0.53. Cut to three quarters, they have lost a quarter of it.
+            _ramp(self.steadiness, 0.5, 0.66),
+            _ramp(self.in_frame, 0.6, 0.95),
         )
         return float(np.prod([0.15 + 0.85 * part for part in parts]))
 
@@ -49,12 +60,13 @@ def _ramp(value: float, low: float, high: float) -> float:
     return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
-def measure_quality(face: Face, crop: UInt8Array) -> Quality:
+def measure_quality(face: Face, crop: UInt8Array, in_frame: float) -> Quality:
     """Measure one face.
 
     Args:
         face: as detected, in pixels of its frame.
         crop: (112, 112, 3) uint8, aligned.
+        in_frame: the part of the crop that the frame shows, 0 to 1.
     """
     # The middle of the crop is face whatever the hair and background are.
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[16:104, 16:96].astype(np.float32)
@@ -67,4 +79,18 @@ def measure_quality(face: Face, crop: UInt8Array) -> Quality:
         brightness=float(grey.mean()),
         contrast=contrast,
         detection=face.score,
+        steadiness=_steadiness(grey),
+        in_frame=in_frame,
     )
+
+
+def _steadiness(grey: Float32Array) -> float:
+    """The root of the ratio of the structure tensor's eigenvalues, over the whole of a picture."""
+    smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)  # noise is as strong in all directions
+    across = smooth[1:-1, 2:] - smooth[1:-1, :-2]
+    down = smooth[2:, 1:-1] - smooth[:-2, 1:-1]
+    xx, yy, xy = (
+        float((a * b).mean()) for a, b in ((across, across), (down, down), (across, down))
+    )
+    mean, turn = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
+    return math.sqrt(max(mean - turn, 0.0) / (mean + turn)) if mean else 1.0
