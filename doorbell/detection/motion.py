@@ -66,10 +66,9 @@ class Motion:
             difference = cv2.absdiff(thumbnail, self._before)
             _, moving = cv2.threshold(difference, MOVING_LEVELS - 1, 1, cv2.THRESH_BINARY)
             self._moving = np.asarray(moving, np.uint8)
-            # Saturating: nothing counts down below 0.
-            cv2.subtract(self._remembered, 1, dst=self._remembered)
+            self._remembered = np.maximum(self._remembered, 1) - 1
             self._remembered[self._moving > 0] = REMEMBERED_FRAMES
-            cv2.subtract(self._resting, 1, dst=self._resting)
+            self._resting = np.maximum(self._resting, 1) - 1
         self._before = thumbnail
 
     def windows(self, explained: Iterable[Float32Array], least_side: int) -> list[Region]:
