@@ -100,7 +100,16 @@ def test_help_comes_without_what_only_the_daemon_needs() -> None:
 
 def test_lists_people(cli: Cli) -> None:
     lines = cli("people", "list").stdout.splitlines()
-    assert lines[0].split() == ["name", "samples", "strength", "visits", "last", "seen", "chime", "consent"]
+    assert lines[0].split() == [
+        "name",
+        "samples",
+        "strength",
+        "visits",
+        "last",
+        "seen",
+        "chime",
+        "consent",
+    ]
     when = datetime.fromtimestamp(2070).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     assert lines[2].split() == ["Anna", "2", "fair", "1", *when.split(), "default", "no"]
     assert lines[3].split() == ["李小龍", "1", "weak", "0", "default", "no"]
