@@ -511,12 +511,18 @@ def test_enrolls_from_the_camera_and_from_a_video(
     assert "look at the camera" in live.stderr
 
 
-@pytest.mark.parametrize("verb", [["run"], ["enroll", "Anna", "--camera"]])
+@pytest.mark.parametrize(
+    ("verb", "uri"),
+    [
+        (["run"], "/no/such/video.mkv"),  # a missing device is waited for, as the button rings
+        (["enroll", "Anna", "--camera"], "/dev/video99"),
+    ],
+)
 @pytest.mark.usefixtures("models_directory")
-def test_a_camera_that_is_not_there_ends_with_3(cli: Cli, verb: Sequence[str]) -> None:
-    result = cli(*verb, "--set", "camera.uri=/dev/video99")
+def test_a_camera_that_is_not_there_ends_with_3(cli: Cli, verb: Sequence[str], uri: str) -> None:
+    result = cli(*verb, "--set", f"camera.uri={uri}")
     assert result.exit_code == 3
-    assert "/dev/video99" in result.stderr
+    assert uri in result.stderr
 
 
 def test_models_that_are_there_are_not_built_again_and_verified(
