@@ -128,6 +128,7 @@ class Chime:
         speaker: used and closed by the chime.
         on_choice: told of every ring what sounds or why nothing does, on the thread of ``handle``.
         local_time: wall time of a moment, seconds since the epoch, where the doorbell hangs.
+        now_seconds: by a clock that nobody sets; cool-downs go by it.
         late_seconds: a chime that had to wait longer is left out.
 
     Raises:
@@ -141,6 +142,7 @@ class Chime:
         *,
         on_choice: Callable[[Ring, Choice], None] | None = None,
         local_time: Callable[[float], time] = local_time_at,
+        now_seconds: Callable[[], float] = monotonic,
         late_seconds: float = LATE_SECONDS,
     ) -> None:
         self._section = section
@@ -153,6 +155,7 @@ class Chime:
         self._speaker = speaker
         self._on_choice = on_choice
         self._local_time = local_time
+        self._now_seconds = now_seconds
         self._late_seconds = late_seconds
         self._muted = False
         self._sounded_at: dict[str, float] = {}
@@ -177,7 +180,7 @@ class Chime:
         if self._on_choice is not None:
             self._on_choice(event, choice)
         if isinstance(choice, ChimeChoice):
-            self._worker.submit((choice, monotonic()))
+            self._worker.submit((choice, self._now_seconds()))
 
     def close(self) -> None:
         """Let the chime in hand end, for at most a second; idempotent."""
@@ -197,9 +200,8 @@ class Chime:
             return choice
         key = _who(ring.visit)
         cooldown = self._section.cooldown_seconds
-        now = ring.occurred_at
-        # A clock set back silences nobody.
-        self._sounded_at = {k: at for k, at in self._sounded_at.items() if 0 <= now - at < cooldown}
+        now = self._now_seconds()
+        self._sounded_at = {k: at for k, at in self._sounded_at.items() if now - at < cooldown}
         if key in self._sounded_at and not ring.pressed:  # who presses is always heard
             return Silence(f"rang {now - self._sounded_at[key]:.0f} s ago")
         self._sounded_at[key] = now
@@ -207,7 +209,7 @@ class Chime:
 
     def _play(self, asked: tuple[ChimeChoice, float]) -> None:
         choice, asked_seconds = asked
-        late = monotonic() - asked_seconds
+        late = self._now_seconds() - asked_seconds
         if late > self._late_seconds:
             log.info("a chime is left out: it would sound %.0f s late", late)
             return
