@@ -5,7 +5,6 @@ household follows it by MQTT alone. Needs mosquitto.
 """
 
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from household import Listener, Mosquitto, eventually, listening
+from household import Listener, Mosquitto, NetworkCamera, eventually, listening
 
 pytestmark = pytest.mark.system
 
-CAMERA = Path(__file__).with_name("network_camera.py")
 SETTINGS = {
     "camera.timeout_seconds": 0.5,
     "camera.stuck_seconds": 0.5,
@@ -27,41 +25,6 @@ SETTINGS = {
     "chime.enabled": "false",
     "mqtt.enabled": "true",
 }
-
-
-class NetworkCamera:
-    """The camera's process, and what is wrong with it."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
-        self._mode = folder / "mode"
-        self.set("live")
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def uri(self) -> str:
-        return f"http://anna:secret@127.0.0.1:{self._port}/door.mjpg"
-
-    def set(self, mode: str) -> None:
-        part = self._mode.with_suffix(".part")
-        part.write_text(mode)
-        part.replace(self._mode)
-
-    def plug(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(CAMERA), str(self._port), str(self._mode)]
-        )
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def unplug(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
 
 
 class Household:

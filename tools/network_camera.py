@@ -1,0 +1,139 @@
+"""A network camera in a process of its own: ``python network_camera.py PORT STAGE_FILE [FACES]``.
+
+It sends motion JPEG over HTTP, fifteen pictures a second of a porch with a sensor's noise, and of
+whoever comes to it, drawn as the simulated camera draws them from the portraits in ``FACES``. The
+stage file, read anew for each picture, is a JSON object:
+
+fault
+    what is wrong with the camera: ``live`` (nothing), ``dark``, ``frozen``, ``garbled``, ``sizes``.
+visitor, came, left
+    ``known`` or ``stranger``, or null; by the monotonic clock when they came, and when they turned
+    to go, or null.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from doorbell.camera.scene import Appearance, SceneScript, demo_script
+from doorbell.camera.simulated import SceneRenderer
+
+FRAMES_PER_SECOND = 15.0
+PERIOD_SECONDS = 1 / FRAMES_PER_SECOND
+SIZES = ((640, 360), (320, 240), (1280, 720), (240, 320), (642, 362))
+STAYS_SECONDS = 600.0
+
+
+class Porch:
+    """What stands before the camera.
+
+    Args:
+        faces: the folder of portraits; None for a porch that stays empty.
+    """
+
+    def __init__(self, faces: Path | None) -> None:
+        self._visitors: dict[str, Appearance] = {}
+        if faces is not None:
+            known, stranger, *_ = demo_script(faces).appearances
+            self._visitors = {
+                "known": _straight(known, enters_seconds=1.0, from_x=0.45),
+                "stranger": _straight(stranger, enters_seconds=1000.0, from_x=0.55),
+            }
+        script = SceneScript(tuple(self._visitors.values()), duration_seconds=2000.0)
+        self._renderer = SceneRenderer(script, *SIZES[0], FRAMES_PER_SECOND)
+
+    def draw(self, stage: dict[str, Any], index: int) -> np.ndarray:
+        """Draw it now: (360, 640, 3) uint8, BGR."""
+        visitor, now = self._visitors.get(stage["visitor"]), time.monotonic()
+        seconds = 0.0
+        if visitor is not None and stage["left"] is None:
+            seconds = visitor.enters_seconds + now - stage["came"]
+        elif visitor is not None:
+            seconds = visitor.gone_seconds - visitor.leave_seconds + now - stage["left"]
+        return cv2.cvtColor(self._renderer.render(seconds, index), cv2.COLOR_RGB2BGR)
+
+
+def _straight(visitor: Appearance, *, enters_seconds: float, from_x: float) -> Appearance:
+    """Somebody who comes straight up the path and waits."""
+    return Appearance(
+        visitor.portrait,
+        visitor.face_xyxy,
+        enters_seconds,
+        approach_seconds=0.8,
+        stays_seconds=STAYS_SECONDS,
+        leave_seconds=0.6,
+        from_x=from_x,
+    )
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    """Compress a picture."""
+    return cv2.imencode(".jpg", pixels)[1].tobytes()
+
+
+class Pictures:
+    """What the camera sends, to one reader after the other."""
+
+    def __init__(self, porch: Porch) -> None:
+        self._porch = porch
+        self._rng = np.random.default_rng(1)
+        self._index = 0
+        self._last = b""
+
+    def take(self, stage: dict[str, Any]) -> bytes:
+        """Take the next one, as it is on the stage."""
+        self._index += 1
+        match stage["fault"]:
+            case "dark":
+                return jpeg(np.zeros((*SIZES[0][::-1], 3), np.uint8))
+            case "garbled":
+                return self._rng.bytes(5000)
+            case "frozen" if self._last:
+                return self._last
+            case "sizes":
+                size = SIZES[self._index % len(SIZES)]
+                return jpeg(cv2.resize(self._porch.draw(stage, self._index), size))
+            case _:
+                self._last = jpeg(self._porch.draw(stage, self._index))
+                return self._last
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers each reader with pictures, for as long as they read."""
+
+    pictures: Pictures
+    stage_file: Path
+
+    def do_GET(self) -> None:
+        """Send pictures."""
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        due = time.monotonic()
+        try:
+            while True:
+                data = self.pictures.take(json.loads(self.stage_file.read_text()))
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+                self.wfile.write(head.encode() + data + b"\r\n")
+                due = max(due + PERIOD_SECONDS, time.monotonic())
+                time.sleep(max(due - time.monotonic(), 0.0))
+        except OSError:
+            pass  # the reader has gone
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Say nothing."""
+        del format, args
+
+
+if __name__ == "__main__":
+    Handler.pictures = Pictures(Porch(Path(sys.argv[3]) if len(sys.argv) > 3 else None))
+    Handler.stage_file = Path(sys.argv[2])
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
