@@ -368,6 +368,11 @@ def run_daemon(
         else:
             if left_open:
                 log.info("%d visits were left open by the last run; ended them", left_open)
+        # Before the networks: a camera too takes a while until it gives a frame.
+        faces = models_directory(config.inference) / "faces"
+        camera = stack.enter_context(
+            closing(open_latest(config.camera, faces, may_be_missing=True))
+        )
         # Frames that are on the GPU already are looked at there.
         frames_on_gpu = frames_reach_gpu(config.camera) and keeps_frames_on_gpu(config.inference)
         perception = stack.enter_context(
@@ -402,11 +407,7 @@ def run_daemon(
             stack.enter_context(
                 closing(Button(config.button, lambda: commands.put(RingCommand()), chips))
             )
-        faces = models_directory(config.inference) / "faces"
         go_on_unless(stop)
-        camera = stack.enter_context(
-            closing(open_latest(config.camera, faces, may_be_missing=True))
-        )
         Daemon(
             camera=camera,
             pipeline=Pipeline(perception, gallery, config, Stopwatch(latency, time.perf_counter)),

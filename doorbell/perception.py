@@ -7,7 +7,9 @@ histories and who anybody is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -24,7 +26,13 @@ from doorbell.detection.stills import (
 )
 from doorbell.detection.stream import StreamDetector
 from doorbell.domain import Face, FaceSample, Track, UInt8Array
-from doorbell.inference import NetworkFiles, Runner, in_float32, open_runner
+from doorbell.inference import (
+    NetworkFiles,
+    Runner,
+    in_float32,
+    open_runner,
+    opens_on_any_thread,
+)
 from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align, part_in_frame
 from doorbell.recognition.embedder import FACE_LENGTH, SFACE_ID, Embedder
@@ -181,15 +189,23 @@ def open_perception(
         )
         return StillDetector(sources, short, section)
 
+    openings = [
+        partial(opened, "blazeface_short", cutting_regions=frames_on_gpu),
+        partial(opened, "blazeface_full", cutting_regions=frames_on_gpu),
+        partial(opened, "sface"),
+    ]
+    threads = len(openings) if opens_on_any_thread(config.inference) else 0
+    short, full, sface = _all_of(openings, threads)
     near, far = (
-        BlazeFace(
-            opened(name, cutting_regions=frames_on_gpu),
-            geometry,
-            section.score_threshold,
-            cuts_regions=frames_on_gpu,
-        )
-        for name, geometry in (("blazeface_short", SHORT_RANGE), ("blazeface_full", FULL_RANGE))
+        BlazeFace(runner, geometry, section.score_threshold, cuts_regions=frames_on_gpu)
+        for runner, geometry in ((short, SHORT_RANGE), (full, FULL_RANGE))
     )
-    return Perception(
-        StreamDetector(near, far, section), Embedder(opened("sface"), SFACE_ID), open_stills
-    )
+    return Perception(StreamDetector(near, far, section), Embedder(sface, SFACE_ID), open_stills)
+
+
+def _all_of(openings: Sequence[Callable[[], Runner]], threads: int) -> list[Runner]:
+    """Do these side by side: each waits for the disk as well as computes."""
+    if not threads:
+        return [open_one() for open_one in openings]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda open_one: open_one(), openings))
