@@ -20,7 +20,7 @@ once, at the edge, with ``from exc``.
     ├── ModelError             a model is missing, altered or cannot be converted     (exit 3)
     ├── InferenceError         a network cannot be loaded or run                      (exit 3)
     ├── GalleryError           the gallery cannot be opened, read or written          (exit 3)
-    ├── GalleryLostError       the gallery in use was damaged, deleted or replaced    (exit 3)
+    │   └── GalleryLostError       the one in use was damaged, deleted or replaced
     ├── SealError              a key is missing or wrong, or what it sealed altered   (exit 3)
     └── OutputError            sound, broker or disk refused; the daemon goes on
         ├── SoundError
@@ -104,13 +104,12 @@ class GalleryError(DoorbellError):
     exit_code = 3
 
 
-class GalleryLostError(DoorbellError):
-    """The gallery in use was damaged, deleted or replaced: there is nothing to go on with.
+class GalleryLostError(GalleryError):
+    """The gallery in use was damaged, deleted or replaced.
 
-    No ``GalleryError``, from which the daemon recovers: it ends, and starts anew.
+    The daemon goes on with whom it knew, as with any gallery that does not answer; but only a start
+    anew takes up another file.
     """
-
-    exit_code = 3
 
 
 class SealError(DoorbellError):

@@ -2,8 +2,9 @@
 
 Enters: strangers at the door, visits as they stand. Leaves: strangers with an identifier, and what
 the gallery knew when it could last be read. A gallery that fails stops nobody and is said once:
-what it refuses waits in memory, in order, and is written when it answers again. Decides nobody's
-identity.
+what it refuses waits in memory, in order, and is written when it answers again. One that was
+deleted or damaged under us stops the bell as little as a full disk does, and answers after a new
+start only. Decides nobody's identity.
 """
 
 from __future__ import annotations
@@ -18,13 +19,7 @@ from functools import partial
 from typing import TypeAlias
 
 from doorbell.domain import FaceSample, Stranger, Visit, Visitor
-from doorbell.errors import (
-    DoorbellError,
-    GalleryError,
-    GalleryLostError,
-    UnknownStrangerError,
-    UsageError,
-)
+from doorbell.errors import GalleryError, UnknownStrangerError, UsageError
 from doorbell.recognition.gallery import Gallery, Templates
 
 # Writes that wait for the gallery, some four for a visit; older ones are dropped.
@@ -32,9 +27,6 @@ WRITES_KEPT = 400
 
 # Of these a stranger gets one by chance who cannot be stored yet.
 NEWCOMERS = 1_000_000
-
-# A gallery that was deleted under us stops the bell as little as a full disk.
-FAULTS = (GalleryError, GalleryLostError)
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +63,7 @@ class VisitBook:
         if self._problem is None:
             try:
                 self._templates = self._gallery.templates(self._model_id)
-            except FAULTS as exc:
+            except GalleryError as exc:
                 self._fail(exc)
         return self._templates
 
@@ -82,7 +74,7 @@ class VisitBook:
                 return self._gallery.visit(visit_id)
             except UsageError:  # forgotten while it goes on
                 return None
-            except FAULTS as exc:
+            except GalleryError as exc:
                 self._fail(exc)
         return None
 
@@ -102,7 +94,7 @@ class VisitBook:
         if self._problem is None:
             try:
                 return self._introduce(known, samples, wall_time)
-            except FAULTS as exc:
+            except GalleryError as exc:
                 self._fail(exc)
         if isinstance(known, Stranger):
             self._put_off(partial(self._note, known.stranger_id, wall_time, samples))
@@ -138,7 +130,7 @@ class VisitBook:
             while self._waiting:
                 self._waiting[0]()
                 self._waiting.popleft()
-        except FAULTS as exc:
+        except GalleryError as exc:
             self._problem = f"{exc}"
             return {}
         log.info("the gallery answers again; %d writes that waited are done", kept)
@@ -181,7 +173,7 @@ class VisitBook:
         if self._problem is None:
             try:
                 write()
-            except FAULTS as exc:
+            except GalleryError as exc:
                 self._fail(exc)
             else:
                 return
@@ -193,6 +185,6 @@ class VisitBook:
             self._overflow_said = True
         self._waiting.append(write)
 
-    def _fail(self, error: DoorbellError) -> None:
+    def _fail(self, error: GalleryError) -> None:
         log.error("visits are announced, and kept in memory only: %s", error)
         self._problem = f"{error}"

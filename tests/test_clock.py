@@ -134,6 +134,19 @@ def test_a_clock_that_is_right_deletes_what_is_old(home: Home) -> None:
     assert home.kept.keys() == home.pictures.keys() == {"yesterday"}
 
 
+def test_a_gallery_that_is_gone_when_it_is_tidied_ends_nothing(
+    home: Home, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home.came("old", TODAY - 99 * DAY)
+    (tmp_path / "gallery.sqlite").unlink()
+    home.lives((TODAY, 10.0), (TODAY + 99.0, 20.0), synchronized=True)
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "what is old stays for another hour",
+        "the clock was set by +89 s",
+        "visits keep the time of the wrong clock",
+    ]
+
+
 def test_an_hour_back_keeps_the_order_of_visits(home: Home) -> None:
     home.lives((TODAY, 10.0), (TODAY - 3600 + 10, 20.0), came="before", synchronized=True)
     home.came("after", TODAY - 3600 + 20)

@@ -196,7 +196,9 @@ class GalleryFile:
 
     def _require_file(self) -> None:
         """SQLite goes on with a file that nobody else can find any more, and says nothing."""
-        if _identity(self.path) != self._identity:
+        with self._translated():
+            identity = _identity(self.path)
+        if identity != self._identity:
             raise GalleryLostError(
                 f"the gallery {self.path} was deleted or replaced while it was in use; start the "
                 "doorbell again to use what is there now, or, where nothing is, "
