@@ -2,8 +2,8 @@
 
 Enters: events, statistics, the people enrolled. Leaves: messages on the topics of
 ``doorbell.outputs.topics``, Home Assistant's discovery document, and commands. Knows nothing of how
-a command is carried out. A broker that is down stops nobody: it is said once, and again when it is
-back; retained states are kept as they last were, and events wait in the outbox until the broker has
+a command is carried out. A broker that is down stops nobody: it is said, and again when it is back;
+retained states are kept as they last were, and events wait in the outbox until the broker has
 acknowledged them.
 
 On every connection: discovery, availability, states, then what waits, then newer events. paho's own
@@ -46,6 +46,7 @@ from doorbell.domain import (
     Unrecognized,
     Visit,
 )
+from doorbell.outputs.absence import Absence
 from doorbell.outputs.commands import CommandGate
 from doorbell.outputs.delivery import Delivery
 from doorbell.outputs.home_assistant import (
@@ -121,7 +122,7 @@ class Mqtt:
         self._lock = threading.Lock()
         self._connected = False
         self._closed = False
-        self._loss_said = False
+        self._absence = Absence(f"{section.host}:{section.port}")
         self._gone_person_ids: set[int] = set()
         self._visits: set[str] = set()
         self._shown: Visit | None = None  # on the topic of the last visitor
@@ -349,9 +350,10 @@ class Mqtt:
         _properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._say_lost(f"it refused us ({reason}); check mqtt.username and mqtt.password_file")
+            advice = "check mqtt.username and mqtt.password_file"
+            self._absence.tell(f"it refused us ({reason}); {advice}", time.monotonic())
             return
-        log.info("connected to the broker %s", self._broker)
+        log.info("connected to the broker %s:%d", self._section.host, self._section.port)
         with self._lock:
             if self._closed:
                 return
@@ -359,7 +361,7 @@ class Mqtt:
             client.drop_out_messages()
             self._under_way.clear()
             self._connected = True
-            self._loss_said = False
+            self._absence.end()
             self._give_up_in_time(client)
             client.subscribe([(topic, 1) for topic in (*self._topics.commands, self._birth_topic)])
             # The document that we left there before names people who may have gone since.
@@ -377,7 +379,7 @@ class Mqtt:
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
         # paho tells it inside its except clause.
-        self._say_lost(describe_failure(sys.exc_info()[1]))
+        self._absence.tell(describe_failure(sys.exc_info()[1]), time.monotonic())
 
     def _on_disconnect(
         self,
@@ -390,14 +392,7 @@ class Mqtt:
         # paho may hold its own locks here: ours would deadlock with a publisher.
         self._connected = False
         if not self._closed:
-            self._say_lost(f"the connection ended ({reason})")
-
-    def _say_lost(self, reason: str) -> None:
-        if not self._loss_said:
-            log.warning(
-                "no broker at %s, and the doorbell goes on without: %s", self._broker, reason
-            )
-        self._loss_said = True
+            self._absence.tell(f"the connection ended ({reason})", time.monotonic())
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         topic, payload = message.topic, bytes(message.payload)
@@ -428,7 +423,3 @@ class Mqtt:
             if gone:
                 self._gone_person_ids |= gone
                 self._publish_discovery()
-
-    @property
-    def _broker(self) -> str:
-        return f"{self._section.host}:{self._section.port}"

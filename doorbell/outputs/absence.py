@@ -1,0 +1,38 @@
+"""Saying that the broker is away: once, and again where the reason is another.
+
+Enters: why an attempt failed. Leaves: a line in the log now and then. Knows no client.
+"""
+
+from __future__ import annotations
+
+import logging
+
+# Between two lines: a broker whose start fails in several ways does not fill the log.
+PAUSE_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Absence:
+    """What was last said of a broker that is away.
+
+    Args:
+        broker: host and port.
+    """
+
+    def __init__(self, broker: str) -> None:
+        self._broker = broker
+        self._said: tuple[str, float] | None = None
+
+    def tell(self, reason: str, now_seconds: float) -> None:
+        """Say why there is no connection, unless that is known or something was just said."""
+        if self._said is not None:
+            said, said_seconds = self._said
+            if reason == said or now_seconds - said_seconds < PAUSE_SECONDS:
+                return
+        log.warning("no broker at %s, and the doorbell goes on without: %s", self._broker, reason)
+        self._said = reason, now_seconds
+
+    def end(self) -> None:
+        """Forget what was said: there is a connection."""
+        self._said = None
