@@ -247,6 +247,20 @@ def test_a_locked_file_keeps_nobody_waiting(tmp_path: Path) -> None:
         assert documents(outbox) == [b"one", b"two"]
 
 
+def test_events_that_the_broker_takes_while_nothing_can_be_written_are_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "outbox.sqlite"
+    with opened(path) as outbox:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for text in (b"one", b"two"):
+                outbox.remove(outbox.append(text, None, NOW).number)
+        outbox.append(b"three", None, NOW)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     st.lists(

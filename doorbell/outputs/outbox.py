@@ -219,10 +219,13 @@ class Outbox:
         self._drop_said = True
 
     def _write(self) -> None:
+        wrote = False
         try:
             if self._file is None:
                 self._open()
+                wrote = True
             if self._file is not None and self._has_changed:
+                wrote = True
                 self._file.change(
                     self._unwritten.values(),
                     self._unwritten_pictures,
@@ -238,9 +241,10 @@ class Outbox:
         self._unwritten_pictures.clear()
         self._removed.clear()
         self._without_picture.clear()
-        if self._failing:
+        # What the broker took while the disk was full needed no writing, and proves nothing.
+        if self._failing and wrote:
             log.info("events wait on the disk again, in %s", self._path)
-        self._failing = False
+            self._failing = False
 
     def _open(self) -> None:
         """Open the file; what waits in it comes before what waits in memory."""
