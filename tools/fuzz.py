@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 import re
+import shlex
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,17 +55,22 @@ class Figures:
 
     @property
     def growth_mb(self) -> float:
-        """Of the memory in use, from the end of the warm-up to the end."""
+        """Of the least memory in use, from the quarter after the warm-up to the last one."""
         settled = self.resident_mb[int(len(self.resident_mb) * WARM_UP) :]
-        return settled[-1] - settled[0] if settled else 0.0
+        quarter = max(len(settled) // 4, 1)
+        return min(settled[-quarter:], default=0) - min(settled[:quarter], default=0)
 
     def read(self, line: str) -> None:
         """Take in a line of the fuzzer."""
         self.log = [*self.log[-60:], line]
+        if "\tINITED" in line:
+            self.resident_mb.clear()  # until then libraries were loaded
         if status := re.match(r"#(\d+)\s.*?(?: ft: (\d+) corp: (\d+)/)", line):
             self.executions, self.features, self.inputs = map(int, status.groups())
         elif slowest := re.match(r"slowest: (\d+) ms", line):
             self.slowest_ms = float(slowest[1])
+        elif final := re.match(r"Done (\d+) runs", line):
+            self.executions = int(final[1])
 
 
 def main() -> int:
@@ -71,6 +79,9 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}")
     parser.add_argument("--runs", type=int, default=1_000_000, help="executions of each target")
     parser.add_argument("--seconds", type=int, default=0, help="at most, of each target")
+    parser.add_argument(
+        "--save", action="store_true", help="afterwards keep what is worth it in tools/fuzzing"
+    )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     known, rest = parser.parse_known_args()
     if known.child:
@@ -92,6 +103,10 @@ def main() -> int:
         )
         if code:
             print("".join(figures.log))  # noqa: T201 - what this tool is for
+        elif known.save:
+            subprocess.run(
+                [*_child(target), "-merge=1", CORPUS / target, WORK / target], check=True
+            )
         failed |= bool(code) or grew
     return int(failed)
 
@@ -100,32 +115,35 @@ def _run(name: str, runs: int, seconds: int) -> tuple[int, Figures]:
     target, corpus = load_target(name), WORK / name
     corpus.mkdir(parents=True, exist_ok=True)
     (CORPUS / name).mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, __file__, name, "--child", str(corpus), str(CORPUS / name)]
-    command += [f"-runs={runs}", f"-max_total_time={seconds}", f"-max_len={target.MAX_BYTES}"]
+    command = [*_child(name), str(corpus), str(CORPUS / name), f"-max_len={target.MAX_BYTES}"]
+    command += [f"-runs={runs}", f"-max_total_time={seconds}"]
     command += [f"-timeout={HANG_SECONDS}", f"-artifact_prefix={WORK / name}-"]
     # Coverage does not tell one codec from another, which are native code: every seed stays.
-    command += ["-report_slow_units=3600", "-keep_seed=1"]
-    figures, begin, sampled = Figures(), time.monotonic(), 0.0
+    command += ["-report_slow_units=3600", "-keep_seed=1", "-entropic_scale_per_exec_time=1"]
+    figures, begin = Figures(), time.monotonic()
     with subprocess.Popen(command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE) as process:
         if process.stdout is None:
             raise RuntimeError("the child has no output")
+        threading.Thread(target=_sample, args=(process.pid, figures), daemon=True).start()
         for raw in process.stdout:
             figures.read(raw.decode(errors="replace"))
-            if time.monotonic() - sampled >= 1:
-                sampled = time.monotonic()
-                figures.resident_mb.append(_resident_mb(process.pid))
     figures.seconds = time.monotonic() - begin
     return process.returncode, figures
+
+
+def _child(name: str) -> list[str]:
+    return [sys.executable, __file__, name, "--child"]
 
 
 def _fuzz(name: str, arguments: list[str]) -> None:
     """Throw inputs at one target in this process until something breaks or all are done."""
     import atheris
 
+    logging.disable()
     with atheris.instrument_imports(include=INSTRUMENTED):
         target = load_target(name)
     for seed in target.seeds():
-        (Path(arguments[0]) / hashlib.sha256(seed).hexdigest()).write_bytes(seed)
+        (WORK / name / hashlib.sha256(seed).hexdigest()).write_bytes(seed)
     slowest = 0.0
 
     def one(content: bytes) -> None:
@@ -139,8 +157,15 @@ def _fuzz(name: str, arguments: list[str]) -> None:
         if seconds > target.MAX_SECONDS:
             raise TimeoutError(f"{seconds:.1f} s for one input")
 
-    atheris.Setup([sys.argv[0], *arguments], one)
+    # By its first word the fuzzer starts itself anew, to save a corpus.
+    atheris.Setup([shlex.join(_child(name)), *arguments], one)
     atheris.Fuzz()
+
+
+def _sample(pid: int, figures: Figures) -> None:
+    while resident_mb := _resident_mb(pid):
+        figures.resident_mb.append(resident_mb)
+        time.sleep(1)
 
 
 def _resident_mb(pid: int) -> float:

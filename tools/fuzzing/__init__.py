@@ -8,13 +8,17 @@ words; and the limits ``MAX_BYTES`` of an input and ``MAX_SECONDS`` of processor
 
 from __future__ import annotations
 
+import atexit
 import importlib
+import shutil
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Protocol, cast
 
 CORPUS = Path(__file__).parent / "corpus"
-TARGETS = ("commands", "configuration", "models", "networks", "pictures", "videos")
+TARGETS = ("commands", "configuration", "gallery", "models", "networks", "pictures", "videos")
 
 
 class Target(Protocol):
@@ -33,6 +37,15 @@ class Target(Protocol):
 def load_target(name: str) -> Target:
     """Import a target, and with it the parts of the doorbell that it reaches."""
     return cast("Target", importlib.import_module(f"fuzzing.{name}"))
+
+
+@cache
+def scratch() -> Path:
+    """Return a folder of this process, in memory where there is such a place, gone at its end."""
+    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder that is ours alone
+    folder = Path(mkdtemp(prefix="doorbell-fuzz-", dir=memory if memory.is_dir() else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def saved_inputs(name: str) -> list[Path]:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import gettempdir
 
 from doorbell.config import Config, load_config
 from doorbell.errors import ConfigError
+from fuzzing import scratch
 
 MAX_BYTES = 12_000
 MAX_SECONDS = 1.0
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "doorbell.toml"
-# One file for this process, in memory where there is such a place.
-_MEMORY = Path("/dev/shm")  # noqa: S108 - holds only what this process throws at itself
-_PATH = (_MEMORY if _MEMORY.is_dir() else Path(gettempdir())) / f"doorbell-fuzz-{os.getpid()}.toml"
 
 
 def seeds() -> Iterator[bytes]:
@@ -42,9 +39,10 @@ def seeds() -> Iterator[bytes]:
 def check(content: bytes) -> None:
     """Load it; what loads is usable, and what does not says why in text that can be shown."""
     text, *overrides = content.split(b"\0")
-    _PATH.write_bytes(text)
+    path = scratch() / "doorbell.toml"
+    path.write_bytes(text)
     try:
-        config = load_config(_PATH, [os.fsdecode(override) for override in overrides])
+        config = load_config(path, [os.fsdecode(override) for override in overrides])
     except ConfigError as exc:
         if len(str(exc)) > 1000 + 100 * MAX_BYTES:
             raise AssertionError(f"a message of {len(str(exc))} characters") from exc
@@ -53,6 +51,6 @@ def check(content: bytes) -> None:
     if config.chime.quiet_from is not None and config.chime.quiet_to is not None:
         # As the chime compares it with the time of day.
         _ = config.chime.quiet_from <= config.chime.quiet_to
-    for path in (config.storage.directory, config.mqtt.password_file, config.mqtt.tls_ca_file):
-        if path is not None:
-            path.exists()
+    for named in (config.storage.directory, config.mqtt.password_file, config.mqtt.tls_ca_file):
+        if named is not None:
+            named.exists()

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import gettempdir
 
 from doorbell.config import InferenceSection
 from doorbell.errors import ModelError
 from doorbell.models.store import RECORD_NAME, network_files, network_path
+from fuzzing import scratch
 
 MAX_BYTES = 1024
 MAX_SECONDS = 1.0
 
 NETWORK = "sface"
 ORIGINAL = b"\x08\x08\x12\x08doorbell" + bytes(range(64))
-_MEMORY = Path("/dev/shm")  # noqa: S108 - holds only what this process throws at itself
-_DIRECTORY = (_MEMORY if _MEMORY.is_dir() else Path(gettempdir())) / f"doorbell-fuzz-{os.getpid()}"
 
 
 def seeds() -> Iterator[bytes]:
@@ -40,14 +36,14 @@ def seeds() -> Iterator[bytes]:
 
 def check(content: bytes) -> None:
     """Lay it down as a network or as the record, which the first byte says, and ask for it."""
-    _DIRECTORY.mkdir(exist_ok=True)
+    directory = scratch()
     as_record = bool(content[:1]) and content[0] % 2 == 1
     network = ORIGINAL if as_record else content[1:]
     record = content[1:] if as_record else json.dumps(_record()).encode()
-    network_path(_DIRECTORY, NETWORK, "float32").write_bytes(network)
-    (_DIRECTORY / RECORD_NAME).write_bytes(record)
+    network_path(directory, NETWORK, "float32").write_bytes(network)
+    (directory / RECORD_NAME).write_bytes(record)
     try:
-        files = network_files(NETWORK, InferenceSection(models_directory=_DIRECTORY))
+        files = network_files(NETWORK, InferenceSection(models_directory=directory))
     except ModelError as exc:
         if network == ORIGINAL and not as_record:
             raise AssertionError("the network as it was built is refused") from exc
