@@ -78,6 +78,7 @@ def main(settings: list[str]) -> None:
     from doorbell.bench.scene import P720, draw, standing
     from doorbell.config import InferenceSection, load_config
     from doorbell.inference import NetworkFiles, Runner, open_runner
+    from doorbell.memory import give_back_memory
     from doorbell.models.store import models_directory
     from doorbell.perception import open_perception
     from doorbell.pipeline import Pipeline
@@ -104,6 +105,10 @@ def main(settings: list[str]) -> None:
         for _ in range(FRAMES):
             pipeline.step(next(views).frame)
         parts.finish(f"{FRAMES} frames with a visitor")
+        give_back_memory()
+        for _ in range(FRAMES):
+            pipeline.step(next(views).frame)
+        parts.finish("given back once running")
 
 
 if __name__ == "__main__":

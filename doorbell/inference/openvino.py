@@ -7,9 +7,9 @@ reporting is cut off before it is imported.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,10 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # documente
 
 import openvino  # noqa: E402 - only after the line above
 
-# Networks up to this size run on one thread unless more are asked for, and are compiled once more
-# for a batch of one. Measured 2026-11-22 on BlazeFace, two cores, on which other processes ran: two
-# threads take 1.5 ms (median; 2.5 in the mean), one 1.2 (1.3), and 15 % less for a fixed batch. The
-# embedder gains 4 % by that, for twice the memory.
+# Networks up to this size run on one thread unless more are asked for, and one item at a time.
+# Measured 2026-11-22 on BlazeFace, two cores, on which other processes ran: two threads take 1.5 ms
+# (median; 2.5 in the mean), one 1.2 (1.3), and 15 % less where the batch is fixed to one. Two items
+# take as long one by one as together, and eight 3 to 16 % longer.
 SMALL_BYTES = 4 << 20
 
 
@@ -68,27 +68,22 @@ class OpenVinoRunner:
             settings["CACHE_DIR"] = str(cache_directory)
         try:
             core = openvino.Core()
-            # By its path, so that what is compiled already is not read as ONNX first.
-            compiled = core.compile_model(str(path), "CPU", settings)
-            self._single: openvino.InferRequest | None = None
-            if is_small and _is_open_in_batch_only(compiled):
-                model = core.read_model(path)
+            model = core.read_model(path) if is_small else None
+            if model is not None and _is_open_in_batch_only(model):
+                inputs = _specifications(model.inputs)
                 model.reshape({port: [1, *port.partial_shape[1:]] for port in model.inputs})
-                single = core.compile_model(model, "CPU", settings)
-                self._single = single.create_infer_request()
+                compiled = core.compile_model(model, "CPU", settings)
+                self._one_by_one = True
+            else:
+                # By its path, so that what is compiled already is not read as ONNX first.
+                compiled = core.compile_model(str(path), "CPU", settings)
+                inputs = _specifications(compiled.inputs)
+                self._one_by_one = False
         except RuntimeError as exc:
             raise InferenceError(
                 f"OpenVINO cannot load {path}: {exc}; run `doorbell models build`"
             ) from exc
-        self._inputs = {
-            port.any_name: TensorSpec(
-                tuple(
-                    None if size.is_dynamic else size.get_length() for size in port.partial_shape
-                ),
-                np.dtype(port.element_type.to_dtype()),
-            )
-            for port in compiled.inputs
-        }
+        self._inputs = inputs
         self._output_names = [port.any_name for port in compiled.outputs]
         self._path = path
         self._request: openvino.InferRequest | None = compiled.create_infer_request()
@@ -98,8 +93,18 @@ class OpenVinoRunner:
         if self._request is None:
             raise InferenceError(f"{self._path.name} was closed: open it again")
         batch = check_inputs(inputs, self._inputs)
-        request = self._single if batch == 1 and self._single is not None else self._request
         arrays = {name: host_array(value) for name, value in inputs.items()}
+        if not self._one_by_one or batch == 1:
+            return self._run(self._request, arrays)
+        parts = [
+            self._run(self._request, {name: value[i : i + 1] for name, value in arrays.items()})
+            for i in range(batch)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _run(
+        self, request: openvino.InferRequest, arrays: Mapping[str, NDArray[Any]]
+    ) -> dict[str, NDArray[np.float32]]:
         try:
             # The request reads the inputs in place and the outputs are copied for the caller.
             results = request.infer(arrays, share_inputs=True)
@@ -109,10 +114,21 @@ class OpenVinoRunner:
 
     def close(self) -> None:
         """Release the compiled network; idempotent."""
-        self._request = self._single = None
+        self._request = None
 
 
-def _is_open_in_batch_only(model: openvino.CompiledModel) -> bool:
+def _specifications(ports: Sequence[Any]) -> dict[str, TensorSpec]:
+    """What each input of a network takes."""
+    return {
+        port.any_name: TensorSpec(
+            tuple(None if size.is_dynamic else size.get_length() for size in port.partial_shape),
+            np.dtype(port.element_type.to_dtype()),
+        )
+        for port in ports
+    }
+
+
+def _is_open_in_batch_only(model: openvino.Model) -> bool:
     """Whether the first dimension of every input is left open, and no other."""
     return all(
         [size.is_dynamic for size in port.partial_shape] == [True] + [False] * (rank - 1)
