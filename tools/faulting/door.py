@@ -1,0 +1,264 @@
+"""A front door with everything that belongs to it, as real processes, and the script of its visits.
+
+Enters: visitors and faults. Leaves: what a subscriber of the broker heard of them. The subscriber
+keeps its session at the broker, and the broker keeps it on the disk, as Home Assistant's can: what
+the broker has acknowledged then reaches it, whoever starts anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from household import Listener, Mosquitto, NetworkCamera, SoundCard
+
+from faulting.truth import KNOWN_KINDS, PRESS_KINDS, STRANGER_KINDS, Judgement, Scripted, judge
+
+KNOWN, STRANGER = "known", "stranger"
+NAME = "Barack Obama"
+DOORBELL = str(Path(sys.executable).with_name("doorbell"))
+POLL_SECONDS = 0.05
+# Far more than anything takes: what is not there by then has been lost.
+PATIENCE_SECONDS = 60.0
+VISIT_SECONDS = 20.0
+STOP_SECONDS = 15.0
+SETTLING_SECONDS = 1.0
+BROKER_SETTINGS = (
+    "allow_anonymous true",
+    "persistence true",
+    "autosave_on_changes true",
+    "autosave_interval 1",
+    "max_queued_messages 0",
+    "max_inflight_messages 0",
+)
+SETTINGS = {
+    "camera.timeout_seconds": 0.5,
+    "camera.stuck_seconds": 0.5,
+    "camera.reopen_max_seconds": 1.0,
+    "camera.dark_seconds": 1.0,
+    "camera.frozen_seconds": 1.0,
+    "visits.absence_seconds": 1.5,
+    "visits.cooldown_seconds": 0.0,
+    "chime.cooldown_seconds": 0.0,
+    "mqtt.enabled": "true",
+}
+
+
+class NotRecoveredError(Exception):
+    """Something has not come back in time."""
+
+
+class Door:
+    """A household whose daemon, camera and broker are started by ``open``.
+
+    Args:
+        folder: for everything, empty.
+        gallery: a folder with the gallery to begin with; ``NAME`` is in it, the stranger is not.
+        faces: the folder of portraits.
+
+    Attributes:
+        settings: of the daemon; may be changed before it starts.
+        environment: of the daemon.
+        script: what has been played so far.
+        stack: what is closed with the door, last of all.
+    """
+
+    def __init__(self, folder: Path, gallery: Path, faces: Path) -> None:
+        self.folder = folder
+        self.storage = folder / "storage"
+        self.storage.mkdir(mode=0o700)
+        self.faces = faces
+        self.card = SoundCard(folder)
+        self.camera = NetworkCamera(folder, faces)
+        self.settings: dict[str, object] = {
+            **SETTINGS,
+            "camera.uri": self.camera.uri,
+            "storage.directory": self.storage,
+        }
+        self.environment = dict(self.card.environment)
+        self.script: list[Scripted] = []
+        self.stack = ExitStack()
+        self.broker = self.broker_with()
+        self._gallery = gallery
+        self._log = folder / "log"
+        self._listener: Listener | None = None
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def broker_with(
+        self, *settings: str, host: str = "127.0.0.1", enter: tuple[str, ...] = ()
+    ) -> Mosquitto:
+        """A broker of this door that keeps sessions on the disk."""
+        location = f"persistence_location {self.folder}/"
+        return Mosquitto(self.folder, *BROKER_SETTINGS, location, *settings, host=host, enter=enter)
+
+    def open(self) -> None:
+        """Start everything, and wait until the door is watched."""
+        shutil.copytree(self._gallery, self.storage, dirs_exist_ok=True)
+        self.settings.setdefault("mqtt.host", self.broker.host)
+        self.settings["mqtt.port"] = self.broker.port
+        self.broker.start()
+        self._listener = Listener(self.broker.port, self.broker.host, lasting_id="judge")
+        self.camera.plug()
+        self.start()
+
+    @property
+    def listener(self) -> Listener:
+        """Who hears everything."""
+        if self._listener is None:
+            raise RuntimeError("open the door first")
+        return self._listener
+
+    @property
+    def daemon(self) -> subprocess.Popen[bytes]:
+        """The process."""
+        if self._daemon is None:
+            raise RuntimeError("open the door first")
+        return self._daemon
+
+    @property
+    def log(self) -> str:
+        """Of every daemon so far."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def command(self) -> list[str]:
+        """What starts the daemon."""
+        words = [DOORBELL, "run", "--config", os.devnull]
+        for key, value in self.settings.items():
+            words += ["--set", f"{key}={value}"]
+        return words
+
+    def start(self, *, until: str = "watching the door") -> float:
+        """Start the daemon; how long it takes until it says something."""
+        said, began = self.log.count(until), time.monotonic()
+        with self._log.open("ab") as log:
+            self._daemon = subprocess.Popen(
+                self.command(), env=self.environment, stdout=log, stderr=log
+            )
+        return self.seconds_until(lambda: self.log.count(until) > said, since=began)
+
+    def kill(self) -> None:
+        """Kill the daemon, as a power cut or the kernel short of memory does."""
+        self.daemon.kill()
+        self.daemon.wait()
+
+    def terminate(self) -> None:
+        """End the daemon as a service manager does.
+
+        Raises:
+            NotRecoveredError: it ended with another code than 0, or not at all.
+        """
+        self.daemon.terminate()
+        try:
+            code = self.daemon.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired as exc:
+            raise NotRecoveredError("the daemon did not end") from exc
+        if code != 0:
+            raise NotRecoveredError(f"the daemon ended with {code}")
+
+    def comes(self, who: str, *, stays: bool = False) -> None:
+        """Somebody comes to the door; back once it has rung for them.
+
+        Args:
+            who: ``KNOWN`` or ``STRANGER``.
+            stays: until the daemon is killed, which cannot tell of their going any more.
+        """
+        kinds = KNOWN_KINDS if who == KNOWN else STRANGER_KINDS
+        self.script.append(Scripted(NAME if who == KNOWN else None, kinds[:-1] if stays else kinds))
+        rings = self._told("ring")
+        self.camera.comes(who)
+        self._wait(lambda: self._told("ring") > rings, VISIT_SECONDS)
+
+    def goes(self) -> None:
+        """Whoever is there goes; back once the daemon has told it."""
+        left = self._told("left")
+        self.camera.goes()
+        self._wait(lambda: self._told("left") > left, VISIT_SECONDS)
+
+    def visit(self, who: str) -> None:
+        """Somebody comes and goes."""
+        self.comes(who)
+        self.goes()
+
+    def press(self) -> None:
+        """Somebody presses Home Assistant's button while nobody is in sight."""
+        self.script.append(Scripted(None, PRESS_KINDS))
+        rings = self._told("ring")
+        self.listener.publish("doorbell/front-door/ring", b"PRESS")
+        self._wait(lambda: self._told("ring") > rings, VISIT_SECONDS)
+        time.sleep(float(str(self.settings["visits.absence_seconds"])) + 0.2)
+
+    def condition(self, device: str) -> str | None:
+        """What was told last of the camera, the sound or the storage."""
+        told = self.listener.documents(device)
+        return str(told[-1]["condition"]) if told else None
+
+    def await_condition(self, device: str, condition: str, since: float | None = None) -> float:
+        """Wait until it is told; seconds since a moment, or since now."""
+        since = time.monotonic() if since is None else since
+        return self.seconds_until(lambda: self.condition(device) == condition, since=since)
+
+    def judgement(self) -> Judgement:
+        """What the subscriber has heard so far, against the script."""
+        return judge(self.script, self.listener.documents("event"))
+
+    def seconds_until_told(self, since: float) -> float:
+        """Seconds from a moment until the subscriber has heard everything."""
+        return self.seconds_until(lambda: self.judgement().lost == 0, since=since)
+
+    def seconds_until(
+        self,
+        condition: Callable[[], bool],
+        *,
+        since: float,
+        within: float = PATIENCE_SECONDS,
+    ) -> float:
+        """Seconds from a moment until something is so.
+
+        Raises:
+            NotRecoveredError: it is not.
+        """
+        if not self._wait(condition, within):
+            raise NotRecoveredError(f"not after {within:g} s")
+        return time.monotonic() - since
+
+    def await_gone(self, visits: int, within: float) -> None:
+        """Wait until so many visits have ended."""
+        began = time.monotonic()
+        self.seconds_until(lambda: self._told("left") >= visits, since=began, within=within)
+
+    def settle(self) -> Judgement:
+        """End the daemon, and judge everything."""
+        self._wait(lambda: self.judgement().lost == 0, VISIT_SECONDS)
+        self.terminate()
+        time.sleep(SETTLING_SECONDS)
+        return self.judgement()
+
+    def close(self) -> None:
+        """End everything; idempotent."""
+        if self._daemon is not None:
+            self._daemon.kill()
+            self._daemon.wait()
+        self.camera.unplug()
+        if self._listener is not None:
+            self._listener.close()
+        self.broker.stop()
+        self.stack.close()
+
+    def _told(self, kind: str) -> int:
+        return len(re.findall(rf" {kind} visit=", self.log))
+
+    def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait for something, or for the daemon to end; whether it came."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end or (self._daemon and self._daemon.poll() is not None):
+                return condition()
+            time.sleep(POLL_SECONDS)
+        return True

@@ -1,0 +1,228 @@
+"""Faults, one after the other, to the real daemon: ``.venv/bin/python tools/faults.py --times 3``.
+
+The daemon, mosquitto, a network camera and an ALSA device are real processes and files. Visitors
+come to the camera by a script; what a subscriber of the broker has heard is compared with it. Exits
+with 1 if an event is lost, doubled, in disorder or under a wrong name, or if something does not
+come back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from faulting import broker, camera, process, storage
+from faulting.door import DOORBELL, NAME, Door, NotRecoveredError
+from faulting.truth import Judgement
+
+from doorbell.config import InferenceSection
+from doorbell.models.store import face_path, models_directory
+
+# Enrolled as well, and never at the door: whoever gets one of their names is named wrongly.
+OTHERS = {"Jacinda Ardern": "ardern", "Emmanuel Macron": "macron"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that happens.
+
+    Attributes:
+        name: on the command line.
+        occur: lets it happen and pass once; seconds until everything was as before.
+        prepare: the door, before it opens.
+        refusal: why it cannot be tried here, or None.
+        once: whether each time takes a door of its own.
+        quick: whether it belongs to the short form.
+    """
+
+    name: str
+    occur: Callable[[Door], float]
+    prepare: Callable[[Door], None] | None = None
+    refusal: Callable[[], str | None] | None = None
+    once: bool = False
+    quick: bool = False
+
+
+FAULTS = (
+    Fault("broker-down-1000-events", broker.down_for_long, broker.prepare_thousand, once=True),
+    Fault("broker-restarted-in-burst", broker.restarted_in_burst, broker.prepare_burst, once=True),
+    Fault("broker-killed-in-burst", broker.killed_in_burst, broker.prepare_burst, once=True),
+    Fault("broker-killed", broker.killed),
+    Fault("broker-silent", broker.silent),
+    Fault("wrong-password", broker.wrong_password, broker.prepare_password),
+    Fault("network-cut", broker.network_cut, broker.prepare_network, broker.no_networks),
+    Fault("network-hiccup", broker.network_hiccup, broker.prepare_network, broker.no_networks),
+    Fault("daemon-killed", process.killed, quick=True),
+    Fault("daemon-restarted", process.terminated),
+    Fault("second-daemon", process.second_daemon),
+    Fault("command-flood", process.flood),
+    Fault("clock-ahead", process.clock_ahead, process.prepare_clock, process.no_clock),
+    Fault("clock-back", process.clock_back, process.prepare_clock, process.no_clock),
+    Fault("camera-unplugged", camera.unplugged, quick=True),
+    Fault("camera-blocked", camera.blocked),
+    Fault("camera-black", camera.black),
+    Fault("camera-frozen", camera.frozen),
+    Fault("camera-corrupt", camera.corrupt),
+    Fault("camera-changing-size", camera.changing_size),
+    Fault("camera-missing-at-start", camera.missing_at_start),
+    Fault("sound-gone", camera.sound_gone),
+    Fault("sound-blocked", camera.sound_blocked),
+    Fault("disk-full", storage.disk_full, storage.prepare_small_disk, storage.no_disks),
+    Fault(
+        "disk-full-for-pictures",
+        storage.pictures_full,
+        storage.prepare_small_disk_for_pictures,
+        storage.no_disks,
+    ),
+    Fault(
+        "disk-full-without-broker",
+        storage.disk_full_without_broker,
+        storage.prepare_small_disk,
+        storage.no_disks,
+    ),
+    Fault("gallery-locked", storage.gallery_locked),
+    Fault("gallery-deleted", storage.gallery_deleted),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a fault.
+
+    Attributes:
+        fault: its name.
+        times: it happened.
+        recovered_seconds: each time; fewer where something did not come back.
+        judgements: of each door.
+        skipped: why it was not tried, or None.
+        problem: what did not come back, or None.
+    """
+
+    fault: str
+    times: int
+    recovered_seconds: Sequence[float]
+    judgements: Sequence[Judgement]
+    skipped: str | None = None
+    problem: str | None = None
+
+    @property
+    def faultless(self) -> bool:
+        """Whether nothing is to be complained of."""
+        return self.problem is None and all(each.faultless for each in self.judgements)
+
+    def total(self, count: str) -> int:
+        """Sum up a count of the judgements."""
+        return sum(getattr(each, count) for each in self.judgements)
+
+
+def main() -> int:
+    """Try what is asked for; 1 if something is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    names = [fault.name for fault in FAULTS]
+    parser.add_argument("faults", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("--times", type=int, default=1, help="how often each is to happen")
+    parser.add_argument("--quick", action="store_true", help="only a few that are quick")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each")
+    parser.add_argument("--keep", type=Path, help="a folder for the logs of what went wrong")
+    asked = parser.parse_args()
+    if not set(asked.faults) <= set(names):
+        parser.error(f"the faults are {', '.join(names)}")
+    wanted = [
+        fault
+        for fault in FAULTS
+        if (fault.name in asked.faults or not asked.faults) and (fault.quick or not asked.quick)
+    ]
+    faultless = True
+    if not asked.json:
+        _say(
+            f"{'fault':26}{'times':>6}{'events':>8}{'lost':>6}{'doubled':>9}{'disordered':>12}"
+            f"{'wrong names':>13}{'repeated':>10}  recovered in s, median and longest"
+        )
+    with _gallery() as gallery:
+        for fault in wanted:
+            outcome = _try(fault, asked.times, gallery, asked.keep)
+            _say(json.dumps(asdict(outcome)) if asked.json else _row(outcome))
+            faultless &= outcome.faultless
+    return 0 if faultless else 1
+
+
+def _try(fault: Fault, times: int, gallery: Path, keep: Path | None) -> Outcome:
+    skipped = fault.refusal() if fault.refusal else None
+    if skipped:
+        return Outcome(fault.name, 0, (), (), skipped=skipped)
+    seconds: list[float] = []
+    judgements: list[Judgement] = []
+    problem = None
+    for _ in range(times if fault.once else 1):
+        with (
+            tempfile.TemporaryDirectory(prefix="doorbell-faults-") as scratch,
+            closing(Door(Path(scratch), gallery, _models() / "faces")) as door,
+        ):
+            try:
+                if fault.prepare:
+                    fault.prepare(door)
+                door.open()
+                seconds += (fault.occur(door) for _ in range(1 if fault.once else times))
+                judgements.append(door.settle())
+            except NotRecoveredError as exc:
+                problem = str(exc)
+                judgements.append(door.judgement())
+            if keep and (problem or not judgements[-1].faultless):
+                _keep(door, keep / fault.name)
+        if problem:
+            break
+    return Outcome(fault.name, len(seconds), seconds, judgements, problem=problem)
+
+
+def _keep(door: Door, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "log").write_text(door.log)
+    heard = [json.dumps(each) for each in door.listener.documents("event")]
+    (folder / "heard").write_text("\n".join(heard) + "\n")
+    (folder / "script").write_text("\n".join(map(str, door.script)) + "\n")
+
+
+def _row(outcome: Outcome) -> str:
+    if outcome.skipped:
+        return f"{outcome.fault:26}  skipped: {outcome.skipped}"
+    row = (
+        f"{outcome.fault:26}{outcome.times:6}{outcome.total('events'):8}{outcome.total('lost'):6}"
+        f"{outcome.total('doubled'):9}{outcome.total('disordered'):12}{outcome.total('wrong'):13}"
+        f"{outcome.total('repeated'):10}  "
+    )
+    if outcome.recovered_seconds:
+        seconds = outcome.recovered_seconds
+        row += f"{median(seconds):.1f} {max(seconds):.1f}"
+    return row + (f"  NOT RECOVERED: {outcome.problem}" if outcome.problem else "")
+
+
+@contextmanager
+def _gallery() -> Iterator[Path]:
+    """A gallery of people, in a folder that can be copied."""
+    with tempfile.TemporaryDirectory(prefix="doorbell-faults-") as scratch:
+        folder = Path(scratch)
+        for name, face in {NAME: "obama2", **OTHERS}.items():
+            photo = str(face_path(face, _models()))
+            words = [DOORBELL, "enroll", name, photo, "--set", f"storage.directory={scratch}"]
+            subprocess.run(words, check=True, capture_output=True)
+        yield folder
+
+
+def _models() -> Path:
+    return models_directory(InferenceSection())
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - what this tool is for
+
+
+if __name__ == "__main__":
+    sys.exit(main())
