@@ -58,6 +58,7 @@ from doorbell.perception import open_perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.sealing import open_seal
 from doorbell.service import ServiceNotifier
 from doorbell.stopping import (
     StoppedEarlyError,
@@ -394,6 +395,7 @@ def run_daemon(
                         config.device,
                         config.mqtt,
                         outbox_path=config.storage.outbox_path,
+                        seal=open_seal(config.storage.key_file),
                         people=gallery.people(),
                         on_command=commands.put,
                         on_published=partial(latency.add, Stage.PUBLISH),

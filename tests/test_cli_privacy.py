@@ -14,9 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from doorbell.cli import main
-from doorbell.config import StorageSection
+from doorbell.config import MqttSection, StorageSection
 from doorbell.domain import FaceSample, Recognized, Visit
 from doorbell.errors import SealError
+from doorbell.outputs.outbox import Outbox
+from doorbell.outputs.outbox_file import Moment
 from doorbell.outputs.pictures import Pictures, picture_path, read_picture
 from doorbell.recognition.embedder import SFACE_ID
 from doorbell.recognition.gallery import EnrolledSample, Gallery
@@ -134,7 +136,10 @@ def test_forgetting_leaves_nothing_but_the_backups_which_it_names(cli: Cli, stat
 
 
 def test_encrypting_changing_the_key_and_decrypting(cli: Cli, state: Path, tmp_path: Path) -> None:
-    traces = [face(seed).embedding.tobytes() for seed in (1, 2, 3, 4)] + [JPEG]
+    with closing(Outbox(state / "outbox.sqlite", MqttSection())) as outbox:
+        outbox.append(b'{"person": "Anna, who waits"}', JPEG, Moment.now())
+    traces = [face(seed).embedding.tobytes() for seed in (1, 2, 3, 4)]
+    traces += [JPEG, b"Anna, who waits"]
     picture = picture_path(state / "pictures", "v1")
     refused = cli("gallery", "encrypt")
     assert (refused.exit_code, "doorbell gallery key" in refused.stderr) == (2, True)

@@ -18,9 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doorbell.config import MqttSection
+from doorbell.errors import SealError
 from doorbell.outputs.messages import encode, late_event
 from doorbell.outputs.outbox import Outbox
-from doorbell.outputs.outbox_file import Moment, Waiting
+from doorbell.outputs.outbox_file import Moment, Waiting, seal_outbox
+from doorbell.sealing import PLAIN, Seal, Sealed
 
 NOW = Moment(1_000_000.0, 500.0, "this boot")
 DAY = 86400.0
@@ -48,8 +50,8 @@ def documents(outbox: Outbox) -> list[bytes]:
 
 
 @contextmanager
-def opened(path: Path, section: MqttSection = SECTION) -> Iterator[Outbox]:
-    with closing(Outbox(path, section)) as outbox:
+def opened(path: Path, section: MqttSection = SECTION, seal: Seal = PLAIN) -> Iterator[Outbox]:
+    with closing(Outbox(path, section, seal)) as outbox:
         yield outbox
 
 
@@ -259,6 +261,50 @@ def test_events_that_the_broker_takes_while_nothing_can_be_written_are_said_once
                 outbox.remove(outbox.append(text, None, NOW).number)
         outbox.append(b"three", None, NOW)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_with_a_key_nothing_readable_waits_on_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    key = Sealed(bytes(range(64)))
+    with opened(path) as outbox:
+        outbox.append(b"Anna came, plainly", b"plain pixels", NOW)
+    with opened(path, seal=key) as outbox:
+        assert documents(outbox) == [b"Anna came, plainly"]  # kept before there was a key
+        outbox.append(b"Anna came, secretly", b"secret pixels", NOW)
+        held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        assert b"plainly" in held
+        assert b"secret" not in held
+    seal_outbox(path, PLAIN, key)
+    held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert not any(word in held for word in (b"Anna", b"pixels"))
+    seal_outbox(path, PLAIN, key)  # once more, as after an interruption
+    expected = [
+        (b"Anna came, plainly", b"plain pixels"),
+        (b"Anna came, secretly", b"secret pixels"),
+    ]
+    with opened(path, seal=key) as outbox:
+        assert [(event.document, event.picture) for event in waiting(outbox)] == expected
+    seal_outbox(path, key, PLAIN)
+    with opened(path) as outbox:
+        assert [(event.document, event.picture) for event in waiting(outbox)] == expected
+    seal_outbox(tmp_path / "none", PLAIN, key)
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_waits_by_another_key_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with opened(path, seal=Sealed(bytes(64))) as outbox:
+        outbox.append(b"one", None, NOW)
+    with pytest.raises(SealError, match="cannot be decrypted"):
+        seal_outbox(path, Sealed(bytes(range(64))), Sealed(bytes(range(1, 65))))
+    with opened(path) as outbox:
+        outbox.append(b"two", None, NOW)
+        assert documents(outbox) == [b"two"]
+    [record] = caplog.records
+    assert "set storage.key_file to the key" in record.message
+    assert path.with_name("outbox.sqlite.damaged").exists()
 
 
 @settings(max_examples=12, deadline=None)

@@ -39,7 +39,7 @@ def key(path: Path) -> None:
 @click.option("--old-key", type=_FILE, help="The key until now, to change it.")
 @with_config
 def encrypt(config: Config, old_key: Path | None) -> None:
-    """Encrypt embeddings and pictures with the key of storage.key_file.
+    """Encrypt embeddings, pictures and events that wait with the key of storage.key_file.
 
     The doorbell must be stopped. Names and times of visits stay readable, and so do backups that
     were made before. A run that was interrupted is finished by running it again.
@@ -76,6 +76,7 @@ def decrypt(config: Config) -> None:
 
 def _keep(storage: StorageSection, before: Seal, after: Seal) -> int:
     """Bring what is on the disk from one way of keeping into another; how many pictures."""
+    from doorbell.outputs.outbox_file import seal_outbox
     from doorbell.outputs.pictures import seal_pictures
     from doorbell.recognition.gallery import Gallery
     from doorbell.recognition.gallery_copies import backups
@@ -91,6 +92,7 @@ def _keep(storage: StorageSection, before: Seal, after: Seal) -> int:
         else:  # done by a run that was interrupted afterwards
             clean = seal_gallery(path, after, after)
         pictures = seal_pictures(storage.pictures_directory, before, after)
+        seal_outbox(storage.outbox_path, before, after)
     if not clean:
         click.echo("another process has the gallery open: run this again when it is done", err=True)
     if copies := backups(path):

@@ -73,6 +73,7 @@ from doorbell.outputs.mqtt_client import configured_client, describe_failure
 from doorbell.outputs.outbox import Outbox
 from doorbell.outputs.outbox_file import Waiting
 from doorbell.outputs.topics import Topics
+from doorbell.sealing import PLAIN, Seal
 
 # Well below mqtt.late_seconds: a ring while the broker starts again still rings.
 LONGEST_RECONNECT_SECONDS = 10
@@ -89,6 +90,7 @@ class Mqtt:
         device: ``[device]``.
         section: ``[mqtt]``.
         outbox_path: of the file where events wait, made if missing.
+        seal: how they are kept there.
         people: everybody enrolled; an earlier run's triggers of anybody else are deleted.
         on_command: takes each well-formed command, on paho's thread; hands off and never waits.
         on_published: takes the seconds from handing a message to the client to its acknowledgement
@@ -104,6 +106,7 @@ class Mqtt:
         section: MqttSection,
         *,
         outbox_path: Path,
+        seal: Seal = PLAIN,
         people: Sequence[Person],
         on_command: Callable[[Command], None],
         on_published: Callable[[float], None] | None = None,
@@ -141,7 +144,7 @@ class Mqtt:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
-        self._outbox = Outbox(outbox_path, section)
+        self._outbox = Outbox(outbox_path, section, seal)
         self._delivery = Delivery(
             self._outbox,
             section.late_seconds,

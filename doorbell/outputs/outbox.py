@@ -17,6 +17,7 @@ from pathlib import Path
 
 from doorbell.config import MqttSection
 from doorbell.outputs.outbox_file import Moment, OutboxFile, Summary, Waiting, set_aside
+from doorbell.sealing import PLAIN, Seal
 
 SECONDS_PER_DAY = 86400.0
 BYTES_PER_MEGABYTE = 1_000_000
@@ -34,15 +35,17 @@ class Outbox:
     Args:
         path: of the file, made if missing; its directory as well.
         section: ``[mqtt]``: the limits.
+        seal: how documents and pictures are kept in the file.
 
     Attributes:
         events_dropped, pictures_dropped: since this run began, for want of age or space.
     """
 
-    def __init__(self, path: Path, section: MqttSection) -> None:
+    def __init__(self, path: Path, section: MqttSection, seal: Seal = PLAIN) -> None:
         self.events_dropped = self.pictures_dropped = 0
         self._path = path
         self._section = section
+        self._seal = seal
         self._file: OutboxFile | None = None
         self._waiting: dict[int, Summary] = {}  # in order
         self._bytes = 0
@@ -249,12 +252,12 @@ class Outbox:
     def _open(self) -> None:
         """Open the file; what waits in it comes before what waits in memory."""
         try:
-            file = OutboxFile(self._path)
+            file = OutboxFile(self._path, self._seal)
         except sqlite3.DatabaseError as exc:
             if not _is_damage(exc):
                 raise
             self._set_aside(exc)
-            file = OutboxFile(self._path)
+            file = OutboxFile(self._path, self._seal)
         if self._last_number:  # this run began without the file
             file.renumber_below(next(iter(self._unwritten), self._last_number + 1))
         earlier = file.summaries()

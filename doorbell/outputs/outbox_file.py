@@ -1,7 +1,8 @@
 """The outbox's file: events that wait for the broker, on the disk.
 
-Enters: numbered events. Leaves: the same, also after a kill. Lets SQLite's errors through: what to
-do about a full disk or a damaged file is the caller's business. Knows no limits and no broker.
+Enters: numbered events, and how they are kept. Leaves: the same, also after a kill. Lets SQLite's
+errors through: what to do about a full disk or a damaged file is the caller's business. Knows no
+limits and no broker.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from doorbell.errors import SealError
+from doorbell.sealing import Seal, is_sealed
 
 # "DoOb" in ASCII; SQLite keeps it in the file's header.
 APPLICATION_ID = 0x446F4F62
 VERSION = 1
 # Nobody else has business here: a stranger's lock must not keep the pipeline waiting.
 BUSY_SECONDS = 0.05
+# What is sealed. Without the number, which changes where an earlier run's events come before.
+_DOCUMENT, _PICTURE = "an event that waits", "a picture that waits"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 SCHEMA = (
@@ -104,12 +110,17 @@ class Summary:
 class OutboxFile:
     """The open file. Under the caller's lock, but for ``sync``.
 
+    Args:
+        path: made if missing; its directory as well.
+        seal: how documents and pictures are kept; what an earlier run kept plain is read too.
+
     Raises:
         sqlite3.DatabaseError: that is no ``OperationalError``: it is damaged, or not an outbox.
         sqlite3.OperationalError, OSError: out of reach, or the disk is full.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seal: Seal) -> None:
+        self._seal = seal
         self._log = path.with_name(path.name + "-wal")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -120,6 +131,7 @@ class OutboxFile:
         )
         try:
             self._prepare()
+            self._check_key()
         except BaseException:
             self._connection.close()
             raise
@@ -165,7 +177,7 @@ class OutboxFile:
         """One event.
 
         Raises:
-            sqlite3.DatabaseError: it is not there, though it was written.
+            sqlite3.DatabaseError: it is not there, though it was written, or not by this key.
         """
         row = self._connection.execute(
             "SELECT document, jpeg, wall_seconds, boot_seconds, boot_id"
@@ -175,7 +187,20 @@ class OutboxFile:
         if row is None:
             raise sqlite3.DatabaseError(f"event {number} has gone")
         document, picture, *moment = row
+        try:
+            document = self._opened(document, _DOCUMENT)
+            picture = picture and self._opened(picture, _PICTURE)
+        except SealError as exc:
+            raise sqlite3.DatabaseError(str(exc)) from exc
         return Waiting(number, document, picture, Moment(*moment))
+
+    def _check_key(self) -> None:
+        """Refuse what cannot be read before anything new is put behind it."""
+        try:
+            for (document,) in self._connection.execute("SELECT document FROM events"):
+                self._opened(document, _DOCUMENT)
+        except SealError as exc:
+            raise sqlite3.DatabaseError(str(exc)) from exc
 
     def change(
         self,
@@ -193,7 +218,8 @@ class OutboxFile:
             for event in new:
                 self._insert(event)
             connection.executemany(
-                "INSERT OR REPLACE INTO pictures VALUES (?, ?)", pictures.items()
+                "INSERT OR REPLACE INTO pictures VALUES (?, ?)",
+                [(number, self._seal.seal(jpeg, _PICTURE)) for number, jpeg in pictures.items()],
             )
             connection.executemany("DELETE FROM events WHERE number = ?", _each(removed))
             connection.executemany("DELETE FROM pictures WHERE number = ?", _each(without_picture))
@@ -202,12 +228,31 @@ class OutboxFile:
         """Leave no bytes of what was removed in the write-ahead log."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    def seal_anew(self, seal: Seal) -> None:
+        """Keep what waits in another way, and leave no trace of the earlier."""
+        with self._transaction() as connection:
+            for table, column, about in (
+                ("events", "document", _DOCUMENT),
+                ("pictures", "jpeg", _PICTURE),
+            ):
+                rows = f"SELECT number, {column} FROM {table}"  # noqa: S608 - our own words
+                for number, data in connection.execute(rows).fetchall():
+                    connection.execute(
+                        f"UPDATE {table} SET {column} = ? WHERE number = ?",  # noqa: S608 - as above
+                        (seal.seal(self._opened(data, about), about), number),
+                    )
+        self._seal = seal
+        self.empty_log()
+
+    def _opened(self, data: bytes, about: str) -> bytes:
+        return self._seal.open(data, about) if is_sealed(data) else data
+
     def _insert(self, event: Waiting) -> None:
         kept = event.kept
         self._connection.execute(
             "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
             (
-                *(event.number, event.document),
+                *(event.number, self._seal.seal(event.document, _DOCUMENT)),
                 *(kept.wall_seconds, kept.boot_seconds, kept.boot_id),
             ),
         )
@@ -248,6 +293,28 @@ class OutboxFile:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def seal_outbox(path: Path, before: Seal, after: Seal) -> None:
+    """Keep what waits in another way, if anything does; nobody else may have the file open.
+
+    Raises:
+        SealError: the file is damaged or out of reach, or what is in it is kept in neither way.
+    """
+    if not path.exists():
+        return
+    try:
+        try:
+            file = OutboxFile(path, after)  # plain, or done by a run that was interrupted
+        except sqlite3.DatabaseError:
+            file = OutboxFile(path, before)
+        with closing(file):
+            file.seal_anew(after)
+    except (sqlite3.Error, OSError) as exc:
+        raise SealError(
+            f"events that wait for the broker stay as they are: {path}: {exc}; delete the file if "
+            "they may be lost"
+        ) from exc
 
 
 def set_aside(path: Path) -> Path:
