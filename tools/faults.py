@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -20,11 +19,14 @@ from pathlib import Path
 from statistics import median
 
 from faulting import broker, camera, process, storage
-from faulting.door import DOORBELL, NAME, Door, NotRecoveredError
+from faulting.door import NAME, Door, NotRecoveredError
 from faulting.truth import Judgement
 
-from doorbell.config import InferenceSection
+from doorbell.config import InferenceSection, load_config
+from doorbell.enrollment import Enroller
 from doorbell.models.store import face_path, models_directory
+from doorbell.perception import open_perception
+from doorbell.recognition.gallery import Gallery
 
 # Enrolled as well, and never at the door: whoever gets one of their names is named wrongly.
 OTHERS = {"Jacinda Ardern": "ardern", "Emmanuel Macron": "macron"}
@@ -66,6 +68,12 @@ FAULTS = (
     Fault("command-flood", process.flood),
     Fault("clock-ahead", process.clock_ahead, process.prepare_clock, process.no_clock),
     Fault("clock-back", process.clock_back, process.prepare_clock, process.no_clock),
+    Fault(
+        "clock-set-without-broker",
+        process.clock_set_without_broker,
+        process.prepare_clock,
+        process.no_clock,
+    ),
     Fault("camera-unplugged", camera.unplugged, quick=True),
     Fault("camera-blocked", camera.blocked),
     Fault("camera-black", camera.black),
@@ -208,12 +216,12 @@ def _row(outcome: Outcome) -> str:
 def _gallery() -> Iterator[Path]:
     """A gallery of people, in a folder that can be copied."""
     with tempfile.TemporaryDirectory(prefix="doorbell-faults-") as scratch:
-        folder = Path(scratch)
-        for name, face in {NAME: "obama2", **OTHERS}.items():
-            photo = str(face_path(face, _models()))
-            words = [DOORBELL, "enroll", name, photo, "--set", f"storage.directory={scratch}"]
-            subprocess.run(words, check=True, capture_output=True)
-        yield folder
+        path, config = Path(scratch) / "gallery.sqlite", load_config(None)
+        with closing(open_perception(config)) as perception, Gallery.open(path) as gallery:
+            enroller = Enroller(perception, gallery, config)
+            for name, face in {NAME: "obama2", **OTHERS}.items():
+                enroller.enroll_photos(name, [face_path(face, _models())])
+        yield path.parent
 
 
 def _models() -> Path:

@@ -137,6 +137,10 @@ class Listener:
         """Send a message and wait until the broker has it."""
         self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(5.0)
 
+    def send(self, topic: str, payload: bytes) -> None:
+        """Send a message that may be lost, without waiting."""
+        self._client.publish(topic, payload)
+
     def topics(self) -> list[str]:
         """Of what was heard, in order; the doorbell's own by their last words."""
         return [message.topic.removeprefix("doorbell/front-door/") for message in self.messages]

@@ -52,7 +52,8 @@ def missing_at_start(door: Door) -> float:
     """The daemon starts without a camera, and the bell rings; then the camera is plugged in."""
     door.terminate()
     door.camera.unplug()
-    door.start(until="no camera")
+    door.start(until="connected to the broker")
+    door.await_condition("camera", "lost")
     door.press()
     began = time.monotonic()
     door.camera.plug()

@@ -186,13 +186,15 @@ class Door:
         self.comes(who)
         self.goes()
 
-    def press(self) -> None:
-        """Somebody presses Home Assistant's button while nobody is in sight."""
+    def press(self) -> float:
+        """Somebody presses Home Assistant's button, nobody in sight; how long until it is told."""
         self.script.append(Scripted(None, PRESS_KINDS))
-        rings = self._told("ring")
+        began = time.monotonic()
         self.listener.publish("doorbell/front-door/ring", b"PRESS")
-        self._wait(lambda: self._told("ring") > rings, VISIT_SECONDS)
+        seconds = self.seconds_until_told(began)
+        # Whoever came now would be taken for the one who pressed.
         time.sleep(float(str(self.settings["visits.absence_seconds"])) + 0.2)
+        return seconds
 
     def condition(self, device: str) -> str | None:
         """What was told last of the camera, the sound or the storage."""
