@@ -88,6 +88,7 @@ class Pipeline:
         self._book = VisitBook(gallery, perception.model_id)
         self._pictures = VisitPictures(config.storage.pictures)
         self._tracker = Tracker(config.tracking)
+        self._size: tuple[int, int] | None = None
         self._attention = config.attention
         self._visits = Visits(
             config.visits,
@@ -133,6 +134,7 @@ class Pipeline:
             What happened, in order, with pictures.
         """
         self._stopwatch.start()
+        self._follow_size(frame)
         faces = self._perception.detect(
             frame.pixels, self._tracker.tracks, device_address=frame.device_address
         )
@@ -153,6 +155,13 @@ class Pipeline:
         self._stopwatch.lap(Stage.DECIDE)
         self._stopwatch.finish()
         return completed
+
+    def _follow_size(self, frame: Frame) -> None:
+        """Find the visitors again in a stream that has changed its size."""
+        size = frame.width, frame.height
+        if self._size is not None and size != self._size:
+            self._tracker.rescale(size[0] / self._size[0], size[1] / self._size[1])
+        self._size = size
 
     def press(self, time_seconds: float, wall_time: float) -> list[Event]:
         """Ring because somebody pressed, whoever is known to be there by now.

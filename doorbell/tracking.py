@@ -73,6 +73,21 @@ class Tracker:
         """Whether the face has been found often enough not to be a passing mistake."""
         return track.hits >= self._section.confirm_hits
 
+    def rescale(self, across: float, down: float) -> None:
+        """Go on in frames of another size: so many times as wide, and so many times as high."""
+        factors = np.array([across, down], np.float32)
+        self._tracks = [
+            replace(
+                track,
+                face=Face(
+                    track.face.box_xyxy * np.tile(factors, 2),
+                    track.face.keypoints_xy * factors,
+                    track.face.score,
+                ),
+            )
+            for track in self._tracks
+        ]
+
     def drop(self, track_id: int) -> None:
         """Forget a track that jumped to somebody else's face; the next frame starts anew."""
         self._tracks = [track for track in self._tracks if track.track_id != track_id]

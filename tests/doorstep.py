@@ -28,7 +28,11 @@ class Door:
         self._index = 0
 
     def see(
-        self, *visitors: UInt8Array, seconds: float = 1.5, period: float = PERIOD
+        self,
+        *visitors: UInt8Array,
+        seconds: float = 1.5,
+        period: float = PERIOD,
+        scale: float = 1.0,
     ) -> list[Event]:
         pixels = np.full((360, 640, 3), 120, np.uint8)
         for place, face in enumerate(visitors):
@@ -38,6 +42,7 @@ class Door:
         for _ in range(round(seconds / period)):
             light = 6 * np.sin(self._index)
             lit = cv2.convertScaleAbs(pixels, alpha=1.0, beta=light)
+            lit = cv2.resize(lit, None, fx=scale, fy=scale)
             frame = Frame(
                 np.asarray(lit, np.uint8), self.time_seconds, NOW + self.time_seconds, self._index
             )

@@ -327,6 +327,17 @@ def test_a_visitor_who_is_known_is_not_enrolled_under_another_name(
     assert len(gallery.people()) == 1
 
 
+def test_a_visit_goes_on_in_frames_of_another_size(
+    door: Door, gallery: Gallery, biden: UInt8Array
+) -> None:
+    door.see(biden)
+    [visit] = door.pipeline.open_visits
+    for scale in (2.0, 0.75, 1.0):
+        assert door.see(biden, scale=scale) == []
+    assert [each.visit_id for each in door.pipeline.open_visits] == [visit.visit_id]
+    assert len(gallery.strangers()) == 1
+
+
 def test_a_press_rings_for_the_visitor_in_sight_or_for_nobody(
     door: Door, obama: UInt8Array
 ) -> None:

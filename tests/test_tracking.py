@@ -185,3 +185,12 @@ def test_the_box_of_a_face_that_walks_does_not_lag_by_more_than_a_fifth_of_it() 
         x = 100 + frame * 80 / 6
         (track,) = tracker.update([face(x, 100, 80)], frame / 30)
     assert x - (track.face.box_xyxy[0] + 40) < 80 / 5
+
+
+def test_a_face_keeps_its_id_in_frames_of_another_size() -> None:
+    tracker = Tracker(SECTION)
+    before = ids(tracker, [face(100, 80, 40)], 0.0)
+    tracker.rescale(3.0, 2.0)
+    (track,) = tracker.tracks
+    assert track.face.box_xyxy.tolist() == [240, 120, 360, 200]
+    assert ids(tracker, [face(300, 160, 100)], 0.1) == before
