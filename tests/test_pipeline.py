@@ -331,10 +331,13 @@ def test_a_visit_goes_on_in_frames_of_another_size(
     door: Door, gallery: Gallery, biden: UInt8Array
 ) -> None:
     door.see(biden)
-    [visit] = door.pipeline.open_visits
+    [(track, visit)] = door.pipeline.in_sight
+    assert visit
     for scale in (2.0, 0.75, 1.0):
         assert door.see(biden, scale=scale) == []
-    assert [each.visit_id for each in door.pipeline.open_visits] == [visit.visit_id]
+        [(again, same)] = door.pipeline.in_sight
+        assert same
+        assert (again.track_id, same.visit_id) == (track.track_id, visit.visit_id)
     assert len(gallery.strangers()) == 1
 
 
