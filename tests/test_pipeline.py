@@ -328,13 +328,13 @@ def test_a_visitor_who_is_known_is_not_enrolled_under_another_name(
 
 
 def test_a_visit_goes_on_in_frames_of_another_size(
-    door: Door, gallery: Gallery, biden: UInt8Array
+    door: Door, gallery: Gallery, obama: UInt8Array
 ) -> None:
-    door.see(biden)
+    door.see(obama)
     [(track, visit)] = door.pipeline.in_sight
     assert visit
     for scale in (2.0, 0.75, 1.0):
-        assert door.see(biden, scale=scale) == []
+        assert door.see(obama, scale=scale) == []
         [(again, same)] = door.pipeline.in_sight
         assert same
         assert (again.track_id, same.visit_id) == (track.track_id, visit.visit_id)
