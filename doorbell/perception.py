@@ -6,6 +6,7 @@ histories and who anybody is.
 
 from __future__ import annotations
 
+import locale
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -207,5 +208,11 @@ def _all_of(openings: Sequence[Callable[[], Runner]], threads: int) -> list[Runn
     """Do these side by side: each waits for the disk as well as computes."""
     if not threads:
         return [open_one() for open_one in openings]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda open_one: open_one(), openings))
+    spoken = locale.setlocale(locale.LC_ALL)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(lambda open_one: open_one(), openings))
+    finally:
+        # OpenVINO sets the process's locale to "C" for a moment, and where two threads do so the
+        # second sets it back to "C": files would be read as ASCII from then on.
+        locale.setlocale(locale.LC_ALL, spoken)

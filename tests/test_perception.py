@@ -1,3 +1,4 @@
+import locale
 from contextlib import closing
 from pathlib import Path
 
@@ -101,3 +102,13 @@ def test_networks_of_stills_are_opened_with_the_first_still(
         perception.detect_still(obama)
     stills = ["blazeface_short", "blazeface_full", "blazeface_back"]
     assert opened[3:] == [(name, "float32") for name in stills]
+
+
+def test_networks_that_change_the_locale_leave_the_process_its_own() -> None:
+    def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
+        locale.setlocale(locale.LC_ALL, "C")  # as two of OpenVINO's at once may
+        return open_runner(files, section)
+
+    before = locale.setlocale(locale.LC_ALL)
+    with closing(open_perception(load_config(None), open_network=open_network)):
+        assert locale.setlocale(locale.LC_ALL) == before != "C"
