@@ -51,7 +51,7 @@ from doorbell.models.store import models_directory
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
 from doorbell.outputs.mqtt import Mqtt
-from doorbell.outputs.pictures import Pictures, picture_path
+from doorbell.outputs.pictures import Pictures
 from doorbell.outputs.relay import Relay
 from doorbell.outputs.speaker import Speaker
 from doorbell.perception import open_perception
@@ -120,6 +120,7 @@ class Daemon:
         self._chime = chime
         self._relay = relay
         self._mqtt = mqtt
+        self._pictures = pictures
         self._notifier = notifier
         self._commands = commands
         self._latency = latency
@@ -260,8 +261,7 @@ class Daemon:
         except DoorbellError as exc:
             log.warning("%s", exc)
             return
-        for visit_id in forgotten.visit_ids:
-            picture_path(self._config.storage.pictures_directory, visit_id).unlink(missing_ok=True)
+        self._pictures.forget(forgotten.visit_ids)
         log.info("forgot %s, as a command asked", forgotten.visitor.label)
 
     def _publish_people(self) -> None:

@@ -11,7 +11,7 @@ import logging
 from doorbell.clock import WallClock
 from doorbell.config import StorageSection
 from doorbell.errors import GalleryError
-from doorbell.outputs.pictures import SECONDS_PER_DAY, Pictures, picture_path
+from doorbell.outputs.pictures import SECONDS_PER_DAY, Pictures
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 
@@ -98,5 +98,5 @@ class Upkeep:
         if storage.visits_days:
             before = wall_time - storage.visits_days * SECONDS_PER_DAY
             visit_ids += self._gallery.forget_visits_before(before)
-        for visit_id in visit_ids:
-            picture_path(storage.pictures_directory, visit_id).unlink(missing_ok=True)
+        if visit_ids:
+            self._pictures.forget(visit_ids)

@@ -123,6 +123,12 @@ def test_a_person_gets_everything_that_is_held_on_them(
 
 
 def test_forgetting_leaves_nothing_but_the_backups_which_it_names(cli: Cli, state: Path) -> None:
+    waiting = [{"visit_id": "v1", "person": "Anna"}, {"visit_id": "v2", "person": "Ben"}]
+    with closing(Outbox(state / "outbox.sqlite", MqttSection())) as outbox:
+        for event in waiting:
+            outbox.append(
+                json.dumps(event).encode(), JPEG if event == waiting[0] else None, Moment.now()
+            )
     traces = [b"Anna", b"anna", face(1).embedding.tobytes(), face(3).embedding.tobytes(), JPEG]
     cli("people", "consent", "Anna", "so says Anna")
     assert all(trace in held(state) for trace in traces)
@@ -133,6 +139,8 @@ def test_forgetting_leaves_nothing_but_the_backups_which_it_names(cli: Cli, stat
     backup.unlink()
     assert not [trace for trace in traces if trace in held(state)]
     assert b"Ben" in held(state)
+    with closing(Outbox(state / "outbox.sqlite", MqttSection())) as outbox:
+        assert len(outbox) == 1
 
 
 def test_encrypting_changing_the_key_and_decrypting(cli: Cli, state: Path, tmp_path: Path) -> None:

@@ -263,6 +263,26 @@ def test_events_that_the_broker_takes_while_nothing_can_be_written_are_said_once
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
+def test_who_is_forgotten_waits_no_longer_nor_does_the_visit(tmp_path: Path) -> None:
+    def about(visit_id: str | None, person_id: int | None) -> bytes:
+        return encode({"event_type": "ring", "visit_id": visit_id, "person_id": person_id})
+
+    told = [("v1", None), ("v1", 1), ("v2", 2), (None, None), ("v3", None), ("v1", None)]
+    with opened(tmp_path / "outbox.sqlite") as outbox:
+        for visit_id, person_id in told:
+            outbox.append(about(visit_id, person_id), b"pixels of " + str(visit_id).encode(), NOW)
+        outbox.append(b"no document", None, NOW)
+        outbox.keep_people({1, 2})
+        assert len(outbox) == len(told) + 1
+        outbox.keep_people({2})
+        kept = [about("v2", 2), about(None, None), about("v3", None), b"no document"]
+        assert documents(outbox) == kept
+        outbox.forget_visits({"v3"})
+        assert documents(outbox) == [kept[0], kept[1], kept[3]]
+        held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        assert [b"pixels of v%d" % number in held for number in (1, 2, 3)] == [False, True, False]
+
+
 def test_with_a_key_nothing_readable_waits_on_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
     key = Sealed(bytes(range(64)))

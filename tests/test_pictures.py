@@ -62,6 +62,21 @@ def test_the_latest_picture_of_a_visit_is_kept_for_the_owner_alone(tmp_path: Pat
     assert picture_path(directory, "v1").stat().st_mode & 0o777 == 0o600
 
 
+def test_pictures_of_forgotten_visits_go_also_those_that_wait(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = tmp_path / "pictures"
+    odd = directory / "v3.jpg"
+    odd.mkdir(parents=True)
+    with closing(Pictures(storage(tmp_path))) as pictures:
+        for visit_id in ("v1", "v2"):
+            pictures.handle(event(b"JPEG", visit_id))
+        pictures.forget(["v3", "v1", "v9"])
+    assert sorted(path.name for path in directory.iterdir()) == ["v2.jpg", "v3.jpg"]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert str(odd) in caplog.text
+
+
 def test_old_pictures_and_unfinished_ones_go(tmp_path: Path) -> None:
     directory = tmp_path / "pictures"
     old, young = keep_file(directory / "a.jpg", 14.1), keep_file(directory / "b.jpg", 13.9)

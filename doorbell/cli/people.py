@@ -147,7 +147,7 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
         if not yes:
             click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
         forgotten = gallery.forget(person.name)
-    finish_forgetting(forgotten, config.storage)
+    finish_forgetting(forgotten, config)
 
 
 @people.command(

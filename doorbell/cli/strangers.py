@@ -140,7 +140,7 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
                 f"Forget {stranger.label} with every sample, visit and picture?", abort=True
             )
         forgotten = gallery.forget_stranger(stranger_id)
-    finish_forgetting(forgotten, config.storage)
+    finish_forgetting(forgotten, config)
 
 
 def _document(stranger: Stranger, gallery: Gallery, config: Config) -> dict[str, Any]:

@@ -169,15 +169,37 @@ def late_event(document: bytes) -> bytes:
             raise ValueError(f"{str(other)[:60]!r} is no event")
 
 
-def visitor_document(visit: Visit) -> Document:
-    """Describe the last visitor who was named, or found to be nobody's acquaintance."""
+def named_in(document: bytes) -> tuple[int | None, str | None]:
+    """Which person and which visit a document tells of; None for what it does not tell.
+
+    It may come from anybody, as what the broker retained does.
+    """
+    try:
+        told = json.loads(document)
+    except (ValueError, RecursionError):
+        return None, None
+    if not isinstance(told, dict):
+        return None, None
+    person_id, visit_id = told.get("person_id"), told.get("visit_id")
+    return (
+        person_id if isinstance(person_id, int) else None,
+        visit_id if isinstance(visit_id, str) else None,
+    )
+
+
+def visitor_document(visit: Visit | None) -> Document:
+    """Describe the last visitor who was named, or found to be nobody's acquaintance.
+
+    Args:
+        visit: None where it was of somebody who was forgotten since.
+    """
     return {
         "version": SCHEMA_VERSION,
-        "visitor": visit.visitor.label if visit.visitor else "unknown",
-        "visit_id": visit.visit_id,
-        "arrived_at": iso_utc(visit.started_at),
-        "last_seen_at": iso_utc(visit.last_seen_at),
-        "left_at": iso_utc(visit.ended_at),
+        "visitor": visit.visitor.label if visit and visit.visitor else "unknown",
+        "visit_id": visit.visit_id if visit else None,
+        "arrived_at": iso_utc(visit.started_at) if visit else None,
+        "last_seen_at": iso_utc(visit.last_seen_at) if visit else None,
+        "left_at": iso_utc(visit.ended_at) if visit else None,
         **_visitor_keys(visit),
     }
 

@@ -63,6 +63,7 @@ from doorbell.outputs.messages import (
     camera_document,
     encode,
     event_document,
+    named_in,
     sound_document,
     statistics_document,
     storage_document,
@@ -128,7 +129,8 @@ class Mqtt:
         self._absence = Absence(f"{section.host}:{section.port}")
         self._gone_person_ids: set[int] = set()
         self._visits: set[str] = set()
-        self._shown: Visit | None = None  # on the topic of the last visitor
+        self._shown: Visit | None = None  # on the topic of the last visitor, by this run
+        self._shown_person_id: int | None = None  # there, also by an earlier run
         self._gate = CommandGate(section, time.monotonic())
         self._states = {self._topics.presence: OFF, self._topics.mute_state: OFF}
         if not section.publish_images:
@@ -145,6 +147,7 @@ class Mqtt:
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
         self._outbox = Outbox(outbox_path, section, seal)
+        self._outbox.keep_people(self._person_ids)
         self._delivery = Delivery(
             self._outbox,
             section.late_seconds,
@@ -180,7 +183,9 @@ class Mqtt:
                     self._visits.discard(event.visit.visit_id)
                     self._set_state(topics.presence, ON if self._visits else OFF)
             if isinstance(event, Recognized | Unrecognized | Left):
+                visitor = event.visit.visitor
                 self._shown = event.visit
+                self._shown_person_id = visitor.person_id if isinstance(visitor, Person) else None
                 self._set_state(topics.visitor, encode(visitor_document(event.visit)))
             if sent is not None:
                 self._delivery.follow(sent)
@@ -229,11 +234,12 @@ class Mqtt:
         with self._lock:
             if tuple(people) == self._people:
                 return
-            remaining = {person.person_id for person in people}
-            self._gone_person_ids |= {person.person_id for person in self._people} - remaining
+            known = self._person_ids
             self._people = tuple(people)
+            self._gone_person_ids |= known - self._person_ids
             if self._gone_person_ids:
-                self._forget(frozenset(self._gone_person_ids))
+                self._outbox.keep_people(self._person_ids)
+                self._hide_who_is_gone()
             self._publish_discovery()
 
     def close(self) -> None:
@@ -259,14 +265,25 @@ class Mqtt:
         stopping.start()
         stopping.join(STOP_SECONDS)
 
-    def _forget(self, person_ids: frozenset[int]) -> None:
-        """Neither keep nor show any longer that somebody was here who was forgotten."""
-        self._outbox.forget_people(person_ids)
-        shown = self._shown
-        if shown and isinstance(shown.visitor, Person) and shown.visitor.person_id in person_ids:
-            self._shown = replace(shown, visitor=None)
-            self._set_state(self._topics.visitor, encode(visitor_document(self._shown)))
-            self._set_state(self._topics.image, b"")  # deletes the one retained
+    @property
+    def _person_ids(self) -> set[int]:
+        return {person.person_id for person in self._people}
+
+    def _hide_who_is_gone(self) -> None:
+        """Show no longer that somebody was here who was forgotten."""
+        if self._shown_person_id is None or self._shown_person_id in self._person_ids:
+            return
+        self._shown_person_id = None
+        self._shown = self._shown and replace(self._shown, visitor=None)
+        self._set_state(self._topics.visitor, encode(visitor_document(self._shown)))
+        self._set_state(self._topics.image, b"")  # deletes the one retained
+
+    def _heed_shown(self, payload: bytes) -> None:
+        """Learn whom an earlier run left on the topic of the last visitor."""
+        with self._lock:
+            if self._shown is None:
+                self._shown_person_id, _ = named_in(payload)
+                self._hide_who_is_gone()
 
     def _trigger_of(self, event: Event) -> bytes | None:
         """What starts an automation; nothing where the broker is away: it would be too late."""
@@ -367,10 +384,11 @@ class Mqtt:
             self._absence.end()
             self._give_up_in_time(client)
             client.subscribe([(topic, 1) for topic in (*self._topics.commands, self._birth_topic)])
-            # The document that we left there before names people who may have gone since.
-            client.subscribe(self._discovery_topic, qos=1)
+            # What we left there before names people who may have gone since.
+            left_there = [self._discovery_topic, self._topics.visitor]
+            client.subscribe([(topic, 1) for topic in left_there])
             self._announce()
-            client.unsubscribe(self._discovery_topic)
+            client.unsubscribe(left_there)
             self._delivery.begin()
 
     def _give_up_in_time(self, client: Client) -> None:
@@ -402,6 +420,9 @@ class Mqtt:
         if topic == self._discovery_topic:
             if message.retain:
                 self._retire(payload)
+        elif topic == self._topics.visitor:
+            if message.retain:
+                self._heed_shown(payload)
         elif message.retain or message.dup:
             # A retained ring would ring at every connection; a retained birth came before ours.
             # What is delivered again was obeyed already, or is old.
@@ -421,8 +442,7 @@ class Mqtt:
     def _retire(self, payload: bytes) -> None:
         """Delete the triggers of people whom an earlier document names and who are gone."""
         with self._lock:
-            known = {person.person_id for person in self._people}
-            gone = person_ids_of(payload) - known
+            gone = person_ids_of(payload) - self._person_ids
             if gone:
                 self._gone_person_ids |= gone
                 self._publish_discovery()

@@ -8,7 +8,6 @@ nothing of brokers.
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 from collections.abc import Container, Mapping
@@ -16,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from doorbell.config import MqttSection
+from doorbell.outputs.messages import named_in
 from doorbell.outputs.outbox_file import Moment, OutboxFile, Summary, Waiting, set_aside
 from doorbell.sealing import PLAIN, Seal
 
@@ -119,11 +119,20 @@ class Outbox:
             )
             self._drop_said = False
 
-    def forget_people(self, person_ids: Container[int]) -> None:
-        """Drop what waits about people who were forgotten, and what was left of it on the disk."""
+    def keep_people(self, person_ids: Container[int]) -> None:
+        """Drop visits of anybody who is none of these, and what is left of whom the broker has."""
+        told = [
+            named_in(event.document)
+            for number in list(self._waiting)
+            if (event := self.read(number))
+        ]
+        self.forget_visits({v for p, v in told if p is not None and p not in person_ids})
+
+    def forget_visits(self, visit_ids: Container[str | None]) -> None:
+        """Drop what waits about visits that were forgotten, and what is left of it on the disk."""
         for number in list(self._waiting):
             event = self.read(number)
-            if event is not None and json.loads(event.document).get("person_id") in person_ids:
+            if event is not None and named_in(event.document)[1] in visit_ids:
                 self._forget(number)
         self._write()
         if self._file is not None:

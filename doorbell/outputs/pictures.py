@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,16 @@ def seal_pictures(directory: Path, before: Seal, after: Seal) -> int:
     return len(paths)
 
 
+def delete_pictures(directory: Path, visit_ids: Iterable[str]) -> None:
+    """Delete the pictures of visits that were forgotten; one that cannot be is said."""
+    for visit_id in visit_ids:
+        path = picture_path(directory, visit_id)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            log.error("the picture %s stays: %s; delete it", path, exc.strerror)
+
+
 def _about(path: Path) -> str:
     return f"the picture of visit {path.stem}"
 
@@ -102,6 +113,11 @@ class _Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class _Forgotten:
+    visit_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Sweep:
     before: float | None  # wall time; None where nothing is old
 
@@ -110,7 +126,7 @@ class _Retry:
     """Write what waits."""
 
 
-_Job: TypeAlias = _Picture | _Sweep | _Retry | Step
+_Job: TypeAlias = _Picture | _Forgotten | _Sweep | _Retry | Step
 
 
 class Pictures:
@@ -139,6 +155,10 @@ class Pictures:
         """Keep the event's picture, where it has one."""
         if event.visit is not None and event.picture_jpeg is not None:
             self._worker.submit(_Picture(event.visit.visit_id, event.picture_jpeg))
+
+    def forget(self, visit_ids: Iterable[str]) -> None:
+        """Delete the pictures of visits that were forgotten, also those that wait."""
+        self._worker.submit(_Forgotten(tuple(visit_ids)))
 
     def tick(self, time_seconds: float, wall_time: float | None) -> None:
         """Write what a full disk has refused, and once an hour delete what is too old or too much.
@@ -176,6 +196,10 @@ class Pictures:
                     if len(self._unwritten) > PICTURES_WAITING:
                         del self._unwritten[next(iter(self._unwritten))]
                     self._write_all()
+                case _Forgotten(visit_ids):
+                    for visit_id in visit_ids:
+                        self._unwritten.pop(visit_id, None)
+                    delete_pictures(self._directory, visit_ids)
                 case _Retry():
                     self._write_all()
                 case _Sweep(before):

@@ -432,6 +432,26 @@ def test_people_forgotten_while_the_daemon_was_away_lose_their_triggers(broker: 
         ]
 
 
+@pytest.mark.parametrize("forgotten", ["while the daemon is away", "later"])
+def test_people_forgotten_are_no_last_visitor_of_an_earlier_run_either(
+    broker: Mosquitto, forgotten: str
+) -> None:
+    with running(broker.port, people=(ANNA, BEN)) as mqtt, listening(broker.port) as listener:
+        mqtt.handle(story()[1])
+        assert eventually(lambda: listener.of("image") == [PICTURE])
+    with listening(broker.port) as listener:
+        assert eventually(lambda: listener.of("image") == [PICTURE])
+        assert listener.documents("visitor")[0]["person"] == ANNA.name
+        known = (BEN,) if forgotten == "while the daemon is away" else (ANNA, BEN)
+        with running(broker.port, people=known) as mqtt:
+            if ANNA in known:
+                time.sleep(0.2)
+                mqtt.set_people((BEN,))
+            assert eventually(lambda: len(listener.of("image")) == 2)
+        assert listener.of("image")[1] == b""
+        assert [each["visitor"] for each in listener.documents("visitor")] == [ANNA.name, "unknown"]
+
+
 def test_without_discovery_home_assistant_hears_nothing(broker: Mosquitto) -> None:
     with (
         listening(broker.port) as listener,
