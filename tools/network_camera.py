@@ -69,7 +69,6 @@ def _straight(visitor: Appearance, *, enters_seconds: float, from_x: float) -> A
         enters_seconds,
         approach_seconds=0.8,
         stays_seconds=STAYS_SECONDS,
-        leave_seconds=0.6,
         from_x=from_x,
     )
 

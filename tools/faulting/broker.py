@@ -17,6 +17,7 @@ BURST_SETTINGS = {
     "camera.height": 360,
     "camera.frames_per_second": 8,
     "camera.realtime": "false",
+    "camera.stuck_seconds": 60,  # it takes time to cut out so many visitors
     "tracking.lost_seconds": 0.5,
     "visits.absence_seconds": 0.5,
 }
