@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,12 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         only_daemon(tmp_path / "file" / "state"),
     ):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root works for somebody else")
+def test_a_command_of_root_leaves_the_daemons_user_a_lock_to_take(tmp_path: Path) -> None:
+    daemons_user = 12345
+    os.chown(tmp_path, daemons_user, daemons_user)
+    with only_daemon(tmp_path):
+        pass
+    assert (tmp_path / LOCK_FILE).stat().st_uid == daemons_user

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from doorbell.errors import GalleryError
+from doorbell.recognition.gallery_copies import give_to_owner_of
 
 LOCK_FILE = "daemon.lock"
 _DIGITS = 20
@@ -31,6 +32,7 @@ def only_daemon(directory: Path) -> Iterator[None]:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Not inherited: the process that plays sounds must not hold it after us.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        give_to_owner_of(directory, path)
     except OSError as exc:
         raise GalleryError(
             f"cannot write {path}: {exc.strerror}; check who may write there, or give another "
