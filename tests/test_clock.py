@@ -1,13 +1,23 @@
 """A wall clock that starts in 1970, jumps, and is set back."""
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from doorbell.clock import DOUBT_SECONDS, Step, WallClock, is_synchronized, unset_seconds
+from doorbell.clock import (
+    DOUBT_SECONDS,
+    TIMESYNC_MARK,
+    Step,
+    WallClock,
+    is_synchronized,
+    unset_seconds,
+)
 from doorbell.config import StorageSection, load_config
 from doorbell.domain import Visit
 from doorbell.outputs.pictures import Pictures, picture_path, write_picture
@@ -45,6 +55,19 @@ def test_the_system_is_asked() -> None:
     assert isinstance(is_synchronized(), bool)
     earlier = unset_seconds()
     assert 0 < earlier <= unset_seconds()
+
+
+def test_where_the_kernel_may_not_be_asked_nothing_is_taken_for_granted() -> None:
+    """As in the service, whose system call filter (``ProtectClock=``) answers so."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    refusing = ["strace", "-qq", "-o", os.devnull]
+    refusing += ["-e", "inject=adjtimex,clock_adjtime:error=EPERM"]
+    code = "from doorbell.clock import is_synchronized as asked; print(asked())"
+    told = subprocess.run(
+        [*refusing, sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert told.stdout == f"{TIMESYNC_MARK.exists()}\n"
 
 
 class Home:
