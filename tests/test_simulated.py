@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -83,6 +84,16 @@ def test_a_frame_depends_on_its_index_only_not_on_those_before(portrait: Path) -
     tenth = frames_of(script, 11)[10]
     renderer = SceneRenderer(script, 640, 360, 30.0)
     assert np.array_equal(renderer.render(10 / 30, 10), tenth.pixels)
+
+
+def test_who_comes_again_is_cut_out_once(portrait: Path) -> None:
+    def seconds_to_open(visits: int) -> float:
+        coming = (replace(appearance(portrait), enters_seconds=10.0 * n) for n in range(visits))
+        began = time.perf_counter()
+        SceneRenderer(SceneScript(tuple(coming), duration_seconds=5000.0), 640, 360, 30.0)
+        return time.perf_counter() - began
+
+    assert seconds_to_open(200) < 20 * seconds_to_open(1)
 
 
 def test_the_visitor_is_where_the_script_says(portrait: Path) -> None:

@@ -61,10 +61,13 @@ class SceneRenderer:
         self._noise = np.rint(noise).astype(np.int16)
         self._light_phases = rng.uniform(0, 2 * np.pi, 4)
         self._visitors: dict[Appearance, list[CutOut]] = {}
+        cut_outs: dict[tuple[object, ...], list[CutOut]] = {}  # one for all who look the same
         for appearance in script.appearances:
             face_pixels = appearance.closest_face_pixels(height)
-            visitor = cut_out(appearance.portrait, appearance.face_xyxy, face_pixels)
-            self._visitors[appearance] = _sizes(visitor)
+            look = (appearance.portrait, appearance.face_xyxy, face_pixels)
+            if look not in cut_outs:
+                cut_outs[look] = _sizes(cut_out(*look))
+            self._visitors[appearance] = cut_outs[look]
 
     def render(self, time_seconds: float, index: int) -> UInt8Array:
         """Draw the scene at a time of the round: (height, width, 3) uint8, RGB.
