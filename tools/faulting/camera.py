@@ -44,8 +44,9 @@ def changing_size(door: Door) -> float:
     door.comes(STRANGER)
     began = time.monotonic()
     door.camera.set("live")
+    seconds = door.await_condition("camera", "live", began)
     door.goes()
-    return door.await_condition("camera", "live", began)
+    return seconds
 
 
 def missing_at_start(door: Door) -> float:
