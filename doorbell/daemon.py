@@ -50,6 +50,7 @@ from doorbell.memory import give_back_memory
 from doorbell.models.store import models_directory
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
+from doorbell.outputs.journal import Journal
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.pictures import Pictures
 from doorbell.outputs.relay import Relay
@@ -66,6 +67,7 @@ from doorbell.stopping import (
     stopping_on_signals,
     stopping_on_thread_faults,
 )
+from doorbell.turns import Turn
 from doorbell.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -147,9 +149,9 @@ class Daemon:
     def run(self, stop: threading.Event) -> None:
         """Process frames until ``stop`` is set or the camera's recording has ended."""
         turns = [
-            _Every(STATISTICS_SECONDS, self._report, at_once=False),
-            _Every(PEOPLE_SECONDS, self._publish_people, at_once=True),
-            _Every(STORAGE_SECONDS, self._look_after_storage, at_once=True),
+            Turn(STATISTICS_SECONDS, self._report, self._started + STATISTICS_SECONDS),
+            Turn(PEOPLE_SECONDS, self._publish_people, self._started),
+            Turn(STORAGE_SECONDS, self._look_after_storage, self._started),
         ]
         try:
             while not stop.is_set():
@@ -220,7 +222,6 @@ class Daemon:
 
     def _dispatch(self, events: Sequence[Event]) -> None:
         for event in events:
-            _log_event(event)
             for output in self._outputs:
                 output.handle(event)
 
@@ -302,33 +303,6 @@ class Daemon:
             self._mqtt.publish_statistics(statistics)
 
 
-class _Every:
-    """Calls something now and again."""
-
-    def __init__(self, seconds: float, work: Callable[[], None], *, at_once: bool) -> None:
-        self._seconds = seconds
-        self._work = work
-        self._due = time.monotonic() + (0.0 if at_once else seconds)
-
-    def poll(self, now: float) -> None:
-        """Do the work if it is due."""
-        if now >= self._due:
-            self._due = now + self._seconds
-            self._work()
-
-
-def _log_event(event: Event) -> None:
-    visit = event.visit
-    visitor = visit.visitor if visit else None
-    log.info(
-        "%s visit=%s visitor=%s%s",
-        type(event).__name__.lower(),
-        visit.visit_id if visit else "none",
-        visitor.label if visitor else "undecided",
-        f" similarity={visit.similarity:.2f}" if visit and visitor else "",
-    )
-
-
 def run_daemon(
     config: Config,
     *,
@@ -382,7 +356,7 @@ def run_daemon(
         perception.warm_up()
         go_on_unless(stop)
         chime = stack.enter_context(closing(Chime(config.chime, Speaker(), on_choice=on_choice)))
-        built: list[Output] = [*outputs, chime]
+        built: list[Output] = [Journal(), *outputs, chime]
         relay = None
         if config.relay.line is not None:
             relay = stack.enter_context(closing(Relay(config.relay, config.chime, chips)))

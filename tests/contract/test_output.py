@@ -22,6 +22,7 @@ from doorbell.domain import (
 )
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime
+from doorbell.outputs.journal import Journal
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.pictures import Pictures
 from doorbell.outputs.speaker import Speaker
@@ -56,7 +57,12 @@ def pictures_without_folder(folder: Path) -> Output:
     return Pictures(StorageSection(directory=folder))
 
 
+def journal(_folder: Path) -> Output:
+    return Journal()
+
+
 OPENERS = [
+    journal,
     hanging_chime,
     chime_without_player,
     mqtt_without_broker,
