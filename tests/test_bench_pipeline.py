@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from doorbell.bench.answers import ARRIVED, DECIDED, NAMED, READY, measure_answers
+from doorbell.bench.arrivals import ARRIVING, measure_arrivals
 from doorbell.bench.household import open_broker, scene_toml
 from doorbell.bench.lookers import DOORBELL
 from doorbell.bench.memory import CAMERA, PART
@@ -46,6 +47,15 @@ def test_frames_are_measured_as_work_grows(config: Config) -> None:
     assert nobody.figures["core"] > 0
     assert said == ["measuring: two", f"measuring: {NOBODY}"]
     assert report.machine == {"a": "b"}
+
+
+def test_who_comes_is_found(config: Config) -> None:
+    report = measure_arrivals(config, count=2, threads=1, machine={})
+    (coming,) = report.results
+    assert coming.name == ARRIVING
+    assert coming.timing.rounds == 2
+    assert coming.figures["found"] == 1
+    assert 0 <= coming.timing.p50_ms < 500
 
 
 def test_the_work_grows_to_eight_visitors_and_4k() -> None:

@@ -83,6 +83,15 @@ def face_box(pose: Pose) -> Float32Array:
     return np.array(pose.face_xyxy, np.float32)
 
 
+def shows(boxes_xyxy: Float32Array, face_xyxy: Float32Array | None) -> bool:
+    """Whether a box lies around the middle of the face; where nobody knows it, any box will do."""
+    if face_xyxy is None:
+        return len(boxes_xyxy) > 0
+    middle = (face_xyxy[:2] + face_xyxy[2:]) / 2
+    inside = (boxes_xyxy[:, :2] < middle) & (middle < boxes_xyxy[:, 2:])  # (n, 2)
+    return bool(inside.all(axis=1).any())
+
+
 def draw(
     script: SceneScript, size: Size, frames_per_second: float = FRAMES_PER_SECOND
 ) -> Iterator[View]:

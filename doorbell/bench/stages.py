@@ -26,7 +26,7 @@ from doorbell.bench.counting import WorkCounter, floor_ms, peak_multiply_adds
 from doorbell.bench.lookers import DOORBELL, Looker, Product, open_product
 from doorbell.bench.peers import ONE_THREAD, TITLES, Answer, Peer, SharedPicture
 from doorbell.bench.report import BenchReport, Result
-from doorbell.bench.scene import FRAMES_PER_SECOND, P720, P1080, Size, View, for_seconds
+from doorbell.bench.scene import FRAMES_PER_SECOND, P720, P1080, Size, View, for_seconds, shows
 from doorbell.bench.timing import MIN_ROUNDS, WARM_UP_ROUNDS, Timing
 from doorbell.bench.work import count_work
 from doorbell.config import Config
@@ -267,7 +267,7 @@ class _Tally:
 
     def add(self, milliseconds: float, boxes_xyxy: Float32Array, view: View) -> None:
         self._times_ms.append(milliseconds)
-        self._found += _shows(boxes_xyxy, view.face_xyxy)
+        self._found += shows(boxes_xyxy, view.face_xyxy)
 
     def result(
         self, name: str, backend: str, threads: int | None, figures: Mapping[str, float]
@@ -276,15 +276,6 @@ class _Tally:
         return Result(
             name, backend, Timing.of(self._times_ms), threads, {"found": found, **figures}
         )
-
-
-def _shows(boxes_xyxy: Float32Array, face_xyxy: Float32Array | None) -> bool:
-    """Whether a box lies around the middle of the face; where nobody knows it, any box will do."""
-    if face_xyxy is None:
-        return len(boxes_xyxy) > 0
-    middle = (face_xyxy[:2] + face_xyxy[2:]) / 2
-    inside = (boxes_xyxy[:, :2] < middle) & (middle < boxes_xyxy[:, 2:])  # (n, 2)
-    return bool(inside.all(axis=1).any())
 
 
 def _vector(answer: Answer) -> Float32Array:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from doorbell.bench.answers import measure_answers, measure_starts
+from doorbell.bench.arrivals import ARRIVING, measure_arrivals
 from doorbell.bench.backends import Backend, openvino_backend, tensorrt_backend
 from doorbell.bench.gallery import SIZES, measure_gallery
 from doorbell.bench.machine import describe_machine
@@ -79,8 +80,10 @@ def run_pipeline(config: Config, seconds: float, visit_count: int, say: Say) -> 
     steps = measure_pipeline(
         config, WORK, threads=threads, seconds=seconds, machine=machine, say=say
     )
+    say(f"measuring: {ARRIVING}")
+    arrivals = measure_arrivals(config, count=visit_count, threads=threads, machine=machine)
     answers = measure_answers(config, count=visit_count, threads=threads, machine=machine, say=say)
-    return BenchReport.joined([steps, answers])
+    return BenchReport.joined([steps, arrivals, answers])
 
 
 def run_startup(config: Config, starts: int, say: Say) -> BenchReport:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Figures of results: what they are called above a column, and how they are shown.
 FIGURES: Mapping[str, tuple[str, str]] = {
     "found": ("found", "{:.0%}"),
+    "at_once": ("at once", "{:.0%}"),
     "frames_per_second": ("frames/s", "{:.0f}"),
     "p95_ms": ("p95 ms", "{:.0f}"),
     "answered": ("answered", "{:.0%}"),
