@@ -26,8 +26,8 @@ from soaking.truth import Finding, judge
 from soaking.week import LONGEST_DAYS, write_week
 
 MODELS = Path(__file__).parents[1] / "models" / "built"
-# Pools and caches fill until everybody has come a few times.
-WARM_UP_VISITS = 10
+# Pools and caches fill until everybody has come a few times, and two together: a day.
+WARM_UP_VISITS = 24
 # So few looks are no level.
 LEVEL_VISITS = 5
 GROWTH_MEGABYTES = 3.0

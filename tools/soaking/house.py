@@ -112,6 +112,11 @@ class Doorbell:
         return Said(*found.groups()) if found else None
 
     @property
+    def has_said_more(self) -> bool:
+        """Whether there is a line about a visit that was not read yet."""
+        return not self._lines.empty()
+
+    @property
     def connections(self) -> int:
         """How often it has been connected to the broker."""
         return self._connections
