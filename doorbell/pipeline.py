@@ -293,6 +293,10 @@ class Pipeline:
             kept = self._book.visit(visit.visit_id)
             if kept is not None and (kept.corrected or visit.corrected):
                 self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
+            elif isinstance(visit.visitor, Person) and visit.visitor.person_id not in {
+                person.person_id for person in templates.people
+            }:  # forgotten while at the door
+                self._visits.correct(visit.visit_id, None, corrected=False)
         if self._book.problem is None:  # else once more when it has answered
             self._heeded = templates
 

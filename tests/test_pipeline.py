@@ -291,6 +291,21 @@ def test_a_stranger_who_is_named_or_forgotten_while_at_the_door_disturbs_nothing
     assert [visit.visitor for visit in gallery.visits(10)] == [gallery.person(BIDEN)]
 
 
+def test_a_person_who_is_forgotten_while_at_the_door_is_named_no_more(
+    door: Door, gallery: Gallery, gallery_path: Path, biden: UInt8Array
+) -> None:
+    door.see(biden)
+    door.pipeline.enroll_visible(BIDEN)
+    assert Recognized in kinds(door.see(biden))
+    with Gallery.open(gallery_path) as other:
+        other.forget(BIDEN)
+    events = [*door.see(biden), *door.pipeline.finish(NOW)]
+    assert kinds(events)[-1] is Left
+    named = [event for event in events if event.visit and isinstance(event.visit.visitor, Person)]
+    assert named == []
+    assert gallery.people() == []
+
+
 def test_the_one_visitor_in_sight_is_enrolled_and_named_at_once(
     door: Door, gallery: Gallery, obama: UInt8Array
 ) -> None:
