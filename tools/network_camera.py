@@ -28,7 +28,8 @@ from doorbell.camera.simulated import SceneRenderer
 
 FRAMES_PER_SECOND = 15.0
 PERIOD_SECONDS = 1 / FRAMES_PER_SECOND
-SIZES = ((640, 360), (320, 240), (1280, 720), (240, 320), (642, 362))
+# Some squeeze the picture, as cameras do in their smaller streams.
+SIZES = ((640, 360), (320, 240), (1280, 720), (704, 576), (642, 362))
 STAYS_SECONDS = 600.0
 
 
@@ -67,7 +68,7 @@ def _straight(visitor: Appearance, *, enters_seconds: float, from_x: float) -> A
         visitor.portrait,
         visitor.face_xyxy,
         enters_seconds,
-        approach_seconds=0.8,
+        approach_seconds=1.5,
         stays_seconds=STAYS_SECONDS,
         from_x=from_x,
     )
