@@ -14,7 +14,9 @@ SCRIPT = [
 
 
 def heard() -> list[dict[str, Any]]:
-    documents = [("v1", kind, "Anna" if kind != "arrived" else None) for kind in KNOWN_KINDS]
+    documents: list[tuple[str | None, str, str | None]] = [
+        ("v1", kind, "Anna" if kind != "arrived" else None) for kind in KNOWN_KINDS
+    ]
     documents += [(None, "late_ring", None), *(("v2", kind, None) for kind in STRANGER_KINDS)]
     return [
         {"event_id": f"e{n}", "visit_id": visit_id, "event_type": kind, "person": person}
