@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from doorbell.config import TrackingSection
 from doorbell.domain import Face, Float32Array, Track
@@ -17,6 +18,11 @@ from doorbell.domain import Face, Float32Array, Track
 # and neither is more than this many times as large as the other.
 MAX_DISTANCE = 0.7
 MAX_SIZE_RATIO = 1.8
+
+# Who runs goes farther between two frames of a slow camera: beyond these seconds since a track was
+# seen the distance grows with the time, up to so many face sizes.
+USUAL_SECONDS = 1 / 15
+MAX_DISTANCE_LATER = 1.4
 
 # How much of the way to the new face a track goes: little while it stands still, so that boxes do
 # not shake, and more the farther the face has moved, in its own sizes, so that they do not lag.
@@ -49,7 +55,7 @@ class Tracker:
         """
         lost_before = time_seconds - self._section.lost_seconds
         self._tracks = [t for t in self._tracks if t.last_seen_seconds >= lost_before]
-        pairs = self._match(faces)
+        pairs = self._match(faces, time_seconds)
         seen: list[Track] = []
         for index, face in enumerate(faces):
             position = pairs.get(index)
@@ -92,13 +98,17 @@ class Tracker:
         """Forget a track that jumped to somebody else's face; the next frame starts anew."""
         self._tracks = [track for track in self._tracks if track.track_id != track_id]
 
-    def _match(self, faces: Sequence[Face]) -> dict[int, int]:
+    def _match(self, faces: Sequence[Face], time_seconds: float) -> dict[int, int]:
         """Pair faces with tracks, nearest first: index of face -> position of track."""
         if not faces or not self._tracks:
             return {}
         new = np.stack([face.box_xyxy for face in faces])  # (f, 4)
         old = np.stack([track.face.box_xyxy for track in self._tracks])  # (t, 4)
-        cost = _distances(new, old)  # (f, t)
+        unseen = np.array(
+            [time_seconds - track.last_seen_seconds for track in self._tracks]
+        )  # (t,)
+        reach = np.clip(MAX_DISTANCE * unseen / USUAL_SECONDS, MAX_DISTANCE, MAX_DISTANCE_LATER)
+        cost = _distances(new, old, reach)  # (f, t)
         pairs: dict[int, int] = {}
         taken: set[int] = set()
         for flat in np.argsort(cost, axis=None, kind="stable"):
@@ -123,13 +133,19 @@ def _steadied(old: Face, new: Face) -> Face:
     )
 
 
-def _distances(new: Float32Array, old: Float32Array) -> Float32Array:
-    """Distance of centres over the larger size; infinite where a pair is impossible: (f, t)."""
+def _distances(new: Float32Array, old: Float32Array, reach: NDArray[np.float64]) -> Float32Array:
+    """Distance of centres over the larger size; infinite where a pair is impossible: (f, t).
+
+    Args:
+        new: (f, 4) float32 xyxy.
+        old: (t, 4) float32 xyxy.
+        reach: (t,) the largest possible distance.
+    """
     centre_new, centre_old = (new[:, :2] + new[:, 2:]) / 2, (old[:, :2] + old[:, 2:]) / 2
     size_new = np.maximum((new[:, 2:] - new[:, :2]).mean(axis=1), 1e-3)  # (f,)
     size_old = np.maximum((old[:, 2:] - old[:, :2]).mean(axis=1), 1e-3)  # (t,)
     larger = np.maximum(size_new[:, None], size_old[None])
     smaller = np.minimum(size_new[:, None], size_old[None])
     distance = np.linalg.norm(centre_new[:, None] - centre_old[None], axis=2) / larger
-    impossible = (distance > MAX_DISTANCE) | (larger / smaller > MAX_SIZE_RATIO)
+    impossible = (distance > reach) | (larger / smaller > MAX_SIZE_RATIO)
     return np.where(impossible, np.inf, distance).astype(np.float32)

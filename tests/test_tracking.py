@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from doorbell.config import TrackingSection
 from doorbell.domain import Face
-from doorbell.tracking import MAX_DISTANCE, MAX_SIZE_RATIO, Tracker
+from doorbell.tracking import MAX_DISTANCE, MAX_SIZE_RATIO, USUAL_SECONDS, Tracker
 
 SECTION = TrackingSection(confirm_hits=3, lost_seconds=1.0)
 
@@ -69,7 +69,19 @@ def test_each_pair_is_made_once_where_one_face_is_nearest_to_two_tracks() -> Non
 def test_a_face_too_far_or_of_another_size_is_somebody_else(other: Face, same: bool) -> None:
     tracker = Tracker(SECTION)
     tracker.update([face(100, 100)], 0.0)
-    assert ids(tracker, [other], 0.1) == [1 if same else 2]
+    assert ids(tracker, [other], USUAL_SECONDS) == [1 if same else 2]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sizes", "same"),
+    [(0.1, 1.0, True), (0.1, 1.1, False), (0.4, 1.3, True), (0.4, 1.5, False)],
+)
+def test_who_runs_before_a_slow_camera_keeps_the_id(
+    seconds: float, sizes: float, same: bool
+) -> None:
+    tracker = Tracker(SECTION)
+    tracker.update([face(100, 100)], 0.0)
+    assert ids(tracker, [face(100 + 60 * sizes, 100)], seconds) == [1 if same else 2]
 
 
 def test_distance_counts_in_sizes_of_the_face() -> None:
