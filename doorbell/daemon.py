@@ -193,15 +193,14 @@ class Daemon:
 
     def _do_without_frame(self, now: float) -> None:
         """Go on as a bell: a camera that is reopened is no reason for a restart."""
-        if self._camera.beyond_help:
-            return  # the watchdog goes hungry: only a new process gets rid of a hanging driver
         state = self._camera.state
         if state.condition is not CameraCondition.STARTING and not state.gives_frames:
             self._say_ready()
             if now - self._frame_seconds > self._config.visits.absence_seconds:
                 # Whoever stood there is not taken for whoever presses now.
                 self._dispatch(self._pipeline.finish(time.time()))
-        if self._ready:
+        # Only a new process gets rid of a driver that hangs: then the watchdog goes hungry.
+        if self._ready and not self._camera.beyond_help:
             self._notifier.feed_watchdog(now)
 
     def _say_ready(self) -> None:

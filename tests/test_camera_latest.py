@@ -279,6 +279,41 @@ def test_too_many_hanging_drivers_are_beyond_help_and_one_that_answers_ends_that
         camera.let_go.set()
 
 
+@pytest.mark.parametrize("seen_since", [False, True])
+def test_only_a_driver_that_hangs_since_the_last_frame_can_hold_the_camera(
+    seen_since: bool,
+) -> None:
+    stuck = StuckCamera()
+    cameras: list[Camera] = [stuck]
+    if seen_since:
+        cameras.append(ScriptedCamera(iter([frame(0), CameraError("switched off")])))
+
+    def open_camera() -> Camera:
+        if not cameras:
+            raise CameraError("switched off")
+        return cameras.pop(0)
+
+    latest = LatestFrame(
+        open_camera,
+        reopen_max_seconds=0.02,
+        lossless=False,
+        stuck_seconds=0.05,
+        held_seconds=0.2,
+        may_be_missing=True,
+    )
+
+    def look_for(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with suppress(CameraError):
+                latest.get(0.02)
+
+    look_for(1.0)
+    assert latest.beyond_help is not seen_since
+    latest.close()
+    stuck.let_go.set()
+
+
 def test_a_frozen_camera_is_opened_anew_and_its_frames_are_not_passed_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -85,6 +85,7 @@ class LatestFrame:
         lossless: the capture thread waits until the slot was taken, so that no frame is dropped:
             for recordings read as fast as possible, never for a camera that goes on without us.
         stuck_seconds: after this time without an answer a read hangs; an opening takes longer.
+        held_seconds: after this time a camera that hung in this outage is still held by who hangs.
         sight: tells darkness and a frozen picture; None to look for neither.
         may_be_missing: a camera that cannot be opened at first is waited for like a lost one;
             else the constructor waits for it and raises.
@@ -100,6 +101,7 @@ class LatestFrame:
         reopen_max_seconds: float,
         lossless: bool,
         stuck_seconds: float = _STUCK_SECONDS,
+        held_seconds: float = _HELD_SECONDS,
         sight: Sight | None = None,
         may_be_missing: bool = False,
     ) -> None:
@@ -107,6 +109,7 @@ class LatestFrame:
         self._reopen_max_seconds = reopen_max_seconds
         self._lossless = lossless
         self._stuck_seconds = stuck_seconds
+        self._held_seconds = held_seconds
         self._sight = sight
         self._may_be_missing = may_be_missing
         self._changed = threading.Condition()
@@ -121,6 +124,8 @@ class LatestFrame:
         self._reopen_seconds = _REOPEN_FIRST_SECONDS
         self._frozen_factor = 1.0
         self._left_behind: list[threading.Thread] = []
+        # Those of this outage: they may hold the device, which who hung before it did not.
+        self._holding: list[threading.Thread] = []
         self._given_up = False
         self._capture = _Capture(self._run)
         self._capture.thread.start()
@@ -297,12 +302,17 @@ class LatestFrame:
         capture, away = self._capture, self._state.condition in _OUTAGES
         stuck = capture.is_stuck(now)
         many = len(self._left_behind) >= _LEFT_BEHIND_MOST
-        held = bool(self._left_behind) and away and now - self._away_seconds > _HELD_SECONDS
+        held = (
+            any(thread.is_alive() for thread in self._holding)
+            and away
+            and now - self._away_seconds > self._held_seconds
+        )
         if stuck and not many:
             reason = f"its driver has not answered for {capture.patience_seconds:g} s"
             log.warning("the camera hangs: %s; left behind and opened anew", reason)
             self._set_state(CameraCondition.STUCK, reason)
             self._left_behind.append(capture.thread)
+            self._holding.append(capture.thread)
             self._capture = _Capture(self._run)
             self._capture.thread.start()
         beyond_help = (stuck and many) or held
@@ -353,6 +363,7 @@ class LatestFrame:
             self._changed.notify_all()
 
     def _note_seeing(self, condition: CameraCondition) -> None:
+        self._holding.clear()
         before = self._state.condition
         if before in _OUTAGES:
             away = time.monotonic() - self._away_seconds
