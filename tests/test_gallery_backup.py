@@ -13,9 +13,11 @@ from doorbell.domain import FaceSample, Visit
 from doorbell.errors import GalleryError, GalleryLostError, UsageError
 from doorbell.recognition.gallery import EnrolledSample, Gallery
 from doorbell.recognition.gallery_backup import back_up, backups_holding, keep_newest, restore
+from doorbell.recognition.gallery_check import check_gallery
 from doorbell.recognition.gallery_copies import backups
 from doorbell.recognition.gallery_lock import only_daemon
 from doorbell.recognition.gallery_schema import MIGRATIONS
+from doorbell.sealing import PLAIN
 
 FACE = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
 NOW = 1795370000.0
@@ -246,3 +248,46 @@ def test_an_empty_gallery_beside_backups_is_told_of(
     path.unlink()
     assert names(path) == []
     assert f"doorbell gallery restore {made}" in caplog.text
+
+
+def leave_a_log(path: Path) -> bytes:
+    """Delete a gallery in use, whose log then stays; what is in it."""
+    with Gallery.open(path) as gallery:
+        for i in range(12):
+            gallery.enroll(f"Person {i}", [EnrolledSample(FACE)])
+        path.unlink()
+    return path.with_name(path.name + "-wal").read_bytes()
+
+
+def test_the_log_of_a_deleted_gallery_is_not_written_into_the_restored_one(path: Path) -> None:
+    made = back_up(path, None, NOW)
+    log = leave_a_log(path)
+    kept = restore(path, made, NOW)
+    assert names(path) == ["Anna"]
+    assert kept is not None
+    assert kept.read_bytes() == log
+
+
+def test_the_log_of_a_deleted_gallery_is_not_written_into_a_new_one(path: Path) -> None:
+    assert leave_a_log(path)
+    assert names(path) == []
+    assert [finding for finding in check_gallery(path, PLAIN, "sface-test") if not finding.ok] == []
+
+
+def test_the_journal_of_a_gallery_that_was_replaced_is_not_rolled_back(path: Path) -> None:
+    made = back_up(path, None, NOW)
+    journal = path.with_name(path.name + "-journal")
+    killed = path.with_name("killed")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN IMMEDIATE")
+        for i in range(500):
+            sql = "INSERT INTO people (name, name_key) VALUES (?, ?)"
+            connection.execute(sql, (f"Person {i}", f"person {i}"))
+        shutil.copyfile(journal, killed)
+    path.unlink()
+    killed.replace(journal)
+    restore(path, made, NOW)
+    assert not journal.exists()
+    assert names(path) == ["Anna"]

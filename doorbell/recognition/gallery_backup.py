@@ -15,6 +15,7 @@ from time import gmtime, strftime
 
 from doorbell.errors import GalleryError, UsageError
 from doorbell.recognition.gallery_copies import (
+    LOGS,
     REPLACED,
     Backup,
     backups,
@@ -22,6 +23,7 @@ from doorbell.recognition.gallery_copies import (
     copy_database,
     give_to_owner_of,
     make_backups_directory,
+    remove_logs,
     sync,
 )
 from doorbell.recognition.gallery_file import BUSY_TIMEOUT_SECONDS, alone_in, inspect
@@ -84,7 +86,7 @@ def restore(gallery_path: Path, source: Path, now: float) -> Path | None:
         now: wall time, by which the replaced one is named.
 
     Returns:
-        Where the replaced gallery lies; None if there was none.
+        Where the replaced gallery lies, or what was left of it; None if there was nothing.
 
     Raises:
         GalleryError: a daemon or another command is at work, or ``source`` is damaged, not a
@@ -101,7 +103,8 @@ def restore(gallery_path: Path, source: Path, now: float) -> Path | None:
         inspect(source, "give another backup; the gallery was left as it was")
         with _reading(source) as connection:
             copy_database(connection, new)  # checks every page
-        kept = _set_aside(gallery_path, now) if gallery_path.exists() else None
+        kept = _set_aside(gallery_path, now)
+        remove_logs(gallery_path)
         new.replace(gallery_path)
         sync(directory)
     return kept
@@ -116,27 +119,28 @@ def _removing(path: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _set_aside(gallery_path: Path, now: float) -> Path:
-    """Keep what is about to be replaced, and leave no log of it beside the new file."""
-    log = gallery_path.with_name(gallery_path.name + "-wal")
+def _set_aside(gallery_path: Path, now: float) -> Path | None:
+    """Keep what is about to be replaced, with its log; where the first of it is."""
     try:
         inspect(gallery_path)
     except GalleryError:
-        pass  # damaged or foreign: kept as it is, with its log
+        pass  # damaged, foreign or deleted: kept as it is
     else:
         _empty_log_alone(gallery_path)
-    kept = make_backups_directory(gallery_path) / _name(REPLACED, now)
-    for path in (gallery_path, log):
+    kept = []
+    for suffix in ("", *LOGS):
+        path = gallery_path.with_name(gallery_path.name + suffix)
         if path.exists():
-            copy = kept.with_name(kept.name + path.name.removeprefix(gallery_path.name))
+            copy = make_backups_directory(gallery_path) / (_name(REPLACED, now) + suffix)
             shutil.copyfile(path, copy)
             copy.chmod(0o600)
             give_to_owner_of(gallery_path.parent, copy)
             sync(copy)
-    sync(kept.parent)
-    log.unlink(missing_ok=True)
-    gallery_path.with_name(gallery_path.name + "-shm").unlink(missing_ok=True)
-    return kept
+            kept.append(copy)
+    if not kept:
+        return None
+    sync(kept[0].parent)
+    return kept[0]
 
 
 def _empty_log_alone(gallery_path: Path) -> None:

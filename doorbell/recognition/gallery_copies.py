@@ -16,6 +16,10 @@ from doorbell.errors import GalleryError
 # How the names of galleries begin that a restored one replaced.
 REPLACED = "replaced-"
 
+# What SQLite keeps beside a file of it: logs of what is not in it yet, and an index of one.
+LOGS = ("-wal", "-journal")
+_BESIDE = (*LOGS, "-shm")
+
 
 @dataclass(frozen=True, slots=True)
 class Backup:
@@ -104,6 +108,16 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
         sync(target.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_logs(path: Path) -> None:
+    """Leave nothing beside a file that is about to be put in place.
+
+    SQLite would write a log of the file that was there before into the new one.
+    """
+    for suffix in _BESIDE:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    sync(path.parent)  # they are not to come back after a power cut
 
 
 def sync(path: Path) -> None:

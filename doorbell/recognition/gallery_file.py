@@ -25,6 +25,7 @@ from doorbell.recognition.gallery_copies import (
     backups,
     copy_database,
     make_backups_directory,
+    remove_logs,
 )
 from doorbell.recognition.gallery_schema import APPLICATION_ID, EMBEDDING_TABLES, MIGRATIONS
 from doorbell.sealing import PLAIN, Seal
@@ -268,6 +269,7 @@ def _create(path: Path) -> None:
     new = scratch / path.name
     new.touch(mode=0o600)
     _connect(new).close()
+    remove_logs(path)  # left by one that was deleted
     new.replace(path)
     scratch.rmdir()
     if backups(path):
