@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime
 
-from faulting.door import KNOWN, NAME, STRANGER, Door
+from doorbell.outputs.messages import LATE
+from faulting.door import KNOWN, NAME, STRANGER, Door, NotRecoveredError
 from faulting.truth import KNOWN_KINDS, STRANGER_KINDS, Scripted
 
 # Many short visits before a camera that is drawn as fast as it can be, and then an empty porch.
@@ -71,9 +73,19 @@ def down_for_long(door: Door) -> float:
     """The broker is down while 1,000 events happen, which arrive late."""
     door.broker.stop()
     door.await_gone(len(door.script), within=BURST_SECONDS)
-    began = time.monotonic()
+    began, began_at = time.monotonic(), time.time()
     door.broker.start()
-    return door.seconds_until_told(began)
+    seconds = door.seconds_until_told(began)
+    late_before = began_at - float(str(door.settings["mqtt.late_seconds"]))
+    unmarked = [
+        event["event_type"]
+        for event in door.listener.documents("event")
+        if datetime.fromisoformat(event["occurred_at"]).timestamp() < late_before
+        and not (event["late"] and event["event_type"].startswith(LATE))
+    ]
+    if unmarked:
+        raise NotRecoveredError(f"{len(unmarked)} events are late and do not say so")
+    return seconds
 
 
 def prepare_burst(door: Door) -> None:
