@@ -72,8 +72,15 @@ def test_nothing_and_a_damaged_gallery_are_not_backed_up(path: Path, tmp_path: P
 def test_the_newest_backups_are_kept(path: Path) -> None:
     made = [back_up(path, None, NOW + 60 * i) for i in range(5)]
     replaced = restore(path, made[4], NOW)
-    assert keep_newest(path, 2) == [made[2], made[1], made[0]]
+    assert keep_newest(path, 2, made[4]) == [made[2], made[1], made[0]]
     assert {each.path for each in backups(path)} == {made[3], made[4], replaced}
+
+
+def test_the_backup_just_made_is_kept_where_the_clock_is_behind(path: Path) -> None:
+    earlier = [back_up(path, None, NOW + 60 * i) for i in range(2)]
+    made = back_up(path, None, 100.0)
+    assert keep_newest(path, 2, made) == [earlier[0]]
+    assert {each.path for each in backups(path)} == {earlier[1], made}
 
 
 def test_it_is_known_which_backups_hold_somebody(path: Path) -> None:

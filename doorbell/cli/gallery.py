@@ -59,7 +59,7 @@ def backup(config: Config, file: Path | None, keep: int | None, *, as_json: bool
         raise click.UsageError("give either FILE or --keep")
     path = config.storage.gallery_path
     made = back_up(path, file, time.time())
-    deleted = [] if keep is None else keep_newest(path, keep)
+    deleted = [] if keep is None else keep_newest(path, keep, made)
     size = made.stat().st_size
     if as_json:
         document = {"path": str(made), "size_bytes": size, "deleted": [str(p) for p in deleted]}

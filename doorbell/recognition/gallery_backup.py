@@ -59,17 +59,23 @@ def back_up(gallery_path: Path, target: Path | None, now: float) -> Path:
     return target
 
 
-def keep_newest(gallery_path: Path, count: int) -> list[Path]:
+def keep_newest(gallery_path: Path, count: int, but: Path) -> list[Path]:
     """Delete all but so many of the backups that were asked for; which.
 
     Those made before a migration, and galleries that a restored one replaced, are left.
+
+    Args:
+        gallery_path: the gallery.
+        count: how many to keep, at least one.
+        but: the one just made. It is kept, though others have later names where the clock is wrong.
     """
     # Their names are in the order of time, even where the clock of the files is lost.
     made = sorted(backups_directory(gallery_path).glob(f"{_ASKED_FOR}*.sqlite"), reverse=True)
-    for path in made[count:]:
+    deleted = [path for path in made if path != but][count - 1 :]
+    for path in deleted:
         with _translated(f"cannot delete {path}"):
             path.unlink(missing_ok=True)
-    return made[count:]
+    return deleted
 
 
 def backups_holding(gallery_path: Path, name: str) -> list[Backup]:
