@@ -2,13 +2,16 @@ import base64
 import json
 import math
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from doorbell.cli import main
 from doorbell.config import StorageSection
 from doorbell.domain import FaceSample
 from doorbell.errors import UsageError
@@ -159,6 +162,9 @@ def something_after_the_end(lines: list[Any]) -> None:
         (changed(3, visits=0), "line 4: stranger.visits"),
         (changed(3, samples=[]), "line 4: stranger.samples"),
         (changed(3, first_seen_at=math.inf), "line 4: stranger.first_seen_at"),
+        (changed(3, first_seen_at=1e13), "line 4: stranger.first_seen_at"),
+        (changed(3, last_seen_at=-1.0), "line 4: stranger.last_seen_at"),
+        (changed(1, consent_at=1e300), "line 2: person.consent_at"),
         (sample(quality=1.5), r"line 3: person\.samples\.0\.quality"),
         (sample(quality=math.nan), r"line 3: person\.samples\.0\.quality"),
         (sample(embedding="AAAA"), "line 3: an embedding has 3 bytes"),
@@ -185,6 +191,26 @@ def test_what_is_not_understood_is_refused_whole(
     assert embedding[:20] not in str(caught.value)
     with Gallery.of(there) as gallery:
         assert (gallery.people(), gallery.strangers()) == ([], [])
+
+
+def test_the_latest_time_that_is_taken_can_be_shown(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [json.loads(line) for line in exported.read_text().splitlines()]
+    changed(3, last_seen_at=253_370_764_800.0)(lines)
+    exported.write_text("\n".join(json.dumps(line) for line in lines))
+    import_file(storage(tmp_path), exported, MODEL, is_chime)
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")  # 14 hours ahead, as far as any is
+    time.tzset()
+    try:
+        setting = ["--set", f"storage.directory={tmp_path}"]
+        for options in ([], ["--json"]):
+            result = CliRunner().invoke(main, ["strangers", "list", *setting, *options])
+            assert result.exit_code == 0, result.output
+            assert "9999-01-01" in result.output
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(

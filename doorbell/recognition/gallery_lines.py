@@ -22,6 +22,9 @@ VERSION = 1
 
 _EMBEDDING = np.dtype("<f4")
 
+# Seconds since 1970, up to the beginning of the year 9999, which can be shown in every time zone.
+_WallTime = Annotated[float, Field(ge=0.0, le=253_370_764_800.0)]
+
 
 class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -51,7 +54,7 @@ class PersonLine(_Line):
     chime: Annotated[str, Field(max_length=1000)] | None
     preferences: dict[str, Any]
     consent: Annotated[str, Field(max_length=500)] | None
-    consent_at: Annotated[float, Field(allow_inf_nan=False)] | None
+    consent_at: _WallTime | None
     samples: tuple[SampleText, ...]
 
 
@@ -59,8 +62,8 @@ class StrangerLine(_Line):
     """A stranger."""
 
     kind: Literal["stranger"]
-    first_seen_at: Annotated[float, Field(allow_inf_nan=False)]
-    last_seen_at: Annotated[float, Field(allow_inf_nan=False)]
+    first_seen_at: _WallTime
+    last_seen_at: _WallTime
     visits: Annotated[int, Field(ge=1, le=10**9)]
     samples: Annotated[tuple[SampleText, ...], Field(min_length=1)]
 
