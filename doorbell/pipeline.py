@@ -295,8 +295,9 @@ class Pipeline:
                 self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
             elif isinstance(visit.visitor, Person) and visit.visitor.person_id not in {
                 person.person_id for person in templates.people
-            }:  # forgotten while at the door
-                self._visits.correct(visit.visit_id, None, corrected=False)
+            }:  # forgotten while at the door, or merged into somebody
+                visitor = None if kept is None else kept.visitor
+                self._visits.correct(visit.visit_id, visitor, corrected=False)
         if self._book.problem is None:  # else once more when it has answered
             self._heeded = templates
 

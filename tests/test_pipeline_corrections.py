@@ -125,6 +125,20 @@ def test_a_correction_undone_while_the_visit_goes_on_is_undone_for_it(
     assert (left.visit.visitor, left.visit.corrected) == (gallery.stranger(1), False)
 
 
+def test_who_is_merged_while_at_the_door_stays_who_that_is(
+    door: Door, gallery: Gallery, perception: Perception, models_directory: Path
+) -> None:
+    enroll(perception, gallery, face_path("biden", models_directory), "Joe")
+    enroll(perception, gallery, face_path("obama2", models_directory), "Joseph")
+    assert kinds(door.see(at_the_door("biden", models_directory))) == [Arrived, Recognized, Ring]
+    joseph = gallery.merge("Joe", "Joseph")
+    [left] = door.see(seconds=1.5)
+    assert isinstance(left, Left)
+    assert left.visit.visitor == joseph
+    assert gallery.find_visit("last").visitor == joseph
+    assert gallery.strangers() == []
+
+
 def test_what_is_no_face_rings_no_more_until_that_is_undone(
     door: Door, gallery: Gallery, visitor: UInt8Array
 ) -> None:
