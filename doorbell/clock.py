@@ -23,6 +23,9 @@ DOUBT_SECONDS = 86400.0
 TIME_ERROR = 5
 TIMEX_BYTES = 512
 
+# What was written last is seldom older than this at a start; with a later clock it is left alone.
+PLAUSIBLE_SECONDS = 7 * 86400.0
+
 # systemd-timesyncd.service(8): there once the clock was synchronized.
 TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")
 
@@ -47,12 +50,17 @@ class WallClock:
     Args:
         wall_time: seconds since the epoch.
         time_seconds: by a clock that nobody sets, and that goes on while the machine sleeps.
+        written_at: wall time of what was written last before this run; a clock that starts days
+            later is doubted as one that was set. None where nothing was.
     """
 
-    def __init__(self, wall_time: float, time_seconds: float) -> None:
+    def __init__(
+        self, wall_time: float, time_seconds: float, written_at: float | None = None
+    ) -> None:
         self._since = wall_time
         self._offset = wall_time - time_seconds
-        self._set_at_seconds: float | None = None
+        plausible = written_at is not None and wall_time - written_at <= PLAUSIBLE_SECONDS
+        self._set_at_seconds = None if plausible else time_seconds
 
     def look(self, wall_time: float, time_seconds: float) -> Step | None:
         """Find out whether it was set since the last look."""

@@ -46,7 +46,7 @@ class Upkeep:
         self._gallery = gallery
         self._pictures = pictures
         self._storage = storage
-        self._clock = WallClock(wall_time, time_seconds)
+        self._clock = WallClock(wall_time, time_seconds, self._written_at())
         self._retention_due_seconds = time_seconds
 
     @property
@@ -87,6 +87,15 @@ class Upkeep:
             self._pipeline.tidy_strangers()
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
+
+    def _written_at(self) -> float | None:
+        """The latest date in the gallery; None where there is none, or it does not answer."""
+        try:
+            dates = [visit.last_seen_at for visit in self._gallery.visits(1)]
+            dates += [stranger.last_seen_at for stranger in self._gallery.strangers()]
+        except GalleryError:
+            return None
+        return max(dates, default=None)
 
     def _forget_what_is_old(self, wall_time: float) -> None:
         storage = self._storage

@@ -43,12 +43,22 @@ def test_a_step_says_what_was_dated_wrongly() -> None:
 
 
 def test_a_clock_that_was_set_is_doubted_for_a_day_unless_the_system_knows_better() -> None:
-    clock = WallClock(TODAY, 100.0)
+    clock = WallClock(TODAY, 100.0, TODAY - DAY)
     assert clock.is_trusted(100.0, synchronized=False)
     clock.look(TODAY + 365 * DAY, 200.0)
     assert not clock.is_trusted(201.0, synchronized=False)
     assert clock.is_trusted(201.0, synchronized=True)
     assert clock.is_trusted(200.0 + DOUBT_SECONDS, synchronized=False)
+
+
+@pytest.mark.parametrize("written_at", [None, TODAY - 400 * DAY])
+def test_a_clock_that_starts_long_after_what_was_written_is_doubted_for_a_day(
+    written_at: float | None,
+) -> None:
+    clock = WallClock(TODAY, 100.0, written_at)
+    assert not clock.is_trusted(101.0, synchronized=False)
+    assert clock.is_trusted(101.0, synchronized=True)
+    assert clock.is_trusted(100.0 + DOUBT_SECONDS, synchronized=False)
 
 
 def test_the_system_is_asked() -> None:
@@ -148,6 +158,18 @@ def test_a_clock_set_a_year_ahead_by_mistake_deletes_nothing(home: Home) -> None
         synchronized=False,
     )
     assert home.kept.keys() == home.pictures.keys() == {"yesterday"}
+
+
+def test_a_clock_that_starts_in_the_future_deletes_nothing_before_a_day_has_passed(
+    home: Home,
+) -> None:
+    home.came("yesterday", TODAY - DAY)
+    future = TODAY + 400 * DAY
+    home.lives((future, 10.0), (future + 7200, 7210.0), synchronized=False)
+    assert home.kept.keys() == home.pictures.keys() == {"yesterday"}
+    assert len(home.gallery.strangers()) == 1
+    home.lives((future, 10.0), (future + DAY, 10.0 + DAY), synchronized=False)
+    assert home.kept == home.pictures == {}
 
 
 def test_a_clock_that_is_right_deletes_what_is_old(home: Home) -> None:
