@@ -7,6 +7,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 
 from doorbell.config import MqttSection
 from doorbell.errors import SealError
+from doorbell.outputs.delivery import Delivery
 from doorbell.outputs.messages import encode, late_event
 from doorbell.outputs.outbox import Outbox
 from doorbell.outputs.outbox_file import Moment, Waiting, seal_outbox
@@ -192,6 +195,75 @@ def test_a_file_that_is_damaged_while_it_is_open_is_set_aside(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     with opened(path) as outbox:
         assert documents(outbox) == [b"new"]
+
+
+def test_a_file_that_is_damaged_while_a_picture_is_attached_takes_the_picture_along(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with opened(path, MqttSection()) as outbox:
+        first = outbox.append(b"one", None, NOW)
+        kept = outbox.append(b"two", None, NOW)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("ALTER TABLE pictures RENAME TO somebody_elses")
+        outbox.attach({first.number: PICTURE})  # a fault that is no damage: the file is let go
+        outbox.remove(kept.number)
+        path.write_bytes(b"not a database" * 100)
+        outbox.retry(NOW)
+        assert len(outbox) == 0
+        for number in range(100):  # more than memory would hold
+            outbox.append(b"%d" % number, PICTURE, NOW)
+        assert outbox.on_disk
+        assert {event.picture for event in waiting(outbox)} == {PICTURE}
+        with closing(sqlite3.connect(path)) as database:
+            assert database.execute("SELECT count(*) FROM pictures").fetchone() == (100,)
+
+
+def test_a_picture_that_the_disk_refused_waits_for_its_event_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with opened(path) as outbox:
+        event = outbox.append(b"one", None, NOW)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("ALTER TABLE pictures RENAME TO somebody_elses")
+            outbox.attach({event.number: PICTURE})
+            other.execute("ALTER TABLE somebody_elses RENAME TO pictures")
+        outbox.retry(NOW)
+        for number in range(9):
+            outbox.append(b"%d" % number, PICTURE, NOW)
+        assert [event.picture is not None for event in waiting(outbox)] == [False] + [True] * 9
+
+
+class DefectiveOutbox(Outbox):
+    """One with a defect."""
+
+    def append(self, document: bytes, picture: bytes | None, now: Moment) -> Waiting:
+        raise KeyError(document, picture, now)
+
+    def retry(self, now: Moment) -> None:
+        raise KeyError(now)
+
+
+def test_a_defect_of_the_outbox_reaches_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lock = threading.Lock()
+    delivery = Delivery(
+        DefectiveOutbox(tmp_path / "outbox.sqlite", SECTION),
+        30.0,
+        lock,
+        connected=lambda: True,
+        publish=lambda _document: 1,
+        publish_rest=lambda _event, _trigger: None,
+    )
+    with lock:
+        assert delivery.add(b"{}", None, None) is None
+        delivery.begin()
+    delivery.acknowledge(1)
+    time.sleep(0.2)
+    assert "mqtt-outbox" in [thread.name for thread in threading.enumerate()]
+    delivery.close()
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "a defect in the outbox" in record.message
 
 
 def test_where_nothing_can_be_written_events_wait_in_memory_until_it_can(

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
@@ -32,6 +32,7 @@ class Delivery:
     """What brings events to the broker.
 
     ``add``, ``follow`` and ``begin`` are called under the lock, which it takes on its own thread.
+    Whatever becomes of the outbox reaches none of their callers, and does not end that thread.
 
     Args:
         outbox: where events wait; closed with this.
@@ -62,7 +63,7 @@ class Delivery:
         self._triggers: dict[int, bytes] = {}
         self._unkept_pictures: dict[int, bytes] = {}  # by number
         self._acknowledged: SimpleQueue[int | None] = SimpleQueue()  # None only wakes
-        self._closing = False
+        self._closing = self._fault_said = False
         self._thread = threading.Thread(target=self._run, name="mqtt-outbox", daemon=True)
         self._thread.start()
 
@@ -77,6 +78,48 @@ class Delivery:
         Returns:
             The event if it has gone: ``follow`` it. If not, it goes by itself.
         """
+        with self._going_on():
+            return self._add(document, picture, trigger)
+        return None
+
+    def follow(self, event: Waiting) -> None:
+        """Publish what comes with an event that has gone."""
+        self._publish_rest(event, self._triggers.pop(event.number, None))
+
+    def begin(self) -> None:
+        """Send what waits, from the first: there is a new connection."""
+        with self._going_on():
+            self._settle()
+            self._keep_pictures()
+        self._under_way.clear()
+        self._triggers.clear()
+        self._acknowledged.put(None)
+
+    def acknowledge(self, message_id: int) -> None:
+        """Take the broker's word for a message; on any thread, without lock, never waits."""
+        self._acknowledged.put(message_id)
+
+    def close(self) -> None:
+        """Send no more, and leave what waits on the disk; idempotent, not under the lock."""
+        self._closing = True
+        self._acknowledged.put(None)
+        self._thread.join(STOP_SECONDS)
+        with self._going_on(), self._lock:
+            self._settle()
+            self._keep_pictures()
+            self._outbox.close()
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Say a defect once: the door is watched, and rings, also without what waits."""
+        try:
+            yield
+        except Exception:
+            level = logging.DEBUG if self._fault_said else logging.ERROR
+            self._fault_said = True
+            log.log(level, "a defect in the outbox; events may be lost", exc_info=True)
+
+    def _add(self, document: bytes, picture: bytes | None, trigger: bytes | None) -> Waiting | None:
         nothing_before = self._may_send() and self._next() is None
         # The picture of an event that goes at once is written only if the event is not acknowledged
         # soon: it would delay the event, and wear the disk out for nothing.
@@ -92,39 +135,13 @@ class Delivery:
         self._acknowledged.put(None)
         return None
 
-    def follow(self, event: Waiting) -> None:
-        """Publish what comes with an event that has gone."""
-        self._publish_rest(event, self._triggers.pop(event.number, None))
-
-    def begin(self) -> None:
-        """Send what waits, from the first: there is a new connection."""
-        self._settle()
-        self._keep_pictures()
-        self._under_way.clear()
-        self._triggers.clear()
-        self._acknowledged.put(None)
-
-    def acknowledge(self, message_id: int) -> None:
-        """Take the broker's word for a message; on any thread, without lock, never waits."""
-        self._acknowledged.put(message_id)
-
-    def close(self) -> None:
-        """Send no more, and leave what waits on the disk; idempotent, not under the lock."""
-        self._closing = True
-        self._acknowledged.put(None)
-        self._thread.join(STOP_SECONDS)
-        with self._lock:
-            self._settle()
-            self._keep_pictures()
-            self._outbox.close()
-
     def _run(self) -> None:
         while not self._closing:
             try:
                 message_id, idle = self._acknowledged.get(timeout=TICK_SECONDS), False
             except Empty:
                 message_id, idle = None, True
-            with self._lock:
+            with self._going_on(), self._lock:
                 self._settle(message_id)
                 if self._closing:
                     return
@@ -132,8 +149,9 @@ class Delivery:
                 if idle:
                     self._keep_pictures()
                 self._outbox.retry(Moment.now())
-            if self._acknowledged.empty():
-                self._outbox.sync()
+            with self._going_on():
+                if self._acknowledged.empty():
+                    self._outbox.sync()
 
     def _settle(self, message_id: int | None = None) -> None:
         """Remove what is acknowledged."""

@@ -85,8 +85,9 @@ class Outbox:
         for number, picture in pictures.items():
             if number in self._waiting:
                 self._unwritten_pictures[number] = picture
+                self._without_picture.discard(number)
+                self._bytes += len(picture) - self._waiting[number].picture_bytes
                 self._waiting[number] = replace(self._waiting[number], picture_bytes=len(picture))
-                self._bytes += len(picture)
         self._write()
 
     def next_but(self, numbers: Container[int]) -> int | None:
@@ -267,13 +268,24 @@ class Outbox:
                 raise
             self._set_aside(exc)
             file = OutboxFile(self._path, self._seal)
-        if self._last_number:  # this run began without the file
-            file.renumber_below(next(iter(self._unwritten), self._last_number + 1))
-        earlier = file.summaries()
+        try:
+            if self._last_number:  # this run began without the file
+                file.renumber_below(next(iter(self._unwritten), self._last_number + 1))
+            earlier = file.summaries()
+        except BaseException:
+            file.close()
+            raise
         self._waiting = {n: summary for n, summary in earlier.items() if n not in self._removed}
-        self._bytes = sum(s.document_bytes + s.picture_bytes for s in self._waiting.values())
         for event in self._unwritten.values():
             self._count(event)
+        # Of events that went with a file that was set aside nothing is left to say.
+        self._without_picture &= self._waiting.keys()
+        pictures = {n: jpeg for n, jpeg in self._unwritten_pictures.items() if n in self._waiting}
+        self._unwritten_pictures = pictures
+        sizes = dict.fromkeys(self._without_picture, 0) | {n: len(p) for n, p in pictures.items()}
+        for number, size in sizes.items():
+            self._waiting[number] = replace(self._waiting[number], picture_bytes=size)
+        self._bytes = sum(s.document_bytes + s.picture_bytes for s in self._waiting.values())
         self._last_number = max((self._last_number, *self._waiting))
         self._file = file
 
