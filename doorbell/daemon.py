@@ -30,6 +30,7 @@ from doorbell.domain import (
     Event,
     ForgetCommand,
     MuteCommand,
+    Person,
     Ring,
     RingCommand,
     SoundState,
@@ -42,6 +43,7 @@ from doorbell.errors import (
     DoorbellError,
     EndOfStreamError,
     GalleryError,
+    UsageError,
 )
 from doorbell.gpio import Chips
 from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
@@ -370,6 +372,7 @@ def run_daemon(
                         outbox_path=config.storage.outbox_path,
                         seal=open_seal(config.storage.key_file),
                         people=gallery.people(),
+                        is_kept=partial(is_somebodys, gallery),
                         on_command=commands.put,
                         on_published=partial(latency.add, Stage.PUBLISH),
                     )
@@ -397,3 +400,15 @@ def run_daemon(
             latency=latency,
             config=config,
         ).run(stop)
+
+
+def is_somebodys(gallery: Gallery, visit_id: str) -> bool:
+    """Whether a visit that somebody made is theirs under another number: two people became one.
+
+    A visit that was taken for somebody else's is not: it may tell of whom to forget.
+    """
+    try:
+        visit = gallery.visit(visit_id)
+    except (UsageError, GalleryError):  # what cannot be looked up is taken as forgotten
+        return False
+    return isinstance(visit.visitor, Person) and not visit.corrected

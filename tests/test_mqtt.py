@@ -1,13 +1,20 @@
 import logging
 import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from doorbell.config import DeviceSection, MqttSection
+from doorbell.daemon import is_somebodys
+from doorbell.domain import FaceSample, Recognized, Visit
 from doorbell.errors import ConfigError
 from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.outbox import Outbox
+from doorbell.recognition.gallery import EnrolledSample, Gallery
 
 
 def open_mqtt(folder: Path, **section: Any) -> Mqtt:
@@ -73,3 +80,43 @@ def test_nobody_listening_is_said_once_and_close_is_bounded(
     [record] = caplog.records
     assert record.levelname == "WARNING"
     assert "no broker at 127.0.0.1:1, and the doorbell goes on" in record.message
+
+
+def test_a_merge_loses_no_event_and_forgetting_leaves_none(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    faces = [EnrolledSample(FaceSample(face, "any", 0.5)) for face in np.eye(128, dtype=np.float32)]
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        names = ("Anna", "Ann", "Ben")
+        people = [gallery.enroll(*each).person for each in zip(names, zip(faces), strict=False)]
+
+        def run() -> Mqtt:
+            return Mqtt(
+                DeviceSection(),
+                MqttSection(host="127.0.0.1", port=1),
+                outbox_path=path,
+                people=gallery.people(),
+                is_kept=partial(is_somebodys, gallery),
+                on_command=lambda _: None,
+            )
+
+        def waiting() -> int:
+            with closing(Outbox(path, MqttSection())) as outbox:
+                return len(outbox)
+
+        with closing(run()) as mqtt:
+            for person in people:
+                visit = Visit(f"v{person.person_id}", 1000.0, 1000.0, visitor=person)
+                gallery.save_visit(visit)
+                mqtt.handle(Recognized(f"e{person.person_id}", 1000.0, visit))
+            gallery.merge("Ann", "Anna")
+            mqtt.set_people(gallery.people())
+        assert waiting() == 3
+        run().close()  # and at a start
+        assert waiting() == 3
+        with closing(run()) as mqtt:
+            gallery.forget("Ben")
+            mqtt.set_people(gallery.people())
+        assert waiting() == 2
+        gallery.forget("Anna")  # while no doorbell runs
+        run().close()
+        assert waiting() == 0

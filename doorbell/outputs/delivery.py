@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 class Delivery:
     """What brings events to the broker.
 
-    ``add``, ``follow`` and ``begin`` are called under the lock, which it takes on its own thread.
+    ``add``, ``follow``, ``begin`` and ``keep_people`` are called under the lock, which it takes on
+    its own thread.
     Whatever becomes of the outbox reaches none of their callers, and does not end that thread.
 
     Args:
@@ -94,6 +95,11 @@ class Delivery:
         self._under_way.clear()
         self._triggers.clear()
         self._acknowledged.put(None)
+
+    def keep_people(self, person_ids: Container[int], is_kept: Callable[[str], bool]) -> None:
+        """Drop what waits about anybody who was forgotten; see ``Outbox.keep_people``."""
+        with self._going_on():
+            self._outbox.keep_people(person_ids, is_kept)
 
     def acknowledge(self, message_id: int) -> None:
         """Take the broker's word for a message; on any thread, without lock, never waits."""

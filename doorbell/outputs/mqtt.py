@@ -93,6 +93,7 @@ class Mqtt:
         outbox_path: of the file where events wait, made if missing.
         seal: how they are kept there.
         people: everybody enrolled; an earlier run's triggers of anybody else are deleted.
+        is_kept: whether a visit of a person who is gone is another's now: then its events wait on.
         on_command: takes each well-formed command, on paho's thread; hands off and never waits.
         on_published: takes the seconds from handing a message to the client to its acknowledgement
             by the broker (QoS 1) or its being written (QoS 0), on any thread; never waits.
@@ -109,12 +110,14 @@ class Mqtt:
         outbox_path: Path,
         seal: Seal = PLAIN,
         people: Sequence[Person],
+        is_kept: Callable[[str], bool] = lambda _visit_id: False,
         on_command: Callable[[Command], None],
         on_published: Callable[[float], None] | None = None,
     ) -> None:
         self._section = section
         self._device = device
         self._people = tuple(people)
+        self._is_kept = is_kept
         self._on_command = on_command
         self._on_published = on_published
         # By message: when it was handed over or, where paho's thread is first, acknowledged.
@@ -147,7 +150,6 @@ class Mqtt:
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
         self._outbox = Outbox(outbox_path, section, seal)
-        self._outbox.keep_people(self._person_ids)
         self._delivery = Delivery(
             self._outbox,
             section.late_seconds,
@@ -156,6 +158,8 @@ class Mqtt:
             publish=lambda document: self._publish_now(self._topics.event, document, qos=1),
             publish_rest=self._publish_rest,
         )
+        with self._lock:
+            self._delivery.keep_people(self._person_ids, is_kept)
         self._client.connect_async(section.host, section.port, section.keepalive_seconds)
         self._client.loop_start()
 
@@ -238,7 +242,7 @@ class Mqtt:
             self._people = tuple(people)
             self._gone_person_ids |= known - self._person_ids
             if self._gone_person_ids:
-                self._outbox.keep_people(self._person_ids)
+                self._delivery.keep_people(self._person_ids, self._is_kept)
                 self._hide_who_is_gone()
             self._publish_discovery()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Outbox:
         seal: how documents and pictures are kept in the file.
 
     Attributes:
-        events_dropped, pictures_dropped: since this run began, for want of age or space.
+        events_dropped, pictures_dropped: since this run began: too old, too many or forgotten.
     """
 
     def __init__(self, path: Path, section: MqttSection, seal: Seal = PLAIN) -> None:
@@ -120,21 +120,37 @@ class Outbox:
             )
             self._drop_said = False
 
-    def keep_people(self, person_ids: Container[int]) -> None:
-        """Drop visits of anybody who is none of these, and what is left of whom the broker has."""
-        told = [
-            named_in(event.document)
-            for number in list(self._waiting)
-            if (event := self.read(number))
-        ]
-        self.forget_visits({v for p, v in told if p is not None and p not in person_ids})
+    def keep_people(self, person_ids: Container[int], is_kept: Callable[[str], bool]) -> None:
+        """Drop visits of anybody who was forgotten, and what is left of whom the broker has.
+
+        Args:
+            person_ids: of everybody enrolled.
+            is_kept: whether a visit that tells of nobody of these is a person's all the same, who
+                was made one with another.
+        """
+        forgotten: set[str | None] = set()
+        for number in list(self._waiting):
+            event = self.read(number)
+            person_id, visit_id = named_in(event.document) if event else (None, None)
+            if person_id is None or person_id in person_ids or visit_id in forgotten:
+                continue
+            if visit_id is None:
+                self._forget(number)
+            elif not is_kept(visit_id):
+                forgotten.add(visit_id)
+        self.forget_visits(forgotten)
 
     def forget_visits(self, visit_ids: Container[str | None]) -> None:
         """Drop what waits about visits that were forgotten, and what is left of it on the disk."""
+        dropped = 0
         for number in list(self._waiting):
             event = self.read(number)
             if event is not None and named_in(event.document)[1] in visit_ids:
                 self._forget(number)
+                dropped += 1
+        if dropped:
+            self.events_dropped += dropped
+            log.info("dropped %d waiting events about visits that were forgotten", dropped)
         self._write()
         if self._file is not None:
             try:
