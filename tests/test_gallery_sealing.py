@@ -11,6 +11,8 @@ from doorbell.config import StorageSection
 from doorbell.domain import FaceSample, Visit
 from doorbell.errors import SealError
 from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.recognition.gallery_check import check_gallery
+from doorbell.recognition.gallery_schema import EMBEDDING_TABLES
 from doorbell.recognition.gallery_sealing import seal_gallery
 from doorbell.sealing import KEY_BYTES, PLAIN, Seal, Sealed, open_seal, write_new_key
 
@@ -146,15 +148,63 @@ def test_while_another_process_reads_the_log_keeps_what_was(path: Path) -> None:
     assert readable(path) == [False, False, False]
 
 
-def test_an_altered_face_is_refused(path: Path) -> None:
-    live(path, KEY)
+def flip_a_bit_in_each(path: Path, table: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        (stored,) = connection.execute("SELECT embedding FROM samples WHERE id = 1").fetchone()
-        altered = stored[:-1] + bytes([stored[-1] ^ 1])
-        connection.execute("UPDATE samples SET embedding = ? WHERE id = 1", (altered,))
+        for row, stored in connection.execute(f"SELECT id, embedding FROM {table}").fetchall():  # noqa: S608 - our own words
+            altered = stored[:-1] + bytes([stored[-1] ^ 64])  # plain: the exponent of a number
+            connection.execute(
+                f"UPDATE {table} SET embedding = ? WHERE id = ?",  # noqa: S608 - our own words
+                (altered, row),
+            )
         connection.commit()
-    with Gallery.open(path, KEY) as gallery, pytest.raises(SealError, match="altered"):
+
+
+@pytest.mark.parametrize("seal", [PLAIN, KEY], ids=["plain", "encrypted"])
+def test_an_altered_face_is_left_out_and_its_person_named_once(
+    path: Path, seal: Seal, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Gallery.open(path, seal) as gallery:
+        gallery.enroll("Anna", [EnrolledSample(ANNAS)])
+        flip_a_bit_in_each(path, "samples")  # while it is in use
+        gallery.enroll("Ben", [EnrolledSample(VISITS)])
+        gallery.enroll("Anna", [EnrolledSample(STRANGERS)])
+        for _ in range(2):
+            gallery.set_chime("Ben", None)
+            templates = gallery.templates(MODEL)
+        assert [each.name for each in templates.people] == ["Anna", "Ben"]
+        assert templates.person_index.tolist() == [1, 0]
+        kept = np.stack([VISITS.embedding, STRANGERS.embedding])
+        np.testing.assert_array_equal(templates.person_embeddings, kept)
+        assert len(gallery.samples("Anna", MODEL)) == 1
+    (said,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert "1 samples of Anna" in said.message
+    assert "enroll again, or stop the doorbell and put a backup" in said.message
+
+
+def test_whatever_is_altered_the_gallery_is_read_and_the_check_tells_whose_it_is(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    live(path, KEY)
+    for table in EMBEDDING_TABLES:
+        flip_a_bit_in_each(path, table)
+    with Gallery.open(path, KEY) as gallery:
+        templates = gallery.templates(MODEL)
+    assert len(templates.person_embeddings) == len(templates.stranger_embeddings) == 0
+    assert len(templates.negative_embeddings) == len(templates.non_face_embeddings) == 0
+    (samples,) = (each for each in check_gallery(path, KEY, MODEL) if each.part == "samples")
+    assert not samples.ok
+    for whose in ("Anna", "stranger-1"):
+        assert f"samples of {whose}" in caplog.text
+        assert f"of {whose}: an embedding cannot be decrypted" in samples.message
+
+
+def test_a_daemon_does_not_go_on_with_a_key_that_was_changed(path: Path) -> None:
+    live(path, KEY)
+    with Gallery.open(path, KEY) as gallery:
         gallery.templates(MODEL)
+        seal_gallery(path, KEY, OTHER_KEY)
+        with pytest.raises(SealError, match="start this again"):
+            gallery.templates(MODEL)
 
 
 def test_the_configuration_names_the_key(tmp_path: Path) -> None:

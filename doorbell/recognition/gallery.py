@@ -19,7 +19,7 @@ from doorbell.recognition.gallery_rows import (
     PersonSummary,
     Templates,
 )
-from doorbell.recognition.gallery_statements import build_templates
+from doorbell.recognition.gallery_templates import build_templates
 
 __all__ = [
     "Correction",
@@ -42,17 +42,20 @@ class Gallery(CorrectionVerbs, DisclosureVerbs):
     def __init__(self, file: GalleryFile) -> None:
         super().__init__(file)
         self._templates: dict[str, tuple[tuple[int, int], Templates]] = {}
+        self._told: set[str] = set()  # of what is left out of them
 
     def templates(self, model_id: str) -> Templates:
         """All samples of one embedder; kept until this or another process changes the gallery.
 
+        A sample that is damaged is left out, and its person is named in the log.
+
         Raises:
-            GalleryError: a sample has not the size of an embedding.
+            SealError: another process encrypted the gallery, decrypted it or changed its key.
         """
         version = (self._file.foreign_version(), self._revision)
         kept = self._templates.get(model_id)
         if kept is None or kept[0] != version:
-            kept = version, build_templates(self._file, model_id)
+            kept = version, build_templates(self._file, model_id, self._told)
             self._templates[model_id] = kept
         return kept[1]
 

@@ -11,20 +11,27 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from doorbell.errors import DoorbellError, GalleryError
 from doorbell.recognition.gallery_copies import advice_to_restore, backups
 from doorbell.recognition.gallery_file import BUSY_TIMEOUT_SECONDS, inspect
 from doorbell.recognition.gallery_rows import (
-    UNIT_TOLERANCE,
     clean_name,
-    decode_embeddings,
+    fault_of,
     name_key,
     person_from,
 )
 from doorbell.recognition.gallery_schema import EMBEDDING_TABLES, MIGRATIONS
 from doorbell.sealing import Seal
+
+_PERSON = "SELECT name FROM people WHERE people.id ="
+
+# Whose a row with an embedding is, by table.
+_WHOSE = {
+    "samples": f"coalesce(({_PERSON} person_id), 'stranger-' || stranger_id)",
+    "visit_samples": "'visit ' || visit_id",
+    "negatives": f"'who is not ' || ({_PERSON} not_person_id)",
+    "non_faces": "'what is no face'",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ def check_gallery(path: Path, seal: Seal, model_id: str) -> Iterator[GalleryFind
             connection.execute("BEGIN")  # one state for all that follows
             parts: dict[str, Callable[[], str]] = {
                 "people": lambda: _check_people(connection),
-                "samples": lambda: _check_samples(connection, seal),
+                "samples": lambda: _check_samples(connection, path, seal),
                 "models": lambda: _check_models(connection, model_id),
                 "visits": lambda: _check_visits(connection),
             }
@@ -111,21 +118,25 @@ def _check_people(connection: sqlite3.Connection) -> str:
     return f"{len(rows)} people, {strangers} strangers"
 
 
-def _check_samples(connection: sqlite3.Connection, seal: Seal) -> str:
-    count = 0
+def _check_samples(connection: sqlite3.Connection, path: Path, seal: Seal) -> str:
+    count, wrong = 0, []
     for table in EMBEDDING_TABLES:
-        rows = connection.execute(f"SELECT id, embedding, quality FROM {table}").fetchall()  # noqa: S608 - our own words
-        embeddings = decode_embeddings(rows, seal)
-        lengths = np.linalg.norm(embeddings, axis=1)
-        right = np.abs(lengths - 1.0) <= UNIT_TOLERANCE  # False for NaN and infinity
-        for row, length, is_right in zip(rows, lengths, right, strict=True):
-            if not is_right or not 0.0 <= row["quality"] <= 1.0:
-                raise GalleryError(
-                    f"row {row['id']} of {table} has the length {length:.3f} and the quality "
-                    f"{row['quality']}; 1, and 0 to 1, are expected; restore a backup, or forget "
-                    "that person and enroll again"
-                )
+        whose = _WHOSE[table]
+        rows = connection.execute(
+            f"SELECT id, embedding, quality, ({whose}) AS whose FROM {table}"  # noqa: S608 - our own words
+        ).fetchall()
+        for row in rows:
+            fault = fault_of({key: row[key] for key in row.keys()}, seal)  # noqa: SIM118 - not a dict
+            if fault is None and not 0.0 <= row["quality"] <= 1.0:
+                fault = f"it has the quality {row['quality']}, and 0 to 1 is expected"
+            if fault is not None:
+                wrong.append(f"row {row['id']} of {table}, of {row['whose']}: {fault}")
         count += len(rows)
+    if wrong:
+        raise GalleryError(
+            f"{len(wrong)} of {count} embeddings are left out: {'; '.join(wrong[:5])}; forget "
+            f"whose they are and enroll again, or {advice_to_restore(path)}"
+        )
     return f"{count} embeddings of the right size and length"
 
 

@@ -85,13 +85,21 @@ class GalleryFile:
             GalleryLostError: what was written is in no file that anybody would find.
         """
         with self._translated(), _transaction(self._database):
-            if self._proof() != self.seal.proof:
-                raise SealError(
-                    f"the gallery {self.path} was encrypted or decrypted meanwhile; nothing was "
-                    "written; start this again"
-                )
+            self.require_seal()
             yield
         self._require_file()
+
+    def require_seal(self) -> None:
+        """Go on only if embeddings are still kept as they were when the file was opened.
+
+        Raises:
+            SealError: another process encrypted or decrypted them, or changed the key.
+        """
+        if self._proof() != self.seal.proof:
+            raise SealError(
+                f"the gallery {self.path} was encrypted or decrypted meanwhile; nothing was "
+                "written; start this again"
+            )
 
     def seal_anew(self, seal: Seal, rewrite: Callable[[], None]) -> bool:
         """Keep embeddings in another way from now on, and leave no trace of the earlier.

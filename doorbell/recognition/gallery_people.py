@@ -19,10 +19,10 @@ from doorbell.recognition.gallery_rows import (
     clean_consent,
     clean_name,
     consent_from,
-    decode_embeddings,
     encode_preferences,
     name_key,
     person_from,
+    readable,
 )
 from doorbell.recognition.gallery_statements import (
     add_sample,
@@ -62,9 +62,13 @@ class PeopleVerbs(GalleryStore):
     def samples(self, name: str, model_id: str) -> list[FaceSample]:
         """What is enrolled of a person by one embedder, the oldest first.
 
+        Those that are damaged are left out.
+
         Raises:
             UnknownPersonError: nobody has that name.
+            SealError: another process encrypted the gallery, decrypted it or changed its key.
         """
+        self._file.require_seal()
         rows = self._file.rows(
             "SELECT * FROM samples WHERE person_id = ? AND model_id = ? AND hidden_by IS NULL "
             "ORDER BY id",
@@ -73,7 +77,7 @@ class PeopleVerbs(GalleryStore):
         )
         return [
             FaceSample(embedding, model_id, row["quality"])
-            for row, embedding in zip(rows, decode_embeddings(rows, self._file.seal), strict=True)
+            for row, embedding in zip(*readable(rows, self._file.seal), strict=True)
         ]
 
     def summaries(self) -> list[PersonSummary]:

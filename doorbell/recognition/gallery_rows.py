@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.domain import FaceSample, Float32Array, Person, Stranger, Visit, Visitor
-from doorbell.errors import GalleryError, InvalidNameError, UsageError
+from doorbell.errors import GalleryError, InvalidNameError, SealError, UsageError
 from doorbell.sealing import Seal
 
 EMBEDDING_SIZE = 128  # SFace's output
@@ -237,6 +237,37 @@ def stack_embeddings(ids: Sequence[int], stored: Sequence[bytes], seal: Seal) ->
     embeddings = flat.reshape(-1, EMBEDDING_SIZE).astype(np.float32, copy=False)  # (N, 128)
     embeddings.setflags(write=False)
     return embeddings
+
+
+def readable(
+    rows: Sequence[Row], seal: Seal, tell: Callable[[Sequence[Row], str], None] | None = None
+) -> tuple[list[Row], Float32Array]:
+    """The rows of samples that hold an embedding, and those stacked to (N, 128) float32, read-only.
+
+    Args:
+        rows: of samples.
+        seal: how they are kept.
+        tell: called with those that hold none, and what is wrong with the first.
+    """
+    faults = [fault_of(row, seal) for row in rows]
+    wrong = [row for row, fault in zip(rows, faults, strict=True) if fault is not None]
+    if wrong and tell is not None:
+        tell(wrong, next(fault for fault in faults if fault is not None))
+    right = [row for row, fault in zip(rows, faults, strict=True) if fault is None]
+    return right, decode_embeddings(right, seal)
+
+
+def fault_of(row: Row, seal: Seal) -> str | None:
+    """Why a row of samples holds no embedding; None where it does."""
+    try:
+        embeddings = decode_embeddings([row], seal)
+    except (GalleryError, SealError) as exc:
+        return str(exc).partition(";")[0]  # what to do about it depends on whose it is
+    with np.errstate(all="ignore"):  # the square of what a flipped bit made large
+        length = float(np.linalg.norm(embeddings))
+    if abs(length - 1.0) <= UNIT_TOLERANCE:  # also refuses NaN and infinity
+        return None
+    return f"an embedding has the length {length:.3f}, and 1 is expected"
 
 
 def encode_preferences(preferences: Mapping[str, Any]) -> str:

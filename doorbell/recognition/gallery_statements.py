@@ -1,6 +1,6 @@
 """The statements that several verbs of the gallery share.
 
-Enters: the open file and checked values. Leaves: people, strangers, visits and templates as stored.
+Enters: the open file and checked values. Leaves: people, strangers and visits as stored.
 Those that write are called within ``GalleryFile.writing``. Knows no transaction and no cache.
 """
 
@@ -10,16 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.recognition.gallery_file import GalleryFile
 from doorbell.recognition.gallery_rows import (
     Forgotten,
-    Row,
-    Templates,
-    decode_embeddings,
     encode_embedding,
     name_key,
     person_from,
@@ -211,37 +205,6 @@ def select_visits(file: GalleryFile, where: str, *parameters: object) -> list[Vi
     ]
 
 
-def build_templates(file: GalleryFile, model_id: str) -> Templates:
-    """All samples of one embedder, of one moment."""
-    with file.reading():
-        people, strangers = all_people(file), all_strangers(file)
-        samples, negatives, non_faces = (
-            file.rows(f"SELECT * FROM {of} model_id = ? ORDER BY id", model_id)
-            for of in (
-                "samples WHERE hidden_by IS NULL AND",
-                "negatives WHERE hidden_by IS NULL AND",
-                "non_faces WHERE",
-            )
-        )
-    person_ids = [each.person_id for each in people]
-    stranger_ids = [each.stranger_id for each in strangers]
-    of_people = [row for row in samples if row["person_id"] is not None]
-    shown = set(stranger_ids)
-    of_strangers = [row for row in samples if row["stranger_id"] in shown]
-    return Templates(
-        model_id=model_id,
-        people=tuple(people),
-        person_index=_places(of_people, "person_id", person_ids),
-        person_embeddings=decode_embeddings(of_people, file.seal),
-        strangers=tuple(strangers),
-        stranger_index=_places(of_strangers, "stranger_id", stranger_ids),
-        stranger_embeddings=decode_embeddings(of_strangers, file.seal),
-        negative_index=_places(negatives, "not_person_id", person_ids),
-        negative_embeddings=decode_embeddings(negatives, file.seal),
-        non_face_embeddings=decode_embeddings(non_faces, file.seal),
-    )
-
-
 def _place_of(visitor: Visitor) -> tuple[str, str, int]:
     """Table, the column elsewhere that points to it, and identifier."""
     match visitor:
@@ -249,11 +212,3 @@ def _place_of(visitor: Visitor) -> tuple[str, str, int]:
             return "people", "person_id", visitor.person_id
         case Stranger():
             return "strangers", "stranger_id", visitor.stranger_id
-
-
-def _places(rows: Sequence[Row], column: str, ids: list[int]) -> NDArray[np.int64]:
-    """Where in ``ids`` each row's column is, read-only."""
-    place = {each: index for index, each in enumerate(ids)}
-    places = np.array([place[row[column]] for row in rows], dtype=np.int64)  # (N,)
-    places.setflags(write=False)
-    return places
