@@ -141,13 +141,13 @@ class Pipeline:
         self._stopwatch.lap(Stage.DETECT)
         tracks = self._tracker.update(faces, frame.time_seconds)
         portraits = self._recognize(frame, tracks, faces)
+        self._heed_corrections()
         confirmed = [
             track
             for track in tracks
             if self._tracker.is_confirmed(track) and not self._is_no_face(track)
         ]
         observations = [self._observation(track) for track in confirmed]
-        self._heed_corrections()
         events = self._visits.update(observations, frame.time_seconds, frame.captured_at)
         self._keep_samples(observations)
         self._picture(frame, tracks, confirmed, portraits)
@@ -168,6 +168,7 @@ class Pipeline:
 
         Needs no frame, so that it rings without a camera too.
         """
+        self._heed_corrections()
         ring = self._visits.press(time_seconds, wall_time)
         [event] = self._complete([ring])
         if event.visit is None:
@@ -289,17 +290,27 @@ class Pipeline:
         templates = self._book.templates()
         if templates is self._heeded:
             return
+        people = {person.person_id for person in templates.people}
         for visit in self._visits.open_visits:
             kept = self._book.visit(visit.visit_id)
-            if kept is not None and (kept.corrected or visit.corrected):
+            if self._book.problem is not None:
+                return  # once more when it has answered
+            is_gone = isinstance(visit.visitor, Person) and visit.visitor.person_id not in people
+            if kept is None or (is_gone and kept.visitor is None and not kept.corrected):
+                self._forget(visit.visit_id)
+            elif is_gone or kept.corrected or visit.corrected:  # gone: merged into somebody
                 self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
-            elif isinstance(visit.visitor, Person) and visit.visitor.person_id not in {
-                person.person_id for person in templates.people
-            }:  # forgotten while at the door, or merged into somebody
-                visitor = None if kept is None else kept.visitor
-                self._visits.correct(visit.visit_id, visitor, corrected=False)
-        if self._book.problem is None:  # else once more when it has answered
-            self._heeded = templates
+        self._heeded = templates
+
+    def _forget(self, visit_id: str) -> None:
+        """Whoever is at the door was forgotten: keep nothing that was seen before."""
+        for track in self._tracker.tracks:
+            visit = self._visits.visit_of(track.track_id)
+            if visit is not None and visit.visit_id == visit_id:
+                self._followed.pop(track.track_id, None)
+        self._drop_samples(visit_id)
+        self._pictures.forget_visitor(visit_id)
+        self._visits.forget(visit_id)
 
     def _is_no_face(self, track: Track) -> bool:
         followed = self._followed.get(track.track_id)
@@ -310,6 +321,10 @@ class Pipeline:
             visit = self._visits.visit_of(seen.track.track_id)
             if visit is not None and seen.samples:
                 self._samples[seen.track.track_id] = visit.visit_id, seen.samples
+
+    def _drop_samples(self, visit_id: str) -> None:
+        self._samples = {k: v for k, v in self._samples.items() if v[0] != visit_id}
+        self._unconfirmed_strangers.pop(visit_id, None)
 
     def _samples_of(self, visit_id: str) -> list[FaceSample]:
         return [
@@ -374,15 +389,9 @@ class Pipeline:
                 completed.append(replace(event, picture_jpeg=drawn))
             else:
                 completed.append(event)
-        for event in events:
-            if isinstance(event, Left):
-                self._samples = {
-                    track_id: of_visit
-                    for track_id, of_visit in self._samples.items()
-                    if of_visit[0] != event.visit.visit_id
-                }
-                self._unconfirmed_strangers.pop(event.visit.visit_id, None)
         gone = [event.visit.visit_id for event in events if isinstance(event, Left)]
+        for visit_id in gone:
+            self._drop_samples(visit_id)
         self._pictures.forget(gone, [track.track_id for track in self._tracker.tracks])
         return completed
 

@@ -123,6 +123,15 @@ class VisitPictures:
         kept = shown.union(live_track_ids)
         self._visit_of_track = {k: v for k, v in self._visit_of_track.items() if k in kept}
 
+    def forget_visitor(self, visit_id: str) -> None:
+        """Let go of what an open visit was shown by, and of its visitor's name elsewhere."""
+        self._best.pop(visit_id, None)
+        self._visit_of_track = {
+            track_id: visit
+            for track_id, visit in self._visit_of_track.items()
+            if visit.visit_id != visit_id
+        }
+
     def _may_show(self, visit: Visit | None) -> bool:
         if self._whose == "all":
             return True

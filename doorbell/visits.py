@@ -146,6 +146,15 @@ class Visits:
             if entry.visit.visit_id == visit_id:
                 entry.visit = replace(entry.visit, visitor=visitor, corrected=corrected)
 
+    def forget(self, visit_id: str) -> None:
+        """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells."""
+        for entry in self._open:
+            if entry.visit.visit_id == visit_id:
+                visit = entry.visit
+                entry.visit = Visit(visit_id, visit.started_at, visit.last_seen_at)
+                entry.clearest = None
+                entry.joined_by.clear()
+
     def press(self, time_seconds: float, wall_time: float) -> Ring:
         """Somebody pressed the bell: ring for the latest visitor at the door, if any.
 

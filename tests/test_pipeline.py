@@ -306,6 +306,41 @@ def test_a_person_who_is_forgotten_while_at_the_door_is_named_no_more(
     assert gallery.people() == []
 
 
+@pytest.mark.parametrize("before", ["person", "stranger"])
+def test_of_who_is_forgotten_while_at_the_door_nothing_seen_before_is_kept(
+    door: Door, gallery: Gallery, gallery_path: Path, biden: UInt8Array, *, before: str
+) -> None:
+    assert door.see(biden)[0].picture_jpeg is not None
+    with Gallery.open(gallery_path) as other:
+        if before == "person":
+            other.name_stranger(1, BIDEN)
+            assert Recognized in kinds(door.see(biden))
+            other.forget(BIDEN)
+        else:
+            other.forget_stranger(1)
+    [left] = [*door.see(seconds=0.3), *door.pipeline.finish(NOW)]
+    assert isinstance(left, Left)
+    assert (left.visit.visitor, left.picture_jpeg) == (None, None)
+    assert gallery.strangers() == []
+    [visit] = gallery.visits(9)
+    assert visit.visitor is None
+    assert gallery.visit_samples(visit.visit_id) == []
+
+
+def test_who_is_forgotten_and_stays_at_the_door_is_a_new_stranger(
+    door: Door, gallery: Gallery, gallery_path: Path, biden: UInt8Array
+) -> None:
+    door.see(biden)
+    with Gallery.open(gallery_path) as other:
+        other.name_stranger(1, BIDEN)
+        door.see(biden)
+        other.forget(BIDEN)
+    events = door.see(biden)
+    assert Unrecognized in kinds(events)
+    assert [stranger.visits for stranger in gallery.strangers()] == [1]
+    assert all(event.picture_jpeg for event in events)
+
+
 def test_the_one_visitor_in_sight_is_enrolled_and_named_at_once(
     door: Door, gallery: Gallery, obama: UInt8Array
 ) -> None:

@@ -105,6 +105,19 @@ def test_a_new_stranger_who_was_none_leaves_nothing_behind(gallery: Gallery, pat
     assert (kept.visitor, kept.last_seen_at) == (anna, NOW + 6)
 
 
+def test_what_waits_brings_no_face_back_of_who_was_forgotten_meanwhile(
+    gallery: Gallery, path: Path
+) -> None:
+    anna = gallery.enroll("Anna", [EnrolledSample(sample(0))]).person
+    book = VisitBook(gallery, MODEL)
+    with locked(path):
+        book.save(Visit("v1", NOW, NOW + 6, visitor=anna), [sample(0)])
+    gallery.forget("Anna")
+    book.catch_up()
+    assert gallery.visit("v1").visitor is None
+    assert gallery.visit_samples("v1") == []
+
+
 def test_what_waits_is_bounded_and_the_oldest_goes(
     gallery: Gallery, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -29,11 +29,16 @@ class VisitVerbs(PeopleVerbs):
         """Store a visit, or what has become of it, with the best of its samples.
 
         A visitor who was forgotten, named or merged meanwhile does not undo that, nor does it undo
-        a correction: what the gallery knows of the visit stays. Without samples, so do those.
+        a correction: what the gallery knows of the visit stays. Without samples, so do those; of
+        somebody who was forgotten none are stored.
         """
         with self._file.writing():
             upsert_visit(self._file, visit)
-            if samples:
+            is_known = self._file.rows(
+                "SELECT 1 FROM visits WHERE id = ? AND coalesce(person_id, stranger_id) > 0",
+                visit.visit_id,
+            )
+            if samples and (visit.visitor is None or is_known):
                 replace_visit_samples(self._file, visit.visit_id, samples)
 
     def visits(
