@@ -21,7 +21,7 @@ from doorbell.button import Button
 from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.clock import is_synchronized, unset_seconds
-from doorbell.config import Config, InferenceSection
+from doorbell.config import Config, InferenceSection, StorageSection
 from doorbell.domain import (
     CameraCondition,
     CameraState,
@@ -54,12 +54,13 @@ from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
 from doorbell.outputs.journal import Journal
 from doorbell.outputs.mqtt import Mqtt
-from doorbell.outputs.pictures import Pictures
+from doorbell.outputs.pictures import Pictures, make_room
 from doorbell.outputs.relay import Relay
 from doorbell.outputs.speaker import Speaker
 from doorbell.perception import open_perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.gallery_file import ROOM_BYTES
 from doorbell.recognition.gallery_lock import only_daemon
 from doorbell.sealing import open_seal
 from doorbell.service import ServiceNotifier
@@ -304,6 +305,21 @@ class Daemon:
             self._mqtt.publish_statistics(statistics)
 
 
+def open_gallery(storage: StorageSection) -> Gallery:
+    """Open the gallery, if need be in place of the oldest pictures: the bell is worth more.
+
+    Raises:
+        GalleryError, SealError: it cannot be opened.
+    """
+    try:
+        return Gallery.of(storage)
+    except GalleryError as exc:
+        if not make_room(storage.pictures_directory, ROOM_BYTES):
+            raise
+        log.warning("once more, with room: %s", exc)
+    return Gallery.of(storage)
+
+
 def run_daemon(
     config: Config,
     *,
@@ -335,7 +351,7 @@ def run_daemon(
         stack.enter_context(stopping_on_thread_faults(stop))
         notifier = stack.enter_context(closing(ServiceNotifier()))
         stack.enter_context(only_daemon(config.storage.directory))
-        gallery = stack.enter_context(Gallery.of(config.storage))
+        gallery = stack.enter_context(open_gallery(config.storage))
         gallery.wait_at_most(GALLERY_BUSY_SECONDS)
         try:
             left_open = gallery.close_open_visits()

@@ -81,6 +81,21 @@ def delete_pictures(directory: Path, visit_ids: Iterable[str]) -> None:
             log.error("the picture %s stays: %s; delete it", path, exc.strerror)
 
 
+def make_room(directory: Path, room_bytes: int) -> bool:
+    """Delete the oldest pictures of a disk that is full, until so much is free; whether any was."""
+    count = 0
+    with suppress(OSError):  # what cannot be deleted makes no room
+        for _, _, path in _oldest_first(directory):
+            disk = os.statvfs(directory)
+            if disk.f_bavail * disk.f_frsize >= room_bytes:
+                break
+            path.unlink()
+            count += 1
+    if count:
+        log.warning("the disk is full: deleted the %d oldest pictures in %s", count, directory)
+    return count > 0
+
+
 def _about(path: Path) -> str:
     return f"the picture of visit {path.stem}"
 
@@ -144,7 +159,9 @@ class Pictures:
         self._kept_bytes = 0  # at least what is there: others only delete
         self._problem: str | None = None
         self._sweep_due_seconds = 0.0
-        self._worker = Worker[_Job]("pictures", self._work, capacity=PICTURES_WAITING)
+        self._worker = Worker[_Job](
+            "pictures", self._work, capacity=PICTURES_WAITING, must_be_done=(_Forgotten, Step)
+        )
 
     @property
     def problem(self) -> str | None:

@@ -13,7 +13,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ _LOG = logging.getLogger(__name__)
 
 # How long a writer waits for another process: enrolling from the command line beside the daemon.
 BUSY_TIMEOUT_SECONDS = 5.0
+
+# Without it a gallery may not even open: its log has an index of 32 KiB or more beside it, and a
+# few visits are to go in.
+ROOM_BYTES = 1_000_000
 
 
 class GalleryFile:
@@ -224,9 +228,18 @@ class GalleryFile:
                     f"the gallery {self.path} is damaged: {exc}; {advice_to_restore(self.path)}"
                 ) from exc
             raise GalleryError(
-                f"the gallery {self.path} failed: {exc}; check the disk and who may write there, "
-                "or give another storage.directory"
+                f"the gallery {self.path} failed: {exc}; {_advice(self.path.parent)}"
             ) from exc
+
+
+def _advice(directory: Path) -> str:
+    """What to do about a file that fails."""
+    with suppress(OSError):
+        disk = os.statvfs(directory)
+        free = disk.f_bavail * disk.f_frsize
+        if free < ROOM_BYTES:  # SQLite may call it an I/O error
+            return f"only {free:,} bytes are free in {directory}: delete something on that disk"
+    return "check the disk and who may write there, or give another storage.directory"
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 from household import Mosquitto, SoundCard, eventually, listening
 
+from doorbell.config import StorageSection
+from doorbell.daemon import open_gallery
+from doorbell.errors import GalleryError
 from doorbell.recognition.gallery import Gallery
 
 pytestmark = pytest.mark.system
@@ -56,6 +59,33 @@ def fill(path: Path) -> None:
                     file.write(bytes(size))
     with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
         path.with_suffix(".more").write_bytes(b"more")
+
+
+def test_a_gallery_on_a_full_disk_opens_in_place_of_the_oldest_pictures(small_disk: Path) -> None:
+    storage = StorageSection(directory=small_disk)
+    with Gallery.of(storage) as gallery:
+        gallery.add_stranger([], 1.0)
+    storage.pictures_directory.mkdir()
+    for age in range(12):
+        picture = storage.pictures_directory / f"{age}.jpg"
+        picture.write_bytes(bytes(100_000))
+        os.utime(picture, (1e9 - age, 1e9 - age))
+    fill(small_disk / "full")
+    with open_gallery(storage) as gallery:
+        assert len(gallery.strangers()) == 1
+        gallery.add_stranger([], 2.0)
+    kept = sorted(int(path.stem) for path in storage.pictures_directory.iterdir())
+    assert kept == list(range(len(kept)))
+    assert 0 < len(kept) < 12
+
+
+def test_a_gallery_on_a_full_disk_without_pictures_tells_what_is_free(small_disk: Path) -> None:
+    storage = StorageSection(directory=small_disk)
+    with Gallery.of(storage):
+        pass
+    fill(small_disk / "full")
+    with pytest.raises(GalleryError, match=f"only 0 bytes are free in {small_disk}"):
+        open_gallery(storage)
 
 
 def test_a_full_disk_silences_nothing_and_what_waited_is_kept_once_there_is_room(
