@@ -99,13 +99,10 @@ class Upkeep:
 
     def _forget_what_is_old(self, wall_time: float) -> None:
         storage = self._storage
-        visit_ids: list[str] = []
         if storage.strangers_days:
             before = wall_time - storage.strangers_days * SECONDS_PER_DAY
             for forgotten in self._gallery.forget_strangers_before(before):
-                visit_ids += forgotten.visit_ids
+                self._pictures.forget(forgotten.visit_ids)
         if storage.visits_days:
             before = wall_time - storage.visits_days * SECONDS_PER_DAY
-            visit_ids += self._gallery.forget_visits_before(before)
-        if visit_ids:
-            self._pictures.forget(visit_ids)
+            self._pictures.forget(self._gallery.forget_visits_before(before))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -190,6 +191,23 @@ def test_a_gallery_that_is_gone_when_it_is_tidied_ends_nothing(
         "the clock was set by +89 s",
         "visits keep the time of the wrong clock",
     ]
+
+
+def test_pictures_go_with_their_strangers_though_visits_cannot_be_deleted(
+    home: Home, tmp_path: Path
+) -> None:
+    home.came("old", TODAY - 99 * DAY)
+    home.came("yesterday", TODAY - DAY)
+    home.gallery.save_visit(Visit("of nobody", TODAY - 99 * DAY, TODAY - 99 * DAY))
+    os.utime(picture_path(tmp_path / "pictures", "old"), (TODAY, TODAY))  # not old by itself
+    with closing(sqlite3.connect(tmp_path / "gallery.sqlite")) as other:
+        other.execute(
+            "CREATE TRIGGER failing BEFORE DELETE ON visits WHEN old.id = 'of nobody' "
+            "BEGIN SELECT raise(ABORT, 'disk I/O error'); END"
+        )
+    home.lives((TODAY, 10.0), synchronized=True)
+    assert home.kept.keys() == {"yesterday", "of nobody"}
+    assert home.pictures.keys() == {"yesterday"}
 
 
 def test_an_hour_back_keeps_the_order_of_visits(home: Home) -> None:

@@ -40,6 +40,25 @@ def test_a_full_queue_drops_the_oldest_and_says_so_once(caplog: pytest.LogCaptur
     ]
 
 
+def test_what_must_be_done_is_never_dropped_and_keeps_its_place() -> None:
+    started, release = threading.Event(), threading.Event()
+    done: list[int | str] = []
+
+    def work(item: int | str) -> None:
+        started.set()
+        release.wait(5.0)
+        done.append(item)
+
+    worker = Worker[int | str]("bell", work, capacity=2, must_be_done=(str,))
+    worker.submit(0)
+    assert started.wait(5.0)
+    for item in ("a", 1, "b", "c", 2, 3, "d", 4):
+        worker.submit(item)
+    release.set()
+    assert worker.close(5.0)
+    assert done == [0, "a", "b", "c", 3, "d", 4]
+
+
 def test_close_is_bounded_and_later_items_are_ignored() -> None:
     started, release = threading.Event(), threading.Event()
     done: list[int] = []

@@ -26,12 +26,22 @@ class Worker(Generic[Item]):
         work: called with one item at a time.
         capacity: items that may wait; one more drops the oldest, with one warning until the queue
             has been empty again.
+        must_be_done: kinds of items that are never dropped, however many wait.
     """
 
-    def __init__(self, name: str, work: Callable[[Item], None], *, capacity: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[Item], None],
+        *,
+        capacity: int,
+        must_be_done: tuple[type, ...] = (),
+    ) -> None:
         self._name = name
         self._work = work
-        self._items: deque[Item] = deque(maxlen=capacity)
+        self._capacity = capacity
+        self._must_be_done = must_be_done
+        self._items: deque[Item] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._dropping = False
@@ -43,14 +53,8 @@ class Worker(Generic[Item]):
         with self._changed:
             if self._closing:
                 return
-            if len(self._items) == self._items.maxlen and not self._dropping:
-                self._dropping = True
-                log.warning(
-                    "%s is too slow: %d are waiting, the oldest are dropped",
-                    self._name,
-                    len(self._items),
-                )
             self._items.append(item)
+            self._bound()
             self._changed.notify()
 
     def close(self, timeout_seconds: float) -> bool:
@@ -67,6 +71,21 @@ class Worker(Generic[Item]):
         with self._changed:
             self._items.clear()
         return not self._thread.is_alive()
+
+    def _bound(self) -> None:
+        may_go = [
+            place
+            for place, waiting in enumerate(self._items)
+            if not isinstance(waiting, self._must_be_done)
+        ]
+        if len(may_go) <= self._capacity:
+            return
+        if not self._dropping:
+            self._dropping = True
+            log.warning(
+                "%s is too slow: %d are waiting, the oldest are dropped", self._name, self._capacity
+            )
+        del self._items[may_go[0]]
 
     def _run(self) -> None:
         while True:
