@@ -181,6 +181,10 @@ class Pipeline:
         self._heed_corrections()
         return self._complete(self._visits.finish(wall_time))
 
+    def follow_clock(self, until: float, seconds: float) -> None:
+        """Move the visits going on with a wall clock that was set; see ``Visits.follow_clock``."""
+        self._visits.follow_clock(until, seconds)
+
     def catch_up(self) -> None:
         """Store what the gallery has refused, if it answers again; every few seconds."""
         identified = self._book.catch_up()

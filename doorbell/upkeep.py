@@ -7,8 +7,9 @@ something cannot be kept. No threads, no clock of its own. Nothing here ends the
 from __future__ import annotations
 
 import logging
+from collections import deque
 
-from doorbell.clock import WallClock
+from doorbell.clock import Step, WallClock
 from doorbell.config import StorageSection
 from doorbell.errors import GalleryError
 from doorbell.outputs.pictures import SECONDS_PER_DAY, Pictures
@@ -48,6 +49,8 @@ class Upkeep:
         self._storage = storage
         self._clock = WallClock(wall_time, time_seconds, self._written_at())
         self._retention_due_seconds = time_seconds
+        self._steps: deque[Step] = deque()  # that the gallery has yet to follow
+        self._delay_said = False
 
     @property
     def problem(self) -> str | None:
@@ -61,11 +64,10 @@ class Upkeep:
         if step is None:
             return
         log.warning("the clock was set by %+.0f s: so move visits of this run", step.seconds)
+        self._pipeline.follow_clock(step.until, step.seconds)
         self._pictures.follow(step)
-        try:
-            self._gallery.follow_clock(step.since, step.until, step.seconds)
-        except GalleryError as exc:
-            log.error("visits keep the time of the wrong clock: %s", exc)
+        self._steps.append(step)
+        self._date_anew()
 
     def turn(self, wall_time: float, time_seconds: float, *, synchronized: bool) -> None:
         """Write what waits, and once an hour delete what is old; every few seconds.
@@ -76,6 +78,7 @@ class Upkeep:
             synchronized: whether the system knows the wall clock to be right.
         """
         self._pipeline.catch_up()
+        self._date_anew()
         trusted = self._clock.is_trusted(time_seconds, synchronized=synchronized)
         self._pictures.tick(time_seconds, wall_time if trusted else None)
         if time_seconds < self._retention_due_seconds or self._pipeline.problem is not None:
@@ -87,6 +90,19 @@ class Upkeep:
             self._pipeline.tidy_strangers()
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
+
+    def _date_anew(self) -> None:
+        """Move stored visits with the clock, once those that wait are stored by the wrong one."""
+        try:
+            while self._steps and self._pipeline.problem is None:
+                step = self._steps[0]
+                self._gallery.follow_clock(step.since, step.until, step.seconds)
+                self._steps.popleft()
+                self._delay_said = False
+        except GalleryError as exc:
+            if not self._delay_said:
+                log.error("visits keep the time of the wrong clock: %s", exc)
+            self._delay_said = True
 
     def _written_at(self) -> float | None:
         """The latest date in the gallery; None where there is none, or it does not answer."""

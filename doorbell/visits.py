@@ -74,6 +74,7 @@ class Visits:
         self._last_rings: dict[tuple[str, int], float] = {}
         self._pressed_unseen_seconds = -math.inf
         self._clock_offset_seconds: float | None = None  # wall less stream, in the last frame
+        self._wall_time = 0.0  # of the last frame
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -155,6 +156,20 @@ class Visits:
                 entry.clearest = None
                 entry.joined_by.clear()
 
+    def follow_clock(self, until: float, seconds: float) -> None:
+        """Move open visits with a wall clock that was set, where no frame has told of it yet.
+
+        Args:
+            until: wall time when it was set, as it went before.
+            seconds: by how much it is later since; more than a visit outlives its last frame.
+        """
+        if self._clock_offset_seconds is None:
+            return
+        if abs(self._wall_time - until) < abs(self._wall_time - until - seconds):
+            self._clock_offset_seconds += seconds
+            self._wall_time += seconds
+            self._move(seconds)
+
     def press(self, time_seconds: float, wall_time: float) -> Ring:
         """Somebody pressed the bell: ring for the latest visitor at the door, if any.
 
@@ -180,17 +195,18 @@ class Visits:
     def _follow_clock(self, time_seconds: float, wall_time: float) -> None:
         """Move open visits with a wall clock that was set, so that none gets longer or shorter."""
         before, self._clock_offset_seconds = self._clock_offset_seconds, wall_time - time_seconds
+        self._wall_time = wall_time
         if before is None:
             return
         step = self._clock_offset_seconds - before
         if abs(step) >= CLOCK_STEP_SECONDS:
-            for entry in self._open:
-                visit = entry.visit
-                entry.visit = replace(
-                    visit,
-                    started_at=visit.started_at + step,
-                    last_seen_at=visit.last_seen_at + step,
-                )
+            self._move(step)
+
+    def _move(self, seconds: float) -> None:
+        for entry in self._open:
+            started_at = entry.visit.started_at + seconds
+            last_seen_at = entry.visit.last_seen_at + seconds
+            entry.visit = replace(entry.visit, started_at=started_at, last_seen_at=last_seen_at)
 
     def _entry_of(self, track_id: int) -> OpenVisit | None:
         return next((entry for entry in self._open if track_id in entry.tracks), None)

@@ -193,6 +193,26 @@ def test_a_gallery_that_is_gone_when_it_is_tidied_ends_nothing(
     ]
 
 
+def test_a_gallery_that_is_busy_when_the_clock_is_set_follows_later(
+    home: Home, tmp_path: Path, perception: Perception
+) -> None:
+    home.gallery.wait_at_most(0.01)
+    pipeline = Pipeline(perception, home.gallery, load_config(None))
+    with closing(Pictures(home.section)) as pictures:
+        upkeep = Upkeep(
+            pipeline, home.gallery, pictures, home.section, wall_time=10.0, time_seconds=10.0
+        )
+        home.came("early", 11.0)
+        with closing(sqlite3.connect(tmp_path / "gallery.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            upkeep.follow_clock(TODAY + 20.0, 20.0)
+        assert home.kept == {"early": 11.0}
+        upkeep.turn(TODAY + 25.0, 25.0, synchronized=True)
+        assert home.kept == {"early": TODAY + 11.0}
+        upkeep.turn(TODAY + 30.0, 30.0, synchronized=True)
+    assert home.kept == {"early": TODAY + 11.0}
+
+
 def test_pictures_go_with_their_strangers_though_visits_cannot_be_deleted(
     home: Home, tmp_path: Path
 ) -> None:
