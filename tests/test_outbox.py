@@ -357,6 +357,16 @@ def test_who_is_forgotten_waits_no_longer_nor_does_the_visit(tmp_path: Path) -> 
         assert [b"pixels of v%d" % number in held for number in (1, 2, 3)] == [False, True, False]
 
 
+def test_pictures_that_are_wanted_no_longer_leave_their_events(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with opened(path) as outbox:
+        outbox.append(b"one", b"pixels", NOW)
+    with opened(path) as outbox:
+        outbox.drop_pictures()
+        assert [(event.document, event.picture) for event in waiting(outbox)] == [(b"one", None)]
+        assert b"pixels" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
 def test_with_a_key_nothing_readable_waits_on_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
     key = Sealed(bytes(range(64)))
@@ -385,20 +395,49 @@ def test_with_a_key_nothing_readable_waits_on_the_disk(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_what_waits_by_another_key_is_set_aside(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("other", [PLAIN, Sealed(bytes(range(64)))])
+def test_what_waits_by_another_key_is_refused_and_stays(tmp_path: Path, other: Seal) -> None:
+    path = tmp_path / "outbox.sqlite"
+    key = Sealed(bytes(64))
+    with opened(path, seal=key) as outbox:
+        outbox.append(b"one", PICTURE, NOW)
+    for _ in range(2):
+        with pytest.raises(
+            SealError, match=r"storage\.key_file.*outbox\.sqlite, and they are lost"
+        ):
+            Outbox(path, SECTION, other)
+    with pytest.raises(SealError, match="stay as they are"):
+        seal_outbox(path, other, Sealed(bytes(range(1, 65))))
+    with opened(path, seal=key) as outbox:
+        assert [(event.document, event.picture) for event in waiting(outbox)] == [(b"one", PICTURE)]
+        outbox.remove(1)
+    with opened(path, seal=other) as outbox:  # nothing waits: any key will do
+        outbox.append(b"two", None, NOW)
+    with opened(path, seal=other) as outbox:
+        assert documents(outbox) == [b"two"]
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_an_altered_event_goes_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, others: int
 ) -> None:
     path = tmp_path / "outbox.sqlite"
-    with opened(path, seal=Sealed(bytes(64))) as outbox:
-        outbox.append(b"one", None, NOW)
-    with pytest.raises(SealError, match="cannot be decrypted"):
-        seal_outbox(path, Sealed(bytes(range(64))), Sealed(bytes(range(1, 65))))
-    with opened(path) as outbox:
-        outbox.append(b"two", None, NOW)
-        assert documents(outbox) == [b"two"]
+    key = Sealed(bytes(64))
+    with opened(path, seal=key) as outbox:
+        for number in range(others + 1):
+            outbox.append(b"%d" % number, None, NOW)
+    with closing(sqlite3.connect(path)) as database, database:
+        (sealed,) = database.execute("SELECT document FROM events WHERE number = 1").fetchone()
+        altered = sealed[:-1] + bytes([sealed[-1] ^ 1])
+        database.execute("UPDATE events SET document = ? WHERE number = 1", (altered,))
+    with opened(path, seal=key) as outbox:
+        assert outbox.read(1) is None
+        assert documents(outbox) == [b"%d" % number for number in range(1, others + 1)]
+        assert outbox.events_dropped == 1
+    with opened(path, seal=key) as outbox:
+        assert len(outbox) == others
     [record] = caplog.records
-    assert "set storage.key_file to the key" in record.message
-    assert path.with_name("outbox.sqlite.damaged").exists()
+    assert "an event that waited for the broker is dropped" in record.message
 
 
 @settings(max_examples=12, deadline=None)

@@ -31,8 +31,7 @@ log = logging.getLogger(__name__)
 class Delivery:
     """What brings events to the broker.
 
-    ``add``, ``follow``, ``begin`` and ``keep_people`` are called under the lock, which it takes on
-    its own thread.
+    All but ``acknowledge`` and ``close`` are called under the lock, which its own thread takes.
     Whatever becomes of the outbox reaches none of their callers, and does not end that thread.
 
     Args:
@@ -100,6 +99,11 @@ class Delivery:
         """Drop what waits about anybody who was forgotten; see ``Outbox.keep_people``."""
         with self._going_on():
             self._outbox.keep_people(person_ids, is_kept)
+
+    def drop_pictures(self) -> None:
+        """Keep events without their pictures, which are wanted no longer."""
+        with self._going_on():
+            self._outbox.drop_pictures()
 
     def acknowledge(self, message_id: int) -> None:
         """Take the broker's word for a message; on any thread, without lock, never waits."""

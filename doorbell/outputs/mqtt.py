@@ -160,6 +160,8 @@ class Mqtt:
         )
         with self._lock:
             self._delivery.keep_people(self._person_ids, is_kept)
+            if not section.publish_images:
+                self._delivery.drop_pictures()
         self._client.connect_async(section.host, section.port, section.keepalive_seconds)
         self._client.loop_start()
 
@@ -297,7 +299,7 @@ class Mqtt:
         return None
 
     def _publish_rest(self, event: Waiting, trigger: bytes | None) -> None:
-        if event.picture is not None:
+        if event.picture is not None and self._section.publish_images:
             self._set_state(self._topics.image, event.picture)
         # Last: an automation that it starts finds the states as they are.
         if trigger is not None:

@@ -2,8 +2,8 @@
 
 Enters: an event's document and picture. Leaves: what waits, in order, until it is removed. Bounded
 by age, count and size: the oldest pictures go before any event. Survives a kill; what a full disk
-refuses waits in memory until there is space, and a damaged file is set aside. Never raises; knows
-nothing of brokers.
+refuses waits in memory until there is space, and a damaged file is set aside. Raises nothing but
+for another key than that of what waits, at the start; knows nothing of brokers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from doorbell.config import MqttSection
+from doorbell.errors import SealError
 from doorbell.outputs.messages import named_in
 from doorbell.outputs.outbox_file import Moment, OutboxFile, Summary, Waiting, set_aside
 from doorbell.sealing import PLAIN, Seal
@@ -38,7 +39,11 @@ class Outbox:
         seal: how documents and pictures are kept in the file.
 
     Attributes:
-        events_dropped, pictures_dropped: since this run began: too old, too many or forgotten.
+        events_dropped, pictures_dropped: since this run began: too old, too many, forgotten or
+            altered.
+
+    Raises:
+        SealError: what waits was encrypted with another key, or is and there is none; it stays.
     """
 
     def __init__(self, path: Path, section: MqttSection, seal: Seal = PLAIN) -> None:
@@ -58,7 +63,10 @@ class Outbox:
         self._unsynced = False
         self._failing = False
         self._drop_said = False
-        self._write()
+        try:
+            self._open()
+        except (sqlite3.Error, OSError) as exc:
+            self._take_fault(exc)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -100,6 +108,11 @@ class Outbox:
         if event is None and self._file is not None:
             try:
                 event = self._file.read(number)
+            except SealError as exc:
+                log.error("an event that waited for the broker is dropped: %s", exc)
+                self.events_dropped += 1
+                self._forget(number)
+                return None
             except (sqlite3.Error, OSError) as exc:
                 self._take_fault(exc)
         if event is None:
@@ -140,6 +153,14 @@ class Outbox:
                 forgotten.add(visit_id)
         self.forget_visits(forgotten)
 
+    def drop_pictures(self) -> None:
+        """Keep events without their pictures, and nothing of these on the disk."""
+        for number, summary in list(self._waiting.items()):
+            if summary.picture_bytes:
+                self._drop_picture(number)
+        self._write()
+        self._empty_log()
+
     def forget_visits(self, visit_ids: Container[str | None]) -> None:
         """Drop what waits about visits that were forgotten, and what is left of it on the disk."""
         dropped = 0
@@ -152,11 +173,7 @@ class Outbox:
             self.events_dropped += dropped
             log.info("dropped %d waiting events about visits that were forgotten", dropped)
         self._write()
-        if self._file is not None:
-            try:
-                self._file.empty_log()
-            except sqlite3.Error as exc:
-                self._take_fault(exc)
+        self._empty_log()
 
     def retry(self, now: Moment) -> None:
         """Write what the disk refused, and drop what is too old; called now and again."""
@@ -187,6 +204,13 @@ class Outbox:
             self._unwritten_pictures.clear()
         if self._file is not None:
             self._file.close()
+
+    def _empty_log(self) -> None:
+        if self._file is not None:
+            try:
+                self._file.empty_log()
+            except sqlite3.Error as exc:
+                self._take_fault(exc)
 
     def _count(self, event: Waiting) -> None:
         picture_bytes = len(self._unwritten_pictures.get(event.number, b""))
@@ -262,7 +286,7 @@ class Outbox:
                     without_picture=self._without_picture,
                 )
                 self._unsynced = self._unsynced or bool(self._unwritten)
-        except (sqlite3.Error, OSError) as exc:
+        except (sqlite3.Error, OSError, SealError) as exc:
             self._take_fault(exc)
             self._spare_memory()
             return

@@ -117,10 +117,12 @@ class OutboxFile:
     Raises:
         sqlite3.DatabaseError: that is no ``OperationalError``: it is damaged, or not an outbox.
         sqlite3.OperationalError, OSError: out of reach, or the disk is full.
+        SealError: what waits was encrypted with another key, or is and there is none; it stays.
     """
 
     def __init__(self, path: Path, seal: Seal) -> None:
         self._seal = seal
+        self._path = path
         self._log = path.with_name(path.name + "-wal")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -177,7 +179,8 @@ class OutboxFile:
         """One event.
 
         Raises:
-            sqlite3.DatabaseError: it is not there, though it was written, or not by this key.
+            sqlite3.DatabaseError: it is not there, though it was written.
+            SealError: it was altered.
         """
         row = self._connection.execute(
             "SELECT document, jpeg, wall_seconds, boot_seconds, boot_id"
@@ -187,20 +190,41 @@ class OutboxFile:
         if row is None:
             raise sqlite3.DatabaseError(f"event {number} has gone")
         document, picture, *moment = row
-        try:
-            document = self._opened(document, _DOCUMENT)
-            picture = picture and self._opened(picture, _PICTURE)
-        except SealError as exc:
-            raise sqlite3.DatabaseError(str(exc)) from exc
+        document = self._opened(document, _DOCUMENT)
+        picture = picture and self._opened(picture, _PICTURE)
         return Waiting(number, document, picture, Moment(*moment))
 
     def _check_key(self) -> None:
-        """Refuse what cannot be read before anything new is put behind it."""
+        """Refuse another key before anything new is put behind what it cannot read.
+
+        One event that cannot be read was altered; another key is one that proves nothing.
+        """
+        proof = self._seal.proof
+        known = self._connection.execute("SELECT proof FROM keys").fetchall()
+        if known == ([] if proof is None else [(proof,)]):
+            return
+        documents = self._connection.execute("SELECT document FROM events")
+        refusals = [self._refusal_of(each) for (each,) in documents if is_sealed(each)]
+        refusal = None if None in refusals else next(iter(refusals), None)
+        if refusal is not None:
+            raise SealError(
+                f"events that wait for the broker cannot be read: {refusal}; or delete "
+                f"{self._path}, and they are lost"
+            ) from refusal
+        with self._transaction():
+            self._note_key()
+
+    def _refusal_of(self, document: bytes) -> SealError | None:
         try:
-            for (document,) in self._connection.execute("SELECT document FROM events"):
-                self._opened(document, _DOCUMENT)
+            self._opened(document, _DOCUMENT)
         except SealError as exc:
-            raise sqlite3.DatabaseError(str(exc)) from exc
+            return exc
+        return None
+
+    def _note_key(self) -> None:
+        self._connection.execute("DELETE FROM keys")
+        if self._seal.proof is not None:
+            self._connection.execute("INSERT INTO keys VALUES (?)", (self._seal.proof,))
 
     def change(
         self,
@@ -241,7 +265,8 @@ class OutboxFile:
                         f"UPDATE {table} SET {column} = ? WHERE number = ?",  # noqa: S608 - as above
                         (seal.seal(self._opened(data, about), about), number),
                     )
-        self._seal = seal
+            self._seal = seal
+            self._note_key()
         self.empty_log()
 
     def _opened(self, data: bytes, about: str) -> bytes:
@@ -275,6 +300,7 @@ class OutboxFile:
                     connection.execute(statement)
         elif known != (APPLICATION_ID, VERSION):
             raise sqlite3.DatabaseError(f"not an outbox of version {VERSION}")
+        self._connection.execute("CREATE TABLE IF NOT EXISTS keys (proof BLOB NOT NULL) STRICT")
         (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
@@ -306,11 +332,11 @@ def seal_outbox(path: Path, before: Seal, after: Seal) -> None:
     try:
         try:
             file = OutboxFile(path, after)  # plain, or done by a run that was interrupted
-        except sqlite3.DatabaseError:
+        except SealError:
             file = OutboxFile(path, before)
         with closing(file):
             file.seal_anew(after)
-    except (sqlite3.Error, OSError) as exc:
+    except (sqlite3.Error, OSError, SealError) as exc:
         raise SealError(
             f"events that wait for the broker stay as they are: {path}: {exc}; delete the file if "
             "they may be lost"

@@ -13,7 +13,7 @@ from household import Listener, Mosquitto, eventually, listening
 from test_mosquitto import PICTURE, visit_of
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Person, Recognized, Ring
+from doorbell.domain import Person, Recognized, Ring, Unrecognized
 from doorbell.outputs.mqtt import Mqtt
 
 pytestmark = pytest.mark.system
@@ -148,3 +148,17 @@ def test_the_right_password_after_the_wrong_one(tmp_path: Path) -> None:
             assert eventually(lambda: len(ids(listener)) == 20)
             assert ids(listener) == ids_of(rings(0, 20))
     broker.stop()
+
+
+def test_pictures_that_wait_are_not_published_once_the_household_wants_none(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with running(broker.port, path) as mqtt:
+        mqtt.handle(Unrecognized("e0", 1000.0, visit_of(None), PICTURE))
+    broker.start()
+    with listening(broker.port) as listener:
+        with running(broker.port, path, publish_images=False):
+            assert eventually(lambda: ids(listener) == ["e0"])
+            time.sleep(0.2)
+        assert PICTURE not in [message.payload for message in listener.messages]
