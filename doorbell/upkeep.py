@@ -48,6 +48,7 @@ class Upkeep:
         self._pictures = pictures
         self._storage = storage
         self._clock = WallClock(wall_time, time_seconds, self._written_at())
+        self._latest_before = self._latest_visit()
         self._retention_due_seconds = time_seconds
         self._steps: deque[Step] = deque()  # that the gallery has yet to follow
         self._delay_said = False
@@ -96,13 +97,21 @@ class Upkeep:
         try:
             while self._steps and self._pipeline.problem is None:
                 step = self._steps[0]
-                self._gallery.follow_clock(step.since, step.until, step.seconds)
+                self._gallery.follow_clock(
+                    step.since, step.until, step.seconds, self._latest_before
+                )
                 self._steps.popleft()
                 self._delay_said = False
         except GalleryError as exc:
             if not self._delay_said:
                 log.error("visits keep the time of the wrong clock: %s", exc)
             self._delay_said = True
+
+    def _latest_visit(self) -> int:
+        try:
+            return self._gallery.latest_visit()
+        except GalleryError:
+            return 0
 
     def _written_at(self) -> float | None:
         """The latest date in the gallery; None where there is none, or it does not answer."""

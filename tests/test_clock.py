@@ -193,6 +193,18 @@ def test_a_gallery_that_is_gone_when_it_is_tidied_ends_nothing(
     ]
 
 
+def test_visits_of_an_earlier_run_stay_where_they_are_though_the_clock_was_then_again(
+    home: Home,
+) -> None:
+    home.came("before the power cut", TODAY + 200)
+    home.lives((TODAY, 10.0), (TODAY + 7800, 610.0), came="after", synchronized=False)
+    assert home.kept == {"before the power cut": TODAY + 200, "after": TODAY + 7201}
+    assert [(each.first_seen_at, each.last_seen_at) for each in home.gallery.strangers()] == [
+        (TODAY + 200, TODAY + 205),
+        (TODAY + 7201, TODAY + 7206),
+    ]
+
+
 def test_a_gallery_that_is_busy_when_the_clock_is_set_follows_later(
     home: Home, tmp_path: Path, perception: Perception
 ) -> None:

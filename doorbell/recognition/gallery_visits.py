@@ -135,24 +135,40 @@ class VisitVerbs(PeopleVerbs):
             self._overwrite_log()
         return tuple(row["id"] for row in gone)
 
-    def follow_clock(self, since: float, until: float, seconds: float) -> None:
-        """Move what is dated between two wall times: the clock was wrong by so much then."""
+    def latest_visit(self) -> int:
+        """The number of the visit stored last, for ``follow_clock``; later ones have more."""
+        [row] = self._file.rows("SELECT coalesce(max(rowid), 0) AS latest FROM visits")
+        return int(row["latest"])
+
+    def follow_clock(self, since: float, until: float, seconds: float, after: int) -> None:
+        """Move what is dated between two wall times: the clock was wrong by so much then.
+
+        Args:
+            since: wall time.
+            until: wall time.
+            seconds: to add.
+            after: only visits stored after this one, and strangers who came in those alone.
+        """
         with self._changing():
-            self._file.execute(
-                "UPDATE visits SET started_at = started_at + ?1, last_seen_at = last_seen_at + ?1, "
-                "ended_at = ended_at + ?1 WHERE started_at BETWEEN ?2 AND ?3",
-                seconds,
-                since,
-                until,
-            )
-            for column in ("first_seen_at", "last_seen_at"):
+            for column in ("first_seen_at", "last_seen_at"):  # of who came before, only the latter
+                came = "min" if column == "first_seen_at" else "max"
                 self._file.execute(
                     f"UPDATE strangers SET {column} = {column} + ? "  # noqa: S608 - our own words
-                    f"WHERE {column} BETWEEN ? AND ?",
+                    f"WHERE {column} BETWEEN ? AND ? AND ? < "
+                    f"(SELECT {came}(rowid) FROM visits WHERE stranger_id = strangers.id)",
                     seconds,
                     since,
                     until,
+                    after,
                 )
+            self._file.execute(
+                "UPDATE visits SET started_at = started_at + ?1, last_seen_at = last_seen_at + ?1, "
+                "ended_at = ended_at + ?1 WHERE started_at BETWEEN ?2 AND ?3 AND rowid > ?4",
+                seconds,
+                since,
+                until,
+                after,
+            )
             # Who came before that, too, was last seen in a visit that has moved.
             self._file.execute(
                 "UPDATE strangers SET last_seen_at = max(last_seen_at, coalesce((SELECT "
