@@ -30,3 +30,14 @@ def test_another_reason_is_said_too_but_not_at_once(caplog: pytest.LogCaptureFix
     assert caplog.records[0].message == (
         "no broker at broker.lan:1883, and the doorbell goes on without: nobody listens"
     )
+
+
+def test_a_refusal_ends_the_connection_and_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    absence = Absence("broker.lan:1883")
+    for attempt in range(4):
+        absence.refuse("it refused us", attempt * 2 * PAUSE_SECONDS)
+        absence.lose("the connection ended", attempt * 2 * PAUSE_SECONDS + 1)
+    assert len(caplog.records) == 1
+    absence.end()
+    absence.lose("the connection ended", 0.0)
+    assert "the connection ended" in caplog.records[1].message

@@ -12,7 +12,7 @@ from doorbell.config import DeviceSection, MqttSection
 from doorbell.daemon import is_somebodys
 from doorbell.domain import FaceSample, Recognized, Visit
 from doorbell.errors import ConfigError
-from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.mqtt import Mqtt, keepalive_seconds
 from doorbell.outputs.outbox import Outbox
 from doorbell.recognition.gallery import EnrolledSample, Gallery
 
@@ -80,6 +80,17 @@ def test_nobody_listening_is_said_once_and_close_is_bounded(
     [record] = caplog.records
     assert record.levelname == "WARNING"
     assert "no broker at 127.0.0.1:1, and the doorbell goes on" in record.message
+
+
+@pytest.mark.parametrize(
+    ("keepalive", "late", "expected"),
+    [(30, 30.0, 20), (10, 30.0, 10), (30, 1.0, 5), (60, 90.0, 60)],
+)
+def test_a_silent_broker_is_given_up_before_its_events_are_late(
+    keepalive: int, late: float, expected: int
+) -> None:
+    section = MqttSection(keepalive_seconds=keepalive, late_seconds=late)
+    assert keepalive_seconds(section) == expected
 
 
 def test_a_merge_loses_no_event_and_forgetting_leaves_none(tmp_path: Path) -> None:

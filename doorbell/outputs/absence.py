@@ -23,6 +23,7 @@ class Absence:
     def __init__(self, broker: str) -> None:
         self._broker = broker
         self._said: tuple[str, float] | None = None
+        self._refused = False
 
     def tell(self, reason: str, now_seconds: float) -> None:
         """Say why there is no connection, unless that is known or something was just said."""
@@ -33,6 +34,18 @@ class Absence:
         log.warning("no broker at %s, and the doorbell goes on without: %s", self._broker, reason)
         self._said = reason, now_seconds
 
+    def refuse(self, reason: str, now_seconds: float) -> None:
+        """Say that the broker does not take us."""
+        self.tell(reason, now_seconds)
+        self._refused = True
+
+    def lose(self, reason: str, now_seconds: float) -> None:
+        """Say that a connection ended, unless by a refusal, which has been said."""
+        if not self._refused:
+            self.tell(reason, now_seconds)
+        self._refused = False
+
     def end(self) -> None:
         """Forget what was said: there is a connection."""
         self._said = None
+        self._refused = False

@@ -78,10 +78,21 @@ from doorbell.sealing import PLAIN, Seal
 
 # Well below mqtt.late_seconds: a ring while the broker starts again still rings.
 LONGEST_RECONNECT_SECONDS = 10
+LEAST_KEEPALIVE_SECONDS = 5  # as of mqtt.keepalive_seconds
 OFFLINE_SECONDS = 0.8
 STOP_SECONDS = 1.1  # paho's thread sleeps for up to a second between attempts
 
 log = logging.getLogger(__name__)
+
+
+def keepalive_seconds(section: MqttSection) -> int:
+    """Seconds between two signs of life.
+
+    A broker that is silent is taken as lost after one and a half of that: before what it holds back
+    would arrive late, unmarked.
+    """
+    longest = int(section.late_seconds / 1.5)
+    return max(LEAST_KEEPALIVE_SECONDS, min(section.keepalive_seconds, longest))
 
 
 class Mqtt:
@@ -162,7 +173,7 @@ class Mqtt:
             self._delivery.keep_people(self._person_ids, is_kept)
             if not section.publish_images:
                 self._delivery.drop_pictures()
-        self._client.connect_async(section.host, section.port, section.keepalive_seconds)
+        self._client.connect_async(section.host, section.port, keepalive_seconds(section))
         self._client.loop_start()
 
     @property
@@ -377,7 +388,7 @@ class Mqtt:
     ) -> None:
         if reason.is_failure:
             advice = "check mqtt.username and mqtt.password_file"
-            self._absence.tell(f"it refused us ({reason}); {advice}", time.monotonic())
+            self._absence.refuse(f"it refused us ({reason}); {advice}", time.monotonic())
             return
         log.info("connected to the broker %s:%d", self._section.host, self._section.port)
         with self._lock:
@@ -419,7 +430,7 @@ class Mqtt:
         # paho may hold its own locks here: ours would deadlock with a publisher.
         self._connected = False
         if not self._closed:
-            self._absence.tell(f"the connection ended ({reason})", time.monotonic())
+            self._absence.lose(f"the connection ended ({reason})", time.monotonic())
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         topic, payload = message.topic, bytes(message.payload)
