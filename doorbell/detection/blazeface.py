@@ -107,7 +107,10 @@ def _resized(pixels: UInt8Array, size: tuple[int, int]) -> UInt8Array:
     """
     width, height = size
     shrink = min(pixels.shape[1] / width, pixels.shape[0] / height)
-    multiple = max(math.ceil(shrink / INTERPOLATED_PIXELS), min(int(shrink), 2), 1)
+    if shrink == int(shrink):
+        multiple = max(int(shrink), 1)
+    else:
+        multiple = max(math.ceil(shrink / INTERPOLATED_PIXELS), min(int(shrink), 2), 1)
     larger = width * multiple, height * multiple
     if pixels.shape[1::-1] != larger:
         pixels = np.asarray(cv2.resize(pixels, larger, interpolation=cv2.INTER_LINEAR), np.uint8)
