@@ -19,11 +19,12 @@ from pathlib import Path
 from doorbell.errors import ConfigError
 
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
-# User and password before the host, which may hold a / or an @ of their own.
-_BEFORE_A_HOST = re.compile(r"://\S*@")
+# User and password before the host may hold anything: up to the last @ of the line, or before
+# a quote at the edge of a word. Rather too much is hidden than too little.
+_BEFORE_A_HOST = re.compile(r"://(?:[^\"'\n]|(?<=\S)[\"'](?=\S))*@")
 # As makers of cameras and GStreamer's sources name them, in a query or in a path of their own.
 _NAMED = re.compile(
-    r"((?:user|usr|login|pass|pwd|psw|auth|token|key|secret|account)[a-z-]*=)"
+    r"((?:user|usr|login|pass|pwd|psw|pw|auth|token|key|secret|account)[a-z0-9_-]*=)"
     r"(\"[^\"]*\"|'[^']*'|[^\s&]+)",
     re.IGNORECASE,
 )

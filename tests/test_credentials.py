@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import logging
+import string
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from doorbell.credentials import (
     read_secret,
@@ -79,6 +82,28 @@ def test_the_ways_to_write_a_camera_s_password_are_hidden(text: str) -> None:
     shown = without_credentials(text)
     assert all(word not in shown for word in ("anna", "sword", "fish"))
     assert "camera" in shown
+
+
+@given(
+    st.text(st.characters(exclude_characters="\"'\n")),
+    st.text(st.characters(exclude_characters="\"'\n")),
+)
+@example("a'", '"b')
+@example("a b@", " c")
+def test_whatever_a_password_holds_is_hidden(before: str, after: str) -> None:
+    text = f"cannot open rtsp://anna:{before}swordfish{after}@camera/stream"
+    assert without_credentials(text) == "cannot open rtsp://***@camera/stream"
+
+
+@given(
+    st.sampled_from(["pw", "user_pw", "password_1", "Pass-Word2", "auth_token", "apikey"]),
+    st.text(string.ascii_letters + string.digits + "_=/+-.,;:!$%", min_size=0),
+)
+def test_whatever_a_parameter_is_called_its_secret_is_hidden(name: str, value: str) -> None:
+    text = f"http://camera/flv?port=1&{name}=swordfish{value}&stream=0"
+    shown = without_credentials(text)
+    assert shown.startswith("http://camera/flv?port=1&")
+    assert shown.endswith("***&stream=0")
 
 
 @pytest.mark.parametrize("text", ["/dev/video0", "rtsp://camera:554/a/b", "v4l2src ! appsink"])
