@@ -11,6 +11,8 @@ event_id              unique for ever; drop one seen before
 event_type            ring, arrived, recognized, unknown or left; with late_ before it if it is late
 late                  whether the broker gets it later than ``mqtt.late_seconds`` after it happened
 occurred_at           ISO 8601, UTC
+pressed               whether somebody pressed the button, or a command rang; false for a ring by a
+                      long look, and for all that is no ring
 visit_id              null for a press with nobody in sight
 visit_started_at      ISO 8601, UTC, or null
 visit_ended_at        ISO 8601, UTC, or null while the visit lasts
