@@ -221,7 +221,7 @@ def test_chimes_and_preferences(gallery: Gallery) -> None:
     assert gallery.set_chime("anna", None).chime is None
     wishes = {"tv": {"source": "HDMI 1"}, "lights": [1, 2.5, None, "ö"]}
     assert gallery.set_preferences("Anna", wishes).preferences == wishes
-    for no_json in ({"tv": {1, 2}}, {"tv": float("nan")}):
+    for no_json in ({"tv": {1, 2}}, {"tv": float("nan")}, {"tv": "\ud800"}):
         with pytest.raises(UsageError, match="not JSON"):
             gallery.set_preferences("Anna", no_json)
     assert gallery.person("Anna").preferences == wishes

@@ -277,6 +277,7 @@ def encode_preferences(preferences: Mapping[str, Any]) -> str:
         UsageError: they hold something that JSON cannot.
     """
     try:
+        json.dumps(dict(preferences), ensure_ascii=False).encode()  # no half of a surrogate pair
         return json.dumps(dict(preferences), allow_nan=False)
     except (TypeError, ValueError) as exc:
         raise UsageError(f"the preferences {preferences!r} are not JSON: {exc}") from exc
