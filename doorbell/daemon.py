@@ -20,6 +20,7 @@ from typing_extensions import assert_never
 from doorbell.button import Button
 from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.uri import is_live
 from doorbell.clock import is_synchronized, unset_seconds
 from doorbell.config import Config, InferenceSection, StorageSection
 from doorbell.domain import (
@@ -360,11 +361,16 @@ def run_daemon(
         else:
             if left_open:
                 log.info("%d visits were left open by the last run; ended them", left_open)
-        # Before the networks: a camera too takes a while until it gives a frame.
         faces = models_directory(config.inference) / "faces"
-        camera = stack.enter_context(
-            closing(open_latest(config.camera, faces, may_be_missing=True))
-        )
+
+        def open_camera() -> LatestFrame:
+            return stack.enter_context(
+                closing(open_latest(config.camera, faces, may_be_missing=True))
+            )
+
+        # A live camera takes as long to give a frame as networks to load; a recording would begin
+        # while nobody looks.
+        live_camera = open_camera() if is_live(config.camera) else None
         # Frames that are on the GPU already are looked at there.
         frames_on_gpu = frames_reach_gpu(config.camera) and keeps_frames_on_gpu(config.inference)
         perception = stack.enter_context(
@@ -403,7 +409,7 @@ def run_daemon(
             )
         go_on_unless(stop)
         Daemon(
-            camera=camera,
+            camera=live_camera or open_camera(),
             pipeline=Pipeline(perception, gallery, config, Stopwatch(latency, time.perf_counter)),
             gallery=gallery,
             outputs=built,

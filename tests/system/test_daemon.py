@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import socket
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 import pytest
 from household import Listener, Mosquitto, SoundCard, eventually, listening, sounds_like
@@ -305,6 +307,20 @@ def test_a_daemon_that_is_stopped_while_it_starts_opens_nothing_more(
     assert doorbell.terminate() < STOP_SECONDS
     assert doorbell.process.returncode == 0, doorbell.log.read_text()
     assert "watching the door" not in doorbell.log.read_text()
+
+
+def test_no_frame_of_a_recording_passes_while_networks_are_compiled(
+    start: Start, tmp_path: Path
+) -> None:
+    video = tmp_path / "recording.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (160, 120))
+    for level in range(30):
+        writer.write(np.full((120, 160, 3), 60 + level, np.uint8))
+    writer.release()
+    doorbell = start(str(video), f"inference.cache_directory={tmp_path / 'nothing'}")
+    assert doorbell.process.wait(60) == 0
+    (summary,) = re.findall(r"frames/s, (\d+) dropped", doorbell.log.read_text())
+    assert int(summary) <= 3  # while the first frame warms up; compiling takes longer
 
 
 def has_visits(path: Path, total: int, still_open: int) -> bool:
