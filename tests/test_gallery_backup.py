@@ -12,7 +12,7 @@ import pytest
 from doorbell.domain import FaceSample, Visit
 from doorbell.errors import GalleryError, GalleryLostError, UsageError
 from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_backup import back_up, backups_holding, keep_newest, restore
+from doorbell.recognition.gallery_backup import back_up, keep_newest, restore
 from doorbell.recognition.gallery_check import check_gallery
 from doorbell.recognition.gallery_copies import backups
 from doorbell.recognition.gallery_lock import only_daemon
@@ -81,17 +81,6 @@ def test_the_backup_just_made_is_kept_where_the_clock_is_behind(path: Path) -> N
     made = back_up(path, None, 100.0)
     assert keep_newest(path, 2, made) == [earlier[0]]
     assert {each.path for each in backups(path)} == {earlier[1], made}
-
-
-def test_it_is_known_which_backups_hold_somebody(path: Path) -> None:
-    before = back_up(path, None, NOW)
-    with Gallery.open(path) as gallery:
-        gallery.forget("anna")
-    back_up(path, None, NOW + 60)
-    unreadable = before.with_name("gallery-unreadable.sqlite")
-    unreadable.write_bytes(b"?" * 8192)
-    held = {each.path for each in backups_holding(path, "ANNA")}
-    assert held == {before, unreadable}
 
 
 def no_database(path: Path) -> None:

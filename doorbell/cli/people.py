@@ -12,10 +12,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import click
 
+from doorbell.cli.forgetting import finish_forgetting
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import (
     example,
-    finish_forgetting,
     json_option,
     local_time,
     plural,

@@ -5,17 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import click
-
-from doorbell.errors import GalleryError
-
-if TYPE_CHECKING:
-    from doorbell.config import Config
-    from doorbell.recognition.gallery import Forgotten
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -57,32 +49,3 @@ def local_time(epoch_seconds: float | None) -> str:
 def plural(count: int, word: str) -> str:
     """A number with its noun."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
-
-
-def finish_forgetting(forgotten: Forgotten, config: Config) -> None:
-    """Delete pictures and events of what the gallery forgot; say what is gone and what is not."""
-    from doorbell.outputs.outbox import Outbox
-    from doorbell.outputs.pictures import delete_pictures
-    from doorbell.recognition.gallery_copies import backups
-    from doorbell.recognition.gallery_lock import only_daemon
-    from doorbell.sealing import open_seal
-
-    storage = config.storage
-    delete_pictures(storage.pictures_directory, forgotten.visit_ids)
-    if storage.outbox_path.exists():
-        # A doorbell that runs sees to it itself.
-        with suppress(GalleryError), only_daemon(storage.directory):
-            outbox = Outbox(storage.outbox_path, config.mqtt, open_seal(storage.key_file))
-            outbox.forget_visits(forgotten.visit_ids)
-            outbox.close()
-    click.echo(
-        f"forgot {forgotten.visitor.label}: {plural(forgotten.samples, 'sample')} and "
-        f"{plural(len(forgotten.visit_ids), 'visit')} with their pictures are deleted"
-    )
-    if copies := backups(storage.gallery_path):
-        click.echo(
-            f"{plural(len(copies), 'backup')} may still hold {forgotten.visitor.label}; "
-            "delete them, and those that you have put elsewhere:"
-        )
-        for copy in copies:
-            click.echo(f"  {copy.path}")

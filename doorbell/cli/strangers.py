@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from doorbell.cli.forgetting import finish_forgetting
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import (
     example,
-    finish_forgetting,
     json_option,
     local_time,
     print_json,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import gmtime, strftime
 
@@ -17,8 +17,6 @@ from doorbell.errors import GalleryError, UsageError
 from doorbell.recognition.gallery_copies import (
     LOGS,
     REPLACED,
-    Backup,
-    backups,
     backups_directory,
     copy_database,
     give_to_owner_of,
@@ -28,7 +26,6 @@ from doorbell.recognition.gallery_copies import (
 )
 from doorbell.recognition.gallery_file import BUSY_TIMEOUT_SECONDS, alone_in, inspect
 from doorbell.recognition.gallery_lock import only_daemon
-from doorbell.recognition.gallery_rows import name_key
 
 _ASKED_FOR = "gallery-"
 
@@ -76,11 +73,6 @@ def keep_newest(gallery_path: Path, count: int, but: Path) -> list[Path]:
         with _translated(f"cannot delete {path}"):
             path.unlink(missing_ok=True)
     return deleted
-
-
-def backups_holding(gallery_path: Path, name: str) -> list[Backup]:
-    """The backups that hold a person, or cannot be read so that nobody knows; newest first."""
-    return [backup for backup in backups(gallery_path) if _holds(backup.path, name_key(name))]
 
 
 def restore(gallery_path: Path, source: Path, now: float) -> Path | None:
@@ -160,14 +152,6 @@ def _empty_log_alone(gallery_path: Path) -> None:
         raise GalleryError(
             f"another command is using the gallery {gallery_path}; wait until it has ended"
         ) from exc
-
-
-def _holds(path: Path, key: str) -> bool:
-    with suppress(sqlite3.Error), _reading(path) as connection:
-        sql = "SELECT count(*) FROM people WHERE name_key = ?"
-        (count,) = connection.execute(sql, (key,)).fetchone()
-        return bool(count)
-    return path.exists()
 
 
 @contextmanager
