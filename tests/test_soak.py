@@ -1,5 +1,6 @@
 """The judge, the clocks and the script of ``tools/soak.py``."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from soaking.clock import Clock
+from process_clock import Clock
 from soaking.play import Played
 from soaking.truth import Documents, Expected, Kept, KeptVisit, judge
 from soaking.week import (
@@ -142,7 +143,7 @@ def test_hours_pass_at_once_for_a_process_and_its_files_and_time_outs_do_not(
     def ask() -> list[float]:
         done = subprocess.run(
             [sys.executable, "-c", program],
-            env=clock.environment,
+            env={**os.environ, **clock.environment},
             cwd=tmp_path,
             capture_output=True,
             check=True,

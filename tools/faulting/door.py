@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from household import Listener, Mosquitto, NetworkCamera, SoundCard
+from process_clock import Clock
 
 from faulting.truth import KNOWN_KINDS, PRESS_KINDS, STRANGER_KINDS, Judgement, Scripted, judge
 
@@ -90,6 +91,7 @@ class Door:
         self._log = folder / "log"
         self._listener: Listener | None = None
         self._daemon: subprocess.Popen[bytes] | None = None
+        self._clock: Clock | None = None
 
     def broker_with(
         self, *settings: str, host: str = "127.0.0.1", enter: tuple[str, ...] = ()
@@ -97,6 +99,18 @@ class Door:
         """A broker of this door that keeps sessions on the disk."""
         location = f"persistence_location {self.folder}/"
         return Mosquitto(self.folder, *BROKER_SETTINGS, location, *settings, host=host, enter=enter)
+
+    def own_clock(self) -> None:
+        """Give the daemon that starts next a wall clock of its own."""
+        self._clock = Clock(self.folder, time.time(), rate=1.0)
+        self._clock.go()
+        self.environment |= self._clock.environment
+
+    def set_clock(self, ahead_seconds: float) -> None:
+        """Set that clock, so far ahead of the machine's."""
+        if self._clock is None:
+            raise RuntimeError("give the daemon a clock first")
+        self._clock.set_error(ahead_seconds)
 
     def open(self) -> None:
         """Start everything, and wait until the door is watched."""

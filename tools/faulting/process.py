@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import struct
 import subprocess
 import time
-from pathlib import Path
 
 from household import Listener
 
 from faulting.door import KNOWN, PATIENCE_SECONDS, STRANGER, Door, NotRecoveredError
 
-CLOCK = Path(__file__).with_name("clock.c")
 HOUR_SECONDS = 3600
 FLOOD = 10_000
 MALFORMED = (b"?" * 2000, b"{", b'{"name": 7}', b"\x00\xff", b"[" * 900)
@@ -86,10 +83,7 @@ def no_clock() -> str | None:
 
 def prepare_clock(door: Door) -> None:
     """Give the daemon a wall clock of its own."""
-    library = door.folder / "clock.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, CLOCK], check=True)
-    _set_clock(door, 0)
-    door.environment.update(LD_PRELOAD=str(library), DOORBELL_CLOCK=str(door.folder / "clock"))
+    door.own_clock()
 
 
 def clock_ahead(door: Door) -> float:
@@ -107,7 +101,7 @@ def clock_set_without_broker(door: Door) -> float:
     door.broker.stop()
     for seconds in (HOUR_SECONDS, -HOUR_SECONDS, 0):
         door.comes(KNOWN)
-        _set_clock(door, seconds)
+        door.set_clock(seconds)
         door.goes()
     began = time.monotonic()
     door.broker.start()
@@ -117,16 +111,11 @@ def clock_set_without_broker(door: Door) -> float:
 def _step(door: Door, seconds: int) -> float:
     said = door.log.count("the clock was set")
     door.comes(KNOWN)
-    _set_clock(door, seconds)
+    door.set_clock(seconds)
     began = time.monotonic()
     noticed = door.seconds_until(lambda: door.log.count("the clock was set") > said, since=began)
     door.goes()
     door.visit(STRANGER)
-    _set_clock(door, 0)
+    door.set_clock(0)
     door.visit(KNOWN)
     return noticed
-
-
-def _set_clock(door: Door, seconds: int) -> None:
-    with (door.folder / "clock").open("r+b" if (door.folder / "clock").exists() else "wb") as file:
-        file.write(struct.pack("=q", seconds))

@@ -10,6 +10,7 @@ empty porch between visitors. Time stands still until the daemon has seen the ne
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -19,8 +20,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from household import Listener, Mosquitto
+from process_clock import Clock
 
-from soaking.clock import Clock
 from soaking.house import DOORBELL, Doorbell, Footprint, SoundCard
 from soaking.truth import Expected, Kept, read_kept
 from soaking.week import (
@@ -154,7 +155,7 @@ class Week:
         self._lives += 1
         self._doorbell = Doorbell(
             ["--config", str(self._config), "--set", f"camera.uri=simulated:{scene}"],
-            {**self.clock.environment, **self.sound.environment, "TZ": "Europe/Berlin"},
+            {**self.sound.environment, **self.clock.environment, "TZ": "Europe/Berlin"},
             self.folder / "log",
         )
         self.played.lives.append([])
@@ -278,7 +279,12 @@ class Week:
 
     def _command(self, *words: str) -> None:
         command = [DOORBELL, "--config", str(self._config), *words]
-        subprocess.run(command, env=self.clock.environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            command,
+            env={**os.environ, **self.clock.environment},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 def _lives(happenings: Sequence[Happening]) -> Iterator[tuple[Start, list[_DuringLife]]]:

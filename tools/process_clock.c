@@ -1,6 +1,6 @@
 /* The clocks of one process, set from outside: wall time and the time since the machine started.
  *
- * Loaded before the C library by LD_PRELOAD. The file that SOAK_CLOCK names is mapped and holds two
+ * Loaded before the C library by LD_PRELOAD. The file that DOORBELL_CLOCK names is mapped and holds two
  * settings, of which `current` says the one that counts. CLOCK_MONOTONIC stays the machine's: pauses,
  * time-outs and keep-alives take as long as ever, as on a machine that is suspended in between. The
  * kernel dates files by its own clock; one that is synchronized to the disk is dated by ours here.
@@ -35,7 +35,7 @@ static struct clocks *clocks;
 
 __attribute__((constructor)) static void map_clocks(void)
 {
-    const char *path = getenv("SOAK_CLOCK");
+    const char *path = getenv("DOORBELL_CLOCK");
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0)
         return;

@@ -7,13 +7,12 @@ C compiler. Knows nothing of doorbells.
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 import subprocess
 import time
 from pathlib import Path
 
-# struct setting and struct clocks of clock.c.
+# struct setting and struct clocks of process_clock.c.
 _SETTING = struct.Struct("4d")
 _CURRENT = struct.Struct("I")
 _BYTES = 2 * _SETTING.size + 8
@@ -35,7 +34,7 @@ class Clock:
 
     def __init__(self, folder: Path, start: float, rate: float) -> None:
         library, setting = folder / "clock.so", folder / "clock"
-        source = Path(__file__).with_name("clock.c")
+        source = Path(__file__).with_suffix(".c")
         words = ["cc", "-O2", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
         subprocess.run(words, check=True)
         setting.write_bytes(bytes(_BYTES))
@@ -50,12 +49,8 @@ class Clock:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For a process that is to have this clock."""
-        return {
-            **os.environ,
-            "LD_PRELOAD": str(self._library),
-            "SOAK_CLOCK": str(self._setting),
-        }
+        """For a process that is to have this clock, beside what else its environment has."""
+        return {"LD_PRELOAD": str(self._library), "DOORBELL_CLOCK": str(self._setting)}
 
     @property
     def now(self) -> float:
