@@ -7,9 +7,8 @@ part. Reads that one file and touches nothing else: no camera, no network, no ot
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import time
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from doorbell.credentials import without_credentials
+from doorbell.config_errors import describe, shown
 from doorbell.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -36,8 +35,6 @@ IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 
 # The documented file has 14 kB; a larger one is none of ours, and TOML is parsed in memory.
 MAX_BYTES = 1_000_000
-# Of a wrong value in a message.
-SHOWN_CHARACTERS = 200
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -348,7 +345,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as exc:
-        raise ConfigError(_describe(exc, source)) from exc
+        raise ConfigError(describe(exc, source, Config)) from exc
 
 
 # The parser's own error is a ValueError, and so is that of a number with too many digits; the other
@@ -394,80 +391,5 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
         value = text
     table = tree.setdefault(section, {})
     if not isinstance(table, dict):
-        raise ConfigError(f"--set {override!r}: {section} is no section but {_shown(table)}")
+        raise ConfigError(f"--set {override!r}: {section} is no section but {shown(table)}")
     table[key] = value
-
-
-def _describe(error: ValidationError, source: str) -> str:
-    lines = [f"the configuration ({source}) is wrong:"]
-    for problem in error.errors(include_url=False):
-        location = ".".join(str(part) for part in problem["loc"])
-        match problem["type"]:
-            case "extra_forbidden":
-                message = f"there is no such key{_nearest(problem['loc'])}"
-            case "value_error":
-                message = str(problem["ctx"]["error"])
-            case "model_type":
-                message = f"this is a section: write [{location}] and its keys below"
-            case _:
-                message = f"must be {_allowed(*problem['loc'])}"
-        value = problem["input"]
-        # The text of an unknown key may be a password: mqtt.password is a good guess.
-        unknown_text = problem["type"] == "extra_forbidden" and isinstance(value, str)
-        hidden = unknown_text or isinstance(value, Mapping | BaseModel)
-        shown = "" if hidden else f" = {_shown(value)}"
-        lines.append(f"  {location}{shown}: {message}")
-    return "\n".join(lines)
-
-
-def _shown(value: object) -> str:
-    """Write a value down, without credentials, and cut off where it is long."""
-    # Python refuses to write very long numbers in decimals.
-    number = type(value) is int and value.bit_length() > 64
-    text = without_credentials(f"{value:#x}" if number else repr(value))
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
-
-
-def _nearest(location: tuple[int | str, ...]) -> str:
-    section, *rest = map(str, location)
-    keys = _sections()[section].model_fields if rest else Config.model_fields
-    close = get_close_matches(str(location[-1]), keys, n=1)
-    kind = "keys are" if rest else "sections are"
-    return f"; did you mean {close[0]}?" if close else f"; the {kind} " + ", ".join(keys)
-
-
-def _allowed(section: int | str, key: int | str) -> str:
-    """Say in words what a key takes, from its JSON schema."""
-    schema = _sections()[str(section)].model_json_schema()["properties"][str(key)]
-    schema |= schema.get("anyOf", [{}])[0]  # the other choice is null, which TOML cannot write
-    number = "a whole number" if schema.get("type") == "integer" else "a number"
-    match schema:
-        case {"description": words}:
-            pass
-        case {"enum": choices}:
-            words = "one of " + ", ".join(choices)
-        case {"format": "path"}:
-            words = "a path"
-        case {"format": "time"}:
-            words = "a time of day, as in 22:00:00"
-        case {"minLength": least, "maxLength": most}:
-            words = f"text of {least} to {most} characters"
-        case {"minLength": _}:
-            words = "text that is not empty"
-        case {"type": "boolean"}:
-            words = "true or false"
-        case {"exclusiveMinimum": least, "maximum": most}:
-            words = f"{number} above {least:g} and at most {most:g}"
-        case {"minimum": least, "maximum": most}:
-            words = f"{number} from {least:g} to {most:g}"
-        case _:
-            words = "text"
-    return str(words)
-
-
-def _sections() -> dict[str, type[Section]]:
-    return {
-        name: field.annotation
-        for name, field in Config.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-    }

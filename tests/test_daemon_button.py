@@ -17,10 +17,11 @@ from gpiod.line import Value
 
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import Config, load_config
-from doorbell.daemon import Daemon, run_daemon
+from doorbell.daemon import run_daemon
 from doorbell.domain import CameraCondition, Command, Event, Frame, Ring, RingCommand
 from doorbell.errors import CameraError, GpioError
 from doorbell.latency import Latency
+from doorbell.main_loop import MainLoop
 from doorbell.outputs.chime import Chime
 from doorbell.outputs.pictures import Pictures
 from doorbell.outputs.speaker import Speaker
@@ -174,7 +175,7 @@ def test_a_press_rings_while_the_camera_is_lost(
 
         visitor = threading.Thread(target=press)
         visitor.start()
-        Daemon(
+        MainLoop(
             camera=camera,
             pipeline=Pipeline(perception, gallery, config),
             gallery=gallery,

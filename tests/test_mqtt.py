@@ -12,7 +12,8 @@ from doorbell.config import DeviceSection, MqttSection
 from doorbell.daemon import is_somebodys
 from doorbell.domain import FaceSample, Recognized, Visit
 from doorbell.errors import ConfigError
-from doorbell.outputs.mqtt import Mqtt, keepalive_seconds
+from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.mqtt_client import keepalive_seconds
 from doorbell.outputs.outbox import Outbox
 from doorbell.recognition.gallery import EnrolledSample, Gallery
 

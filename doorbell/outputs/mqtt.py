@@ -13,7 +13,6 @@ thread does all network work; no method here waits for it but ``close``.
 from __future__ import annotations
 
 import logging
-import socket
 import sys
 import threading
 import time
@@ -70,7 +69,11 @@ from doorbell.outputs.messages import (
     trigger_payload,
     visitor_document,
 )
-from doorbell.outputs.mqtt_client import configured_client, describe_failure
+from doorbell.outputs.mqtt_client import (
+    configured_client,
+    describe_failure,
+    keepalive_seconds,
+)
 from doorbell.outputs.outbox import Outbox
 from doorbell.outputs.outbox_file import Waiting
 from doorbell.outputs.topics import Topics
@@ -78,21 +81,10 @@ from doorbell.sealing import PLAIN, Seal
 
 # Well below mqtt.late_seconds: a ring while the broker starts again still rings.
 LONGEST_RECONNECT_SECONDS = 10
-LEAST_KEEPALIVE_SECONDS = 5  # as of mqtt.keepalive_seconds
 OFFLINE_SECONDS = 0.8
 STOP_SECONDS = 1.1  # paho's thread sleeps for up to a second between attempts
 
 log = logging.getLogger(__name__)
-
-
-def keepalive_seconds(section: MqttSection) -> int:
-    """Seconds between two signs of life.
-
-    A broker that is silent is taken as lost after one and a half of that: before what it holds back
-    would arrive late, unmarked.
-    """
-    longest = int(section.late_seconds / 1.5)
-    return max(LEAST_KEEPALIVE_SECONDS, min(section.keepalive_seconds, longest))
 
 
 class Mqtt:
@@ -399,7 +391,6 @@ class Mqtt:
             self._under_way.clear()
             self._connected = True
             self._absence.end()
-            self._give_up_in_time(client)
             client.subscribe([(topic, 1) for topic in (*self._topics.commands, self._birth_topic)])
             # What we left there before names people who may have gone since.
             left_there = [self._discovery_topic, self._topics.visitor]
@@ -407,13 +398,6 @@ class Mqtt:
             self._announce()
             client.unsubscribe(left_there)
             self._delivery.begin()
-
-    def _give_up_in_time(self, client: Client) -> None:
-        """Let the system end a connection before what it holds back would arrive late, unmarked."""
-        connection = client.socket()
-        if isinstance(connection, socket.socket):  # paho also knows websockets
-            milliseconds = round(self._section.late_seconds * 1000)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
         # paho tells it inside its except clause.

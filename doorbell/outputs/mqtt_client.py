@@ -41,6 +41,9 @@ LOCAL_NETWORKS = tuple(
 )
 
 
+LEAST_KEEPALIVE_SECONDS = 5  # as of mqtt.keepalive_seconds
+
+
 class PublicBrokerError(ConfigError, OSError):
     """A broker outside the home's network, without TLS.
 
@@ -75,6 +78,16 @@ def describe_failure(error: BaseException | None) -> str:
             return f"{error}; check mqtt.host, mqtt.port and mqtt.tls"
 
 
+def keepalive_seconds(section: MqttSection) -> int:
+    """Seconds between two signs of life.
+
+    A broker that is silent is taken as lost after one and a half of that: before what it holds back
+    would arrive late, unmarked.
+    """
+    longest = int(section.late_seconds / 1.5)
+    return max(LEAST_KEEPALIVE_SECONDS, min(section.keepalive_seconds, longest))
+
+
 def configured_client(section: MqttSection, client_id: str) -> Client:
     """Make a client that is configured and not connected.
 
@@ -103,7 +116,7 @@ def configured_client(section: MqttSection, client_id: str) -> Client:
 def _before_the_first_word(
     section: MqttSection, _client: Client, _userdata: Any, opened: SocketLike
 ) -> None:
-    """Refuse a public address without TLS; make an accepted connection quick.
+    """Refuse a public address without TLS; make an accepted connection quick, also to end.
 
     Raises:
         PublicBrokerError: to paho, which tries again later.
@@ -116,6 +129,9 @@ def _before_the_first_word(
         raise _public(section, address)
     # Without Nagle's algorithm: a small message need not wait for the answer to another.
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # The system ends a connection before what it holds back would arrive late, unmarked.
+    milliseconds = round(section.late_seconds * 1000)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _refuse_public_literal(section: MqttSection) -> None:
