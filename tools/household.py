@@ -1,6 +1,7 @@
 """What a doorbell meets in a household, for real: a broker, a listener, a sound card and a camera.
 
-Used by the tests of the whole daemon and by ``tools/faults.py``. Knows nothing of the daemon.
+Used by the tests of the whole daemon and by ``tools/faults.py``. Of the daemon it knows only how it is
+started.
 """
 
 import getpass
@@ -29,6 +30,46 @@ RESOLUTION = 1 << 18
 WAV_HEADER_BYTES = 44
 # The least that notices soon a broker that is silent.
 LISTENER_KEEPALIVE_SECONDS = 5
+
+
+# As installed beside the interpreter.
+DOORBELL = str(Path(sys.executable).with_name("doorbell"))
+
+VISITOR = """\
+duration_seconds = 300
+
+[[appearances]]
+portrait = "{faces}/obama.jpg"
+face_xyxy = [375, 160, 620, 465]
+from_x = 0.45
+enters_seconds = {enters}
+approach_seconds = {approach}
+stays_seconds = {stays}
+leave_seconds = 0.5
+"""
+
+
+def run_command(*settings: str) -> list[str]:
+    """``doorbell run`` with these settings, as ``--set`` takes them."""
+    return [DOORBELL, "run", *(word for setting in settings for word in ("--set", setting))]
+
+
+def one_visitor(
+    folder: Path, models_directory: Path, *, enters: float, approach: float, stays: float = 250.0
+) -> str:
+    """The address of a camera before which somebody comes straight up the path, after seconds.
+
+    Args:
+        folder: gets the script.
+        models_directory: with the portraits.
+        enters: when the visitor comes into sight.
+        approach: how long it takes to the door.
+        stays: how long the visitor stands there.
+    """
+    script = folder / "scene.toml"
+    faces = models_directory / "faces"
+    script.write_text(VISITOR.format(faces=faces, enters=enters, approach=approach, stays=stays))
+    return f"simulated:{script}"
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:

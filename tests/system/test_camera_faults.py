@@ -6,13 +6,12 @@ household follows it by MQTT alone. Needs mosquitto.
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from household import Listener, Mosquitto, NetworkCamera, eventually, listening
+from household import Listener, Mosquitto, NetworkCamera, eventually, listening, run_command
 
 pytestmark = pytest.mark.system
 
@@ -41,9 +40,7 @@ class Household:
             "storage.directory": folder,
             "inference.models_directory": models,
         }
-        command = [str(Path(sys.executable).with_name("doorbell")), "run"]
-        for key, value in settings.items():
-            command += ["--set", f"{key}={value}"]
+        command = run_command(*(f"{key}={value}" for key, value in settings.items()))
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 

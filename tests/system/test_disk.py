@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -14,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from household import Mosquitto, SoundCard, eventually, listening
+from household import Mosquitto, SoundCard, eventually, listening, one_visitor, run_command
 
 from doorbell.config import StorageSection
 from doorbell.daemon import open_gallery
@@ -24,18 +23,6 @@ from doorbell.recognition.gallery import Gallery
 pytestmark = pytest.mark.system
 
 RECOVERY_SECONDS = 10.0
-
-SCENE = """\
-duration_seconds = 300
-
-[[appearances]]
-portrait = "{faces}/obama.jpg"
-face_xyxy = [375, 160, 620, 465]
-from_x = 0.45
-enters_seconds = 0.5
-approach_seconds = 1.0
-stays_seconds = 250
-"""
 
 
 @pytest.fixture
@@ -91,12 +78,10 @@ def test_a_gallery_on_a_full_disk_without_pictures_tells_what_is_free(small_disk
 def test_a_full_disk_silences_nothing_and_what_waited_is_kept_once_there_is_room(
     tmp_path: Path, small_disk: Path, models_directory: Path
 ) -> None:
-    scene = tmp_path / "scene.toml"
-    scene.write_text(SCENE.format(faces=models_directory / "faces"))
     broker, sound = Mosquitto(tmp_path, "allow_anonymous true"), SoundCard(tmp_path)
     broker.start()
     settings = [
-        f"camera.uri=simulated:{scene}",
+        f"camera.uri={one_visitor(tmp_path, models_directory, enters=0.5, approach=1.0)}",
         "camera.width=640",
         "camera.height=360",
         "camera.frames_per_second=10",
@@ -106,12 +91,9 @@ def test_a_full_disk_silences_nothing_and_what_waited_is_kept_once_there_is_room
         "mqtt.host=127.0.0.1",
         f"mqtt.port={broker.port}",
     ]
-    command = [str(Path(sys.executable).with_name("doorbell")), "run"]
-    for setting in settings:
-        command += ["--set", setting]
     log, filler = tmp_path / "log", small_disk / "filler"
     with listening(broker.port) as listener, log.open("wb") as file:
-        process = subprocess.Popen(command, stderr=file, env=sound.environment)
+        process = subprocess.Popen(run_command(*settings), stderr=file, env=sound.environment)
         try:
 
             def conditions() -> list[str]:

@@ -2,28 +2,15 @@
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from household import Mosquitto, SoundCard, eventually, listening
+from household import Mosquitto, SoundCard, eventually, listening, one_visitor, run_command
 
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_backup import back_up
 
 pytestmark = pytest.mark.system
-
-SCENE = """\
-duration_seconds = 300
-
-[[appearances]]
-portrait = "{faces}/obama.jpg"
-face_xyxy = [375, 160, 620, 465]
-from_x = 0.45
-enters_seconds = 2.0
-approach_seconds = 0.5
-stays_seconds = 250
-"""
 
 
 def test_a_gallery_that_is_deleted_silences_nothing_and_is_told_with_what_to_do(
@@ -33,12 +20,10 @@ def test_a_gallery_that_is_deleted_silences_nothing_and_is_told_with_what_to_do(
     path = storage / "gallery.sqlite"
     Gallery.open(path).close()
     backup = back_up(path, None, 1_700_000_000.0)
-    scene = tmp_path / "scene.toml"
-    scene.write_text(SCENE.format(faces=models_directory / "faces"))
     broker, sound = Mosquitto(tmp_path, "allow_anonymous true"), SoundCard(tmp_path)
     broker.start()
     settings = [
-        f"camera.uri=simulated:{scene}",
+        f"camera.uri={one_visitor(tmp_path, models_directory, enters=2.0, approach=0.5)}",
         "camera.width=640",
         "camera.height=360",
         "camera.frames_per_second=10",
@@ -47,12 +32,9 @@ def test_a_gallery_that_is_deleted_silences_nothing_and_is_told_with_what_to_do(
         "mqtt.host=127.0.0.1",
         f"mqtt.port={broker.port}",
     ]
-    command = [str(Path(sys.executable).with_name("doorbell")), "run"]
-    for setting in settings:
-        command += ["--set", setting]
     log = tmp_path / "log"
     with listening(broker.port) as listener, log.open("wb") as file:
-        process = subprocess.Popen(command, stderr=file, env=sound.environment)
+        process = subprocess.Popen(run_command(*settings), stderr=file, env=sound.environment)
         try:
             assert eventually(lambda: listener.documents("storage") != [], 30.0), log.read_text()
             for part in storage.glob("gallery.sqlite*"):

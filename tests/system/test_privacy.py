@@ -8,13 +8,12 @@ import shutil
 import sqlite3
 import stat
 import subprocess
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from household import Mosquitto, eventually, listening
+from household import DOORBELL, Mosquitto, eventually, listening, one_visitor, run_command
 
 from doorbell.config import load_config
 from doorbell.enrollment import Enroller
@@ -25,22 +24,8 @@ from doorbell.recognition.gallery_schema import EMBEDDING_TABLES
 
 pytestmark = pytest.mark.system
 
-DOORBELL = str(Path(sys.executable).with_name("doorbell"))
 NAME = "Žofie Nováková"  # in no log of a library, unlike an ordinary one
 ESCAPED = json.dumps(NAME)[1:-1].encode()
-
-SCENE = """\
-duration_seconds = 300
-
-[[appearances]]
-portrait = "{faces}/obama.jpg"
-face_xyxy = [375, 160, 620, 465]
-from_x = 0.45
-enters_seconds = 0.3
-approach_seconds = 1.5
-stays_seconds = 1.5
-leave_seconds = 0.5
-"""
 
 # A call that names a peer or an own address, as strace writes it.
 ADDRESS = re.compile(r"sa_family=(AF_\w+)(?:, sin6?_port=htons\((\d+)\).*?\"([0-9a-f.:]+)\")?")
@@ -104,23 +89,22 @@ def run(
         enroller = Enroller(perception, gallery, load_config(None))
         enroller.enroll_photos(NAME, [face_path("obama2", models_directory)])
         plain = [each.embedding.tobytes() for each in gallery.samples(NAME, perception.model_id)]
-    (folder / "scene.toml").write_text(SCENE.format(faces=models_directory / "faces"))
     broker = Mosquitto(folder, "allow_anonymous true")
     broker.start()
+    camera = one_visitor(folder, models_directory, enters=0.3, approach=1.5, stays=1.5)
     settings += [
-        f"camera.uri=simulated:{folder / 'scene.toml'}",
+        f"camera.uri={camera}",
         *("camera.width=640", "camera.height=360", "camera.frames_per_second=10"),
         *("mqtt.enabled=true", "mqtt.host=127.0.0.1", f"mqtt.port={broker.port}"),
         *("visits.absence_seconds=0.5", "chime.enabled=false", "log.level=debug"),
     ]
-    words = [word for setting in settings for word in ("--set", setting)]
     calls = folder / "calls"
     # -D: the daemon is the child that signals reach, and strace watches from beside.
     trace = ["strace", "-D", "-f", "-qq", "-o", str(calls)]
     trace += ["-e", "trace=connect,bind,listen,sendto,sendmsg,sendmmsg,getsockname"]
     with (folder / "log").open("wb") as log, listening(broker.port) as listener:
         daemon = subprocess.Popen(
-            [*trace, DOORBELL, "run", *words], stdout=log, stderr=log, umask=0o022
+            [*trace, *run_command(*settings)], stdout=log, stderr=log, umask=0o022
         )
         try:
             pictures = state / "pictures"
@@ -132,7 +116,7 @@ def run(
             before, kept = modes(state), embeddings(state / "gallery.sqlite")
             (picture,) = (path.read_bytes() for path in pictures.glob("*.jpg"))
             subprocess.run(
-                [DOORBELL, "people", "forget", NAME, "--yes", *words[:4]],
+                [DOORBELL, "people", "forget", NAME, "--yes", "--set", *settings[:1]],
                 check=True,
                 capture_output=True,
                 timeout=30,

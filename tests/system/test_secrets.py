@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from household import Mosquitto, eventually, listening
+from household import DOORBELL, Mosquitto, eventually, listening
 
 pytestmark = pytest.mark.system
 
 # Of the camera, of the broker.
 SECRETS = ("swordfish", "marlinspike")
-DOORBELL = str(Path(sys.executable).with_name("doorbell"))
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from household import eventually
+from household import eventually, run_command
 
 pytestmark = pytest.mark.system
 
@@ -34,9 +33,7 @@ class Manager:
         self._environment = environment
         self._path = folder / "notify"
         self._log = folder / "log"
-        self._command = [str(Path(sys.executable).with_name("doorbell")), "run"]
-        for setting in settings:
-            self._command += ["--set", setting]
+        self._command = run_command(*settings)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._socket.bind(str(self._path))

@@ -11,20 +11,18 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from household import Listener, Mosquitto, NetworkCamera, SoundCard
+from household import Listener, Mosquitto, NetworkCamera, SoundCard, run_command
 from process_clock import Clock
 
 from faulting.truth import KNOWN_KINDS, PRESS_KINDS, STRANGER_KINDS, Judgement, Scripted, judge
 
 KNOWN, STRANGER = "known", "stranger"
 NAME = "Barack Obama"
-DOORBELL = str(Path(sys.executable).with_name("doorbell"))
 POLL_SECONDS = 0.05
 # Far more than anything takes: what is not there by then has been lost.
 PATIENCE_SECONDS = 60.0
@@ -143,10 +141,8 @@ class Door:
 
     def command(self) -> list[str]:
         """What starts the daemon."""
-        words = [DOORBELL, "run", "--config", os.devnull]
-        for key, value in self.settings.items():
-            words += ["--set", f"{key}={value}"]
-        return words
+        settings = (f"{key}={value}" for key, value in self.settings.items())
+        return [*run_command(*settings), "--config", os.devnull]
 
     def start(self, *, until: str = "watching the door") -> float:
         """Start the daemon; how long it takes until it says something."""

@@ -9,14 +9,14 @@ import queue
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-DOORBELL = str(Path(sys.executable).with_name("doorbell"))
+from household import DOORBELL
+
 _EVENT_LINE = re.compile(
     r"(arrived|recognized|unrecognized|ring|left) visit=(\w+) visitor=(\S+)(?: similarity=.*)?$"
 )

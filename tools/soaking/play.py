@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from household import Listener, Mosquitto
+from household import DOORBELL, Listener, Mosquitto
 from process_clock import Clock
 
-from soaking.house import DOORBELL, Doorbell, Footprint, SoundCard
+from soaking.house import Doorbell, Footprint, SoundCard
 from soaking.truth import Expected, Kept, read_kept
 from soaking.week import (
     PICTURES_DAYS,
