@@ -9,7 +9,9 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from faulting.door import DOORBELL, KNOWN, STRANGER, Door
+from household import DOORBELL
+
+from faulting.door import KNOWN, STRANGER, Door
 
 DISK_MEGABYTES = 4
 LOCKED_SECONDS = 10.0

@@ -5,6 +5,7 @@ Knows nothing of the script.
 
 from __future__ import annotations
 
+import os
 import queue
 import re
 import signal
@@ -24,7 +25,7 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 
 
-class SoundCard:
+class SoundRecorder:
     """An ALSA device that writes each sound into a file of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -40,7 +41,7 @@ class SoundCard:
     @property
     def environment(self) -> Mapping[str, str]:
         """For a process that is to be heard."""
-        return {"ALSA_CONFIG_PATH": str(self._config)}
+        return {**os.environ, "ALSA_CONFIG_PATH": str(self._config)}
 
     @property
     def sounds(self) -> list[bytes]:

@@ -22,7 +22,7 @@ from typing import TypeAlias
 from household import DOORBELL, Listener, Mosquitto
 from process_clock import Clock
 
-from soaking.house import Doorbell, Footprint, SoundCard
+from soaking.house import Doorbell, Footprint, SoundRecorder
 from soaking.truth import Expected, Kept, read_kept
 from soaking.week import (
     PICTURES_DAYS,
@@ -101,7 +101,7 @@ class Week:
         )
         self.broker.start()
         self.listener = Listener(self.broker.port, lasting_id="soak")
-        self.sound = SoundCard(folder)
+        self.sound = SoundRecorder(folder)
         self.played = Played()
         self._config = folder / "doorbell.toml"
         self._write_config()
