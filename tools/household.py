@@ -1,7 +1,7 @@
 """What a doorbell meets in a household, for real: a broker, a listener, a sound card and a camera.
 
-Used by the tests of the whole daemon, by ``tools/faults.py`` and by ``tools/soak.py``. Of the daemon
-it knows only how it is started.
+Used by the tests of the whole daemon, by ``tools/faults.py`` and by ``tools/soak.py``. Of the
+daemon it knows only how it is started.
 """
 
 import getpass

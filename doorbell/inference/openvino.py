@@ -27,7 +27,7 @@ import openvino  # noqa: E402 - only after the line above
 # Networks up to this size run on one thread unless more are asked for, and one item at a time.
 # Measured 2026-11-22 on BlazeFace, two cores, on which other processes ran: two threads take 1.5 ms
 # (median; 2.5 in the mean), one 1.2 (1.3), and 15 % less where the batch is fixed to one. Two items
-# take as long one by one as together, and eight 3 to 16 % longer.
+# take as long one by one as together, and eight 1 to 16 % longer.
 SMALL_BYTES = 4 << 20
 
 

@@ -49,7 +49,7 @@ class Quality:
             _ramp(self.detection, 0.3, 0.8),
             # Measured 2026-11-22: 98 of 100 press photos and all frames of ten clips are above
             # 0.61; smeared until half of the likeness to their own portrait is lost, faces are at
-            # 0.53. Cut to three quarters, they have lost a quarter of it.
+            # 0.53. Cut to three quarters, they have lost a fifth of it.
             _ramp(self.steadiness, 0.5, 0.66),
             _ramp(self.in_frame, 0.6, 0.95),
         )
