@@ -96,7 +96,7 @@ def _keep(storage: StorageSection, before: Seal, after: Seal) -> int:
     if not clean:
         click.echo("another process has the gallery open: run this again when it is done", err=True)
     if copies := backups(path):
-        click.echo(f"{plural(len(copies), 'backup')} stay as they were made:")
+        click.echo(f"not changed: {plural(len(copies), 'backup')}, as they were made:")
         for copy in copies:
             click.echo(f"  {copy.path}")
     return pictures

@@ -115,7 +115,7 @@ def _check_people(connection: sqlite3.Connection) -> str:
                 "rename them, or restore a backup"
             )
     (strangers,) = connection.execute("SELECT count(*) FROM strangers").fetchone()
-    return f"{len(rows)} people, {strangers} strangers"
+    return f"people: {len(rows)}, strangers: {strangers}"
 
 
 def _check_samples(connection: sqlite3.Connection, path: Path, seal: Seal) -> str:
@@ -137,7 +137,7 @@ def _check_samples(connection: sqlite3.Connection, path: Path, seal: Seal) -> st
             f"{len(wrong)} of {count} embeddings are left out: {'; '.join(wrong[:5])}; forget "
             f"whose they are and enroll again, or {advice_to_restore(path)}"
         )
-    return f"{count} embeddings of the right size and length"
+    return f"of the right size and length: {count}"
 
 
 def _check_models(connection: sqlite3.Connection, model_id: str) -> str:
@@ -167,4 +167,4 @@ def _check_visits(connection: sqlite3.Connection) -> str:
             f"{wrong[0][0]}; restore a backup if that matters"
         )
     (count,) = connection.execute("SELECT count(*) FROM visits").fetchone()
-    return f"{count} visits"
+    return f"in order: {count}"
