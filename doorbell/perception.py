@@ -6,11 +6,8 @@ histories and who anybody is.
 
 from __future__ import annotations
 
-import locale
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np
@@ -32,7 +29,6 @@ from doorbell.inference import (
     Runner,
     in_float32,
     open_runner,
-    opens_on_any_thread,
 )
 from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align, part_in_frame
@@ -190,29 +186,13 @@ def open_perception(
         )
         return StillDetector(sources, short, section)
 
-    openings = [
-        partial(opened, "blazeface_short", cutting_regions=frames_on_gpu),
-        partial(opened, "blazeface_full", cutting_regions=frames_on_gpu),
-        partial(opened, "sface"),
-    ]
-    threads = len(openings) if opens_on_any_thread(config.inference) else 0
-    short, full, sface = _all_of(openings, threads)
+    # One after the other: opened side by side, OpenVINO's bindings lock each other out for good in
+    # about one start of 300, by a lock of theirs held while waiting for the interpreter's.
+    short = opened("blazeface_short", cutting_regions=frames_on_gpu)
+    full = opened("blazeface_full", cutting_regions=frames_on_gpu)
+    sface = opened("sface")
     near, far = (
         BlazeFace(runner, geometry, section.score_threshold, cuts_regions=frames_on_gpu)
         for runner, geometry in ((short, SHORT_RANGE), (full, FULL_RANGE))
     )
     return Perception(StreamDetector(near, far, section), Embedder(sface, SFACE_ID), open_stills)
-
-
-def _all_of(openings: Sequence[Callable[[], Runner]], threads: int) -> list[Runner]:
-    """Do these side by side: each waits for the disk as well as computes."""
-    if not threads:
-        return [open_one() for open_one in openings]
-    spoken = locale.setlocale(locale.LC_ALL)
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(lambda open_one: open_one(), openings))
-    finally:
-        # OpenVINO sets the process's locale to "C" for a moment, and where two threads do so the
-        # second sets it back to "C": files would be read as ASCII from then on.
-        locale.setlocale(locale.LC_ALL, spoken)

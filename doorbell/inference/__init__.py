@@ -112,11 +112,6 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
             )
 
 
-def opens_on_any_thread(section: InferenceSection) -> bool:
-    """Whether a network may be opened on another thread than it runs on; a GPU's may not."""
-    return _backend(section) == "openvino"
-
-
 def keeps_frames_on_gpu(section: InferenceSection) -> bool:
     """Whether networks run where a frame's memory is, and can cut regions out of it exactly.
 
