@@ -135,7 +135,7 @@ def run_daemon(
         perception.warm_up()
         go_on_unless(stop)
         chime = stack.enter_context(closing(Chime(config.chime, Speaker(), on_choice=on_choice)))
-        built: list[Output] = [Journal(), *outputs, chime]
+        built: list[Output] = [*outputs, chime]
         relay = None
         if config.relay.line is not None:
             relay = stack.enter_context(closing(Relay(config.relay, config.chime, chips)))
@@ -159,6 +159,8 @@ def run_daemon(
             built.append(mqtt)
         pictures = stack.enter_context(closing(Pictures(config.storage)))
         built.append(pictures)
+        # Last: what the log tells of outlives a kill, since the outbox has taken it before.
+        built.append(Journal())
         if config.button.line is not None:
             stack.enter_context(
                 closing(Button(config.button, lambda: commands.put(RingCommand()), chips))
