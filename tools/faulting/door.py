@@ -29,6 +29,7 @@ PATIENCE_SECONDS = 60.0
 VISIT_SECONDS = 20.0
 STOP_SECONDS = 15.0
 SETTLING_SECONDS = 1.0
+TOLD_LINES = 10
 BROKER_SETTINGS = (
     "allow_anonymous true",
     "persistence true",
@@ -237,7 +238,10 @@ class Door:
             NotRecoveredError: it is not.
         """
         if not self._wait(condition, within):
-            raise NotRecoveredError(f"not after {within:g} s")
+            code = None if self._daemon is None else self._daemon.poll()
+            what = f"not after {within:g} s" if code is None else f"the daemon ended with {code}"
+            told = self.log.splitlines()[-TOLD_LINES:]
+            raise NotRecoveredError("\n".join([f"{what}; the end of its log:", *told]))
         return time.monotonic() - since
 
     def await_gone(self, visits: int, within: float) -> None:
