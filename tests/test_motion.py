@@ -1,11 +1,19 @@
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
-from doorbell.detection.motion import REMEMBERED_FRAMES, Motion
+from doorbell.detection.motion import (
+    FORGOTTEN_FRAMES,
+    MOST_LOOKS,
+    REMEMBERED_FRAMES,
+    Motion,
+)
 from doorbell.detection.regions import Region, RegionKind
 from doorbell.domain import UInt8Array
 
 HERE = Region(256, 128, 256, RegionKind.TILE)
+FRESH_LOOKS = 6
 ELSEWHERE = Region(800, 300, 256, RegionKind.TILE)
 
 
@@ -76,15 +84,23 @@ def test_what_moves_has_a_window_with_it_near_the_middle() -> None:
     assert abs(window.top + 128 - 200) < 40
 
 
-def test_a_window_grows_with_what_moves_and_stays_within_the_frame() -> None:
+def test_a_window_grows_with_what_moves() -> None:
     before = porch(1)
     after = before.copy()
     after[100:720, 1000:1200] //= 2
     (window,) = watched(before, after).windows([], 256)
     assert 620 <= window.side <= 800
-    assert window.left + window.side <= 1280
     assert window.top <= 100
     assert window.top + window.side >= 720
+
+
+def test_who_comes_in_at_the_border_is_in_the_middle_of_the_window() -> None:
+    before = porch(1)
+    after = before.copy()
+    after[200:400, 1240:1280] //= 2
+    (window,) = watched(before, after).windows([], 256)
+    assert abs(window.left + window.side / 2 - 1260) < 20
+    assert abs(window.top + window.side / 2 - 300) < 20
 
 
 def test_the_largest_motion_has_the_first_window() -> None:
@@ -103,14 +119,31 @@ def test_explained_motion_has_no_window() -> None:
     assert motion.windows([np.array([700, 150, 900, 300], np.float32)], 256)
 
 
-def test_motion_in_a_region_that_rests_has_no_window_until_it_has_rested() -> None:
-    motion = watched(porch(1), visitor(2))
-    motion.rest(motion.windows([], 256)[0], 2)
+def windows_opened(motion: Motion, rest_frames: int, seeds: Iterable[int]) -> list[bool]:
+    """Somebody moves on and on, each window is looked at: whether one opens, frame by frame."""
     opened = []
-    for seed in range(3, 6):
+    for seed in seeds:
         motion.watch(porch(seed) if seed % 2 else visitor(seed))
-        opened.append(bool(motion.windows([], 256)))
-    assert opened == [False, True, True]
+        windows = motion.windows([], 256)
+        for window in windows:
+            motion.rest(window, rest_frames, fresh_looks=FRESH_LOOKS)
+        opened.append(bool(windows))
+    return opened
+
+
+def test_what_moves_anew_has_a_window_in_every_frame_and_rests_later() -> None:
+    motion = watched(porch(1))
+    opened = windows_opened(motion, 3, range(2, 32))
+    assert all(opened[:FRESH_LOOKS])
+    assert opened[-9:].count(True) == 3
+
+
+def test_what_was_still_for_long_moves_anew() -> None:
+    motion = watched(porch(1))
+    windows_opened(motion, 3, range(2, 80))
+    for seed in range(81, 81 + 2 * (MOST_LOOKS + 1) * FORGOTTEN_FRAMES, 2):
+        motion.watch(porch(seed))
+    assert all(windows_opened(motion, 3, range(1000, 1000 + FRESH_LOOKS)))
 
 
 def test_the_whole_frame_may_move() -> None:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbell.detection.regions import Region, RegionKind, square_within
+from doorbell.detection.regions import Region, RegionKind
 from doorbell.domain import Float32Array, UInt8Array
 
 THUMBNAIL_PIXELS = 160  # of the longer side
@@ -30,6 +30,11 @@ JOINED_PIXELS = 5
 # Less than so many pixels of the thumbnail is nobody: a face of 20 pixels in a frame of 1280 is 6.
 LEAST_AREA = 3
 
+# A look at what moves is forgotten after so many frames, and at most so many are counted: whatever
+# was still for 112 frames moves anew.
+FORGOTTEN_FRAMES = 8
+MOST_LOOKS = 14
+
 # A window is so much larger than what moves: the face may be what stood still.
 WINDOW_MARGIN = 1.2
 
@@ -44,6 +49,8 @@ class Motion:
         self._moving: UInt8Array = np.zeros((1, 1), np.uint8)
         self._remembered: UInt8Array = np.zeros((1, 1), np.uint8)
         self._resting: UInt8Array = np.zeros((1, 1), np.uint8)
+        self._looks: UInt8Array = np.zeros((1, 1), np.uint8)
+        self._frames = 0
 
     def watch(self, pixels: UInt8Array) -> None:
         """Take in the next frame: (height, width, 3) uint8, always of the same size."""
@@ -59,8 +66,8 @@ class Motion:
         small = cv2.resize(green, size, interpolation=cv2.INTER_AREA)
         thumbnail = np.asarray(cv2.blur(small, (3, 3)), np.uint8)
         if self._before is None:
-            self._moving, self._remembered, self._resting = np.zeros(
-                (3, *thumbnail.shape), np.uint8
+            self._moving, self._remembered, self._resting, self._looks = np.zeros(
+                (4, *thumbnail.shape), np.uint8
             )
         else:
             difference = cv2.absdiff(thumbnail, self._before)
@@ -69,6 +76,9 @@ class Motion:
             self._remembered = np.maximum(self._remembered, 1) - 1
             self._remembered[self._moving > 0] = REMEMBERED_FRAMES
             self._resting = np.maximum(self._resting, 1) - 1
+            if self._frames % FORGOTTEN_FRAMES == 0:
+                self._looks = np.maximum(self._looks, 1) - 1
+        self._frames += 1
         self._before = thumbnail
 
     def windows(self, explained: Iterable[Float32Array], least_side: int) -> list[Region]:
@@ -90,11 +100,19 @@ class Motion:
         order = [i for i in np.argsort(-areas, kind="stable") if areas[i] >= LEAST_AREA]
         return [self._window(stats[i], least_side) for i in order]
 
-    def rest(self, region: Region, frames: int) -> None:
-        """Let motion in a region open no window for so many frames: it has been looked at."""
+    def rest(self, region: Region, frames: int, *, fresh_looks: int = 0) -> None:
+        """Note that a region has been looked at, and what moves there opens no window for a while.
+
+        Args:
+            region: a window.
+            frames: for which it rests.
+            fresh_looks: what moves anew is looked at so many times before it rests at all.
+        """
         square = (np.array([value]) for value in (region.left, region.top, region.side))
         (left, top), (right, bottom) = self._edges(*square)
-        self._resting[top[0] : bottom[0], left[0] : right[0]] = frames
+        place = slice(top[0], bottom[0]), slice(left[0], right[0])
+        self._looks[place] = np.minimum(self._looks[place] + 1, MOST_LOOKS)
+        self._resting[place] = np.where(self._looks[place] > fresh_looks, frames, 0)
 
     def shares(self, squares: NDArray[np.int64]) -> NDArray[np.float64]:
         """How much of all that has just moved is in each square, 0 to 1: (n,).
@@ -122,7 +140,18 @@ class Motion:
         return np.clip(first, 0, most), np.clip(last, 0, most)
 
     def _window(self, stat: NDArray[np.int32], least_side: int) -> Region:
-        """The square around one connected component; a visitor's face is at the top of it."""
+        """The square around one connected component; a visitor's face is at the top of it.
+
+        It reaches beyond the sides of the frame, where visitors come in: moved inside, it would
+        have their faces at its border, where the network sees least. Below it there is no face.
+        """
         left, top, width, height = (float(value) / self._scale for value in stat[:4])
         side = min(max(WINDOW_MARGIN * max(width, height), least_side), max(self._size))
-        return square_within(self._size, left + width / 2, top + height / 2, side, RegionKind.TILE)
+        highest = top + height / 2 - side / 2
+        lowest = max(self._size[1] - side, 0)
+        return Region(
+            round(left + width / 2 - side / 2),
+            round(min(highest, lowest)),
+            round(side),
+            RegionKind.TILE,
+        )

@@ -36,9 +36,12 @@ FAR_COST = 3
 EAGERNESS = 12.0
 
 # What moves in a window that has been looked at opens the next one after so many frames: at a
-# porch with nobody (a tree in the wind), and where somebody is followed.
+# porch with nobody (a tree in the wind), and where somebody is followed (their arms).
 EMPTY_REST_FRAMES = 3
 FOLLOWED_REST_FRAMES = 6
+
+# Whoever comes to a porch with nobody has a window in so many frames before the first such rest.
+FRESH_LOOKS = 6
 
 # Frames from one turn of a tile to the next, near and far, in the same two cases.
 EMPTY_TURNS = (1, 3)
@@ -125,7 +128,10 @@ class RegionPlanner:
         bodies = [] if doubtful else [_body(track, self._size[1]) for track in followed]
         windows = self._motion.windows(bodies, self._section.far_tile_pixels)[:places]
         for window in windows:
-            self._motion.rest(window, FOLLOWED_REST_FRAMES if followed else EMPTY_REST_FRAMES)
+            if followed:
+                self._motion.rest(window, FOLLOWED_REST_FRAMES)
+            else:
+                self._motion.rest(window, EMPTY_REST_FRAMES, fresh_looks=FRESH_LOOKS)
         _, pause = FOLLOWED_TURNS if followed else EMPTY_TURNS
         if not windows and self._frames % pause == 0:
             return self._far.take(1, self._motion)

@@ -47,17 +47,6 @@ def whole_frame(width: int, height: int) -> Region:
     return Region((width - side) // 2, (height - side) // 2, side, RegionKind.WHOLE)
 
 
-def square_within(
-    size: tuple[int, int], centre_x: float, centre_y: float, side: float, kind: RegionKind
-) -> Region:
-    """A square around a place, moved into a frame of (width, height) as far as it fits."""
-    left, top = (
-        min(max(centre - side / 2, 0), total - side) if side < total else (total - side) / 2
-        for centre, total in ((centre_x, size[0]), (centre_y, size[1]))
-    )
-    return Region(round(left), round(top), round(side), kind)
-
-
 def tiles(width: int, height: int, side: int, overlap: float) -> list[Region]:
     """Overlapping tiles that cover the frame, row by row; none where one tile would cover it."""
     if side >= max(width, height):
