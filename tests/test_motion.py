@@ -5,6 +5,7 @@ import pytest
 
 from doorbell.detection.motion import (
     FORGOTTEN_FRAMES,
+    FRESH_LOOKS,
     MOST_LOOKS,
     REMEMBERED_FRAMES,
     Motion,
@@ -13,7 +14,6 @@ from doorbell.detection.regions import Region, RegionKind
 from doorbell.domain import UInt8Array
 
 HERE = Region(256, 128, 256, RegionKind.TILE)
-FRESH_LOOKS = 6
 ELSEWHERE = Region(800, 300, 256, RegionKind.TILE)
 
 
@@ -126,7 +126,7 @@ def windows_opened(motion: Motion, rest_frames: int, seeds: Iterable[int]) -> li
         motion.watch(porch(seed) if seed % 2 else visitor(seed))
         windows = motion.windows([], 256)
         for window in windows:
-            motion.rest(window, rest_frames, fresh_looks=FRESH_LOOKS)
+            motion.rest(window, rest_frames)
         opened.append(bool(windows))
     return opened
 

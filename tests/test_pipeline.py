@@ -240,6 +240,7 @@ def test_a_name_comes_with_the_third_frame(
     obama: UInt8Array,
 ) -> None:
     enroll(perception, gallery, face_path("obama2", models_directory), OBAMA)
+    door.see(seconds=0.2)  # nobody yet
     events = door.see(obama, seconds=3 / 30, period=1 / 30)
     assert kinds(events) == [Arrived, Recognized, Ring]
     assert events[1].visit

@@ -40,6 +40,11 @@ def track(track_id: int, left: float, top: float, size: float) -> Track:
     return Track(track_id, Face(box, np.zeros((6, 2), np.float32), 0.9), 0.0, 0.0, 5)
 
 
+def seen(live: Track, frame: int) -> Track:
+    """The same, found again in a frame."""
+    return replace(live, last_seen_seconds=frame / 30)
+
+
 @st.composite
 def tracks(draw: st.DrawFn) -> list[Track]:
     places = st.tuples(st.floats(-50, 2000), st.floats(-50, 2000), st.floats(0, 500))
@@ -109,9 +114,9 @@ def test_a_visitor_who_is_followed_costs_one_region_and_a_turn_now_and_then() ->
     planner = RegionPlanner(section())
     still = np.zeros((480, 640, 3), np.uint8)
     visitor = track(1, 200, 100, 72)
-    for _ in range(20):
-        planner.plan(still, [visitor])
-    plans = [planner.plan(still, [visitor]) for _ in range(12)]
+    for frame in range(20):
+        planner.plan(still, [seen(visitor, frame)])
+    plans = [planner.plan(still, [seen(visitor, frame)]) for frame in range(20, 32)]
     assert sum(len(plan.near) - 1 for plan in plans) == 12 / FOLLOWED_TURNS[0]
     assert sum(len(plan.far) for plan in plans) == 12 / FOLLOWED_TURNS[1]
 
@@ -249,10 +254,20 @@ def test_a_visitor_who_moves_opens_windows_only_now_and_then() -> None:
     looked = [
         region
         for step in range(DOUBT_FRAMES)
-        for region in planner.plan(with_spot(200 + step % 2 * 20, 450), [visitor]).far
+        for region in planner.plan(
+            with_spot(200 + step % 2 * 20, 450), [seen(visitor, 1000 + step)]
+        ).far
         if holds(region, 200, 450) and region not in tiles(1280, 720, 256, 0.5)
     ]
     assert len(looked) == 1
+
+
+def test_a_visitor_whose_face_is_lost_is_looked_for_in_what_moves() -> None:
+    visitor = track(1, 200, 300, 80)
+    planner = settled([visitor])
+    planner.plan(with_spot(200, 450), [seen(visitor, 1000)])
+    lost = planner.plan(with_spot(220, 450), [seen(visitor, 1000)])
+    assert any(holds(region, 220, 450) for region in lost.far)
 
 
 def test_what_goes_on_moving_is_looked_at_again_after_a_rest() -> None:

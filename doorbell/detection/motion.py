@@ -30,8 +30,10 @@ JOINED_PIXELS = 5
 # Less than so many pixels of the thumbnail is nobody: a face of 20 pixels in a frame of 1280 is 6.
 LEAST_AREA = 3
 
-# A look at what moves is forgotten after so many frames, and at most so many are counted: whatever
-# was still for 112 frames moves anew.
+# What moves anew is looked at so many times without a rest, so that whoever comes is found in the
+# first frame that shows their face. A look is forgotten after so many frames, and at most so many
+# are counted: what was still for 112 frames moves anew.
+FRESH_LOOKS = 6
 FORGOTTEN_FRAMES = 8
 MOST_LOOKS = 14
 
@@ -100,19 +102,18 @@ class Motion:
         order = [i for i in np.argsort(-areas, kind="stable") if areas[i] >= LEAST_AREA]
         return [self._window(stats[i], least_side) for i in order]
 
-    def rest(self, region: Region, frames: int, *, fresh_looks: int = 0) -> None:
-        """Note that a region has been looked at, and what moves there opens no window for a while.
+    def rest(self, region: Region, frames: int) -> None:
+        """Note that a region has been looked at: it rests, unless what moves there moves anew.
 
         Args:
             region: a window.
-            frames: for which it rests.
-            fresh_looks: what moves anew is looked at so many times before it rests at all.
+            frames: in which motion there opens no other.
         """
         square = (np.array([value]) for value in (region.left, region.top, region.side))
         (left, top), (right, bottom) = self._edges(*square)
         place = slice(top[0], bottom[0]), slice(left[0], right[0])
         self._looks[place] = np.minimum(self._looks[place] + 1, MOST_LOOKS)
-        self._resting[place] = np.where(self._looks[place] > fresh_looks, frames, 0)
+        self._resting[place] = np.where(self._looks[place] > FRESH_LOOKS, frames, 0)
 
     def shares(self, squares: NDArray[np.int64]) -> NDArray[np.float64]:
         """How much of all that has just moved is in each square, 0 to 1: (n,).

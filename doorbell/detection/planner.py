@@ -13,6 +13,7 @@ somebody is followed there are fewer turns, so that a visitor costs little more 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,13 +36,10 @@ FAR_COST = 3
 # A tile with all the motion in it is looked at so many times more often than one without.
 EAGERNESS = 12.0
 
-# What moves in a window that has been looked at opens the next one after so many frames: at a
+# What goes on moving in a window that was looked at opens the next one after so many frames: at a
 # porch with nobody (a tree in the wind), and where somebody is followed (their arms).
 EMPTY_REST_FRAMES = 3
 FOLLOWED_REST_FRAMES = 6
-
-# Whoever comes to a porch with nobody has a window in so many frames before the first such rest.
-FRESH_LOOKS = 6
 
 # Frames from one turn of a tile to the next, near and far, in the same two cases.
 EMPTY_TURNS = (1, 3)
@@ -83,6 +81,7 @@ class RegionPlanner:
         self._motion = Motion()
         self._frames = 0
         self._track_regions: dict[int, Region] = {}
+        self._latest_seconds = -math.inf
 
     def plan(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Plan:
         """Regions for one frame, at most ``regions_per_frame`` with far ones counted at their cost.
@@ -101,11 +100,13 @@ class RegionPlanner:
         self._track_regions = {track.track_id: self._follow(track) for track in followed}
         near = list(self._track_regions.values())
         budget = self._section.regions_per_frame - len(near)
+        # Whose face has just been lost may be anywhere: that is looked for as a newcomer's.
+        found = self._just_found(followed)
         far = self._far_regions(
-            followed, min(self._section.far_regions_per_frame, (budget - 1) // FAR_COST)
+            found, min(self._section.far_regions_per_frame, (budget - 1) // FAR_COST)
         )
         budget -= FAR_COST * len(far)
-        near_pause, _ = FOLLOWED_TURNS if followed else EMPTY_TURNS
+        near_pause, _ = FOLLOWED_TURNS if found else EMPTY_TURNS
         if self._near.is_new or not self._section.far_regions_per_frame:
             near += self._near.take(budget, self._motion)
         elif self._frames % near_pause == 0:
@@ -120,19 +121,24 @@ class RegionPlanner:
         latest = max((track.last_seen_seconds for track in tracks), default=0.0)
         return [track for track in tracks if track.last_seen_seconds == latest]
 
-    def _far_regions(self, followed: Sequence[Track], places: int) -> list[Region]:
+    def _just_found(self, tracks: Sequence[Track]) -> list[Track]:
+        """Those whose face was found in the frame before."""
+        before = self._latest_seconds
+        self._latest_seconds = max((track.last_seen_seconds for track in tracks), default=-math.inf)
+        if self._latest_seconds == before:
+            return []
+        return [track for track in tracks if track.last_seen_seconds == self._latest_seconds]
+
+    def _far_regions(self, found: Sequence[Track], places: int) -> list[Region]:
         """Windows on what moves, else a turn."""
         if places < 1:
             return []
         doubtful = self._frames % DOUBT_FRAMES == 0
-        bodies = [] if doubtful else [_body(track, self._size[1]) for track in followed]
+        bodies = [] if doubtful else [_body(track, self._size[1]) for track in found]
         windows = self._motion.windows(bodies, self._section.far_tile_pixels)[:places]
         for window in windows:
-            if followed:
-                self._motion.rest(window, FOLLOWED_REST_FRAMES)
-            else:
-                self._motion.rest(window, EMPTY_REST_FRAMES, fresh_looks=FRESH_LOOKS)
-        _, pause = FOLLOWED_TURNS if followed else EMPTY_TURNS
+            self._motion.rest(window, FOLLOWED_REST_FRAMES if found else EMPTY_REST_FRAMES)
+        _, pause = FOLLOWED_TURNS if found else EMPTY_TURNS
         if not windows and self._frames % pause == 0:
             return self._far.take(1, self._motion)
         return windows
