@@ -12,7 +12,7 @@ from enum import Enum
 
 import numpy as np
 
-from doorbell.domain import StageLatency
+from doorbell.states import StageLatency
 
 # Of one stage between two questions; a minute of 60 frames a second.
 KEPT = 3600

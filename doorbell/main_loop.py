@@ -18,17 +18,12 @@ from doorbell.camera.latest import LatestFrame
 from doorbell.clock import is_synchronized, unset_seconds
 from doorbell.config import Config
 from doorbell.domain import (
-    CameraCondition,
-    CameraState,
     Command,
     EnrollCommand,
     Event,
     ForgetCommand,
     MuteCommand,
     RingCommand,
-    SoundState,
-    StageLatency,
-    Statistics,
 )
 from doorbell.errors import (
     CameraError,
@@ -46,6 +41,7 @@ from doorbell.outputs.relay import Relay
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 from doorbell.service import ServiceNotifier
+from doorbell.states import CameraCondition, CameraState, SoundState, StageLatency, Statistics
 from doorbell.turns import Turn
 from doorbell.upkeep import Upkeep
 

@@ -6,8 +6,8 @@ import pytest
 from doorbell.bench.drift import Minute, drift_curve, drift_document, minute_of
 from doorbell.bench.plots import draw
 from doorbell.cli.bench_printing import print_drift
-from doorbell.domain import StageLatency, Statistics
 from doorbell.outputs.messages import statistics_document
+from doorbell.states import StageLatency, Statistics
 
 STATISTICS = Statistics(
     uptime_seconds=120.2,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from doorbell.camera.condition import Sight, refuse_malformed
-from doorbell.domain import CameraCondition, Frame, UInt8Array
+from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import CameraError
+from doorbell.states import CameraCondition
 
 LIVE, DARK, FROZEN = CameraCondition.LIVE, CameraCondition.DARK, CameraCondition.FROZEN
 

@@ -14,8 +14,9 @@ from doorbell.camera import Camera
 from doorbell.camera.condition import Sight
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.config import CameraSection
-from doorbell.domain import CameraCondition, Frame
+from doorbell.domain import Frame
 from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
+from doorbell.states import CameraCondition
 
 
 def frame(index: int) -> Frame:

@@ -18,7 +18,7 @@ from gpiod.line import Value
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import Config, load_config
 from doorbell.daemon import run_daemon
-from doorbell.domain import CameraCondition, Command, Event, Frame, Ring, RingCommand
+from doorbell.domain import Command, Event, Frame, Ring, RingCommand
 from doorbell.errors import CameraError, GpioError
 from doorbell.latency import Latency
 from doorbell.main_loop import MainLoop
@@ -29,6 +29,7 @@ from doorbell.perception import Perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 from doorbell.service import ServiceNotifier
+from doorbell.states import CameraCondition
 
 # An empty porch for five minutes.
 SCENE = """\

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Person, Statistics
+from doorbell.domain import Person
 from doorbell.outputs.home_assistant import (
     birth_topic,
     discovery_document,
@@ -19,6 +19,7 @@ from doorbell.outputs.home_assistant import (
 )
 from doorbell.outputs.messages import encode, statistics_document
 from doorbell.recognition.gallery_rows import MAX_NAME_CHARACTERS
+from doorbell.states import Statistics
 
 AWKWARD = ('Anna {{ states("sensor.x") }}', 'O\'Neill "Bo"', "\U0001f98a", "a/b+#", "{% raw %}")
 PEOPLE = tuple(Person(number, name) for number, name in enumerate(AWKWARD, start=1))

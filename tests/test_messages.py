@@ -16,8 +16,6 @@ from doorbell.domain import (
     Pose,
     Recognized,
     Ring,
-    StageLatency,
-    Statistics,
     Stranger,
     Unrecognized,
     Visit,
@@ -30,6 +28,7 @@ from doorbell.outputs.messages import (
     statistics_document,
     visitor_document,
 )
+from doorbell.states import StageLatency, Statistics
 
 ANNA = Person(3, "Anna", preferences={"scene": "evening"})
 UNDECIDED = Visit("v1", 1.0, 2.0)

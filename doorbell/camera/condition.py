@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
-from doorbell.domain import CameraCondition, Frame, UInt8Array
+from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import CameraError
+from doorbell.states import CameraCondition
 
 # The pixels looked at: about so many rows and columns. A face near enough to be found covers some.
 _ROWS, _COLUMNS = 24, 32

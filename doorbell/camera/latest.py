@@ -26,8 +26,9 @@ from doorbell.camera import Camera, open_camera
 from doorbell.camera.condition import Sight, refuse_malformed
 from doorbell.camera.uri import is_live, loses_no_frame
 from doorbell.config import CameraSection
-from doorbell.domain import CameraCondition, CameraState, Frame
+from doorbell.domain import Frame
 from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
+from doorbell.states import CameraCondition, CameraState
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,12 @@ from time import monotonic
 from typing import TypeAlias
 
 from doorbell.config import ChimeSection
-from doorbell.domain import Event, Person, Ring, SoundState, Stranger, Visit
+from doorbell.domain import Event, Person, Ring, Stranger, Visit
 from doorbell.errors import ConfigError, SoundError
 from doorbell.outputs.chimes import Sound, load_chime
 from doorbell.outputs.speaker import Speaker
 from doorbell.outputs.worker import Worker
+from doorbell.states import SoundState
 
 # Rings that may wait while one sounds: a family at the door, not a backlog.
 RINGS_WAITING = 4

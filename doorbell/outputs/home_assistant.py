@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import CameraCondition, Person
+from doorbell.domain import Person
 from doorbell.outputs.messages import (
     EVENT_TYPES,
     LATE_EVENT_TYPES,
@@ -26,6 +26,7 @@ from doorbell.outputs.messages import (
     trigger_payload,
 )
 from doorbell.outputs.topics import Topics
+from doorbell.states import CameraCondition
 
 ONLINE, OFFLINE = "online", "offline"
 

@@ -81,18 +81,16 @@ from typing import Any, TypeAlias
 from doorbell.domain import (
     Arrived,
     Attention,
-    CameraState,
     Event,
     Left,
     Person,
     Recognized,
     Ring,
-    SoundState,
-    Statistics,
     Stranger,
     Unrecognized,
     Visit,
 )
+from doorbell.states import CameraState, SoundState, Statistics
 
 Document: TypeAlias = Mapping[str, Any]
 

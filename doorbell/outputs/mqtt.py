@@ -34,14 +34,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
     Arrived,
-    CameraState,
     Command,
     Event,
     Left,
     Person,
     Recognized,
-    SoundState,
-    Statistics,
     Unrecognized,
     Visit,
 )
@@ -78,6 +75,7 @@ from doorbell.outputs.outbox import Outbox
 from doorbell.outputs.outbox_file import Waiting
 from doorbell.outputs.topics import Topics
 from doorbell.sealing import PLAIN, Seal
+from doorbell.states import CameraState, SoundState, Statistics
 
 # Well below mqtt.late_seconds: a ring while the broker starts again still rings.
 LONGEST_RECONNECT_SECONDS = 10

@@ -25,13 +25,13 @@ from doorbell.domain import (
     Recognized,
     Ring,
     RingCommand,
-    Statistics,
     Stranger,
     Unrecognized,
     Visit,
     Visitor,
 )
 from doorbell.outputs.mqtt import Mqtt
+from doorbell.states import Statistics
 
 pytestmark = pytest.mark.system
 
