@@ -7,58 +7,37 @@ the parts it was given.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from doorbell.config import Config
 from doorbell.domain import (
     Event,
-    Face,
     FaceSample,
     Frame,
     Left,
-    Match,
     Person,
     Recognized,
     Stranger,
     Track,
     Unrecognized,
-    Verdict,
     Visit,
 )
 from doorbell.errors import EnrollmentError
 from doorbell.latency import Latency, Stage, Stopwatch
 from doorbell.open_visit import Observation
 from doorbell.perception import Perception, Portrait
-from doorbell.recognition.corrections import is_no_face
-from doorbell.recognition.decision import Centroids, Evidence, decide, nearest_stranger
+from doorbell.recognition.decision import nearest_stranger
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_rows import EnrolledSample, EnrollmentOutcome, Templates, name_key
-from doorbell.recognition.pose import head_pose, is_looking
 from doorbell.recognition.strangers import merge_alike
+from doorbell.recognizer import Recognizer
 from doorbell.tracking import Tracker
 from doorbell.visit_book import VisitBook
 from doorbell.visit_pictures import VisitPictures
 from doorbell.visits import Visits
 
 log = logging.getLogger(__name__)
-
-UNDECIDED = Match(Verdict.UNDECIDED, None, 0.0, 0)
-
-# Once somebody is named the face is still looked at, to notice a track that jumps to another face.
-EMBEDDINGS_PER_SECOND_WHEN_KNOWN = 2.0
-
-
-@dataclass(slots=True)
-class _Followed:
-    """What is known of one live track."""
-
-    evidence: Evidence
-    match: Match = UNDECIDED
-    tries: int = 0
-    tried_seconds: float = -math.inf
-    is_no_face: bool = False  # so the household said of what looks like it
 
 
 class Pipeline:
@@ -88,19 +67,18 @@ class Pipeline:
         self._book = VisitBook(gallery, perception.model_id)
         self._pictures = VisitPictures(config.storage.pictures)
         self._tracker = Tracker(config.tracking)
+        self._recognizer = Recognizer(
+            perception, self._tracker, config, self._book.templates, self._stopwatch
+        )
         self._size: tuple[int, int] | None = None
-        self._attention = config.attention
         self._visits = Visits(
             config.visits,
             self._introduce,
             ring_after_seconds=config.attention.ring_after_seconds,
         )
-        self._followed: dict[int, _Followed] = {}
         self._samples: dict[int, tuple[str, tuple[FaceSample, ...]]] = {}  # visit's, by track
         self._unconfirmed_strangers: dict[str, Stranger] = {}
-        self._templates: Templates | None = None
         self._heeded: Templates | None = None
-        self._centroids: Centroids | None = None
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -140,14 +118,14 @@ class Pipeline:
         )
         self._stopwatch.lap(Stage.DETECT)
         tracks = self._tracker.update(faces, frame.time_seconds)
-        portraits = self._recognize(frame, tracks, faces)
+        portraits = self._recognizer.step(frame, tracks, faces)
         self._heed_corrections()
         confirmed = [
             track
             for track in tracks
-            if self._tracker.is_confirmed(track) and not self._is_no_face(track)
+            if self._tracker.is_confirmed(track) and not self._recognizer.is_no_face(track)
         ]
-        observations = [self._observation(track) for track in confirmed]
+        observations = [self._recognizer.observation(track) for track in confirmed]
         events = self._visits.update(observations, frame.time_seconds, frame.captured_at)
         self._keep_samples(observations)
         self._picture(frame, tracks, confirmed, portraits)
@@ -213,10 +191,7 @@ class Pipeline:
                 somebody enrolled under another name.
             InvalidNameError: the name cannot be stored.
         """
-        live = [
-            self._followed[t.track_id] for t in self._tracker.tracks if t.track_id in self._followed
-        ]
-        seen = [each for each in live if each.evidence.frames and not each.is_no_face]
+        seen = self._recognizer.usable
         if len(seen) != 1:
             raise EnrollmentError(
                 f"cannot enroll {name!r}: {len(seen)} usable faces are in sight, and it takes "
@@ -228,66 +203,8 @@ class Pipeline:
                 f"cannot enroll {name!r}: the visitor in sight is {known.name}; to change a name: "
                 f"doorbell people rename {known.name!r} {name!r}"
             )
-        samples = [EnrolledSample(sample) for sample in seen[0].evidence.best_samples]
+        samples = [EnrolledSample(sample) for sample in seen[0].samples]
         return self._gallery.enroll(name, samples)
-
-    def _recognize(
-        self, frame: Frame, tracks: Sequence[Track], faces: Sequence[Face]
-    ) -> dict[int, Portrait]:
-        """Embed the faces that are worth it, and decide anew for those."""
-        now = frame.time_seconds
-        live = {track.track_id for track in self._tracker.tracks}
-        self._followed = {key: value for key, value in self._followed.items() if key in live}
-        portraits: dict[int, Portrait] = {}
-        self._stopwatch.lap(Stage.DECIDE)
-        for track, face in zip(tracks, faces, strict=True):
-            followed = self._followed.setdefault(
-                track.track_id, _Followed(Evidence(track.first_seen_seconds))
-            )
-            if now - followed.tried_seconds < self._pause(followed) - 1e-6:
-                continue
-            if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
-                continue
-            portrait = self._perception.portray(frame.pixels, face)
-            self._stopwatch.lap(Stage.ALIGN)
-            if portrait.quality.value >= self._section.min_quality:
-                portraits[track.track_id] = portrait
-        samples = self._perception.embed(list(portraits.values()))
-        if portraits:
-            self._stopwatch.lap(Stage.EMBED)
-        for track_id, sample in zip(portraits, samples, strict=True):
-            followed = self._followed[track_id]
-            followed.tries += 1
-            followed.tried_seconds = now
-            if sample is None:
-                continue
-            followed.evidence.add(sample)
-            if followed.evidence.is_broken:
-                self._tracker.drop(track_id)
-                del self._followed[track_id]
-        for followed in self._followed.values():
-            followed.match = decide(followed.evidence, self._everybody(), self._section, now)
-            followed.is_no_face = is_no_face(
-                followed.evidence.signature,
-                self._book.templates().non_face_embeddings,
-                self._everybody().people_vectors,
-                self._section.stranger_similarity,
-            )
-        return portraits
-
-    def _pause(self, followed: _Followed) -> float:
-        """How long after its last embedding a face is embedded again."""
-        if followed.match.verdict is Verdict.KNOWN:
-            return 1 / EMBEDDINGS_PER_SECOND_WHEN_KNOWN
-        if followed.tries < self._section.min_frames:
-            return 0.0  # nothing can be decided before
-        return 1 / self._section.embeddings_per_second
-
-    def _everybody(self) -> Centroids:
-        templates = self._book.templates()
-        if self._centroids is None or templates is not self._templates:
-            self._templates, self._centroids = templates, Centroids.of(templates)
-        return self._centroids
 
     def _heed_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""
@@ -311,14 +228,10 @@ class Pipeline:
         for track in self._tracker.tracks:
             visit = self._visits.visit_of(track.track_id)
             if visit is not None and visit.visit_id == visit_id:
-                self._followed.pop(track.track_id, None)
+                self._recognizer.forget(track.track_id)
         self._drop_samples(visit_id)
         self._pictures.forget_visitor(visit_id)
         self._visits.forget(visit_id)
-
-    def _is_no_face(self, track: Track) -> bool:
-        followed = self._followed.get(track.track_id)
-        return followed is not None and followed.is_no_face
 
     def _keep_samples(self, observations: Sequence[Observation]) -> None:
         for seen in observations:
@@ -338,25 +251,10 @@ class Pipeline:
             for sample in samples
         ]
 
-    def _observation(self, track: Track) -> Observation:
-        followed = self._followed.get(track.track_id)
-        if followed is None:
-            return Observation(track, UNDECIDED, None)
-        evidence = followed.evidence
-        pose = head_pose(track.face.keypoints_xy)
-        return Observation(
-            track,
-            followed.match,
-            evidence.signature,
-            evidence.best_samples,
-            pose,
-            is_looking(pose, self._attention),
-        )
-
     def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
         """Give a stranger the identifier of earlier visits, or a new one."""
         known = seen.match.visitor or nearest_stranger(
-            seen.signature, self._everybody(), self._section
+            seen.signature, self._recognizer.everybody, self._section
         )
         return self._book.introduce(known, seen.samples, wall_time)
 
