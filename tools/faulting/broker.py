@@ -183,8 +183,10 @@ def prepare_network(door: Door) -> None:
     """Put the broker behind a cable of its own."""
     within = ["netns", "exec", NETWORK, "ip"]
     _ip("netns", "add", NETWORK)
-    door.stack.callback(_ip, "netns", "del", NETWORK)  # and the cable with it
+    door.stack.callback(_ip, "netns", "del", NETWORK)
     _ip("link", "add", CABLE, "type", "veth", "peer", "name", "eth0", "netns", NETWORK)
+    # A network takes its cable along, but only when the kernel gets round to it.
+    door.stack.callback(_ip, "link", "del", CABLE)
     _ip("addr", "add", f"{NEAR}/30", "dev", CABLE)
     _ip("link", "set", CABLE, "up")
     _ip(*within, "addr", "add", f"{FAR}/30", "dev", "eth0")
