@@ -3,11 +3,11 @@
 Enters: events, statistics, the people enrolled. Leaves: messages on the topics of
 ``doorbell.outputs.topics``, Home Assistant's discovery document, and commands. Knows nothing of how
 a command is carried out. A broker that is down stops nobody: it is said, and again when it is back;
-retained states are kept as they last were, and events wait in the outbox until the broker has
-acknowledged them.
+``doorbell.outputs.retained`` keeps states as they last were, and events wait in the outbox until
+the broker has acknowledged them.
 
-On every connection: discovery, availability, states, then what waits, then newer events. paho's own
-thread does all network work; no method here waits for it but ``close``.
+On every connection: what is retained, then what waits, then newer events. paho's own thread does
+all network work; no method here waits for it but ``close``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,39 +31,21 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import (
-    Arrived,
-    Command,
-    Event,
-    Left,
-    Person,
-    Recognized,
-    Unrecognized,
-    Visit,
-)
+from doorbell.domain import Command, Event, Person, Recognized
 from doorbell.outputs.absence import Absence
 from doorbell.outputs.commands import CommandGate
 from doorbell.outputs.delivery import Delivery
-from doorbell.outputs.home_assistant import (
-    OFFLINE,
-    ONLINE,
-    birth_topic,
-    discovery_document,
-    discovery_topic,
-    person_ids_of,
-)
+from doorbell.outputs.home_assistant import OFFLINE, ONLINE, birth_topic
 from doorbell.outputs.messages import (
     OFF,
     ON,
     camera_document,
     encode,
     event_document,
-    named_in,
     sound_document,
     statistics_document,
     storage_document,
     trigger_payload,
-    visitor_document,
 )
 from doorbell.outputs.mqtt_client import (
     configured_client,
@@ -73,6 +54,7 @@ from doorbell.outputs.mqtt_client import (
 )
 from doorbell.outputs.outbox import Outbox
 from doorbell.outputs.outbox_file import Waiting
+from doorbell.outputs.retained import RetainedMessages
 from doorbell.outputs.topics import Topics
 from doorbell.sealing import PLAIN, Seal
 from doorbell.states import CameraState, SoundState, Statistics
@@ -116,29 +98,29 @@ class Mqtt:
         on_published: Callable[[float], None] | None = None,
     ) -> None:
         self._section = section
-        self._device = device
-        self._people = tuple(people)
         self._is_kept = is_kept
         self._on_command = on_command
         self._on_published = on_published
         # By message: when it was handed over or, where paho's thread is first, acknowledged.
         self._under_way: dict[int, float] = {}
         self._topics = Topics(device.id)
-        self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
         self._birth_topic = birth_topic(section.discovery_prefix)
         # Held while publishing, by any thread; paho's callbacks under its own locks never take it.
         self._lock = threading.Lock()
         self._connected = False
         self._closed = False
         self._absence = Absence(f"{section.host}:{section.port}")
-        self._gone_person_ids: set[int] = set()
-        self._visits: set[str] = set()
-        self._shown: Visit | None = None  # on the topic of the last visitor, by this run
-        self._shown_person_id: int | None = None  # there, also by an earlier run
         self._gate = CommandGate(section, time.monotonic())
-        self._states = {self._topics.presence: OFF, self._topics.mute_state: OFF}
-        if not section.publish_images:
-            self._states[self._topics.image] = b""  # deletes one retained before
+        self._retained = RetainedMessages(
+            device,
+            section,
+            self._topics,
+            people,
+            connected=lambda: self._connected,
+            publish=lambda topic, payload, qos: self._publish_now(
+                topic, payload, qos=qos, retain=True
+            ),
+        )
         self._client = configured_client(section, f"doorbell-{device.id}")
         self._client.reconnect_delay_set(1, LONGEST_RECONNECT_SECONDS)
         # Without a bound of paho's: few events are under way at a time, states are small, and a
@@ -160,7 +142,7 @@ class Mqtt:
             publish_rest=self._publish_rest,
         )
         with self._lock:
-            self._delivery.keep_people(self._person_ids, is_kept)
+            self._delivery.keep_people(self._retained.person_ids, is_kept)
             if not section.publish_images:
                 self._delivery.drop_pictures()
         self._client.connect_async(section.host, section.port, keepalive_seconds(section))
@@ -173,7 +155,6 @@ class Mqtt:
 
     def handle(self, event: Event) -> None:
         """Publish an event and the states that it changes."""
-        topics = self._topics
         with self._lock:
             if self._closed:
                 return
@@ -182,18 +163,7 @@ class Mqtt:
                 event.picture_jpeg if self._section.publish_images else None,
                 self._trigger_of(event),
             )
-            match event:
-                case Arrived() | Recognized() | Unrecognized():
-                    self._visits.add(event.visit.visit_id)
-                    self._set_state(topics.presence, ON)
-                case Left():
-                    self._visits.discard(event.visit.visit_id)
-                    self._set_state(topics.presence, ON if self._visits else OFF)
-            if isinstance(event, Recognized | Unrecognized | Left):
-                visitor = event.visit.visitor
-                self._shown = event.visit
-                self._shown_person_id = visitor.person_id if isinstance(visitor, Person) else None
-                self._set_state(topics.visitor, encode(visitor_document(event.visit)))
+            self._retained.show(event)
             if sent is not None:
                 self._delivery.follow(sent)
 
@@ -209,29 +179,29 @@ class Mqtt:
                 "pictures_dropped": outbox.pictures_dropped,
             }
             document = {**statistics_document(statistics), **waiting}
-            self._set_state(self._topics.status, encode(document))
+            self._retained.set(self._topics.status, encode(document))
 
     def set_camera(self, camera: CameraState) -> None:
         """Publish how it stands with the camera, and whether what it tells is available."""
         available = ONLINE if camera.gives_frames else OFFLINE
         with self._lock:
-            self._set_state(self._topics.camera_availability, available.encode())
-            self._set_state(self._topics.camera, encode(camera_document(camera)))
+            self._retained.set(self._topics.camera_availability, available.encode())
+            self._retained.set(self._topics.camera, encode(camera_document(camera)))
 
     def set_sound(self, sound: SoundState) -> None:
         """Publish whether the last chime was played."""
         with self._lock:
-            self._set_state(self._topics.sound, encode(sound_document(sound)))
+            self._retained.set(self._topics.sound, encode(sound_document(sound)))
 
     def set_storage(self, problem: str | None) -> None:
         """Publish whether visits and pictures can be kept, and why not."""
         with self._lock:
-            self._set_state(self._topics.storage, encode(storage_document(problem)))
+            self._retained.set(self._topics.storage, encode(storage_document(problem)))
 
     def set_muted(self, muted: bool) -> None:
         """Publish whether the chimes are silenced."""
         with self._lock:
-            self._set_state(self._topics.mute_state, ON if muted else OFF)
+            self._retained.set(self._topics.mute_state, ON if muted else OFF)
 
     def set_people(self, people: Sequence[Person]) -> None:
         """Publish a trigger for each of these, and delete those of people who are gone.
@@ -239,15 +209,8 @@ class Mqtt:
         Nothing is sent where nothing has changed.
         """
         with self._lock:
-            if tuple(people) == self._people:
-                return
-            known = self._person_ids
-            self._people = tuple(people)
-            self._gone_person_ids |= known - self._person_ids
-            if self._gone_person_ids:
-                self._delivery.keep_people(self._person_ids, self._is_kept)
-                self._hide_who_is_gone()
-            self._publish_discovery()
+            if self._retained.set_people(people):
+                self._delivery.keep_people(self._retained.person_ids, self._is_kept)
 
     def close(self) -> None:
         """Say offline and disconnect, within two seconds; idempotent.
@@ -272,26 +235,6 @@ class Mqtt:
         stopping.start()
         stopping.join(STOP_SECONDS)
 
-    @property
-    def _person_ids(self) -> set[int]:
-        return {person.person_id for person in self._people}
-
-    def _hide_who_is_gone(self) -> None:
-        """Show no longer that somebody was here who was forgotten."""
-        if self._shown_person_id is None or self._shown_person_id in self._person_ids:
-            return
-        self._shown_person_id = None
-        self._shown = self._shown and replace(self._shown, visitor=None)
-        self._set_state(self._topics.visitor, encode(visitor_document(self._shown)))
-        self._set_state(self._topics.image, b"")  # deletes the one retained
-
-    def _heed_shown(self, payload: bytes) -> None:
-        """Learn whom an earlier run left on the topic of the last visitor."""
-        with self._lock:
-            if self._shown is None:
-                self._shown_person_id, _ = named_in(payload)
-                self._hide_who_is_gone()
-
     def _trigger_of(self, event: Event) -> bytes | None:
         """What starts an automation; nothing where the broker is away: it would be too late."""
         visitor = event.visit.visitor if event.visit else None
@@ -301,30 +244,10 @@ class Mqtt:
 
     def _publish_rest(self, event: Waiting, trigger: bytes | None) -> None:
         if event.picture is not None and self._section.publish_images:
-            self._set_state(self._topics.image, event.picture)
+            self._retained.set(self._topics.image, event.picture)
         # Last: an automation that it starts finds the states as they are.
         if trigger is not None:
             self._publish_now(self._topics.trigger, trigger)
-
-    def _set_state(self, topic: str, payload: bytes) -> None:
-        self._states[topic] = payload
-        self._publish_state(topic)
-
-    def _publish_state(self, topic: str) -> None:
-        # A picture or a count that is lost is followed by another.
-        qos = 0 if topic in (self._topics.image, self._topics.status) else 1
-        self._publish_now(topic, self._states[topic], qos=qos, retain=True)
-
-    def _publish_discovery(self) -> None:
-        if not (self._section.discovery and self._connected):
-            return
-        gone = sorted(self._gone_person_ids)
-        for gone_person_ids in (gone, ()) if gone else ((),):
-            document = discovery_document(
-                self._device, self._section, self._people, gone_person_ids
-            )
-            self._publish_now(self._discovery_topic, encode(document), qos=1, retain=True)
-        self._gone_person_ids.clear()
 
     def _publish_now(
         self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
@@ -362,12 +285,6 @@ class Mqtt:
             del self._under_way[message_id]
             self._on_published(abs(moment - other))
 
-    def _announce(self) -> None:
-        self._publish_discovery()
-        self._publish_now(self._topics.availability, ONLINE.encode(), qos=1, retain=True)
-        for topic in self._states:
-            self._publish_state(topic)
-
     def _on_connect(
         self,
         client: Client,
@@ -391,9 +308,9 @@ class Mqtt:
             self._absence.end()
             client.subscribe([(topic, 1) for topic in (*self._topics.commands, self._birth_topic)])
             # What we left there before names people who may have gone since.
-            left_there = [self._discovery_topic, self._topics.visitor]
+            left_there = self._retained.naming_topics
             client.subscribe([(topic, 1) for topic in left_there])
-            self._announce()
+            self._retained.announce()
             client.unsubscribe(left_there)
             self._delivery.begin()
 
@@ -416,12 +333,10 @@ class Mqtt:
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         topic, payload = message.topic, bytes(message.payload)
-        if topic == self._discovery_topic:
+        if topic in self._retained.naming_topics:
             if message.retain:
-                self._retire(payload)
-        elif topic == self._topics.visitor:
-            if message.retain:
-                self._heed_shown(payload)
+                with self._lock:
+                    self._retained.heed(topic, payload)
         elif message.retain or message.dup:
             # A retained ring would ring at every connection; a retained birth came before ours.
             # What is delivered again was obeyed already, or is old.
@@ -429,7 +344,7 @@ class Mqtt:
         elif topic == self._birth_topic:
             if payload == ONLINE.encode():
                 with self._lock:
-                    self._announce()
+                    self._retained.announce()
         elif topic in self._topics.commands:
             self._take_command(topic, payload)
 
@@ -437,11 +352,3 @@ class Mqtt:
         command = self._gate.take(self._topics.commands[topic], payload, time.monotonic())
         if command is not None:
             self._on_command(command)
-
-    def _retire(self, payload: bytes) -> None:
-        """Delete the triggers of people whom an earlier document names and who are gone."""
-        with self._lock:
-            gone = person_ids_of(payload) - self._person_ids
-            if gone:
-                self._gone_person_ids |= gone
-                self._publish_discovery()

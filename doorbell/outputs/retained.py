@@ -1,0 +1,157 @@
+"""What the broker keeps of the doorbell: the last of each, naming nobody who was forgotten.
+
+Enters: states, events, the people enrolled, what an earlier run left at the broker. Leaves:
+retained messages: Home Assistant's discovery document, that we are here, and the states; each when
+it changes, and all of them when the doorbell announces itself. Knows no client, no thread, and no
+event that waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from doorbell.config import DeviceSection, MqttSection
+from doorbell.domain import Arrived, Event, Left, Person, Recognized, Unrecognized, Visit
+from doorbell.outputs.home_assistant import (
+    ONLINE,
+    discovery_document,
+    discovery_topic,
+    person_ids_of,
+)
+from doorbell.outputs.messages import OFF, ON, encode, named_in, visitor_document
+from doorbell.outputs.topics import Topics
+
+
+class RetainedMessages:
+    """The doorbell as the broker shows it, also to whoever subscribes later.
+
+    All of it is called under the lock of whoever publishes.
+
+    Args:
+        device: ``[device]``.
+        section: ``[mqtt]``.
+        topics: of this device.
+        people: everybody enrolled.
+        connected: whether there is a broker.
+        publish: takes a topic, a payload and the QoS of a retained message, which is lost where
+            there is no connection.
+    """
+
+    def __init__(
+        self,
+        device: DeviceSection,
+        section: MqttSection,
+        topics: Topics,
+        people: Sequence[Person],
+        *,
+        connected: Callable[[], bool],
+        publish: Callable[[str, bytes, int], object],
+    ) -> None:
+        self._device = device
+        self._section = section
+        self._topics = topics
+        self._people = tuple(people)
+        self._connected = connected
+        self._publish = publish
+        self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
+        self._gone_person_ids: set[int] = set()
+        self._visits: set[str] = set()
+        self._shown: Visit | None = None  # on the topic of the last visitor, by this run
+        self._shown_person_id: int | None = None  # there, also by an earlier run
+        self._states = {topics.presence: OFF, topics.mute_state: OFF}
+        if not section.publish_images:
+            self._states[topics.image] = b""  # deletes one retained before
+
+    @property
+    def person_ids(self) -> set[int]:
+        """Of everybody enrolled."""
+        return {person.person_id for person in self._people}
+
+    @property
+    def naming_topics(self) -> list[str]:
+        """Where an earlier run may have left somebody who was forgotten since: see ``heed``."""
+        return [self._discovery_topic, self._topics.visitor]
+
+    def announce(self) -> None:
+        """Publish everything: there is a new connection, or somebody new who has seen nothing."""
+        self._publish_discovery()
+        self._publish(self._topics.availability, ONLINE.encode(), 1)
+        for topic in self._states:
+            self._publish_state(topic)
+
+    def set(self, topic: str, payload: bytes) -> None:
+        """Publish a state, now and whenever the doorbell announces itself."""
+        self._states[topic] = payload
+        self._publish_state(topic)
+
+    def show(self, event: Event) -> None:
+        """Publish whether somebody is at the door, and who was there last."""
+        match event:
+            case Arrived() | Recognized() | Unrecognized():
+                self._visits.add(event.visit.visit_id)
+                self.set(self._topics.presence, ON)
+            case Left():
+                self._visits.discard(event.visit.visit_id)
+                self.set(self._topics.presence, ON if self._visits else OFF)
+        if isinstance(event, Recognized | Unrecognized | Left):
+            visitor = event.visit.visitor
+            self._shown = event.visit
+            self._shown_person_id = visitor.person_id if isinstance(visitor, Person) else None
+            self.set(self._topics.visitor, encode(visitor_document(event.visit)))
+
+    def set_people(self, people: Sequence[Person]) -> bool:
+        """Publish a trigger for each of these, and show no longer who is gone.
+
+        Nothing is sent where nothing has changed.
+
+        Returns:
+            Whether anybody is gone.
+        """
+        if tuple(people) == self._people:
+            return False
+        known = self.person_ids
+        self._people = tuple(people)
+        self._gone_person_ids |= known - self.person_ids
+        anybody_gone = bool(self._gone_person_ids)
+        if anybody_gone:
+            self._hide_who_is_gone()
+        self._publish_discovery()
+        return anybody_gone
+
+    def heed(self, topic: str, payload: bytes) -> None:
+        """Learn what is retained on one of ``naming_topics``, and delete from it who is gone."""
+        if topic == self._discovery_topic:
+            gone = person_ids_of(payload) - self.person_ids
+            if gone:
+                self._gone_person_ids |= gone
+                self._publish_discovery()
+        elif self._shown is None:
+            self._shown_person_id, _ = named_in(payload)
+            self._hide_who_is_gone()
+
+    def _hide_who_is_gone(self) -> None:
+        """Show no longer that somebody was here who was forgotten."""
+        if self._shown_person_id is None or self._shown_person_id in self.person_ids:
+            return
+        self._shown_person_id = None
+        self._shown = self._shown and replace(self._shown, visitor=None)
+        self.set(self._topics.visitor, encode(visitor_document(self._shown)))
+        self.set(self._topics.image, b"")  # deletes the one retained
+
+    def _publish_state(self, topic: str) -> None:
+        # A picture or a count that is lost is followed by another.
+        qos = 0 if topic in (self._topics.image, self._topics.status) else 1
+        self._publish(topic, self._states[topic], qos)
+
+    def _publish_discovery(self) -> None:
+        if not (self._section.discovery and self._connected()):
+            return
+        # A trigger is deleted by a document that names it, and stays deleted by one that does not.
+        gone = sorted(self._gone_person_ids)
+        for gone_person_ids in (gone, ()) if gone else ((),):
+            document = discovery_document(
+                self._device, self._section, self._people, gone_person_ids
+            )
+            self._publish(self._discovery_topic, encode(document), 1)
+        self._gone_person_ids.clear()
