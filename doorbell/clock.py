@@ -15,6 +15,9 @@ from pathlib import Path
 # What differs by less is the slewing of a clock, or a busy machine.
 STEP_SECONDS = 60.0
 
+# Readings that lie farther apart are not of one moment: the machine slept, or was very busy.
+AT_ONCE_SECONDS = 1.0
+
 # A clock that nothing confirms is believed again this long after it was set.
 DOUBT_SECONDS = 86400.0
 
@@ -84,9 +87,19 @@ class WallClock:
         return synchronized or set_at is None or time_seconds - set_at >= DOUBT_SECONDS
 
 
-def unset_seconds() -> float:
-    """Seconds by a clock that nobody sets, and that goes on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+def read_clocks() -> tuple[float, float]:
+    """Read both clocks at one moment, even where the machine falls asleep between two readings.
+
+    Returns:
+        Wall time, seconds since the epoch; and seconds by a clock that nobody sets, and that goes
+        on while the machine sleeps.
+    """
+    while True:
+        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+        wall_time = time.time()
+        after = time.clock_gettime(time.CLOCK_BOOTTIME)
+        if after - before < AT_ONCE_SECONDS:
+            return wall_time, after
 
 
 def is_synchronized() -> bool:

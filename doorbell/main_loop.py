@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing_extensions import assert_never
 
 from doorbell.camera.latest import LatestFrame
-from doorbell.clock import is_synchronized, unset_seconds
+from doorbell.clock import is_synchronized, read_clocks
 from doorbell.config import Config
 from doorbell.domain import (
     Command,
@@ -100,13 +100,14 @@ class MainLoop:
         self._commands = commands
         self._latency = latency
         self._config = config
+        wall_time, time_seconds = read_clocks()
         self._upkeep = Upkeep(
             pipeline,
             gallery,
             pictures,
             config.storage,
-            wall_time=time.time(),
-            time_seconds=unset_seconds(),
+            wall_time=wall_time,
+            time_seconds=time_seconds,
         )
         self._storage_problem: str | None = "not told yet"
         self._started = time.monotonic()
@@ -128,7 +129,7 @@ class MainLoop:
         ]
         try:
             while not stop.is_set():
-                self._upkeep.follow_clock(time.time(), unset_seconds())
+                self._upkeep.follow_clock(*read_clocks())
                 self._take_frame()
                 self._tell_of_devices()
                 self._obey()
@@ -243,7 +244,7 @@ class MainLoop:
             self._mqtt.set_people(self._pipeline.household.people)
 
     def _look_after_storage(self) -> None:
-        self._upkeep.turn(time.time(), unset_seconds(), synchronized=is_synchronized())
+        self._upkeep.turn(*read_clocks(), synchronized=is_synchronized())
 
     def _report(self) -> None:
         stages = self._latency.take()

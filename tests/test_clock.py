@@ -5,11 +5,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from process_clock import Clock
 
 from doorbell.clock import (
     DOUBT_SECONDS,
@@ -17,7 +19,7 @@ from doorbell.clock import (
     Step,
     WallClock,
     is_synchronized,
-    unset_seconds,
+    read_clocks,
 )
 from doorbell.config import StorageSection, load_config
 from doorbell.domain import Visit
@@ -28,6 +30,19 @@ from doorbell.recognition.gallery import Gallery
 from doorbell.upkeep import RETENTION_SECONDS, Upkeep
 
 TODAY = 1_700_000_000.0
+WATCHING = """
+import sys
+from doorbell.clock import read_clocks
+
+offsets = set()
+print("watching", flush=True)
+while True:
+    wall_time, seconds = read_clocks()
+    offsets.add(round(wall_time - seconds))
+    if wall_time >= float(sys.argv[1]):
+        print(*offsets)
+        break
+"""
 DAY = 86400.0
 
 
@@ -64,8 +79,29 @@ def test_a_clock_that_starts_long_after_what_was_written_is_doubted_for_a_day(
 
 def test_the_system_is_asked() -> None:
     assert isinstance(is_synchronized(), bool)
-    earlier = unset_seconds()
-    assert 0 < earlier <= unset_seconds()
+    (wall_time, earlier), (_, later) = read_clocks(), read_clocks()
+    assert 0 < earlier <= later < wall_time
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="takes a C compiler")
+def test_a_machine_that_sleeps_between_two_readings_is_not_a_clock_that_was_set(
+    tmp_path: Path,
+) -> None:
+    clock = Clock(tmp_path, TODAY, rate=0.0)
+    naps, nap_seconds = 200, 3600.0
+    process = subprocess.Popen(
+        [sys.executable, "-c", WATCHING, str(TODAY + naps * nap_seconds)],
+        env={**os.environ, **clock.environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "watching\n"
+        for nap in range(1, naps + 1):
+            time.sleep(0.002)
+            clock.hold_at(TODAY + nap * nap_seconds)
+        assert len(process.stdout.read().split()) == 1
 
 
 def test_where_the_kernel_may_not_be_asked_nothing_is_taken_for_granted() -> None:

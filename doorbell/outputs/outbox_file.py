@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from doorbell.clock import read_clocks
 from doorbell.errors import SealError
 from doorbell.sealing import Seal, is_sealed
 
@@ -62,7 +62,7 @@ class Moment:
     @classmethod
     def now(cls) -> Moment:
         """The present."""
-        return cls(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), _boot_id())
+        return cls(*read_clocks(), _boot_id())
 
     def seconds_since(self, earlier: Moment) -> float:
         """How long ago that was; negative where the clock was set back over a reboot."""
