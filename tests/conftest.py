@@ -1,15 +1,22 @@
-"""What many tests share: the real models and sample portraits, built once on this machine."""
+"""What many tests share: the real models and portraits, built once; a gallery and the commands."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+from command_line import Cli, sample
 
+from doorbell.cli import main
 from doorbell.config import InferenceSection, load_config
+from doorbell.domain import Visit
 from doorbell.models.build import build_models, fetch_faces
 from doorbell.models.store import models_directory as configured_directory
+from doorbell.outputs.pictures import picture_path
 from doorbell.perception import Perception, open_perception
+from doorbell.recognition.gallery import EnrolledSample, Gallery
 
 
 def _say_nothing(work: str, done: int, total: int) -> None:
@@ -30,3 +37,38 @@ def perception(models_directory: Path) -> Iterator[Perception]:
     config = load_config(None, [f"inference.models_directory={models_directory}"])
     with closing(open_perception(config)) as perception:
         yield perception
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """A gallery with two people, two strangers and three visits, one with a picture."""
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        anna = gallery.enroll("Anna", [EnrolledSample(sample(i)) for i in range(2)]).person
+        gallery.enroll("李小龍", [EnrolledSample(sample(3))])
+        stranger = gallery.add_stranger([sample(4)], 1000.0)
+        gallery.add_stranger([sample(5)], 2000.0)
+        gallery.save_visit(Visit("v1", 1000.0, 1010.0, 1015.0, stranger, 0.5, 4, 0.75))
+        gallery.save_visit(Visit("v2", 2000.0, 2070.0, 2075.0, anna, 0.8125, 6, 0.5))
+        gallery.save_visit(Visit("v3", 3000.0, 3001.0))
+    picture = picture_path(tmp_path / "pictures", "v2")
+    picture.parent.mkdir()
+    picture.write_bytes(b"jpeg")
+    return tmp_path
+
+
+@pytest.fixture
+def cli(storage: Path) -> Iterator[Cli]:
+    """The commands, called in this process, on that gallery."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def call(*words: str, typed: str = "") -> Result:
+        result = CliRunner().invoke(
+            main, [*words, "--set", f"storage.directory={storage}"], input=typed
+        )
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    yield call
+    root.handlers[:] = handlers
+    root.setLevel(level)

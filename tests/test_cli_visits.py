@@ -1,0 +1,111 @@
+"""Visits: listed, corrected where the doorbell was wrong, and the correction undone."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Cli, sample
+
+from doorbell.outputs.pictures import picture_path
+from doorbell.recognition.gallery import Gallery
+
+
+def test_lists_visits(cli: Cli, storage: Path) -> None:
+    found = json.loads(cli("visits", "--json").stdout)
+    assert [visit["visit_id"] for visit in found] == ["v3", "v2", "v1"]
+    assert found[1] == {
+        "visit_id": "v2",
+        "started_at": "1970-01-01T00:33:20.000+00:00",
+        "last_seen_at": "1970-01-01T00:34:30.000+00:00",
+        "ended_at": "1970-01-01T00:34:35.000+00:00",
+        "person": "Anna",
+        "person_id": 1,
+        "stranger": None,
+        "similarity": 0.8125,
+        "corrected": False,
+        "picture": str(picture_path(storage / "pictures", "v2")),
+    }
+    assert (found[0]["ended_at"], found[0]["similarity"], found[0]["picture"]) == (None,) * 3
+    assert found[2]["stranger"] == "stranger-1"
+    rows = cli("visits").stdout.splitlines()
+    assert "at the door" in rows[2]
+    assert "1 min 15 s" in rows[3]
+    assert "15 s  " in rows[4]
+    assert len(json.loads(cli("visits", "--limit", "1", "--json").stdout)) == 1
+    assert len(json.loads(cli("visits", "--person", "anna", "--json").stdout)) == 1
+    assert cli("visits", "--since", "2026-11-22T18:30").stdout == "no visit is remembered\n"
+    assert cli("visits", "--since", "yesterday").exit_code == 2
+    assert cli("visits", "--limit", "0").exit_code == 2
+
+
+def visit_of(cli: Cli, visit_id: str) -> dict[str, object]:
+    (visit,) = (
+        each
+        for each in json.loads(cli("visits", "list", "--json").stdout)
+        if each["visit_id"] == visit_id
+    )
+    assert isinstance(visit, dict)
+    return visit
+
+
+def test_a_wrong_name_is_corrected_and_that_is_undone(cli: Cli, storage: Path) -> None:
+    with Gallery.open(storage / "gallery.sqlite") as gallery:
+        gallery.save_visit(gallery.visit("v2"), [sample(9)])
+    assert cli("visits", "correct", "v2", "李小龍").stdout.splitlines() == [
+        "visit v2 is now 李小龍's",
+        "1 face of it will not be taken for Anna again",
+        "nothing became a sample of 李小龍; to do so: add --learn",
+    ]
+    corrected = visit_of(cli, "v2")
+    assert (corrected["person"], corrected["similarity"]) == ("李小龍", None)
+    assert corrected["corrected"] is True
+    assert "corrected" in cli("visits").stdout
+    learned = cli("visits", "correct", "v2", "李小龍", "--learn").stdout
+    assert "李小龍 has 1 new sample from it" in learned
+    assert json.loads(cli("people", "show", "李小龍", "--json").stdout)["samples"] == 2
+    assert cli("visits", "undo").stdout.startswith("visit v2 is 李小龍's again")
+    assert cli("visits", "undo").stdout == "visit v2 is Anna's again; what it taught is undone\n"
+    assert visit_of(cli, "v2")["similarity"] == 0.8125
+    nothing = cli("visits", "undo")
+    assert (nothing.exit_code, nothing.stderr) == (2, "doorbell: there is no correction to undo\n")
+
+
+def test_a_visit_is_given_to_a_stranger_known_by_face_or_new(cli: Cli, storage: Path) -> None:
+    with Gallery.open(storage / "gallery.sqlite") as gallery:
+        gallery.save_visit(gallery.visit("v2"), [sample(5)])
+    assert "is now stranger-2's" in cli("visits", "correct", "v2", "--stranger").stdout
+    assert visit_of(cli, "v2")["stranger"] == "stranger-2"
+    # Of the last visit no face was kept.
+    assert "is now stranger-3's" in cli("visits", "correct", "last", "--stranger").stdout
+    assert cli("visits", "correct", "v2", "--stranger").exit_code == 2
+
+
+def test_what_is_no_face_is_listed_no_more(cli: Cli) -> None:
+    told = cli("visits", "correct", "v1", "--not-a-face").stdout
+    assert told.startswith("visit v1 is no longer listed\nno face of it was kept")
+    assert [each["visit_id"] for each in json.loads(cli("visits", "--json").stdout)] == ["v3", "v2"]
+    assert cli("visits", "undo").stdout.startswith("visit v1 is stranger-1's again")
+    assert len(json.loads(cli("visits", "--json").stdout)) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["last"], "give one of NAME"),
+        (["last", "Anna", "--stranger"], "give one of NAME"),
+        (["last", "--stranger", "--not-a-face"], "give one of NAME"),
+        (["last", "--stranger", "--learn"], "--learn needs a NAME"),
+        (["last", "Ana"], "did you mean Anna?"),
+        (["last", "Anna", "--learn"], "nothing can be learned from this visit"),
+        (["v2", "Anna"], "doorbell visits correct v2 'Anna' --learn"),
+        (["v", "Anna"], "no visit is called 'v'"),
+    ],
+    ids=lambda each: "-".join(each) if isinstance(each, list) else "",
+)
+def test_a_correction_that_makes_no_sense_is_refused(
+    cli: Cli, words: list[str], message: str
+) -> None:
+    result = cli("visits", "correct", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert cli("visits", "undo").exit_code == 2
