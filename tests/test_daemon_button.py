@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from gpio_chips import FakeChips, orin
 from gpiod.line import Value
+from household import Visitor, simulated
 
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import Config, load_config
@@ -31,19 +32,7 @@ from doorbell.recognition.gallery import Gallery
 from doorbell.service import ServiceNotifier
 from doorbell.states import CameraCondition
 
-# An empty porch for five minutes.
-SCENE = """\
-duration_seconds = 300
-
-[[appearances]]
-portrait = "{faces}/obama.jpg"
-face_xyxy = [375, 160, 620, 465]
-from_x = 0.5
-enters_seconds = 290
-approach_seconds = 1
-stays_seconds = 1
-leave_seconds = 1
-"""
+NOBODY_SOON = Visitor(enters=290.0, approach=1.0, stays=1.0)
 
 
 class Heard:
@@ -99,12 +88,10 @@ class Cameras:
 
 @pytest.fixture
 def config(tmp_path: Path, models_directory: Path) -> Config:
-    script = tmp_path / "scene.toml"
-    script.write_text(SCENE.format(faces=models_directory / "faces"))
     return load_config(
         None,
         [
-            f"camera.uri=simulated:{script}",
+            f"camera.uri={simulated(tmp_path, models_directory, NOBODY_SOON)}",
             f"storage.directory={tmp_path}",
             f"inference.models_directory={models_directory}",
             "chime.enabled=false",

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +36,39 @@ LISTENER_KEEPALIVE_SECONDS = 5
 # As installed beside the interpreter.
 DOORBELL = str(Path(sys.executable).with_name("doorbell"))
 
-VISITOR = """\
-duration_seconds = 300
-
+VISITOR = """
 [[appearances]]
-portrait = "{faces}/obama.jpg"
-face_xyxy = [375, 160, 620, 465]
-from_x = 0.45
+portrait = "{faces}/{portrait}.jpg"
+face_xyxy = {face_xyxy}
+from_x = {from_x}
 enters_seconds = {enters}
 approach_seconds = {approach}
 stays_seconds = {stays}
-leave_seconds = 0.5
+leave_seconds = {leave}
 """
+# Where the face is in each portrait, in pixels.
+FACES_XYXY = {"obama": (375, 160, 620, 465), "biden": (400, 215, 735, 540)}
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who comes straight up the path of a simulated camera, so that no slow machine loses them.
+
+    Attributes:
+        portrait: ``obama`` or ``biden``.
+        enters: seconds of the scene, as all that follow.
+        approach: how long it takes to the door.
+        stays: how long they stand there.
+        leave: how long it takes to go.
+        from_x: where they come from, in widths of the picture.
+    """
+
+    enters: float
+    approach: float
+    stays: float = 250.0
+    leave: float = 0.5
+    portrait: str = "obama"
+    from_x: float = 0.45
 
 
 def run_command(*settings: str) -> list[str]:
@@ -54,21 +76,24 @@ def run_command(*settings: str) -> list[str]:
     return [DOORBELL, "run", *(word for setting in settings for word in ("--set", setting))]
 
 
-def one_visitor(
-    folder: Path, models_directory: Path, *, enters: float, approach: float, stays: float = 250.0
-) -> str:
-    """The address of a camera before which somebody comes straight up the path, after seconds.
+def simulated(folder: Path, models_directory: Path, *visitors: Visitor) -> str:
+    """The address of a camera before which these come, over five minutes.
 
     Args:
         folder: gets the script.
         models_directory: with the portraits.
-        enters: when the visitor comes into sight.
-        approach: how long it takes to the door.
-        stays: how long the visitor stands there.
+        visitors: one after the other.
     """
     script = folder / "scene.toml"
-    faces = models_directory / "faces"
-    script.write_text(VISITOR.format(faces=faces, enters=enters, approach=approach, stays=stays))
+    appearances = [
+        VISITOR.format(
+            faces=models_directory / "faces",
+            face_xyxy=list(FACES_XYXY[each.portrait]),
+            **asdict(each),
+        )
+        for each in visitors
+    ]
+    script.write_text("".join(["duration_seconds = 300\n", *appearances]))
     return f"simulated:{script}"
 
 

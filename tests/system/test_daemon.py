@@ -6,7 +6,6 @@ import re
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,17 @@ from typing import Protocol
 import cv2
 import numpy as np
 import pytest
-from household import Listener, Mosquitto, SoundCard, eventually, listening, sounds_like
+from household import (
+    DOORBELL,
+    Listener,
+    Mosquitto,
+    SoundCard,
+    Visitor,
+    eventually,
+    listening,
+    simulated,
+    sounds_like,
+)
 
 from doorbell.config import load_config
 from doorbell.enrollment import Enroller
@@ -34,28 +43,11 @@ KILLS = 3
 WATCHDOG_SECONDS = 1.2
 STOP_SECONDS = 5.0
 
-# Known from 0.3 s to 4.7 s; a stranger from 7 s on, who stays. Both come straight up the path, so
-# that a machine too busy for every frame does not lose sight of them.
-SCENE = """\
-duration_seconds = 300
-
-[[appearances]]
-portrait = "{faces}/obama.jpg"
-face_xyxy = [375, 160, 620, 465]
-from_x = 0.45
-enters_seconds = 0.3
-approach_seconds = 1.5
-stays_seconds = 2.0
-leave_seconds = 0.9
-
-[[appearances]]
-portrait = "{faces}/biden.jpg"
-face_xyxy = [400, 215, 735, 540]
-from_x = 0.55
-enters_seconds = 7.0
-approach_seconds = 1.5
-stays_seconds = 250
-"""
+# Known from 0.3 s to 4.7 s; a stranger from 7 s on, who stays.
+VISITORS = (
+    Visitor(enters=0.3, approach=1.5, stays=2.0, leave=0.9),
+    Visitor(enters=7.0, approach=1.5, portrait="biden", from_x=0.55),
+)
 
 
 class ServiceManager:
@@ -105,7 +97,7 @@ class Doorbell:
             "[visits]\nabsence_seconds = 1.5\n"
             "[chime]\ncooldown_seconds = 0\n"
         )
-        command = [str(Path(sys.executable).with_name("doorbell")), "run", "--config", str(config)]
+        command = [DOORBELL, "run", "--config", str(config)]
         for setting in settings:
             command += ["--set", setting]
         self.log = folder / "log"
@@ -173,9 +165,7 @@ def scene(tmp_path: Path, models_directory: Path, perception: Perception) -> str
         enroller = Enroller(perception, gallery, load_config(None))
         enroller.enroll_photos(OBAMA, [face_path("obama2", models_directory)])
         gallery.set_chime(OBAMA, "sunrise")
-    script = tmp_path / "scene.toml"
-    script.write_text(SCENE.format(faces=models_directory / "faces"))
-    return f"simulated:{script}"
+    return simulated(tmp_path, models_directory, *VISITORS)
 
 
 def speaking_to(broker: Mosquitto) -> list[str]:

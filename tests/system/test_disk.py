@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from household import Mosquitto, SoundCard, eventually, listening, one_visitor, run_command
+from household import Mosquitto, SoundCard, Visitor, eventually, listening, run_command, simulated
 
 from doorbell.config import StorageSection
 from doorbell.daemon import open_gallery
@@ -81,7 +81,7 @@ def test_a_full_disk_silences_nothing_and_what_waited_is_kept_once_there_is_room
     broker, sound = Mosquitto(tmp_path, "allow_anonymous true"), SoundCard(tmp_path)
     broker.start()
     settings = [
-        f"camera.uri={one_visitor(tmp_path, models_directory, enters=0.5, approach=1.0)}",
+        f"camera.uri={simulated(tmp_path, models_directory, Visitor(enters=0.5, approach=1.0))}",
         "camera.width=640",
         "camera.height=360",
         "camera.frames_per_second=10",

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from household import Mosquitto, SoundCard, eventually, listening, one_visitor, run_command
+from household import Mosquitto, SoundCard, Visitor, eventually, listening, run_command, simulated
 
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_backup import back_up
@@ -23,7 +23,7 @@ def test_a_gallery_that_is_deleted_silences_nothing_and_is_told_with_what_to_do(
     broker, sound = Mosquitto(tmp_path, "allow_anonymous true"), SoundCard(tmp_path)
     broker.start()
     settings = [
-        f"camera.uri={one_visitor(tmp_path, models_directory, enters=2.0, approach=0.5)}",
+        f"camera.uri={simulated(tmp_path, models_directory, Visitor(enters=2.0, approach=0.5))}",
         "camera.width=640",
         "camera.height=360",
         "camera.frames_per_second=10",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from household import DOORBELL, Mosquitto, eventually, listening, one_visitor, run_command
+from household import DOORBELL, Mosquitto, Visitor, eventually, listening, run_command, simulated
 
 from doorbell.config import load_config
 from doorbell.enrollment import Enroller
@@ -91,7 +91,7 @@ def run(
         plain = [each.embedding.tobytes() for each in gallery.samples(NAME, perception.model_id)]
     broker = Mosquitto(folder, "allow_anonymous true")
     broker.start()
-    camera = one_visitor(folder, models_directory, enters=0.3, approach=1.5, stays=1.5)
+    camera = simulated(folder, models_directory, Visitor(enters=0.3, approach=1.5, stays=1.5))
     settings += [
         f"camera.uri={camera}",
         *("camera.width=640", "camera.height=360", "camera.frames_per_second=10"),
