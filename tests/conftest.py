@@ -1,4 +1,4 @@
-"""What many tests share: the real models and portraits, built once; a gallery and the commands."""
+"""What many tests share: the real models and portraits, built once; a gallery, a broker."""
 
 import logging
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from command_line import Cli, sample
+from household import Mosquitto
 
 from doorbell.cli import main
 from doorbell.config import InferenceSection, load_config
@@ -72,3 +73,12 @@ def cli(storage: Path) -> Iterator[Cli]:
     yield call
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A real mosquitto that takes anybody."""
+    broker = Mosquitto(tmp_path, "allow_anonymous true")
+    broker.start()
+    yield broker
+    broker.stop()

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from broker_stories import PICTURE, visit_of
 from household import Listener, Mosquitto, eventually, listening
-from test_mosquitto import PICTURE, visit_of
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Person, Recognized, Ring, Unrecognized

@@ -1,0 +1,84 @@
+"""Commands that come through a real mosquitto: obeyed, refused or ignored."""
+
+import logging
+
+import pytest
+from broker_stories import running
+from household import Mosquitto, eventually, listening
+
+from doorbell.domain import Command, EnrollCommand, MuteCommand, RingCommand
+
+pytestmark = pytest.mark.system
+
+
+def test_commands_reach_the_daemon_and_malformed_ones_are_said_once_a_minute(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    commands: list[Command] = []
+    with (
+        caplog.at_level(logging.WARNING, logger="doorbell"),
+        listening(broker.port) as sender,
+        running(broker.port, on_command=commands.append, allow_enroll=True) as mqtt,
+    ):
+        assert eventually(lambda: sender.of("mute/state") != [])
+        for verb, payload in (
+            ("ring", b""),
+            ("ring", b"PRESS"),
+            ("mute", b"ON"),
+            ("mute", b"OFF"),
+            ("enroll", '{"name": "Zoë \U0001f98a"}'.encode()),
+        ):
+            sender.publish(f"doorbell/front-door/{verb}", payload)
+        assert eventually(lambda: len(commands) == 5)
+        assert commands == [
+            RingCommand(),
+            RingCommand(),
+            MuteCommand(True),
+            MuteCommand(False),
+            EnrollCommand("Zoë \U0001f98a"),
+        ]
+        malformed = (
+            ("ring", b"1"),
+            ("ring", b"\x00\xff" * 40000),
+            ("mute", b"on"),
+            ("mute", b""),
+            ("enroll", b"Anna"),
+            ("enroll", b"\xff\xfe"),
+            ("enroll", b"[" * 1024),
+            ("enroll", b'{"name": 3}'),
+            ("enroll", b'{"name": "  "}'),
+            ("enroll", b'{"name": "Anna", "admin": true}'),
+        )
+        for verb, payload in malformed:
+            sender.publish(f"doorbell/front-door/{verb}", payload)
+        sender.publish("doorbell/front-door/ring", b"")
+        assert eventually(lambda: len(commands) == 6)
+        assert [record.message.split(":")[0] for record in caplog.records] == [
+            f"ignored a command {verb}" for verb in ("ring", "mute", "enroll")
+        ]
+        assert max(len(record.message) for record in caplog.records) < 400
+        assert mqtt.connected
+
+
+def test_enrolling_by_command_is_refused_unless_allowed(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    commands: list[Command] = []
+    with listening(broker.port) as sender, running(broker.port, on_command=commands.append):
+        assert eventually(lambda: sender.of("mute/state") != [])
+        sender.publish("doorbell/front-door/enroll", b'{"name": "Anna"}')
+        sender.publish("doorbell/front-door/ring", b"")
+        assert eventually(lambda: commands == [RingCommand()])
+    [record] = caplog.records
+    assert "mqtt.allow_enroll" in record.message
+
+
+def test_a_retained_command_is_ignored(broker: Mosquitto) -> None:
+    commands: list[Command] = []
+    with listening(broker.port) as sender:
+        sender.publish("doorbell/front-door/ring", b"PRESS", retain=True)
+        with running(broker.port, on_command=commands.append):
+            assert eventually(lambda: sender.of("mute/state") != [])
+            sender.publish("doorbell/front-door/mute", b"ON")
+            assert eventually(lambda: commands != [])
+    assert commands == [MuteCommand(True)]

@@ -1,0 +1,101 @@
+"""What Home Assistant is told of itself through a real mosquitto: discovery and its triggers."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from broker_stories import ANNA, BEN, CONFIG_TOPIC, PICTURE, running, story
+from household import Mosquitto, eventually, listening
+
+from doorbell.domain import Person
+
+pytestmark = pytest.mark.system
+
+
+def test_home_assistants_return_brings_discovery_then_states(broker: Mosquitto) -> None:
+    with running(broker.port, people=(ANNA,)) as mqtt, listening(broker.port) as listener:
+        mqtt.handle(story()[1])
+        assert eventually(lambda: listener.of("trigger") != [])
+        count = len(listener.messages)
+        listener.publish("homeassistant/status", b"offline")
+        listener.publish("homeassistant/status", b"online")
+        assert eventually(lambda: len(listener.messages) >= count + 8)
+        assert listener.topics()[count:] == [
+            "homeassistant/status",
+            "homeassistant/status",
+            CONFIG_TOPIC,
+            "availability",
+            "presence",
+            "mute/state",
+            "visitor",
+            "image",
+        ]
+
+
+def triggers(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: component.get("subtype")
+        for key, component in document["components"].items()
+        if component["platform"] == "device_automation"
+    }
+
+
+def test_people_who_come_go_or_are_renamed_change_the_triggers(broker: Mosquitto) -> None:
+    with listening(broker.port) as listener, running(broker.port, people=(ANNA, BEN)) as mqtt:
+        assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 1)
+        mqtt.set_people([ANNA, BEN])
+        mqtt.set_people([Person(2, "Benjamin"), Person(3, "Carla")])
+        assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 3)
+        now = {"person_2": "Benjamin", "person_3": "Carla"}
+        assert [triggers(document) for document in listener.documents(CONFIG_TOPIC)] == [
+            {"person_1": ANNA.name, "person_2": "Ben"},
+            {**now, "person_1": None},
+            now,
+        ]
+
+
+def test_people_forgotten_while_the_daemon_was_away_lose_their_triggers(broker: Mosquitto) -> None:
+    with running(broker.port, people=(ANNA, BEN)):
+        pass
+    with listening(broker.port) as listener:
+        assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 1)
+        with running(broker.port, people=(BEN,)):
+            assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 4)
+        assert [triggers(document) for document in listener.documents(CONFIG_TOPIC)] == [
+            {"person_1": ANNA.name, "person_2": "Ben"},
+            {"person_2": "Ben"},
+            {"person_1": None, "person_2": "Ben"},
+            {"person_2": "Ben"},
+        ]
+
+
+@pytest.mark.parametrize("forgotten", ["while the daemon is away", "later"])
+def test_people_forgotten_are_no_last_visitor_of_an_earlier_run_either(
+    broker: Mosquitto, forgotten: str
+) -> None:
+    with running(broker.port, people=(ANNA, BEN)) as mqtt, listening(broker.port) as listener:
+        mqtt.handle(story()[1])
+        assert eventually(lambda: listener.of("image") == [PICTURE])
+    with listening(broker.port) as listener:
+        assert eventually(lambda: listener.of("image") == [PICTURE])
+        assert listener.documents("visitor")[0]["person"] == ANNA.name
+        known = (BEN,) if forgotten == "while the daemon is away" else (ANNA, BEN)
+        with running(broker.port, people=known) as mqtt:
+            if ANNA in known:
+                time.sleep(0.2)
+                mqtt.set_people((BEN,))
+            assert eventually(lambda: len(listener.of("image")) == 2)
+        assert listener.of("image")[1] == b""
+        assert [each["visitor"] for each in listener.documents("visitor")] == [ANNA.name, "unknown"]
+
+
+def test_without_discovery_home_assistant_hears_nothing(broker: Mosquitto) -> None:
+    with (
+        listening(broker.port) as listener,
+        running(broker.port, people=(ANNA,), discovery=False) as mqtt,
+    ):
+        mqtt.set_people([BEN])
+        mqtt.handle(story()[1])
+        assert eventually(lambda: listener.of("trigger") != [])
+        assert listener.of(CONFIG_TOPIC) == []
