@@ -8,7 +8,9 @@ from threading import Thread
 import numpy as np
 import onnx
 import pytest
-from fake_device import DRIVER_NAMES, PYCUDA_NAMES, TENSORRT_NAMES, FakeGpu, tensorrt_module
+from fake_cuda import DRIVER_NAMES, PYCUDA_NAMES
+from fake_device import FakeGpu
+from fake_tensorrt import TENSORRT_NAMES, tensorrt_module
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
