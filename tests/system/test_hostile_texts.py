@@ -28,14 +28,6 @@ NAMES = (
 )
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path, "allow_anonymous true")
-    broker.start()
-    yield broker
-    broker.stop()
-
-
 @contextmanager
 def running(
     port: int, folder: Path, people: list[Person], on_command: Callable[[Command], None]

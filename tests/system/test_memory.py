@@ -5,12 +5,11 @@
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from household import eventually
+from household import DOORBELL, eventually
 
 pytestmark = pytest.mark.system
 
@@ -42,7 +41,7 @@ def test_memory_and_threads_stay_as_they_are_at_full_speed(
         f'[storage]\ndirectory = "{tmp_path}"\n'
         "[chime]\nenabled = false\n"
     )
-    command = [str(Path(sys.executable).with_name("doorbell")), "run", "--config", str(config)]
+    command = [DOORBELL, "run", "--config", str(config)]
     with log.open("w") as out, subprocess.Popen(command, stderr=out) as doorbell:
         try:
             assert eventually(lambda: "watching the door" in log.read_text(), 20), log.read_text()

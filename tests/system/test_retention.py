@@ -1,13 +1,13 @@
 """A daemon tidies up: what is old goes, with its pictures, and strangers who are one merge."""
 
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from household import DOORBELL
 
 from doorbell.domain import FaceSample, Visit
 from doorbell.outputs.pictures import picture_path
@@ -39,7 +39,7 @@ def test_the_daemon_forgets_what_is_old(tmp_path: Path, perception: Perception) 
             picture.write_bytes(b"jpeg")
 
     settings = [f"camera.uri={frames}", f"storage.directory={tmp_path}", "chime.enabled=false"]
-    command = [str(Path(sys.executable).with_name("doorbell")), "run"]
+    command = [DOORBELL, "run"]
     for setting in settings:
         command += ["--set", setting]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,14 +25,6 @@ def credentials(tmp_path: Path) -> Path:
     (folder / "camera-uri").write_text(f"rtsp://anna:{SECRETS[0]}@127.0.0.1:9/door\n")
     (folder / "mqtt-password").write_text(f"{SECRETS[1]}\n")
     return folder
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path, "allow_anonymous true")
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 def test_no_password_is_to_be_seen(tmp_path: Path, credentials: Path, broker: Mosquitto) -> None:
