@@ -49,8 +49,9 @@ EMPTY_SECONDS = 15.0
 RETURN_SECONDS = 6.5
 COOLDOWN_SECONDS = 14.0
 APPROACH_SECONDS, LEAVE_SECONDS = 1.8, 1.2
-# How much longer it is empty while something else takes its real time.
-STARTING_SECONDS, CONNECTING_SECONDS, NAMING_SECONDS, CHECKING_SECONDS = 20.0, 200.0, 100.0, 250.0
+# How much longer it is empty while something else takes its real time: a fast machine passes up to
+# 50 of the camera's seconds in one.
+STARTING_SECONDS, CONNECTING_SECONDS, NAMING_SECONDS, CHECKING_SECONDS = 20.0, 600.0, 300.0, 500.0
 # Real seconds: retention is looked after every five of them, a broker called back within ten.
 RETENTION_SECONDS, RECONNECT_SECONDS = 6.0, 15.0
 VISIT_SECONDS = 60.0
