@@ -5,9 +5,8 @@ was too slow for is dropped and counted, never queued; and how it stands with th
 that is lost, frozen or hangs is opened again, for as long as it takes. Knows nothing of what
 happens to a frame.
 
-A driver that hangs in C cannot be interrupted: its thread is left behind, and another one opens the
-camera anew. Their number is bounded; beyond it only a new process helps, which the reader sees by
-``beyond_help``.
+Where a driver hangs, its thread is left behind, and another one opens the camera anew. Their number
+is bounded; beyond it only a new process helps, which the reader sees by ``beyond_help``.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from doorbell.camera import Camera, open_camera
 from doorbell.camera.condition import Sight, refuse_malformed
+from doorbell.camera.hanging import Capture, LeftBehind
 from doorbell.camera.uri import is_live, loses_no_frame
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
@@ -40,8 +39,6 @@ _CLOSE_SECONDS = 2.0
 _STUCK_SECONDS = 10.0
 # Opening takes longer than reading: sensors start, names are looked up.
 _OPENING_FACTOR = 3.0
-# Threads in drivers that hang. Each may hold a device, a buffer of pictures and its stack.
-_LEFT_BEHIND_MOST = 3
 # A device that a hanging thread holds can be opened by nobody else.
 _HELD_SECONDS = 120.0
 # A frozen camera that is still frozen after it was opened anew is tried ever more seldom, up to
@@ -51,30 +48,6 @@ _FROZEN_FACTOR_MOST = 32.0
 _GAP_SECONDS = 1.0
 
 _OUTAGES = (CameraCondition.LOST, CameraCondition.STUCK, CameraCondition.FROZEN)
-
-
-class _Capture:
-    """One capture thread, and since when its driver has not answered."""
-
-    def __init__(self, run: Callable[[_Capture], None]) -> None:
-        self.asked_seconds: float | None = None
-        self.patience_seconds = 0.0
-        self.thread = threading.Thread(target=run, args=(self,), name="capture", daemon=True)
-
-    @contextmanager
-    def asking(self, patience_seconds: float) -> Iterator[None]:
-        """Note that the driver has the word."""
-        self.patience_seconds = patience_seconds
-        self.asked_seconds = time.monotonic()
-        try:
-            yield
-        finally:
-            self.asked_seconds = None
-
-    def is_stuck(self, now_seconds: float) -> bool:
-        """Whether the driver has had the word for too long."""
-        asked = self.asked_seconds
-        return asked is not None and now_seconds - asked > self.patience_seconds
 
 
 class LatestFrame:
@@ -124,11 +97,9 @@ class LatestFrame:
         self._ending: Exception | None = None
         self._reopen_seconds = _REOPEN_FIRST_SECONDS
         self._frozen_factor = 1.0
-        self._left_behind: list[threading.Thread] = []
-        # Those of this outage: they may hold the device, which who hung before it did not.
-        self._holding: list[threading.Thread] = []
+        self._left_behind = LeftBehind()
         self._given_up = False
-        self._capture = _Capture(self._run)
+        self._capture = Capture(self._run)
         self._capture.thread.start()
         if not may_be_missing:
             self._wait_for_opening()
@@ -202,7 +173,7 @@ class LatestFrame:
     def _has_news(self) -> bool:
         return self._frame is not None or self._closed or self._ending is not None
 
-    def _run(self, capture: _Capture) -> None:
+    def _run(self, capture: Capture) -> None:
         try:
             while self._is_wanted(capture):
                 self._pass_frames(capture)
@@ -213,7 +184,7 @@ class LatestFrame:
                     self._ending = exc
                     self._changed.notify_all()
 
-    def _pass_frames(self, capture: _Capture) -> None:
+    def _pass_frames(self, capture: Capture) -> None:
         """Open the camera and read until it is lost or nobody reads any more."""
         try:
             with capture.asking(_OPENING_FACTOR * self._stuck_seconds):
@@ -232,7 +203,7 @@ class LatestFrame:
                 raise
             self._note_lost(str(exc), capture)
 
-    def _read(self, camera: Camera, capture: _Capture) -> None:
+    def _read(self, camera: Camera, capture: Capture) -> None:
         opened_seconds = time.monotonic()
         if self._sight is not None and self.state.condition is not CameraCondition.FROZEN:
             self._sight.begin(opened_seconds)
@@ -256,16 +227,16 @@ class LatestFrame:
             elif self._is_frozen_for_good(now - opened_seconds, capture):
                 return
 
-    def _is_wanted(self, capture: _Capture) -> bool:
+    def _is_wanted(self, capture: Capture) -> bool:
         with self._changed:
             return capture is self._capture and not self._closed
 
-    def _note_opened(self, capture: _Capture) -> None:
+    def _note_opened(self, capture: Capture) -> None:
         with self._changed:
             self._opened = self._opened or capture is self._capture
             self._changed.notify_all()
 
-    def _note_lost(self, reason: str, capture: _Capture) -> None:
+    def _note_lost(self, reason: str, capture: Capture) -> None:
         with self._changed:
             if capture is not self._capture or self._closed:
                 return
@@ -277,7 +248,7 @@ class LatestFrame:
                 log.debug("still no camera: %s", reason)
             self._set_state(CameraCondition.LOST, reason)
 
-    def _is_frozen_for_good(self, open_seconds: float, capture: _Capture) -> bool:
+    def _is_frozen_for_good(self, open_seconds: float, capture: Capture) -> bool:
         """Say that the picture is frozen, and whether to open the camera anew by now."""
         seconds = 0.0 if self._sight is None else self._sight.frozen_seconds
         with self._changed:
@@ -299,12 +270,11 @@ class LatestFrame:
 
         With ``_changed`` held.
         """
-        self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
         capture, away = self._capture, self._state.condition in _OUTAGES
         stuck = capture.is_stuck(now)
-        many = len(self._left_behind) >= _LEFT_BEHIND_MOST
+        many = self._left_behind.are_too_many
         held = (
-            any(thread.is_alive() for thread in self._holding)
+            self._left_behind.may_hold_camera
             and away
             and now - self._away_seconds > self._held_seconds
         )
@@ -312,9 +282,8 @@ class LatestFrame:
             reason = f"its driver has not answered for {capture.patience_seconds:g} s"
             log.warning("the camera hangs: %s; left behind and opened anew", reason)
             self._set_state(CameraCondition.STUCK, reason)
-            self._left_behind.append(capture.thread)
-            self._holding.append(capture.thread)
-            self._capture = _Capture(self._run)
+            self._left_behind.add(capture.thread)
+            self._capture = Capture(self._run)
             self._capture.thread.start()
         beyond_help = (stuck and many) or held
         if beyond_help and not self._given_up:
@@ -336,7 +305,7 @@ class LatestFrame:
         since = before.since_at if condition is before.condition else time.time()
         self._state = CameraState(condition, reason, since)
 
-    def _wait_to_reopen(self, capture: _Capture) -> None:
+    def _wait_to_reopen(self, capture: Capture) -> None:
         """Wait longer each time, by chance a little more or less."""
         with self._changed:
             delay = min(self._reopen_seconds, self._reopen_max_seconds)
@@ -345,7 +314,7 @@ class LatestFrame:
             self._changed.wait_for(lambda: self._closed or capture is not self._capture, jittered)
 
     def _put(
-        self, frame: Frame, condition: CameraCondition, capture: _Capture, *, steady: bool
+        self, frame: Frame, condition: CameraCondition, capture: Capture, *, steady: bool
     ) -> None:
         """Leave a frame for the reader."""
         with self._changed:
@@ -364,7 +333,7 @@ class LatestFrame:
             self._changed.notify_all()
 
     def _note_seeing(self, condition: CameraCondition) -> None:
-        self._holding.clear()
+        self._left_behind.acquit()
         before = self._state.condition
         if before in _OUTAGES:
             away = time.monotonic() - self._away_seconds
