@@ -10,16 +10,31 @@ from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_lock import LOCK_FILE, only_daemon
 
 HOLD = """
-import sys
+import signal, subprocess, sys
 from pathlib import Path
 from doorbell.recognition.gallery_lock import only_daemon
 with only_daemon(Path(sys.argv[1])):
+    subprocess.Popen(["cat"], close_fds=False)
     print("held", flush=True)
-    sys.stdin.read()
+    signal.pause()
+"""
+RELEASE_BESIDE_A_COPY = """
+import os, signal, sys
+from pathlib import Path
+from doorbell.recognition.gallery_lock import only_daemon
+with only_daemon(Path(sys.argv[1])):
+    copy = os.fork()
+    if not copy:
+        signal.pause()
+try:
+    with only_daemon(Path(sys.argv[1])):
+        pass
+finally:
+    os.kill(copy, signal.SIGKILL)
 """
 
 
-def test_a_killed_daemon_holds_nothing(tmp_path: Path) -> None:
+def test_a_killed_daemon_and_what_it_started_hold_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "state"
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(directory)],
@@ -27,8 +42,12 @@ def test_a_killed_daemon_holds_nothing(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     ) as child:
+        assert child.stdin is not None
         assert child.stdout is not None
         assert child.stdout.readline() == "held\n"
+        child.stdin.write("playing\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == "playing\n"
         with (
             pytest.raises(GalleryError, match=rf"\(process {child.pid}\) is running") as caught,
             only_daemon(directory),
@@ -38,24 +57,16 @@ def test_a_killed_daemon_holds_nothing(tmp_path: Path) -> None:
         with Gallery.open(directory / "gallery.sqlite") as gallery:  # as the command line does
             gallery.close_open_visits()
         child.kill()
-    with only_daemon(directory):
-        assert (directory / LOCK_FILE).stat().st_mode & 0o077 == 0
+        child.wait()
+        with only_daemon(directory):
+            assert (directory / LOCK_FILE).stat().st_mode & 0o077 == 0
 
 
-def test_a_program_started_by_the_daemon_does_not_hold_the_gallery_after_it(
+def test_a_program_that_is_just_being_started_does_not_hold_a_gallery_that_was_let_go(
     tmp_path: Path,
 ) -> None:
-    with only_daemon(tmp_path):
-        player = subprocess.Popen(
-            [sys.executable, "-c", "import sys; sys.stdin.read()"],
-            stdin=subprocess.PIPE,
-            close_fds=False,
-        )
-    try:
-        with only_daemon(tmp_path):
-            pass
-    finally:
-        player.communicate()
+    """Between fork and exec a child has a copy of the descriptor, closed on exec or not."""
+    subprocess.run([sys.executable, "-c", RELEASE_BESIDE_A_COPY, str(tmp_path)], check=True)
 
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:

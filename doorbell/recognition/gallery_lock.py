@@ -51,6 +51,10 @@ def only_daemon(directory: Path) -> Iterator[None]:
         with suppress(OSError):  # only for the message: a full disk must not stop the start
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        try:
+            yield
+        finally:
+            # Closing alone would leave it to a program that is just being started, until its exec.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
