@@ -38,6 +38,7 @@ from doorbell.models.store import models_directory
 from doorbell.outputs import Output
 from doorbell.outputs.chime import Chime, Choice
 from doorbell.outputs.journal import Journal
+from doorbell.outputs.messages import Named
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.pictures import Pictures, make_room
 from doorbell.outputs.relay import Relay
@@ -150,7 +151,8 @@ def run_daemon(
                         outbox_path=config.storage.outbox_path,
                         seal=open_seal(config.storage.key_file),
                         people=gallery.people(),
-                        is_kept=partial(is_somebodys, gallery),
+                        strangers=gallery.strangers(),
+                        is_kept=partial(is_kept, gallery),
                         on_command=commands.put,
                         on_published=partial(latency.add, Stage.PUBLISH),
                     )
@@ -182,13 +184,16 @@ def run_daemon(
         ).run(stop)
 
 
-def is_somebodys(gallery: Gallery, visit_id: str) -> bool:
-    """Whether a visit that somebody made is theirs under another number: two people became one.
+def is_kept(gallery: Gallery, named: Named) -> bool:
+    """Whether a visit that names nobody of the household is theirs all the same.
 
-    A visit that was taken for somebody else's is not: it may tell of whom to forget.
+    Two people became one, or a stranger was named, or found to be somebody known. A visit that was
+    taken for somebody else's may tell of whom to forget.
     """
+    if named.visit_id is None:
+        return False
     try:
-        visit = gallery.visit(visit_id)
+        visit = gallery.visit(named.visit_id)
     except (UsageError, GalleryError):  # what cannot be looked up is taken as forgotten
         return False
-    return isinstance(visit.visitor, Person) and not visit.corrected
+    return named.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)

@@ -171,6 +171,10 @@ class Person:
         return self.name
 
 
+# Before the label of a stranger whose number is not the lasting one.
+UNSTORED = "new-"
+
+
 @dataclass(frozen=True, slots=True)
 class Stranger:
     """Somebody nobody has named, recognized again by identifier only.
@@ -192,7 +196,7 @@ class Stranger:
     @property
     def label(self) -> str:
         """What people are shown, and what ``strangers name`` takes."""
-        new = "new-" if self.stranger_id < 0 else ""
+        new = UNSTORED if self.stranger_id < 0 else ""
         return f"{new}stranger-{abs(self.stranger_id)}"
 
 

@@ -48,7 +48,7 @@ from doorbell.upkeep import Upkeep
 log = logging.getLogger(__name__)
 
 STATISTICS_SECONDS = 60.0
-PEOPLE_SECONDS = 2.0
+HOUSEHOLD_SECONDS = 2.0
 STORAGE_SECONDS = 5.0
 # How long one turn of the loop waits for a frame, and so for a command or the end.
 TURN_SECONDS = 0.25
@@ -124,7 +124,7 @@ class MainLoop:
         """Process frames until ``stop`` is set or the camera's recording has ended."""
         turns = [
             Turn(STATISTICS_SECONDS, self._report, self._started + STATISTICS_SECONDS),
-            Turn(PEOPLE_SECONDS, self._publish_people, self._started),
+            Turn(HOUSEHOLD_SECONDS, self._publish_household, self._started),
             Turn(STORAGE_SECONDS, self._look_after_storage, self._started),
         ]
         try:
@@ -238,10 +238,11 @@ class MainLoop:
         self._pictures.forget(forgotten.visit_ids)
         log.info("forgot %s, as a command asked", forgotten.visitor.label)
 
-    def _publish_people(self) -> None:
-        """Tell home automation of people enrolled, renamed or forgotten from the command line."""
+    def _publish_household(self) -> None:
+        """Tell home automation of whom the command line enrolled, renamed or forgot."""
         if self._mqtt is not None:
-            self._mqtt.set_people(self._pipeline.household.people)
+            household = self._pipeline.household
+            self._mqtt.set_household(household.people, household.strangers)
 
     def _look_after_storage(self) -> None:
         self._upkeep.turn(*read_clocks(), synchronized=is_synchronized())

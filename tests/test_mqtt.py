@@ -1,6 +1,8 @@
+import json
 import logging
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,15 @@ import numpy as np
 import pytest
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.daemon import is_somebodys
-from doorbell.domain import FaceSample, Recognized, Visit
+from doorbell.daemon import is_kept
+from doorbell.domain import FaceSample, Left, Stranger, Visit, Visitor
 from doorbell.errors import ConfigError
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.mqtt_client import keepalive_seconds
 from doorbell.outputs.outbox import Outbox
 from doorbell.recognition.gallery import EnrolledSample, Gallery
+
+FACES = [FaceSample(face, "any", 0.5) for face in np.eye(128, dtype=np.float32)]
 
 
 def open_mqtt(folder: Path, **section: Any) -> Mqtt:
@@ -24,6 +28,7 @@ def open_mqtt(folder: Path, **section: Any) -> Mqtt:
         MqttSection.model_validate({"host": "127.0.0.1", "port": 1, **section}),
         outbox_path=folder / "outbox.sqlite",
         people=(),
+        strangers=(),
         on_command=lambda _: None,
     )
 
@@ -94,41 +99,72 @@ def test_a_silent_broker_is_given_up_before_its_events_are_late(
     assert keepalive_seconds(section) == expected
 
 
+@contextmanager
+def waiting_for(gallery: Gallery, outbox_path: Path, *visitors: Visitor) -> Iterator[Mqtt]:
+    """The output of a daemon with that gallery, without a broker, told that these have come."""
+    mqtt = Mqtt(
+        DeviceSection(),
+        MqttSection(host="127.0.0.1", port=1),
+        outbox_path=outbox_path,
+        people=gallery.people(),
+        strangers=gallery.strangers(),
+        is_kept=partial(is_kept, gallery),
+        on_command=lambda _: None,
+    )
+    with closing(mqtt):
+        for visitor in visitors:
+            visit = Visit(f"v{visitor.label}", 1000.0, 1000.0, visitor=visitor)
+            gallery.save_visit(visit)
+            mqtt.handle(Left(f"e{visitor.label}", 1000.0, visit))
+        yield mqtt
+        mqtt.set_household(gallery.people(), gallery.strangers())
+
+
+def waiting(outbox_path: Path) -> list[str]:
+    """The events that wait, each about one visitor."""
+    with closing(Outbox(outbox_path, MqttSection())) as outbox:
+        numbers = range(1, 10)
+        events = [outbox.read(n) for n in numbers if outbox.next_but(set(numbers) - {n}) == n]
+    return [json.loads(event.document)["event_id"][1:] for event in events if event]
+
+
 def test_a_merge_loses_no_event_and_forgetting_leaves_none(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
-    faces = [EnrolledSample(FaceSample(face, "any", 0.5)) for face in np.eye(128, dtype=np.float32)]
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
         names = ("Anna", "Ann", "Ben")
-        people = [gallery.enroll(*each).person for each in zip(names, zip(faces), strict=False)]
-
-        def run() -> Mqtt:
-            return Mqtt(
-                DeviceSection(),
-                MqttSection(host="127.0.0.1", port=1),
-                outbox_path=path,
-                people=gallery.people(),
-                is_kept=partial(is_somebodys, gallery),
-                on_command=lambda _: None,
-            )
-
-        def waiting() -> int:
-            with closing(Outbox(path, MqttSection())) as outbox:
-                return len(outbox)
-
-        with closing(run()) as mqtt:
-            for person in people:
-                visit = Visit(f"v{person.person_id}", 1000.0, 1000.0, visitor=person)
-                gallery.save_visit(visit)
-                mqtt.handle(Recognized(f"e{person.person_id}", 1000.0, visit))
+        people = [
+            gallery.enroll(name, [EnrolledSample(face)]).person
+            for name, face in zip(names, FACES, strict=False)
+        ]
+        with waiting_for(gallery, path, *people):
             gallery.merge("Ann", "Anna")
-            mqtt.set_people(gallery.people())
-        assert waiting() == 3
-        run().close()  # and at a start
-        assert waiting() == 3
-        with closing(run()) as mqtt:
+        assert waiting(path) == ["Anna", "Ann", "Ben"]
+        with waiting_for(gallery, path):  # and at a start
+            assert waiting(path) == ["Anna", "Ann", "Ben"]
             gallery.forget("Ben")
-            mqtt.set_people(gallery.people())
-        assert waiting() == 2
+        assert waiting(path) == ["Anna", "Ann"]
         gallery.forget("Anna")  # while no doorbell runs
-        run().close()
-        assert waiting() == 0
+        with waiting_for(gallery, path):
+            pass
+        assert waiting(path) == []
+
+
+def test_a_stranger_who_is_forgotten_waits_no_longer_and_one_who_is_named_does(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "outbox.sqlite"
+    unstored = Stranger(-5, 1000.0, 1000.0, 1)
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        strangers = [gallery.add_stranger([face], 1000.0) for face in FACES[:4]]
+        everybody = [stranger.label for stranger in (*strangers, unstored)]
+        with waiting_for(gallery, path, *strangers, unstored):
+            gallery.name_stranger(1, "Anna")
+        assert waiting(path) == everybody
+        with waiting_for(gallery, path):
+            gallery.forget_stranger(2)
+        assert waiting(path) == [label for label in everybody if label != "stranger-2"]
+        gallery.forget_stranger(3)  # while no doorbell runs
+        with waiting_for(gallery, path):
+            assert waiting(path) == ["stranger-1", "stranger-4", unstored.label]
+            gallery.forget("Anna")  # who came as a stranger
+        assert waiting(path) == ["stranger-4", unstored.label]

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
-from doorbell.outputs.messages import late_event
+from doorbell.outputs.messages import Named, late_event
 from doorbell.outputs.outbox import Outbox
 from doorbell.outputs.outbox_file import Moment, Waiting
 
@@ -95,10 +95,10 @@ class Delivery:
         self._triggers.clear()
         self._acknowledged.put(None)
 
-    def keep_people(self, person_ids: Container[int], is_kept: Callable[[str], bool]) -> None:
-        """Drop what waits about anybody who was forgotten; see ``Outbox.keep_people``."""
+    def drop_forgotten(self, is_forgotten: Callable[[Named], bool]) -> None:
+        """Drop what waits about anybody who was forgotten; see ``Outbox.drop_forgotten``."""
         with self._going_on():
-            self._outbox.keep_people(person_ids, is_kept)
+            self._outbox.drop_forgotten(is_forgotten)
 
     def drop_pictures(self) -> None:
         """Keep events without their pictures, which are wanted no longer."""

@@ -74,7 +74,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
@@ -169,20 +169,33 @@ def late_event(document: bytes) -> bytes:
             raise ValueError(f"{str(other)[:60]!r} is no event")
 
 
-def named_in(document: bytes) -> tuple[int | None, str | None]:
-    """Which person and which visit a document tells of; None for what it does not tell.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom a document tells of; None for what it does not tell.
 
-    It may come from anybody, as what the broker retained does.
+    Attributes:
+        person_id: of a person.
+        stranger: the label of a stranger.
+        visit_id: of the visit.
     """
+
+    person_id: int | None = None
+    stranger: str | None = None
+    visit_id: str | None = None
+
+
+def named_in(document: bytes) -> Named:
+    """Tell whom a document names. It may come from anybody, as what the broker retained does."""
     try:
         told = json.loads(document)
     except (ValueError, RecursionError):
-        return None, None
+        return Named()
     if not isinstance(told, dict):
-        return None, None
-    person_id, visit_id = told.get("person_id"), told.get("visit_id")
-    return (
+        return Named()
+    person_id, stranger, visit_id = map(told.get, ("person_id", "stranger", "visit_id"))
+    return Named(
         person_id if isinstance(person_id, int) else None,
+        stranger if isinstance(stranger, str) else None,
         visit_id if isinstance(visit_id, str) else None,
     )
 

@@ -16,7 +16,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Command, Event, Person, Recognized
+from doorbell.domain import Command, Event, Person, Recognized, Stranger
 from doorbell.outputs.absence import Absence
 from doorbell.outputs.commands import CommandGate
 from doorbell.outputs.delivery import Delivery
@@ -39,6 +39,7 @@ from doorbell.outputs.home_assistant import OFFLINE, ONLINE, birth_topic
 from doorbell.outputs.messages import (
     OFF,
     ON,
+    Named,
     camera_document,
     encode,
     event_document,
@@ -76,7 +77,9 @@ class Mqtt:
         outbox_path: of the file where events wait, made if missing.
         seal: how they are kept there.
         people: everybody enrolled; an earlier run's triggers of anybody else are deleted.
-        is_kept: whether a visit of a person who is gone is another's now: then its events wait on.
+        strangers: everybody known by an identifier only.
+        is_kept: whether what tells of somebody who is gone is another's now: then events about it
+            wait on. Asked by whoever makes this, and calls ``set_household``.
         on_command: takes each well-formed command, on paho's thread; hands off and never waits.
         on_published: takes the seconds from handing a message to the client to its acknowledgement
             by the broker (QoS 1) or its being written (QoS 0), on any thread; never waits.
@@ -93,12 +96,12 @@ class Mqtt:
         outbox_path: Path,
         seal: Seal = PLAIN,
         people: Sequence[Person],
-        is_kept: Callable[[str], bool] = lambda _visit_id: False,
+        strangers: Iterable[Stranger],
+        is_kept: Callable[[Named], bool] = lambda _named: False,
         on_command: Callable[[Command], None],
         on_published: Callable[[float], None] | None = None,
     ) -> None:
         self._section = section
-        self._is_kept = is_kept
         self._on_command = on_command
         self._on_published = on_published
         # By message: when it was handed over or, where paho's thread is first, acknowledged.
@@ -116,6 +119,8 @@ class Mqtt:
             section,
             self._topics,
             people,
+            strangers,
+            is_kept=is_kept,
             connected=lambda: self._connected,
             publish=lambda topic, payload, qos: self._publish_now(
                 topic, payload, qos=qos, retain=True
@@ -142,7 +147,7 @@ class Mqtt:
             publish_rest=self._publish_rest,
         )
         with self._lock:
-            self._delivery.keep_people(self._retained.person_ids, is_kept)
+            self._delivery.drop_forgotten(self._retained.is_forgotten)
             if not section.publish_images:
                 self._delivery.drop_pictures()
         self._client.connect_async(section.host, section.port, keepalive_seconds(section))
@@ -203,14 +208,14 @@ class Mqtt:
         with self._lock:
             self._retained.set(self._topics.mute_state, ON if muted else OFF)
 
-    def set_people(self, people: Sequence[Person]) -> None:
-        """Publish a trigger for each of these, and delete those of people who are gone.
+    def set_household(self, people: Sequence[Person], strangers: Iterable[Stranger]) -> None:
+        """Publish a trigger for each of these people, and tell no more of who was forgotten.
 
         Nothing is sent where nothing has changed.
         """
         with self._lock:
-            if self._retained.set_people(people):
-                self._delivery.keep_people(self._retained.person_ids, self._is_kept)
+            if self._retained.set_household(people, strangers):
+                self._delivery.drop_forgotten(self._retained.is_forgotten)
 
     def close(self) -> None:
         """Say offline and disconnect, within two seconds; idempotent.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from doorbell.config import MqttSection
 from doorbell.errors import SealError
-from doorbell.outputs.messages import named_in
+from doorbell.outputs.messages import Named, named_in
 from doorbell.outputs.outbox_file import Moment, OutboxFile, Summary, Waiting, set_aside
 from doorbell.sealing import PLAIN, Seal
 
@@ -133,24 +133,24 @@ class Outbox:
             )
             self._drop_said = False
 
-    def keep_people(self, person_ids: Container[int], is_kept: Callable[[str], bool]) -> None:
+    def drop_forgotten(self, is_forgotten: Callable[[Named], bool]) -> None:
         """Drop visits of anybody who was forgotten, and what is left of whom the broker has.
 
         Args:
-            person_ids: of everybody enrolled.
-            is_kept: whether a visit that tells of nobody of these is a person's all the same, who
-                was made one with another.
+            is_forgotten: whether what an event tells of is.
         """
         forgotten: set[str | None] = set()
         for number in list(self._waiting):
             event = self.read(number)
-            person_id, visit_id = named_in(event.document) if event else (None, None)
-            if person_id is None or person_id in person_ids or visit_id in forgotten:
+            if event is None:
                 continue
-            if visit_id is None:
+            named = named_in(event.document)
+            if named.visit_id in forgotten or not is_forgotten(named):
+                continue
+            if named.visit_id is None:
                 self._forget(number)
-            elif not is_kept(visit_id):
-                forgotten.add(visit_id)
+            else:
+                forgotten.add(named.visit_id)
         self.forget_visits(forgotten)
 
     def drop_pictures(self) -> None:
@@ -166,7 +166,7 @@ class Outbox:
         dropped = 0
         for number in list(self._waiting):
             event = self.read(number)
-            if event is not None and named_in(event.document)[1] in visit_ids:
+            if event is not None and named_in(event.document).visit_id in visit_ids:
                 self._forget(number)
                 dropped += 1
         if dropped:

@@ -8,18 +8,26 @@ event that waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Arrived, Event, Left, Person, Recognized, Unrecognized, Visit
+from doorbell.domain import (
+    UNSTORED,
+    Arrived,
+    Event,
+    Left,
+    Person,
+    Recognized,
+    Stranger,
+    Unrecognized,
+)
 from doorbell.outputs.home_assistant import (
     ONLINE,
     discovery_document,
     discovery_topic,
     person_ids_of,
 )
-from doorbell.outputs.messages import OFF, ON, encode, named_in, visitor_document
+from doorbell.outputs.messages import OFF, ON, Named, encode, named_in, visitor_document
 from doorbell.outputs.topics import Topics
 
 
@@ -33,6 +41,9 @@ class RetainedMessages:
         section: ``[mqtt]``.
         topics: of this device.
         people: everybody enrolled.
+        strangers: everybody known by an identifier only.
+        is_kept: whether what tells of nobody of these is somebody's all the same; not asked by
+            ``heed``.
         connected: whether there is a broker.
         publish: takes a topic, a payload and the QoS of a retained message, which is lost where
             there is no connection.
@@ -44,7 +55,9 @@ class RetainedMessages:
         section: MqttSection,
         topics: Topics,
         people: Sequence[Person],
+        strangers: Iterable[Stranger],
         *,
+        is_kept: Callable[[Named], bool],
         connected: Callable[[], bool],
         publish: Callable[[str, bytes, int], object],
     ) -> None:
@@ -52,20 +65,22 @@ class RetainedMessages:
         self._section = section
         self._topics = topics
         self._people = tuple(people)
+        self._strangers = _labels(strangers)
+        self._is_kept = is_kept
         self._connected = connected
         self._publish = publish
         self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
         self._gone_person_ids: set[int] = set()
         self._visits: set[str] = set()
-        self._shown: Visit | None = None  # on the topic of the last visitor, by this run
-        self._shown_person_id: int | None = None  # there, also by an earlier run
+        self._named = Named()  # on the topic of the last visitor
+        self._shown = False  # by this run
+        self._just_learned = False  # whom an earlier run named there
         self._states = {topics.presence: OFF, topics.mute_state: OFF}
         if not section.publish_images:
             self._states[topics.image] = b""  # deletes one retained before
 
     @property
-    def person_ids(self) -> set[int]:
-        """Of everybody enrolled."""
+    def _person_ids(self) -> set[int]:
         return {person.person_id for person in self._people}
 
     @property
@@ -95,48 +110,62 @@ class RetainedMessages:
                 self._visits.discard(event.visit.visit_id)
                 self.set(self._topics.presence, ON if self._visits else OFF)
         if isinstance(event, Recognized | Unrecognized | Left):
-            visitor = event.visit.visitor
-            self._shown = event.visit
-            self._shown_person_id = visitor.person_id if isinstance(visitor, Person) else None
-            self.set(self._topics.visitor, encode(visitor_document(event.visit)))
+            self._shown = True
+            document = encode(visitor_document(event.visit))
+            self._named = named_in(document)
+            self.set(self._topics.visitor, document)
 
-    def set_people(self, people: Sequence[Person]) -> bool:
-        """Publish a trigger for each of these, and show no longer who is gone.
+    def set_household(self, people: Sequence[Person], strangers: Iterable[Stranger]) -> bool:
+        """Publish a trigger for each of these people, and show no longer who was forgotten.
 
         Nothing is sent where nothing has changed.
 
         Returns:
             Whether anybody is gone.
         """
-        if tuple(people) == self._people:
-            return False
-        known = self.person_ids
-        self._people = tuple(people)
-        self._gone_person_ids |= known - self.person_ids
-        anybody_gone = bool(self._gone_person_ids)
-        if anybody_gone:
-            self._hide_who_is_gone()
-        self._publish_discovery()
+        earlier, self._strangers = self._strangers, _labels(strangers)
+        anybody_gone = not earlier <= self._strangers
+        if tuple(people) != self._people:
+            known = self._person_ids
+            self._people = tuple(people)
+            gone = known - self._person_ids
+            self._gone_person_ids |= gone
+            anybody_gone = anybody_gone or bool(gone)
+            self._publish_discovery()
+        if (anybody_gone or self._just_learned) and self.is_forgotten(self._named):
+            self._hide()
+        self._just_learned = False
         return anybody_gone
 
+    def is_forgotten(self, named: Named) -> bool:
+        """Whether somebody is named who was forgotten."""
+        return not (self._knows(named) or self._is_kept(named))
+
     def heed(self, topic: str, payload: bytes) -> None:
-        """Learn what is retained on one of ``naming_topics``, and delete from it who is gone."""
+        """Learn what is retained on one of ``naming_topics``; who is gone will be deleted."""
         if topic == self._discovery_topic:
-            gone = person_ids_of(payload) - self.person_ids
+            gone = person_ids_of(payload) - self._person_ids
             if gone:
                 self._gone_person_ids |= gone
                 self._publish_discovery()
-        elif self._shown is None:
-            self._shown_person_id, _ = named_in(payload)
-            self._hide_who_is_gone()
+        elif not self._shown:
+            self._named = named_in(payload)
+            self._just_learned = True
 
-    def _hide_who_is_gone(self) -> None:
-        """Show no longer that somebody was here who was forgotten."""
-        if self._shown_person_id is None or self._shown_person_id in self.person_ids:
-            return
-        self._shown_person_id = None
-        self._shown = self._shown and replace(self._shown, visitor=None)
-        self.set(self._topics.visitor, encode(visitor_document(self._shown)))
+    def _knows(self, named: Named) -> bool:
+        if named.person_id is not None:
+            return named.person_id in self._person_ids
+        # Who has no lasting identifier yet cannot have been forgotten by it.
+        return (
+            named.stranger is None
+            or named.stranger in self._strangers
+            or named.stranger.startswith(UNSTORED)
+        )
+
+    def _hide(self) -> None:
+        """Show no longer who was here last."""
+        self._named = Named()
+        self.set(self._topics.visitor, encode(visitor_document(None)))
         self.set(self._topics.image, b"")  # deletes the one retained
 
     def _publish_state(self, topic: str) -> None:
@@ -155,3 +184,7 @@ class RetainedMessages:
             )
             self._publish(self._discovery_topic, encode(document), 1)
         self._gone_person_ids.clear()
+
+
+def _labels(strangers: Iterable[Stranger]) -> set[str]:
+    return {stranger.label for stranger in strangers}

@@ -44,6 +44,7 @@ def mqtt_without_broker(folder: Path) -> Output:
         MqttSection(host="127.0.0.1", port=1),
         outbox_path=folder / "outbox.sqlite",
         people=(),
+        strangers=(),
         on_command=lambda _: None,
     )
 

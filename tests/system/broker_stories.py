@@ -26,8 +26,13 @@ from doorbell.outputs.mqtt import Mqtt
 
 ANNA = Person(1, 'Anna "{{ 1/0 }}" \U0001f98a', preferences={"scene": "evening", "tv": [1, None]})
 BEN = Person(2, "Ben")
+STRANGER = Stranger(7, 0.0, 0.0, 1)
 CONFIG_TOPIC = "homeassistant/device/doorbell_front-door/config"
 PICTURE = b"\xff\xd8\xff\xe0 not really \xff\xd9"
+
+# Without a broker the doorbell tries after 1 second, 2 more and 4 more: from then on there is time
+# to start a broker and to subscribe before the doorbell is there.
+LONG_PAUSE_SECONDS = 3.2
 
 
 @contextmanager
@@ -35,6 +40,7 @@ def running(
     port: int,
     *,
     people: tuple[Person, ...] = (),
+    strangers: tuple[Stranger, ...] = (),
     on_command: Callable[[Command], None] = lambda _: None,
     on_published: Callable[[float], None] | None = None,
     expect_connection: bool = True,
@@ -46,6 +52,7 @@ def running(
             MqttSection.model_validate({"host": "127.0.0.1", "port": port, **section}),
             outbox_path=Path(folder, "outbox.sqlite"),
             people=people,
+            strangers=strangers,
             on_command=on_command,
             on_published=on_published,
         )
@@ -65,13 +72,12 @@ def visit_of(visitor: Visitor | None, number: int = 1, **changes: Any) -> Visit:
 
 def story() -> list[Event]:
     """Anna comes, then a stranger; they leave."""
-    stranger = Stranger(7, 0.0, 0.0, 1)
     return [
         Arrived("e1", 1000.0, visit_of(None)),
         Recognized("e2", 1001.0, visit_of(ANNA), PICTURE),
         Ring("e3", 1001.0, visit_of(ANNA), PICTURE),
         Arrived("e4", 1002.0, visit_of(None, 2)),
-        Unrecognized("e5", 1003.0, visit_of(stranger, 2)),
+        Unrecognized("e5", 1003.0, visit_of(STRANGER, 2)),
         Left("e6", 1010.0, visit_of(ANNA, ended_at=1010.0)),
-        Left("e7", 1011.0, visit_of(stranger, 2, ended_at=1011.0)),
+        Left("e7", 1011.0, visit_of(STRANGER, 2, ended_at=1011.0)),
     ]

@@ -37,6 +37,7 @@ def running(
         MqttSection(host="127.0.0.1", port=port, allow_enroll=True),
         outbox_path=folder / "outbox.sqlite",
         people=people,
+        strangers=(),
         on_command=on_command,
     )
     try:

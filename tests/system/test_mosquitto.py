@@ -7,7 +7,16 @@ import time
 from pathlib import Path
 
 import pytest
-from broker_stories import ANNA, BEN, CONFIG_TOPIC, PICTURE, running, story, visit_of
+from broker_stories import (
+    ANNA,
+    BEN,
+    CONFIG_TOPIC,
+    LONG_PAUSE_SECONDS,
+    PICTURE,
+    running,
+    story,
+    visit_of,
+)
 from household import Mosquitto, eventually, listening
 
 from doorbell.domain import Recognized, Ring
@@ -120,7 +129,7 @@ def test_the_will_says_offline_when_the_daemon_is_killed(broker: Mosquitto, tmp_
         "from doorbell.config import DeviceSection, MqttSection\n"
         "from doorbell.outputs.mqtt import Mqtt\n"
         "section = MqttSection(host='127.0.0.1', port=int(sys.argv[1]))\n"
-        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(),"
+        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(), strangers=(),"
         " on_command=print)\n"
         "time.sleep(60)\n"
     )
@@ -148,7 +157,7 @@ def test_a_broker_that_is_down_is_said_once_and_events_wait_for_it(
             mqtt.handle(event)
         assert time.monotonic() - started < 0.5
         assert eventually(lambda: len(caplog.records) == 1)
-        time.sleep(1.2)  # a second attempt
+        time.sleep(LONG_PAUSE_SECONDS)
         broker.start()
         with listening(broker.port) as listener:
             assert eventually(lambda: len(listener.of("event")) == 7)
@@ -165,6 +174,7 @@ def test_a_broker_that_is_down_is_said_once_and_events_wait_for_it(
             broker.stop()
             assert eventually(lambda: not mqtt.connected)
             mqtt.handle(Ring("e8", 1020.0))
+        time.sleep(LONG_PAUSE_SECONDS)
         broker.start()
         with listening(broker.port) as listener:
             assert eventually(lambda: listener.of("event") != [])
@@ -186,6 +196,7 @@ def test_an_event_that_was_under_way_when_the_broker_died_goes_again(broker: Mos
         broker.stop()
         assert eventually(lambda: not mqtt.connected)
         mqtt.handle(Ring("e3", 1000.0))
+        time.sleep(LONG_PAUSE_SECONDS)
         broker.start()
         with listening(broker.port) as listener:
             assert eventually(lambda: len(listener.of("event")) == 3)
@@ -213,6 +224,7 @@ def test_too_many_events_for_a_broker_that_is_away_drop_the_oldest(
     with running(broker.port, expect_connection=False, outbox_events=100) as mqtt:
         for number in range(150):
             mqtt.handle(Ring(f"e{number}", 1000.0))
+        time.sleep(LONG_PAUSE_SECONDS)
         broker.start()
         with listening(broker.port) as listener:
             assert eventually(lambda: len(listener.of("event")) == 100)
@@ -231,7 +243,7 @@ def test_close_is_quick_idempotent_and_final(broker: Mosquitto) -> None:
         mqtt.handle(story()[0])
         mqtt.set_muted(True)
         mqtt.publish_statistics(Statistics(60.0, 24.5, 3, 8.0, 21.0, 0, 2, 7, True))
-        mqtt.set_people([ANNA])
+        mqtt.set_household([ANNA], ())
         assert not mqtt.connected
         time.sleep(0.1)
         assert listener.of("event") == []

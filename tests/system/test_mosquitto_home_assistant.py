@@ -5,10 +5,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from broker_stories import ANNA, BEN, CONFIG_TOPIC, PICTURE, running, story
+from broker_stories import (
+    ANNA,
+    BEN,
+    CONFIG_TOPIC,
+    PICTURE,
+    STRANGER,
+    running,
+    story,
+    visit_of,
+)
 from household import Mosquitto, eventually, listening
 
-from doorbell.domain import Person
+from doorbell.domain import Left, Person, Stranger, Visitor
 
 pytestmark = pytest.mark.system
 
@@ -44,8 +53,8 @@ def triggers(document: Mapping[str, Any]) -> dict[str, Any]:
 def test_people_who_come_go_or_are_renamed_change_the_triggers(broker: Mosquitto) -> None:
     with listening(broker.port) as listener, running(broker.port, people=(ANNA, BEN)) as mqtt:
         assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 1)
-        mqtt.set_people([ANNA, BEN])
-        mqtt.set_people([Person(2, "Benjamin"), Person(3, "Carla")])
+        mqtt.set_household([ANNA, BEN], ())
+        mqtt.set_household([Person(2, "Benjamin"), Person(3, "Carla")], ())
         assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 3)
         now = {"person_2": "Benjamin", "person_3": "Carla"}
         assert [triggers(document) for document in listener.documents(CONFIG_TOPIC)] == [
@@ -70,24 +79,44 @@ def test_people_forgotten_while_the_daemon_was_away_lose_their_triggers(broker: 
         ]
 
 
+@pytest.mark.parametrize("visitor", [ANNA, STRANGER])
 @pytest.mark.parametrize("forgotten", ["while the daemon is away", "later"])
-def test_people_forgotten_are_no_last_visitor_of_an_earlier_run_either(
-    broker: Mosquitto, forgotten: str
+def test_who_is_forgotten_is_no_last_visitor_of_an_earlier_run_either(
+    broker: Mosquitto, visitor: Visitor, forgotten: str
 ) -> None:
-    with running(broker.port, people=(ANNA, BEN)) as mqtt, listening(broker.port) as listener:
-        mqtt.handle(story()[1])
+    came = Left("e1", 1000.0, visit_of(visitor), PICTURE)
+    label = visitor.label
+    with (
+        running(broker.port, people=(ANNA, BEN), strangers=(STRANGER,)) as mqtt,
+        listening(broker.port) as listener,
+    ):
+        mqtt.handle(came)
         assert eventually(lambda: listener.of("image") == [PICTURE])
+        mqtt.set_household((ANNA, BEN), (STRANGER, Stranger(8, 0.0, 0.0, 1)))
+        mqtt.set_household((ANNA, BEN), (STRANGER,))  # somebody else is forgotten
+    people = tuple(each for each in (ANNA, BEN) if each != visitor)
+    strangers = tuple(each for each in (STRANGER,) if each != visitor)
     with listening(broker.port) as listener:
         assert eventually(lambda: listener.of("image") == [PICTURE])
-        assert listener.documents("visitor")[0]["person"] == ANNA.name
-        known = (BEN,) if forgotten == "while the daemon is away" else (ANNA, BEN)
-        with running(broker.port, people=known) as mqtt:
-            if ANNA in known:
+        assert listener.documents("visitor")[0]["visitor"] == label
+        away = forgotten == "while the daemon is away"
+        with running(
+            broker.port,
+            people=people if away else (ANNA, BEN),
+            strangers=strangers if away else (STRANGER,),
+        ) as mqtt:
+            for _ in range(3):  # now and again, as the daemon does
                 time.sleep(0.2)
-                mqtt.set_people((BEN,))
+                if away:
+                    mqtt.set_household(people, strangers)
+                else:
+                    mqtt.set_household((ANNA, BEN), (STRANGER,))
+            assert len(listener.of("image")) == (2 if away else 1)
+            mqtt.set_household(people, strangers)
             assert eventually(lambda: len(listener.of("image")) == 2)
         assert listener.of("image")[1] == b""
-        assert [each["visitor"] for each in listener.documents("visitor")] == [ANNA.name, "unknown"]
+        assert [each["visitor"] for each in listener.documents("visitor")] == [label, "unknown"]
+        assert listener.documents("visitor")[1]["stranger"] is None
 
 
 def test_without_discovery_home_assistant_hears_nothing(broker: Mosquitto) -> None:
@@ -95,7 +124,7 @@ def test_without_discovery_home_assistant_hears_nothing(broker: Mosquitto) -> No
         listening(broker.port) as listener,
         running(broker.port, people=(ANNA,), discovery=False) as mqtt,
     ):
-        mqtt.set_people([BEN])
+        mqtt.set_household([BEN], ())
         mqtt.handle(story()[1])
         assert eventually(lambda: listener.of("trigger") != [])
         assert listener.of(CONFIG_TOPIC) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from broker_stories import PICTURE, visit_of
+from broker_stories import LONG_PAUSE_SECONDS, PICTURE, visit_of
 from household import Listener, Mosquitto, eventually, listening
 
 from doorbell.config import DeviceSection, MqttSection
@@ -28,6 +28,7 @@ def running(port: int, outbox_path: Path, **section: Any) -> Iterator[Mqtt]:
         MqttSection.model_validate({"host": "127.0.0.1", "port": port, **section}),
         outbox_path=outbox_path,
         people=(),
+        strangers=(),
         on_command=lambda _: None,
     )
     try:
@@ -67,7 +68,7 @@ def test_a_thousand_events_outlive_kills_and_arrive_in_order_marked_late(
         "from doorbell.domain import Ring\n"
         "from doorbell.outputs.mqtt import Mqtt\n"
         "mqtt = Mqtt(DeviceSection(), MqttSection(host='127.0.0.1', port=int(sys.argv[1])),\n"
-        "            outbox_path=Path(sys.argv[2]), people=(), on_command=print)\n"
+        "            outbox_path=Path(sys.argv[2]), people=(), strangers=(), on_command=print)\n"
         "for number in range(int(sys.argv[3]), int(sys.argv[3]) + 500):\n"
         "    mqtt.handle(Ring(f'e{number}', 1000.0))\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -114,6 +115,7 @@ def test_a_broker_that_starts_again_in_the_middle_of_a_burst(
         assert eventually(lambda: not mqtt.connected)
         for event in burst[200:]:
             mqtt.handle(event)
+        time.sleep(LONG_PAUSE_SECONDS)
         broker.start()
         with listening(broker.port) as after:
             assert eventually(lambda: burst[-1].event_id in ids(after))
@@ -140,7 +142,7 @@ def test_the_right_password_after_the_wrong_one(tmp_path: Path) -> None:
     with running(broker.port, tmp_path / "outbox.sqlite", **account) as mqtt:
         for event in rings(0, 20):
             mqtt.handle(event)
-        time.sleep(0.3)
+        time.sleep(LONG_PAUSE_SECONDS)
         assert not mqtt.connected
         broker.stop()
         expect("opensesame")

@@ -73,6 +73,17 @@ def holding(directory: Path, wanted: bytes) -> list[str]:
     ]
 
 
+def retained_once_forgotten(broker: Mosquitto) -> dict[str, bytes]:
+    """What the broker keeps, by topic, after the last visitor is nobody any more."""
+    with listening(broker.port) as listener:
+        eventually(
+            lambda: [d["visitor"] for d in listener.documents("visitor")][-1:] == ["unknown"]
+        )
+    with listening(broker.port) as late:
+        assert eventually(lambda: late.of("visitor") != [], 2)
+        return {m.topic: bytes(m.payload) for m in late.messages}
+
+
 @pytest.fixture(scope="module")
 def run(
     tmp_path_factory: pytest.TempPathFactory,
@@ -130,9 +141,7 @@ def run(
             wanted |= {f"face {i}": face[:64] for i, face in enumerate([*kept, *plain])}
             eventually(lambda: not any(holding(state, each) for each in wanted.values()), 3)
             traces = {what: holding(state, each) for what, each in wanted.items()}
-            with listening(broker.port) as late:
-                assert eventually(lambda: late.of("visitor") != [], 2)
-                retained = {m.topic: bytes(m.payload) for m in late.messages}
+            retained = retained_once_forgotten(broker)
         finally:
             daemon.terminate()
             daemon.wait(20)
@@ -200,3 +209,47 @@ def test_whoever_is_forgotten_is_no_state_of_the_broker_any_more(run: Evidence) 
         if NAME.encode() in payload or ESCAPED in payload
     ]
     assert not [topic for topic in run.retained if topic.endswith("/image")]
+
+
+def test_a_stranger_forgotten_beside_the_daemon_is_nowhere_any_more(
+    tmp_path: Path, models_directory: Path
+) -> None:
+    state = tmp_path / "state"
+    broker = Mosquitto(tmp_path, "allow_anonymous true")
+    broker.start()
+    camera = simulated(tmp_path, models_directory, Visitor(enters=0.3, approach=1.5, stays=1.5))
+    command = run_command(
+        f"storage.directory={state}",
+        f"camera.uri={camera}",
+        *("camera.width=640", "camera.height=360", "camera.frames_per_second=10"),
+        *("mqtt.enabled=true", "mqtt.host=127.0.0.1", f"mqtt.port={broker.port}"),
+        *("visits.absence_seconds=0.5", "chime.enabled=false"),
+    )
+    with (tmp_path / "log").open("wb") as log, listening(broker.port) as listener:
+        daemon = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            assert eventually(
+                lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
+            ), (tmp_path / "log").read_text()
+            left = listener.documents("event")[-1]
+            assert left["stranger"] == "stranger-1"
+            assert eventually(lambda: listener.of("image") != [])
+            assert eventually((state / "pictures" / f"{left['visit_id']}.jpg").exists)
+            forget = [DOORBELL, "strangers", "forget", "1", "--yes"]
+            subprocess.run(
+                [*forget, "--set", f"storage.directory={state}"],
+                check=True,
+                capture_output=True,
+                timeout=30,
+            )
+            retained = retained_once_forgotten(broker)
+        finally:
+            daemon.terminate()
+            daemon.wait(20)
+            broker.stop()
+    assert not [topic for topic, payload in retained.items() if b"stranger-1" in payload]
+    assert not [topic for topic in retained if topic.endswith("/image")]
+    visit = left["visit_id"].encode()
+    assert not [topic for topic, payload in retained.items() if visit in payload]
+    assert not holding(state, visit)
+    assert not list((state / "pictures").glob("*.jpg"))

@@ -75,6 +75,7 @@ def running(folder: Path, **section: Any) -> Iterator[Mqtt]:
         MqttSection.model_validate({"host": "127.0.0.1", "tls": True, **section}),
         outbox_path=folder / "outbox.sqlite",
         people=(),
+        strangers=(),
         on_command=lambda _: None,
     )
     try:
@@ -200,8 +201,8 @@ section = MqttSection(
     allow_unencrypted=sys.argv[2] == "allow",
 )
 mqtt = Mqtt(
-    DeviceSection(), section, outbox_path=Path(sys.argv[1], "outbox.sqlite"), people=(),
-    on_command=print,
+    DeviceSection(), section, outbox_path=Path(sys.argv[1], "outbox.sqlite"),
+    people=(), strangers=(), on_command=print,
 )
 connection, _ = server.accept()
 connection.settimeout(5)
