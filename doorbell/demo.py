@@ -82,6 +82,7 @@ class MessageCounter:
         """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
+        del self._client  # closes its sockets
 
     def _on_message(self, _client: paho.Client, _userdata: object, _msg: paho.MQTTMessage) -> None:
         with self._lock:

@@ -57,6 +57,7 @@ class Listener:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        del self._client  # closes its sockets
 
 
 def test_the_doorbell_can_live_on_it(broker: EmbeddedBroker, tmp_path: Path) -> None:

@@ -99,6 +99,18 @@ def test_a_silent_broker_is_given_up_before_its_events_are_late(
     assert keepalive_seconds(section) == expected
 
 
+def test_closed_it_has_no_socket_open(tmp_path: Path) -> None:
+    def sockets() -> set[str]:
+        links = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+        return {str(link) for link in links if str(link).startswith("socket:")}
+
+    before = sockets()
+    mqtt = open_mqtt(tmp_path)
+    assert not sockets() <= before
+    mqtt.close()
+    assert sockets() <= before
+
+
 @contextmanager
 def waiting_for(gallery: Gallery, outbox_path: Path, *visitors: Visitor) -> Iterator[Mqtt]:
     """The output of a daemon with that gallery, without a broker, told that these have come."""

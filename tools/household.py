@@ -227,6 +227,7 @@ class Listener:
         """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
+        del self._client  # closes its sockets
 
 
 @contextmanager

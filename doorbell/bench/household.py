@@ -112,6 +112,7 @@ class Subscriber:
         """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
+        del self._client  # closes its sockets
 
     def _on_message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
         self._arrived.append((time.time(), bytes(message.payload)))

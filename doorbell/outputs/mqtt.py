@@ -239,6 +239,7 @@ class Mqtt:
         stopping = threading.Thread(target=self._client.loop_stop, name="mqtt-stop", daemon=True)
         stopping.start()
         stopping.join(STOP_SECONDS)
+        del self._client  # with its thread the last that keeps it: its sockets are closed
 
     def _trigger_of(self, event: Event) -> bytes | None:
         """What starts an automation; nothing where the broker is away: it would be too late."""
