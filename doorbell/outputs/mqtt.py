@@ -43,6 +43,7 @@ from doorbell.outputs.messages import (
     camera_document,
     encode,
     event_document,
+    named_in,
     sound_document,
     statistics_document,
     storage_document,
@@ -250,7 +251,7 @@ class Mqtt:
 
     def _publish_rest(self, event: Waiting, trigger: bytes | None) -> None:
         if event.picture is not None and self._section.publish_images:
-            self._retained.set(self._topics.image, event.picture)
+            self._retained.show_picture(event.picture, named_in(event.document))
         # Last: an automation that it starts finds the states as they are.
         if trigger is not None:
             self._publish_now(self._topics.trigger, trigger)

@@ -73,6 +73,7 @@ class RetainedMessages:
         self._gone_person_ids: set[int] = set()
         self._visits: set[str] = set()
         self._named = Named()  # on the topic of the last visitor
+        self._pictured = Named()  # on that of the picture
         self._shown = False  # by this run
         self._just_learned = False  # whom an earlier run named there
         self._states = {topics.presence: OFF, topics.mute_state: OFF}
@@ -113,7 +114,14 @@ class RetainedMessages:
             self._shown = True
             document = encode(visitor_document(event.visit))
             self._named = named_in(document)
+            if self._pictured.visit_id == self._named.visit_id:
+                self._pictured = self._named  # whoever it is by now
             self.set(self._topics.visitor, document)
+
+    def show_picture(self, jpeg: bytes, named: Named) -> None:
+        """Publish the picture of an event, which names somebody or nobody."""
+        self._pictured = named
+        self.set(self._topics.image, jpeg)
 
     def set_household(self, people: Sequence[Person], strangers: Iterable[Stranger]) -> bool:
         """Publish a trigger for each of these people, and show no longer who was forgotten.
@@ -132,8 +140,8 @@ class RetainedMessages:
             self._gone_person_ids |= gone
             anybody_gone = anybody_gone or bool(gone)
             self._publish_discovery()
-        if (anybody_gone or self._just_learned) and self.is_forgotten(self._named):
-            self._hide()
+        if anybody_gone or self._just_learned:
+            self._hide_who_is_forgotten()
         self._just_learned = False
         return anybody_gone
 
@@ -149,7 +157,7 @@ class RetainedMessages:
                 self._gone_person_ids |= gone
                 self._publish_discovery()
         elif not self._shown:
-            self._named = named_in(payload)
+            self._named = self._pictured = named_in(payload)
             self._just_learned = True
 
     def _knows(self, named: Named) -> bool:
@@ -162,11 +170,13 @@ class RetainedMessages:
             or named.stranger.startswith(UNSTORED)
         )
 
-    def _hide(self) -> None:
-        """Show no longer who was here last."""
-        self._named = Named()
-        self.set(self._topics.visitor, encode(visitor_document(None)))
-        self.set(self._topics.image, b"")  # deletes the one retained
+    def _hide_who_is_forgotten(self) -> None:
+        if self.is_forgotten(self._named):
+            self._named = Named()
+            self.set(self._topics.visitor, encode(visitor_document(None)))
+        if self.is_forgotten(self._pictured):
+            self._pictured = Named()
+            self.set(self._topics.image, b"")  # deletes the one retained
 
     def _publish_state(self, topic: str) -> None:
         # A picture or a count that is lost is followed by another.

@@ -17,7 +17,7 @@ from broker_stories import (
 )
 from household import Mosquitto, eventually, listening
 
-from doorbell.domain import Left, Person, Stranger, Visitor
+from doorbell.domain import Arrived, Left, Person, Stranger, Unrecognized, Visitor
 
 pytestmark = pytest.mark.system
 
@@ -117,6 +117,22 @@ def test_who_is_forgotten_is_no_last_visitor_of_an_earlier_run_either(
         assert listener.of("image")[1] == b""
         assert [each["visitor"] for each in listener.documents("visitor")] == [label, "unknown"]
         assert listener.documents("visitor")[1]["stranger"] is None
+
+
+def test_the_picture_of_who_is_forgotten_goes_though_somebody_else_was_here_last(
+    broker: Mosquitto,
+) -> None:
+    with (
+        running(broker.port, people=(ANNA,), strangers=(STRANGER,)) as mqtt,
+        listening(broker.port) as listener,
+    ):
+        mqtt.handle(Arrived("e1", 1000.0, visit_of(None, 2), PICTURE))
+        mqtt.handle(Unrecognized("e2", 1001.0, visit_of(STRANGER, 2)))
+        mqtt.handle(Left("e3", 1002.0, visit_of(ANNA)))
+        assert eventually(lambda: listener.of("image") == [PICTURE])
+        mqtt.set_household((ANNA,), ())
+        assert eventually(lambda: listener.of("image") == [PICTURE, b""])
+        assert listener.documents("visitor")[-1]["person"] == ANNA.name
 
 
 def test_without_discovery_home_assistant_hears_nothing(broker: Mosquitto) -> None:
