@@ -1,11 +1,18 @@
 """The demonstration, as fast as frames can be drawn."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
+from household import DOORBELL, SoundCard
 
 from doorbell.demo import KNOWN_NAME, run_demo
 from doorbell.photos import decode_photo, read_photo
+
+FAST = (
+    *("camera.realtime=false", "camera.width=640", "camera.height=360"),
+    *("camera.frames_per_second=8", "detection.regions_per_frame=4"),
+)
 
 
 def test_one_round_names_the_known_visitor_alone_and_shows_each_visit(
@@ -16,8 +23,8 @@ def test_one_round_names_the_known_visitor_alone_and_shows_each_visit(
     (folder / "visit-9-of-yesterday.jpg").write_bytes(b"old")
     (folder / "holiday.jpg").write_bytes(b"not ours")
     overrides = [
-        *("camera.realtime=false", "camera.width=640", "camera.height=360"),
-        *("camera.frames_per_second=8", "detection.regions_per_frame=4", "chime.enabled=false"),
+        *FAST,
+        "chime.enabled=false",
         f"inference.models_directory={models_directory}",
     ]
     written = run_demo(folder, overrides=overrides)
@@ -38,3 +45,23 @@ def test_one_round_names_the_known_visitor_alone_and_shows_each_visit(
     # Discovery, availability, presence and mute; then 4 visits of at least 3 events each.
     assert counted >= 16
     assert str(folder) in told
+
+
+@pytest.mark.system
+def test_that_there_is_no_sound_is_said_in_plain_words(
+    models_directory: Path, tmp_path: Path
+) -> None:
+    sound = SoundCard(tmp_path)
+    sound.unplug()
+    settings = [*FAST, f"inference.models_directory={models_directory}"]
+    ended = subprocess.run(
+        [DOORBELL, "demo", "--output", str(tmp_path / "pictures")]
+        + [word for setting in settings for word in ("--set", setting)],
+        env=sound.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    [told] = [line for line in ended.stderr.splitlines() if "no sound" in line]
+    assert told.startswith("no sound, and the doorbell goes on without: ")

@@ -34,5 +34,6 @@ def demo(
     from doorbell.demo import run_demo
 
     given = context.ensure_object(Given)
-    configure_logging("debug" if verbose or given.verbose else "warning")
+    verbose = verbose or given.verbose
+    configure_logging("debug" if verbose else "warning", words_only=not verbose)
     run_demo(output, loop=loop, overrides=(*given.overrides, *overrides))

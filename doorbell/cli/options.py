@@ -92,8 +92,14 @@ def find_config(environment: Mapping[str, str], candidates: Iterable[Path]) -> P
     return None
 
 
-def configure_logging(level: str) -> None:
-    """Log to stderr; where that is the journal, it has the time already."""
+def configure_logging(level: str, *, words_only: bool = False) -> None:
+    """Log to stderr; where that is the journal, it has the time already.
+
+    Args:
+        level: from which on.
+        words_only: without time, level and origin, between what a person reads.
+    """
     stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-    logging.basicConfig(format=f"{stamp}%(levelname)s %(name)s: %(message)s")
+    origin = "" if words_only else f"{stamp}%(levelname)s %(name)s: "
+    logging.basicConfig(format=f"{origin}%(message)s")
     logging.getLogger().setLevel(level.upper())
