@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from command_line import Cli, sample
+from examples import register_profiles
 from household import Mosquitto
 
 from doorbell.cli import main
@@ -18,6 +19,8 @@ from doorbell.models.store import models_directory as configured_directory
 from doorbell.outputs.pictures import picture_path
 from doorbell.perception import Perception, open_perception
 from doorbell.recognition.gallery import EnrolledSample, Gallery
+
+register_profiles()
 
 
 def _say_nothing(work: str, done: int, total: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -231,4 +232,4 @@ class CorrectionStates(RuleBasedStateMachine):
 
 
 TestCorrectionStates = CorrectionStates.TestCase
-TestCorrectionStates.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestCorrectionStates.settings = settings(max_examples=examples(50), stateful_step_count=30)

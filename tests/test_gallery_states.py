@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -173,4 +174,4 @@ class GalleryStates(RuleBasedStateMachine):
 
 
 TestGalleryStates = GalleryStates.TestCase
-TestGalleryStates.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestGalleryStates.settings = settings(max_examples=examples(60), stateful_step_count=30)

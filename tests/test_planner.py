@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ SIZES = st.integers(1, 600)
 BUDGETS = st.integers(3, 64)
 
 # Every example draws frames.
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=examples(40), deadline=None)
 
 
 def section(tile: int = 256, overlap: float = 0.5, budget: int = 8) -> DetectionSection:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -119,5 +120,5 @@ class AnyDoor(RuleBasedStateMachine):
         self.restart_of_the_camera()
 
 
-AnyDoor.TestCase.settings = settings(max_examples=150, stateful_step_count=25)
+AnyDoor.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=25)
 TestAnyDoor = AnyDoor.TestCase

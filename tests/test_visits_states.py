@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
+from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -194,5 +195,5 @@ class VisitStates(RuleBasedStateMachine):
         self.lose_the_camera()
 
 
-VisitStates.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+VisitStates.TestCase.settings = settings(max_examples=examples(120), stateful_step_count=30)
 TestVisitStates = VisitStates.TestCase
