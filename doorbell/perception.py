@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from doorbell.config import Config, InferenceSection
@@ -149,6 +148,10 @@ def open_perception(
 ) -> Perception:
     """Load the networks of a stream; those of stills follow when they are needed.
 
+    Nothing is set for the whole process. OpenCV is used for small pictures only, where its threads
+    cost more than they save: the command line keeps it to one, and so may you, with
+    ``cv2.setNumThreads(1)``.
+
     Args:
         config: its sections on inference and detection.
         frames_on_gpu: whether the stream's frames lie in the GPU's memory, so that the networks
@@ -159,8 +162,6 @@ def open_perception(
         ModelError: a model is missing or altered; build it with ``doorbell models build``.
         InferenceError: a network cannot be loaded.
     """
-    # The pictures are small, and threads that wait for each other cost more than they save.
-    cv2.setNumThreads(1)
     section = config.detection
 
     def opened(

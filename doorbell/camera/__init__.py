@@ -29,6 +29,10 @@ class Camera(Protocol):
 def open_camera(section: CameraSection, faces_directory: Path | None = None) -> Camera:
     """Open the camera that a configuration names.
 
+    OpenCV cameras silence OpenCV's and FFmpeg's own messages in this process, and set the
+    environment variables ``OPENCV_FFMPEG_LOGLEVEL`` and ``OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT`` where
+    they are not set; what the messages would say is in the errors.
+
     Args:
         section: where it is and how it is to be read.
         faces_directory: portraits for the built-in simulated scene, where the URI names none.

@@ -6,6 +6,7 @@ verb needs is imported when it runs, so that help comes at once.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -52,6 +53,9 @@ def main(
     Exit codes: 0 all is well, 1 a fault, 2 a wrong request or configuration, 3 a device, model or
     gallery that cannot be used.
     """
+    # The pictures are small, and threads that wait for each other cost more than they save. OpenCV
+    # reads this when it is loaded, in this process and in those that it starts.
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     context.obj = Given(config_path, overrides, verbose)
 
 

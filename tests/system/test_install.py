@@ -217,6 +217,7 @@ def test_the_daemon_s_user_can_use_what_was_installed(clean: CleanSystem) -> Non
     without_checkout = clean.run(*command[:1], "--version")
     aside.rename(clean.checkout)
     assert without_checkout.returncode == 0, without_checkout.stderr
+    assert [*clean.path("/opt/doorbell/.venv/lib").glob("*/site-packages/doorbell/py.typed")]
 
 
 @pytest.mark.usefixtures("first_runs")
