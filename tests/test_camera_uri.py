@@ -45,6 +45,10 @@ def test_a_uri_without_meaning_is_refused(uri: str) -> None:
         parse_uri(uri)
 
 
+def test_the_built_in_scene_is_shown_by_its_uri() -> None:
+    assert parse_uri("simulated:").shown == "simulated:"
+
+
 @pytest.mark.parametrize(
     "uri",
     [

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from doorbell.cli import main
-from doorbell.config import Config
+from doorbell.config import Config, load_config
 from doorbell.domain import Ring
 from doorbell.outputs.chimes import CHIMES
 from doorbell.outputs.messages import EVENT_TYPES, event_document
@@ -29,6 +29,25 @@ SHIPPED = {
     if path.is_file()
 }
 README = DOCUMENTS["README.md"]
+# Where each command is described, by the words that it begins with; the longest that fit count.
+PAGES = {
+    "run": "README.md",
+    "demo": "README.md",
+    "enroll": "docs/enrolling.md",
+    "people": "docs/enrolling.md",
+    "people consent": "docs/privacy.md",
+    "people export": "docs/privacy.md",
+    "strangers": "docs/enrolling.md",
+    "visits": "docs/enrolling.md",
+    "gallery": "docs/backups.md",
+    "gallery key": "docs/privacy.md",
+    "gallery encrypt": "docs/privacy.md",
+    "gallery decrypt": "docs/privacy.md",
+    "models": "models/README.md",
+    "check": "docs/troubleshooting.md",
+    "evaluate": "docs/accuracy.md",
+    "bench": "docs/performance.md",
+}
 
 
 def verbs(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -50,14 +69,30 @@ def called(words: list[str]) -> tuple[click.Command, list[str]]:
     return command, words
 
 
+def blocks(language: str) -> Iterator[str]:
+    """The examples of every document that are written in a language."""
+    for text in DOCUMENTS.values():
+        yield from re.findall(
+            rf"^ *```{language}\n(.*?)^ *```", text, flags=re.MULTILINE | re.DOTALL
+        )
+
+
 def shell_lines() -> Iterator[list[str]]:
     """The doorbell's commands in the shell examples of every document, without the program."""
-    for text in DOCUMENTS.values():
-        for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, flags=re.MULTILINE | re.DOTALL):
-            for line in block.splitlines():
-                words = shlex.split(line, comments=True)
-                if words and words[0] in ("doorbell", ".venv/bin/doorbell"):
-                    yield words[1:]
+    for block in blocks("sh"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0] in ("doorbell", ".venv/bin/doorbell"):
+                yield words[1:]
+
+
+def anchors(document: str) -> set[str]:
+    """What a link may name within a document: its headings, as the web shows them."""
+    text = re.sub(r"^```.*?^```", "", document, flags=re.MULTILINE | re.DOTALL)
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    }
 
 
 def inline_commands() -> Iterator[list[str]]:
@@ -68,8 +103,21 @@ def inline_commands() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("verb", [*verbs(main)], ids=" ".join)
-def test_every_command_stands_in_the_readme(verb: tuple[str, ...]) -> None:
-    assert f"`doorbell {' '.join(verb)}`" in README
+def test_every_command_is_described_in_its_page(verb: tuple[str, ...]) -> None:
+    beginnings = [" ".join(verb[:count]) for count in range(1, len(verb) + 1)]
+    [*_, page] = [PAGES[words] for words in beginnings if words in PAGES]
+
+    assert f"`doorbell {' '.join(verb)}`" in DOCUMENTS[page]
+
+
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    assert len(README.splitlines()) < 200
+    assert {name for name in DOCUMENTS if f"]({name})" not in README} == {"README.md"}
+    assert {"./tools/demo", "./tools/test"} <= {
+        line.split("#")[0].strip()
+        for block in re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+    }
 
 
 @pytest.mark.parametrize("words", [*shell_lines(), *inline_commands()], ids=shlex.join)
@@ -92,7 +140,15 @@ def test_keys_named_in_documents_exist() -> None:
         assert key in type(sections[section]).model_fields, f"{section}.{key}"
 
 
-def test_the_readme_describes_every_topic_and_key_of_an_event() -> None:
+@pytest.mark.parametrize("text", [*blocks("toml")])
+def test_every_piece_of_a_configuration_is_one(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "doorbell.toml"
+    path.write_text(text, encoding="utf-8")
+
+    assert load_config(path) != Config()
+
+
+def test_a_page_describes_every_topic_and_key_of_an_event() -> None:
     base = f"{Topics('front-door').availability.removesuffix('/availability')}/"
     topics = [
         topic.removeprefix(base)
@@ -101,7 +157,9 @@ def test_the_readme_describes_every_topic_and_key_of_an_event() -> None:
     ]
     keys = event_document(Ring("e", 0.0))
     unnamed = [
-        name for name in [*topics, *keys, *EVENT_TYPES] if not re.search(rf"`{name}`", README)
+        name
+        for name in [*topics, *keys, *EVENT_TYPES]
+        if f"`{name}`" not in DOCUMENTS["docs/mqtt.md"]
     ]
 
     assert "mute/state" in topics
@@ -109,8 +167,8 @@ def test_the_readme_describes_every_topic_and_key_of_an_event() -> None:
 
 
 @pytest.mark.parametrize("chime", CHIMES)
-def test_every_chime_stands_in_readme_and_configuration(chime: str) -> None:
-    assert f"`{chime}`" in README
+def test_every_chime_stands_in_page_and_configuration(chime: str) -> None:
+    assert f"`{chime}`" in DOCUMENTS["docs/enrolling.md"]
     assert chime in SHIPPED["config/doorbell.toml"]
 
 
@@ -122,6 +180,20 @@ def test_links_between_files_lead_somewhere(name: str) -> None:
         for link in links
         if "://" not in link and not (ROOT / name).parent.joinpath(link).exists()
     ]
+
+    assert dead == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_to_a_heading_lead_to_one(name: str) -> None:
+    links = re.findall(r"\]\(([^)#]*)#([^)]*)\)", DOCUMENTS[name])
+    dead = []
+    for path, anchor in links:
+        if "://" not in path:
+            target = (ROOT / name).parent.joinpath(path) if path else ROOT / name
+            document = DOCUMENTS[target.resolve().relative_to(ROOT).as_posix()]
+            if anchor not in anchors(document):
+                dead.append(f"{path}#{anchor}")
 
     assert dead == []
 

@@ -62,8 +62,8 @@ def test_exposure_is_at_most_two_and_a_half_of_ten(unit: Path) -> None:
 
 
 def test_systemd_understands_a_credential_in_a_drop_in(unit: Path) -> None:
-    readme = (SYSTEMD.parent / "README.md").read_text(encoding="utf-8")
-    [line] = re.findall(r"^LoadCredentialEncrypted=.*$", readme, re.MULTILINE)
+    page = (SYSTEMD.parent / "docs" / "service.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^LoadCredentialEncrypted=.*$", page, re.MULTILINE)
     drop_in = unit.with_name(f"{unit.name}.d")
     drop_in.mkdir()
     (drop_in / "password.conf").write_text(f"[Service]\n{line}\n")
@@ -133,9 +133,9 @@ def test_gpio_lines_are_for_a_group_that_the_daemon_is_in() -> None:
     assert group in setting("SupplementaryGroups")[0].split()
 
 
-def test_the_readme_installs_every_file() -> None:
-    readme = (SYSTEMD.parent / "README.md").read_text(encoding="utf-8")
-    installed = re.findall(r"^sudo install -D -m 6\d\d (doorbell\S*) /etc/", readme, re.MULTILINE)
+def test_the_documents_install_every_file() -> None:
+    page = (SYSTEMD.parent / "docs" / "service.md").read_text(encoding="utf-8")
+    installed = re.findall(r"^sudo install -D -m 6\d\d (doorbell\S*) /etc/", page, re.MULTILINE)
 
     assert sorted(installed) == sorted(path.name for path in SYSTEMD.iterdir())
 

@@ -46,7 +46,7 @@ class Source:
     @property
     def shown(self) -> str:
         """The place as it may be logged: without user names and passwords."""
-        return without_credentials(self.place)
+        return without_credentials(self.place) or f"{self.kind.value}:"
 
 
 def source_of(section: CameraSection) -> Source:
