@@ -112,7 +112,7 @@ def run_daemon(
         gallery = stack.enter_context(open_gallery(config.storage))
         gallery.wait_at_most(GALLERY_BUSY_SECONDS)
         try:
-            left_open = gallery.close_open_visits()
+            left_open = gallery.visits.close_open()
         except GalleryError as exc:
             log.error("visits that the last run left open stay so: %s", exc)
         else:
@@ -150,8 +150,8 @@ def run_daemon(
                         config.mqtt,
                         outbox_path=config.storage.outbox_path,
                         seal=open_seal(config.storage.key_file),
-                        people=gallery.people(),
-                        strangers=gallery.strangers(),
+                        people=gallery.people.all(),
+                        strangers=gallery.strangers.all(),
                         is_kept=partial(is_kept, gallery),
                         on_command=commands.put,
                         on_published=partial(latency.add, Stage.PUBLISH),
@@ -193,7 +193,7 @@ def is_kept(gallery: Gallery, named: Named) -> bool:
     if named.visit_id is None:
         return False
     try:
-        visit = gallery.visit(named.visit_id)
+        visit = gallery.visits.get(named.visit_id)
     except (UsageError, GalleryError):  # what cannot be looked up is taken as forgotten
         return False
     return named.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)

@@ -150,5 +150,5 @@ def _enroll_known(gallery_path: Path, console: Console, *, overrides: Sequence[s
         report = Enroller(perception, gallery, config).enroll_photos(KNOWN_NAME, [photo])
         if report.added == 0:
             raise EnrollmentError(report.results[0].message)
-        gallery.set_chime(KNOWN_NAME, KNOWN_CHIME)
+        gallery.people.set_chime(KNOWN_NAME, KNOWN_CHIME)
     console.print(f"Enrolled {KNOWN_NAME} from one photo, with the chime {KNOWN_CHIME}.")

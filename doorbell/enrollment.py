@@ -22,7 +22,8 @@ from doorbell.photos import decode_photo, read_photo
 from doorbell.recognition.calibration import needed_similarity
 from doorbell.recognition.decision import Centroids
 from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_rows import EnrolledSample, name_key
+from doorbell.recognition.gallery_names import name_key
+from doorbell.recognition.gallery_records import EnrolledSample
 from doorbell.recognition.quality import Quality
 from doorbell.recognition.strength import Coverage, Strength, strength
 from doorbell.recognition.verdicts import (
@@ -148,7 +149,7 @@ class Enroller:
         chosen = [photos[place] for place in sorted(photos) if results[place].accepted]
         if not chosen:
             return EnrollmentReport(None, 0, tuple(results[place] for place in sorted(results)))
-        outcome = self._gallery.enroll(
+        outcome = self._gallery.people.enroll(
             name, [EnrolledSample(photo.sample, photo.digest) for photo in chosen]
         )
         for place, photo in photos.items():
@@ -219,7 +220,7 @@ class Enroller:
         if not force:
             self._refuse_mistaken(name, chosen)
         video = digest.hexdigest()
-        outcome = self._gallery.enroll(
+        outcome = self._gallery.people.enroll(
             name, [EnrolledSample(sample, f"{video}-{i}") for i, sample in enumerate(chosen)]
         )
         message = f"{outcome.added} of {usable} usable frames kept"
@@ -324,7 +325,9 @@ class Enroller:
         return templates.person_embeddings[np.isin(templates.person_index, places)]
 
     def _strength(self, person: Person, qualities: Sequence[Quality]) -> Strength:
-        return strength(self._gallery.samples(person.name, self._perception.model_id), qualities)
+        return strength(
+            self._gallery.people.samples(person.name, self._perception.model_id), qualities
+        )
 
 
 class _SeenTrack:

@@ -231,7 +231,7 @@ class MainLoop:
 
     def _forget(self, name: str) -> None:
         try:
-            forgotten = self._gallery.forget(name)
+            forgotten = self._gallery.people.forget(name)
         except DoorbellError as exc:
             log.warning("%s", exc)
             return

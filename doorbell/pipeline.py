@@ -29,8 +29,10 @@ from doorbell.open_visit import Observation
 from doorbell.perception import Perception, Portrait
 from doorbell.recognition.decision import nearest_stranger
 from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_rows import EnrolledSample, EnrollmentOutcome, Templates, name_key
+from doorbell.recognition.gallery_names import name_key
+from doorbell.recognition.gallery_records import EnrolledSample, EnrollmentOutcome
 from doorbell.recognition.strangers import merge_alike
+from doorbell.recognition.templates import Templates
 from doorbell.recognizer import Recognizer
 from doorbell.tracking import Tracker
 from doorbell.visit_book import VisitBook
@@ -204,7 +206,7 @@ class Pipeline:
                 f"doorbell people rename {known.name!r} {name!r}"
             )
         samples = [EnrolledSample(sample) for sample in seen[0].samples]
-        return self._gallery.enroll(name, samples)
+        return self._gallery.people.enroll(name, samples)
 
     def _heed_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""

@@ -17,8 +17,8 @@ from doorbell.open_visit import Observation
 from doorbell.perception import Perception, Portrait
 from doorbell.recognition.corrections import is_no_face
 from doorbell.recognition.decision import Centroids, Evidence, decide
-from doorbell.recognition.gallery_rows import Templates
 from doorbell.recognition.pose import head_pose, is_looking
+from doorbell.recognition.templates import Templates
 from doorbell.tracking import Tracker
 
 UNDECIDED = Match(Verdict.UNDECIDED, None, 0.0, 0)

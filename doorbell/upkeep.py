@@ -97,7 +97,7 @@ class Upkeep:
         try:
             while self._steps and self._pipeline.problem is None:
                 step = self._steps[0]
-                self._gallery.follow_clock(
+                self._gallery.visits.follow_clock(
                     step.since, step.until, step.seconds, self._latest_before
                 )
                 self._steps.popleft()
@@ -109,15 +109,15 @@ class Upkeep:
 
     def _latest_visit(self) -> int:
         try:
-            return self._gallery.latest_visit()
+            return self._gallery.visits.last_number()
         except GalleryError:
             return 0
 
     def _written_at(self) -> float | None:
         """The latest date in the gallery; None where there is none, or it does not answer."""
         try:
-            dates = [visit.last_seen_at for visit in self._gallery.visits(1)]
-            dates += [stranger.last_seen_at for stranger in self._gallery.strangers()]
+            dates = [visit.last_seen_at for visit in self._gallery.visits.newest(1)]
+            dates += [stranger.last_seen_at for stranger in self._gallery.strangers.all()]
         except GalleryError:
             return None
         return max(dates, default=None)
@@ -126,8 +126,8 @@ class Upkeep:
         storage = self._storage
         if storage.strangers_days:
             before = wall_time - storage.strangers_days * SECONDS_PER_DAY
-            for forgotten in self._gallery.forget_strangers_before(before):
+            for forgotten in self._gallery.strangers.forget_before(before):
                 self._pictures.forget(forgotten.visit_ids)
         if storage.visits_days:
             before = wall_time - storage.visits_days * SECONDS_PER_DAY
-            self._pictures.forget(self._gallery.forget_visits_before(before))
+            self._pictures.forget(self._gallery.visits.forget_before(before))

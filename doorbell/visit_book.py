@@ -71,7 +71,7 @@ class VisitBook:
         """A visit as the gallery has it; None where it has none, or does not answer."""
         if self._problem is None:
             try:
-                return self._gallery.visit(visit_id)
+                return self._gallery.visits.get(visit_id)
             except UsageError:  # forgotten while it goes on
                 return None
             except GalleryError as exc:
@@ -143,28 +143,28 @@ class VisitBook:
     ) -> Stranger:
         if isinstance(known, Stranger):
             try:
-                return self._gallery.note_stranger_visit(known.stranger_id, wall_time, samples)
+                return self._gallery.strangers.note_visit(known.stranger_id, wall_time, samples)
             except UnknownStrangerError:
                 log.info("%s was forgotten while at the door", known.label)
-        return self._gallery.add_stranger(samples, wall_time)
+        return self._gallery.strangers.add(samples, wall_time)
 
     def _note(self, stranger_id: int, wall_time: float, samples: Sequence[FaceSample]) -> None:
         with suppress(UnknownStrangerError):  # forgotten meanwhile
-            self._gallery.note_stranger_visit(stranger_id, wall_time, samples)
+            self._gallery.strangers.note_visit(stranger_id, wall_time, samples)
 
     def _identify(self, newcomer: Stranger, samples: Sequence[FaceSample]) -> None:
-        stranger = self._gallery.add_stranger(samples, newcomer.first_seen_at)
+        stranger = self._gallery.strangers.add(samples, newcomer.first_seen_at)
         self._identified[newcomer.stranger_id] = stranger
         log.info("%s is %s", newcomer.label, stranger.label)
 
     def _save(self, visit: Visit, samples: Sequence[FaceSample]) -> None:
         if isinstance(visit.visitor, Stranger):
             visit = replace(visit, visitor=self._stored(visit.visitor))
-        self._gallery.save_visit(visit, samples)
+        self._gallery.visits.save(visit, samples)
 
     def _withdraw(self, stranger: Stranger) -> None:
         with suppress(UnknownStrangerError):  # named or forgotten from the command line meanwhile
-            self._gallery.forget_stranger(self._stored(stranger).stranger_id)
+            self._gallery.strangers.forget(self._stored(stranger).stranger_id)
 
     def _stored(self, stranger: Stranger) -> Stranger:
         return self._identified.get(stranger.stranger_id, stranger)

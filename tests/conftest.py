@@ -47,13 +47,13 @@ def perception(models_directory: Path) -> Iterator[Perception]:
 def storage(tmp_path: Path) -> Path:
     """A gallery with two people, two strangers and three visits, one with a picture."""
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
-        anna = gallery.enroll("Anna", [EnrolledSample(sample(i)) for i in range(2)]).person
-        gallery.enroll("李小龍", [EnrolledSample(sample(3))])
-        stranger = gallery.add_stranger([sample(4)], 1000.0)
-        gallery.add_stranger([sample(5)], 2000.0)
-        gallery.save_visit(Visit("v1", 1000.0, 1010.0, 1015.0, stranger, 0.5, 4, 0.75))
-        gallery.save_visit(Visit("v2", 2000.0, 2070.0, 2075.0, anna, 0.8125, 6, 0.5))
-        gallery.save_visit(Visit("v3", 3000.0, 3001.0))
+        anna = gallery.people.enroll("Anna", [EnrolledSample(sample(i)) for i in range(2)]).person
+        gallery.people.enroll("李小龍", [EnrolledSample(sample(3))])
+        stranger = gallery.strangers.add([sample(4)], 1000.0)
+        gallery.strangers.add([sample(5)], 2000.0)
+        gallery.visits.save(Visit("v1", 1000.0, 1010.0, 1015.0, stranger, 0.5, 4, 0.75))
+        gallery.visits.save(Visit("v2", 2000.0, 2070.0, 2075.0, anna, 0.8125, 6, 0.5))
+        gallery.visits.save(Visit("v3", 3000.0, 3001.0))
     picture = picture_path(tmp_path / "pictures", "v2")
     picture.parent.mkdir()
     picture.write_bytes(b"jpeg")

@@ -17,7 +17,7 @@ def test_a_gallery_of_people_is_written(tmp_path: Path) -> None:
     path = tmp_path / "gallery.sqlite"
     write_gallery(path, 200)
     with Gallery.open(path) as gallery:
-        assert len(gallery.summaries()) == 20
+        assert len(gallery.people.summaries()) == 20
         templates = gallery.templates("bench")
     similarities = templates.person_embeddings @ templates.person_embeddings.T
     same = templates.person_index[:, np.newaxis] == templates.person_index

@@ -156,9 +156,9 @@ def test_lists_names_and_forgets_strangers(cli: Cli) -> None:
 
 def test_strangers_are_shown_with_a_picture_and_merged(cli: Cli, storage: Path) -> None:
     with Gallery.open(storage / "gallery.sqlite") as gallery:
-        stranger = gallery.note_stranger_visit(1, 4000.0, [])
+        stranger = gallery.strangers.note_visit(1, 4000.0, [])
         for name, start in (("v4", 4000.0), ("v5", 5000.0)):
-            gallery.save_visit(Visit(name, start, start + 1, visitor=stranger))
+            gallery.visits.save(Visit(name, start, start + 1, visitor=stranger))
     picture = picture_path(storage / "pictures", "v4")
     picture.write_bytes(b"jpeg")
     assert json.loads(cli("strangers", "show", "1", "--json").stdout)["picture"] == str(picture)

@@ -39,10 +39,10 @@ def state(tmp_path: Path) -> Path:
     """Anna, with a visit that has a picture; Ben, without."""
     directory = tmp_path / "state"
     with Gallery.open(directory / "gallery.sqlite") as gallery:
-        anna = gallery.enroll("Anna", [EnrolledSample(face(1))]).person
-        ben = gallery.enroll("Ben", [EnrolledSample(face(2))]).person
-        gallery.save_visit(Visit("v1", 1000.0, 1010.0, 1015.0, anna, 0.75, 4, 0.5), [face(3)])
-        gallery.save_visit(Visit("v2", 2000.0, 2010.0, 2015.0, ben, 0.75, 4, 0.5), [face(4)])
+        anna = gallery.people.enroll("Anna", [EnrolledSample(face(1))]).person
+        ben = gallery.people.enroll("Ben", [EnrolledSample(face(2))]).person
+        gallery.visits.save(Visit("v1", 1000.0, 1010.0, 1015.0, anna, 0.75, 4, 0.5), [face(3)])
+        gallery.visits.save(Visit("v2", 2000.0, 2010.0, 2015.0, ben, 0.75, 4, 0.5), [face(4)])
     picture = picture_path(directory / "pictures", "v1")
     picture.parent.mkdir(mode=0o700)
     picture.write_bytes(JPEG)

@@ -50,7 +50,7 @@ def visit_of(cli: Cli, visit_id: str) -> dict[str, object]:
 
 def test_a_wrong_name_is_corrected_and_that_is_undone(cli: Cli, storage: Path) -> None:
     with Gallery.open(storage / "gallery.sqlite") as gallery:
-        gallery.save_visit(gallery.visit("v2"), [sample(9)])
+        gallery.visits.save(gallery.visits.get("v2"), [sample(9)])
     assert cli("visits", "correct", "v2", "李小龍").stdout.splitlines() == [
         "visit v2 is now 李小龍's",
         "1 face of it will not be taken for Anna again",
@@ -72,7 +72,7 @@ def test_a_wrong_name_is_corrected_and_that_is_undone(cli: Cli, storage: Path) -
 
 def test_a_visit_is_given_to_a_stranger_known_by_face_or_new(cli: Cli, storage: Path) -> None:
     with Gallery.open(storage / "gallery.sqlite") as gallery:
-        gallery.save_visit(gallery.visit("v2"), [sample(5)])
+        gallery.visits.save(gallery.visits.get("v2"), [sample(5)])
     assert "is now stranger-2's" in cli("visits", "correct", "v2", "--stranger").stdout
     assert visit_of(cli, "v2")["stranger"] == "stranger-2"
     # Of the last visit no face was kept.

@@ -126,8 +126,8 @@ class Home:
         self._pipeline = Pipeline(perception, gallery, load_config(None))
 
     def came(self, name: str, at: float) -> None:
-        stranger = self.gallery.add_stranger([], at)
-        self.gallery.save_visit(Visit(name, at, at + 5, at + 5, stranger))
+        stranger = self.gallery.strangers.add([], at)
+        self.gallery.visits.save(Visit(name, at, at + 5, at + 5, stranger))
         path = picture_path(self.section.pictures_directory, name)
         write_picture(path, b"JPEG")
         os.utime(path, (at + 5, at + 5))
@@ -154,7 +154,7 @@ class Home:
 
     @property
     def kept(self) -> dict[str, float]:
-        return {visit.visit_id: visit.started_at for visit in self.gallery.visits(99)}
+        return {visit.visit_id: visit.started_at for visit in self.gallery.visits.newest(99)}
 
     @property
     def pictures(self) -> dict[str, float]:
@@ -179,7 +179,7 @@ def test_who_came_in_1970_moves_to_today_when_the_clock_is_set(home: Home) -> No
     )
     assert home.kept == {"yesterday": TODAY - DAY, "early": TODAY + 11.0}
     assert home.pictures == {"yesterday": TODAY - DAY + 5, "early": TODAY + 16.0}
-    assert [each.last_seen_at for each in home.gallery.strangers()] == [
+    assert [each.last_seen_at for each in home.gallery.strangers.all()] == [
         TODAY - DAY + 5,
         TODAY + 16.0,
     ]
@@ -204,7 +204,7 @@ def test_a_clock_that_starts_in_the_future_deletes_nothing_before_a_day_has_pass
     future = TODAY + 400 * DAY
     home.lives((future, 10.0), (future + 7200, 7210.0), synchronized=False)
     assert home.kept.keys() == home.pictures.keys() == {"yesterday"}
-    assert len(home.gallery.strangers()) == 1
+    assert len(home.gallery.strangers.all()) == 1
     home.lives((future, 10.0), (future + DAY, 10.0 + DAY), synchronized=False)
     assert home.kept == home.pictures == {}
 
@@ -235,7 +235,7 @@ def test_visits_of_an_earlier_run_stay_where_they_are_though_the_clock_was_then_
     home.came("before the power cut", TODAY + 200)
     home.lives((TODAY, 10.0), (TODAY + 7800, 610.0), came="after", synchronized=False)
     assert home.kept == {"before the power cut": TODAY + 200, "after": TODAY + 7201}
-    assert [(each.first_seen_at, each.last_seen_at) for each in home.gallery.strangers()] == [
+    assert [(each.first_seen_at, each.last_seen_at) for each in home.gallery.strangers.all()] == [
         (TODAY + 200, TODAY + 205),
         (TODAY + 7201, TODAY + 7206),
     ]
@@ -266,7 +266,7 @@ def test_pictures_go_with_their_strangers_though_visits_cannot_be_deleted(
 ) -> None:
     home.came("old", TODAY - 99 * DAY)
     home.came("yesterday", TODAY - DAY)
-    home.gallery.save_visit(Visit("of nobody", TODAY - 99 * DAY, TODAY - 99 * DAY))
+    home.gallery.visits.save(Visit("of nobody", TODAY - 99 * DAY, TODAY - 99 * DAY))
     os.utime(picture_path(tmp_path / "pictures", "old"), (TODAY, TODAY))  # not old by itself
     with closing(sqlite3.connect(tmp_path / "gallery.sqlite")) as other:
         other.execute(
@@ -281,4 +281,4 @@ def test_pictures_go_with_their_strangers_though_visits_cannot_be_deleted(
 def test_an_hour_back_keeps_the_order_of_visits(home: Home) -> None:
     home.lives((TODAY, 10.0), (TODAY - 3600 + 10, 20.0), came="before", synchronized=True)
     home.came("after", TODAY - 3600 + 20)
-    assert [visit.visit_id for visit in home.gallery.visits(9)] == ["after", "before"]
+    assert [visit.visit_id for visit in home.gallery.visits.newest(9)] == ["after", "before"]

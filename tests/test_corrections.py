@@ -7,7 +7,7 @@ from doorbell.config import RecognitionSection
 from doorbell.domain import FaceSample, Float32Array, Person, Verdict
 from doorbell.recognition.corrections import is_no_face, ruled_out
 from doorbell.recognition.decision import Centroids, Evidence, decide
-from doorbell.recognition.gallery_rows import Templates
+from doorbell.recognition.templates import Templates
 
 ANNA, BELA, CORA = Person(1, "Anna"), Person(2, "Béla"), Person(3, "Cora")
 

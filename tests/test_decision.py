@@ -17,8 +17,8 @@ from doorbell.recognition.decision import (
     Evidence,
     decide,
 )
-from doorbell.recognition.gallery_rows import Templates
 from doorbell.recognition.nearest import MANY
+from doorbell.recognition.templates import Templates
 
 SECTION = RecognitionSection(
     risk=0.001,

@@ -91,8 +91,8 @@ def test_a_good_portrait_is_enrolled(
     report, result = enroll(enroller, face_path(name, models_directory))
     assert result.accepted, result.message
     assert result.message.startswith("good: ")
-    assert report.person == gallery.person(OBAMA)
-    assert gallery.summaries()[0].samples == report.added == 1
+    assert report.person == gallery.people.get(OBAMA)
+    assert gallery.people.summaries()[0].samples == report.added == 1
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -102,7 +102,7 @@ def test_a_picture_without_a_face_is_refused_even_if_forced(
     noise = np.random.default_rng(3).integers(0, 256, (480, 640, 3), np.uint8)
     path = photograph("wall.png", cv2.GaussianBlur(noise, (0, 0), 3).astype(np.uint8))
     assert refused(enroller, path, force=force).startswith("no face found; take a photo")
-    assert gallery.people() == []
+    assert gallery.people.all() == []
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -262,7 +262,7 @@ def test_the_same_photo_twice_in_one_call_is_said_and_stored_once(
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(photo.read_bytes())
     report, result = enroll(enroller, photo, copy)
-    assert report.added == gallery.summaries()[0].samples == 1
+    assert report.added == gallery.people.summaries()[0].samples == 1
     assert [each.accepted for each in report.results] == [True, False]
     assert result.message == f"the same photo as {photo}"
 
@@ -273,9 +273,9 @@ def test_the_same_photo_in_two_calls_is_said_and_stored_once(
     photos = [face_path(name, models_directory) for name in ("obama", "obama2")]
     enroll(enroller, photos[0])
     report, _ = enroll(enroller, *photos, name="BARACK OBAMA")
-    assert report.person == gallery.person(OBAMA)
+    assert report.person == gallery.people.get(OBAMA)
     assert report.added == 1
-    assert gallery.summaries()[0].samples == 2
+    assert gallery.people.summaries()[0].samples == 2
     assert [each.accepted for each in report.results] == [False, True]
     assert report.results[0].message == "this photo was enrolled before and is not stored twice"
 
@@ -288,9 +288,9 @@ def test_somebody_who_looks_like_an_enrolled_person_is_refused_unless_forced(
     words = refused(enroller, other_photo, name="Somebody Else")
     assert words.startswith(f"this face looks like {OBAMA} (similarity 0.")
     assert f"enroll it as {OBAMA}, or use --force" in words
-    assert [person.name for person in gallery.people()] == [OBAMA]
+    assert [person.name for person in gallery.people.all()] == [OBAMA]
     assert enroll(enroller, other_photo, name="Somebody Else", force=True)[1].accepted
-    assert len(gallery.people()) == 2
+    assert len(gallery.people.all()) == 2
 
 
 def test_the_name_is_compared_as_the_gallery_does(
@@ -299,7 +299,7 @@ def test_the_name_is_compared_as_the_gallery_does(
     enroll(enroller, face_path("obama", models_directory), name="Zoe\u0308")
     report, result = enroll(enroller, face_path("obama2", models_directory), name=" ZO\u00cb ")
     assert result.accepted, result.message
-    assert gallery.people() == [report.person]
+    assert gallery.people.all() == [report.person]
 
 
 def test_good_photos_are_stored_beside_bad_ones(
@@ -322,7 +322,7 @@ def test_good_photos_are_stored_beside_bad_ones(
     report, _ = enroll(enroller, *photos)
     assert [result.accepted for result in report.results] == [False, True, False, False, True]
     assert [result.source for result in report.results] == [str(photo) for photo in photos]
-    assert report.added == gallery.summaries()[0].samples == 2
+    assert report.added == gallery.people.summaries()[0].samples == 2
     refusals = [result for result in report.results if not result.accepted]
     assert all(result.hint for result in refusals)
     assert "is not a picture" in refusals[1].message
@@ -333,7 +333,7 @@ def test_a_name_that_cannot_be_kept_stores_nothing(
 ) -> None:
     with pytest.raises(InvalidNameError):
         enroll(enroller, face_path("obama", models_directory), name="stranger-7")
-    assert gallery.people() == []
+    assert gallery.people.all() == []
 
 
 def test_every_photo_with_one_face_gets_a_verdict_on_each_thing(
@@ -357,7 +357,7 @@ def test_a_photo_of_somebody_else_among_a_person_s_photos_is_refused_unless_forc
     assert [result.accepted for result in results] == [True, False, True]
     assert results[1].message.startswith(f"this face is unlike {OBAMA}'s other pictures")
     assert "may show somebody else" in results[1].hint
-    assert gallery.summaries()[0].samples == 2
+    assert gallery.people.summaries()[0].samples == 2
     report, forced = enroll(enroller, photos[1], force=True)
     assert (report.added, forced.accepted) == (1, True)
     assert forced.message.startswith("forced: this face is unlike")
@@ -429,7 +429,7 @@ def test_the_same_video_twice_is_said_and_stored_once(
     second = enroller.enroll_frames(OBAMA, frames_of(alone), source="copy of anna.mp4")
     assert second.added == 0
     assert f"{first.added} frames were enrolled before" in second.results[0].message
-    assert gallery.summaries()[0].samples == first.added
+    assert gallery.people.summaries()[0].samples == first.added
 
 
 def test_the_main_person_of_a_video_is_who_is_seen_largest_and_longest(
@@ -450,7 +450,7 @@ def test_the_main_person_of_a_video_is_who_is_seen_largest_and_longest(
     # Somebody else's video is refused as a photo is.
     with pytest.raises(EnrollmentError, match=f"looks like {OBAMA}"):
         enroller.enroll_frames("Somebody Else", frames_of(both), source="both.mp4")
-    assert [person.name for person in gallery.people()] == [OBAMA, "Joe Biden"]
+    assert [person.name for person in gallery.people.all()] == [OBAMA, "Joe Biden"]
 
 
 def test_a_video_without_a_face_is_refused(
@@ -459,7 +459,7 @@ def test_a_video_without_a_face_is_refused(
     empty_porch = islice(frames_of(alone), 3)
     with pytest.raises(EnrollmentError, match=r"porch.mp4 shows no face good enough"):
         enroller.enroll_frames(OBAMA, empty_porch, source="porch.mp4")
-    assert gallery.people() == []
+    assert gallery.people.all() == []
 
 
 def test_who_guides_is_told_of_the_poses_seen(enroller: Enroller, alone: SceneScript) -> None:

@@ -46,9 +46,9 @@ def gallery(path: Path) -> Iterator[Gallery]:
 
 def test_enrolls_a_person_and_keeps_them_over_a_restart(path: Path) -> None:
     with Gallery.open(path) as gallery:
-        outcome = gallery.enroll("  Anna ", [photo(1), photo(2)])
+        outcome = gallery.people.enroll("  Anna ", [photo(1), photo(2)])
     with Gallery.open(path) as gallery:
-        assert gallery.people() == [outcome.person] == [Person(1, "Anna")]
+        assert gallery.people.all() == [outcome.person] == [Person(1, "Anna")]
         assert (outcome.added, outcome.duplicates) == (2, ())
         stored = gallery.templates(MODEL).person_embeddings
     np.testing.assert_array_equal(stored, [sample(1).embedding, sample(2).embedding])
@@ -57,18 +57,18 @@ def test_enrolls_a_person_and_keeps_them_over_a_restart(path: Path) -> None:
 def test_the_same_photo_is_stored_once_for_one_person_and_again_for_another(
     gallery: Gallery,
 ) -> None:
-    gallery.enroll("Anna", [photo(1)])
-    outcome = gallery.enroll("ANNA", [photo(2), photo(1), photo(2)])
+    gallery.people.enroll("Anna", [photo(1)])
+    outcome = gallery.people.enroll("ANNA", [photo(2), photo(1), photo(2)])
     assert outcome.added == 1
     assert outcome.duplicates == (photo(1).source_sha256, photo(2).source_sha256)
-    assert gallery.enroll("Berta", [photo(1)]).added == 1
-    assert [each.samples for each in gallery.summaries()] == [2, 1]
+    assert gallery.people.enroll("Berta", [photo(1)]).added == 1
+    assert [each.samples for each in gallery.people.summaries()] == [2, 1]
 
 
 def test_live_frames_and_another_embedder_are_never_duplicates(gallery: Gallery) -> None:
-    gallery.enroll("Anna", [photo(1), EnrolledSample(sample(3)), EnrolledSample(sample(3))])
+    gallery.people.enroll("Anna", [photo(1), EnrolledSample(sample(3)), EnrolledSample(sample(3))])
     other = EnrolledSample(sample(1, model_id="sface-2"), photo(1).source_sha256)
-    assert gallery.enroll("Anna", [other]).added == 1
+    assert gallery.people.enroll("Anna", [other]).added == 1
     assert len(gallery.templates(MODEL).person_embeddings) == 3
     assert len(gallery.templates("sface-2").person_embeddings) == 1
 
@@ -76,10 +76,10 @@ def test_live_frames_and_another_embedder_are_never_duplicates(gallery: Gallery)
 def test_an_enrollment_with_one_bad_sample_stores_nothing(gallery: Gallery) -> None:
     bad = EnrolledSample(FaceSample(np.zeros(128, np.float32), MODEL, 0.5))
     with pytest.raises(GalleryError, match="length 0"):
-        gallery.enroll("Anna", [photo(1), bad])
-    assert gallery.people() == []
+        gallery.people.enroll("Anna", [photo(1), bad])
+    assert gallery.people.all() == []
     with pytest.raises(EnrollmentError, match="no face"):
-        gallery.enroll("Anna", [])
+        gallery.people.enroll("Anna", [])
 
 
 @pytest.mark.parametrize(
@@ -99,18 +99,18 @@ def test_what_is_no_embedding_is_refused(
     gallery: Gallery, embedding: np.ndarray, quality: float, message: str
 ) -> None:
     with pytest.raises(GalleryError, match=message):
-        gallery.enroll("Anna", [EnrolledSample(FaceSample(embedding, MODEL, quality))])
+        gallery.people.enroll("Anna", [EnrolledSample(FaceSample(embedding, MODEL, quality))])
 
 
 @pytest.mark.parametrize("name", ["Ægir", "李小龍", "👩‍👧 Mama", "عائشة", "Zoë", "x" * 100])
 def test_names_of_any_script_stay_as_they_are(gallery: Gallery, name: str) -> None:
-    assert gallery.enroll(f" {name}\n", [photo(1)]).person.name == name
-    assert gallery.person(name.upper()).name == name
+    assert gallery.people.enroll(f" {name}\n", [photo(1)]).person.name == name
+    assert gallery.people.get(name.upper()).name == name
 
 
 def test_two_spellings_of_one_name_are_one_person(gallery: Gallery) -> None:
-    composed = gallery.enroll("Zo\u00eb", [photo(1)]).person
-    assert gallery.enroll("zoe\u0308", [photo(2)]).person == composed
+    composed = gallery.people.enroll("Zo\u00eb", [photo(1)]).person
+    assert gallery.people.enroll("zoe\u0308", [photo(2)]).person == composed
 
 
 @pytest.mark.parametrize(
@@ -130,57 +130,57 @@ def test_two_spellings_of_one_name_are_one_person(gallery: Gallery) -> None:
 )
 def test_names_that_cannot_be_shown_are_refused(gallery: Gallery, name: str, message: str) -> None:
     with pytest.raises(InvalidNameError, match=message):
-        gallery.enroll(name, [photo(1)])
-    assert gallery.people() == []
+        gallery.people.enroll(name, [photo(1)])
+    assert gallery.people.all() == []
 
 
 def test_an_unknown_person_is_answered_with_the_nearest_names(gallery: Gallery) -> None:
-    gallery.enroll("Anna", [photo(1)])
-    gallery.enroll("Berta", [photo(2)])
+    gallery.people.enroll("Anna", [photo(1)])
+    gallery.people.enroll("Berta", [photo(2)])
     with pytest.raises(UnknownPersonError, match="did you mean Anna\\?"):
-        gallery.forget("ana")
+        gallery.people.forget("ana")
     with pytest.raises(UnknownPersonError, match="doorbell people list"):
-        gallery.person("Zygmunt")
+        gallery.people.get("Zygmunt")
     with pytest.raises(UnknownPersonError):
-        gallery.person("An\udcffna")
+        gallery.people.get("An\udcffna")
 
 
 def test_renames_and_refuses_a_name_that_is_taken(gallery: Gallery) -> None:
-    anna = gallery.enroll("Anna", [photo(1)]).person
-    gallery.enroll("Berta", [photo(2)])
-    assert gallery.rename("anna", "ANNA") == Person(anna.person_id, "ANNA")
+    anna = gallery.people.enroll("Anna", [photo(1)]).person
+    gallery.people.enroll("Berta", [photo(2)])
+    assert gallery.people.rename("anna", "ANNA") == Person(anna.person_id, "ANNA")
     with pytest.raises(UsageError, match="doorbell people merge 'ANNA' 'Berta'"):
-        gallery.rename("Anna", "berta")
+        gallery.people.rename("Anna", "berta")
     with pytest.raises(InvalidNameError):
-        gallery.rename("Anna", " ")
-    assert [each.name for each in gallery.people()] == ["ANNA", "Berta"]
+        gallery.people.rename("Anna", " ")
+    assert [each.name for each in gallery.people.all()] == ["ANNA", "Berta"]
 
 
 def test_merges_samples_visits_chime_and_preferences(gallery: Gallery) -> None:
-    twice = gallery.enroll("Ann", [photo(1), photo(2)]).person
-    anna = gallery.enroll("Anna", [photo(2), photo(3)]).person
-    gallery.set_chime("Ann", "bird")
-    gallery.set_preferences("Ann", {"tv": "on", "scene": 1})
-    gallery.set_preferences("Anna", {"scene": 2})
-    gallery.save_visit(Visit("v1", 1.0, 2.0, visitor=twice))
-    merged = gallery.merge("Ann", "Anna")
+    twice = gallery.people.enroll("Ann", [photo(1), photo(2)]).person
+    anna = gallery.people.enroll("Anna", [photo(2), photo(3)]).person
+    gallery.people.set_chime("Ann", "bird")
+    gallery.people.set_preferences("Ann", {"tv": "on", "scene": 1})
+    gallery.people.set_preferences("Anna", {"scene": 2})
+    gallery.visits.save(Visit("v1", 1.0, 2.0, visitor=twice))
+    merged = gallery.people.merge("Ann", "Anna")
     assert merged == Person(anna.person_id, "Anna", "bird", {"tv": "on", "scene": 2})
-    (summary,) = gallery.summaries()
+    (summary,) = gallery.people.summaries()
     assert (summary.person, summary.samples, summary.visits) == (merged, 3, 1)
     with pytest.raises(UsageError, match="same person"):
-        gallery.merge("Anna", "anna")
+        gallery.people.merge("Anna", "anna")
 
 
 def test_forgetting_deletes_samples_and_visits_and_says_which(gallery: Gallery) -> None:
-    anna = gallery.enroll("Anna", [photo(1), photo(2)]).person
-    berta = gallery.enroll("Berta", [photo(3)]).person
-    gallery.save_visit(Visit("v1", 1.0, 2.0, visitor=anna))
-    gallery.save_visit(Visit("v2", 3.0, 4.0, visitor=berta))
-    forgotten = gallery.forget("Anna")
+    anna = gallery.people.enroll("Anna", [photo(1), photo(2)]).person
+    berta = gallery.people.enroll("Berta", [photo(3)]).person
+    gallery.visits.save(Visit("v1", 1.0, 2.0, visitor=anna))
+    gallery.visits.save(Visit("v2", 3.0, 4.0, visitor=berta))
+    forgotten = gallery.people.forget("Anna")
     assert (forgotten.visitor, forgotten.samples, forgotten.visit_ids) == (anna, 2, ("v1",))
-    assert [visit.visit_id for visit in gallery.visits(10)] == ["v2"]
+    assert [visit.visit_id for visit in gallery.visits.newest(10)] == ["v2"]
     assert gallery.templates(MODEL).people == (berta,)
-    again = gallery.enroll("Anna", [photo(1)]).person
+    again = gallery.people.enroll("Anna", [photo(1)]).person
     assert again.person_id not in (anna.person_id, berta.person_id)
 
 
@@ -191,53 +191,53 @@ def test_what_is_forgotten_is_in_no_file_any_more(path: Path) -> None:
         return any(bytes_of_face in each.read_bytes() for each in path.parent.iterdir())
 
     with Gallery.open(path) as gallery, Gallery.open(path) as daemon:
-        gallery.enroll("Anna", [photo(1)])
-        gallery.enroll("Berta", [photo(2)])
+        gallery.people.enroll("Anna", [photo(1)])
+        gallery.people.enroll("Berta", [photo(2)])
         daemon.templates(MODEL)
         assert found()
-        gallery.forget("Anna")
+        gallery.people.forget("Anna")
         assert not found()
-        stranger = gallery.add_stranger([sample(1)], 1.0)
+        stranger = gallery.strangers.add([sample(1)], 1.0)
         assert found()
-        gallery.forget_stranger(stranger.stranger_id)
+        gallery.strangers.forget(stranger.stranger_id)
         assert not found()
 
 
 def test_a_reader_that_keeps_old_pages_is_reported(
     path: Path, gallery: Gallery, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gallery.enroll("Anna", [photo(1)])
+    gallery.people.enroll("Anna", [photo(1)])
     with closing(sqlite3.connect(path)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM samples").fetchone()
         with caplog.at_level(logging.WARNING):
-            gallery.forget("Anna")
+            gallery.people.forget("Anna")
     assert "in use by another process" in caplog.text
 
 
 def test_chimes_and_preferences(gallery: Gallery) -> None:
-    gallery.enroll("Anna", [photo(1)])
-    assert gallery.set_chime("anna", "bird").chime == "bird"
-    assert gallery.set_chime("anna", None).chime is None
+    gallery.people.enroll("Anna", [photo(1)])
+    assert gallery.people.set_chime("anna", "bird").chime == "bird"
+    assert gallery.people.set_chime("anna", None).chime is None
     wishes = {"tv": {"source": "HDMI 1"}, "lights": [1, 2.5, None, "ö"]}
-    assert gallery.set_preferences("Anna", wishes).preferences == wishes
+    assert gallery.people.set_preferences("Anna", wishes).preferences == wishes
     for no_json in ({"tv": {1, 2}}, {"tv": float("nan")}, {"tv": "\ud800"}):
         with pytest.raises(UsageError, match="not JSON"):
-            gallery.set_preferences("Anna", no_json)
-    assert gallery.person("Anna").preferences == wishes
+            gallery.people.set_preferences("Anna", no_json)
+    assert gallery.people.get("Anna").preferences == wishes
 
 
 def test_a_stranger_is_counted_and_the_best_samples_are_kept(gallery: Gallery) -> None:
-    first = gallery.add_stranger([sample(1, quality=0.1)], 100.0)
+    first = gallery.strangers.add([sample(1, quality=0.1)], 100.0)
     assert first == Stranger(1, 100.0, 100.0, 1)
     better = [sample(2 + i, quality=0.5) for i in range(MAX_STRANGER_SAMPLES)]
-    again = gallery.note_stranger_visit(1, 200.0, better)
-    assert again == gallery.stranger(1) == Stranger(1, 100.0, 200.0, 2)
+    again = gallery.strangers.note_visit(1, 200.0, better)
+    assert again == gallery.strangers.get(1) == Stranger(1, 100.0, 200.0, 2)
     kept = gallery.templates(MODEL)
     np.testing.assert_array_equal(kept.stranger_embeddings, [each.embedding for each in better])
     assert kept.strangers == (again,)
     with pytest.raises(UnknownStrangerError, match="no stranger-9"):
-        gallery.note_stranger_visit(9, 1.0, [])
+        gallery.strangers.note_visit(9, 1.0, [])
 
 
 @pytest.mark.parametrize("enrolled_before", [False, True])
@@ -245,77 +245,80 @@ def test_naming_a_stranger_moves_samples_and_visits(
     gallery: Gallery, enrolled_before: bool
 ) -> None:
     if enrolled_before:
-        gallery.enroll("Anna", [photo(9)])
-    stranger = gallery.add_stranger([sample(1), sample(2)], 100.0)
-    gallery.save_visit(Visit("v1", 100.0, 110.0, visitor=stranger))
-    anna = gallery.name_stranger(stranger.stranger_id, "Anna")
-    assert gallery.strangers() == []
-    assert gallery.visits(10) == [Visit("v1", 100.0, 110.0, visitor=anna)]
-    (summary,) = gallery.summaries()
+        gallery.people.enroll("Anna", [photo(9)])
+    stranger = gallery.strangers.add([sample(1), sample(2)], 100.0)
+    gallery.visits.save(Visit("v1", 100.0, 110.0, visitor=stranger))
+    anna = gallery.strangers.name(stranger.stranger_id, "Anna")
+    assert gallery.strangers.all() == []
+    assert gallery.visits.newest(10) == [Visit("v1", 100.0, 110.0, visitor=anna)]
+    (summary,) = gallery.people.summaries()
     assert (summary.samples, summary.visits) == (2 + enrolled_before, 1)
     assert summary.last_seen_at == 110.0
 
 
 def test_strangers_not_seen_for_long_are_forgotten_with_their_visits(gallery: Gallery) -> None:
-    old, recent = gallery.add_stranger([sample(1)], 100.0), gallery.add_stranger([sample(2)], 200.0)
-    gallery.save_visit(Visit("v1", 100.0, 110.0, visitor=old))
-    (forgotten,) = gallery.forget_strangers_before(200.0)
+    old, recent = (
+        gallery.strangers.add([sample(1)], 100.0),
+        gallery.strangers.add([sample(2)], 200.0),
+    )
+    gallery.visits.save(Visit("v1", 100.0, 110.0, visitor=old))
+    (forgotten,) = gallery.strangers.forget_before(200.0)
     assert (forgotten.visitor, forgotten.samples, forgotten.visit_ids) == (old, 1, ("v1",))
-    assert gallery.strangers() == [recent]
-    assert gallery.forget_strangers_before(200.0) == []
+    assert gallery.strangers.all() == [recent]
+    assert gallery.strangers.forget_before(200.0) == []
 
 
 def test_visits_are_updated_listed_and_selected(gallery: Gallery) -> None:
-    anna = gallery.enroll("Anna", [photo(1)]).person
-    stranger = gallery.add_stranger([sample(2)], 20.0)
-    gallery.save_visit(Visit("v1", 10.0, 10.0))
+    anna = gallery.people.enroll("Anna", [photo(1)]).person
+    stranger = gallery.strangers.add([sample(2)], 20.0)
+    gallery.visits.save(Visit("v1", 10.0, 10.0))
     seen = Visit("v1", 10.0, 12.0, 15.0, anna, 0.75, 6, 0.5)
-    gallery.save_visit(seen)
+    gallery.visits.save(seen)
     other = Visit("v2", 20.0, 21.0, visitor=stranger, similarity=0.25)
-    gallery.save_visit(other)
-    assert gallery.visits(10) == [other, seen]
-    assert gallery.visits(1) == [other]
-    assert gallery.visits(10, since=20.0) == [other]
-    assert gallery.visits(10, name="anna") == [seen]
+    gallery.visits.save(other)
+    assert gallery.visits.newest(10) == [other, seen]
+    assert gallery.visits.newest(1) == [other]
+    assert gallery.visits.newest(10, since=20.0) == [other]
+    assert gallery.visits.newest(10, name="anna") == [seen]
     with pytest.raises(UnknownPersonError):
-        gallery.visits(10, name="Berta")
+        gallery.visits.newest(10, name="Berta")
 
 
 def test_what_became_of_a_visitor_meanwhile_is_not_undone(gallery: Gallery) -> None:
-    stranger = gallery.add_stranger([sample(1)], 10.0)
-    gone = gallery.enroll("Berta", [photo(2)]).person
+    stranger = gallery.strangers.add([sample(1)], 10.0)
+    gone = gallery.people.enroll("Berta", [photo(2)]).person
     open_visits = [Visit("v1", 10.0, 10.0, visitor=stranger), Visit("v2", 11.0, 11.0, visitor=gone)]
     for visit in open_visits:
-        gallery.save_visit(visit)
-    anna = gallery.name_stranger(stranger.stranger_id, "Anna")
-    gallery.forget("Berta")
+        gallery.visits.save(visit)
+    anna = gallery.strangers.name(stranger.stranger_id, "Anna")
+    gallery.people.forget("Berta")
     for visit in open_visits:
-        gallery.save_visit(visit)
-    assert [visit.visitor for visit in gallery.visits(10)] == [None, anna]
+        gallery.visits.save(visit)
+    assert [visit.visitor for visit in gallery.visits.newest(10)] == [None, anna]
 
 
 def test_a_visitor_once_taken_for_a_stranger_is_corrected(gallery: Gallery) -> None:
-    anna = gallery.enroll("Anna", [photo(1)]).person
-    stranger = gallery.add_stranger([sample(2)], 10.0)
-    gallery.save_visit(Visit("v1", 10.0, 10.0, visitor=stranger))
-    gallery.save_visit(Visit("v1", 10.0, 11.0, visitor=anna))
-    gallery.forget_stranger(stranger.stranger_id)
-    assert [visit.visitor for visit in gallery.visits(10)] == [anna]
+    anna = gallery.people.enroll("Anna", [photo(1)]).person
+    stranger = gallery.strangers.add([sample(2)], 10.0)
+    gallery.visits.save(Visit("v1", 10.0, 10.0, visitor=stranger))
+    gallery.visits.save(Visit("v1", 10.0, 11.0, visitor=anna))
+    gallery.strangers.forget(stranger.stranger_id)
+    assert [visit.visitor for visit in gallery.visits.newest(10)] == [anna]
 
 
 def test_visits_left_open_end_when_they_were_last_seen(gallery: Gallery) -> None:
-    gallery.save_visit(Visit("v1", 10.0, 12.0))
-    gallery.save_visit(Visit("v2", 20.0, 21.0, 25.0))
-    assert gallery.close_open_visits() == 1
-    assert [visit.ended_at for visit in gallery.visits(10)] == [25.0, 12.0]
-    assert gallery.close_open_visits() == 0
+    gallery.visits.save(Visit("v1", 10.0, 12.0))
+    gallery.visits.save(Visit("v2", 20.0, 21.0, 25.0))
+    assert gallery.visits.close_open() == 1
+    assert [visit.ended_at for visit in gallery.visits.newest(10)] == [25.0, 12.0]
+    assert gallery.visits.close_open() == 0
 
 
 def test_templates_point_at_their_visitors_and_cannot_be_written(gallery: Gallery) -> None:
-    gallery.enroll("Anna", [photo(1)])
-    gallery.enroll("Berta", [photo(2)])
-    gallery.enroll("Anna", [photo(3)])
-    gallery.add_stranger([sample(4)], 1.0)
+    gallery.people.enroll("Anna", [photo(1)])
+    gallery.people.enroll("Berta", [photo(2)])
+    gallery.people.enroll("Anna", [photo(3)])
+    gallery.strangers.add([sample(4)], 1.0)
     templates = gallery.templates(MODEL)
     assert [templates.people[i].name for i in templates.person_index] == ["Anna", "Berta", "Anna"]
     assert [templates.strangers[i].label for i in templates.stranger_index] == ["stranger-1"]
@@ -330,14 +333,14 @@ def test_templates_point_at_their_visitors_and_cannot_be_written(gallery: Galler
 
 def test_templates_are_rebuilt_only_when_the_gallery_changed(path: Path) -> None:
     with Gallery.open(path) as daemon, Gallery.open(path) as command_line:
-        daemon.enroll("Anna", [photo(1)])
+        daemon.people.enroll("Anna", [photo(1)])
         before = daemon.templates(MODEL)
-        daemon.save_visit(Visit("v1", 1.0, 2.0))
+        daemon.visits.save(Visit("v1", 1.0, 2.0))
         assert daemon.templates(MODEL) is before
-        daemon.enroll("Anna", [photo(2)])
+        daemon.people.enroll("Anna", [photo(2)])
         own = daemon.templates(MODEL)
         assert len(own.person_embeddings) == 2
-        command_line.set_chime("Anna", "bird")
+        command_line.people.set_chime("Anna", "bird")
         other = daemon.templates(MODEL)
         assert other.people[0].chime == "bird"
         assert daemon.templates(MODEL) is other
@@ -348,7 +351,7 @@ def test_another_thread_is_refused(gallery: Gallery) -> None:
 
     def use() -> None:
         try:
-            gallery.people()
+            gallery.people.all()
         except GalleryError as error:
             refused.append(error)
 

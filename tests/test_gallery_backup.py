@@ -28,20 +28,20 @@ def path(tmp_path: Path) -> Path:
     """A gallery with Anna in it."""
     path = tmp_path / "state" / "gallery.sqlite"
     with Gallery.open(path) as gallery:
-        gallery.enroll("Anna", [EnrolledSample(FACE)])
+        gallery.people.enroll("Anna", [EnrolledSample(FACE)])
     return path
 
 
 def names(path: Path) -> list[str]:
     with Gallery.open(path) as gallery:
-        return [person.name for person in gallery.people()]
+        return [person.name for person in gallery.people.all()]
 
 
 def test_a_backup_has_all_that_was_acknowledged_while_the_gallery_is_in_use(path: Path) -> None:
     with Gallery.open(path) as gallery:
-        gallery.enroll("Ben", [EnrolledSample(FACE)])  # in the log, not yet in the file
+        gallery.people.enroll("Ben", [EnrolledSample(FACE)])  # in the log, not yet in the file
         made = back_up(path, None, NOW)
-        gallery.enroll("Cleo", [EnrolledSample(FACE)])
+        gallery.people.enroll("Cleo", [EnrolledSample(FACE)])
     assert [each.path for each in backups(path)] == [made]
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
     assert stat.S_IMODE(made.parent.stat().st_mode) == 0o700
@@ -148,7 +148,7 @@ def test_nothing_is_restored_while_the_gallery_is_in_use(path: Path) -> None:
     with Gallery.open(path) as gallery:
         with pytest.raises(GalleryError, match="another command is using"):
             restore(path, made, NOW)
-        gallery.enroll("Ben", [EnrolledSample(FACE)])
+        gallery.people.enroll("Ben", [EnrolledSample(FACE)])
     assert names(path) == ["Anna", "Ben"]
 
 
@@ -156,7 +156,7 @@ def test_a_damaged_gallery_is_replaced_and_kept_with_its_log(path: Path, tmp_pat
     made = back_up(path, None, NOW)
     killed = tmp_path / "killed"
     with Gallery.open(path) as gallery:
-        gallery.enroll("Ben", [EnrolledSample(FACE)])
+        gallery.people.enroll("Ben", [EnrolledSample(FACE)])
         shutil.copytree(path.parent, killed)
     broken = killed / path.name
     broken.write_bytes(b"\xff" * 4096)
@@ -219,7 +219,7 @@ def test_no_write_into_a_lost_file_is_acknowledged(
         gallery.templates("sface-test")
         lose(path)
         with pytest.raises(GalleryLostError, match=rf"restore .*{made.name}") as caught:
-            gallery.save_visit(Visit("a", 1.0, 2.0))
+            gallery.visits.save(Visit("a", 1.0, 2.0))
         assert caught.value.exit_code == 3
         with pytest.raises(GalleryLostError):
             gallery.templates("sface-test")
@@ -228,7 +228,7 @@ def test_no_write_into_a_lost_file_is_acknowledged(
 def test_damage_to_a_gallery_in_use_is_told_with_what_to_do(path: Path) -> None:
     with Gallery.open(path) as gallery:
         for i in range(200):
-            gallery.enroll(f"Person {i}", [EnrolledSample(FACE)])
+            gallery.people.enroll(f"Person {i}", [EnrolledSample(FACE)])
     with Gallery.open(path) as gallery:
         with path.open("r+b") as file:
             file.seek(4096)
@@ -250,7 +250,7 @@ def leave_a_log(path: Path) -> bytes:
     """Delete a gallery in use, whose log then stays; what is in it."""
     with Gallery.open(path) as gallery:
         for i in range(12):
-            gallery.enroll(f"Person {i}", [EnrolledSample(FACE)])
+            gallery.people.enroll(f"Person {i}", [EnrolledSample(FACE)])
         path.unlink()
     return path.with_name(path.name + "-wal").read_bytes()
 

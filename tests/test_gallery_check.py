@@ -20,8 +20,8 @@ FACE = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "gallery.sqlite"
     with Gallery.open(path) as gallery:
-        person = gallery.enroll("Anna", [EnrolledSample(FACE)]).person
-        gallery.save_visit(Visit("a", 1.0, 2.0, visitor=person))
+        person = gallery.people.enroll("Anna", [EnrolledSample(FACE)]).person
+        gallery.visits.save(Visit("a", 1.0, 2.0, visitor=person))
     return path
 
 
@@ -37,7 +37,7 @@ def change(path: Path, statement: str, *values: object) -> None:
 
 def test_a_whole_gallery_is_well_while_it_is_in_use(path: Path) -> None:
     with Gallery.open(path) as gallery:
-        gallery.enroll("Ben", [EnrolledSample(FACE)])
+        gallery.people.enroll("Ben", [EnrolledSample(FACE)])
         assert bad(path) == {}
 
 

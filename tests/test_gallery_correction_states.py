@@ -66,7 +66,7 @@ class CorrectionStates(RuleBasedStateMachine):
         self.now = 0.0
 
     def enroll(self, name: str, axis: int) -> None:
-        person = self.gallery.enroll(name, [EnrolledSample(sample(axis))]).person
+        person = self.gallery.people.enroll(name, [EnrolledSample(sample(axis))]).person
         self.allowed.add((person.person_id, axis))
 
     def something_else(self) -> None:
@@ -75,30 +75,30 @@ class CorrectionStates(RuleBasedStateMachine):
 
     def save(self, visitor: Visitor | None, axis: int) -> None:
         visit_id = f"visit-{len(self.owners) + len(self.hidden)}-{axis}"
-        self.gallery.save_visit(
+        self.gallery.visits.save(
             Visit(visit_id, self.now, self.now + 5, visitor=visitor), [sample(axis)]
         )
         self.owners[visit_id] = owner_of(visitor)
         self.something_else()
 
     def strangers(self) -> list[int]:
-        return [stranger.stranger_id for stranger in self.gallery.strangers()]
+        return [stranger.stranger_id for stranger in self.gallery.strangers.all()]
 
     @rule(name=NAMES)
     def a_person_comes(self, name: str) -> None:
         self.now += 10
-        if name in [person.name for person in self.gallery.people()]:
-            self.save(self.gallery.person(name), next(self.axes))
+        if name in [person.name for person in self.gallery.people.all()]:
+            self.save(self.gallery.people.get(name), next(self.axes))
 
     @rule(which=ANY, new=st.booleans())
     def a_stranger_comes(self, which: int, new: bool) -> None:
         self.now += 10
         axis, strangers = next(self.axes), self.strangers()
         if new or not strangers:
-            stranger = self.gallery.add_stranger([sample(axis)], self.now)
+            stranger = self.gallery.strangers.add([sample(axis)], self.now)
         else:
             number = strangers[which % len(strangers)]
-            stranger = self.gallery.note_stranger_visit(number, self.now, [sample(axis)])
+            stranger = self.gallery.strangers.note_visit(number, self.now, [sample(axis)])
         self.save(stranger, axis)
 
     @rule(
@@ -115,15 +115,15 @@ class CorrectionStates(RuleBasedStateMachine):
         try:
             match truth:
                 case "new":
-                    done = self.gallery.correct_to_stranger(visit, None)
+                    done = self.gallery.corrections.to_stranger(visit, None)
                 case "old":
                     number = strangers[which % len(strangers)] if strangers else 999
-                    done = self.gallery.correct_to_stranger(visit, number)
+                    done = self.gallery.corrections.to_stranger(visit, number)
                 case "no face":
-                    done = self.gallery.correct_to_no_face(visit)
+                    done = self.gallery.corrections.to_no_face(visit)
                     self.hidden.add(visit)
                 case _:
-                    done = self.gallery.correct_to_person(visit, truth, learn=learn)
+                    done = self.gallery.corrections.to_person(visit, truth, learn=learn)
         except UsageError:
             assert self.dump() == dump
             return
@@ -137,10 +137,10 @@ class CorrectionStates(RuleBasedStateMachine):
     def undo(self) -> None:
         if not self.said:
             with pytest.raises(UsageError, match="no correction"):
-                self.gallery.undo_correction()
+                self.gallery.corrections.undo()
             return
         said = self.said.pop()
-        self.gallery.undo_correction()
+        self.gallery.corrections.undo()
         if said.visit_id in self.owners:
             self.owners[said.visit_id] = said.before
             self.hidden.discard(said.visit_id)
@@ -153,7 +153,7 @@ class CorrectionStates(RuleBasedStateMachine):
         if strangers:
             number = strangers[which % len(strangers)]
             owned = self.visits_of(("stranger", number))
-            person = self.gallery.name_stranger(number, name)
+            person = self.gallery.strangers.name(number, name)
             self.allowed |= {(person.person_id, int(visit.split("-")[2])) for visit in self.owners}
             self.move(("stranger", number), ("person", person.person_id))
             assert owned <= self.visits_of(("person", person.person_id))
@@ -164,13 +164,13 @@ class CorrectionStates(RuleBasedStateMachine):
         if len(strangers) > 1:
             one = strangers.pop(which % len(strangers))
             two = strangers[other % len(strangers)]
-            kept = self.gallery.merge_strangers(one, two).stranger_id
+            kept = self.gallery.strangers.merge(one, two).stranger_id
             self.move(("stranger", max(one, two)), ("stranger", kept))
 
     @rule(name=NAMES)
     def forget_a_person(self, name: str) -> None:
-        if name in [person.name for person in self.gallery.people()]:
-            forgotten = self.gallery.forget(name)
+        if name in [person.name for person in self.gallery.people.all()]:
+            forgotten = self.gallery.people.forget(name)
             gone = owner_of(forgotten.visitor)
             assert set(forgotten.visit_ids) == self.visits_of(gone)
             self.drop(gone)
@@ -180,17 +180,17 @@ class CorrectionStates(RuleBasedStateMachine):
         strangers = self.strangers()
         if strangers:
             gone = "stranger", strangers[which % len(strangers)]
-            assert set(self.gallery.forget_stranger(gone[1]).visit_ids) == self.visits_of(gone)
+            assert set(self.gallery.strangers.forget(gone[1]).visit_ids) == self.visits_of(gone)
             self.drop(gone)
 
     @rule()
     def the_daemon_saves_its_own_view(self) -> None:
         for said in self.said:
             if said.visit_id in self.owners:
-                stored = self.gallery.visit(said.visit_id)
-                mistaken = next(iter(self.gallery.people()), None)
+                stored = self.gallery.visits.get(said.visit_id)
+                mistaken = next(iter(self.gallery.people.all()), None)
                 seen = Visit(said.visit_id, stored.started_at, stored.last_seen_at, None, mistaken)
-                self.gallery.save_visit(seen)
+                self.gallery.visits.save(seen)
 
     def visits_of(self, owner: Owner) -> set[str]:
         return {visit for visit, of in self.owners.items() if of == owner}
@@ -214,9 +214,11 @@ class CorrectionStates(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "now"))
     @invariant()
     def agrees(self) -> None:
-        listed = {visit.visit_id: owner_of(visit.visitor) for visit in self.gallery.visits(1000)}
+        listed = {
+            visit.visit_id: owner_of(visit.visitor) for visit in self.gallery.visits.newest(1000)
+        }
         assert listed == {k: v for k, v in self.owners.items() if k not in self.hidden}
-        for stranger in self.gallery.strangers():
+        for stranger in self.gallery.strangers.all():
             owned = self.visits_of(("stranger", stranger.stranger_id))
             assert stranger.visits == len(owned) > 0
         templates = self.gallery.templates(MODEL)

@@ -37,14 +37,14 @@ def path(tmp_path: Path) -> Path:
 def gallery(path: Path) -> Iterator[Gallery]:
     """Anna, Berta, a stranger; a visit taken for Anna, two of the stranger's, one of nobody."""
     with Gallery.open(path) as gallery:
-        anna = gallery.enroll("Anna", [EnrolledSample(sample(1))]).person
-        gallery.enroll("Berta", [EnrolledSample(sample(2))])
-        stranger = gallery.add_stranger([sample(30)], 2 * DAY)
-        gallery.save_visit(Visit("annas-1", DAY, DAY + 5, DAY + 5, anna, 0.6), [sample(10)])
-        gallery.save_visit(Visit("other-1", 2 * DAY, 2 * DAY + 5, visitor=stranger), [sample(30)])
-        stranger = gallery.note_stranger_visit(1, 3 * DAY, [sample(31)])
-        gallery.save_visit(Visit("other-2", 3 * DAY, 3 * DAY + 5, visitor=stranger), [sample(31)])
-        gallery.save_visit(Visit("nobody-1", 4 * DAY, 4 * DAY + 5))
+        anna = gallery.people.enroll("Anna", [EnrolledSample(sample(1))]).person
+        gallery.people.enroll("Berta", [EnrolledSample(sample(2))])
+        stranger = gallery.strangers.add([sample(30)], 2 * DAY)
+        gallery.visits.save(Visit("annas-1", DAY, DAY + 5, DAY + 5, anna, 0.6), [sample(10)])
+        gallery.visits.save(Visit("other-1", 2 * DAY, 2 * DAY + 5, visitor=stranger), [sample(30)])
+        stranger = gallery.strangers.note_visit(1, 3 * DAY, [sample(31)])
+        gallery.visits.save(Visit("other-2", 3 * DAY, 3 * DAY + 5, visitor=stranger), [sample(31)])
+        gallery.visits.save(Visit("nobody-1", 4 * DAY, 4 * DAY + 5))
         yield gallery
 
 
@@ -69,96 +69,96 @@ def samples_of_people(gallery: Gallery) -> list[tuple[str, int]]:
 
 def test_the_best_samples_stay_with_a_visit(gallery: Gallery) -> None:
     many = [sample(40 + i, quality=i / 10) for i in range(8)]
-    gallery.save_visit(gallery.visit("annas-1"), many)
-    kept = gallery.visit_samples("annas-1")
+    gallery.visits.save(gallery.visits.get("annas-1"), many)
+    kept = gallery.visits.samples("annas-1")
     assert [each.quality for each in kept] == [0.7, 0.6, 0.5, 0.4, 0.3]
     assert len(kept) == MAX_VISIT_SAMPLES
-    gallery.save_visit(gallery.visit("annas-1"))
-    assert len(gallery.visit_samples("annas-1")) == MAX_VISIT_SAMPLES
-    assert gallery.visit_samples("nobody-1") == []
+    gallery.visits.save(gallery.visits.get("annas-1"))
+    assert len(gallery.visits.samples("annas-1")) == MAX_VISIT_SAMPLES
+    assert gallery.visits.samples("nobody-1") == []
 
 
 def test_a_wrong_name_becomes_a_negative_and_nothing_is_learned_unasked(gallery: Gallery) -> None:
-    done = gallery.correct_to_person("annas-1", "berta", learn=False)
+    done = gallery.corrections.to_person("annas-1", "berta", learn=False)
     assert done.visit
     assert (done.visit.visitor, done.visit.corrected) == (Person(2, "Berta"), True)
     assert (done.before, done.samples, done.learned) == (Person(1, "Anna"), 1, 0)
     assert negatives(gallery) == [("Anna", 10)]
     assert samples_of_people(gallery) == [("Anna", 1), ("Berta", 2)]
-    assert [each.visit_id for each in gallery.visits(9, name="Berta")] == ["annas-1"]
+    assert [each.visit_id for each in gallery.visits.newest(9, name="Berta")] == ["annas-1"]
 
 
 def test_a_person_learns_from_a_visit_when_told_to_and_once_only(gallery: Gallery) -> None:
-    assert gallery.correct_to_person("annas-1", "Berta", learn=True).learned == 1
+    assert gallery.corrections.to_person("annas-1", "Berta", learn=True).learned == 1
     assert samples_of_people(gallery) == [("Anna", 1), ("Berta", 2), ("Berta", 10)]
-    assert gallery.correct_to_person("annas-1", "Berta", learn=True).learned == 0
+    assert gallery.corrections.to_person("annas-1", "Berta", learn=True).learned == 0
     with pytest.raises(UsageError, match="doorbell visits correct annas-1 'Berta' --learn"):
-        gallery.correct_to_person("annas-1", "Berta", learn=False)
+        gallery.corrections.to_person("annas-1", "Berta", learn=False)
     with pytest.raises(UsageError, match="nothing can be learned"):
-        gallery.correct_to_person("nobody-1", "Berta", learn=True)
+        gallery.corrections.to_person("nobody-1", "Berta", learn=True)
 
 
 def test_what_was_learned_for_the_wrong_person_is_seen_no_more(gallery: Gallery) -> None:
-    gallery.correct_to_person("annas-1", "Anna", learn=True)
+    gallery.corrections.to_person("annas-1", "Anna", learn=True)
     assert ("Anna", 10) in samples_of_people(gallery)
-    gallery.correct_to_person("annas-1", "Berta", learn=False)
+    gallery.corrections.to_person("annas-1", "Berta", learn=False)
     assert ("Anna", 10) not in samples_of_people(gallery)
-    assert [each.samples for each in gallery.summaries()] == [1, 1]
-    assert gallery.correct_to_person("annas-1", "Anna", learn=True).learned == 1
+    assert [each.samples for each in gallery.people.summaries()] == [1, 1]
+    assert gallery.corrections.to_person("annas-1", "Anna", learn=True).learned == 1
     assert negatives(gallery) == [("Berta", 10)]  # the earlier word, not Anna, is overruled
 
 
 def test_a_visit_of_a_stranger_is_taken_from_the_stranger(gallery: Gallery) -> None:
-    gallery.correct_to_person("other-1", "Anna", learn=False)
+    gallery.corrections.to_person("other-1", "Anna", learn=False)
     templates = gallery.templates(MODEL)
     assert axes(templates.stranger_embeddings) == [31]
-    assert gallery.stranger(1).visits == 1
-    gallery.correct_to_person("other-2", "Anna", learn=False)
-    assert gallery.strangers() == []
+    assert gallery.strangers.get(1).visits == 1
+    gallery.corrections.to_person("other-2", "Anna", learn=False)
+    assert gallery.strangers.all() == []
     assert gallery.templates(MODEL).stranger_embeddings.shape == (0, 128)
     with pytest.raises(UnknownStrangerError):
-        gallery.stranger(1)
+        gallery.strangers.get(1)
     assert negatives(gallery) == []
-    gallery.undo_correction()
-    gallery.undo_correction()
-    assert gallery.stranger(1).visits == 2
+    gallery.corrections.undo()
+    gallery.corrections.undo()
+    assert gallery.strangers.get(1).visits == 2
     assert axes(gallery.templates(MODEL).stranger_embeddings) == [30, 31]
 
 
 def test_a_visit_of_nobody_enrolled_is_a_new_or_an_old_stranger_s(gallery: Gallery) -> None:
-    new = gallery.correct_to_stranger("annas-1", None)
+    new = gallery.corrections.to_stranger("annas-1", None)
     assert new.visit
     assert new.visit.visitor == Stranger(2, DAY, DAY + 5, 1)
     assert negatives(gallery) == [("Anna", 10)]
     assert axes(gallery.templates(MODEL).stranger_embeddings) == [30, 31, 10]
-    gallery.undo_correction()
-    old = gallery.correct_to_stranger("annas-1", 1)
+    gallery.corrections.undo()
+    old = gallery.corrections.to_stranger("annas-1", 1)
     assert old.visit
     assert old.visit.visitor == Stranger(1, 2 * DAY, 3 * DAY, 3, visits_week=3)
     with pytest.raises(UsageError, match="stranger-1's already"):
-        gallery.correct_to_stranger("annas-1", 1)
+        gallery.corrections.to_stranger("annas-1", 1)
     with pytest.raises(UnknownStrangerError):
-        gallery.correct_to_stranger("nobody-1", 7)
+        gallery.corrections.to_stranger("nobody-1", 7)
 
 
 def test_what_is_no_face_is_listed_no_more_and_remembered(gallery: Gallery) -> None:
-    gallery.correct_to_no_face("annas-1")
-    gallery.correct_to_no_face("other-2")
+    gallery.corrections.to_no_face("annas-1")
+    gallery.corrections.to_no_face("other-2")
     templates = gallery.templates(MODEL)
     assert axes(templates.non_face_embeddings) == [10, 31]
     assert axes(templates.stranger_embeddings) == [30]
-    assert [each.visit_id for each in gallery.visits(9)] == ["nobody-1", "other-1"]
-    assert [each.visits for each in gallery.summaries()] == [0, 0]
+    assert [each.visit_id for each in gallery.visits.newest(9)] == ["nobody-1", "other-1"]
+    assert [each.visits for each in gallery.people.summaries()] == [0, 0]
     with pytest.raises(UsageError):
-        gallery.find_visit("annas-1")
+        gallery.visits.find("annas-1")
 
 
 CORRECTIONS: dict[str, Callable[[Gallery, str], object]] = {
-    "person": lambda gallery, visit: gallery.correct_to_person(visit, "Berta", learn=False),
-    "learn": lambda gallery, visit: gallery.correct_to_person(visit, "Berta", learn=True),
-    "new stranger": lambda gallery, visit: gallery.correct_to_stranger(visit, None),
-    "old stranger": lambda gallery, visit: gallery.correct_to_stranger(visit, 1),
-    "no face": lambda gallery, visit: gallery.correct_to_no_face(visit),
+    "person": lambda gallery, visit: gallery.corrections.to_person(visit, "Berta", learn=False),
+    "learn": lambda gallery, visit: gallery.corrections.to_person(visit, "Berta", learn=True),
+    "new stranger": lambda gallery, visit: gallery.corrections.to_stranger(visit, None),
+    "old stranger": lambda gallery, visit: gallery.corrections.to_stranger(visit, 1),
+    "no face": lambda gallery, visit: gallery.corrections.to_no_face(visit),
 }
 
 
@@ -172,51 +172,51 @@ def test_undoing_restores_the_file_step_by_step(gallery: Gallery, path: Path) ->
                 states.append(dump(path))
     assert len(states) == 16
     for state in reversed(states[:-1]):
-        gallery.undo_correction()
+        gallery.corrections.undo()
         assert dump(path) == state
     with pytest.raises(UsageError, match="no correction"):
-        gallery.undo_correction()
+        gallery.corrections.undo()
 
 
 @pytest.mark.parametrize("correct", CORRECTIONS.values(), ids=CORRECTIONS)
 def test_the_daemon_does_not_save_its_own_view_over_a_correction(
     gallery: Gallery, path: Path, correct: Callable[[Gallery, str], object]
 ) -> None:
-    going_on = gallery.visit("annas-1")
+    going_on = gallery.visits.get("annas-1")
     with Gallery.open(path) as daemon:
         correct(gallery, "annas-1")
-        corrected = gallery.visit("annas-1")
-        daemon.save_visit(Visit("annas-1", DAY, DAY + 9, DAY + 9, going_on.visitor, 0.6))
-        after = gallery.visit("annas-1")
+        corrected = gallery.visits.get("annas-1")
+        daemon.visits.save(Visit("annas-1", DAY, DAY + 9, DAY + 9, going_on.visitor, 0.6))
+        after = gallery.visits.get("annas-1")
         assert (after.visitor, after.ended_at) == (corrected.visitor, DAY + 9)
-        gallery.undo_correction()
-        daemon.save_visit(Visit("annas-1", DAY, DAY + 9, DAY + 9, going_on.visitor, 0.6))
-        assert gallery.visit("annas-1").visitor == Person(1, "Anna")
+        gallery.corrections.undo()
+        daemon.visits.save(Visit("annas-1", DAY, DAY + 9, DAY + 9, going_on.visitor, 0.6))
+        assert gallery.visits.get("annas-1").visitor == Person(1, "Anna")
 
 
 def test_a_stranger_made_by_a_correction_stays_if_they_came_again(gallery: Gallery) -> None:
-    gallery.correct_to_stranger("annas-1", None)
-    gallery.note_stranger_visit(2, 9 * DAY, [sample(50)])
-    gallery.undo_correction()
-    assert gallery.stranger(2).visits == 1
+    gallery.corrections.to_stranger("annas-1", None)
+    gallery.strangers.note_visit(2, 9 * DAY, [sample(50)])
+    gallery.corrections.undo()
+    assert gallery.strangers.get(2).visits == 1
     assert axes(gallery.templates(MODEL).stranger_embeddings) == [30, 31, 50]
 
 
 def test_naming_a_corrected_stranger_holds_over_undoing(gallery: Gallery) -> None:
-    gallery.correct_to_stranger("annas-1", None)
-    gallery.name_stranger(2, "Ben")
+    gallery.corrections.to_stranger("annas-1", None)
+    gallery.strangers.name(2, "Ben")
     assert negatives(gallery) == [("Anna", 10)]
-    gallery.undo_correction()
+    gallery.corrections.undo()
     assert ("Ben", 10) in samples_of_people(gallery)
     assert negatives(gallery) == []
 
 
 def test_one_who_is_the_person_after_all_is_no_negative_of_them(gallery: Gallery) -> None:
-    gallery.correct_to_stranger("annas-1", None)
-    gallery.name_stranger(2, "Anna")
+    gallery.corrections.to_stranger("annas-1", None)
+    gallery.strangers.name(2, "Anna")
     assert negatives(gallery) == []
-    gallery.correct_to_person("annas-1", "Berta", learn=False)
-    gallery.merge("Berta", "Anna")
+    gallery.corrections.to_person("annas-1", "Berta", learn=False)
+    gallery.people.merge("Berta", "Anna")
     assert negatives(gallery) == []
 
 
@@ -226,91 +226,91 @@ def test_forgetting_takes_what_a_correction_taught_along(gallery: Gallery, path:
     def found() -> bool:
         return any(bytes_of_face in each.read_bytes() for each in path.parent.iterdir())
 
-    gallery.correct_to_person("annas-1", "Berta", learn=True)
+    gallery.corrections.to_person("annas-1", "Berta", learn=True)
     assert found()
-    gallery.forget("Berta")
+    gallery.people.forget("Berta")
     assert not found()
-    assert gallery.undo_correction().visit is None
+    assert gallery.corrections.undo().visit is None
 
 
 def test_a_negative_outlives_the_visit_and_the_stranger_that_time_takes(gallery: Gallery) -> None:
-    gallery.correct_to_stranger("annas-1", None)
-    assert gallery.forget_visits_before(2 * DAY) == ("annas-1",)
-    assert [each.stranger_id for each in gallery.strangers()] == [1, 2]
-    (old,) = gallery.forget_strangers_before(2 * DAY)
+    gallery.corrections.to_stranger("annas-1", None)
+    assert gallery.visits.forget_before(2 * DAY) == ("annas-1",)
+    assert [each.stranger_id for each in gallery.strangers.all()] == [1, 2]
+    (old,) = gallery.strangers.forget_before(2 * DAY)
     assert old.visitor.label == "stranger-2"
     assert negatives(gallery) == [("Anna", 10)]
-    assert gallery.undo_correction().visit is None
+    assert gallery.corrections.undo().visit is None
     assert negatives(gallery) == []
 
 
 def test_a_stranger_forgotten_by_hand_leaves_no_negative(gallery: Gallery) -> None:
-    gallery.correct_to_stranger("annas-1", None)
-    gallery.forget_stranger(2)
+    gallery.corrections.to_stranger("annas-1", None)
+    gallery.strangers.forget(2)
     assert negatives(gallery) == []
 
 
 def test_a_stranger_hidden_by_a_correction_is_forgotten_in_time(gallery: Gallery) -> None:
-    gallery.correct_to_person("other-1", "Anna", learn=False)
-    gallery.correct_to_person("other-2", "Anna", learn=False)
-    (hidden,) = gallery.forget_strangers_before(9 * DAY)
+    gallery.corrections.to_person("other-1", "Anna", learn=False)
+    gallery.corrections.to_person("other-2", "Anna", learn=False)
+    (hidden,) = gallery.strangers.forget_before(9 * DAY)
     assert (hidden.visitor.label, hidden.samples) == ("stranger-1", 2)
-    restored = gallery.undo_correction()
+    restored = gallery.corrections.undo()
     assert restored.visit
     assert restored.visit.visitor is None
 
 
 def test_visits_are_forgotten_with_their_samples(gallery: Gallery, path: Path) -> None:
-    assert gallery.forget_visits_before(3 * DAY) == ("annas-1", "other-1")
-    assert gallery.visit_samples("annas-1") == []
+    assert gallery.visits.forget_before(3 * DAY) == ("annas-1", "other-1")
+    assert gallery.visits.samples("annas-1") == []
     assert sample(10).embedding.tobytes() not in path.read_bytes()
-    assert gallery.stranger(1).visits == 2
-    assert gallery.forget_visits_before(3 * DAY) == ()
+    assert gallery.strangers.get(1).visits == 2
+    assert gallery.visits.forget_before(3 * DAY) == ()
 
 
 def test_a_visit_is_found_by_what_people_type(gallery: Gallery) -> None:
-    assert gallery.find_visit("last").visit_id == "nobody-1"
-    assert gallery.find_visit("ANNA").visit_id == "annas-1"
-    assert gallery.find_visit("other-2").visit_id == "other-2"
+    assert gallery.visits.find("last").visit_id == "nobody-1"
+    assert gallery.visits.find("ANNA").visit_id == "annas-1"
+    assert gallery.visits.find("other-2").visit_id == "other-2"
     with pytest.raises(UsageError, match="2 visits begin with 'othe': other-1, other-2"):
-        gallery.find_visit("othe")
+        gallery.visits.find("othe")
     for wrong in ("ann", "", "xxxx", "annas-1 "):
         with pytest.raises(UsageError, match="no visit is called"):
-            gallery.find_visit(wrong)
+            gallery.visits.find(wrong)
     with pytest.raises(UnknownPersonError, match="did you mean Anna"):
-        gallery.correct_to_person("annas-1", "Ana", learn=False)
+        gallery.corrections.to_person("annas-1", "Ana", learn=False)
     with pytest.raises(UsageError, match="there is no visit x"):
-        gallery.correct_to_no_face("x")
+        gallery.corrections.to_no_face("x")
 
 
 def test_strangers_are_merged_under_the_older_identifier(gallery: Gallery) -> None:
-    gallery.add_stranger([sample(60)], 9 * DAY)
-    gallery.save_visit(Visit("other-3", 9 * DAY, 9 * DAY + 5, visitor=gallery.stranger(2)))
-    assert gallery.merge_strangers(2, 1) == Stranger(1, 2 * DAY, 9 * DAY, 3, visits_week=2)
+    gallery.strangers.add([sample(60)], 9 * DAY)
+    gallery.visits.save(Visit("other-3", 9 * DAY, 9 * DAY + 5, visitor=gallery.strangers.get(2)))
+    assert gallery.strangers.merge(2, 1) == Stranger(1, 2 * DAY, 9 * DAY, 3, visits_week=2)
     assert axes(gallery.templates(MODEL).stranger_embeddings) == [30, 31, 60]
-    visits = gallery.visits(9, stranger_id=1)
+    visits = gallery.visits.newest(9, stranger_id=1)
     assert [each.visit_id for each in visits] == ["other-3", "other-2", "other-1"]
     with pytest.raises(UnknownStrangerError):
-        gallery.merge_strangers(1, 2)
+        gallery.strangers.merge(1, 2)
     with pytest.raises(UsageError, match="into itself"):
-        gallery.merge_strangers(1, 1)
+        gallery.strangers.merge(1, 1)
 
 
 def test_who_was_at_the_door_at_the_same_time_is_known(gallery: Gallery) -> None:
-    other = gallery.add_stranger([sample(60)], 3 * DAY + 4)
-    assert not gallery.seen_together(1, 2)
-    gallery.save_visit(Visit("other-3", 3 * DAY + 4, 3 * DAY + 9, visitor=other))
-    assert gallery.seen_together(1, 2)
-    assert gallery.seen_together(2, 1)
+    other = gallery.strangers.add([sample(60)], 3 * DAY + 4)
+    assert not gallery.strangers.seen_together(1, 2)
+    gallery.visits.save(Visit("other-3", 3 * DAY + 4, 3 * DAY + 9, visitor=other))
+    assert gallery.strangers.seen_together(1, 2)
+    assert gallery.strangers.seen_together(2, 1)
 
 
 def test_visits_of_a_week_are_counted_with_the_present_one(gallery: Gallery) -> None:
-    assert gallery.stranger(1).visits_week == 2
+    assert gallery.strangers.get(1).visits_week == 2
     for day, week in ((5, 3), (10.5, 2), (30, 1)):
-        stranger = gallery.note_stranger_visit(1, day * DAY, [])
+        stranger = gallery.strangers.note_visit(1, day * DAY, [])
         assert stranger.visits_week == week
-        gallery.save_visit(Visit(f"day-{day}", day * DAY, day * DAY + 5, visitor=stranger))
-        assert gallery.stranger(1) == stranger
+        gallery.visits.save(Visit(f"day-{day}", day * DAY, day * DAY + 5, visitor=stranger))
+        assert gallery.strangers.get(1) == stranger
     assert stranger.visits == 5
 
 
@@ -335,17 +335,17 @@ def test_a_gallery_of_the_first_version_is_migrated_as_it_is(tmp_path: Path) -> 
         connection.commit()
     with Gallery.open(path) as gallery:
         anna = Person(1, "Anna")
-        assert gallery.people() == [anna]
-        assert gallery.strangers() == [Stranger(1, 1.0, 2.0, 3)]
-        assert gallery.visits(9) == [Visit("visit", 1.0, 2.0, 2.0, anna, 0.7, 5, 0.5)]
+        assert gallery.people.all() == [anna]
+        assert gallery.strangers.all() == [Stranger(1, 1.0, 2.0, 3)]
+        assert gallery.visits.newest(9) == [Visit("visit", 1.0, 2.0, 2.0, anna, 0.7, 5, 0.5)]
         templates = gallery.templates(MODEL)
         assert axes(templates.person_embeddings) == axes(templates.stranger_embeddings) == [1]
         assert (
             templates.negative_embeddings.shape == templates.non_face_embeddings.shape == (0, 128)
         )
-        gallery.correct_to_no_face("visit")
-        gallery.undo_correction()
-        assert gallery.visits(9, name="Anna")
+        gallery.corrections.to_no_face("visit")
+        gallery.corrections.undo()
+        assert gallery.visits.newest(9, name="Anna")
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -39,12 +39,12 @@ def is_chime(name: str) -> bool:
 def exported(tmp_path: Path) -> Path:
     here = storage(tmp_path / "here")
     with Gallery.of(here) as gallery:
-        gallery.enroll("Änne 🌻", [EnrolledSample(face(1), SHA256), EnrolledSample(face(2))])
-        gallery.set_chime("Änne 🌻", "gong")
-        gallery.set_preferences("Änne 🌻", {"tv": ["news"]})
-        gallery.enroll("Ben", [EnrolledSample(face(3))])
-        gallery.set_chime("Ben", "/srv/ben.wav")
-        gallery.add_stranger([face(4), face(5)], 10.0)
+        gallery.people.enroll("Änne 🌻", [EnrolledSample(face(1), SHA256), EnrolledSample(face(2))])
+        gallery.people.set_chime("Änne 🌻", "gong")
+        gallery.people.set_preferences("Änne 🌻", {"tv": ["news"]})
+        gallery.people.enroll("Ben", [EnrolledSample(face(3))])
+        gallery.people.set_chime("Ben", "/srv/ben.wav")
+        gallery.strangers.add([face(4), face(5)], 10.0)
     path = tmp_path / "household.jsonl"
     assert export_file(here, path, MODEL) == 5
     return path
@@ -71,7 +71,7 @@ def test_what_is_exported_comes_back_and_a_second_time_adds_nothing(
     assert (imported.people, imported.samples, imported.strangers) == (["Änne 🌻", "Ben"], 3, 1)
     assert imported.conflicts == ["Ben gets no chime: /srv/ben.wav is none here"]
     with Gallery.of(storage(tmp_path / "here")) as gallery:
-        gallery.set_chime("Ben", None)
+        gallery.people.set_chime("Ben", None)
     assert contents(there) == contents(storage(tmp_path / "here"))
     before = contents(there)
     again = import_file(there, exported, MODEL, is_chime)
@@ -84,18 +84,18 @@ def test_a_stranger_named_since_does_not_come_back(exported: Path, tmp_path: Pat
     there = storage(tmp_path / "there")
     import_file(there, exported, MODEL, is_chime)
     with Gallery.of(there) as gallery:
-        gallery.name_stranger(gallery.strangers()[0].stranger_id, "Cleo")
+        gallery.strangers.name(gallery.strangers.all()[0].stranger_id, "Cleo")
     import_file(there, exported, MODEL, is_chime)
     with Gallery.of(there) as gallery:
-        assert gallery.strangers() == []
+        assert gallery.strangers.all() == []
 
 
 def test_what_a_person_has_here_stays(exported: Path, tmp_path: Path) -> None:
     there = storage(tmp_path / "there")
     with Gallery.of(there) as gallery:
-        gallery.enroll("ÄNNE 🌻", [EnrolledSample(face(1), SHA256)])
-        gallery.set_chime("Änne 🌻", "horn")
-        gallery.set_preferences("Änne 🌻", {"tv": ["films"], "light": 1})
+        gallery.people.enroll("ÄNNE 🌻", [EnrolledSample(face(1), SHA256)])
+        gallery.people.set_chime("Änne 🌻", "horn")
+        gallery.people.set_preferences("Änne 🌻", {"tv": ["films"], "light": 1})
     imported = import_file(there, exported, MODEL, is_chime)
     assert (imported.people, imported.merged, imported.samples) == (["Ben"], ["ÄNNE 🌻"], 2)
     assert imported.conflicts[:2] == [
@@ -103,14 +103,14 @@ def test_what_a_person_has_here_stays(exported: Path, tmp_path: Path) -> None:
         "ÄNNE 🌻 keeps the preferences of here",
     ]
     with Gallery.of(there) as gallery:
-        person = gallery.person("Änne 🌻")
+        person = gallery.people.get("Änne 🌻")
         assert (person.chime, person.preferences) == ("horn", {"tv": ["films"], "light": 1})
 
 
 def test_two_people_of_one_name_do_not_become_one(exported: Path, tmp_path: Path) -> None:
     there = storage(tmp_path / "there")
     with Gallery.of(there) as gallery:
-        gallery.enroll("Ben", [EnrolledSample(face(9))])
+        gallery.people.enroll("Ben", [EnrolledSample(face(9))])
     before = contents(there)
     with pytest.raises(UsageError, match="line 3: 'Ben' of the file does not look like 'Ben'"):
         import_file(there, exported, MODEL, is_chime)
@@ -190,7 +190,7 @@ def test_what_is_not_understood_is_refused_whole(
     assert "nothing was added" in str(caught.value)
     assert embedding[:20] not in str(caught.value)
     with Gallery.of(there) as gallery:
-        assert (gallery.people(), gallery.strangers()) == ([], [])
+        assert (gallery.people.all(), gallery.strangers.all()) == ([], [])
 
 
 def test_the_latest_time_that_is_taken_can_be_shown(

@@ -23,9 +23,9 @@ def path(tmp_path: Path) -> Path:
     """A gallery with somebody in it."""
     path = tmp_path / "state" / "gallery.sqlite"
     with Gallery.open(path) as gallery:
-        gallery.enroll("Anna", [EnrolledSample(FACE)])
+        gallery.people.enroll("Anna", [EnrolledSample(FACE)])
         for _ in range(20):
-            gallery.add_stranger([FACE], 1.0)
+            gallery.strangers.add([FACE], 1.0)
     return path
 
 
@@ -40,7 +40,7 @@ def test_the_file_is_the_owners_and_marked_as_ours(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     with Gallery.open(path) as gallery:
-        gallery.set_chime("Anna", "bird")
+        gallery.people.set_chime("Anna", "bird")
         for beside in path.parent.iterdir():
             assert stat.S_IMODE(beside.stat().st_mode) == 0o600
     with closing(sqlite3.connect(path)) as connection:
@@ -124,7 +124,7 @@ def test_an_empty_file_becomes_a_gallery(tmp_path: Path) -> None:
     path = tmp_path / "gallery.sqlite"
     path.touch()
     with Gallery.open(path) as gallery:
-        assert gallery.people() == []
+        assert gallery.people.all() == []
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ from doorbell.domain import Visit
 from doorbell.recognition.gallery import Gallery
 with Gallery.open(Path(sys.argv[1])) as gallery:
     for i in range(20):
-        gallery.save_visit(Visit(f"{sys.argv[2]}-{i}", 1.0, 2.0))
+        gallery.visits.save(Visit(f"{sys.argv[2]}-{i}", 1.0, 2.0))
 """
     children = [
         subprocess.Popen([sys.executable, "-c", program, str(path), str(number)])
@@ -176,4 +176,4 @@ with Gallery.open(Path(sys.argv[1])) as gallery:
     ]
     assert [child.wait(timeout=60) for child in children] == [0] * 4
     with Gallery.open(path) as gallery:
-        assert len(gallery.visits(1000)) == 80
+        assert len(gallery.visits.newest(1000)) == 80

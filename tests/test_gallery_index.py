@@ -44,9 +44,9 @@ def fill(path: Path, size: int) -> Float32Array:
 
 
 def test_samples_of_people_and_strangers_are_found(gallery: Gallery) -> None:
-    gallery.enroll("Anna", [EnrolledSample(FaceSample(axis(i), MODEL, 0.5)) for i in (0, 1)])
-    gallery.enroll("Anna", [EnrolledSample(FaceSample(axis(2), "another", 0.5))])
-    gallery.add_stranger([FaceSample(axis(3), MODEL, 0.5)], 1.0)
+    gallery.people.enroll("Anna", [EnrolledSample(FaceSample(axis(i), MODEL, 0.5)) for i in (0, 1)])
+    gallery.people.enroll("Anna", [EnrolledSample(FaceSample(axis(2), "another", 0.5))])
+    gallery.strangers.add([FaceSample(axis(3), MODEL, 0.5)], 1.0)
     index = gallery.index(MODEL)
     assert len(index) == 3
     found = [index.best(axis(place))[0].tolist() for place in (0, 1, 3)]
@@ -73,7 +73,7 @@ def test_many_are_found_as_exactly_as_few(gallery: Gallery, path: Path) -> None:
 def test_a_sample_deleted_since_is_said(gallery: Gallery, path: Path) -> None:
     vectors = fill(path, MANY)
     index = gallery.index(MODEL)
-    gallery.forget_stranger(1)
+    gallery.strangers.forget(1)
     with pytest.raises(GalleryError, match="1 of 1 samples were deleted"):
         index.best(vectors[5])
 

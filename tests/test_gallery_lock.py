@@ -55,7 +55,7 @@ def test_a_killed_daemon_and_what_it_started_hold_nothing(tmp_path: Path) -> Non
             pass
         assert caught.value.exit_code == 3
         with Gallery.open(directory / "gallery.sqlite") as gallery:  # as the command line does
-            gallery.close_open_visits()
+            gallery.visits.close_open()
         child.kill()
         child.wait()
         with only_daemon(directory):

@@ -32,12 +32,12 @@ ANNAS, STRANGERS, VISITS = face(1), face(2), face(3)
 def live(path: Path, seal: Seal) -> None:
     """Write an embedding into each table that holds some."""
     with Gallery.open(path, seal) as gallery:
-        anna = gallery.enroll("Anna", [EnrolledSample(ANNAS)]).person
-        gallery.add_stranger([STRANGERS], 1.0)
+        anna = gallery.people.enroll("Anna", [EnrolledSample(ANNAS)]).person
+        gallery.strangers.add([STRANGERS], 1.0)
         for name in ("visit1", "visit2"):
-            gallery.save_visit(Visit(name, 1.0, 2.0, 2.0, anna), [VISITS])
-        gallery.correct_to_stranger("visit1", None)
-        gallery.correct_to_no_face("visit2")
+            gallery.visits.save(Visit(name, 1.0, 2.0, 2.0, anna), [VISITS])
+        gallery.corrections.to_stranger("visit1", None)
+        gallery.corrections.to_no_face("visit2")
 
 
 def counts(path: Path) -> list[int]:
@@ -78,10 +78,10 @@ def test_everything_works_with_a_key_as_without(tmp_path: Path) -> None:
             places, cosines = gallery.index(MODEL).best(ANNAS.embedding)
             assert places.tolist() == [1]
             assert cosines[0] == pytest.approx(1.0, abs=1e-6)
-            assert len(gallery.visit_samples("visit1")) == 1
-            gallery.undo_correction()
-            gallery.undo_correction()
-            assert gallery.correct_to_person("visit1", "Anna", learn=True).learned == 1
+            assert len(gallery.visits.samples("visit1")) == 1
+            gallery.corrections.undo()
+            gallery.corrections.undo()
+            assert gallery.corrections.to_person("visit1", "Anna", learn=True).learned == 1
 
 
 def test_encrypting_leaves_no_plain_face_in_any_file(path: Path) -> None:
@@ -94,7 +94,7 @@ def test_encrypting_leaves_no_plain_face_in_any_file(path: Path) -> None:
         assert np.array_equal(gallery.templates(MODEL).person_embeddings, before.person_embeddings)
     assert seal_gallery(path, KEY, OTHER_KEY)
     with Gallery.open(path, OTHER_KEY) as gallery:
-        assert len(gallery.samples("Anna", MODEL)) == 1
+        assert len(gallery.people.samples("Anna", MODEL)) == 1
     assert seal_gallery(path, OTHER_KEY, PLAIN)
     assert readable(path) == [True, True, True]
     with Gallery.open(path) as gallery:
@@ -111,7 +111,7 @@ def test_without_its_key_a_gallery_is_refused_and_left_as_it_was(path: Path, wro
         seal_gallery(path, wrong, PLAIN)
     assert path.read_bytes() == kept
     with Gallery.open(path, KEY) as gallery:
-        assert len(gallery.samples("Anna", MODEL)) == 1
+        assert len(gallery.people.samples("Anna", MODEL)) == 1
 
 
 def test_a_plain_gallery_is_not_taken_for_an_encrypted_one(path: Path) -> None:
@@ -128,11 +128,11 @@ def test_a_process_that_had_it_open_writes_no_plain_face_into_an_encrypted_galle
     with Gallery.open(path) as enrolling:
         seal_gallery(path, PLAIN, KEY)
         with pytest.raises(SealError, match="start this again"):
-            enrolling.enroll("Ben", [EnrolledSample(face(4))])
+            enrolling.people.enroll("Ben", [EnrolledSample(face(4))])
         with pytest.raises(SealError, match="encrypted"):
-            enrolling.samples("Anna", MODEL)
+            enrolling.people.samples("Anna", MODEL)
     with Gallery.open(path, KEY) as gallery:
-        assert [each.name for each in gallery.people()] == ["Anna"]
+        assert [each.name for each in gallery.people.all()] == ["Anna"]
 
 
 def test_while_another_process_reads_the_log_keeps_what_was(path: Path) -> None:
@@ -141,7 +141,7 @@ def test_while_another_process_reads_the_log_keeps_what_was(path: Path) -> None:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM samples").fetchall()
         with Gallery.open(path) as gallery:
-            gallery.set_chime("Anna", "gong")
+            gallery.people.set_chime("Anna", "gong")
         assert not seal_gallery(path, PLAIN, KEY)
         reader.execute("ROLLBACK")
     assert seal_gallery(path, KEY, KEY)
@@ -164,18 +164,18 @@ def test_an_altered_face_is_left_out_and_its_person_named_once(
     path: Path, seal: Seal, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Gallery.open(path, seal) as gallery:
-        gallery.enroll("Anna", [EnrolledSample(ANNAS)])
+        gallery.people.enroll("Anna", [EnrolledSample(ANNAS)])
         flip_a_bit_in_each(path, "samples")  # while it is in use
-        gallery.enroll("Ben", [EnrolledSample(VISITS)])
-        gallery.enroll("Anna", [EnrolledSample(STRANGERS)])
+        gallery.people.enroll("Ben", [EnrolledSample(VISITS)])
+        gallery.people.enroll("Anna", [EnrolledSample(STRANGERS)])
         for _ in range(2):
-            gallery.set_chime("Ben", None)
+            gallery.people.set_chime("Ben", None)
             templates = gallery.templates(MODEL)
         assert [each.name for each in templates.people] == ["Anna", "Ben"]
         assert templates.person_index.tolist() == [1, 0]
         kept = np.stack([VISITS.embedding, STRANGERS.embedding])
         np.testing.assert_array_equal(templates.person_embeddings, kept)
-        assert len(gallery.samples("Anna", MODEL)) == 1
+        assert len(gallery.people.samples("Anna", MODEL)) == 1
     (said,) = (record for record in caplog.records if record.levelname == "ERROR")
     assert "1 samples of Anna" in said.message
     assert "enroll again, or stop the doorbell and put a backup" in said.message
@@ -211,7 +211,7 @@ def test_the_configuration_names_the_key(tmp_path: Path) -> None:
     write_new_key(tmp_path / "gallery.key")
     storage = StorageSection(directory=tmp_path / "state", key_file=tmp_path / "gallery.key")
     with Gallery.of(storage) as gallery:
-        gallery.enroll("Anna", [EnrolledSample(ANNAS)])
+        gallery.people.enroll("Anna", [EnrolledSample(ANNAS)])
     assert readable(storage.gallery_path)[0] is False
     with Gallery.open(storage.gallery_path, open_seal(storage.key_file)) as gallery:
-        assert len(gallery.samples("Anna", MODEL)) == 1
+        assert len(gallery.people.samples("Anna", MODEL)) == 1

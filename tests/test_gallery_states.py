@@ -63,7 +63,7 @@ class GalleryStates(RuleBasedStateMachine):
     def enroll(self, name: str, photos: list[int]) -> None:
         known = self.people.setdefault(KEYS[name], KnownPerson())
         new = set(photos) - known.photos
-        outcome = self.gallery.enroll(
+        outcome = self.gallery.people.enroll(
             name, [EnrolledSample(sample(photo), f"sha-{photo}") for photo in photos]
         )
         assert outcome.added == len(new)
@@ -75,12 +75,12 @@ class GalleryStates(RuleBasedStateMachine):
         key, new_key = KEYS[name], KEYS[new]
         if key not in self.people:
             with pytest.raises(UnknownPersonError):
-                self.gallery.rename(name, new)
+                self.gallery.people.rename(name, new)
         elif new_key != key and new_key in self.people:
             with pytest.raises(UsageError, match="merge"):
-                self.gallery.rename(name, new)
+                self.gallery.people.rename(name, new)
         else:
-            self.gallery.rename(name, new)
+            self.gallery.people.rename(name, new)
             self.people[new_key] = self.people.pop(key)
 
     @rule(name=NAMES, into=NAMES)
@@ -88,9 +88,9 @@ class GalleryStates(RuleBasedStateMachine):
         source, target = KEYS[name], KEYS[into]
         if source not in self.people or target not in self.people or source == target:
             with pytest.raises(UsageError):
-                self.gallery.merge(name, into)
+                self.gallery.people.merge(name, into)
             return
-        self.gallery.merge(name, into)
+        self.gallery.people.merge(name, into)
         gone, kept = self.people.pop(source), self.people[target]
         kept.photos |= gone.photos
         kept.live += gone.live
@@ -100,42 +100,42 @@ class GalleryStates(RuleBasedStateMachine):
     def forget(self, name: str) -> None:
         if KEYS[name] not in self.people:
             with pytest.raises(UnknownPersonError):
-                self.gallery.forget(name)
+                self.gallery.people.forget(name)
             return
         gone = self.people.pop(KEYS[name])
-        forgotten = self.gallery.forget(name)
+        forgotten = self.gallery.people.forget(name)
         assert forgotten.samples == len(gone.photos) + len(gone.live)
         assert set(forgotten.visit_ids) == gone.visits
 
     @rule(name=NAMES)
     def visit_of_a_person(self, name: str) -> None:
         if KEYS[name] in self.people:
-            self.people[KEYS[name]].visits.add(self.save_visit(self.gallery.person(name)))
+            self.people[KEYS[name]].visits.add(self.save_visit(self.gallery.people.get(name)))
 
     @rule(target=strangers, photo=PHOTOS)
     def stranger_comes(self, photo: int) -> int:
-        stranger = self.gallery.add_stranger([sample(photo)], 1.0)
+        stranger = self.gallery.strangers.add([sample(photo)], 1.0)
         self.samples_of_strangers[stranger.stranger_id] = [photo]
         self.visits_of_strangers[stranger.stranger_id] = {self.save_visit(stranger)}
         return stranger.stranger_id
 
     @rule(stranger_id=strangers, photo=PHOTOS)
     def stranger_comes_again(self, stranger_id: int, photo: int) -> None:
-        stranger = self.gallery.note_stranger_visit(stranger_id, 2.0, [sample(photo)])
+        stranger = self.gallery.strangers.note_visit(stranger_id, 2.0, [sample(photo)])
         self.samples_of_strangers[stranger_id].append(photo)
         self.visits_of_strangers[stranger_id].add(self.save_visit(stranger))
         assert stranger.visits == len(self.visits_of_strangers[stranger_id])
 
     @rule(stranger_id=consumes(strangers), name=NAMES)
     def name_stranger(self, stranger_id: int, name: str) -> None:
-        self.gallery.name_stranger(stranger_id, name)
+        self.gallery.strangers.name(stranger_id, name)
         known = self.people.setdefault(KEYS[name], KnownPerson())
         known.live += self.samples_of_strangers.pop(stranger_id)
         known.visits |= self.visits_of_strangers.pop(stranger_id)
 
     @rule(stranger_id=consumes(strangers))
     def forget_stranger(self, stranger_id: int) -> None:
-        forgotten = self.gallery.forget_stranger(stranger_id)
+        forgotten = self.gallery.strangers.forget(stranger_id)
         assert forgotten.samples == len(self.samples_of_strangers.pop(stranger_id))
         assert set(forgotten.visit_ids) == self.visits_of_strangers.pop(stranger_id)
 
@@ -147,7 +147,7 @@ class GalleryStates(RuleBasedStateMachine):
     def save_visit(self, visitor: Person | Stranger) -> str:
         self.visit_count += 1
         visit_id = f"visit-{self.visit_count}"
-        self.gallery.save_visit(Visit(visit_id, 1.0, 2.0, visitor=visitor))
+        self.gallery.visits.save(Visit(visit_id, 1.0, 2.0, visitor=visitor))
         return visit_id
 
     @precondition(lambda self: hasattr(self, "gallery"))
@@ -162,7 +162,7 @@ class GalleryStates(RuleBasedStateMachine):
         assert {key: sorted(photos) for key, photos in stored.items()} == {
             key: sorted([*known.photos, *known.live]) for key, known in self.people.items()
         }
-        visits = {visit.visit_id: visit.visitor for visit in self.gallery.visits(1000)}
+        visits = {visit.visit_id: visit.visitor for visit in self.gallery.visits.newest(1000)}
         assert visits.keys() == set().union(
             *(known.visits for known in self.people.values()), *self.visits_of_strangers.values()
         )

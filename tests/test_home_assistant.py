@@ -18,7 +18,7 @@ from doorbell.outputs.home_assistant import (
     person_ids_of,
 )
 from doorbell.outputs.messages import encode, statistics_document
-from doorbell.recognition.gallery_rows import MAX_NAME_CHARACTERS
+from doorbell.recognition.gallery_names import MAX_NAME_CHARACTERS
 from doorbell.states import Statistics
 
 AWKWARD = ('Anna {{ states("sensor.x") }}', 'O\'Neill "Bo"', "\U0001f98a", "a/b+#", "{% raw %}")

@@ -118,18 +118,18 @@ def waiting_for(gallery: Gallery, outbox_path: Path, *visitors: Visitor) -> Iter
         DeviceSection(),
         MqttSection(host="127.0.0.1", port=1),
         outbox_path=outbox_path,
-        people=gallery.people(),
-        strangers=gallery.strangers(),
+        people=gallery.people.all(),
+        strangers=gallery.strangers.all(),
         is_kept=partial(is_kept, gallery),
         on_command=lambda _: None,
     )
     with closing(mqtt):
         for visitor in visitors:
             visit = Visit(f"v{visitor.label}", 1000.0, 1000.0, visitor=visitor)
-            gallery.save_visit(visit)
+            gallery.visits.save(visit)
             mqtt.handle(Left(f"e{visitor.label}", 1000.0, visit))
         yield mqtt
-        mqtt.set_household(gallery.people(), gallery.strangers())
+        mqtt.set_household(gallery.people.all(), gallery.strangers.all())
 
 
 def waiting(outbox_path: Path) -> list[str]:
@@ -145,17 +145,17 @@ def test_a_merge_loses_no_event_and_forgetting_leaves_none(tmp_path: Path) -> No
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
         names = ("Anna", "Ann", "Ben")
         people = [
-            gallery.enroll(name, [EnrolledSample(face)]).person
+            gallery.people.enroll(name, [EnrolledSample(face)]).person
             for name, face in zip(names, FACES, strict=False)
         ]
         with waiting_for(gallery, path, *people):
-            gallery.merge("Ann", "Anna")
+            gallery.people.merge("Ann", "Anna")
         assert waiting(path) == ["Anna", "Ann", "Ben"]
         with waiting_for(gallery, path):  # and at a start
             assert waiting(path) == ["Anna", "Ann", "Ben"]
-            gallery.forget("Ben")
+            gallery.people.forget("Ben")
         assert waiting(path) == ["Anna", "Ann"]
-        gallery.forget("Anna")  # while no doorbell runs
+        gallery.people.forget("Anna")  # while no doorbell runs
         with waiting_for(gallery, path):
             pass
         assert waiting(path) == []
@@ -167,16 +167,16 @@ def test_a_stranger_who_is_forgotten_waits_no_longer_and_one_who_is_named_does(
     path = tmp_path / "outbox.sqlite"
     unstored = Stranger(-5, 1000.0, 1000.0, 1)
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
-        strangers = [gallery.add_stranger([face], 1000.0) for face in FACES[:4]]
+        strangers = [gallery.strangers.add([face], 1000.0) for face in FACES[:4]]
         everybody = [stranger.label for stranger in (*strangers, unstored)]
         with waiting_for(gallery, path, *strangers, unstored):
-            gallery.name_stranger(1, "Anna")
+            gallery.strangers.name(1, "Anna")
         assert waiting(path) == everybody
         with waiting_for(gallery, path):
-            gallery.forget_stranger(2)
+            gallery.strangers.forget(2)
         assert waiting(path) == [label for label in everybody if label != "stranger-2"]
-        gallery.forget_stranger(3)  # while no doorbell runs
+        gallery.strangers.forget(3)  # while no doorbell runs
         with waiting_for(gallery, path):
             assert waiting(path) == ["stranger-1", "stranger-4", unstored.label]
-            gallery.forget("Anna")  # who came as a stranger
+            gallery.people.forget("Anna")  # who came as a stranger
         assert waiting(path) == ["stranger-4", unstored.label]

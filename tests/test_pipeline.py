@@ -82,7 +82,7 @@ def story(
         pipeline = Pipeline(perception, gallery, config)
         events = [event for frame in frames_of(script) for event in pipeline.step(frame)]
         events += pipeline.finish(NOW)
-        return Story(events, gallery.visits(100), gallery.strangers())
+        return Story(events, gallery.visits.newest(100), gallery.strangers.all())
 
 
 def frames_of(script: SceneScript) -> Iterator[Frame]:
@@ -245,7 +245,7 @@ def test_a_name_comes_with_the_third_frame(
     assert kinds(events) == [Arrived, Recognized, Ring]
     assert events[1].visit
     assert events[1].visit.seconds_to_decision == pytest.approx(2 / 30)
-    assert gallery.visit(events[1].visit.visit_id).frames_used == 3
+    assert gallery.visits.get(events[1].visit.visit_id).frames_used == 3
 
 
 def test_a_visitor_corrected_from_stranger_to_person_leaves_no_stranger_behind(
@@ -257,15 +257,15 @@ def test_a_visitor_corrected_from_stranger_to_person_leaves_no_stranger_behind(
 ) -> None:
     before = door.see(biden)
     assert kinds(before) == [Arrived, Unrecognized, Ring]
-    assert len(gallery.strangers()) == 1
+    assert len(gallery.strangers.all()) == 1
     enroll(perception, gallery, face_path("biden", models_directory), BIDEN)
     after = [*door.see(biden), *door.pipeline.finish(NOW)]
     assert kinds(after) == [Recognized, Ring, Left]
     assert {event.visit.visit_id for event in before + after if event.visit} == {
-        visit.visit_id for visit in gallery.visits(10)
+        visit.visit_id for visit in gallery.visits.newest(10)
     }
-    assert gallery.strangers() == []
-    assert gallery.visits(10, name=BIDEN)[0].ended_at is not None
+    assert gallery.strangers.all() == []
+    assert gallery.visits.newest(10, name=BIDEN)[0].ended_at is not None
 
 
 @pytest.mark.parametrize("undo", ["named", "forgotten"])
@@ -282,14 +282,14 @@ def test_a_stranger_who_is_named_or_forgotten_while_at_the_door_disturbs_nothing
     assert Unrecognized in kinds(door.see(biden))
     with Gallery.open(gallery_path) as other:
         if undo == "named":
-            other.name_stranger(1, BIDEN)
+            other.strangers.name(1, BIDEN)
         else:
-            other.forget_stranger(1)
+            other.strangers.forget(1)
             enroll(perception, other, face_path("biden", models_directory), BIDEN)
     events = [*door.see(biden), *door.pipeline.finish(NOW)]
     assert kinds(events) == [Recognized, Ring, Left]
-    assert gallery.strangers() == []
-    assert [visit.visitor for visit in gallery.visits(10)] == [gallery.person(BIDEN)]
+    assert gallery.strangers.all() == []
+    assert [visit.visitor for visit in gallery.visits.newest(10)] == [gallery.people.get(BIDEN)]
 
 
 def test_a_person_who_is_forgotten_while_at_the_door_is_named_no_more(
@@ -299,12 +299,12 @@ def test_a_person_who_is_forgotten_while_at_the_door_is_named_no_more(
     door.pipeline.enroll_visible(BIDEN)
     assert Recognized in kinds(door.see(biden))
     with Gallery.open(gallery_path) as other:
-        other.forget(BIDEN)
+        other.people.forget(BIDEN)
     events = [*door.see(biden), *door.pipeline.finish(NOW)]
     assert kinds(events)[-1] is Left
     named = [event for event in events if event.visit and isinstance(event.visit.visitor, Person)]
     assert named == []
-    assert gallery.people() == []
+    assert gallery.people.all() == []
 
 
 @pytest.mark.parametrize("before", ["person", "stranger"])
@@ -314,18 +314,18 @@ def test_of_who_is_forgotten_while_at_the_door_nothing_seen_before_is_kept(
     assert door.see(biden)[0].picture_jpeg is not None
     with Gallery.open(gallery_path) as other:
         if before == "person":
-            other.name_stranger(1, BIDEN)
+            other.strangers.name(1, BIDEN)
             assert Recognized in kinds(door.see(biden))
-            other.forget(BIDEN)
+            other.people.forget(BIDEN)
         else:
-            other.forget_stranger(1)
+            other.strangers.forget(1)
     [left] = [*door.see(seconds=0.3), *door.pipeline.finish(NOW)]
     assert isinstance(left, Left)
     assert (left.visit.visitor, left.picture_jpeg) == (None, None)
-    assert gallery.strangers() == []
-    [visit] = gallery.visits(9)
+    assert gallery.strangers.all() == []
+    [visit] = gallery.visits.newest(9)
     assert visit.visitor is None
-    assert gallery.visit_samples(visit.visit_id) == []
+    assert gallery.visits.samples(visit.visit_id) == []
 
 
 def test_who_is_forgotten_and_stays_at_the_door_is_a_new_stranger(
@@ -333,12 +333,12 @@ def test_who_is_forgotten_and_stays_at_the_door_is_a_new_stranger(
 ) -> None:
     door.see(biden)
     with Gallery.open(gallery_path) as other:
-        other.name_stranger(1, BIDEN)
+        other.strangers.name(1, BIDEN)
         door.see(biden)
-        other.forget(BIDEN)
+        other.people.forget(BIDEN)
     events = door.see(biden)
     assert Unrecognized in kinds(events)
-    assert [stranger.visits for stranger in gallery.strangers()] == [1]
+    assert [stranger.visits for stranger in gallery.strangers.all()] == [1]
     assert all(event.picture_jpeg for event in events)
 
 
@@ -347,8 +347,8 @@ def test_the_one_visitor_in_sight_is_enrolled_and_named_at_once(
 ) -> None:
     door.see(obama)
     outcome = door.pipeline.enroll_visible(f" {OBAMA} ")
-    assert outcome.person == gallery.person(OBAMA)
-    assert gallery.summaries()[0].samples == outcome.added > 0
+    assert outcome.person == gallery.people.get(OBAMA)
+    assert gallery.people.summaries()[0].samples == outcome.added > 0
     assert kinds(door.see(obama)) == [Recognized, Ring]
 
 
@@ -363,7 +363,7 @@ def test_nobody_and_several_in_sight_are_not_enrolled(
     door.see(seconds=3.0)
     with pytest.raises(EnrollmentError, match="0 usable faces are in sight"):
         door.pipeline.enroll_visible(OBAMA)
-    assert gallery.people() == []
+    assert gallery.people.all() == []
 
 
 def test_a_visitor_who_is_known_is_not_enrolled_under_another_name(
@@ -374,8 +374,8 @@ def test_a_visitor_who_is_known_is_not_enrolled_under_another_name(
     door.see(obama)
     with pytest.raises(EnrollmentError, match=f"is {OBAMA}"):
         door.pipeline.enroll_visible("Somebody Else")
-    assert door.pipeline.enroll_visible(OBAMA.upper()).person == gallery.person(OBAMA)
-    assert len(gallery.people()) == 1
+    assert door.pipeline.enroll_visible(OBAMA.upper()).person == gallery.people.get(OBAMA)
+    assert len(gallery.people.all()) == 1
 
 
 def test_a_visit_goes_on_in_frames_of_another_size(
@@ -389,7 +389,7 @@ def test_a_visit_goes_on_in_frames_of_another_size(
         [(again, same)] = door.pipeline.in_sight
         assert same
         assert (again.track_id, same.visit_id) == (track.track_id, visit.visit_id)
-    assert len(gallery.strangers()) == 1
+    assert len(gallery.strangers.all()) == 1
 
 
 def test_a_press_rings_for_the_visitor_in_sight_or_for_nobody(
@@ -428,7 +428,7 @@ def test_a_visit_that_is_open_at_the_end_is_left_and_kept(
     assert kinds(events)[-1] is Left
     assert door.pipeline.open_visits == ()
     assert door.pipeline.finish(NOW) == []
-    assert [visit.ended_at is None for visit in gallery.visits(10)] == [False]
+    assert [visit.ended_at is None for visit in gallery.visits.newest(10)] == [False]
 
 
 def test_a_stranger_whom_a_locked_gallery_cannot_take_is_announced_and_stored_while_still_there(
@@ -444,7 +444,7 @@ def test_a_stranger_whom_a_locked_gallery_cannot_take_is_announced_and_stored_wh
     assert isinstance(events[1].visit.visitor, Stranger)
     assert events[1].visit.visitor.label.startswith("new-stranger-")
     assert door.pipeline.problem is not None
-    assert gallery.visits(9) == []
+    assert gallery.visits.newest(9) == []
 
     door.pipeline.catch_up()
     assert door.pipeline.problem is None
@@ -454,7 +454,7 @@ def test_a_stranger_whom_a_locked_gallery_cannot_take_is_announced_and_stored_wh
     assert left.visit.visitor.label == "stranger-1"
     again = door.see(obama)
     assert kinds(again) == [Arrived, Unrecognized, Ring]
-    [visit, before] = gallery.visits(9)
+    [visit, before] = gallery.visits.newest(9)
     assert visit.visitor
     assert before.visitor
     assert visit.visitor.label == before.visitor.label == "stranger-1"

@@ -62,28 +62,28 @@ def test_a_wrong_name_is_not_given_again_until_the_correction_is_undone(
     door: Door, gallery: Gallery, visitor: UInt8Array
 ) -> None:
     assert kinds(door.see(visitor)) == [Arrived, Recognized, Ring]
-    visit = gallery.find_visit("last")
+    visit = gallery.visits.find("last")
     assert visit.visitor == ANNA
-    assert 0 < len(gallery.visit_samples(visit.visit_id)) <= MAX_VISIT_SAMPLES
+    assert 0 < len(gallery.visits.samples(visit.visit_id)) <= MAX_VISIT_SAMPLES
 
     # While the visitor is still there.
     assert stranger_of_visit(gallery, visit.visit_id, CONFIG.recognition) is None
-    gallery.correct_to_stranger(visit.visit_id, None)
+    gallery.corrections.to_stranger(visit.visit_id, None)
     [left] = [*door.see(visitor), *door.see(seconds=1.5)]
     assert isinstance(left, Left)
     assert isinstance(left.visit.visitor, Stranger)
-    assert gallery.visit(visit.visit_id).visitor == gallery.stranger(1)
+    assert gallery.visits.get(visit.visit_id).visitor == gallery.strangers.get(1)
 
     again = door.see(visitor, seconds=2.5)
     assert kinds(again) == [Arrived, Unrecognized, Ring]
     assert again[1].visit
-    assert again[1].visit.visitor == gallery.stranger(1)
-    assert gallery.stranger(1).visits == 2
-    last = gallery.find_visit("last").visit_id
-    assert stranger_of_visit(gallery, last, CONFIG.recognition) == gallery.stranger(1)
+    assert again[1].visit.visitor == gallery.strangers.get(1)
+    assert gallery.strangers.get(1).visits == 2
+    last = gallery.visits.find("last").visit_id
+    assert stranger_of_visit(gallery, last, CONFIG.recognition) == gallery.strangers.get(1)
     door.see(seconds=1.5)
 
-    gallery.undo_correction()
+    gallery.corrections.undo()
     named = door.see(visitor)
     assert kinds(named) == [Arrived, Recognized, Ring]
     assert named[1].visit
@@ -95,12 +95,12 @@ def test_the_right_name_holds_for_the_visit_and_is_learned_when_told(
     door: Door, gallery: Gallery, visitor: UInt8Array
 ) -> None:
     door.see(visitor)
-    visit = gallery.find_visit("last")
-    gallery.correct_to_person(visit.visit_id, "Berta", learn=True)
+    visit = gallery.visits.find("last")
+    gallery.corrections.to_person(visit.visit_id, "Berta", learn=True)
     [left] = [*door.see(visitor), *door.pipeline.finish(NOW)]
     assert left.visit
     assert (left.visit.visitor, left.visit.corrected) == (BERTA, True)
-    assert gallery.visit(visit.visit_id).visitor == BERTA
+    assert gallery.visits.get(visit.visit_id).visitor == BERTA
     door.see(seconds=1.5)
     named = [event for event in door.see(visitor) if isinstance(event, Recognized)]
     assert [event.visit.visitor for event in named] == [BERTA]
@@ -115,14 +115,14 @@ def test_a_correction_undone_while_the_visit_goes_on_is_undone_for_it(
 ) -> None:
     enroll(perception, gallery, face_path("biden", models_directory), "Anna")
     door.see(visitor)
-    visit = gallery.find_visit("last")
-    gallery.correct_to_person(visit.visit_id, "Anna", learn=False)
+    visit = gallery.visits.find("last")
+    gallery.corrections.to_person(visit.visit_id, "Anna", learn=False)
     door.see(visitor, seconds=0.3)
     assert [each.visitor for each in door.pipeline.open_visits] == [ANNA]
-    gallery.undo_correction()
+    gallery.corrections.undo()
     [left] = [*door.see(visitor, seconds=0.3), *door.pipeline.finish(NOW)]
     assert left.visit
-    assert (left.visit.visitor, left.visit.corrected) == (gallery.stranger(1), False)
+    assert (left.visit.visitor, left.visit.corrected) == (gallery.strangers.get(1), False)
 
 
 def test_who_is_merged_while_at_the_door_stays_who_that_is(
@@ -131,33 +131,33 @@ def test_who_is_merged_while_at_the_door_stays_who_that_is(
     enroll(perception, gallery, face_path("biden", models_directory), "Joe")
     enroll(perception, gallery, face_path("obama2", models_directory), "Joseph")
     assert kinds(door.see(at_the_door("biden", models_directory))) == [Arrived, Recognized, Ring]
-    joseph = gallery.merge("Joe", "Joseph")
+    joseph = gallery.people.merge("Joe", "Joseph")
     [left] = door.see(seconds=1.5)
     assert isinstance(left, Left)
     assert left.visit.visitor == joseph
-    assert gallery.find_visit("last").visitor == joseph
-    assert gallery.strangers() == []
+    assert gallery.visits.find("last").visitor == joseph
+    assert gallery.strangers.all() == []
 
 
 def test_what_is_no_face_rings_no_more_until_that_is_undone(
     door: Door, gallery: Gallery, visitor: UInt8Array
 ) -> None:
     assert kinds(door.see(visitor)) == [Arrived, Unrecognized, Ring]
-    gallery.correct_to_no_face(gallery.find_visit("last").visit_id)
+    gallery.corrections.to_no_face(gallery.visits.find("last").visit_id)
     assert kinds(door.see(visitor, seconds=2.0)) == [Left]
     assert door.see(visitor, seconds=3.0) == []
-    assert gallery.visits(9) == []
-    assert gallery.strangers() == []
-    gallery.undo_correction()
+    assert gallery.visits.newest(9) == []
+    assert gallery.strangers.all() == []
+    gallery.corrections.undo()
     assert kinds(door.see(visitor)) == [Arrived, Unrecognized, Ring]
-    assert gallery.stranger(1).visits == 2
+    assert gallery.strangers.get(1).visits == 2
 
 
 def test_somebody_else_is_not_taken_for_what_is_no_face(
     door: Door, gallery: Gallery, visitor: UInt8Array, models_directory: Path
 ) -> None:
     door.see(visitor)
-    gallery.correct_to_no_face(gallery.find_visit("last").visit_id)
+    gallery.corrections.to_no_face(gallery.visits.find("last").visit_id)
     door.see(seconds=1.5)
     other = at_the_door("biden", models_directory)
     assert kinds(door.see(visitor, other)) == [Arrived, Unrecognized, Ring]
@@ -185,9 +185,9 @@ def test_strangers_who_are_one_are_merged_and_never_two_seen_together(
     merged: bool,
 ) -> None:
     for likeness, start in ((1.0, 0.0), (similarity, at)):
-        stranger = gallery.add_stranger([face(likeness, perception.model_id)], start)
+        stranger = gallery.strangers.add([face(likeness, perception.model_id)], start)
         visit = Visit(f"visit-{start}", start, start + 9, visitor=stranger)
-        gallery.save_visit(visit)
+        gallery.visits.save(visit)
     door.pipeline.tidy_strangers()
-    assert [each.stranger_id for each in gallery.strangers()] == ([1] if merged else [1, 2])
-    assert gallery.stranger(1).visits == (2 if merged else 1)
+    assert [each.stranger_id for each in gallery.strangers.all()] == ([1] if merged else [1, 2])
+    assert gallery.strangers.get(1).visits == (2 if merged else 1)

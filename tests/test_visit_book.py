@@ -48,7 +48,7 @@ def locked(path: Path) -> Iterator[None]:
 def test_a_new_stranger_gets_an_identifier_and_what_was_saved_once_the_gallery_answers(
     gallery: Gallery, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = gallery.add_stranger([sample(0)], NOW - 99)
+    before = gallery.strangers.add([sample(0)], NOW - 99)
     book = VisitBook(gallery, MODEL)
     caplog.set_level(logging.INFO)
     with locked(path):
@@ -72,7 +72,7 @@ def test_a_new_stranger_gets_an_identifier_and_what_was_saved_once_the_gallery_a
         "stranger-2",
         "stranger-3",
     ]
-    labels = {v.visit_id: v.visitor.label for v in gallery.visits(9) if v.visitor}
+    labels = {v.visit_id: v.visitor.label for v in gallery.visits.newest(9) if v.visitor}
     assert labels == {"v1": "stranger-2", "v2": "stranger-3"}
     said = [record.levelname for record in caplog.records if "gallery" in record.message]
     assert said == ["ERROR", "INFO"]
@@ -81,18 +81,18 @@ def test_a_new_stranger_gets_an_identifier_and_what_was_saved_once_the_gallery_a
 def test_a_stranger_met_before_keeps_the_identifier_and_the_visit_is_counted_later(
     gallery: Gallery, path: Path
 ) -> None:
-    known = gallery.add_stranger([sample(0)], NOW - 99)
+    known = gallery.strangers.add([sample(0)], NOW - 99)
     book = VisitBook(gallery, MODEL)
     with locked(path):
         met = book.introduce(known, [sample(0)], NOW)
         assert (met.stranger_id, met.visits, met.last_seen_at) == (1, 2, NOW)
-        assert gallery.stranger(1).visits == 1
+        assert gallery.strangers.get(1).visits == 1
     book.catch_up()
-    assert (gallery.stranger(1).visits, gallery.stranger(1).last_seen_at) == (2, NOW)
+    assert (gallery.strangers.get(1).visits, gallery.strangers.get(1).last_seen_at) == (2, NOW)
 
 
 def test_a_new_stranger_who_was_none_leaves_nothing_behind(gallery: Gallery, path: Path) -> None:
-    anna = gallery.enroll("Anna", [EnrolledSample(sample(0))]).person
+    anna = gallery.people.enroll("Anna", [EnrolledSample(sample(0))]).person
     book = VisitBook(gallery, MODEL)
     with locked(path):
         newcomer = book.introduce(None, [sample(1)], NOW)
@@ -100,22 +100,22 @@ def test_a_new_stranger_who_was_none_leaves_nothing_behind(gallery: Gallery, pat
         book.save(Visit("v1", NOW, NOW + 6, visitor=anna))
         book.withdraw(newcomer)
     book.catch_up()
-    assert gallery.strangers() == []
-    [kept] = gallery.visits(9)
+    assert gallery.strangers.all() == []
+    [kept] = gallery.visits.newest(9)
     assert (kept.visitor, kept.last_seen_at) == (anna, NOW + 6)
 
 
 def test_what_waits_brings_no_face_back_of_who_was_forgotten_meanwhile(
     gallery: Gallery, path: Path
 ) -> None:
-    anna = gallery.enroll("Anna", [EnrolledSample(sample(0))]).person
+    anna = gallery.people.enroll("Anna", [EnrolledSample(sample(0))]).person
     book = VisitBook(gallery, MODEL)
     with locked(path):
         book.save(Visit("v1", NOW, NOW + 6, visitor=anna), [sample(0)])
-    gallery.forget("Anna")
+    gallery.people.forget("Anna")
     book.catch_up()
-    assert gallery.visit("v1").visitor is None
-    assert gallery.visit_samples("v1") == []
+    assert gallery.visits.get("v1").visitor is None
+    assert gallery.visits.samples("v1") == []
 
 
 def test_what_waits_is_bounded_and_the_oldest_goes(
@@ -127,12 +127,12 @@ def test_what_waits_is_bounded_and_the_oldest_goes(
             book.save(visit(f"v{number}"))
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     book.catch_up()
-    kept = {each.visit_id for each in gallery.visits(9999)}
+    kept = {each.visit_id for each in gallery.visits.newest(9999)}
     assert kept == {f"v{number}" for number in range(3, WRITES_KEPT + 3)}
 
 
 def test_a_gallery_that_was_deleted_is_a_problem_and_no_end(gallery: Gallery, path: Path) -> None:
-    gallery.add_stranger([sample(0)], NOW)
+    gallery.strangers.add([sample(0)], NOW)
     book = VisitBook(gallery, MODEL)
     path.unlink()
     assert [each.label for each in book.templates().strangers] == ["stranger-1"]

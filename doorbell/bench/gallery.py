@@ -25,8 +25,8 @@ from doorbell.bench.timing import time_alternating
 from doorbell.domain import Float32Array
 from doorbell.errors import GalleryError
 from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_rows import EMBEDDING_SIZE
 from doorbell.recognition.nearest import MANY, Places, Quantized
+from doorbell.recognition.templates import EMBEDDING_SIZE
 
 SIZES = (10, 1_000, 100_000, 1_000_000)
 SAMPLES_OF_PERSON = 10

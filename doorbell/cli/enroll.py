@@ -92,7 +92,7 @@ def enroll(
     from doorbell.models.store import models_directory
     from doorbell.perception import open_perception
     from doorbell.recognition.gallery import Gallery
-    from doorbell.recognition.gallery_rows import clean_consent, clean_name
+    from doorbell.recognition.gallery_names import clean_consent, clean_name
     from doorbell.recognition.strength import Coverage
 
     clean_name(name)  # refused before anybody has to stand still
@@ -123,7 +123,7 @@ def enroll(
                 coverage=coverage,
             )
         if report.person is not None and consent is not None:
-            gallery.note_consent(report.person.name, consent, time.time())
+            gallery.people.note_consent(report.person.name, consent, time.time())
         if as_json:
             print_json(_document(report))
         else:
@@ -186,7 +186,9 @@ def _print_report(report: EnrollmentReport) -> None:
 
 
 def _ask_for_consent(report: EnrollmentReport, gallery: Gallery) -> None:
-    if any(each.person == report.person and not each.consent for each in gallery.summaries()):
+    if any(
+        each.person == report.person and not each.consent for each in gallery.people.summaries()
+    ):
         click.echo("what they agreed to is not noted yet; do it with: doorbell people consent")
 
 

@@ -49,7 +49,7 @@ def list_(config: Config, *, as_json: bool) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        summaries = gallery.summaries()
+        summaries = gallery.people.summaries()
         strengths = [_strength(gallery, summary) for summary in summaries]
     if as_json:
         print_json([_document(*each) for each in zip(summaries, strengths, strict=True)])
@@ -84,8 +84,8 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        person = gallery.person(name)
-        (summary,) = (each for each in gallery.summaries() if each.person == person)
+        person = gallery.people.get(name)
+        (summary,) = (each for each in gallery.people.summaries() if each.person == person)
         strength = _strength(gallery, summary)
     if as_json:
         print_json(_document(summary, strength))
@@ -112,8 +112,8 @@ def rename(config: Config, name: str, new_name: str) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        before = gallery.person(name)
-        after = gallery.rename(name, new_name)
+        before = gallery.people.get(name)
+        after = gallery.people.rename(name, new_name)
     click.echo(f"{before.name} is now {after.name}")
 
 
@@ -129,8 +129,8 @@ def merge(config: Config, source: str, into: str) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        gone = gallery.person(source)
-        kept = gallery.merge(source, into)
+        gone = gallery.people.get(source)
+        kept = gallery.people.merge(source, into)
     click.echo(f"{gone.name} is now part of {kept.name}")
 
 
@@ -143,10 +143,10 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        person = gallery.person(name)
+        person = gallery.people.get(name)
         if not yes:
             click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
-        forgotten = gallery.forget(person.name)
+        forgotten = gallery.people.forget(person.name)
     finish_forgetting(forgotten, config)
 
 
@@ -173,7 +173,7 @@ def chime(config: Config, name: str, chime_name: str | None, *, to_default: bool
         raise click.UsageError("give either CHIME or --default")
     chosen = None if chime_name is None else _checked_chime(chime_name)
     with Gallery.of(config.storage) as gallery:
-        person = gallery.set_chime(name, chosen)
+        person = gallery.people.set_chime(name, chosen)
     click.echo(f"{person.name} rings with {chosen or 'the default chime'}")
 
 
@@ -200,7 +200,7 @@ def preferences(config: Config, name: str, preferences_json: str) -> None:
     if not isinstance(wishes, dict):
         raise UsageError(f"{preferences_json!r} is not a JSON object; write it in braces")
     with Gallery.of(config.storage) as gallery:
-        person = gallery.set_preferences(name, wishes)
+        person = gallery.people.set_preferences(name, wishes)
     click.echo(f"{person.name} has {plural(len(wishes), 'preference')}")
 
 
@@ -216,7 +216,7 @@ def consent(config: Config, name: str, words: str) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        person = gallery.note_consent(name, words, time.time())
+        person = gallery.people.note_consent(name, words, time.time())
     click.echo(f"noted for {person.name}")
 
 
@@ -239,8 +239,8 @@ def export(config: Config, name: str, output: Path | None) -> None:
     from doorbell.sealing import open_seal
 
     with Gallery.of(config.storage) as gallery:
-        person = gallery.person(name)
-        held = gallery.disclose(person.person_id)
+        person = gallery.people.get(name)
+        held = gallery.personal_data(person.person_id)
     path = output or Path(f"doorbell-{person.person_id}.zip")
     directory, seal = config.storage.pictures_directory, open_seal(config.storage.key_file)
     pictures = 0
@@ -290,7 +290,7 @@ def _strength(gallery: Gallery, summary: PersonSummary) -> Strength:
     from doorbell.recognition.embedder import SFACE_ID
     from doorbell.recognition.strength import strength
 
-    return strength(gallery.samples(summary.person.name, SFACE_ID))
+    return strength(gallery.people.samples(summary.person.name, SFACE_ID))
 
 
 def _document(summary: PersonSummary, strength: Strength) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def list_(config: Config, *, as_json: bool) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        found = gallery.strangers()
+        found = gallery.strangers.all()
         if as_json:
             print_json([_document(stranger, gallery, config) for stranger in found])
             return
@@ -83,7 +83,7 @@ def show(config: Config, stranger_id: int, *, as_json: bool) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        stranger = gallery.stranger(stranger_id)
+        stranger = gallery.strangers.get(stranger_id)
         document = _document(stranger, gallery, config)
     if as_json:
         print_json(document)
@@ -107,7 +107,7 @@ def merge(config: Config, one: int, other: int) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        kept = gallery.merge_strangers(one, other)
+        kept = gallery.strangers.merge(one, other)
     gone = other if kept.stranger_id == one else one
     click.echo(f"stranger-{gone} is now part of {kept.label}")
 
@@ -121,7 +121,7 @@ def name_(config: Config, stranger_id: int, name: str) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        person = gallery.name_stranger(stranger_id, name)
+        person = gallery.strangers.name(stranger_id, name)
     click.echo(f"stranger-{stranger_id} is now {person.name}")
 
 
@@ -134,12 +134,12 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        stranger = gallery.stranger(stranger_id)
+        stranger = gallery.strangers.get(stranger_id)
         if not yes:
             click.confirm(
                 f"Forget {stranger.label} with every sample, visit and picture?", abort=True
             )
-        forgotten = gallery.forget_stranger(stranger_id)
+        forgotten = gallery.strangers.forget(stranger_id)
     finish_forgetting(forgotten, config)
 
 
@@ -147,7 +147,7 @@ def _document(stranger: Stranger, gallery: Gallery, config: Config) -> dict[str,
     from doorbell.outputs.messages import iso_utc
     from doorbell.outputs.pictures import picture_path
 
-    visits = gallery.visits(VISITS_LOOKED_AT, stranger_id=stranger.stranger_id)
+    visits = gallery.visits.newest(VISITS_LOOKED_AT, stranger_id=stranger.stranger_id)
     pictures = (picture_path(config.storage.pictures_directory, each.visit_id) for each in visits)
     return {
         "stranger_id": stranger.stranger_id,

@@ -71,7 +71,7 @@ def list_(
 
     since_at = None if since is None else since.timestamp()
     with Gallery.of(config.storage) as gallery:
-        found = gallery.visits(limit, since=since_at, name=person)
+        found = gallery.visits.newest(limit, since=since_at, name=person)
     if as_json:
         print_json([_document(visit, config) for visit in found])
         return
@@ -131,15 +131,15 @@ def correct(
     if learn and name is None:
         raise click.UsageError("--learn needs a NAME: who is to be known better")
     with Gallery.of(config.storage) as gallery:
-        visit_id = gallery.find_visit(words).visit_id
+        visit_id = gallery.visits.find(words).visit_id
         if name is not None:
-            done = gallery.correct_to_person(visit_id, name, learn=learn)
+            done = gallery.corrections.to_person(visit_id, name, learn=learn)
         elif is_stranger:
             stranger = stranger_of_visit(gallery, visit_id, config.recognition)
             known_as = None if stranger is None else stranger.stranger_id
-            done = gallery.correct_to_stranger(visit_id, known_as)
+            done = gallery.corrections.to_stranger(visit_id, known_as)
         else:
-            done = gallery.correct_to_no_face(visit_id)
+            done = gallery.corrections.to_no_face(visit_id)
     for line in _told(done, visit_id[:SHOWN_CHARACTERS], is_no_face=is_no_face, learn=learn):
         click.echo(line)
 
@@ -151,7 +151,7 @@ def undo(config: Config) -> None:
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        done = gallery.undo_correction()
+        done = gallery.corrections.undo()
     if done.visit is None:
         click.echo("what the last correction taught is undone; its visit is no longer remembered")
     else:

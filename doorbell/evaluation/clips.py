@@ -15,7 +15,7 @@ from doorbell.evaluation.doors import Door, PlayedVisit
 from doorbell.evaluation.labels import Clip, read_clips
 from doorbell.evaluation.report import Report
 from doorbell.models.fetch import Progress
-from doorbell.recognition.gallery_rows import name_key
+from doorbell.recognition.gallery_names import name_key
 
 KINDS = ("named_right", "named_wrong", "strangers_named", "undecided")
 UNNAMED = "a stranger unnamed"

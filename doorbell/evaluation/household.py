@@ -15,7 +15,7 @@ from doorbell.evaluation.report import Mistake, Report, Scores, View
 from doorbell.evaluation.stills import Subject, find_subjects
 from doorbell.models.fetch import Progress
 from doorbell.recognition.decision import Centroids
-from doorbell.recognition.gallery_rows import name_key
+from doorbell.recognition.gallery_names import name_key
 
 # How many of the lowest genuine and highest impostor scores are shown.
 SHOWN = 24

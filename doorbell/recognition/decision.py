@@ -25,8 +25,8 @@ from doorbell.domain import (
 )
 from doorbell.recognition.calibration import log_odds, needed_log_odds
 from doorbell.recognition.corrections import ruled_out
-from doorbell.recognition.gallery_rows import Templates, no_embeddings, no_index
 from doorbell.recognition.nearest import Nearest, nearest_of
+from doorbell.recognition.templates import Templates, no_embeddings, no_index
 
 VisitorT = TypeVar("VisitorT", Person, Stranger)
 

@@ -12,14 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorbell.errors import DoorbellError, GalleryError
+from doorbell.recognition.gallery_codec import fault_of, person_from
 from doorbell.recognition.gallery_copies import advice_to_restore, backups
 from doorbell.recognition.gallery_file import BUSY_TIMEOUT_SECONDS, inspect
-from doorbell.recognition.gallery_rows import (
-    clean_name,
-    fault_of,
-    name_key,
-    person_from,
-)
+from doorbell.recognition.gallery_names import clean_name, name_key
 from doorbell.recognition.gallery_schema import EMBEDDING_TABLES, MIGRATIONS
 from doorbell.sealing import Seal
 

@@ -1,23 +1,38 @@
-"""The gallery's verbs about corrections: what the household says of a visit, and taking it back.
+"""Corrections: what the household says of visits, and taking it back.
 
-Enters: which visit, and whose it was. Leaves: what that changed. Nothing is deleted by a
-correction: what it makes untrue is hidden by it, and what it adds is marked with it, so that the
-end of the correction is the end of all of that.
+Nothing is deleted by a correction: what it makes untrue is hidden by it, and what it adds is marked
+with it, so that the end of the correction is the end of all of that.
 """
 
 from __future__ import annotations
 
 from doorbell.domain import Person, Stranger, Visit
 from doorbell.errors import UsageError
-from doorbell.recognition.gallery_rows import Correction, Row
-from doorbell.recognition.gallery_strangers import StrangerVerbs
-from doorbell.recognition.gallery_visits import VisitVerbs
+from doorbell.recognition.gallery_codec import Row
+from doorbell.recognition.gallery_people import PeopleStore
+from doorbell.recognition.gallery_records import Correction
+from doorbell.recognition.gallery_store import Changes
+from doorbell.recognition.gallery_strangers import StrangerStore
+from doorbell.recognition.gallery_visits import VisitStore
 
 
-class CorrectionVerbs(VisitVerbs, StrangerVerbs):
+class CorrectionStore:
     """What the household says of visits; it holds over what the faces say."""
 
-    def correct_to_person(self, visit_id: str, name: str, *, learn: bool) -> Correction:
+    def __init__(
+        self,
+        changes: Changes,
+        people: PeopleStore,
+        strangers: StrangerStore,
+        visits: VisitStore,
+    ) -> None:
+        self._changes = changes
+        self._file = changes.file
+        self._people = people
+        self._strangers = strangers
+        self._visits = visits
+
+    def to_person(self, visit_id: str, name: str, *, learn: bool) -> Correction:
         """Say that a visit was a person's.
 
         Faces that passed for somebody else are from now on kept as not that person's.
@@ -32,15 +47,15 @@ class CorrectionVerbs(VisitVerbs, StrangerVerbs):
             UsageError: it is that person's already and nothing is to be learned, or there is no
                 face to learn from.
         """
-        with self._changing():
-            person = self.person(name)
-            before = self.visit(visit_id)
+        with self._changes.one():
+            person = self._people.get(name)
+            before = self._visits.get(visit_id)
             if before.visitor == person and not learn:
                 raise UsageError(
                     f"the visit is {person.name}'s already; to let the doorbell learn from it: "
                     f"doorbell visits correct {visit_id[:8]} {person.name!r} --learn"
                 )
-            if learn and not self.visit_samples(visit_id):
+            if learn and not self._visits.samples(visit_id):
                 raise UsageError(
                     f"nothing can be learned from this visit: no clear face of it was kept; "
                     f"enroll a photo instead: doorbell enroll {person.name!r} PHOTO"
@@ -54,7 +69,7 @@ class CorrectionVerbs(VisitVerbs, StrangerVerbs):
             learned = self._learn(visit_id, person, correction_id) if learn else 0
             return self._outcome(before, learned)
 
-    def correct_to_stranger(self, visit_id: str, stranger_id: int | None) -> Correction:
+    def to_stranger(self, visit_id: str, stranger_id: int | None) -> Correction:
         """Say that a visit was of nobody the household has enrolled.
 
         Args:
@@ -65,11 +80,11 @@ class CorrectionVerbs(VisitVerbs, StrangerVerbs):
             UnknownStrangerError: there is no stranger of that identifier.
             UsageError: the visit is a stranger's already.
         """
-        with self._changing():
-            before = self.visit(visit_id)
+        with self._changes.one():
+            before = self._visits.get(visit_id)
             if isinstance(before.visitor, Stranger):
                 raise UsageError(f"the visit is {before.visitor.label}'s already")
-            stranger = None if stranger_id is None else self.stranger(stranger_id)
+            stranger = None if stranger_id is None else self._strangers.get(stranger_id)
             correction_id = self._begin(before, stranger)
             if stranger is None:
                 given_id = self._file.insert(
@@ -111,10 +126,10 @@ class CorrectionVerbs(VisitVerbs, StrangerVerbs):
             )
             return self._outcome(before)
 
-    def correct_to_no_face(self, visit_id: str) -> Correction:
+    def to_no_face(self, visit_id: str) -> Correction:
         """Say that there was nobody: the visit is no longer listed, and its faces are none."""
-        with self._changing():
-            before = self.visit(visit_id)
+        with self._changes.one():
+            before = self._visits.get(visit_id)
             correction_id = self._begin(before, None)
             self._file.execute(
                 "UPDATE visits SET person_id = NULL, stranger_id = NULL, hidden_by = ? "
@@ -131,27 +146,27 @@ class CorrectionVerbs(VisitVerbs, StrangerVerbs):
             )
             return self._outcome(before)
 
-    def undo_correction(self) -> Correction:
+    def undo(self) -> Correction:
         """Take the last correction back; called again, the one before it.
 
         Raises:
             UsageError: there is none.
         """
-        with self._changing():
+        with self._changes.one():
             latest = self._file.rows("SELECT * FROM corrections ORDER BY id DESC LIMIT 1")
             if not latest:
                 raise UsageError("there is no correction to undo")
             (correction,) = latest
             visits = self._file.rows("SELECT * FROM visits WHERE id = ?", correction["visit_id"])
-            before = [self.visit(visit["id"]) for visit in visits]
+            before = [self._visits.get(visit["id"]) for visit in visits]
             for visit in visits:
                 self._give_back(visit, correction)
             self._file.execute("DELETE FROM corrections WHERE id = ?", correction["id"])
             return self._outcome(before[0]) if before else Correction(None, None)
 
     def _outcome(self, before: Visit, learned: int = 0) -> Correction:
-        samples = len(self.visit_samples(before.visit_id))
-        return Correction(self.visit(before.visit_id), before.visitor, samples, learned)
+        samples = len(self._visits.samples(before.visit_id))
+        return Correction(self._visits.get(before.visit_id), before.visitor, samples, learned)
 
     def _begin(self, before: Visit, truth: Person | Stranger | None) -> int:
         """Write down whose the visit was, and undo what it was taken for."""

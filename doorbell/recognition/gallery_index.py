@@ -13,9 +13,10 @@ import numpy as np
 
 from doorbell.domain import Float32Array
 from doorbell.errors import GalleryError
+from doorbell.recognition.gallery_codec import stack_embeddings
 from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_rows import no_embeddings, stack_embeddings
 from doorbell.recognition.nearest import BLOCK_ROWS, MANY, Nearest, Places, Quantized, nearest_of
+from doorbell.recognition.templates import no_embeddings
 
 _OF_MODEL = "FROM samples WHERE model_id = ? AND hidden_by IS NULL"
 

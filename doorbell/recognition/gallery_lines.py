@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from doorbell.domain import FaceSample, Float32Array
 from doorbell.errors import UsageError
-from doorbell.recognition.gallery_rows import EMBEDDING_SIZE, UNIT_TOLERANCE
+from doorbell.recognition.gallery_codec import UNIT_TOLERANCE
+from doorbell.recognition.templates import EMBEDDING_SIZE
 
 VERSION = 1
 

@@ -1,7 +1,4 @@
-"""The gallery's verbs about people.
-
-Enters: names and samples. Leaves: people, and what was done. Decides nobody's identity.
-"""
+"""The people in the gallery: whom the household knows."""
 
 from __future__ import annotations
 
@@ -11,18 +8,18 @@ from typing import Any
 
 from doorbell.domain import FaceSample, Person
 from doorbell.errors import EnrollmentError, UnknownPersonError, UsageError
-from doorbell.recognition.gallery_rows import (
+from doorbell.recognition.gallery_codec import (
+    consent_from,
+    encode_preferences,
+    person_from,
+    readable,
+)
+from doorbell.recognition.gallery_names import clean_consent, clean_name, name_key
+from doorbell.recognition.gallery_records import (
     EnrolledSample,
     EnrollmentOutcome,
     Forgotten,
     PersonSummary,
-    clean_consent,
-    clean_name,
-    consent_from,
-    encode_preferences,
-    name_key,
-    person_from,
-    readable,
 )
 from doorbell.recognition.gallery_statements import (
     add_sample,
@@ -32,23 +29,27 @@ from doorbell.recognition.gallery_statements import (
     move_to_person,
     person_by_id,
 )
-from doorbell.recognition.gallery_store import GalleryStore
+from doorbell.recognition.gallery_store import Changes
 
 
-class PeopleVerbs(GalleryStore):
+class PeopleStore:
     """Whom the household knows."""
 
-    def people(self) -> list[Person]:
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+        self._file = changes.file
+
+    def all(self) -> list[Person]:
         """Everybody enrolled, in order of enrollment."""
         return all_people(self._file)
 
-    def person(self, name: str) -> Person:
+    def get(self, name: str) -> Person:
         """Find somebody by name.
 
         Raises:
             UnknownPersonError: nobody has that name; the nearest names are offered.
         """
-        people = {name_key(person.name): person for person in self.people()}
+        people = {name_key(person.name): person for person in self.all()}
         if found := people.get(name_key(name)):
             return found
         nearest = get_close_matches(name_key(name), people)
@@ -72,7 +73,7 @@ class PeopleVerbs(GalleryStore):
         rows = self._file.rows(
             "SELECT * FROM samples WHERE person_id = ? AND model_id = ? AND hidden_by IS NULL "
             "ORDER BY id",
-            self.person(name).person_id,
+            self.get(name).person_id,
             model_id,
         )
         return [
@@ -113,7 +114,7 @@ class PeopleVerbs(GalleryStore):
         cleaned = clean_name(name)
         if not samples:
             raise EnrollmentError(f"nothing to enroll for {cleaned!r}: no face was given")
-        with self._changing():
+        with self._changes.one():
             person_id = find_or_create_person(self._file, cleaned)
             duplicates = [
                 str(enrolled.source_sha256)
@@ -132,9 +133,9 @@ class PeopleVerbs(GalleryStore):
             UsageError: the new one is somebody else's.
         """
         cleaned = clean_name(new_name)
-        with self._changing():
-            person = self.person(name)
-            for other in self.people():
+        with self._changes.one():
+            person = self.get(name)
+            for other in self.all():
                 if name_key(other.name) == name_key(cleaned) and other != person:
                     raise UsageError(
                         f"{other.name!r} is enrolled already; if they are one person: "
@@ -157,8 +158,8 @@ class PeopleVerbs(GalleryStore):
             UnknownPersonError: nobody has one of the names.
             UsageError: both are the same person.
         """
-        with self._changing():
-            gone, kept = self.person(source), self.person(into)
+        with self._changes.one():
+            gone, kept = self.get(source), self.get(into)
             if gone.person_id == kept.person_id:
                 raise UsageError(f"{gone.name!r} cannot be merged into the same person")
             self._file.execute(
@@ -189,9 +190,9 @@ class PeopleVerbs(GalleryStore):
         Raises:
             UnknownPersonError: nobody has that name.
         """
-        with self._changing():
-            forgotten = delete_visitor(self._file, self.person(name))
-        self._overwrite_log()
+        with self._changes.one():
+            forgotten = delete_visitor(self._file, self.get(name))
+        self._changes.overwrite_log()
         return forgotten
 
     def set_chime(self, name: str, chime: str | None) -> Person:
@@ -200,8 +201,8 @@ class PeopleVerbs(GalleryStore):
         Raises:
             UnknownPersonError: nobody has that name.
         """
-        with self._changing():
-            person_id = self.person(name).person_id
+        with self._changes.one():
+            person_id = self.get(name).person_id
             self._file.execute("UPDATE people SET chime = ? WHERE id = ?", chime, person_id)
             return person_by_id(self._file, person_id)
 
@@ -213,8 +214,8 @@ class PeopleVerbs(GalleryStore):
             UsageError: they hold something that JSON cannot.
         """
         encoded = encode_preferences(preferences)
-        with self._changing():
-            person_id = self.person(name).person_id
+        with self._changes.one():
+            person_id = self.get(name).person_id
             self._file.execute("UPDATE people SET preferences = ? WHERE id = ?", encoded, person_id)
             return person_by_id(self._file, person_id)
 
@@ -227,7 +228,7 @@ class PeopleVerbs(GalleryStore):
         """
         cleaned = clean_consent(words)
         with self._file.writing():
-            person = self.person(name)
+            person = self.get(name)
             self._file.execute(
                 "UPDATE people SET consent = ?, consent_at = ? WHERE id = ?",
                 cleaned,

@@ -10,8 +10,8 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from doorbell.recognition.gallery_codec import SEALED_AS
 from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_rows import SEALED_AS
 from doorbell.recognition.gallery_schema import EMBEDDING_TABLES
 from doorbell.sealing import Seal
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
-from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_rows import (
-    Forgotten,
+from doorbell.recognition.gallery_codec import (
     encode_embedding,
-    name_key,
     person_from,
     stranger_from,
     visit_from,
 )
+from doorbell.recognition.gallery_file import GalleryFile
+from doorbell.recognition.gallery_names import name_key
+from doorbell.recognition.gallery_records import Forgotten
 
 # The best are kept: enough for several poses, and a bound for a stranger who comes every day.
 MAX_STRANGER_SAMPLES = 16

@@ -1,7 +1,6 @@
-"""The gallery's verbs about strangers.
+"""The strangers in the gallery: who came and has no name.
 
-Enters: samples, identifiers, a name. Leaves: strangers, and what was done. Decides nobody's
-identity: whether two strangers are one is for the caller to know.
+Whether two strangers are one is for the caller to know.
 """
 
 from __future__ import annotations
@@ -11,7 +10,9 @@ from dataclasses import replace
 
 from doorbell.domain import FaceSample, Person, Stranger
 from doorbell.errors import UnknownStrangerError, UsageError
-from doorbell.recognition.gallery_rows import Forgotten, clean_name, stranger_from
+from doorbell.recognition.gallery_codec import stranger_from
+from doorbell.recognition.gallery_names import clean_name
+from doorbell.recognition.gallery_records import Forgotten
 from doorbell.recognition.gallery_statements import (
     STRANGERS,
     WEEK_SECONDS,
@@ -24,17 +25,21 @@ from doorbell.recognition.gallery_statements import (
     person_by_id,
     visits_since,
 )
-from doorbell.recognition.gallery_store import GalleryStore
+from doorbell.recognition.gallery_store import Changes
 
 
-class StrangerVerbs(GalleryStore):
+class StrangerStore:
     """Who came and has no name."""
 
-    def strangers(self) -> list[Stranger]:
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+        self._file = changes.file
+
+    def all(self) -> list[Stranger]:
         """Every stranger not forgotten, in order of first appearance."""
         return all_strangers(self._file)
 
-    def stranger(self, stranger_id: int) -> Stranger:
+    def get(self, stranger_id: int) -> Stranger:
         """Find a stranger.
 
         Raises:
@@ -46,16 +51,16 @@ class StrangerVerbs(GalleryStore):
             f"there is no stranger-{stranger_id}; see those there are with: doorbell strangers list"
         )
 
-    def add_stranger(self, samples: Sequence[FaceSample], seen_at: float) -> Stranger:
+    def add(self, samples: Sequence[FaceSample], seen_at: float) -> Stranger:
         """Keep somebody who was never seen before; this is the first visit."""
-        with self._changing():
+        with self._changes.one():
             stranger_id = self._file.insert(
                 "strangers", first_seen_at=seen_at, last_seen_at=seen_at, visits=1
             )
             add_stranger_samples(self._file, stranger_id, samples)
-            return self.stranger(stranger_id)
+            return self.get(stranger_id)
 
-    def note_stranger_visit(
+    def note_visit(
         self, stranger_id: int, seen_at: float, samples: Sequence[FaceSample]
     ) -> Stranger:
         """Count a visit of a stranger met before; of all samples the best are kept.
@@ -63,8 +68,8 @@ class StrangerVerbs(GalleryStore):
         Raises:
             UnknownStrangerError: there is none of that identifier.
         """
-        with self._changing():
-            self.stranger(stranger_id)
+        with self._changes.one():
+            self.get(stranger_id)
             self._file.execute(
                 "UPDATE strangers SET visits = visits + 1, last_seen_at = max(last_seen_at, ?) "
                 "WHERE id = ?",
@@ -74,20 +79,20 @@ class StrangerVerbs(GalleryStore):
             add_stranger_samples(self._file, stranger_id, samples)
             # This visit is saved under the stranger only afterwards.
             week = 1 + visits_since(self._file, stranger_id, seen_at - WEEK_SECONDS)
-            return replace(self.stranger(stranger_id), visits_week=week)
+            return replace(self.get(stranger_id), visits_week=week)
 
-    def merge_strangers(self, one: int, other: int) -> Stranger:
+    def merge(self, one: int, other: int) -> Stranger:
         """Make two strangers one, under the identifier given first.
 
         Raises:
             UnknownStrangerError: there is none of one of the identifiers.
             UsageError: both are the same.
         """
-        older, newer = self.stranger(min(one, other)), self.stranger(max(one, other))
+        older, newer = self.get(min(one, other)), self.get(max(one, other))
         kept, gone = older.stranger_id, newer.stranger_id
         if kept == gone:
             raise UsageError(f"{older.label} cannot be merged into itself; give two identifiers")
-        with self._changing():
+        with self._changes.one():
             for table in ("samples", "visits", "negatives", "corrections"):
                 self._file.execute(
                     f"UPDATE {table} SET stranger_id = ? WHERE stranger_id = ?",  # noqa: S608 - our own words
@@ -104,7 +109,7 @@ class StrangerVerbs(GalleryStore):
             )
             self._file.execute("DELETE FROM strangers WHERE id = ?", gone)
             keep_best_samples(self._file, kept)
-            return self.stranger(kept)
+            return self.get(kept)
 
     def seen_together(self, one: int, other: int) -> bool:
         """Whether two strangers were at the door at the same time: they are two people."""
@@ -118,7 +123,7 @@ class StrangerVerbs(GalleryStore):
             )
         )
 
-    def name_stranger(self, stranger_id: int, name: str) -> Person:
+    def name(self, stranger_id: int, name: str) -> Person:
         """Make a stranger a person, new or enrolled: samples and visits go with them.
 
         Raises:
@@ -126,8 +131,8 @@ class StrangerVerbs(GalleryStore):
             InvalidNameError: the name cannot be stored.
         """
         cleaned = clean_name(name)
-        with self._changing():
-            self.stranger(stranger_id)
+        with self._changes.one():
+            self.get(stranger_id)
             person_id = find_or_create_person(self._file, cleaned)
             # The household says who it is: no undoing of a correction takes these away any more.
             self._file.execute(
@@ -137,25 +142,25 @@ class StrangerVerbs(GalleryStore):
             self._file.execute("DELETE FROM strangers WHERE id = ?", stranger_id)
             return person_by_id(self._file, person_id)
 
-    def forget_stranger(self, stranger_id: int) -> Forgotten:
+    def forget(self, stranger_id: int) -> Forgotten:
         """Delete a stranger, every sample and every visit of theirs, and overwrite the bytes.
 
         Raises:
             UnknownStrangerError: there is none of that identifier.
         """
-        with self._changing():
-            stranger = self.stranger(stranger_id)
+        with self._changes.one():
+            stranger = self.get(stranger_id)
             self._file.execute("DELETE FROM negatives WHERE stranger_id = ?", stranger_id)
             forgotten = delete_visitor(self._file, stranger)
-        self._overwrite_log()
+        self._changes.overwrite_log()
         return forgotten
 
-    def forget_strangers_before(self, seen_at: float) -> list[Forgotten]:
+    def forget_before(self, seen_at: float) -> list[Forgotten]:
         """Delete the strangers last seen before a wall time, with every sample and visit.
 
         What they taught by a correction stays: that they are not somebody enrolled.
         """
-        with self._changing():
+        with self._changes.one():
             # Those that a correction hid, too.
             rows = self._file.rows(
                 "SELECT *, 1 AS visits_week FROM strangers WHERE last_seen_at < ? ORDER BY id",
@@ -163,5 +168,5 @@ class StrangerVerbs(GalleryStore):
             )
             forgotten = [delete_visitor(self._file, stranger_from(row)) for row in rows]
         if forgotten:
-            self._overwrite_log()
+            self._changes.overwrite_log()
         return forgotten

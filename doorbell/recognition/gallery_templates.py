@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from doorbell.recognition.gallery_codec import Row, readable
 from doorbell.recognition.gallery_copies import advice_to_restore
 from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_rows import Row, Templates, readable
 from doorbell.recognition.gallery_statements import all_people, all_strangers
+from doorbell.recognition.templates import Templates
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
-"""The gallery's verbs about visits.
+"""The visits in the gallery: who came when.
 
-Enters: visits and their best samples. Leaves: visits. What the household said of a visit is never
-overwritten here.
+What the household said of a visit is never overwritten here.
 """
 
 from __future__ import annotations
@@ -10,22 +9,28 @@ from collections.abc import Sequence
 
 from doorbell.domain import FaceSample, Visit
 from doorbell.errors import UsageError
-from doorbell.recognition.gallery_people import PeopleVerbs
-from doorbell.recognition.gallery_rows import decode_embeddings
+from doorbell.recognition.gallery_codec import decode_embeddings
+from doorbell.recognition.gallery_people import PeopleStore
 from doorbell.recognition.gallery_statements import (
     replace_visit_samples,
     select_visits,
     upsert_visit,
 )
+from doorbell.recognition.gallery_store import Changes
 
 # A prefix of an identifier is taken from this many characters on.
 MIN_PREFIX = 4
 
 
-class VisitVerbs(PeopleVerbs):
+class VisitStore:
     """Who came when."""
 
-    def save_visit(self, visit: Visit, samples: Sequence[FaceSample] = ()) -> None:
+    def __init__(self, changes: Changes, people: PeopleStore) -> None:
+        self._changes = changes
+        self._file = changes.file
+        self._people = people
+
+    def save(self, visit: Visit, samples: Sequence[FaceSample] = ()) -> None:
         """Store a visit, or what has become of it, with the best of its samples.
 
         A visitor who was forgotten, named or merged meanwhile does not undo that, nor does it undo
@@ -41,7 +46,7 @@ class VisitVerbs(PeopleVerbs):
             if samples and (visit.visitor is None or is_known):
                 replace_visit_samples(self._file, visit.visit_id, samples)
 
-    def visits(
+    def newest(
         self,
         limit: int,
         *,
@@ -61,7 +66,7 @@ class VisitVerbs(PeopleVerbs):
             UnknownPersonError: nobody has that name.
         """
         with self._file.reading():
-            person_id = None if name is None else self.person(name).person_id
+            person_id = None if name is None else self._people.get(name).person_id
             return select_visits(
                 self._file,
                 "hidden_by IS NULL AND started_at >= ? AND person_id IS coalesce(?, person_id) "
@@ -73,7 +78,7 @@ class VisitVerbs(PeopleVerbs):
                 limit,
             )
 
-    def visit(self, visit_id: str) -> Visit:
+    def get(self, visit_id: str) -> Visit:
         """A visit that is there, listed or not.
 
         Raises:
@@ -83,14 +88,14 @@ class VisitVerbs(PeopleVerbs):
             return visit
         raise UsageError(f"there is no visit {visit_id}; see those there are with: doorbell visits")
 
-    def find_visit(self, words: str) -> Visit:
+    def find(self, words: str) -> Visit:
         """The visit that somebody means: its identifier, the beginning of it, or ``last``.
 
         Raises:
             UsageError: there is none, or several.
         """
         if words.casefold() == "last":
-            found = self.visits(1)
+            found = self.newest(1)
         else:
             found = select_visits(
                 self._file,
@@ -113,7 +118,7 @@ class VisitVerbs(PeopleVerbs):
             "doorbell visits shows, or: last"
         )
 
-    def visit_samples(self, visit_id: str) -> list[FaceSample]:
+    def samples(self, visit_id: str) -> list[FaceSample]:
         """The samples that are kept with a visit, best first."""
         rows = self._file.rows(
             "SELECT * FROM visit_samples WHERE visit_id = ? ORDER BY quality DESC, id", visit_id
@@ -123,7 +128,7 @@ class VisitVerbs(PeopleVerbs):
             for row, embedding in zip(rows, decode_embeddings(rows, self._file.seal), strict=True)
         ]
 
-    def forget_visits_before(self, seen_at: float) -> tuple[str, ...]:
+    def forget_before(self, seen_at: float) -> tuple[str, ...]:
         """Delete the visits last seen before a wall time, with their samples; which they were.
 
         Their pictures are the caller's to delete. What was learned from them stays.
@@ -132,10 +137,10 @@ class VisitVerbs(PeopleVerbs):
             gone = self._file.rows("SELECT id FROM visits WHERE last_seen_at < ?", seen_at)
             self._file.execute("DELETE FROM visits WHERE last_seen_at < ?", seen_at)
         if gone:
-            self._overwrite_log()
+            self._changes.overwrite_log()
         return tuple(row["id"] for row in gone)
 
-    def latest_visit(self) -> int:
+    def last_number(self) -> int:
         """The number of the visit stored last, for ``follow_clock``; later ones have more."""
         [row] = self._file.rows("SELECT coalesce(max(rowid), 0) AS latest FROM visits")
         return int(row["latest"])
@@ -149,7 +154,7 @@ class VisitVerbs(PeopleVerbs):
             seconds: to add.
             after: only visits stored after this one, and strangers who came in those alone.
         """
-        with self._changing():
+        with self._changes.one():
             for column in ("first_seen_at", "last_seen_at"):  # of who came before, only the latter
                 came = "min" if column == "first_seen_at" else "max"
                 self._file.execute(
@@ -175,7 +180,7 @@ class VisitVerbs(PeopleVerbs):
                 "max(last_seen_at) FROM visits WHERE stranger_id = strangers.id), last_seen_at))"
             )
 
-    def close_open_visits(self) -> int:
+    def close_open(self) -> int:
         """End, when they were last seen, the visits that a killed daemon left open; how many."""
         with self._file.writing():
             return self._file.execute(

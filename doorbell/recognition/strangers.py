@@ -28,7 +28,7 @@ def stranger_of_visit(
         visit_id: of a visit that is there.
         section: how similar is the same.
     """
-    samples = gallery.visit_samples(visit_id)
+    samples = gallery.visits.samples(visit_id)
     if not samples:
         return None
     mean = np.sum([sample.embedding * sample.quality for sample in samples], axis=0)  # (128,)
@@ -53,7 +53,7 @@ def merge_alike(
     merged: list[tuple[Stranger, Stranger]] = []
     while pair := _most_alike(gallery, model_id, section.stranger_similarity + MERGE_MARGIN):
         older, newer = sorted(pair, key=lambda each: each.stranger_id)
-        gallery.merge_strangers(older.stranger_id, newer.stranger_id)
+        gallery.strangers.merge(older.stranger_id, newer.stranger_id)
         merged.append((newer, older))
     return merged
 
@@ -65,6 +65,6 @@ def _most_alike(gallery: Gallery, model_id: str, needed: float) -> tuple[Strange
     rows, columns = np.nonzero(similarities >= needed)
     for place in np.argsort(-similarities[rows, columns]):
         pair = centroids.strangers[rows[place]], centroids.strangers[columns[place]]
-        if not gallery.seen_together(pair[0].stranger_id, pair[1].stranger_id):
+        if not gallery.strangers.seen_together(pair[0].stranger_id, pair[1].stranger_id):
             return pair
     return None

@@ -24,22 +24,22 @@ path, run = Path(sys.argv[1]), sys.argv[2]
 turns = range(int(sys.argv[3])) if len(sys.argv) > 3 else itertools.count()
 face = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
 with Gallery.open(path) as gallery:
-    gallery.close_open_visits()
+    gallery.visits.close_open()
     before = None
     for turn in turns:
         name = f"{{run}}-{{turn}}"
         photos = [EnrolledSample(face, f"{{name}}-{{i}}") for i in range({SAMPLES_PER_CALL})]
-        person = gallery.enroll(name, photos).person
+        person = gallery.people.enroll(name, photos).person
         say("enrolled", name)
-        gallery.save_visit(Visit(name, 1.0, 2.0, visitor=person))
+        gallery.visits.save(Visit(name, 1.0, 2.0, visitor=person))
         say("visited", name)
-        gallery.add_stranger([face] * {SAMPLES_PER_CALL}, 1.0)
+        gallery.strangers.add([face] * {SAMPLES_PER_CALL}, 1.0)
         if turn % 3 == 0:
-            gallery.correct_to_stranger(name, None)
+            gallery.corrections.to_stranger(name, None)
             say("corrected", name)
         if turn % 3 == 2:
             say("forgetting", before)
-            gallery.forget(before)
+            gallery.people.forget(before)
             say("forgot", before)
         before = name
 """
@@ -59,8 +59,8 @@ def check(path: Path, deeds: Deeds) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     with Gallery.open(path) as gallery:
-        summaries = gallery.summaries()
-        visits = gallery.visits(100_000)
+        summaries = gallery.people.summaries()
+        visits = gallery.visits.newest(100_000)
         templates = gallery.templates("sface-test")
 
     def names(deed: str) -> set[str]:

@@ -164,7 +164,7 @@ def scene(tmp_path: Path, models_directory: Path, perception: Perception) -> str
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
         enroller = Enroller(perception, gallery, load_config(None))
         enroller.enroll_photos(OBAMA, [face_path("obama2", models_directory)])
-        gallery.set_chime(OBAMA, "sunrise")
+        gallery.people.set_chime(OBAMA, "sunrise")
     return simulated(tmp_path, models_directory, *VISITORS)
 
 

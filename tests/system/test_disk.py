@@ -51,7 +51,7 @@ def fill(path: Path) -> None:
 def test_a_gallery_on_a_full_disk_opens_in_place_of_the_oldest_pictures(small_disk: Path) -> None:
     storage = StorageSection(directory=small_disk)
     with Gallery.of(storage) as gallery:
-        gallery.add_stranger([], 1.0)
+        gallery.strangers.add([], 1.0)
     storage.pictures_directory.mkdir()
     for age in range(12):
         picture = storage.pictures_directory / f"{age}.jpg"
@@ -59,8 +59,8 @@ def test_a_gallery_on_a_full_disk_opens_in_place_of_the_oldest_pictures(small_di
         os.utime(picture, (1e9 - age, 1e9 - age))
     fill(small_disk / "full")
     with open_gallery(storage) as gallery:
-        assert len(gallery.strangers()) == 1
-        gallery.add_stranger([], 2.0)
+        assert len(gallery.strangers.all()) == 1
+        gallery.strangers.add([], 2.0)
     kept = sorted(int(path.stem) for path in storage.pictures_directory.iterdir())
     assert kept == list(range(len(kept)))
     assert 0 < len(kept) < 12
@@ -126,11 +126,11 @@ def test_a_full_disk_silences_nothing_and_what_waited_is_kept_once_there_is_room
         left = json.loads(listener.of("event")[-1])
     assert (left["event_type"], left["stranger"]) == ("left", "stranger-1")
     with Gallery.open(small_disk / "gallery.sqlite") as gallery:
-        [visit] = gallery.visits(9)
+        [visit] = gallery.visits.newest(9)
         assert visit.visitor is not None
         assert visit.visitor.label == "stranger-1"
         assert visit.visit_id == left["visit_id"]
-        assert gallery.visit_samples(visit.visit_id) != []
+        assert gallery.visits.samples(visit.visit_id) != []
     with closing(sqlite3.connect(small_disk / "gallery.sqlite")) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert [path.name for path in (small_disk / "pictures").iterdir()] == [f"{visit.visit_id}.jpg"]

@@ -99,7 +99,9 @@ def run(
     with Gallery.open(state / "gallery.sqlite") as gallery:
         enroller = Enroller(perception, gallery, load_config(None))
         enroller.enroll_photos(NAME, [face_path("obama2", models_directory)])
-        plain = [each.embedding.tobytes() for each in gallery.samples(NAME, perception.model_id)]
+        plain = [
+            each.embedding.tobytes() for each in gallery.people.samples(NAME, perception.model_id)
+        ]
     broker = Mosquitto(folder, "allow_anonymous true")
     broker.start()
     camera = simulated(folder, models_directory, Visitor(enters=0.3, approach=1.5, stays=1.5))

@@ -32,8 +32,8 @@ def test_the_daemon_forgets_what_is_old(tmp_path: Path, perception: Perception) 
             visitor = None
             if axis is not None:
                 sample = FaceSample(faces[axis], perception.model_id, 0.5)
-                visitor = gallery.add_stranger([sample], at)
-            gallery.save_visit(Visit(name, at, at + 5, at + 5, visitor))
+                visitor = gallery.strangers.add([sample], at)
+            gallery.visits.save(Visit(name, at, at + 5, at + 5, visitor))
             picture = picture_path(tmp_path / "pictures", name)
             picture.parent.mkdir(exist_ok=True)
             picture.write_bytes(b"jpeg")
@@ -47,6 +47,6 @@ def test_the_daemon_forgets_what_is_old(tmp_path: Path, perception: Perception) 
     assert done.returncode == 0, done.stderr
     assert "stranger-3 is stranger-2" in done.stderr
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
-        assert [each.visit_id for each in gallery.visits(9)] == ["again", "recent"]
-        assert [(each.stranger_id, each.visits) for each in gallery.strangers()] == [(2, 2)]
+        assert [each.visit_id for each in gallery.visits.newest(9)] == ["again", "recent"]
+        assert [(each.stranger_id, each.visits) for each in gallery.strangers.all()] == [(2, 2)]
     assert {each.stem for each in (tmp_path / "pictures").iterdir()} == {"again", "recent"}

@@ -9,7 +9,7 @@ from doorbell.config import MqttSection
 from doorbell.domain import EnrollCommand, ForgetCommand
 from doorbell.errors import DoorbellError
 from doorbell.outputs.commands import RATES, CommandGate, parse_command
-from doorbell.recognition.gallery_rows import clean_name
+from doorbell.recognition.gallery_names import clean_name
 
 MAX_BYTES = 1500
 MAX_SECONDS = 1.0

@@ -118,7 +118,7 @@ def read_kept(folder: Path) -> Kept:
             visit.visit_id: KeptVisit(
                 visit.visitor.label if visit.visitor else None, visit.started_at, visit.ended_at
             )
-            for visit in gallery.visits(100_000)
+            for visit in gallery.visits.newest(100_000)
         }
     pictures = frozenset(path.stem for path in (storage / "pictures").glob("*.jpg"))
     return Kept(integrity, visits, pictures)

@@ -1,0 +1,84 @@
+"""What the gallery takes and gives, beside people, strangers and visits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from doorbell.domain import FaceSample, Person, Visit, Visitor
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class EnrolledSample:
+    """A sample and the picture it came from.
+
+    Attributes:
+        sample: the face.
+        source_sha256: hash of the picture, in hexadecimal, by which the same photo is known when
+            it comes twice; None for a live frame.
+    """
+
+    sample: FaceSample
+    source_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentOutcome:
+    """What an enrollment did.
+
+    Attributes:
+        person: who, as stored.
+        added: number of samples stored.
+        duplicates: ``source_sha256`` of each sample left out because its picture was there before.
+    """
+
+    person: Person
+    added: int
+    duplicates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person agreed to, in the words of whoever noted it, and the wall time of noting."""
+
+    words: str
+    noted_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSummary:
+    """A person with what the gallery holds of them.
+
+    ``last_seen_at`` is None before any visit, ``consent`` where none was noted.
+    """
+
+    person: Person
+    samples: int
+    visits: int
+    last_seen_at: float | None
+    consent: Consent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was deleted; the pictures of ``visit_ids`` are the caller's to delete."""
+
+    visitor: Visitor
+    samples: int
+    visit_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a correction did, or what undoing it did.
+
+    Attributes:
+        visit: as it stands now; None where it was forgotten since.
+        before: whose it was.
+        samples: how many faces of the visit the gallery has.
+        learned: how many of them became samples of the person.
+    """
+
+    visit: Visit | None
+    before: Visitor | None
+    samples: int = 0
+    learned: int = 0
