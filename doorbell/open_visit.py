@@ -35,6 +35,10 @@ REJOIN_SIMILARITY = 0.5
 ARRIVAL_SECONDS = 1.0
 ARRIVAL_SCORE = 0.75
 
+# Who leaves before a decision, but showed the face in this many usable frames, was a stranger; with
+# fewer it was a passer-by and gets no identifier.
+FAREWELL_FRAMES = 3
+
 # A face lost or turned away for no longer than this is still looking: a blink, a word to a child.
 GLANCE_SECONDS = 0.5
 
@@ -60,7 +64,7 @@ class Observation:
     looking: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class OpenVisit:
     """A visit with what it takes to go on with it.
 
@@ -69,6 +73,8 @@ class OpenVisit:
         first_seen_seconds, last_seen_seconds: stream time.
         tracks: that belong to it.
         clearest: the observation with the most frames behind its signature.
+        telling: the observation whose verdict says most of who it is, the latest of several; also
+            where the household said otherwise meanwhile.
         joined_by: by track that took it up again, the signature of then.
         looked_at_seconds: stream time, when last looking.
         looking_in_a_row_seconds: without looking away.
@@ -81,15 +87,46 @@ class OpenVisit:
     last_seen_seconds: float
     tracks: set[int] = field(default_factory=set)
     clearest: Observation | None = None
+    telling: Observation | None = None
     joined_by: dict[int, Float32Array] = field(default_factory=dict)
     looked_at_seconds: float = -math.inf
     looking_in_a_row_seconds: float = 0.0
     rang: bool = False
     rang_before_named: bool = False
 
+    @property
+    def farewell(self) -> Observation | None:
+        """What to name the visitor by who leaves now; None where too little was seen."""
+        if self.telling is not None and self.telling.match.verdict is not Verdict.UNDECIDED:
+            return self.telling
+        if self.clearest is None or self.clearest.match.frames_used < FAREWELL_FRAMES:
+            return None
+        return self.clearest
+
+    def learn(self, seen: Observation) -> None:
+        """Remember what a frame says of the visitor, if none said more."""
+        if seen.signature is None:
+            return
+        frames = seen.match.frames_used
+        if self.clearest is None or frames >= self.clearest.match.frames_used:
+            self.clearest = seen
+        if self.telling is None or not says_more(self.telling, seen):
+            self.telling = seen
+
+    def unlearn(self) -> None:
+        """Keep nothing of what was seen of the visitor."""
+        self.clearest = self.telling = None
+        self.joined_by.clear()
+
     def saw_at(self, wall_time: float) -> None:
         """The visitor was there then; a clock set back a little does not undo that."""
         self.visit = replace(self.visit, last_seen_at=max(self.visit.last_seen_at, wall_time))
+
+
+def says_more(one: Observation, other: Observation) -> bool:
+    """Whether one observation says more of who it is: a person before a stranger before nobody."""
+    order = (Verdict.UNDECIDED, Verdict.UNKNOWN, Verdict.KNOWN)
+    return order.index(one.match.verdict) > order.index(other.match.verdict)
 
 
 def contradicts(entry: OpenVisit, seen: Observation) -> bool:

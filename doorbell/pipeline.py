@@ -214,6 +214,7 @@ class Pipeline:
         if templates is self._heeded:
             return
         people = {person.person_id for person in templates.people}
+        self._visits.keep_people(people)
         for visit in self._visits.open_visits:
             kept = self._book.visit(visit.visit_id)
             if self._book.problem is not None:

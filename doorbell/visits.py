@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -36,12 +36,9 @@ from doorbell.open_visit import (
     contradicts,
     is_surely_there,
     note_attention,
+    says_more,
     visitor_key,
 )
-
-# Who leaves before a decision, but showed the face in this many usable frames, was a stranger; with
-# fewer it was a passer-by and gets no identifier.
-FAREWELL_FRAMES = 3
 
 # A wall clock that moves by this much more or less than the stream was set. Smaller differences
 # come from a slow machine.
@@ -124,12 +121,10 @@ class Visits:
                 note_attention(entry, seen, time_seconds)
             entry.last_seen_seconds = time_seconds
             entry.saw_at(wall_time)
-            if seen.signature is not None and (
-                entry.clearest is None or seen.match.frames_used >= entry.clearest.match.frames_used
-            ):
-                entry.clearest = seen
+            entry.learn(seen)
             events += self._announce(entry, seen, time_seconds, wall_time)
-            events += self._ring_for_looking(entry, time_seconds, wall_time)
+            if entry in self._open:  # and was not found to be another one going on
+                events += self._ring_for_looking(entry, time_seconds, wall_time)
         events += self._end_absent(time_seconds, wall_time)
         return events
 
@@ -153,8 +148,14 @@ class Visits:
             if entry.visit.visit_id == visit_id:
                 visit = entry.visit
                 entry.visit = Visit(visit_id, visit.started_at, visit.last_seen_at)
-                entry.clearest = None
-                entry.joined_by.clear()
+                entry.unlearn()
+
+    def keep_people(self, person_ids: Collection[int]) -> None:
+        """Remember of no open visit that the faces named somebody who is no longer enrolled."""
+        for entry in self._open:
+            named = None if entry.telling is None else entry.telling.match.visitor
+            if isinstance(named, Person) and named.person_id not in person_ids:
+                entry.unlearn()
 
     def follow_clock(self, until: float, seconds: float) -> None:
         """Move open visits with a wall clock that was set, where no frame has told of it yet.
@@ -247,9 +248,11 @@ class Visits:
         self, entry: OpenVisit, seen: Observation, time_seconds: float, wall_time: float
     ) -> list[Event]:
         """Say who it is, once; a stranger may still turn out to be a person, never the reverse."""
-        found, current = seen.match, entry.visit.visitor
         if entry.visit.corrected:
             return []
+        if entry.telling is not None and says_more(entry.telling, seen):
+            seen = entry.telling  # what it said before a correction that was withdrawn, too
+        found, current = seen.match, entry.visit.visitor
         match found.verdict:
             case Verdict.KNOWN:
                 visitor = found.visitor
@@ -326,6 +329,9 @@ class Visits:
     ) -> list[Event]:
         """Nobody is at the door twice: the visit named last ends, and its tracks move over."""
         other.tracks |= entry.tracks
+        for seen in (entry.clearest, entry.telling):
+            if seen is not None:
+                other.learn(seen)
         other.last_seen_seconds = time_seconds
         entry.visit = replace(entry.visit, continued_by=other.visit.visit_id)
         other.saw_at(wall_time)
@@ -335,23 +341,24 @@ class Visits:
     def _end_absent(self, time_seconds: float, wall_time: float) -> list[Event]:
         limit = time_seconds - self._section.absence_seconds
         gone = [entry for entry in self._open if entry.last_seen_seconds < limit]
+        events = [event for entry in gone for event in self._end(entry, wall_time)]
         self._open = [entry for entry in self._open if entry.last_seen_seconds >= limit]
-        return [event for entry in gone for event in self._end(entry, wall_time)]
+        return events
 
     def _end(self, entry: OpenVisit, wall_time: float) -> list[Event]:
-        events: list[Event] = []
-        clearest = entry.clearest
-        if (
-            entry.visit.visitor is None
-            and not entry.visit.corrected
-            and clearest is not None
-            and clearest.match.frames_used >= FAREWELL_FRAMES
-        ):
-            stranger = self._introduce(clearest, wall_time)
-            seconds = entry.last_seen_seconds
-            events.append(self._decide(entry, clearest, stranger, seconds, wall_time))
-        events.append(self._leave(entry, wall_time))
-        return events
+        """The visitor has gone: who was not named before is named now, as far as it was seen."""
+        seen = entry.farewell
+        if entry.visit.visitor is not None or entry.visit.corrected or seen is None:
+            return [self._leave(entry, wall_time)]
+        visitor = seen.match.visitor
+        here = self._visit_by(visitor)
+        if here is not None:
+            entry.visit = replace(entry.visit, continued_by=here.visit.visit_id)
+            return [self._leave(entry, wall_time)]
+        if not isinstance(visitor, Person):
+            visitor = self._introduce(seen, wall_time)
+        named = self._decide(entry, seen, visitor, entry.last_seen_seconds, wall_time)
+        return [named, self._leave(entry, wall_time)]
 
     def _leave(self, entry: OpenVisit, wall_time: float) -> Left:
         entry.visit = replace(entry.visit, ended_at=entry.visit.last_seen_at)

@@ -27,8 +27,8 @@ from doorbell.domain import (
     Unrecognized,
     Verdict,
 )
-from doorbell.open_visit import ARRIVAL_SCORE, ARRIVAL_SECONDS, REJOIN_SIMILARITY
-from doorbell.visits import FAREWELL_FRAMES, Visits
+from doorbell.open_visit import ARRIVAL_SCORE, ARRIVAL_SECONDS, FAREWELL_FRAMES, REJOIN_SIMILARITY
+from doorbell.visits import Visits
 
 
 def test_a_person_comes_is_recognized_stays_and_leaves() -> None:

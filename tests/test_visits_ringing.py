@@ -1,5 +1,7 @@
 """Who rings, and when: cool-downs, presses and looking at the door."""
 
+from dataclasses import replace
+
 import pytest
 from visiting import (
     ANNA,
@@ -190,3 +192,13 @@ def test_visitors_nobody_can_name_share_one_cooldown() -> None:
     door.wait(QUIET.absence_seconds + 1)
     assert rings(stays(door, 5, looking=True)) == []
     assert len(rings(stays(door, QUIET.cooldown_seconds, looking=True))) == 1
+
+
+def test_a_visit_that_has_just_been_found_to_be_another_one_does_not_ring_any_more() -> None:
+    door = Door(QUIET, ring_after_seconds=1.0)
+    door.frame(door.see(1, 0, known(ANNA)))
+    door.wait(1)
+    for match in (*[UNDECIDED] * 8, known(ANNA)):
+        seen = replace(door.see(2, 3, match), pose=STRAIGHT, looking=True)
+        events = door.frame(seen)
+    assert kinds(events) == [Left]

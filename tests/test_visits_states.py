@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
+import pytest
 from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from doorbell.domain import (
     Left,
     Match,
     Person,
+    Pose,
     Recognized,
     Ring,
     Stranger,
@@ -33,13 +36,30 @@ from doorbell.visits import Visits
 
 FRAME_SECONDS = 0.125  # every time below is a multiple of it, and exact
 ABSENCE_SECONDS = 1.0
-PEOPLE = (Person(1, "Anna"), Person(2, "Béla"))
+RING_AFTER_SECONDS = 0.5
+PEOPLE = ANNA, BELA = Person(1, "Anna"), Person(2, "Béla")
+POSTMAN = Stranger(1000, first_seen_at=1.0, last_seen_at=2.0, visits=3)
 UNDECIDED = Match(Verdict.UNDECIDED, None, 0.3, 2)
+UNDECIDED_LONG = Match(Verdict.UNDECIDED, None, 0.3, 3)
 NOBODY = Match(Verdict.UNKNOWN, None, 0.1, 6)
+POSTMAN_AGAIN = Match(Verdict.UNKNOWN, POSTMAN, 0.7, 6)
+KNOWN_ANNA, KNOWN_BELA = (Match(Verdict.KNOWN, person, 0.8, 3) for person in PEOPLE)
 MATCHES = st.sampled_from(
-    [UNDECIDED, NOBODY, *(Match(Verdict.KNOWN, person, 0.8, 3) for person in PEOPLE)]
+    [UNDECIDED, UNDECIDED_LONG, NOBODY, POSTMAN_AGAIN, KNOWN_ANNA, KNOWN_BELA]
 )
+STRAIGHT = Pose(0.0, 0.0, 0.0)
+WHICH = st.integers(0, 3)  # of those in sight, or of the open visits
 HOURS = st.sampled_from([-100.0, -1.0, -0.01, 0.01, 1.0, 1000.0])
+
+
+def says(match: Match, event: Event, visit: Visit) -> bool:
+    """Whether a verdict calls for an event that names the visitor."""
+    assert visit.visitor is not None
+    if match.verdict is Verdict.KNOWN or isinstance(event, Recognized):
+        return match.visitor == visit.visitor
+    if match.visitor is None:
+        return match in (NOBODY, UNDECIDED_LONG)
+    return match.visitor.label == visit.visitor.label
 
 
 class VisitStates(RuleBasedStateMachine):
@@ -53,21 +73,26 @@ class VisitStates(RuleBasedStateMachine):
             VisitsSection(absence_seconds=ABSENCE_SECONDS, cooldown_seconds=4.0),
             self.introduce,
             lambda: f"id-{next(numbers)}",
+            RING_AFTER_SECONDS,
         )
         self.now = 8.0
         self.wall = 1_700_000_000.0
         self.next_track = 1
         self.in_sight: dict[int, tuple[int, Match, float]] = {}
+        self.looking: set[int] = set()
+        self.known_in: set[str] = set()  # open visits of which a face was known
         self.seen_at: dict[str, float] = {}  # stream time, by open visit
         self.told: dict[str, Visitor | None] = {}
         self.seen_lately: list[tuple[int, Match, float]] = []  # since the camera was lost
         self.camera_lost = False
         self.corrected: dict[str, Visitor | None] = {}
         self.ended: set[str] = set()
-        self.event_ids: set[str] = set()
+        self.events: list[Event] = []
 
     def introduce(self, seen: Observation, wall_time: float) -> Stranger:
         assert seen.match.verdict is not Verdict.KNOWN
+        if isinstance(seen.match.visitor, Stranger):
+            return replace(seen.match.visitor, last_seen_at=wall_time, visits=4)
         return Stranger(next(self.strangers), wall_time, wall_time, 1)
 
     @rule(identity=st.integers(0, 3), match=MATCHES)
@@ -75,17 +100,22 @@ class VisitStates(RuleBasedStateMachine):
         self.in_sight[self.next_track] = (identity, match, self.now + FRAME_SECONDS)
         self.next_track += 1
 
-    @rule(data=st.data(), match=MATCHES)
-    def decide(self, data: st.DataObject, match: Match) -> None:
+    @rule(which=WHICH, match=MATCHES)
+    def decide(self, which: int, match: Match) -> None:
         if self.in_sight:
-            track = data.draw(st.sampled_from(sorted(self.in_sight)))
+            track = self.track(which)
             identity, _, since = self.in_sight[track]
             self.in_sight[track] = (identity, match, since)
 
-    @rule(data=st.data())
-    def lose_a_track(self, data: st.DataObject) -> None:
+    @rule(which=WHICH)
+    def look(self, which: int) -> None:
         if self.in_sight:
-            del self.in_sight[data.draw(st.sampled_from(sorted(self.in_sight)))]
+            self.looking ^= {self.track(which)}
+
+    @rule(which=WHICH)
+    def lose_a_track(self, which: int) -> None:
+        if self.in_sight:
+            del self.in_sight[self.track(which)]
 
     @rule(frames=st.integers(1, 12))
     def watch(self, frames: int) -> None:
@@ -99,6 +129,8 @@ class VisitStates(RuleBasedStateMachine):
                 visit = self.visits.visit_of(track)
                 assert visit is not None
                 self.seen_at[visit.visit_id] = self.now
+                if self.in_sight[track][1].verdict is Verdict.KNOWN:
+                    self.known_in.add(visit.visit_id)
 
     @rule(hours=HOURS)
     def set_the_clock(self, hours: float) -> None:
@@ -113,17 +145,26 @@ class VisitStates(RuleBasedStateMachine):
         assert self.visits.open_visits == before
         self.take([ring])
 
-    @rule(data=st.data(), visitor=st.sampled_from([None, *PEOPLE]), said=st.booleans())
-    def correct(self, data: st.DataObject, visitor: Visitor | None, *, said: bool) -> None:
+    @rule(which=WHICH, visitor=st.sampled_from([None, *PEOPLE]), said=st.booleans())
+    def correct(self, which: int, visitor: Visitor | None, *, said: bool) -> None:
         free = [person for person in PEOPLE if not self.is_here(person)]
         if not self.visits.open_visits or (visitor is not None and visitor not in free):
             return
-        visit_id = data.draw(st.sampled_from([v.visit_id for v in self.visits.open_visits]))
+        visit_id = self.visit_id(which)
         self.visits.correct(visit_id, visitor, corrected=said)
         self.told[visit_id] = visitor
         self.corrected.pop(visit_id, None)
         if said:
             self.corrected[visit_id] = visitor
+
+    @rule(which=WHICH)
+    def forget(self, which: int) -> None:
+        if self.visits.open_visits:
+            visit_id = self.visit_id(which)
+            self.visits.forget(visit_id)
+            self.told[visit_id] = None
+            self.corrected.pop(visit_id, None)
+            self.known_in.discard(visit_id)
 
     @rule()
     def lose_the_camera(self) -> None:
@@ -134,20 +175,26 @@ class VisitStates(RuleBasedStateMachine):
         self.seen_lately.clear()
         assert set(self.told) == self.ended
 
+    def track(self, which: int) -> int:
+        return sorted(self.in_sight)[which % len(self.in_sight)]
+
+    def visit_id(self, which: int) -> str:
+        return self.visits.open_visits[which % len(self.visits.open_visits)].visit_id
+
     def observe(self, track: int) -> Observation:
         identity, match, since = self.in_sight[track]
         face = Face(np.zeros(4, np.float32), np.zeros((6, 2), np.float32), 0.9)
         signature = np.eye(128, dtype=np.float32)[identity]
-        return Observation(Track(track, face, since, self.now, 5), match, signature)
+        seen = Track(track, face, since, self.now, 5)
+        return Observation(seen, match, signature, (), STRAIGHT, track in self.looking)
 
     def is_here(self, visitor: Visitor) -> bool:
         return any(visit.visitor == visitor for visit in self.visits.open_visits)
 
     def take(self, events: Sequence[Event]) -> None:
         for event in events:
-            assert event.event_id not in self.event_ids
             assert event.occurred_at == self.wall
-            self.event_ids.add(event.event_id)
+            self.events.append(event)
             if event.visit is None:
                 assert isinstance(event, Ring)
             else:
@@ -166,11 +213,11 @@ class VisitStates(RuleBasedStateMachine):
             case Recognized() | Unrecognized():
                 assert visit.visit_id not in self.corrected
                 assert isinstance(visit.visitor, Person) == isinstance(event, Recognized)
-                verdict = Verdict.KNOWN if isinstance(event, Recognized) else Verdict.UNKNOWN
-                assert any(
-                    match.verdict is verdict and match.visitor in (None, visit.visitor)
-                    for _, match, _ in self.seen_lately
-                ), "named without a verdict"
+                assert any(says(match, event, visit) for _, match, _ in self.seen_lately), (
+                    "named without a verdict"
+                )
+                known = visit.visit_id in self.known_in and isinstance(event, Unrecognized)
+                assert not known, "a known face became a stranger"
                 assert not isinstance(before, Person)
             case Left():
                 assert visit.visitor == before
@@ -181,6 +228,10 @@ class VisitStates(RuleBasedStateMachine):
             case Ring():
                 assert visit.visitor == before
         self.told[visit.visit_id] = visit.visitor
+
+    @invariant()
+    def no_two_events_have_the_same_id(self) -> None:
+        assert len({event.event_id for event in self.events}) == len(self.events)
 
     @invariant()
     def whoever_is_open_was_told_of_and_stays_as_long_as_seen(self) -> None:
@@ -197,3 +248,52 @@ class VisitStates(RuleBasedStateMachine):
 
 VisitStates.TestCase.settings = settings(max_examples=examples(120), stateful_step_count=30)
 TestVisitStates = VisitStates.TestCase
+
+
+LEAVINGS = {
+    "camera": VisitStates.lose_the_camera,
+    "absence": lambda state: [state.in_sight.clear(), state.watch(frames=12)],
+}
+
+
+@pytest.mark.parametrize("leave", LEAVINGS.values(), ids=LEAVINGS)
+@pytest.mark.parametrize("tracks", [1, 2])
+def test_a_known_face_is_no_stranger_once_a_correction_was_withdrawn(
+    leave: Callable[[VisitStates], object], tracks: int
+) -> None:
+    state = VisitStates()
+    for _ in range(tracks):
+        state.arrive(identity=0, match=KNOWN_ANNA)
+        state.watch(frames=1)
+        state.lose_a_track(0)
+    state.correct(0, None, said=False)
+    leave(state)
+    assert [type(event) for event in state.events[-2:]] == [Recognized, Left]
+    assert [event.visit and event.visit.visitor for event in state.events[-2:]] == [ANNA, ANNA]
+
+
+def test_a_known_face_is_no_stranger_where_its_last_frames_say_so() -> None:
+    state = VisitStates()
+    state.arrive(identity=0, match=KNOWN_ANNA)
+    state.watch(frames=1)
+    state.decide(0, NOBODY)
+    state.correct(0, None, said=False)
+    state.watch(frames=1)
+    assert isinstance(state.events[-1], Recognized)
+
+
+def test_who_is_known_and_there_twice_is_one_visitor_when_leaving_too() -> None:
+    state = VisitStates()
+    state.arrive(identity=0, match=KNOWN_ANNA)
+    state.watch(frames=1)
+    [first] = state.visits.open_visits
+    state.correct(0, BELA, said=True)
+    state.arrive(identity=1, match=KNOWN_ANNA)
+    state.watch(frames=1)
+    state.correct(0, None, said=False)
+    state.lose_the_camera()
+    assert [type(event) for event in state.events[-2:]] == [Left, Left]
+    ended, kept = (event.visit for event in state.events[-2:])
+    assert ended
+    assert kept
+    assert (ended.visit_id, ended.continued_by) == (first.visit_id, kept.visit_id)
