@@ -1,7 +1,8 @@
-"""How it stands with the parts of the doorbell: the camera, the sound, the daemon itself.
+"""How the doorbell is doing, and everything that goes over its one bus.
 
-Pure data, for home automation and whoever looks after the daemon. ``*_at`` is wall time in seconds
-since the epoch.
+Pure data. Events tell what happens at the door; states tell how the camera, the sound, the storage
+and the daemon are, who is known and what was forgotten. Together they are the messages that every
+output hears. ``*_at`` is wall time in seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeAlias
+
+from doorbell.domain import Event, Person, Stranger
 
 
 class CameraCondition(Enum):
@@ -96,3 +100,85 @@ class Statistics:
     strangers: int
     camera_online: bool
     stages: Mapping[str, StageLatency] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MuteState:
+    """Whether the household has silenced the doorbell."""
+
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StorageState:
+    """Whether one part of what is stored can be kept.
+
+    Attributes:
+        part: which: ``gallery``, ``pictures``, or what else stores something.
+        problem: why it cannot be kept now, in words for people; None where it can.
+    """
+
+    part: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVisitors:
+    """Who is in the gallery; told at the start and whenever the gallery has changed.
+
+    Attributes:
+        people: everybody enrolled.
+        strangers: everybody known by an identifier only.
+    """
+
+    people: tuple[Person, ...]
+    strangers: tuple[Stranger, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VisitsForgotten:
+    """Visits were deleted: whoever keeps or shows anything of them drops it now."""
+
+    visit_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStep:
+    """The wall clock was set.
+
+    Attributes:
+        since, until: wall times, as it went before, from this run's start to the step.
+        seconds: by how much it is later now; negative where it was set back.
+    """
+
+    since: float
+    until: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """What time it is; told every few seconds, for what is done now and again.
+
+    Attributes:
+        time_seconds: by a clock that nobody sets.
+        wall_time: seconds since the epoch; None where that clock is not to be trusted, and nothing
+            may be deleted for its age.
+    """
+
+    time_seconds: float
+    wall_time: float | None
+
+
+State: TypeAlias = (
+    CameraState
+    | SoundState
+    | MuteState
+    | StorageState
+    | Statistics
+    | KnownVisitors
+    | VisitsForgotten
+    | ClockStep
+    | ClockState
+)
+Message: TypeAlias = Event | State
