@@ -98,6 +98,7 @@ def run_daemon(
         DoorbellError: something that the doorbell cannot do without is missing at start.
     """
     stop = threading.Event()
+    door_id = config.device.id
     inbox: queue.SimpleQueue[Command | State] = queue.SimpleQueue()
     latency = Latency()
 
@@ -141,7 +142,15 @@ def run_daemon(
         def add(sink: Sink) -> None:
             built.append(stack.enter_context(closing(sink)))
 
-        add(Chime(config.chime, Speaker(), publish=inbox.put, on_choice=on_choice))
+        add(
+            Chime(
+                config.chime,
+                Speaker(),
+                door_id=door_id,
+                publish=inbox.put,
+                on_choice=on_choice,
+            )
+        )
         if config.relay.line is not None:
             add(Relay(config.relay, config.chime, chips))
         if config.mqtt.enabled:
@@ -163,7 +172,9 @@ def run_daemon(
         add(Journal())
         if config.button.line is not None:
             stack.enter_context(
-                closing(Button(config.button, lambda: inbox.put(RingCommand()), chips))
+                closing(
+                    Button(config.button, lambda: inbox.put(RingCommand(door_id=door_id)), chips)
+                )
             )
         go_on_unless(stop)
         MainLoop(

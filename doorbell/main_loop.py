@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from typing_extensions import assert_never
 
@@ -94,6 +95,7 @@ class MainLoop:
         self._inbox = inbox
         self._latency = latency
         self._config = config
+        self._door_id = config.device.id
         wall_time, time_seconds = read_clocks()
         self._upkeep = Upkeep(
             pipeline,
@@ -181,7 +183,7 @@ class MainLoop:
             self._camera_state = camera
             if self._ready and camera.reason:
                 self._notifier.status(f"camera {camera.condition.value}: {camera.reason}")
-            self._publish(camera)
+            self._publish(replace(camera, door_id=self._door_id))
         if storage != self._storage:
             self._storage = storage
             self._publish(storage)
@@ -209,7 +211,7 @@ class MainLoop:
                 self._publish(*self._pipeline.press(self._stream_seconds, time.time()))
             case MuteCommand(muted=muted):
                 log.info("chimes are %s", "muted" if muted else "on")
-                self._publish(MuteState(muted))
+                self._publish(MuteState(muted, self._door_id))
             case EnrollCommand(name=name):
                 self._enroll(name)
             case ForgetCommand(name=name):
@@ -261,6 +263,7 @@ class MainLoop:
             strangers=len(self._pipeline.household.strangers),
             camera_online=self._camera.state.gives_frames,
             stages={stage.value: took for stage, took in stages.items()},
+            door_id=self._door_id,
         )
         self._reported = now
         self._dropped_before = dropped

@@ -2,7 +2,8 @@
 
 Pure data. Events tell what happens at the door; states tell how the camera, the sound, the storage
 and the daemon are, who is known and what was forgotten. Together they are the messages that every
-output hears. ``*_at`` is wall time in seconds since the epoch.
+output hears. What is of one door carries the door's id; what is of the whole house, such as the
+gallery and the clock, has none. ``*_at`` is wall time in seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ class CameraState:
             frame for ever; lost where it gives none; stuck where it does not even say so.
         reason: words for people, without credentials; empty while it starts or is live.
         since_at: wall time, seconds since the epoch.
+        door_id: of the door that it watches; empty until the daemon has put it in.
     """
 
     condition: CameraCondition
     reason: str
     since_at: float
+    door_id: str = ""
 
     @property
     def gives_frames(self) -> bool:
@@ -54,10 +57,12 @@ class SoundState:
     Attributes:
         works: None before the first.
         reason: why not, in words for people; else empty.
+        door_id: of the door that it sounds for.
     """
 
     works: bool | None = None
     reason: str = ""
+    door_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Statistics:
         people, strangers: in the gallery.
         camera_online: whether the camera gives frames.
         stages: by name, of ``doorbell.latency``; without those that did not run.
+        door_id: of the door that is watched.
     """
 
     uptime_seconds: float
@@ -100,13 +106,20 @@ class Statistics:
     strangers: int
     camera_online: bool
     stages: Mapping[str, StageLatency] = field(default_factory=dict)
+    door_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MuteState:
-    """Whether the household has silenced the doorbell."""
+    """Whether the household has silenced the doorbell.
+
+    Attributes:
+        muted: whether it has.
+        door_id: of which door.
+    """
 
     muted: bool
+    door_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

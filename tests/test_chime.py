@@ -277,7 +277,9 @@ def test_a_lost_device_is_said_once_and_said_again_when_back(
     device = tmp_path / "device"
     speaker = Speaker([sys.executable, "-c", UNPLUGGED, str(device)])
     told: list[State] = []
-    chime = Chime(ChimeSection(cooldown_seconds=0.0), speaker, publish=told.append)
+    chime = Chime(
+        ChimeSection(cooldown_seconds=0.0), speaker, door_id="back-door", publish=told.append
+    )
     with caplog.at_level(logging.DEBUG, logger="doorbell"):
         for _ in range(3):
             chime.handle(ring(ANNA))
@@ -299,9 +301,7 @@ def test_a_lost_device_is_said_once_and_said_again_when_back(
     assert "error no device" not in caplog.records[0].message
     assert "no device" in caplog.records[0].message
     assert caplog.records[3].message == "sound is back"
-    assert [state.works for state in told if isinstance(state, SoundState)] == [
-        None,
-        False,
-        True,
-        False,
-    ]
+    states = [state for state in told if isinstance(state, SoundState)]
+    assert [state.works for state in states] == [None, False, True, False]
+    assert [bool(state.reason) for state in states] == [False, True, False, True]
+    assert {state.door_id for state in states} == {"back-door"}

@@ -32,12 +32,14 @@ from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import EnrolledSample, Gallery
 from doorbell.service import ServiceNotifier
 from doorbell.states import (
+    CameraState,
     ClockStep,
     KnownVisitors,
     Message,
     MuteState,
     SoundState,
     State,
+    Statistics,
     StorageState,
     VisitsForgotten,
 )
@@ -92,7 +94,7 @@ def watching(
 ) -> Iterator[House]:
     """Run the loop on this thread, as its gallery is; ``during`` it on another."""
     house, stop = House(gallery), threading.Event()
-    config = load_config(None)
+    config = load_config(None, ["device.id=back-door"])
     faults: list[BaseException] = []
 
     def act() -> None:
@@ -148,9 +150,13 @@ def test_a_sink_hears_every_state_and_the_events(perception: Perception, gallery
         kinds = {type(message) for message in house.heard.messages}
     # The clock is not set in a test; see tests/test_clock.py.
     assert kinds == {*get_args(State), Ring} - {ClockStep}
-    assert house.heard.of(MuteState) == [MuteState(True)]
+    assert house.heard.of(MuteState) == [MuteState(True, "back-door")]
     assert SoundState(works=False, reason="no device") in house.heard.messages
     assert StorageState("gallery", None) in house.heard.messages
+    of_one_door = (CameraState, MuteState, Statistics, Ring)
+    told = [message for message in house.heard.messages if isinstance(message, of_one_door)]
+    assert {type(message) for message in told} == set(of_one_door)
+    assert {message.door_id for message in told} == {"back-door"}
 
 
 def test_who_is_forgotten_by_command_is_known_to_every_output_in_the_same_turn(
@@ -165,7 +171,7 @@ def test_who_is_forgotten_by_command_is_known_to_every_output_in_the_same_turn(
     with watching(perception, gallery, act) as house:
         heard = house.heard.messages
     place = heard.index(VisitsForgotten(("v1",)))
-    assert heard[place + 1 : place + 3] == [KnownVisitors((), ()), MuteState(True)]
+    assert heard[place + 1 : place + 3] == [KnownVisitors((), ()), MuteState(True, "back-door")]
 
 
 def test_who_is_known_is_told_once_and_again_where_another_process_has_changed_it(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from pathlib import Path
 from time import monotonic
@@ -129,6 +129,7 @@ class Chime:
     Args:
         section: ``[chime]``.
         speaker: used and closed by the chime.
+        door_id: of the door that it sounds for.
         publish: told whether sound works, on any thread.
         on_choice: told of every ring what sounds or why nothing does, on the thread of ``handle``.
         local_time: wall time of a moment, seconds since the epoch, where the doorbell hangs.
@@ -144,6 +145,7 @@ class Chime:
         section: ChimeSection,
         speaker: Speaker,
         *,
+        door_id: str = "",
         publish: Publish = publish_nowhere,
         on_choice: Callable[[Ring, Choice], None] | None = None,
         local_time: Callable[[float], time] = local_time_at,
@@ -166,7 +168,7 @@ class Chime:
         self._muted = False
         self._sounded_at: dict[str, float] = {}
         self._unplayable: set[str] = set()
-        self._sound = SoundState()
+        self._sound = SoundState(door_id=door_id)
         publish(self._sound)
         self._worker = Worker("chime", self._play, capacity=RINGS_WAITING)
 
@@ -232,11 +234,11 @@ class Chime:
                 log.debug("still no sound: %s", exc)
             else:
                 log.warning("no sound, and the doorbell goes on without: %s", exc)
-            self._tell(SoundState(works=False, reason=str(exc)))
+            self._tell(replace(self._sound, works=False, reason=str(exc)))
         else:
             if self._sound.works is False:
                 log.info("sound is back")
-            self._tell(SoundState(works=True))
+            self._tell(replace(self._sound, works=True, reason=""))
 
     def _tell(self, sound: SoundState) -> None:
         if sound != self._sound:

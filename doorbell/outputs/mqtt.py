@@ -127,7 +127,7 @@ class Mqtt:
         self._closed = False
         self._problems: dict[str, str | None] = {}  # by what is stored
         self._absence = Absence(f"{section.host}:{section.port}")
-        self._gate = CommandGate(section, time.monotonic())
+        self._gate = CommandGate(device.id, section, time.monotonic())
         self._retained = RetainedMessages(
             device,
             section,
