@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+from doorbell.states import ClockStep
 
 # What differs by less is the slewing of a clock, or a busy machine.
 STEP_SECONDS = 60.0
@@ -33,20 +34,6 @@ PLAUSIBLE_SECONDS = 7 * 86400.0
 TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The wall clock was set.
-
-    Attributes:
-        since, until: wall times, as it went before, from this run's start to the step.
-        seconds: by how much it is later now; negative where it was set back.
-    """
-
-    since: float
-    until: float
-    seconds: float
-
-
 class WallClock:
     """Compares the wall clock with one that nobody sets.
 
@@ -65,13 +52,13 @@ class WallClock:
         plausible = written_at is not None and wall_time - written_at <= PLAUSIBLE_SECONDS
         self._set_at_seconds = None if plausible else time_seconds
 
-    def look(self, wall_time: float, time_seconds: float) -> Step | None:
+    def look(self, wall_time: float, time_seconds: float) -> ClockStep | None:
         """Find out whether it was set since the last look."""
         seconds = wall_time - time_seconds - self._offset
         self._offset += seconds
         if abs(seconds) < STEP_SECONDS:
             return None
-        step = Step(self._since, wall_time - seconds, seconds)
+        step = ClockStep(self._since, wall_time - seconds, seconds)
         self._since += seconds
         self._set_at_seconds = time_seconds
         return step

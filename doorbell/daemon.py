@@ -35,7 +35,7 @@ from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_r
 from doorbell.latency import Latency, Stage, Stopwatch
 from doorbell.main_loop import MainLoop
 from doorbell.models.store import models_directory
-from doorbell.outputs import Output
+from doorbell.outputs import Sink
 from doorbell.outputs.chime import Chime, Choice
 from doorbell.outputs.journal import Journal
 from doorbell.outputs.messages import Named
@@ -50,6 +50,7 @@ from doorbell.recognition.gallery_file import ROOM_BYTES
 from doorbell.recognition.gallery_lock import only_daemon
 from doorbell.sealing import open_seal
 from doorbell.service import ServiceNotifier
+from doorbell.states import State
 from doorbell.stopping import (
     StoppedEarlyError,
     go_on_unless,
@@ -81,7 +82,7 @@ def open_gallery(storage: StorageSection) -> Gallery:
 def run_daemon(
     config: Config,
     *,
-    outputs: Sequence[Output] = (),
+    sinks: Sequence[Sink] = (),
     on_choice: Callable[[Ring, Choice], None] | None = None,
     chips: Chips | None = None,
 ) -> None:
@@ -89,7 +90,7 @@ def run_daemon(
 
     Args:
         config: everything.
-        outputs: more that hears of events, before all others; closed by the caller.
+        sinks: more that hears of events and states, before all others; closed by the caller.
         on_choice: told which chime sounds for a ring, or why none does.
         chips: the GPIO chips; None for this machine's.
 
@@ -97,7 +98,8 @@ def run_daemon(
         DoorbellError: something that the doorbell cannot do without is missing at start.
     """
     stop = threading.Event()
-    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    door_id = config.device.id
+    inbox: queue.SimpleQueue[Command | State] = queue.SimpleQueue()
     latency = Latency()
 
     def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
@@ -135,50 +137,53 @@ def run_daemon(
         )
         perception.warm_up()
         go_on_unless(stop)
-        chime = stack.enter_context(closing(Chime(config.chime, Speaker(), on_choice=on_choice)))
-        built: list[Output] = [*outputs, chime]
-        relay = None
+        built = list(sinks)
+
+        def add(sink: Sink) -> None:
+            built.append(stack.enter_context(closing(sink)))
+
+        add(
+            Chime(
+                config.chime,
+                Speaker(),
+                door_id=door_id,
+                publish=inbox.put,
+                on_choice=on_choice,
+            )
+        )
         if config.relay.line is not None:
-            relay = stack.enter_context(closing(Relay(config.relay, config.chime, chips)))
-            built.append(relay)
-        mqtt = None
+            add(Relay(config.relay, config.chime, chips))
         if config.mqtt.enabled:
-            mqtt = stack.enter_context(
-                closing(
-                    Mqtt(
-                        config.device,
-                        config.mqtt,
-                        outbox_path=config.storage.outbox_path,
-                        seal=open_seal(config.storage.key_file),
-                        people=gallery.people.all(),
-                        strangers=gallery.strangers.all(),
-                        is_kept=partial(is_kept, gallery),
-                        on_command=commands.put,
-                        on_published=partial(latency.add, Stage.PUBLISH),
-                    )
+            add(
+                Mqtt(
+                    config.device,
+                    config.mqtt,
+                    outbox_path=config.storage.outbox_path,
+                    seal=open_seal(config.storage.key_file),
+                    people=gallery.people(),
+                    strangers=gallery.strangers(),
+                    is_kept=partial(is_kept, gallery),
+                    on_command=inbox.put,
+                    on_published=partial(latency.add, Stage.PUBLISH),
                 )
             )
-            built.append(mqtt)
-        pictures = stack.enter_context(closing(Pictures(config.storage)))
-        built.append(pictures)
+        add(Pictures(config.storage, publish=inbox.put))
         # Last: what the log tells of outlives a kill, since the outbox has taken it before.
-        built.append(Journal())
+        add(Journal())
         if config.button.line is not None:
             stack.enter_context(
-                closing(Button(config.button, lambda: commands.put(RingCommand()), chips))
+                closing(
+                    Button(config.button, lambda: inbox.put(RingCommand(door_id=door_id)), chips)
+                )
             )
         go_on_unless(stop)
         MainLoop(
             camera=live_camera or open_camera(),
             pipeline=Pipeline(perception, gallery, config, Stopwatch(latency, time.perf_counter)),
             gallery=gallery,
-            outputs=built,
-            chime=chime,
-            relay=relay,
-            mqtt=mqtt,
-            pictures=pictures,
+            sinks=built,
             notifier=notifier,
-            commands=commands,
+            inbox=inbox,
             latency=latency,
             config=config,
         ).run(stop)

@@ -21,13 +21,14 @@ from rich.console import Console
 from doorbell.broker import EmbeddedBroker
 from doorbell.config import load_config
 from doorbell.daemon import run_daemon
-from doorbell.domain import Event, Left
+from doorbell.domain import Left
 from doorbell.enrollment import Enroller
 from doorbell.errors import EnrollmentError
 from doorbell.models.store import face_path, models_directory
 from doorbell.outputs.timeline import Timeline
 from doorbell.perception import open_perception
 from doorbell.recognition.gallery import Gallery
+from doorbell.states import Message
 
 # The photo to enroll from and the name; the simulated camera shows another photo of the person.
 KNOWN_FACE = "obama2"
@@ -45,15 +46,15 @@ class VisitPictures:
         for old in directory.glob("visit-*.jpg"):
             old.unlink()
 
-    def handle(self, event: Event) -> None:
+    def handle(self, message: Message) -> None:
         """Write the picture of a visit that has ended."""
-        if not isinstance(event, Left) or event.picture_jpeg is None:
+        if not isinstance(message, Left) or message.picture_jpeg is None:
             return
-        visitor = event.visit.visitor
+        visitor = message.visit.visitor
         label = "undecided" if visitor is None else visitor.label
         slug = re.sub(r"\W+", "-", label.lower()).strip("-")
         path = self._directory / f"visit-{len(self.written) + 1}-{slug}.jpg"
-        path.write_bytes(event.picture_jpeg)
+        path.write_bytes(message.picture_jpeg)
         self.written.append(path)
 
     def close(self) -> None:
@@ -132,7 +133,7 @@ def run_demo(
         )
         timeline = Timeline(console, time.time())
         pictures = VisitPictures(output_directory)
-        run_daemon(config, outputs=[timeline, pictures], on_choice=timeline.chose)
+        run_daemon(config, sinks=[timeline, pictures], on_choice=timeline.chose)
         console.print(
             f"\n{counter.count} MQTT messages reached a subscriber. "
             f"Pictures of the visits are in {output_directory.resolve()}:",

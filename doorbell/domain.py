@@ -269,12 +269,14 @@ class VisitEvent:
         visit: the visit as it stands.
         picture_jpeg: the visit's best picture with boxes, keypoints and labels drawn; None where
             there is none or pictures are off.
+        door_id: at which door, as configured; empty until the pipeline of that door has put it in.
     """
 
     event_id: str
     occurred_at: float
     visit: Visit
     picture_jpeg: bytes | None = field(default=None, repr=False)
+    door_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +309,7 @@ class Ring:
         visit: whose bell it is; None when it was pressed with nobody in sight.
         picture_jpeg: as in ``VisitEvent``; of a press with nobody in sight what the camera saw.
         pressed: whether somebody pressed, at the door or in home automation.
+        door_id: as in ``VisitEvent``.
     """
 
     event_id: str
@@ -314,32 +317,44 @@ class Ring:
     visit: Visit | None = None
     picture_jpeg: bytes | None = field(default=None, repr=False)
     pressed: bool = False
+    door_id: str = ""
 
 
 Event: TypeAlias = Arrived | Recognized | Unrecognized | Left | Ring
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorCommand:
+    """What every command carries.
+
+    Attributes:
+        door_id: for which door, as configured.
+    """
+
+    door_id: str = ""
+
+
 @dataclass(frozen=True, slots=True)
-class RingCommand:
+class RingCommand(DoorCommand):
     """Somebody pressed: ring for whoever is at the door."""
 
 
 @dataclass(frozen=True, slots=True)
-class MuteCommand:
+class MuteCommand(DoorCommand):
     """Silence the chimes, or let them sound again."""
 
     muted: bool
 
 
 @dataclass(frozen=True, slots=True)
-class EnrollCommand:
+class EnrollCommand(DoorCommand):
     """Enroll the one visitor in sight under a name."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetCommand:
+class ForgetCommand(DoorCommand):
     """Delete a person, with every sample, visit and picture."""
 
     name: str

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from typing_extensions import assert_never
 
@@ -20,7 +21,6 @@ from doorbell.config import Config
 from doorbell.domain import (
     Command,
     EnrollCommand,
-    Event,
     ForgetCommand,
     MuteCommand,
     RingCommand,
@@ -33,22 +33,29 @@ from doorbell.errors import (
 )
 from doorbell.latency import Latency, Stage, describe
 from doorbell.memory import give_back_memory
-from doorbell.outputs import Output
-from doorbell.outputs.chime import Chime
-from doorbell.outputs.mqtt import Mqtt
-from doorbell.outputs.pictures import Pictures
-from doorbell.outputs.relay import Relay
+from doorbell.outputs import Sink
 from doorbell.pipeline import Pipeline
-from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.gallery import Gallery, Templates
 from doorbell.service import ServiceNotifier
-from doorbell.states import CameraCondition, CameraState, SoundState, StageLatency, Statistics
+from doorbell.states import (
+    CameraCondition,
+    CameraState,
+    KnownVisitors,
+    Message,
+    MuteState,
+    StageLatency,
+    State,
+    Statistics,
+    StorageState,
+    VisitsForgotten,
+)
 from doorbell.turns import Turn
 from doorbell.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
 STATISTICS_SECONDS = 60.0
-HOUSEHOLD_SECONDS = 2.0
+KNOWN_SECONDS = 2.0
 STORAGE_SECONDS = 5.0
 # How long one turn of the loop waits for a frame, and so for a command or the end.
 TURN_SECONDS = 0.25
@@ -61,13 +68,9 @@ class MainLoop:
         camera: the newest frame.
         pipeline: what makes events of frames.
         gallery: who is known.
-        outputs: what hears of events.
-        chime: can be muted.
-        relay: can be muted as well; None if there is none.
-        mqtt: what hears of states and sends commands; None if home automation is off.
+        sinks: what hears of every event and state, in this order.
         notifier: the service manager.
-        commands: what was asked for, from any thread.
-        pictures: the output among them that keeps some.
+        inbox: what was asked for, and what outputs tell of themselves; from any thread.
         latency: what the stages took.
         config: retention.
     """
@@ -78,45 +81,38 @@ class MainLoop:
         camera: LatestFrame,
         pipeline: Pipeline,
         gallery: Gallery,
-        outputs: Sequence[Output],
-        chime: Chime,
-        relay: Relay | None,
-        mqtt: Mqtt | None,
-        pictures: Pictures,
+        sinks: Sequence[Sink],
         notifier: ServiceNotifier,
-        commands: queue.SimpleQueue[Command],
+        inbox: queue.SimpleQueue[Command | State],
         latency: Latency,
         config: Config,
     ) -> None:
         self._camera = camera
         self._pipeline = pipeline
         self._gallery = gallery
-        self._outputs = outputs
-        self._chime = chime
-        self._relay = relay
-        self._mqtt = mqtt
-        self._pictures = pictures
+        self._sinks = sinks
         self._notifier = notifier
-        self._commands = commands
+        self._inbox = inbox
         self._latency = latency
         self._config = config
+        self._door_id = config.device.id
         wall_time, time_seconds = read_clocks()
         self._upkeep = Upkeep(
             pipeline,
             gallery,
-            pictures,
             config.storage,
+            self._publish,
             wall_time=wall_time,
             time_seconds=time_seconds,
         )
-        self._storage_problem: str | None = "not told yet"
         self._started = time.monotonic()
         self._dropped_before = 0
         self._reported = self._started
         self._stream_seconds = 0.0
         self._frame_seconds = self._started
         self._camera_state: CameraState | None = None
-        self._sound: SoundState | None = None
+        self._storage: StorageState | None = None
+        self._known: Templates | None = None
         self._ready = False
         self._watching = False
 
@@ -124,22 +120,22 @@ class MainLoop:
         """Process frames until ``stop`` is set or the camera's recording has ended."""
         turns = [
             Turn(STATISTICS_SECONDS, self._report, self._started + STATISTICS_SECONDS),
-            Turn(HOUSEHOLD_SECONDS, self._publish_household, self._started),
+            Turn(KNOWN_SECONDS, self._publish_known, self._started),
             Turn(STORAGE_SECONDS, self._look_after_storage, self._started),
         ]
         try:
             while not stop.is_set():
                 self._upkeep.follow_clock(*read_clocks())
                 self._take_frame()
-                self._tell_of_devices()
-                self._obey()
+                self._publish_changes()
+                self._take_in()
                 for turn in turns:
                     turn.poll(time.monotonic())
         except EndOfStreamError as exc:
             log.info("%s", exc)
         finally:
             self._notifier.stopping()
-            self._dispatch(self._pipeline.finish(time.time()))
+            self._publish(*self._pipeline.finish(time.time()))
             self._report()
 
     def _take_frame(self) -> None:
@@ -153,7 +149,7 @@ class MainLoop:
         waited = max(time.time() - frame.captured_at, 0.0)
         started = time.monotonic()
         self._stream_seconds = frame.time_seconds
-        self._dispatch(self._pipeline.step(frame))
+        self._publish(*self._pipeline.step(frame))
         ended = time.monotonic()
         self._latency.add(Stage.CAPTURE, waited)
         self._latency.add(Stage.FRAME, waited + ended - started)
@@ -172,7 +168,7 @@ class MainLoop:
             self._say_ready()
             if now - self._frame_seconds > self._config.visits.absence_seconds:
                 # Whoever stood there is not taken for whoever presses now.
-                self._dispatch(self._pipeline.finish(time.time()))
+                self._publish(*self._pipeline.finish(time.time()))
         # Only a new process gets rid of a driver that hangs: then the watchdog goes hungry.
         if self._ready and not self._camera.beyond_help:
             self._notifier.feed_watchdog(now)
@@ -180,46 +176,48 @@ class MainLoop:
     def _say_ready(self) -> None:
         self._ready = self._ready or self._notifier.ready()
 
-    def _tell_of_devices(self) -> None:
-        """Tell of the camera, the sound and the storage where something has changed."""
-        camera, sound, storage = self._camera.state, self._chime.sound, self._upkeep.problem
-        if camera is not self._camera_state and self._ready and camera.reason:
-            self._notifier.status(f"camera {camera.condition.value}: {camera.reason}")
-        if self._mqtt is not None and camera is not self._camera_state:
-            self._mqtt.set_camera(camera)
-        if self._mqtt is not None and sound != self._sound:
-            self._mqtt.set_sound(sound)
-        if self._mqtt is not None and storage != self._storage_problem:
-            self._mqtt.set_storage(storage)
-        self._camera_state, self._sound, self._storage_problem = camera, sound, storage
+    def _publish_changes(self) -> None:
+        """Tell how the camera and the gallery are where that has changed."""
+        camera, storage = self._camera.state, StorageState("gallery", self._pipeline.problem)
+        if camera is not self._camera_state:
+            self._camera_state = camera
+            if self._ready and camera.reason:
+                self._notifier.status(f"camera {camera.condition.value}: {camera.reason}")
+            self._publish(replace(camera, door_id=self._door_id))
+        if storage != self._storage:
+            self._storage = storage
+            self._publish(storage)
 
-    def _dispatch(self, events: Sequence[Event]) -> None:
-        for event in events:
-            for output in self._outputs:
-                output.handle(event)
+    def _publish(self, *messages: Message) -> None:
+        for message in messages:
+            for sink in self._sinks:
+                sink.handle(message)
 
-    def _obey(self) -> None:
+    def _take_in(self) -> None:
+        """Do what was asked for, and pass on what outputs tell of themselves."""
         while True:
             try:
-                command = self._commands.get_nowait()
+                item = self._inbox.get_nowait()
             except queue.Empty:
                 return
-            match command:
-                case RingCommand():
-                    self._dispatch(self._pipeline.press(self._stream_seconds, time.time()))
-                case MuteCommand(muted=muted):
-                    log.info("chimes are %s", "muted" if muted else "on")
-                    self._chime.mute(muted)
-                    if self._relay is not None:
-                        self._relay.mute(muted)
-                    if self._mqtt is not None:
-                        self._mqtt.set_muted(muted)
-                case EnrollCommand(name=name):
-                    self._enroll(name)
-                case ForgetCommand(name=name):
-                    self._forget(name)
-                case _:
-                    assert_never(command)
+            if isinstance(item, Command):
+                self._carry_out(item)
+            else:
+                self._publish(item)
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case RingCommand():
+                self._publish(*self._pipeline.press(self._stream_seconds, time.time()))
+            case MuteCommand(muted=muted):
+                log.info("chimes are %s", "muted" if muted else "on")
+                self._publish(MuteState(muted, self._door_id))
+            case EnrollCommand(name=name):
+                self._enroll(name)
+            case ForgetCommand(name=name):
+                self._forget(name)
+            case _:
+                assert_never(command)
 
     def _enroll(self, name: str) -> None:
         try:
@@ -235,14 +233,16 @@ class MainLoop:
         except DoorbellError as exc:
             log.warning("%s", exc)
             return
-        self._pictures.forget(forgotten.visit_ids)
+        self._publish(VisitsForgotten(forgotten.visit_ids))
+        self._publish_known()
         log.info("forgot %s, as a command asked", forgotten.visitor.label)
 
-    def _publish_household(self) -> None:
-        """Tell home automation of whom the command line enrolled, renamed or forgot."""
-        if self._mqtt is not None:
-            household = self._pipeline.household
-            self._mqtt.set_household(household.people, household.strangers)
+    def _publish_known(self) -> None:
+        """Tell who is known where that has changed, also from the command line."""
+        known = self._pipeline.household
+        if known is not self._known:
+            self._known = known
+            self._publish(KnownVisitors(known.people, known.strangers))
 
     def _look_after_storage(self) -> None:
         self._upkeep.turn(*read_clocks(), synchronized=is_synchronized())
@@ -263,6 +263,7 @@ class MainLoop:
             strangers=len(self._pipeline.household.strangers),
             camera_online=self._camera.state.gives_frames,
             stages={stage.value: took for stage, took in stages.items()},
+            door_id=self._door_id,
         )
         self._reported = now
         self._dropped_before = dropped
@@ -273,5 +274,4 @@ class MainLoop:
         )
         log.info("%s; %s", summary, describe(stages))
         self._notifier.status(summary)
-        if self._mqtt is not None:
-            self._mqtt.publish_statistics(statistics)
+        self._publish(statistics)

@@ -66,6 +66,7 @@ class Pipeline:
         self._stopwatch = stopwatch or Stopwatch(Latency(), lambda: 0.0)
         self._gallery = gallery
         self._section = config.recognition
+        self._door_id = config.device.id
         self._book = VisitBook(gallery, perception.model_id)
         self._pictures = VisitPictures(config.storage.pictures)
         self._tracker = Tracker(config.tracking)
@@ -283,7 +284,8 @@ class Pipeline:
         """Put pictures to events and visits into the gallery."""
         completed: list[Event] = []
         kept, drawn = None, None
-        for event in events:
+        for each in events:
+            event = replace(each, door_id=self._door_id)
             if event.visit is not None:
                 self._correct_strangers(event)
                 if event.visit != kept:  # a ring follows the announcement of the same visit

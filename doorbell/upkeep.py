@@ -1,22 +1,25 @@
 """What is kept, looked after now and again: retention, a full disk, a clock that was set.
 
-Enters: the time by two clocks. Leaves: less on the disk, dates that fit the clock, and why
-something cannot be kept. No threads, no clock of its own. Nothing here ends the daemon.
+Enters: the time by two clocks. Leaves: less in the gallery, dates that fit the clock, and states
+that tell every output to do the same. No threads, no clock of its own. Nothing here ends the
+daemon.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 
-from doorbell.clock import Step, WallClock
+from doorbell.clock import WallClock
 from doorbell.config import StorageSection
 from doorbell.errors import GalleryError
-from doorbell.outputs.pictures import SECONDS_PER_DAY, Pictures
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
+from doorbell.states import ClockState, ClockStep, State, VisitsForgotten
 
 RETENTION_SECONDS = 3600.0
+SECONDS_PER_DAY = 86400.0
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +30,8 @@ class Upkeep:
     Args:
         pipeline: what waits for the gallery.
         gallery: what is kept of visits and strangers.
-        pictures: those of visits.
         storage: for how long.
+        publish: takes states for every output, at once.
         wall_time: seconds since the epoch.
         time_seconds: by a clock that nobody sets.
     """
@@ -37,27 +40,21 @@ class Upkeep:
         self,
         pipeline: Pipeline,
         gallery: Gallery,
-        pictures: Pictures,
         storage: StorageSection,
+        publish: Callable[[State], None],
         *,
         wall_time: float,
         time_seconds: float,
     ) -> None:
         self._pipeline = pipeline
         self._gallery = gallery
-        self._pictures = pictures
         self._storage = storage
+        self._publish = publish
         self._clock = WallClock(wall_time, time_seconds, self._written_at())
         self._latest_before = self._latest_visit()
         self._retention_due_seconds = time_seconds
-        self._steps: deque[Step] = deque()  # that the gallery has yet to follow
+        self._steps: deque[ClockStep] = deque()  # that the gallery has yet to follow
         self._delay_said = False
-
-    @property
-    def problem(self) -> str | None:
-        """Why something cannot be kept now; None where everything can."""
-        problems = (self._pipeline.problem, self._pictures.problem)
-        return "; ".join(each for each in problems if each) or None
 
     def follow_clock(self, wall_time: float, time_seconds: float) -> None:
         """Move what this run has dated where the clock was set; every turn, and cheap."""
@@ -66,7 +63,7 @@ class Upkeep:
             return
         log.warning("the clock was set by %+.0f s: so move visits of this run", step.seconds)
         self._pipeline.follow_clock(step.until, step.seconds)
-        self._pictures.follow(step)
+        self._publish(step)
         self._steps.append(step)
         self._date_anew()
 
@@ -81,7 +78,7 @@ class Upkeep:
         self._pipeline.catch_up()
         self._date_anew()
         trusted = self._clock.is_trusted(time_seconds, synchronized=synchronized)
-        self._pictures.tick(time_seconds, wall_time if trusted else None)
+        self._publish(ClockState(time_seconds, wall_time if trusted else None))
         if time_seconds < self._retention_due_seconds or self._pipeline.problem is not None:
             return
         self._retention_due_seconds = time_seconds + RETENTION_SECONDS
@@ -126,8 +123,10 @@ class Upkeep:
         storage = self._storage
         if storage.strangers_days:
             before = wall_time - storage.strangers_days * SECONDS_PER_DAY
-            for forgotten in self._gallery.strangers.forget_before(before):
-                self._pictures.forget(forgotten.visit_ids)
+            for forgotten in self._gallery.forget_strangers_before(before):
+                self._publish(VisitsForgotten(forgotten.visit_ids))
         if storage.visits_days:
             before = wall_time - storage.visits_days * SECONDS_PER_DAY
-            self._pictures.forget(self._gallery.visits.forget_before(before))
+            visit_ids = self._gallery.forget_visits_before(before)
+            if visit_ids:
+                self._publish(VisitsForgotten(visit_ids))

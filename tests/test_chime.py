@@ -16,6 +16,7 @@ from doorbell.domain import Arrived, Person, Ring, Stranger, Visit, Visitor
 from doorbell.errors import ConfigError
 from doorbell.outputs.chime import Chime, ChimeChoice, Choice, Silence, choose_chime, local_time_at
 from doorbell.outputs.speaker import Speaker
+from doorbell.states import MuteState, SoundState, State
 
 ANNA = Person(1, "Anna", chime="sunrise")
 BEN = Person(2, "Ben")
@@ -224,9 +225,9 @@ def test_a_clock_that_is_set_moves_no_cooldown(speaker: Speaker) -> None:
 def test_a_muted_ring_starts_no_cooldown(speaker: Speaker) -> None:
     told: list[Choice] = []
     chime = Chime(ChimeSection(), speaker, on_choice=lambda _, choice: told.append(choice))
-    chime.mute(True)
+    chime.handle(MuteState(True))
     chime.handle(ring(ANNA, 0.0))
-    chime.mute(False)
+    chime.handle(MuteState(False))
     chime.handle(ring(ANNA, 1.0))
     chime.close()
     assert told == [Silence("muted"), ChimeChoice("sunrise", 0.8)]
@@ -275,7 +276,10 @@ def test_a_lost_device_is_said_once_and_said_again_when_back(
 ) -> None:
     device = tmp_path / "device"
     speaker = Speaker([sys.executable, "-c", UNPLUGGED, str(device)])
-    chime = Chime(ChimeSection(cooldown_seconds=0.0), speaker)
+    told: list[State] = []
+    chime = Chime(
+        ChimeSection(cooldown_seconds=0.0), speaker, door_id="back-door", publish=told.append
+    )
     with caplog.at_level(logging.DEBUG, logger="doorbell"):
         for _ in range(3):
             chime.handle(ring(ANNA))
@@ -297,3 +301,7 @@ def test_a_lost_device_is_said_once_and_said_again_when_back(
     assert "error no device" not in caplog.records[0].message
     assert "no device" in caplog.records[0].message
     assert caplog.records[3].message == "sound is back"
+    states = [state for state in told if isinstance(state, SoundState)]
+    assert [state.works for state in states] == [None, False, True, False]
+    assert [bool(state.reason) for state in states] == [False, True, False, True]
+    assert {state.door_id for state in states} == {"back-door"}

@@ -16,7 +16,6 @@ from process_clock import Clock
 from doorbell.clock import (
     DOUBT_SECONDS,
     TIMESYNC_MARK,
-    Step,
     WallClock,
     is_synchronized,
     read_clocks,
@@ -27,6 +26,7 @@ from doorbell.outputs.pictures import Pictures, picture_path, write_picture
 from doorbell.perception import Perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
+from doorbell.states import ClockStep, State, StorageState
 from doorbell.upkeep import RETENTION_SECONDS, Upkeep
 
 TODAY = 1_700_000_000.0
@@ -53,9 +53,9 @@ def test_a_clock_that_goes_is_never_set_however_slowly_it_drifts() -> None:
 
 def test_a_step_says_what_was_dated_wrongly() -> None:
     clock = WallClock(0.0, 100.0)
-    assert clock.look(TODAY + 50.0, 150.0) == Step(0.0, 50.0, TODAY)
+    assert clock.look(TODAY + 50.0, 150.0) == ClockStep(0.0, 50.0, TODAY)
     assert clock.look(TODAY + 60.0, 160.0) is None
-    assert clock.look(TODAY - 3530.0, 170.0) == Step(TODAY, TODAY + 70.0, -3600.0)
+    assert clock.look(TODAY - 3530.0, 170.0) == ClockStep(TODAY, TODAY + 70.0, -3600.0)
 
 
 def test_a_clock_that_was_set_is_doubted_for_a_day_unless_the_system_knows_better() -> None:
@@ -124,6 +124,7 @@ class Home:
         self.gallery = gallery
         self.section = StorageSection(directory=folder, free_megabytes=0)
         self._pipeline = Pipeline(perception, gallery, load_config(None))
+        self.told: list[State] = []
 
     def came(self, name: str, at: float) -> None:
         stranger = self.gallery.strangers.add([], at)
@@ -134,13 +135,13 @@ class Home:
 
     def lives(self, *clocks: tuple[float, float], came: str = "", synchronized: bool) -> None:
         """Go through moments, wall and unset clock each; somebody may come after the first."""
-        with closing(Pictures(self.section)) as pictures:
+        with closing(Pictures(self.section, publish=self.told.append)) as pictures:
             wall_time, seconds = clocks[0]
             upkeep = Upkeep(
                 self._pipeline,
                 self.gallery,
-                pictures,
                 self.section,
+                pictures.handle,
                 wall_time=wall_time,
                 time_seconds=seconds,
             )
@@ -150,7 +151,7 @@ class Home:
                 if came:
                     self.came(came, wall_time + 1)
                 came = ""
-            assert upkeep.problem is None
+        assert [state for state in self.told if isinstance(state, StorageState)] == []
 
     @property
     def kept(self) -> dict[str, float]:
@@ -248,7 +249,7 @@ def test_a_gallery_that_is_busy_when_the_clock_is_set_follows_later(
     pipeline = Pipeline(perception, home.gallery, load_config(None))
     with closing(Pictures(home.section)) as pictures:
         upkeep = Upkeep(
-            pipeline, home.gallery, pictures, home.section, wall_time=10.0, time_seconds=10.0
+            pipeline, home.gallery, home.section, pictures.handle, wall_time=10.0, time_seconds=10.0
         )
         home.came("early", 11.0)
         with closing(sqlite3.connect(tmp_path / "gallery.sqlite", isolation_level=None)) as other:

@@ -23,7 +23,8 @@ PAYLOADS = {"ring": b"PRESS", "mute": b"ON", "enroll": b'{"name":"A"}', "forget"
 
 
 def gate(*, allow_enroll: bool = True, allow_forget: bool = True) -> CommandGate:
-    return CommandGate(MqttSection(allow_enroll=allow_enroll, allow_forget=allow_forget), 0.0)
+    section = MqttSection(allow_enroll=allow_enroll, allow_forget=allow_forget)
+    return CommandGate("back-door", section, 0.0)
 
 
 def test_commands() -> None:
@@ -90,13 +91,15 @@ def test_a_name_comes_as_it_was_written_but_for_the_space_around_it(name: str) -
 def test_who_gives_or_takes_a_name_needs_the_household_s_leave(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    by_default = CommandGate(MqttSection(), 0.0)
+    by_default = CommandGate("back-door", MqttSection(), 0.0)
     for verb in ("enroll", "forget"):
         assert by_default.take(verb, PAYLOADS[verb], 0.0) is None
         assert f"set mqtt.allow_{verb} = true" in caplog.text
-    assert by_default.take("ring", b"", 0.0) == RingCommand()
+    assert by_default.take("ring", b"", 0.0) == RingCommand(door_id="back-door")
     enrolling = gate(allow_forget=False)
-    assert enrolling.take("enroll", PAYLOADS["enroll"], 0.0) == EnrollCommand("A")
+    assert enrolling.take("enroll", PAYLOADS["enroll"], 0.0) == EnrollCommand(
+        "A", door_id="back-door"
+    )
     assert enrolling.take("forget", PAYLOADS["forget"], 0.0) is None
 
 
@@ -117,7 +120,7 @@ def test_a_flood_of_one_verb_leaves_the_others_alone() -> None:
     gated = gate()
     for _ in range(1000):
         gated.take("mute", b"?", 0.0)
-    assert gated.take("ring", b"", 0.0) == RingCommand()
+    assert gated.take("ring", b"", 0.0) == RingCommand(door_id="back-door")
 
 
 @given(st.lists(st.floats(0.0, 20.0), max_size=60))

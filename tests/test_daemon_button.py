@@ -19,18 +19,15 @@ from household import Visitor, simulated
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import Config, load_config
 from doorbell.daemon import run_daemon
-from doorbell.domain import Command, Event, Frame, Ring, RingCommand
+from doorbell.domain import Command, Frame, Ring, RingCommand
 from doorbell.errors import CameraError, GpioError
 from doorbell.latency import Latency
 from doorbell.main_loop import MainLoop
-from doorbell.outputs.chime import Chime
-from doorbell.outputs.pictures import Pictures
-from doorbell.outputs.speaker import Speaker
 from doorbell.perception import Perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 from doorbell.service import ServiceNotifier
-from doorbell.states import CameraCondition
+from doorbell.states import CameraCondition, Message, State
 
 NOBODY_SOON = Visitor(enters=290.0, approach=1.0, stays=1.0)
 
@@ -42,10 +39,10 @@ class Heard:
         self.rings: list[tuple[float, Ring]] = []
         self._changed = threading.Condition()
 
-    def handle(self, event: Event) -> None:
-        if isinstance(event, Ring):
+    def handle(self, message: Message) -> None:
+        if isinstance(message, Ring):
             with self._changed:
-                self.rings.append((time.monotonic(), event))
+                self.rings.append((time.monotonic(), message))
                 self._changed.notify_all()
 
     def close(self) -> None:
@@ -125,7 +122,7 @@ def test_a_press_rings_at_once_with_a_picture_and_switches_the_relay(
 
     visitor = threading.Thread(target=press)
     visitor.start()
-    run_daemon(config, outputs=[heard], chips=FakeChips(chip))
+    run_daemon(config, sinks=[heard], chips=FakeChips(chip))
     visitor.join()
 
     [(_, ring)] = heard.rings
@@ -145,19 +142,18 @@ def test_a_press_rings_while_the_camera_is_lost(
     config: Config, perception: Perception, tmp_path: Path
 ) -> None:
     heard, stop = Heard(), threading.Event()
-    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Command | State] = queue.SimpleQueue()
     with ExitStack() as stack:
         gallery = stack.enter_context(Gallery.open(tmp_path / "lost.sqlite"))
         camera = stack.enter_context(
             closing(LatestFrame(Cameras(), reopen_max_seconds=1.0, lossless=False))
         )
-        chime = stack.enter_context(closing(Chime(config.chime, Speaker())))
 
         def press() -> None:
             while camera.state.condition is not CameraCondition.LOST:
                 time.sleep(0.01)
             time.sleep(0.3)
-            commands.put(RingCommand())
+            inbox.put(RingCommand())
             heard.wait_for(1)
             stop.set()
 
@@ -167,13 +163,9 @@ def test_a_press_rings_while_the_camera_is_lost(
             camera=camera,
             pipeline=Pipeline(perception, gallery, config),
             gallery=gallery,
-            outputs=[heard],
-            chime=chime,
-            relay=None,
-            mqtt=None,
-            pictures=stack.enter_context(closing(Pictures(config.storage))),
+            sinks=[heard],
             notifier=stack.enter_context(closing(ServiceNotifier())),
-            commands=commands,
+            inbox=inbox,
             latency=Latency(),
             config=config,
         ).run(stop)

@@ -18,6 +18,7 @@ from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.mqtt_client import keepalive_seconds
 from doorbell.outputs.outbox import Outbox
 from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.states import KnownVisitors
 
 FACES = [FaceSample(face, "any", 0.5) for face in np.eye(128, dtype=np.float32)]
 
@@ -129,7 +130,7 @@ def waiting_for(gallery: Gallery, outbox_path: Path, *visitors: Visitor) -> Iter
             gallery.visits.save(visit)
             mqtt.handle(Left(f"e{visitor.label}", 1000.0, visit))
         yield mqtt
-        mqtt.set_household(gallery.people.all(), gallery.strangers.all())
+        mqtt.handle(KnownVisitors(tuple(gallery.people()), tuple(gallery.strangers())))
 
 
 def waiting(outbox_path: Path) -> list[str]:

@@ -3,15 +3,17 @@
 import logging
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from household import eventually
 
 from doorbell.config import StorageSection
 from doorbell.domain import Arrived, Event, Recognized, Ring, Visit
 from doorbell.outputs.pictures import SWEEP_SECONDS, Pictures, picture_path
+from doorbell.states import ClockState, State, StorageState, VisitsForgotten
 
 NOW = 1_000_000_000.0
 DAY = 86400.0
@@ -23,6 +25,13 @@ def event(picture: bytes | None, visit_id: str = "v1") -> Event:
 
 def storage(directory: Path, **changes: int) -> StorageSection:
     return StorageSection.model_validate({"directory": directory, "free_megabytes": 0, **changes})
+
+
+def problems(told: Sequence[State]) -> list[str | None]:
+    """What was published of the pictures."""
+    states = [state for state in told if isinstance(state, StorageState)]
+    assert {state.part for state in states} == {"pictures"}
+    return [state.problem for state in states]
 
 
 def keep_file(path: Path, age_days: float = 0.0, size: int = 4) -> Path:
@@ -71,7 +80,7 @@ def test_pictures_of_forgotten_visits_go_also_those_that_wait(
     with closing(Pictures(storage(tmp_path))) as pictures:
         for visit_id in ("v1", "v2"):
             pictures.handle(event(b"JPEG", visit_id))
-        pictures.forget(["v3", "v1", "v9"])
+        pictures.handle(VisitsForgotten(("v3", "v1", "v9")))
     assert sorted(path.name for path in directory.iterdir()) == ["v2.jpg", "v3.jpg"]
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert str(odd) in caplog.text
@@ -82,7 +91,7 @@ def test_old_pictures_and_unfinished_ones_go(tmp_path: Path) -> None:
     old, young = keep_file(directory / "a.jpg", 14.1), keep_file(directory / "b.jpg", 13.9)
     unfinished, foreign = keep_file(directory / "c.part"), keep_file(directory / "d.txt", 99.0)
     with closing(Pictures(storage(tmp_path))) as pictures:
-        pictures.tick(0.0, NOW)
+        pictures.handle(ClockState(0.0, NOW))
     assert not old.exists()
     assert not unfinished.exists()
     assert young.exists()
@@ -92,29 +101,29 @@ def test_old_pictures_and_unfinished_ones_go(tmp_path: Path) -> None:
 def test_nothing_goes_for_its_age_while_the_clock_is_not_trusted(tmp_path: Path) -> None:
     old = keep_file(tmp_path / "pictures" / "a.jpg", 400.0)
     with closing(Pictures(storage(tmp_path))) as pictures:
-        pictures.tick(0.0, None)
+        pictures.handle(ClockState(0.0, None))
     assert old.exists()
 
 
 def test_old_pictures_go_once_an_hour(tmp_path: Path) -> None:
     with closing(Pictures(storage(tmp_path))) as pictures:
-        pictures.tick(5.0, NOW)
+        pictures.handle(ClockState(5.0, NOW))
         pictures.handle(event(b"after the first look"))
         while not picture_path(tmp_path / "pictures", "v1").exists():
             pass
         old = keep_file(tmp_path / "pictures" / "a.jpg", 15.0)
-        pictures.tick(5.0 + 0.99 * SWEEP_SECONDS, NOW)
+        pictures.handle(ClockState(5.0 + 0.99 * SWEEP_SECONDS, NOW))
     assert old.exists()
     with closing(Pictures(storage(tmp_path))) as pictures:
-        pictures.tick(5.0, NOW - 2 * DAY)
-        pictures.tick(5.0 + SWEEP_SECONDS, NOW)
+        pictures.handle(ClockState(5.0, NOW - 2 * DAY))
+        pictures.handle(ClockState(5.0 + SWEEP_SECONDS, NOW))
     assert not old.exists()
 
 
 def test_zero_days_keeps_for_ever(tmp_path: Path) -> None:
     old = keep_file(tmp_path / "pictures" / "a.jpg", 4000.0)
     with closing(Pictures(storage(tmp_path, pictures_days=0))) as pictures:
-        pictures.tick(0.0, NOW)
+        pictures.handle(ClockState(0.0, NOW))
     assert old.exists()
 
 
@@ -123,10 +132,10 @@ def test_the_oldest_pictures_make_room_for_new_ones(tmp_path: Path) -> None:
     for days in range(1, 5):
         keep_file(directory / f"{days}.jpg", days, size=300_000)
     with closing(Pictures(storage(tmp_path, pictures_megabytes=1))) as pictures:
-        pictures.tick(0.0, NOW)
+        pictures.handle(ClockState(0.0, NOW))
     assert {path.stem for path in directory.iterdir()} == {"1", "2", "3"}
     with closing(Pictures(storage(tmp_path, pictures_megabytes=1))) as pictures:
-        pictures.tick(0.0, NOW)
+        pictures.handle(ClockState(0.0, NOW))
         pictures.handle(event(b"n" * 600_000, "new"))
     assert {path.stem for path in directory.iterdir()} == {"1", "new"}
 
@@ -134,12 +143,13 @@ def test_the_oldest_pictures_make_room_for_new_ones(tmp_path: Path) -> None:
 def test_a_disk_without_the_reserve_gets_no_picture(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with closing(Pictures(storage(tmp_path, free_megabytes=100_000))) as pictures:
+    told: list[State] = []
+    section = storage(tmp_path, free_megabytes=100_000)
+    with closing(Pictures(section, publish=told.append)) as pictures:
         pictures.handle(event(b"one"))
         pictures.handle(event(b"two", "v2"))
     assert list((tmp_path / "pictures").iterdir()) == []
-    assert pictures.problem is not None
-    assert "storage.free_megabytes = 100000" in pictures.problem
+    assert "storage.free_megabytes = 100000" in (problems(told)[0] or "")
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
@@ -148,24 +158,27 @@ def test_what_a_full_disk_refuses_is_whole_or_not_there_and_follows_once_there_i
 ) -> None:
     with caplog.at_level(logging.INFO):
         filling = keep_file(small_disk / "filling", size=700_000)
-        pictures = Pictures(storage(small_disk))
+        told: list[State] = []
+        pictures = Pictures(storage(small_disk), publish=told.append)
         for number in range(8):
             pictures.handle(event(bytes([number]) * 100_000, f"v{number}"))
         pictures.close()
         kept = [path.stat().st_size for path in (small_disk / "pictures").iterdir()]
         assert set(kept) == {100_000}
-        assert pictures.problem == "pictures are not kept: No space left on device"
+        assert problems(told) == ["pictures are not kept: No space left on device"]
         assert [record.levelname for record in caplog.records] == ["WARNING"]
 
         caplog.clear()
-        pictures = Pictures(storage(small_disk))
+        told.clear()
+        pictures = Pictures(storage(small_disk), publish=told.append)
         pictures.handle(event(b"2" * 600_000, "waits"))
+        assert eventually(lambda: told != [])
         filling.unlink()
-        pictures.tick(1.0, NOW)
+        pictures.handle(ClockState(1.0, NOW))
         pictures.close()
     waited = picture_path(small_disk / "pictures", "waits")
     assert waited.read_bytes() == b"2" * 600_000
-    assert pictures.problem is None
+    assert problems(told)[-1] is None
 
 
 def test_a_disk_that_refuses_is_said_once_and_said_again_when_it_is_well(
@@ -174,14 +187,15 @@ def test_a_disk_that_refuses_is_said_once_and_said_again_when_it_is_well(
     directory = tmp_path / "pictures"
     directory.write_text("a file where a folder should be")
     with caplog.at_level(logging.INFO):
-        pictures = Pictures(storage(tmp_path))
+        told: list[State] = []
+        pictures = Pictures(storage(tmp_path), publish=told.append)
         pictures.handle(event(b"one"))
         pictures.handle(event(b"two"))
-        while pictures.problem is None:
-            pass
+        assert eventually(lambda: told != [])
         directory.unlink()
-        pictures.tick(1.0, None)
+        pictures.handle(ClockState(1.0, None))
         pictures.close()
     assert picture_path(directory, "v1").read_bytes() == b"two"
+    assert problems(told) == ["pictures are not kept: File exists", None]
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert str(directory) in caplog.records[0].message

@@ -12,6 +12,7 @@ from doorbell.config import ChimeSection, RelaySection
 from doorbell.domain import Arrived, Ring, Visit
 from doorbell.errors import GpioError
 from doorbell.outputs.relay import Relay
+from doorbell.states import MuteState
 
 QUIET = ChimeSection(quiet_from=time(22), quiet_to=time(7))
 RING = Ring("e", 0.0)
@@ -79,7 +80,7 @@ def test_it_is_silent_with_the_chimes_unless_it_is_a_lamp(
     chip = orin()
     section = QUIET.model_copy(update={"quiet_volume": quiet_volume})
     switched = relay(chip, hour=hour, quiet=section, when_silent=when_silent)
-    switched.mute(muted)
+    switched.handle(MuteState(muted))
     switched.handle(RING)
     if pulses:
         assert eventually(lambda: len(chip.requests[0].switched) == 2)

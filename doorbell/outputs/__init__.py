@@ -1,18 +1,30 @@
-"""Where events go: sound, home automation, the disk, the terminal."""
+"""Where messages go: sound, home automation, the disk, the terminal.
+
+A sink takes every message of the one bus and ignores what it does not care about. What it has to
+tell itself (the sound failed, pictures cannot be kept) it publishes as a state.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # the player's process passes here and has no use for the arrays of domain
-    from doorbell.domain import Event
+    from doorbell.states import Message, State
+
+Publish: TypeAlias = "Callable[[State], None]"
+"""Takes a state from any thread, for every sink to hear; never waits."""
 
 
-class Output(Protocol):
-    """Something that reacts to events."""
+class Sink(Protocol):
+    """Something that reacts to events and states."""
 
-    def handle(self, event: Event) -> None:
-        """Hand the event off; never waits and never raises."""
+    def handle(self, message: Message) -> None:
+        """Hand the message off; on the main thread, never waits and never raises."""
 
     def close(self) -> None:
         """Finish what is in hand within a bounded time and release everything; idempotent."""
+
+
+def publish_nowhere(_state: State) -> None:
+    """Publish to nobody: a sink by itself."""

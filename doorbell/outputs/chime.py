@@ -1,6 +1,7 @@
 """Which chime a ring gets, and playing it.
 
-Enters: events, of which only ``Ring`` sounds. Leaves: the visitor's chime through the speaker.
+Enters: rings, and whether the household wants silence. Leaves: the visitor's chime through the
+speaker, and whether it could be played.
 Knows nothing of how a visitor was recognized; a dead sound device is said once and never stops
 anybody.
 """
@@ -9,19 +10,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from pathlib import Path
 from time import monotonic
 from typing import TypeAlias
 
 from doorbell.config import ChimeSection
-from doorbell.domain import Event, Person, Ring, Stranger, Visit
+from doorbell.domain import Person, Ring, Stranger, Visit
 from doorbell.errors import ConfigError, SoundError
+from doorbell.outputs import Publish, publish_nowhere
 from doorbell.outputs.chimes import Sound, load_chime
 from doorbell.outputs.speaker import Speaker
 from doorbell.outputs.worker import Worker
-from doorbell.states import SoundState
+from doorbell.states import Message, MuteState, SoundState
 
 # Rings that may wait while one sounds: a family at the door, not a backlog.
 RINGS_WAITING = 4
@@ -127,6 +129,8 @@ class Chime:
     Args:
         section: ``[chime]``.
         speaker: used and closed by the chime.
+        door_id: of the door that it sounds for.
+        publish: told whether sound works, on any thread.
         on_choice: told of every ring what sounds or why nothing does, on the thread of ``handle``.
         local_time: wall time of a moment, seconds since the epoch, where the doorbell hangs.
         now_seconds: by a clock that nobody sets; cool-downs go by it.
@@ -141,6 +145,8 @@ class Chime:
         section: ChimeSection,
         speaker: Speaker,
         *,
+        door_id: str = "",
+        publish: Publish = publish_nowhere,
         on_choice: Callable[[Ring, Choice], None] | None = None,
         local_time: Callable[[float], time] = local_time_at,
         now_seconds: Callable[[], float] = monotonic,
@@ -154,6 +160,7 @@ class Chime:
             speaker.close()
             raise
         self._speaker = speaker
+        self._publish = publish
         self._on_choice = on_choice
         self._local_time = local_time
         self._now_seconds = now_seconds
@@ -161,27 +168,19 @@ class Chime:
         self._muted = False
         self._sounded_at: dict[str, float] = {}
         self._unplayable: set[str] = set()
-        self._sound = SoundState()
+        self._sound = SoundState(door_id=door_id)
+        publish(self._sound)
         self._worker = Worker("chime", self._play, capacity=RINGS_WAITING)
 
-    @property
-    def sound(self) -> SoundState:
-        """Whether the last chime was played."""
-        return self._sound
-
-    def mute(self, muted: bool) -> None:
-        """Silence the chimes, or let them sound again."""
-        self._muted = muted
-
-    def handle(self, event: Event) -> None:
-        """Sound for a ring; other events make no sound."""
-        if not isinstance(event, Ring):
-            return
-        choice = self._choose(event)
-        if self._on_choice is not None:
-            self._on_choice(event, choice)
-        if isinstance(choice, ChimeChoice):
-            self._worker.submit((choice, self._now_seconds()))
+    def handle(self, message: Message) -> None:
+        """Sound for a ring, unless the household wants silence."""
+        match message:
+            case MuteState(muted=muted):
+                self._muted = muted
+            case Ring():
+                self._ring(message)
+            case _:
+                pass
 
     def close(self) -> None:
         """Let the chime in hand end, for at most a second; idempotent."""
@@ -189,6 +188,13 @@ class Chime:
             self._speaker.kill()
             self._worker.close(CLOSE_SECONDS)
         self._speaker.close()
+
+    def _ring(self, ring: Ring) -> None:
+        choice = self._choose(ring)
+        if self._on_choice is not None:
+            self._on_choice(ring, choice)
+        if isinstance(choice, ChimeChoice):
+            self._worker.submit((choice, self._now_seconds()))
 
     def _choose(self, ring: Ring) -> Choice:
         choice = choose_chime(
@@ -228,8 +234,13 @@ class Chime:
                 log.debug("still no sound: %s", exc)
             else:
                 log.warning("no sound, and the doorbell goes on without: %s", exc)
-            self._sound = SoundState(works=False, reason=str(exc))
+            self._tell(replace(self._sound, works=False, reason=str(exc)))
         else:
             if self._sound.works is False:
                 log.info("sound is back")
-            self._sound = SoundState(works=True)
+            self._tell(replace(self._sound, works=True, reason=""))
+
+    def _tell(self, sound: SoundState) -> None:
+        if sound != self._sound:
+            self._sound = sound
+            self._publish(sound)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
@@ -94,11 +94,13 @@ class CommandGate:
     """Lets commands through, from any thread.
 
     Args:
+        door_id: of the door that they are for.
         section: ``[mqtt]``.
         now: monotonic seconds.
     """
 
-    def __init__(self, section: MqttSection, now: float) -> None:
+    def __init__(self, door_id: str, section: MqttSection, now: float) -> None:
+        self._door_id = door_id
         self._allowed = {"enroll": section.allow_enroll, "forget": section.allow_forget}
         self._buckets = {verb: _Bucket(rate, now) for verb, rate in RATES.items()}
         self._refusals = {verb: _Refusals() for verb in RATES}
@@ -123,7 +125,7 @@ class CommandGate:
                 refused = f"set mqtt.allow_{verb} = true to allow it"
             else:
                 try:
-                    return parse_command(verb, payload)
+                    return replace(parse_command(verb, payload), door_id=self._door_id)
                 except MalformedCommandError as exc:
                     refused = str(exc)
             self._refusals[verb].add(refused)

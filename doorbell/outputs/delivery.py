@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
@@ -99,6 +99,11 @@ class Delivery:
         """Drop what waits about anybody who was forgotten; see ``Outbox.drop_forgotten``."""
         with self._going_on():
             self._outbox.drop_forgotten(is_forgotten)
+
+    def forget_visits(self, visit_ids: Collection[str]) -> None:
+        """Drop what waits about visits that were forgotten."""
+        with self._going_on():
+            self._outbox.forget_visits(visit_ids)
 
     def drop_pictures(self) -> None:
         """Keep events without their pictures, which are wanted no longer."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 
 from doorbell.domain import Event
+from doorbell.states import Message
 
 log = logging.getLogger(__name__)
 
@@ -15,13 +16,15 @@ log = logging.getLogger(__name__)
 class Journal:
     """The output that logs."""
 
-    def handle(self, event: Event) -> None:
-        """Log an event."""
-        visit = event.visit
+    def handle(self, message: Message) -> None:
+        """Log an event; states stand in the log where they arise."""
+        if not isinstance(message, Event):
+            return
+        visit = message.visit
         visitor = visit.visitor if visit else None
         log.info(
             "%s visit=%s visitor=%s%s",
-            type(event).__name__.lower(),
+            type(message).__name__.lower(),
             visit.visit_id if visit else "none",
             visitor.label if visitor else "undecided",
             f" similarity={visit.similarity:.2f}" if visit and visitor else "",

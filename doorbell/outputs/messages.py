@@ -219,9 +219,11 @@ def visitor_document(visit: Visit | None) -> Document:
 
 def statistics_document(statistics: Statistics) -> Document:
     """Describe how the daemon has been doing."""
+    figures = asdict(statistics)
+    del figures["door_id"]  # it stands in the topic
     return {
         "version": SCHEMA_VERSION,
-        **asdict(statistics),
+        **figures,
         "stages": {
             name: {key: round(value, 3) for key, value in asdict(stage).items()}
             for name, stage in statistics.stages.items()

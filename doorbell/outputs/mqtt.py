@@ -39,6 +39,7 @@ from doorbell.outputs.home_assistant import OFFLINE, ONLINE, birth_topic
 from doorbell.outputs.messages import (
     OFF,
     ON,
+    Document,
     Named,
     camera_document,
     encode,
@@ -59,7 +60,18 @@ from doorbell.outputs.outbox_file import Waiting
 from doorbell.outputs.retained import RetainedMessages
 from doorbell.outputs.topics import Topics
 from doorbell.sealing import PLAIN, Seal
-from doorbell.states import CameraState, SoundState, Statistics
+from doorbell.states import (
+    CameraState,
+    ClockState,
+    ClockStep,
+    KnownVisitors,
+    Message,
+    MuteState,
+    SoundState,
+    Statistics,
+    StorageState,
+    VisitsForgotten,
+)
 
 # Well below mqtt.late_seconds: a ring while the broker starts again still rings.
 LONGEST_RECONNECT_SECONDS = 10
@@ -113,8 +125,9 @@ class Mqtt:
         self._lock = threading.Lock()
         self._connected = False
         self._closed = False
+        self._problems: dict[str, str | None] = {}  # by what is stored
         self._absence = Absence(f"{section.host}:{section.port}")
-        self._gate = CommandGate(section, time.monotonic())
+        self._gate = CommandGate(device.id, section, time.monotonic())
         self._retained = RetainedMessages(
             device,
             section,
@@ -159,8 +172,40 @@ class Mqtt:
         """Whether the broker has taken us and has not been lost since."""
         return self._connected
 
-    def handle(self, event: Event) -> None:
-        """Publish an event and the states that it changes."""
+    def handle(self, message: Message) -> None:
+        """Publish an event and the states that it changes, or a state."""
+        with self._lock:
+            self._retained.look_at_learned()
+        match message:
+            case CameraState():
+                self._publish_camera(message)
+            case SoundState():
+                self._set(self._topics.sound, sound_document(message))
+            case StorageState():
+                self._problems[message.part] = message.problem
+                problem = "; ".join(each for _, each in sorted(self._problems.items()) if each)
+                self._set(self._topics.storage, storage_document(problem or None))
+            case MuteState():
+                with self._lock:
+                    self._retained.set(self._topics.mute_state, ON if message.muted else OFF)
+            case Statistics():
+                self._publish_statistics(message)
+            case KnownVisitors():
+                self._follow_known(message)
+            case VisitsForgotten():
+                with self._lock:
+                    self._retained.forget_visits(message.visit_ids)
+                    self._delivery.forget_visits(message.visit_ids)
+            case ClockStep() | ClockState():
+                pass
+            case _:
+                self._publish_event(message)
+
+    def _set(self, topic: str, document: Document) -> None:
+        with self._lock:
+            self._retained.set(topic, encode(document))
+
+    def _publish_event(self, event: Event) -> None:
         with self._lock:
             if self._closed:
                 return
@@ -173,8 +218,7 @@ class Mqtt:
             if sent is not None:
                 self._delivery.follow(sent)
 
-    def publish_statistics(self, statistics: Statistics) -> None:
-        """Publish how the daemon has been doing."""
+    def _publish_statistics(self, statistics: Statistics) -> None:
         self._gate.say_refused(time.monotonic())
         with self._lock:
             outbox = self._outbox
@@ -187,35 +231,17 @@ class Mqtt:
             document = {**statistics_document(statistics), **waiting}
             self._retained.set(self._topics.status, encode(document))
 
-    def set_camera(self, camera: CameraState) -> None:
-        """Publish how it stands with the camera, and whether what it tells is available."""
+    def _publish_camera(self, camera: CameraState) -> None:
+        """Publish how the camera is, and whether what it tells is available."""
         available = ONLINE if camera.gives_frames else OFFLINE
         with self._lock:
             self._retained.set(self._topics.camera_availability, available.encode())
             self._retained.set(self._topics.camera, encode(camera_document(camera)))
 
-    def set_sound(self, sound: SoundState) -> None:
-        """Publish whether the last chime was played."""
+    def _follow_known(self, known: KnownVisitors) -> None:
+        """Publish a trigger for each of these people, and tell no more of who was forgotten."""
         with self._lock:
-            self._retained.set(self._topics.sound, encode(sound_document(sound)))
-
-    def set_storage(self, problem: str | None) -> None:
-        """Publish whether visits and pictures can be kept, and why not."""
-        with self._lock:
-            self._retained.set(self._topics.storage, encode(storage_document(problem)))
-
-    def set_muted(self, muted: bool) -> None:
-        """Publish whether the chimes are silenced."""
-        with self._lock:
-            self._retained.set(self._topics.mute_state, ON if muted else OFF)
-
-    def set_household(self, people: Sequence[Person], strangers: Iterable[Stranger]) -> None:
-        """Publish a trigger for each of these people, and tell no more of who was forgotten.
-
-        Nothing is sent where nothing has changed.
-        """
-        with self._lock:
-            if self._retained.set_household(people, strangers):
+            if self._retained.set_household(known.people, known.strangers):
                 self._delivery.drop_forgotten(self._retained.is_forgotten)
 
     def close(self) -> None:

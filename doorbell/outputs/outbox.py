@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,7 +139,7 @@ class Outbox:
         Args:
             is_forgotten: whether what an event tells of is.
         """
-        forgotten: set[str | None] = set()
+        forgotten: set[str] = set()
         for number in list(self._waiting):
             event = self.read(number)
             if event is None:
@@ -161,7 +161,7 @@ class Outbox:
         self._write()
         self._empty_log()
 
-    def forget_visits(self, visit_ids: Container[str | None]) -> None:
+    def forget_visits(self, visit_ids: Collection[str]) -> None:
         """Drop what waits about visits that were forgotten, and what is left of it on the disk."""
         dropped = 0
         for number in list(self._waiting):

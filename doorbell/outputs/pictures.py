@@ -1,8 +1,8 @@
 """Annotated pictures of visits on the disk: one JPEG a visit, for some days and some megabytes.
 
-Enters: events with a picture. Leaves: ``<visit id>.jpg`` in one folder, readable by the owner
-alone, whole or not at all. Knows nothing of how a picture was drawn. A disk that refuses stops
-nobody: it is said once, the newest pictures wait, and it is said again when they are written.
+Enters: events with a picture, what was forgotten, and how the clock is. Leaves: ``<visit id>.jpg``
+in one folder, readable by the owner alone, whole or not at all. A disk that refuses stops nobody:
+it is said once, the newest pictures wait, and it is said again when they are written.
 
 ``write_picture`` is the one place where the bytes of a picture reach the disk, and
 ``read_picture`` the one where they come back.
@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from doorbell.clock import Step
 from doorbell.config import StorageSection
 from doorbell.domain import Event
 from doorbell.errors import SealError
+from doorbell.outputs import Publish, publish_nowhere
 from doorbell.outputs.worker import Worker
 from doorbell.sealing import Seal, is_sealed, open_seal
+from doorbell.states import ClockState, ClockStep, Message, StorageState, VisitsForgotten
 
 PICTURES_WAITING = 16
 SECONDS_PER_DAY = 86400.0
@@ -128,11 +129,6 @@ class _Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class _Forgotten:
-    visit_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Sweep:
     before: float | None  # wall time; None where nothing is old
 
@@ -141,7 +137,7 @@ class _Retry:
     """Write what waits."""
 
 
-_Job: TypeAlias = _Picture | _Forgotten | _Sweep | _Retry | Step
+_Job: TypeAlias = _Picture | VisitsForgotten | _Sweep | _Retry | ClockStep
 
 
 class Pictures:
@@ -149,10 +145,12 @@ class Pictures:
 
     Args:
         section: ``[storage]``; its folder of pictures is made if missing, for the owner alone.
+        publish: told whether pictures can be kept, on any thread.
     """
 
-    def __init__(self, section: StorageSection) -> None:
+    def __init__(self, section: StorageSection, *, publish: Publish = publish_nowhere) -> None:
         self._section = section
+        self._publish = publish
         self._directory = section.pictures_directory
         self._seal = open_seal(section.key_file)
         self._unwritten: dict[str, bytes] = {}  # the newest, by visit
@@ -160,49 +158,42 @@ class Pictures:
         self._problem: str | None = None
         self._sweep_due_seconds = 0.0
         self._worker = Worker[_Job](
-            "pictures", self._work, capacity=PICTURES_WAITING, must_be_done=(_Forgotten, Step)
+            "pictures",
+            self._work,
+            capacity=PICTURES_WAITING,
+            must_be_done=(VisitsForgotten, ClockStep),
         )
 
-    @property
-    def problem(self) -> str | None:
-        """Why pictures cannot be kept now; None where they can."""
-        return self._problem
+    def handle(self, message: Message) -> None:
+        """Keep the picture of an event, and delete those of visits that were forgotten.
 
-    def handle(self, event: Event) -> None:
-        """Keep the event's picture, where it has one."""
-        if event.visit is not None and event.picture_jpeg is not None:
-            self._worker.submit(_Picture(event.visit.visit_id, event.picture_jpeg))
-
-    def forget(self, visit_ids: Iterable[str]) -> None:
-        """Delete the pictures of visits that were forgotten, also those that wait."""
-        self._worker.submit(_Forgotten(tuple(visit_ids)))
-
-    def tick(self, time_seconds: float, wall_time: float | None) -> None:
-        """Write what a full disk has refused, and once an hour delete what is too old or too much.
-
-        Called now and then, and cheap.
-
-        Args:
-            time_seconds: by a clock that nobody sets.
-            wall_time: seconds since the epoch; None where that clock is not to be trusted, and
-                nothing is deleted for its age.
+        Pictures are dated anew where a clock was wrong. Now and again what a full disk has refused
+        is written, and once an hour what is too old or too much is deleted.
         """
-        if time_seconds >= self._sweep_due_seconds:
-            self._sweep_due_seconds = time_seconds + SWEEP_SECONDS
-            days, before = self._section.pictures_days, None
-            if days and wall_time is not None:
-                before = wall_time - days * SECONDS_PER_DAY
-            self._worker.submit(_Sweep(before))
-        if self._problem is not None:
-            self._worker.submit(_Retry())
-
-    def follow(self, step: Step) -> None:
-        """Date anew what was written by a clock that was wrong."""
-        self._worker.submit(step)
+        match message:
+            case VisitsForgotten() | ClockStep():
+                self._worker.submit(message)
+            case ClockState():
+                self._look_after(message)
+            case _ if isinstance(message, Event):
+                if message.visit is not None and message.picture_jpeg is not None:
+                    self._worker.submit(_Picture(message.visit.visit_id, message.picture_jpeg))
+            case _:
+                pass
 
     def close(self) -> None:
         """Write what waits, for at most a second; idempotent."""
         self._worker.close(CLOSE_SECONDS)
+
+    def _look_after(self, clock: ClockState) -> None:
+        if clock.time_seconds >= self._sweep_due_seconds:
+            self._sweep_due_seconds = clock.time_seconds + SWEEP_SECONDS
+            days, before = self._section.pictures_days, None
+            if days and clock.wall_time is not None:
+                before = clock.wall_time - days * SECONDS_PER_DAY
+            self._worker.submit(_Sweep(before))
+        if self._problem is not None:
+            self._worker.submit(_Retry())
 
     def _work(self, job: _Job) -> None:
         try:
@@ -213,7 +204,7 @@ class Pictures:
                     if len(self._unwritten) > PICTURES_WAITING:
                         del self._unwritten[next(iter(self._unwritten))]
                     self._write_all()
-                case _Forgotten(visit_ids):
+                case VisitsForgotten(visit_ids):
                     for visit_id in visit_ids:
                         self._unwritten.pop(visit_id, None)
                     delete_pictures(self._directory, visit_ids)
@@ -221,7 +212,7 @@ class Pictures:
                     self._write_all()
                 case _Sweep(before):
                     self._sweep(before)
-                case Step():
+                case ClockStep():
                     self._date_anew(job)
         except OSError as exc:
             if self._problem is None:
@@ -230,11 +221,16 @@ class Pictures:
                     self._directory,
                     exc.strerror,
                 )
-            self._problem = f"pictures are not kept: {exc.strerror}"
+            self._tell(f"pictures are not kept: {exc.strerror}")
         else:
             if self._problem is not None and not self._unwritten:
                 log.info("pictures are kept again in %s", self._directory)
-                self._problem = None
+                self._tell(None)
+
+    def _tell(self, problem: str | None) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            self._publish(StorageState("pictures", problem))
 
     def _write_all(self) -> None:
         """Write what waits, the newest last, so that what is dropped is the oldest."""
@@ -259,7 +255,7 @@ class Pictures:
                 f"{free:.0f} MB are free, and storage.free_megabytes = {reserve} stay free",
             )
 
-    def _date_anew(self, step: Step) -> None:
+    def _date_anew(self, step: ClockStep) -> None:
         for written_at, _, path in _oldest_first(self._directory):
             if step.since <= written_at <= step.until:
                 with suppress(FileNotFoundError):

@@ -1,6 +1,6 @@
 """A relay or lamp that is switched for a moment at each ring.
 
-Enters: events, of which only ``Ring`` counts. Leaves: a GPIO line active for
+Enters: rings, and whether the household wants silence. Leaves: a GPIO line active for
 ``relay.pulse_seconds``. Knows nothing of what hangs on the line. A chip that is lost is said once
 and tried again at the next ring.
 """
@@ -13,11 +13,12 @@ from collections.abc import Callable
 from datetime import time
 
 from doorbell.config import ChimeSection, RelaySection
-from doorbell.domain import Event, Ring
+from doorbell.domain import Ring
 from doorbell.errors import GpioError
 from doorbell.gpio import Chips, KernelChips, OutputLine, open_output
 from doorbell.outputs.chime import is_quiet, local_time_at
 from doorbell.outputs.worker import Worker
+from doorbell.states import Message, MuteState
 
 # A second ring during a pulse gets a pulse of its own; more are not heard apart.
 RINGS_WAITING = 2
@@ -58,20 +59,15 @@ class Relay:
         log.info("the relay is %s", self._line.label)
         self._worker = Worker("relay", self._pulse, capacity=RINGS_WAITING)
 
-    def mute(self, muted: bool) -> None:
-        """Leave it off at the rings to come, or let it be switched again."""
-        self._muted = muted
-
-    def handle(self, event: Event) -> None:
-        """Switch for a ring, unless the household wants silence; other events do nothing."""
-        if not isinstance(event, Ring):
-            return
-        silent = self._muted or (
-            self._quiet.quiet_volume == 0.0
-            and is_quiet(self._quiet, self._local_time(event.occurred_at))
-        )
-        if self._section.when_silent or not silent:
-            self._worker.submit(event)
+    def handle(self, message: Message) -> None:
+        """Switch for a ring, unless the household wants silence."""
+        match message:
+            case MuteState(muted=muted):
+                self._muted = muted
+            case Ring():
+                self._ring(message)
+            case _:
+                pass
 
     def close(self) -> None:
         """Switch off and give the line back; idempotent."""
@@ -80,6 +76,14 @@ class Relay:
         line, self._line = self._line, None
         if line is not None:
             line.close()
+
+    def _ring(self, ring: Ring) -> None:
+        silent = self._muted or (
+            self._quiet.quiet_volume == 0.0
+            and is_quiet(self._quiet, self._local_time(ring.occurred_at))
+        )
+        if self._section.when_silent or not silent:
+            self._worker.submit(ring)
 
     def _pulse(self, _ring: Ring) -> None:
         if self._closing.is_set():

@@ -8,7 +8,7 @@ event that waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
@@ -140,10 +140,22 @@ class RetainedMessages:
             self._gone_person_ids |= gone
             anybody_gone = anybody_gone or bool(gone)
             self._publish_discovery()
-        if anybody_gone or self._just_learned:
+        if anybody_gone:
             self._hide_who_is_forgotten()
-        self._just_learned = False
         return anybody_gone
+
+    def look_at_learned(self) -> None:
+        """Show no longer whom an earlier run named, if they were forgotten since."""
+        if self._just_learned:
+            self._just_learned = False
+            self._hide_who_is_forgotten()
+
+    def forget_visits(self, visit_ids: Collection[str]) -> None:
+        """Show no longer what is of visits that were forgotten."""
+        if self._named.visit_id in visit_ids:
+            self._hide_visitor()
+        if self._pictured.visit_id in visit_ids:
+            self._hide_picture()
 
     def is_forgotten(self, named: Named) -> bool:
         """Whether somebody is named who was forgotten."""
@@ -172,11 +184,17 @@ class RetainedMessages:
 
     def _hide_who_is_forgotten(self) -> None:
         if self.is_forgotten(self._named):
-            self._named = Named()
-            self.set(self._topics.visitor, encode(visitor_document(None)))
+            self._hide_visitor()
         if self.is_forgotten(self._pictured):
-            self._pictured = Named()
-            self.set(self._topics.image, b"")  # deletes the one retained
+            self._hide_picture()
+
+    def _hide_visitor(self) -> None:
+        self._named = Named()
+        self.set(self._topics.visitor, encode(visitor_document(None)))
+
+    def _hide_picture(self) -> None:
+        self._pictured = Named()
+        self.set(self._topics.image, b"")  # deletes the one retained
 
     def _publish_state(self, topic: str) -> None:
         # A picture or a count that is lost is followed by another.

@@ -24,6 +24,7 @@ from doorbell.domain import (
     Visit,
 )
 from doorbell.outputs.chime import ChimeChoice, Choice
+from doorbell.states import Message
 
 
 class Timeline:
@@ -40,8 +41,22 @@ class Timeline:
         self._lock = threading.Lock()
         self._numbers: dict[str, int] = {}
 
-    def handle(self, event: Event) -> None:
-        """Print a line about the event; a ring is told by ``chose``."""
+    def handle(self, message: Message) -> None:
+        """Print a line about an event; a ring is told by ``chose``."""
+        if isinstance(message, Event):
+            self._tell(message)
+
+    def chose(self, ring: Ring, choice: Choice) -> None:
+        """Print which chime a ring got."""
+        if isinstance(choice, ChimeChoice):
+            self._line(ring, "♪", "cyan", f"chime: {choice.label}")
+        else:
+            self._line(ring, "♪", "bright_black", f"no chime: {choice.reason}")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _tell(self, event: Event) -> None:
         match event:
             case Arrived():
                 self._line(event, "●", "bright_black", "somebody is at the door")
@@ -58,16 +73,6 @@ class Timeline:
                 pass
             case _:
                 assert_never(event)
-
-    def chose(self, ring: Ring, choice: Choice) -> None:
-        """Print which chime a ring got."""
-        if isinstance(choice, ChimeChoice):
-            self._line(ring, "♪", "cyan", f"chime: {choice.label}")
-        else:
-            self._line(ring, "♪", "bright_black", f"no chime: {choice.reason}")
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _line(self, event: Event, sign: str, style: str, words: str) -> None:
         with self._lock:

@@ -1,17 +1,27 @@
-"""What every output promises: it never waits, never raises and ends in bounded time."""
+"""What every output promises: it takes every message, never waits, never raises and ends soon."""
 
+import io
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from gpio_chips import FakeChips, orin
+from rich.console import Console
 
-from doorbell.config import ChimeSection, DeviceSection, MqttSection, StorageSection
+from doorbell.config import (
+    ChimeSection,
+    DeviceSection,
+    MqttSection,
+    RelaySection,
+    StorageSection,
+)
+from doorbell.demo import VisitPictures
 from doorbell.domain import (
     Arrived,
-    Event,
     Left,
     Person,
     Recognized,
@@ -20,25 +30,45 @@ from doorbell.domain import (
     Unrecognized,
     Visit,
 )
-from doorbell.outputs import Output
+from doorbell.outputs import Sink
 from doorbell.outputs.chime import Chime
 from doorbell.outputs.journal import Journal
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.pictures import Pictures
+from doorbell.outputs.relay import Relay
 from doorbell.outputs.speaker import Speaker
+from doorbell.outputs.timeline import Timeline
+from doorbell.states import (
+    CameraCondition,
+    CameraState,
+    ClockState,
+    ClockStep,
+    KnownVisitors,
+    Message,
+    MuteState,
+    SoundState,
+    StageLatency,
+    Statistics,
+    StorageState,
+    VisitsForgotten,
+)
 
 HANGS = "import time; time.sleep(60)"
 
 
-def hanging_chime(_folder: Path) -> Output:
+def hanging_chime(_folder: Path) -> Sink:
     return Chime(ChimeSection(), Speaker([sys.executable, "-c", HANGS]))
 
 
-def chime_without_player(folder: Path) -> Output:
+def chime_without_player(folder: Path) -> Sink:
     return Chime(ChimeSection(), Speaker([str(folder / "missing")]))
 
 
-def mqtt_without_broker(folder: Path) -> Output:
+def relay(_folder: Path) -> Sink:
+    return Relay(RelaySection(line="PQ.06"), ChimeSection(), FakeChips(orin()))
+
+
+def mqtt_without_broker(folder: Path) -> Sink:
     return Mqtt(
         DeviceSection(),
         MqttSection(host="127.0.0.1", port=1),
@@ -49,35 +79,51 @@ def mqtt_without_broker(folder: Path) -> Output:
     )
 
 
-def pictures(folder: Path) -> Output:
+def pictures(folder: Path) -> Sink:
     return Pictures(StorageSection(directory=folder))
 
 
-def pictures_without_folder(folder: Path) -> Output:
+def pictures_without_folder(folder: Path) -> Sink:
     (folder / "pictures").write_text("a file where a folder should be")
     return Pictures(StorageSection(directory=folder))
 
 
-def journal(_folder: Path) -> Output:
+def journal(_folder: Path) -> Sink:
     return Journal()
+
+
+def timeline(_folder: Path) -> Sink:
+    return Timeline(Console(file=io.StringIO()), 0.0)
+
+
+def pictures_of_the_demo(folder: Path) -> Sink:
+    return VisitPictures(folder)
 
 
 OPENERS = [
     journal,
+    timeline,
     hanging_chime,
     chime_without_player,
+    relay,
     mqtt_without_broker,
     pictures,
     pictures_without_folder,
+    pictures_of_the_demo,
 ]
 
 
-def every_kind_of_event() -> list[Event]:
+def every_kind_of_message() -> list[Message]:
     anna, somebody = Person(1, "Anna", preferences={"a": 1}), Stranger(1, 0.0, 0.0, 1)
     undecided = Visit("v1", 1.0, 1.0)
     known = Visit("v1", 1.0, 2.0, visitor=anna, similarity=0.7, seconds_to_decision=0.5)
     strange = Visit("v2", 1.0, 2.0, visitor=somebody, similarity=0.1, seconds_to_decision=2.0)
+    stages = {"frame": StageLatency(1.0, 2.0, 3.0, 4)}
     return [
+        CameraState(CameraCondition.LOST, "the cable is cut", 1.0),
+        SoundState(works=False, reason="no device"),
+        StorageState("gallery", "the disk is full"),
+        KnownVisitors((anna,), (somebody,)),
         Arrived("e1", 1.0, undecided),
         Recognized("e2", 2.0, known, b"JPEG"),
         Ring("e3", 2.0, known, b"JPEG"),
@@ -86,33 +132,45 @@ def every_kind_of_event() -> list[Event]:
         Ring("e6", 4.0),
         Left("e7", 5.0, known),
         Left("e8", 5.0, undecided),
+        MuteState(muted=True),
+        MuteState(muted=False),
+        Statistics(60.0, 24.5, 3, 8.0, 21.0, 1, 2, 7, True, stages),
+        ClockStep(0.0, 5.0, 3600.0),
+        ClockState(5.0, 1e9),
+        ClockState(10.0, None),
+        VisitsForgotten(("v2",)),
+        KnownVisitors((), ()),
     ]
 
 
 @pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
-def opener(request: pytest.FixtureRequest) -> Callable[[Path], Output]:
-    chosen: Callable[[Path], Output] = request.param
+def opener(request: pytest.FixtureRequest) -> Callable[[Path], Sink]:
+    chosen: Callable[[Path], Sink] = request.param
     return chosen
 
 
-def test_events_are_handed_off_at_once_and_the_end_is_bounded(
-    opener: Callable[[Path], Output], tmp_path: Path
+def test_no_kind_of_message_is_left_out() -> None:
+    assert {type(message) for message in every_kind_of_message()} == set(get_args(Message))
+
+
+def test_messages_are_handed_off_at_once_and_the_end_is_bounded(
+    opener: Callable[[Path], Sink], tmp_path: Path
 ) -> None:
     before = set(threading.enumerate())
-    output = opener(tmp_path)
+    sink = opener(tmp_path)
     try:
         started = time.monotonic()
-        for event in every_kind_of_event() * 10:
-            output.handle(event)
+        for message in every_kind_of_message() * 10:
+            sink.handle(message)
         assert time.monotonic() - started < 0.5
     finally:
         started = time.monotonic()
-        output.close()
+        sink.close()
     # SIGTERM ends the daemon within five seconds.
     assert time.monotonic() - started < 4.0
-    output.close()
-    for event in every_kind_of_event():
-        output.handle(event)
+    sink.close()
+    for message in every_kind_of_message():
+        sink.handle(message)
     deadline = time.monotonic() + 2.0
     while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -20,7 +20,7 @@ from broker_stories import (
 from household import Mosquitto, eventually, listening
 
 from doorbell.domain import Recognized, Ring
-from doorbell.states import Statistics
+from doorbell.states import KnownVisitors, MuteState, Statistics
 
 pytestmark = pytest.mark.system
 
@@ -91,8 +91,8 @@ def test_a_later_subscriber_finds_states_and_no_event(broker: Mosquitto) -> None
     with running(broker.port, people=(ANNA,)) as mqtt:
         for event in story():
             mqtt.handle(event)
-        mqtt.set_muted(True)
-        mqtt.publish_statistics(Statistics(60.0, 24.5, 3, 8.0, 21.0, 0, 2, 7, True))
+        mqtt.handle(MuteState(True))
+        mqtt.handle(Statistics(60.0, 24.5, 3, 8.0, 21.0, 0, 2, 7, True))
         with listening(broker.port) as probe:
             assert eventually(lambda: probe.of("status") != [])
         with listening(broker.port) as listener:
@@ -241,9 +241,9 @@ def test_close_is_quick_idempotent_and_final(broker: Mosquitto) -> None:
         mqtt.close()
         assert time.monotonic() - started < 2.0
         mqtt.handle(story()[0])
-        mqtt.set_muted(True)
-        mqtt.publish_statistics(Statistics(60.0, 24.5, 3, 8.0, 21.0, 0, 2, 7, True))
-        mqtt.set_household([ANNA], ())
+        mqtt.handle(MuteState(True))
+        mqtt.handle(Statistics(60.0, 24.5, 3, 8.0, 21.0, 0, 2, 7, True))
+        mqtt.handle(KnownVisitors((ANNA,), ()))
         assert not mqtt.connected
         time.sleep(0.1)
         assert listener.of("event") == []

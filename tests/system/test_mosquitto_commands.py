@@ -10,6 +10,8 @@ from doorbell.domain import Command, EnrollCommand, MuteCommand, RingCommand
 
 pytestmark = pytest.mark.system
 
+DOOR = "front-door"
+
 
 def test_commands_reach_the_daemon_and_malformed_ones_are_said_once_a_minute(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture
@@ -31,11 +33,11 @@ def test_commands_reach_the_daemon_and_malformed_ones_are_said_once_a_minute(
             sender.publish(f"doorbell/front-door/{verb}", payload)
         assert eventually(lambda: len(commands) == 5)
         assert commands == [
-            RingCommand(),
-            RingCommand(),
-            MuteCommand(True),
-            MuteCommand(False),
-            EnrollCommand("Zoë \U0001f98a"),
+            RingCommand(door_id=DOOR),
+            RingCommand(door_id=DOOR),
+            MuteCommand(True, door_id=DOOR),
+            MuteCommand(False, door_id=DOOR),
+            EnrollCommand("Zoë \U0001f98a", door_id=DOOR),
         ]
         malformed = (
             ("ring", b"1"),
@@ -68,7 +70,7 @@ def test_enrolling_by_command_is_refused_unless_allowed(
         assert eventually(lambda: sender.of("mute/state") != [])
         sender.publish("doorbell/front-door/enroll", b'{"name": "Anna"}')
         sender.publish("doorbell/front-door/ring", b"")
-        assert eventually(lambda: commands == [RingCommand()])
+        assert eventually(lambda: commands == [RingCommand(door_id=DOOR)])
     [record] = caplog.records
     assert "mqtt.allow_enroll" in record.message
 
@@ -81,4 +83,4 @@ def test_a_retained_command_is_ignored(broker: Mosquitto) -> None:
             assert eventually(lambda: sender.of("mute/state") != [])
             sender.publish("doorbell/front-door/mute", b"ON")
             assert eventually(lambda: commands != [])
-    assert commands == [MuteCommand(True)]
+    assert commands == [MuteCommand(True, door_id=DOOR)]

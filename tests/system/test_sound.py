@@ -26,6 +26,7 @@ from doorbell.outputs.chime import Chime
 from doorbell.outputs.chimes import synthesize
 from doorbell.outputs.player import LIBRARIES, choose_library
 from doorbell.outputs.speaker import PLAYER_COMMAND, Speaker
+from doorbell.states import SoundState, State
 
 pytestmark = pytest.mark.system
 
@@ -130,17 +131,20 @@ def test_a_device_that_blocks_for_ever_is_given_up_and_heard_again_when_it_is_ba
     card: SoundCard, caplog: pytest.LogCaptureFixture
 ) -> None:
     speaker = Speaker(environment=card.environment, answer_margin_seconds=0.2)
-    chime = Chime(ChimeSection(), speaker, late_seconds=1.0)
-    assert chime.sound.works is None
+    told: list[State] = []
+    chime = Chime(ChimeSection(), speaker, publish=told.append, late_seconds=1.0)
+    assert told == [SoundState(works=None)]
     with caplog.at_level(logging.INFO, logger="doorbell"):
         card.hang()
         chime.handle(ring(None, 1))
         chime.handle(ring(None, 3))
-        assert eventually(lambda: chime.sound.works is False)
-        assert "has not taken a sound within" in chime.sound.reason
+        assert eventually(lambda: len(told) == 2)
+        assert isinstance(told[1], SoundState)
+        assert told[1].works is False
+        assert "has not taken a sound within" in told[1].reason
         card.plug()
         chime.handle(ring(None, 2))
-        assert eventually(lambda: chime.sound.works is True)
+        assert eventually(lambda: told[2:] == [SoundState(works=True)])
     chime.close()
     said = [record.message.partition(",")[0] for record in caplog.records]
     assert said == ["no sound", "a chime is left out: it would sound 4 s late", "sound is back"]

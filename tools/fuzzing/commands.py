@@ -37,7 +37,8 @@ def seeds() -> Iterator[bytes]:
 
 def check(content: bytes) -> None:
     """Send them: the first byte of each is its verb, the second the time since the one before."""
-    gate = CommandGate(MqttSection(allow_enroll=True, allow_forget=len(content) % 2 == 0), now=0.0)
+    section = MqttSection(allow_enroll=True, allow_forget=len(content) % 2 == 0)
+    gate = CommandGate("", section, now=0.0)
     now, taken = 0.0, dict.fromkeys(VERBS, 0)
     for message in content.split(BETWEEN):
         number, gap, payload = (*message[:2], 0, 0)[0], message[1:2], message[2:]

@@ -1,0 +1,191 @@
+"""The loop of the main thread: what outputs hear of it, and what it does when it is asked."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from household import eventually
+
+from doorbell.camera.latest import LatestFrame
+from doorbell.config import load_config
+from doorbell.domain import (
+    Command,
+    FaceSample,
+    ForgetCommand,
+    Frame,
+    MuteCommand,
+    Ring,
+    RingCommand,
+    Visit,
+)
+from doorbell.latency import Latency
+from doorbell.main_loop import MainLoop
+from doorbell.perception import Perception
+from doorbell.pipeline import Pipeline
+from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.service import ServiceNotifier
+from doorbell.states import (
+    CameraState,
+    ClockStep,
+    KnownVisitors,
+    Message,
+    MuteState,
+    SoundState,
+    State,
+    Statistics,
+    StorageState,
+    VisitsForgotten,
+)
+
+FACE = FaceSample(np.eye(128, dtype=np.float32)[0], "any", 0.5)
+
+
+class EmptyStreet:
+    """A camera before which nobody is."""
+
+    def __init__(self) -> None:
+        self._index = 0
+
+    def read(self) -> Frame:
+        time.sleep(0.02)
+        self._index += 1
+        pixels = np.full((180, 320, 3), 90, np.uint8)
+        return Frame(pixels, time.monotonic(), time.time(), self._index)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class Heard:
+    """A sink that keeps every message."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def handle(self, message: Message) -> None:
+        self.messages.append(message)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def of(self, kind: type[Message]) -> list[Message]:
+        return [message for message in self.messages if isinstance(message, kind)]
+
+
+@dataclass
+class House:
+    """A running loop with a sink beside it that hears everything."""
+
+    gallery: Gallery
+    heard: Heard = field(default_factory=Heard)
+    inbox: queue.SimpleQueue[Command | State] = field(default_factory=queue.SimpleQueue)
+
+
+@contextmanager
+def watching(
+    perception: Perception, gallery: Gallery, during: Callable[[House], None]
+) -> Iterator[House]:
+    """Run the loop on this thread, as its gallery is; ``during`` it on another."""
+    house, stop = House(gallery), threading.Event()
+    config = load_config(None, ["device.id=back-door"])
+    faults: list[BaseException] = []
+
+    def act() -> None:
+        try:
+            during(house)
+        except BaseException as exc:
+            faults.append(exc)
+            raise
+        finally:
+            stop.set()
+
+    with (
+        closing(LatestFrame(EmptyStreet, reopen_max_seconds=1.0, lossless=False)) as camera,
+        closing(ServiceNotifier()) as notifier,
+    ):
+        loop = MainLoop(
+            camera=camera,
+            pipeline=Pipeline(perception, gallery, config),
+            gallery=gallery,
+            sinks=[house.heard],
+            notifier=notifier,
+            inbox=house.inbox,
+            latency=Latency(),
+            config=config,
+        )
+        acting = threading.Thread(target=act)
+        acting.start()
+        loop.run(stop)
+        acting.join()
+    assert faults == []
+    yield house
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        anna = gallery.enroll("Anna", [EnrolledSample(FACE)]).person
+        gallery.save_visit(Visit("v1", 1000.0, 1010.0, 1015.0, anna))
+        yield gallery
+
+
+def test_a_sink_hears_every_state_and_the_events(perception: Perception, gallery: Gallery) -> None:
+    def act(house: House) -> None:
+        assert eventually(lambda: house.heard.of(KnownVisitors) != [])
+        house.inbox.put(SoundState(works=False, reason="no device"))  # as an output tells
+        house.inbox.put(StorageState("pictures", "the disk is full"))
+        house.inbox.put(MuteCommand(True))
+        house.inbox.put(RingCommand())
+        house.inbox.put(ForgetCommand("Anna"))
+        assert eventually(lambda: house.heard.of(VisitsForgotten) != [])
+
+    with watching(perception, gallery, act) as house:
+        kinds = {type(message) for message in house.heard.messages}
+    # The clock is not set in a test; see tests/test_clock.py.
+    assert kinds == {*get_args(State), Ring} - {ClockStep}
+    assert house.heard.of(MuteState) == [MuteState(True, "back-door")]
+    assert SoundState(works=False, reason="no device") in house.heard.messages
+    assert StorageState("gallery", None) in house.heard.messages
+    of_one_door = (CameraState, MuteState, Statistics, Ring)
+    told = [message for message in house.heard.messages if isinstance(message, of_one_door)]
+    assert {type(message) for message in told} == set(of_one_door)
+    assert {message.door_id for message in told} == {"back-door"}
+
+
+def test_who_is_forgotten_by_command_is_known_to_every_output_in_the_same_turn(
+    perception: Perception, gallery: Gallery
+) -> None:
+    def act(house: House) -> None:
+        assert eventually(lambda: house.heard.of(KnownVisitors) != [])
+        house.inbox.put(ForgetCommand("Anna"))
+        house.inbox.put(MuteCommand(True))  # the very next thing
+        assert eventually(lambda: house.heard.of(MuteState) != [])
+
+    with watching(perception, gallery, act) as house:
+        heard = house.heard.messages
+    place = heard.index(VisitsForgotten(("v1",)))
+    assert heard[place + 1 : place + 3] == [KnownVisitors((), ()), MuteState(True, "back-door")]
+
+
+def test_who_is_known_is_told_once_and_again_where_another_process_has_changed_it(
+    perception: Perception, gallery: Gallery, tmp_path: Path
+) -> None:
+    def act(house: House) -> None:
+        assert eventually(lambda: house.heard.of(KnownVisitors) != [])
+        time.sleep(2.5)  # looked at again meanwhile
+        assert len(house.heard.of(KnownVisitors)) == 1
+        with Gallery.open(tmp_path / "gallery.sqlite") as other:
+            other.rename("Anna", "Ann")
+        assert eventually(lambda: len(house.heard.of(KnownVisitors)) == 2)
+
+    with watching(perception, gallery, act) as house:
+        known = house.heard.of(KnownVisitors)[-1]
+    assert isinstance(known, KnownVisitors)
+    assert [person.name for person in known.people] == ["Ann"]
