@@ -123,10 +123,10 @@ class Upkeep:
         storage = self._storage
         if storage.strangers_days:
             before = wall_time - storage.strangers_days * SECONDS_PER_DAY
-            for forgotten in self._gallery.forget_strangers_before(before):
+            for forgotten in self._gallery.strangers.forget_before(before):
                 self._publish(VisitsForgotten(forgotten.visit_ids))
         if storage.visits_days:
             before = wall_time - storage.visits_days * SECONDS_PER_DAY
-            visit_ids = self._gallery.forget_visits_before(before)
+            visit_ids = self._gallery.visits.forget_before(before)
             if visit_ids:
                 self._publish(VisitsForgotten(visit_ids))

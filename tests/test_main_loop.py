@@ -131,8 +131,8 @@ def watching(
 @pytest.fixture
 def gallery(tmp_path: Path) -> Iterator[Gallery]:
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
-        anna = gallery.enroll("Anna", [EnrolledSample(FACE)]).person
-        gallery.save_visit(Visit("v1", 1000.0, 1010.0, 1015.0, anna))
+        anna = gallery.people.enroll("Anna", [EnrolledSample(FACE)]).person
+        gallery.visits.save(Visit("v1", 1000.0, 1010.0, 1015.0, anna))
         yield gallery
 
 

@@ -130,7 +130,7 @@ def waiting_for(gallery: Gallery, outbox_path: Path, *visitors: Visitor) -> Iter
             gallery.visits.save(visit)
             mqtt.handle(Left(f"e{visitor.label}", 1000.0, visit))
         yield mqtt
-        mqtt.handle(KnownVisitors(tuple(gallery.people()), tuple(gallery.strangers())))
+        mqtt.handle(KnownVisitors(tuple(gallery.people.all()), tuple(gallery.strangers.all())))
 
 
 def waiting(outbox_path: Path) -> list[str]:
