@@ -27,8 +27,8 @@ from doorbell.errors import SoundError, UsageError
 
 if TYPE_CHECKING:
     from doorbell.config import Config
+    from doorbell.household.enrollment_strength import Strength
     from doorbell.recognition.gallery import Gallery, PersonSummary
-    from doorbell.recognition.strength import Strength
 
 
 @click.group(epilog=example("doorbell people list", "doorbell people chime Anna sunrise"))
@@ -287,8 +287,8 @@ def _consent(summary: PersonSummary) -> str:
 
 
 def _strength(gallery: Gallery, summary: PersonSummary) -> Strength:
+    from doorbell.household.enrollment_strength import strength
     from doorbell.recognition.embedder import SFACE_ID
-    from doorbell.recognition.strength import strength
 
     return strength(gallery.samples(summary.person.name, SFACE_ID))
 

@@ -19,9 +19,7 @@ from pydantic import ValidationError
 from doorbell.config import StorageSection
 from doorbell.domain import FaceSample, Float32Array
 from doorbell.errors import UsageError
-from doorbell.recognition.gallery_copies import sync
-from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_lines import (
+from doorbell.household.exchange_format import (
     ENTRY,
     VERSION,
     End,
@@ -33,6 +31,8 @@ from doorbell.recognition.gallery_lines import (
     read_sample,
     sample_text,
 )
+from doorbell.recognition.gallery_copies import sync
+from doorbell.recognition.gallery_file import GalleryFile
 from doorbell.recognition.gallery_rows import (
     Row,
     clean_name,
