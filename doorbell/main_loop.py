@@ -31,6 +31,7 @@ from doorbell.errors import (
     DoorbellError,
     EndOfStreamError,
 )
+from doorbell.household.forgetting import forget_person
 from doorbell.latency import Latency, Stage, describe
 from doorbell.memory import give_back_memory
 from doorbell.outputs import Output
@@ -231,12 +232,11 @@ class MainLoop:
 
     def _forget(self, name: str) -> None:
         try:
-            forgotten = self._gallery.forget(name)
+            outcome = forget_person(self._gallery, name, self._config.storage, self._pictures)
         except DoorbellError as exc:
             log.warning("%s", exc)
-            return
-        self._pictures.forget(forgotten.visit_ids)
-        log.info("forgot %s, as a command asked", forgotten.visitor.label)
+        else:
+            log.info("forgot %s, as a command asked", outcome.visitors[0].label)
 
     def _publish_household(self) -> None:
         """Tell home automation of whom the command line enrolled, renamed or forgot."""
