@@ -22,15 +22,12 @@ from doorbell.camera.uri import is_live
 from doorbell.config import Config, InferenceSection, StorageSection
 from doorbell.domain import (
     Command,
-    Person,
     Ring,
     RingCommand,
 )
-from doorbell.errors import (
-    GalleryError,
-    UsageError,
-)
+from doorbell.errors import GalleryError
 from doorbell.gpio import Chips
+from doorbell.household.forgetting import is_kept
 from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
 from doorbell.latency import Latency, Stage, Stopwatch
 from doorbell.main_loop import MainLoop
@@ -38,7 +35,6 @@ from doorbell.models.store import models_directory
 from doorbell.outputs import Sink
 from doorbell.outputs.chime import Chime, Choice
 from doorbell.outputs.journal import Journal
-from doorbell.outputs.messages import Named
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.pictures import Pictures, make_room
 from doorbell.outputs.relay import Relay
@@ -187,18 +183,3 @@ def run_daemon(
             latency=latency,
             config=config,
         ).run(stop)
-
-
-def is_kept(gallery: Gallery, named: Named) -> bool:
-    """Whether a visit that names nobody of the household is theirs all the same.
-
-    Two people became one, or a stranger was named, or found to be somebody known. A visit that was
-    taken for somebody else's may tell of whom to forget.
-    """
-    if named.visit_id is None:
-        return False
-    try:
-        visit = gallery.visits.get(named.visit_id)
-    except (UsageError, GalleryError):  # what cannot be looked up is taken as forgotten
-        return False
-    return named.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)

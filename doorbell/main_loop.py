@@ -31,6 +31,7 @@ from doorbell.errors import (
     DoorbellError,
     EndOfStreamError,
 )
+from doorbell.household.forgetting import forget_person
 from doorbell.latency import Latency, Stage, describe
 from doorbell.memory import give_back_memory
 from doorbell.outputs import Sink
@@ -229,13 +230,11 @@ class MainLoop:
 
     def _forget(self, name: str) -> None:
         try:
-            forgotten = self._gallery.people.forget(name)
+            outcome = forget_person(self._gallery, name, self._config.storage, self._pictures)
         except DoorbellError as exc:
             log.warning("%s", exc)
-            return
-        self._publish(VisitsForgotten(forgotten.visit_ids))
-        self._publish_known()
-        log.info("forgot %s, as a command asked", forgotten.visitor.label)
+        else:
+            log.info("forgot %s, as a command asked", outcome.visitors[0].label)
 
     def _publish_known(self) -> None:
         """Tell who is known where that has changed, also from the command line."""

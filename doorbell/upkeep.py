@@ -14,6 +14,8 @@ from collections.abc import Callable
 from doorbell.clock import WallClock
 from doorbell.config import StorageSection
 from doorbell.errors import GalleryError
+from doorbell.household.forgetting import forget_older
+from doorbell.outputs.pictures import Pictures
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 from doorbell.states import ClockState, ClockStep, State, VisitsForgotten
@@ -84,7 +86,7 @@ class Upkeep:
         self._retention_due_seconds = time_seconds + RETENTION_SECONDS
         try:
             if trusted:
-                self._forget_what_is_old(wall_time)
+                forget_older(self._gallery, wall_time, self._storage, self._pictures)
             self._pipeline.tidy_strangers()
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
@@ -118,15 +120,3 @@ class Upkeep:
         except GalleryError:
             return None
         return max(dates, default=None)
-
-    def _forget_what_is_old(self, wall_time: float) -> None:
-        storage = self._storage
-        if storage.strangers_days:
-            before = wall_time - storage.strangers_days * SECONDS_PER_DAY
-            for forgotten in self._gallery.strangers.forget_before(before):
-                self._publish(VisitsForgotten(forgotten.visit_ids))
-        if storage.visits_days:
-            before = wall_time - storage.visits_days * SECONDS_PER_DAY
-            visit_ids = self._gallery.visits.forget_before(before)
-            if visit_ids:
-                self._publish(VisitsForgotten(visit_ids))

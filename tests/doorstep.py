@@ -8,7 +8,7 @@ import numpy as np
 
 from doorbell.config import Config, load_config
 from doorbell.domain import Event, Frame, UInt8Array
-from doorbell.enrollment import Enroller
+from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path
 from doorbell.perception import Perception
 from doorbell.photos import decode_photo, read_photo

@@ -15,14 +15,20 @@ from doorbell.camera.scene import Appearance, SceneScript, demo_script
 from doorbell.camera.simulated import SimulatedCamera
 from doorbell.config import CameraSection, load_config
 from doorbell.domain import Frame, UInt8Array
-from doorbell.enrollment import KEPT_SAMPLES, TOO_ALIKE, Enroller, EnrollmentReport, PictureResult
 from doorbell.errors import EndOfStreamError, EnrollmentError, InvalidNameError
+from doorbell.household.enrollment import (
+    KEPT_SAMPLES,
+    TOO_ALIKE,
+    Enroller,
+    EnrollmentReport,
+    PictureResult,
+)
+from doorbell.household.enrollment_checks import CHECKS
+from doorbell.household.enrollment_strength import GUIDANCE, Coverage, Level
 from doorbell.models.store import face_path
 from doorbell.perception import Perception
 from doorbell.photos import decode_photo, read_photo
 from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.strength import GUIDANCE, Coverage, Level
-from doorbell.recognition.verdicts import CHECKS
 
 PORTRAITS = ("ardern", "biden", "macron", "obama", "obama2")
 OBAMA = "Barack Obama"

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.daemon import is_kept
 from doorbell.domain import FaceSample, Left, Stranger, Visit, Visitor
 from doorbell.errors import ConfigError
+from doorbell.household.forgetting import is_kept
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.mqtt_client import keepalive_seconds
 from doorbell.outputs.outbox import Outbox

@@ -23,7 +23,7 @@ from faulting.door import NAME, Door, NotRecoveredError
 from faulting.truth import Judgement
 
 from doorbell.config import InferenceSection, load_config
-from doorbell.enrollment import Enroller
+from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path, models_directory
 from doorbell.perception import open_perception
 from doorbell.recognition.gallery import Gallery

@@ -18,8 +18,8 @@ import numpy as np
 
 from doorbell.config import Config, InferenceSection
 from doorbell.domain import Float32Array, Frame
-from doorbell.enrollment import Enroller
 from doorbell.errors import EnrollmentError
+from doorbell.household.enrollment import Enroller
 from doorbell.inference import NetworkFiles, Runner, open_runner
 from doorbell.models.store import face_path, models_directory
 from doorbell.perception import Perception, Portrait, open_perception

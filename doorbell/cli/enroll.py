@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from doorbell.camera.latest import LatestFrame
     from doorbell.config import Config
     from doorbell.domain import Frame
-    from doorbell.enrollment import EnrollmentReport, PictureResult
+    from doorbell.household.enrollment import EnrollmentReport, PictureResult
+    from doorbell.household.enrollment_strength import Coverage
     from doorbell.recognition.gallery import Gallery
-    from doorbell.recognition.strength import Coverage
 
 # Long enough to be told five poses and take them; who takes them sooner is done sooner.
 CAMERA_SECONDS = 30.0
@@ -88,12 +88,12 @@ def enroll(
     from doorbell.camera import open_camera
     from doorbell.camera.latest import open_latest
     from doorbell.config import CameraSection
-    from doorbell.enrollment import Enroller
+    from doorbell.household.enrollment import Enroller
+    from doorbell.household.enrollment_strength import Coverage
     from doorbell.models.store import models_directory
     from doorbell.perception import open_perception
     from doorbell.recognition.gallery import Gallery
-    from doorbell.recognition.gallery_names import clean_consent, clean_name
-    from doorbell.recognition.strength import Coverage
+    from doorbell.recognition.gallery_rows import clean_consent, clean_name
 
     clean_name(name)  # refused before anybody has to stand still
     if consent is not None:
@@ -141,7 +141,7 @@ def _every_frame(camera: Camera) -> Iterator[Frame]:
 
 def _guided_frames(camera: LatestFrame, coverage: Coverage) -> Iterator[Frame]:
     """Frames until every pose was seen or the time is up, telling which pose is missing."""
-    from doorbell.recognition.strength import GUIDANCE
+    from doorbell.household.enrollment_strength import GUIDANCE
 
     end = time.monotonic() + CAMERA_SECONDS
     frames, told = 0, None

@@ -136,8 +136,8 @@ def export_(config: Config, file: Path) -> None:
     FILE must not be there yet. It has one JSON document a line, not encrypted, and in it what faces
     are recognized by: give it to nobody, and delete it when it has been imported.
     """
+    from doorbell.household.exchange import export_file
     from doorbell.recognition.embedder import SFACE_ID
-    from doorbell.recognition.gallery_exchange import export_file
 
     count = export_file(config.storage, file, SFACE_ID)
     click.echo(
@@ -161,8 +161,8 @@ def import_(config: Config, file: Path, *, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from doorbell.household.exchange import import_file
     from doorbell.recognition.embedder import SFACE_ID
-    from doorbell.recognition.gallery_exchange import import_file
 
     imported = import_file(config.storage, file, SFACE_ID, _is_chime)
     if as_json:

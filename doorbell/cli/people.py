@@ -12,13 +12,13 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import click
 
-from doorbell.cli.forgetting import finish_forgetting
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import (
     example,
     json_option,
     local_time,
     plural,
+    print_forgotten,
     print_json,
     print_table,
     yes_option,
@@ -27,8 +27,8 @@ from doorbell.errors import SoundError, UsageError
 
 if TYPE_CHECKING:
     from doorbell.config import Config
+    from doorbell.household.enrollment_strength import Strength
     from doorbell.recognition.gallery import Gallery, PersonSummary
-    from doorbell.recognition.strength import Strength
 
 
 @click.group(epilog=example("doorbell people list", "doorbell people chime Anna sunrise"))
@@ -140,14 +140,16 @@ def merge(config: Config, source: str, into: str) -> None:
 @with_config
 def forget(config: Config, name: str, *, yes: bool) -> None:
     """Delete a person, with every sample, visit and picture."""
+    from doorbell.household.forgetting import VisitFiles, forget_person
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         person = gallery.people.get(name)
         if not yes:
             click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
-        forgotten = gallery.people.forget(person.name)
-    finish_forgetting(forgotten, config)
+        traces = VisitFiles(gallery, config)
+        outcome = forget_person(gallery, person.name, config.storage, traces)
+    print_forgotten(outcome)
 
 
 @people.command(
@@ -287,8 +289,8 @@ def _consent(summary: PersonSummary) -> str:
 
 
 def _strength(gallery: Gallery, summary: PersonSummary) -> Strength:
+    from doorbell.household.enrollment_strength import strength
     from doorbell.recognition.embedder import SFACE_ID
-    from doorbell.recognition.strength import strength
 
     return strength(gallery.people.samples(summary.person.name, SFACE_ID))
 

@@ -6,8 +6,12 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from doorbell.household.forgetting import ForgettingOutcome
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -49,3 +53,19 @@ def local_time(epoch_seconds: float | None) -> str:
 def plural(count: int, word: str) -> str:
     """A number with its noun."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def print_forgotten(outcome: ForgettingOutcome) -> None:
+    """Say who is gone with what, and where something of them may be left."""
+    label = ", ".join(visitor.label for visitor in outcome.visitors)
+    click.echo(
+        f"forgot {label}: {plural(outcome.samples, 'sample')} and "
+        f"{plural(len(outcome.visit_ids), 'visit')} with their pictures are deleted"
+    )
+    if outcome.backups:
+        click.echo(
+            f"{plural(len(outcome.backups), 'backup')} may still hold {label}; "
+            "delete them, and those that you have put elsewhere:"
+        )
+        for backup in outcome.backups:
+            click.echo(f"  {backup.path}")

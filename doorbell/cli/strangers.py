@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorbell.cli.forgetting import finish_forgetting
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import (
     example,
     json_option,
     local_time,
+    print_forgotten,
     print_json,
     print_table,
     yes_option,
@@ -131,6 +131,7 @@ def name_(config: Config, stranger_id: int, name: str) -> None:
 @with_config
 def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
     """Delete a stranger, with every sample, visit and picture."""
+    from doorbell.household.forgetting import VisitFiles, forget_stranger
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
@@ -139,8 +140,9 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
             click.confirm(
                 f"Forget {stranger.label} with every sample, visit and picture?", abort=True
             )
-        forgotten = gallery.strangers.forget(stranger_id)
-    finish_forgetting(forgotten, config)
+        traces = VisitFiles(gallery, config)
+        outcome = forget_stranger(gallery, stranger_id, config.storage, traces)
+    print_forgotten(outcome)
 
 
 def _document(stranger: Stranger, gallery: Gallery, config: Config) -> dict[str, Any]:

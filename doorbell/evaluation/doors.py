@@ -16,9 +16,9 @@ from typing import Protocol
 from doorbell.camera import open_camera
 from doorbell.config import CameraSection, Config, RecognitionSection
 from doorbell.domain import FaceSample, Frame, Left, Match, Person, Recognized
-from doorbell.enrollment import Enroller
 from doorbell.errors import EndOfStreamError
 from doorbell.evaluation.stills import ProductRecognizer, Recognizer
+from doorbell.household.enrollment import Enroller
 from doorbell.perception import Perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.decision import Centroids, Evidence, decide

@@ -30,7 +30,7 @@ from household import (
 )
 
 from doorbell.config import load_config
-from doorbell.enrollment import Enroller
+from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path
 from doorbell.outputs.chimes import synthesize
 from doorbell.perception import Perception

@@ -16,7 +16,7 @@ import pytest
 from household import DOORBELL, Mosquitto, Visitor, eventually, listening, run_command, simulated
 
 from doorbell.config import load_config
-from doorbell.enrollment import Enroller
+from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path
 from doorbell.perception import Perception
 from doorbell.recognition.gallery import Gallery

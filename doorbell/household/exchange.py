@@ -19,15 +19,7 @@ from pydantic import ValidationError
 from doorbell.config import StorageSection
 from doorbell.domain import FaceSample, Float32Array
 from doorbell.errors import UsageError
-from doorbell.recognition.gallery_codec import (
-    Row,
-    consent_from,
-    decode_embeddings,
-    encode_preferences,
-)
-from doorbell.recognition.gallery_copies import sync
-from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_lines import (
+from doorbell.household.exchange_format import (
     ENTRY,
     VERSION,
     End,
@@ -39,7 +31,15 @@ from doorbell.recognition.gallery_lines import (
     read_sample,
     sample_text,
 )
-from doorbell.recognition.gallery_names import clean_name
+from doorbell.recognition.gallery_copies import sync
+from doorbell.recognition.gallery_file import GalleryFile
+from doorbell.recognition.gallery_rows import (
+    Row,
+    clean_name,
+    consent_from,
+    decode_embeddings,
+    encode_preferences,
+)
 from doorbell.recognition.gallery_statements import (
     add_sample,
     add_stranger_samples,

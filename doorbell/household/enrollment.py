@@ -17,6 +17,14 @@ import numpy as np
 from doorbell.config import Config
 from doorbell.domain import Face, FaceSample, Float32Array, Frame, Person, UInt8Array
 from doorbell.errors import EnrollmentError
+from doorbell.household.enrollment_checks import (
+    Check,
+    check_others,
+    check_quality,
+    check_same_person,
+    likeness_to_own,
+)
+from doorbell.household.enrollment_strength import Coverage, Strength, strength
 from doorbell.perception import Perception, Portrait
 from doorbell.photos import decode_photo, read_photo
 from doorbell.recognition.calibration import needed_similarity
@@ -25,14 +33,6 @@ from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_names import name_key
 from doorbell.recognition.gallery_records import EnrolledSample
 from doorbell.recognition.quality import Quality
-from doorbell.recognition.strength import Coverage, Strength, strength
-from doorbell.recognition.verdicts import (
-    Check,
-    check_others,
-    check_quality,
-    check_same_person,
-    likeness_to_own,
-)
 from doorbell.tracking import Tracker
 
 # What the detector is less sure of than this beside a surer face is no second person. Measured

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorbell.domain import Float32Array, Pose
-from doorbell.recognition.quality import Quality
-from doorbell.recognition.verdicts import (
+from doorbell.household.enrollment_checks import (
     CHECKS,
     SAME_PERSON_SIMILARITY,
     check_others,
@@ -13,6 +12,7 @@ from doorbell.recognition.verdicts import (
     check_same_person,
     likeness_to_own,
 )
+from doorbell.recognition.quality import Quality
 
 NONE_STORED = np.empty((0, 128), np.float32)
 

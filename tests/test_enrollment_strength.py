@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorbell.domain import FaceSample, Pose
-from doorbell.recognition.quality import Quality
-from doorbell.recognition.strength import (
+from doorbell.household.enrollment_strength import (
     GUIDANCE,
     POSE_FRAMES,
     POSES,
@@ -15,6 +14,7 @@ from doorbell.recognition.strength import (
     Level,
     strength,
 )
+from doorbell.recognition.quality import Quality
 
 GOOD = Quality(120, 0.5, Pose(0, 0, 0), 120, 50, 0.95, 0.9, 1.0)
 

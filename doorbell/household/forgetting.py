@@ -1,0 +1,191 @@
+"""Forgetting: a person, a stranger, what is older than the configuration keeps.
+
+Whoever is forgotten goes from the gallery first, in one transaction; then whatever else is held of
+their visits: pictures, and events that wait for the broker. Where that lies is the caller's to say:
+in files, or with a daemon's outputs. Backups stay, and are told of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from doorbell.config import Config, StorageSection
+from doorbell.domain import UNSTORED, Person, Visitor
+from doorbell.errors import GalleryError, UsageError
+from doorbell.outputs.messages import Named
+from doorbell.outputs.outbox import Outbox
+from doorbell.outputs.pictures import SECONDS_PER_DAY, delete_pictures
+from doorbell.recognition.gallery import Forgotten, Gallery
+from doorbell.recognition.gallery_copies import Backup, backups
+from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.sealing import open_seal
+
+
+class VisitTraces(Protocol):
+    """What is held of visits outside the gallery."""
+
+    def forget(self, visit_ids: Collection[str]) -> None:
+        """Delete what is held of these visits; never raises, what cannot be is said in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgettingOutcome:
+    """What is gone, and what is not.
+
+    Attributes:
+        visitors: who was forgotten.
+        samples: of theirs, deleted.
+        visit_ids: of the visits that are deleted, with pictures and waiting events.
+        backups: of the gallery, which may still hold them; the newest first.
+    """
+
+    visitors: tuple[Visitor, ...]
+    samples: int
+    visit_ids: tuple[str, ...]
+    backups: tuple[Backup, ...]
+
+
+class VisitFiles:
+    """Pictures and waiting events in their files, beside a daemon or without one.
+
+    Args:
+        gallery: who is known and which visit is whose, after the forgetting.
+        config: where the files are, and the limits of what waits.
+    """
+
+    def __init__(self, gallery: Gallery, config: Config) -> None:
+        self._gallery = gallery
+        self._config = config
+
+    def forget(self, visit_ids: Collection[str]) -> None:
+        """Delete the pictures of visits, and drop waiting events of theirs and of who is gone.
+
+        A daemon that runs drops these events itself, once it finds who is gone.
+
+        Raises:
+            SealError: what waits was encrypted with another key.
+        """
+        storage = self._config.storage
+        delete_pictures(storage.pictures_directory, visit_ids)
+        if not storage.outbox_path.exists():
+            return
+        with suppress(GalleryError), only_daemon(storage.directory):
+            seal = open_seal(storage.key_file)
+            with closing(Outbox(storage.outbox_path, self._config.mqtt, seal)) as outbox:
+                outbox.forget_visits(visit_ids)
+                outbox.drop_forgotten(self._is_forgotten())
+
+    def _is_forgotten(self) -> Callable[[Named], bool]:
+        """What tells whether somebody is named who is gone."""
+        person_ids = {person.person_id for person in self._gallery.people()}
+        labels = {stranger.label for stranger in self._gallery.strangers()}
+
+        def is_forgotten(named: Named) -> bool:
+            if named.person_id is not None:
+                is_known = named.person_id in person_ids
+            else:  # who has no lasting identifier yet cannot have been forgotten by it
+                label = named.stranger
+                is_known = label is None or label in labels or label.startswith(UNSTORED)
+            return not (is_known or is_kept(self._gallery, named))
+
+        return is_forgotten
+
+
+def forget_person(
+    gallery: Gallery, name: str, storage: StorageSection, traces: VisitTraces
+) -> ForgettingOutcome:
+    """Delete a person, with every sample, visit, picture and waiting event.
+
+    Args:
+        gallery: where they are enrolled.
+        name: theirs.
+        storage: where backups of the gallery are.
+        traces: what else is held of visits.
+
+    Raises:
+        UnknownPersonError: nobody has that name; the nearest names are offered.
+        GalleryError: the gallery cannot be written; nothing is deleted.
+    """
+    return _finish([gallery.forget(name)], (), storage, traces)
+
+
+def forget_stranger(
+    gallery: Gallery, stranger_id: int, storage: StorageSection, traces: VisitTraces
+) -> ForgettingOutcome:
+    """Delete a stranger, with every sample, visit, picture and waiting event.
+
+    Args:
+        gallery: where they are.
+        stranger_id: theirs.
+        storage: where backups of the gallery are.
+        traces: what else is held of visits.
+
+    Raises:
+        UnknownStrangerError: there is none of that identifier.
+        GalleryError: the gallery cannot be written; nothing is deleted.
+    """
+    return _finish([gallery.forget_stranger(stranger_id)], (), storage, traces)
+
+
+def forget_older(
+    gallery: Gallery, wall_time: float, storage: StorageSection, traces: VisitTraces
+) -> ForgettingOutcome:
+    """Delete strangers and visits older than ``storage.strangers_days`` and ``.visits_days``.
+
+    Args:
+        gallery: where they are.
+        wall_time: now, by a clock that is right.
+        storage: for how long they are kept; where backups of the gallery are.
+        traces: what else is held of visits.
+
+    Raises:
+        GalleryError: the gallery cannot be written. What it deleted before is gone elsewhere too.
+    """
+    strangers: list[Forgotten] = []
+    visit_ids: tuple[str, ...] = ()
+    if storage.strangers_days:
+        before = wall_time - storage.strangers_days * SECONDS_PER_DAY
+        strangers = gallery.forget_strangers_before(before)
+    try:
+        if storage.visits_days:
+            before = wall_time - storage.visits_days * SECONDS_PER_DAY
+            visit_ids = gallery.forget_visits_before(before)
+    finally:
+        outcome = _finish(strangers, visit_ids, storage, traces)
+    return outcome
+
+
+def is_kept(gallery: Gallery, named: Named) -> bool:
+    """Whether a visit that names nobody of the household is theirs all the same.
+
+    Two people became one, or a stranger was named, or found to be somebody known. A visit that was
+    taken for somebody else's may tell of whom to forget.
+    """
+    if named.visit_id is None:
+        return False
+    try:
+        visit = gallery.visit(named.visit_id)
+    except (UsageError, GalleryError):  # what cannot be looked up is taken as forgotten
+        return False
+    return named.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)
+
+
+def _finish(
+    forgotten: list[Forgotten],
+    other_visit_ids: tuple[str, ...],
+    storage: StorageSection,
+    traces: VisitTraces,
+) -> ForgettingOutcome:
+    """Delete elsewhere what the gallery has forgotten."""
+    visit_ids = (*(v for each in forgotten for v in each.visit_ids), *other_visit_ids)
+    if forgotten or visit_ids:
+        traces.forget(visit_ids)
+    return ForgettingOutcome(
+        tuple(each.visitor for each in forgotten),
+        sum(each.samples for each in forgotten),
+        visit_ids,
+        tuple(backups(storage.gallery_path)),
+    )
