@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from doorbell.domain import Person as Person
     from doorbell.domain import Stranger as Stranger
     from doorbell.domain import Visit as Visit
-    from doorbell.enrollment import Enroller as Enroller
     from doorbell.errors import DoorbellError as DoorbellError
+    from doorbell.household.enrollment import Enroller as Enroller
     from doorbell.perception import open_perception as open_perception
     from doorbell.pipeline import Pipeline as Pipeline
     from doorbell.recognition.gallery import Gallery as Gallery
@@ -44,7 +44,7 @@ __all__ = [
 # Where each is at home; the imports above say the same to type checkers.
 _HOMES = {
     "DoorbellError": "doorbell.errors",
-    "Enroller": "doorbell.enrollment",
+    "Enroller": "doorbell.household.enrollment",
     "Event": "doorbell.domain",
     "Face": "doorbell.domain",
     "Frame": "doorbell.domain",

@@ -21,7 +21,7 @@ from rich.console import Console
 from doorbell.broker import EmbeddedBroker
 from doorbell.config import load_config
 from doorbell.daemon import run_daemon
-from doorbell.domain import Event, Left
+from doorbell.domain import Left
 from doorbell.errors import EnrollmentError
 from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path, models_directory

@@ -230,11 +230,14 @@ class MainLoop:
 
     def _forget(self, name: str) -> None:
         try:
-            outcome = forget_person(self._gallery, name, self._config.storage, self._pictures)
+            outcome = forget_person(self._gallery, name, self._config.storage, self._forget_visits)
         except DoorbellError as exc:
             log.warning("%s", exc)
         else:
             log.info("forgot %s, as a command asked", outcome.visitors[0].label)
+
+    def _forget_visits(self, visit_ids: tuple[str, ...]) -> None:
+        self._publish(VisitsForgotten(visit_ids))
 
     def _publish_known(self) -> None:
         """Tell who is known where that has changed, also from the command line."""

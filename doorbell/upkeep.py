@@ -15,7 +15,6 @@ from doorbell.clock import WallClock
 from doorbell.config import StorageSection
 from doorbell.errors import GalleryError
 from doorbell.household.forgetting import forget_older
-from doorbell.outputs.pictures import Pictures
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 from doorbell.states import ClockState, ClockStep, State, VisitsForgotten
@@ -86,10 +85,13 @@ class Upkeep:
         self._retention_due_seconds = time_seconds + RETENTION_SECONDS
         try:
             if trusted:
-                forget_older(self._gallery, wall_time, self._storage, self._pictures)
+                forget_older(self._gallery, wall_time, self._storage, self._forget_visits)
             self._pipeline.tidy_strangers()
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
+
+    def _forget_visits(self, visit_ids: tuple[str, ...]) -> None:
+        self._publish(VisitsForgotten(visit_ids))
 
     def _date_anew(self) -> None:
         """Move stored visits with the clock, once those that wait are stored by the wrong one."""

@@ -14,8 +14,8 @@ from doorbell.domain import FaceSample, Left, Person, Stranger, Visit
 from doorbell.errors import GalleryError, UnknownPersonError, UnknownStrangerError
 from doorbell.household.forgetting import (
     ForgettingOutcome,
+    ForgetVisits,
     VisitFiles,
-    VisitTraces,
     forget_older,
     forget_person,
     forget_stranger,
@@ -27,11 +27,12 @@ from doorbell.outputs.pictures import SECONDS_PER_DAY, Pictures, picture_path
 from doorbell.recognition.gallery import EnrolledSample, Gallery
 from doorbell.recognition.gallery_backup import back_up
 from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.states import VisitsForgotten
 
 NOW = 1_700_000_000.0
 JPEG = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
 
-Forget = Callable[[Gallery, Config, VisitTraces], ForgettingOutcome]
+Forget = Callable[[Gallery, Config, ForgetVisits], ForgettingOutcome]
 
 
 def face(seed: int) -> FaceSample:
@@ -54,14 +55,14 @@ def gallery(config: Config) -> Iterator[Gallery]:
     with Gallery.of(config.storage) as gallery:
         long_ago = NOW - 40 * SECONDS_PER_DAY
         came: dict[str, tuple[Person | Stranger, float]] = {
-            "anna": (gallery.enroll("Anna", [EnrolledSample(face(1))]).person, NOW - 90),
-            "ben": (gallery.enroll("Ben", [EnrolledSample(face(2))]).person, NOW - 80),
-            "stranger": (gallery.add_stranger([face(3)], long_ago), long_ago),
-            "recent": (gallery.add_stranger([face(4)], NOW - 70), NOW - 70),
+            "anna": (gallery.people.enroll("Anna", [EnrolledSample(face(1))]).person, NOW - 90),
+            "ben": (gallery.people.enroll("Ben", [EnrolledSample(face(2))]).person, NOW - 80),
+            "stranger": (gallery.strangers.add([face(3)], long_ago), long_ago),
+            "recent": (gallery.strangers.add([face(4)], NOW - 70), NOW - 70),
         }
         for number, (visit_id, (visitor, at)) in enumerate(came.items()):
             visit = Visit(f"visit-{visit_id}", at, at + 5, at + 5, visitor, 0.7, 4, 0.5)
-            gallery.save_visit(visit, [face(10 + number)])
+            gallery.visits.save(visit, [face(10 + number)])
             leave(config, visit)
         yield gallery
 
@@ -99,15 +100,15 @@ def files_with(config: Config, trace: bytes) -> list[str]:
     ]
 
 
-def anna(gallery: Gallery, config: Config, traces: VisitTraces) -> ForgettingOutcome:
+def anna(gallery: Gallery, config: Config, traces: ForgetVisits) -> ForgettingOutcome:
     return forget_person(gallery, "anna", config.storage, traces)
 
 
-def stranger(gallery: Gallery, config: Config, traces: VisitTraces) -> ForgettingOutcome:
+def stranger(gallery: Gallery, config: Config, traces: ForgetVisits) -> ForgettingOutcome:
     return forget_stranger(gallery, 1, config.storage, traces)
 
 
-def older(gallery: Gallery, config: Config, traces: VisitTraces) -> ForgettingOutcome:
+def older(gallery: Gallery, config: Config, traces: ForgetVisits) -> ForgettingOutcome:
     return forget_older(gallery, NOW, config.storage, traces)
 
 
@@ -121,14 +122,14 @@ def test_nothing_is_left_of_whoever_is_forgotten_and_all_of_the_others(
     traces = [face(seed).embedding.tobytes() for seed in seeds]
     traces += [f"visit-{who}".encode(), b"Anna" if who == "anna" else b"stranger-1"]
     assert all(files_with(config, trace) for trace in traces)
-    visitor = gallery.visit(f"visit-{who}").visitor
+    visitor = gallery.visits.get(f"visit-{who}").visitor
     assert visitor is not None
 
-    outcome = forget(gallery, config, VisitFiles(gallery, config))
+    outcome = forget(gallery, config, VisitFiles(gallery, config).forget)
 
     assert outcome == ForgettingOutcome((visitor,), 1, (f"visit-{who}",), ())
     others = {f"visit-{each}" for each in ("anna", "ben", "stranger", "recent")} - {f"visit-{who}"}
-    assert {visit.visit_id for visit in gallery.visits(9)} == others
+    assert {visit.visit_id for visit in gallery.visits.newest(9)} == others
     assert pictured(config) == others
     assert set(waiting(config)) == others
     gallery.close()
@@ -137,44 +138,43 @@ def test_nothing_is_left_of_whoever_is_forgotten_and_all_of_the_others(
 
 def test_what_is_old_goes_whoever_it_was_of(gallery: Gallery, config: Config) -> None:
     later = NOW + 61 * SECONDS_PER_DAY
-    outcome = forget_older(gallery, later, config.storage, VisitFiles(gallery, config))
+    outcome = forget_older(gallery, later, config.storage, VisitFiles(gallery, config).forget)
     assert [visitor.label for visitor in outcome.visitors] == ["stranger-1", "stranger-2"]
     assert (outcome.samples, len(outcome.visit_ids)) == (2, 4)
-    assert [person.name for person in gallery.people()] == ["Anna", "Ben"]
-    assert gallery.visits(9) == []
+    assert [person.name for person in gallery.people.all()] == ["Anna", "Ben"]
+    assert gallery.visits.newest(9) == []
     assert (pictured(config), waiting(config)) == (set(), [])
 
 
 def test_nothing_old_is_nothing_to_do(gallery: Gallery, config: Config) -> None:
-    class Nobody:
-        def forget(self, visit_ids: object) -> None:
-            raise AssertionError(visit_ids)
+    def fail(visit_ids: object) -> None:
+        raise AssertionError(visit_ids)
 
     soon = NOW - 15 * SECONDS_PER_DAY
-    assert forget_older(gallery, soon, config.storage, Nobody()).visit_ids == ()
+    assert forget_older(gallery, soon, config.storage, fail).visit_ids == ()
     for_ever = config.storage.model_copy(update={"strangers_days": 0, "visits_days": 0})
     late = NOW + 1000 * SECONDS_PER_DAY
-    assert forget_older(gallery, late, for_ever, Nobody()).visitors == ()
-    assert len(gallery.visits(9)) == 4
+    assert forget_older(gallery, late, for_ever, fail).visitors == ()
+    assert len(gallery.visits.newest(9)) == 4
 
 
 def test_an_event_that_names_the_forgotten_by_mistake_does_not_wait_either(
     gallery: Gallery, config: Config
 ) -> None:
     """Ben was taken for Anna, and the household said so while the event waited."""
-    mistaken = Visit("mistaken", NOW, NOW + 5, NOW + 5, gallery.person("Anna"), 0.7, 4, 0.5)
-    gallery.save_visit(mistaken)
+    mistaken = Visit("mistaken", NOW, NOW + 5, NOW + 5, gallery.people.get("Anna"), 0.7, 4, 0.5)
+    gallery.visits.save(mistaken)
     leave(config, mistaken)
-    gallery.correct_to_person("mistaken", "Ben", learn=False)
-    forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config))
+    gallery.corrections.to_person("mistaken", "Ben", learn=False)
+    forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config).forget)
     assert set(waiting(config)) == {"visit-ben", "visit-stranger", "visit-recent"}
     assert files_with(config, b"Anna") == []
-    assert gallery.visit("mistaken").visitor == gallery.person("Ben")
+    assert gallery.visits.get("mistaken").visitor == gallery.people.get("Ben")
 
 
 def test_beside_a_daemon_the_outbox_is_left_to_it(gallery: Gallery, config: Config) -> None:
     with only_daemon(config.storage.directory):
-        forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config))
+        forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config).forget)
     assert "visit-anna" not in pictured(config)
     assert "visit-anna" in waiting(config)
 
@@ -183,13 +183,15 @@ def test_a_daemons_output_of_pictures_forgets_as_the_files_do(
     gallery: Gallery, config: Config
 ) -> None:
     with closing(Pictures(config.storage)) as pictures:
-        forget_person(gallery, "Anna", config.storage, pictures)
+        forget_person(
+            gallery, "Anna", config.storage, lambda ids: pictures.handle(VisitsForgotten(ids))
+        )
     assert pictured(config) == {"visit-ben", "visit-stranger", "visit-recent"}
 
 
 def test_backups_are_told_of(gallery: Gallery, config: Config) -> None:
     backup = back_up(config.storage.gallery_path, None, NOW)
-    outcome = forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config))
+    outcome = forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config).forget)
     assert [each.path for each in outcome.backups] == [backup]
     assert files_with(config, b"Anna") == [backup.name]
 
@@ -197,12 +199,12 @@ def test_backups_are_told_of(gallery: Gallery, config: Config) -> None:
 def test_who_is_not_there_is_refused_and_nothing_is_deleted(
     gallery: Gallery, config: Config
 ) -> None:
-    traces = VisitFiles(gallery, config)
+    traces = VisitFiles(gallery, config).forget
     with pytest.raises(UnknownPersonError, match=r"nobody named 'Ana' .* did you mean Anna"):
         forget_person(gallery, "Ana", config.storage, traces)
     with pytest.raises(UnknownStrangerError, match="there is no stranger-7; see those"):
         forget_stranger(gallery, 7, config.storage, traces)
-    assert (len(gallery.visits(9)), len(pictured(config)), len(waiting(config))) == (4, 4, 4)
+    assert (len(gallery.visits.newest(9)), len(pictured(config)), len(waiting(config))) == (4, 4, 4)
 
 
 def test_a_gallery_that_cannot_be_written_keeps_the_pictures_too(
@@ -212,6 +214,6 @@ def test_a_gallery_that_cannot_be_written_keeps_the_pictures_too(
     with closing(sqlite3.connect(config.storage.gallery_path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(GalleryError, match="locked"):
-            forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config))
+            forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config).forget)
     assert "visit-anna" in pictured(config)
     assert "visit-anna" in waiting(config)

@@ -182,7 +182,7 @@ def test_who_is_known_is_told_once_and_again_where_another_process_has_changed_i
         time.sleep(2.5)  # looked at again meanwhile
         assert len(house.heard.of(KnownVisitors)) == 1
         with Gallery.open(tmp_path / "gallery.sqlite") as other:
-            other.rename("Anna", "Ann")
+            other.people.rename("Anna", "Ann")
         assert eventually(lambda: len(house.heard.of(KnownVisitors)) == 2)
 
     with watching(perception, gallery, act) as house:

@@ -93,7 +93,7 @@ def enroll(
     from doorbell.models.store import models_directory
     from doorbell.perception import open_perception
     from doorbell.recognition.gallery import Gallery
-    from doorbell.recognition.gallery_rows import clean_consent, clean_name
+    from doorbell.recognition.gallery_names import clean_consent, clean_name
 
     clean_name(name)  # refused before anybody has to stand still
     if consent is not None:

@@ -147,7 +147,7 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
         person = gallery.people.get(name)
         if not yes:
             click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
-        traces = VisitFiles(gallery, config)
+        traces = VisitFiles(gallery, config).forget
         outcome = forget_person(gallery, person.name, config.storage, traces)
     print_forgotten(outcome)
 

@@ -140,7 +140,7 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
             click.confirm(
                 f"Forget {stranger.label} with every sample, visit and picture?", abort=True
             )
-        traces = VisitFiles(gallery, config)
+        traces = VisitFiles(gallery, config).forget
         outcome = forget_stranger(gallery, stranger_id, config.storage, traces)
     print_forgotten(outcome)
 

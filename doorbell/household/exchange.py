@@ -31,15 +31,15 @@ from doorbell.household.exchange_format import (
     read_sample,
     sample_text,
 )
-from doorbell.recognition.gallery_copies import sync
-from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_rows import (
+from doorbell.recognition.gallery_codec import (
     Row,
-    clean_name,
     consent_from,
     decode_embeddings,
     encode_preferences,
 )
+from doorbell.recognition.gallery_copies import sync
+from doorbell.recognition.gallery_file import GalleryFile
+from doorbell.recognition.gallery_names import clean_name
 from doorbell.recognition.gallery_statements import (
     add_sample,
     add_stranger_samples,

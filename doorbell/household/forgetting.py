@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 from doorbell.config import Config, StorageSection
 from doorbell.domain import UNSTORED, Person, Visitor
@@ -23,12 +23,8 @@ from doorbell.recognition.gallery_copies import Backup, backups
 from doorbell.recognition.gallery_lock import only_daemon
 from doorbell.sealing import open_seal
 
-
-class VisitTraces(Protocol):
-    """What is held of visits outside the gallery."""
-
-    def forget(self, visit_ids: Collection[str]) -> None:
-        """Delete what is held of these visits; never raises, what cannot be is said in the log."""
+ForgetVisits: TypeAlias = Callable[[tuple[str, ...]], None]
+"""Deletes what is held of visits outside the gallery, given their identifiers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +76,8 @@ class VisitFiles:
 
     def _is_forgotten(self) -> Callable[[Named], bool]:
         """What tells whether somebody is named who is gone."""
-        person_ids = {person.person_id for person in self._gallery.people()}
-        labels = {stranger.label for stranger in self._gallery.strangers()}
+        person_ids = {person.person_id for person in self._gallery.people.all()}
+        labels = {stranger.label for stranger in self._gallery.strangers.all()}
 
         def is_forgotten(named: Named) -> bool:
             if named.person_id is not None:
@@ -95,7 +91,7 @@ class VisitFiles:
 
 
 def forget_person(
-    gallery: Gallery, name: str, storage: StorageSection, traces: VisitTraces
+    gallery: Gallery, name: str, storage: StorageSection, forget_visits: ForgetVisits
 ) -> ForgettingOutcome:
     """Delete a person, with every sample, visit, picture and waiting event.
 
@@ -103,17 +99,17 @@ def forget_person(
         gallery: where they are enrolled.
         name: theirs.
         storage: where backups of the gallery are.
-        traces: what else is held of visits.
+        forget_visits: deletes what else is held of visits.
 
     Raises:
         UnknownPersonError: nobody has that name; the nearest names are offered.
         GalleryError: the gallery cannot be written; nothing is deleted.
     """
-    return _finish([gallery.forget(name)], (), storage, traces)
+    return _finish([gallery.people.forget(name)], (), storage, forget_visits)
 
 
 def forget_stranger(
-    gallery: Gallery, stranger_id: int, storage: StorageSection, traces: VisitTraces
+    gallery: Gallery, stranger_id: int, storage: StorageSection, forget_visits: ForgetVisits
 ) -> ForgettingOutcome:
     """Delete a stranger, with every sample, visit, picture and waiting event.
 
@@ -121,17 +117,17 @@ def forget_stranger(
         gallery: where they are.
         stranger_id: theirs.
         storage: where backups of the gallery are.
-        traces: what else is held of visits.
+        forget_visits: deletes what else is held of visits.
 
     Raises:
         UnknownStrangerError: there is none of that identifier.
         GalleryError: the gallery cannot be written; nothing is deleted.
     """
-    return _finish([gallery.forget_stranger(stranger_id)], (), storage, traces)
+    return _finish([gallery.strangers.forget(stranger_id)], (), storage, forget_visits)
 
 
 def forget_older(
-    gallery: Gallery, wall_time: float, storage: StorageSection, traces: VisitTraces
+    gallery: Gallery, wall_time: float, storage: StorageSection, forget_visits: ForgetVisits
 ) -> ForgettingOutcome:
     """Delete strangers and visits older than ``storage.strangers_days`` and ``.visits_days``.
 
@@ -139,7 +135,7 @@ def forget_older(
         gallery: where they are.
         wall_time: now, by a clock that is right.
         storage: for how long they are kept; where backups of the gallery are.
-        traces: what else is held of visits.
+        forget_visits: deletes what else is held of visits.
 
     Raises:
         GalleryError: the gallery cannot be written. What it deleted before is gone elsewhere too.
@@ -148,13 +144,13 @@ def forget_older(
     visit_ids: tuple[str, ...] = ()
     if storage.strangers_days:
         before = wall_time - storage.strangers_days * SECONDS_PER_DAY
-        strangers = gallery.forget_strangers_before(before)
+        strangers = gallery.strangers.forget_before(before)
     try:
         if storage.visits_days:
             before = wall_time - storage.visits_days * SECONDS_PER_DAY
-            visit_ids = gallery.forget_visits_before(before)
+            visit_ids = gallery.visits.forget_before(before)
     finally:
-        outcome = _finish(strangers, visit_ids, storage, traces)
+        outcome = _finish(strangers, visit_ids, storage, forget_visits)
     return outcome
 
 
@@ -167,7 +163,7 @@ def is_kept(gallery: Gallery, named: Named) -> bool:
     if named.visit_id is None:
         return False
     try:
-        visit = gallery.visit(named.visit_id)
+        visit = gallery.visits.get(named.visit_id)
     except (UsageError, GalleryError):  # what cannot be looked up is taken as forgotten
         return False
     return named.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)
@@ -177,12 +173,12 @@ def _finish(
     forgotten: list[Forgotten],
     other_visit_ids: tuple[str, ...],
     storage: StorageSection,
-    traces: VisitTraces,
+    forget_visits: ForgetVisits,
 ) -> ForgettingOutcome:
     """Delete elsewhere what the gallery has forgotten."""
     visit_ids = (*(v for each in forgotten for v in each.visit_ids), *other_visit_ids)
     if forgotten or visit_ids:
-        traces.forget(visit_ids)
+        forget_visits(visit_ids)
     return ForgettingOutcome(
         tuple(each.visitor for each in forgotten),
         sum(each.samples for each in forgotten),
