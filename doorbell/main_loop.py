@@ -235,6 +235,7 @@ class MainLoop:
             log.warning("%s", exc)
         else:
             log.info("forgot %s, as a command asked", outcome.visitors[0].label)
+            self._publish_known()
 
     def _forget_visits(self, visit_ids: tuple[str, ...]) -> None:
         self._publish(VisitsForgotten(visit_ids))
