@@ -8,7 +8,7 @@ deletes no picture: it says which visits' pictures are to go.
 from __future__ import annotations
 
 from doorbell.recognition.gallery_corrections import CorrectionVerbs
-from doorbell.recognition.gallery_disclosure import DisclosureVerbs
+from doorbell.recognition.gallery_disclosure import PersonalDataVerbs
 from doorbell.recognition.gallery_file import GalleryFile
 from doorbell.recognition.gallery_index import SampleIndex
 from doorbell.recognition.gallery_rows import (
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-class Gallery(CorrectionVerbs, DisclosureVerbs):
+class Gallery(CorrectionVerbs, PersonalDataVerbs):
     """The open gallery; used by the one thread that opened it.
 
     Every method raises ``GalleryError`` where the file fails. Names are matched without regard to

@@ -17,17 +17,17 @@ _INTERNAL = frozenset({"name_key", "embedding", "stranger_id", "not_person_id"})
 
 
 @dataclass(frozen=True, slots=True)
-class Disclosure:
+class PersonalData:
     """What is held on a person; the pictures of ``visit_ids`` are the caller's to add."""
 
     document: dict[str, Any]
     visit_ids: tuple[str, ...]
 
 
-class DisclosureVerbs(GalleryStore):
+class PersonalDataVerbs(GalleryStore):
     """What is held on whom."""
 
-    def disclose(self, person_id: int) -> Disclosure:
+    def personal_data(self, person_id: int) -> PersonalData:
         """Every row about a person, times in seconds since the epoch, embeddings as 128 numbers.
 
         Args:
@@ -59,7 +59,7 @@ class DisclosureVerbs(GalleryStore):
                     )
                 ],
             }
-        return Disclosure(document, tuple(visit["id"] for visit in visits))
+        return PersonalData(document, tuple(visit["id"] for visit in visits))
 
     def _faces(self, of: str, person_id: int) -> list[dict[str, Any]]:
         rows = self._file.rows(f"SELECT * FROM {of} ORDER BY id", person_id)  # noqa: S608 - our own words
