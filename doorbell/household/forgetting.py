@@ -8,7 +8,7 @@ in files, or with a daemon's outputs. Backups stay, and are told of.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,7 +28,7 @@ class VisitTraces(Protocol):
     """What is held of visits outside the gallery."""
 
     def forget(self, visit_ids: Collection[str]) -> None:
-        """Delete what is held of these visits; never raises, what cannot be is said in the log."""
+        """Delete what is held of these visits; what cannot be deleted is said in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,18 @@ class VisitFiles:
         delete_pictures(storage.pictures_directory, visit_ids)
         if not storage.outbox_path.exists():
             return
-        with suppress(GalleryError), only_daemon(storage.directory):
+        is_forgotten = self._is_forgotten()
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(only_daemon(storage.directory))
+            except GalleryError:  # one is running
+                return
             seal = open_seal(storage.key_file)
-            with closing(Outbox(storage.outbox_path, self._config.mqtt, seal)) as outbox:
-                outbox.forget_visits(visit_ids)
-                outbox.drop_forgotten(self._is_forgotten())
+            outbox = stack.enter_context(
+                closing(Outbox(storage.outbox_path, self._config.mqtt, seal))
+            )
+            outbox.forget_visits(visit_ids)
+            outbox.drop_forgotten(is_forgotten)
 
     def _is_forgotten(self) -> Callable[[Named], bool]:
         """What tells whether somebody is named who is gone."""
