@@ -232,7 +232,9 @@ class MainLoop:
 
     def _forget(self, name: str) -> None:
         try:
-            outcome = forget_person(self._gallery, name, self._config.storage, self._pictures)
+            outcome = forget_person(
+                self._gallery, name, self._config.storage, self._pictures.forget
+            )
         except DoorbellError as exc:
             log.warning("%s", exc)
         else:

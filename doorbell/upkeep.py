@@ -88,7 +88,7 @@ class Upkeep:
         self._retention_due_seconds = time_seconds + RETENTION_SECONDS
         try:
             if trusted:
-                forget_older(self._gallery, wall_time, self._storage, self._pictures)
+                forget_older(self._gallery, wall_time, self._storage, self._pictures.forget)
             self._pipeline.tidy_strangers()
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)

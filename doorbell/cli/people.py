@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,15 +140,15 @@ def merge(config: Config, source: str, into: str) -> None:
 @with_config
 def forget(config: Config, name: str, *, yes: bool) -> None:
     """Delete a person, with every sample, visit and picture."""
-    from doorbell.household.forgetting import VisitFiles, forget_person
+    from doorbell.household.forgetting import forget_in_files, forget_person
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         person = gallery.person(name)
         if not yes:
             click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
-        traces = VisitFiles(gallery, config)
-        outcome = forget_person(gallery, person.name, config.storage, traces)
+        beside = partial(forget_in_files, gallery, config)
+        outcome = forget_person(gallery, person.name, config.storage, beside)
     print_forgotten(outcome)
 
 

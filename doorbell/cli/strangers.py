@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -137,7 +138,7 @@ def name_(config: Config, stranger_id: int, name: str) -> None:
 @with_config
 def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
     """Delete a stranger, with every sample, visit and picture."""
-    from doorbell.household.forgetting import VisitFiles, forget_stranger
+    from doorbell.household.forgetting import forget_in_files, forget_stranger
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
@@ -146,6 +147,6 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
             click.confirm(
                 f"Forget {stranger.label} with every sample, visit and picture?", abort=True
             )
-        traces = VisitFiles(gallery, config)
-        outcome = forget_stranger(gallery, stranger_id, config.storage, traces)
+        beside = partial(forget_in_files, gallery, config)
+        outcome = forget_stranger(gallery, stranger_id, config.storage, beside)
     print_forgotten(outcome)

@@ -2,7 +2,7 @@
 
 Whoever is forgotten goes from the gallery first, in one transaction; then whatever else is held of
 their visits: pictures, and events that wait for the broker. Where that lies is the caller's to say:
-in files, or with a daemon's outputs. Backups stay, and are told of.
+in files (``forget_in_files``), or with a daemon's outputs. Backups stay, and are told of.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 from doorbell.config import Config, StorageSection
 from doorbell.domain import UNSTORED, Person, Visitor
@@ -23,12 +23,8 @@ from doorbell.recognition.gallery_copies import Backup, backups
 from doorbell.recognition.gallery_lock import only_daemon
 from doorbell.sealing import open_seal
 
-
-class VisitTraces(Protocol):
-    """What is held of visits outside the gallery."""
-
-    def forget(self, visit_ids: Collection[str]) -> None:
-        """Delete what is held of these visits; what cannot be deleted is said in the log."""
+# Deletes what is held of visits outside the gallery; what cannot be deleted is said in the log.
+ForgetVisits: TypeAlias = Callable[[tuple[str, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,61 +44,8 @@ class ForgettingOutcome:
     backups: tuple[Backup, ...]
 
 
-class VisitFiles:
-    """Pictures and waiting events in their files, beside a daemon or without one.
-
-    Args:
-        gallery: who is known and which visit is whose, after the forgetting.
-        config: where the files are, and the limits of what waits.
-    """
-
-    def __init__(self, gallery: Gallery, config: Config) -> None:
-        self._gallery = gallery
-        self._config = config
-
-    def forget(self, visit_ids: Collection[str]) -> None:
-        """Delete the pictures of visits, and drop waiting events of theirs and of who is gone.
-
-        A daemon that runs drops these events itself, once it finds who is gone.
-
-        Raises:
-            SealError: what waits was encrypted with another key.
-        """
-        storage = self._config.storage
-        delete_pictures(storage.pictures_directory, visit_ids)
-        if not storage.outbox_path.exists():
-            return
-        is_forgotten = self._is_forgotten()
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(only_daemon(storage.directory))
-            except GalleryError:  # one is running
-                return
-            seal = open_seal(storage.key_file)
-            outbox = stack.enter_context(
-                closing(Outbox(storage.outbox_path, self._config.mqtt, seal))
-            )
-            outbox.forget_visits(visit_ids)
-            outbox.drop_forgotten(is_forgotten)
-
-    def _is_forgotten(self) -> Callable[[Named], bool]:
-        """What tells whether somebody is named who is gone."""
-        person_ids = {person.person_id for person in self._gallery.people()}
-        labels = {stranger.label for stranger in self._gallery.strangers()}
-
-        def is_forgotten(named: Named) -> bool:
-            if named.person_id is not None:
-                is_known = named.person_id in person_ids
-            else:  # who has no lasting identifier yet cannot have been forgotten by it
-                label = named.stranger
-                is_known = label is None or label in labels or label.startswith(UNSTORED)
-            return not (is_known or is_kept(self._gallery, named))
-
-        return is_forgotten
-
-
 def forget_person(
-    gallery: Gallery, name: str, storage: StorageSection, traces: VisitTraces
+    gallery: Gallery, name: str, storage: StorageSection, forget_visits: ForgetVisits
 ) -> ForgettingOutcome:
     """Delete a person, with every sample, visit, picture and waiting event.
 
@@ -110,17 +53,17 @@ def forget_person(
         gallery: where they are enrolled.
         name: theirs.
         storage: where backups of the gallery are.
-        traces: what else is held of visits.
+        forget_visits: deletes what else is held of visits.
 
     Raises:
         UnknownPersonError: nobody has that name; the nearest names are offered.
         GalleryError: the gallery cannot be written; nothing is deleted.
     """
-    return _finish([gallery.forget(name)], (), storage, traces)
+    return _finish([gallery.forget(name)], (), storage, forget_visits)
 
 
 def forget_stranger(
-    gallery: Gallery, stranger_id: int, storage: StorageSection, traces: VisitTraces
+    gallery: Gallery, stranger_id: int, storage: StorageSection, forget_visits: ForgetVisits
 ) -> ForgettingOutcome:
     """Delete a stranger, with every sample, visit, picture and waiting event.
 
@@ -128,17 +71,17 @@ def forget_stranger(
         gallery: where they are.
         stranger_id: theirs.
         storage: where backups of the gallery are.
-        traces: what else is held of visits.
+        forget_visits: deletes what else is held of visits.
 
     Raises:
         UnknownStrangerError: there is none of that identifier.
         GalleryError: the gallery cannot be written; nothing is deleted.
     """
-    return _finish([gallery.forget_stranger(stranger_id)], (), storage, traces)
+    return _finish([gallery.forget_stranger(stranger_id)], (), storage, forget_visits)
 
 
 def forget_older(
-    gallery: Gallery, wall_time: float, storage: StorageSection, traces: VisitTraces
+    gallery: Gallery, wall_time: float, storage: StorageSection, forget_visits: ForgetVisits
 ) -> ForgettingOutcome:
     """Delete strangers and visits older than ``storage.strangers_days`` and ``.visits_days``.
 
@@ -146,7 +89,7 @@ def forget_older(
         gallery: where they are.
         wall_time: now, by a clock that is right.
         storage: for how long they are kept; where backups of the gallery are.
-        traces: what else is held of visits.
+        forget_visits: deletes what else is held of visits.
 
     Raises:
         GalleryError: the gallery cannot be written. What it deleted before is gone elsewhere too.
@@ -161,8 +104,38 @@ def forget_older(
             before = wall_time - storage.visits_days * SECONDS_PER_DAY
             visit_ids = gallery.forget_visits_before(before)
     finally:
-        outcome = _finish(strangers, visit_ids, storage, traces)
+        outcome = _finish(strangers, visit_ids, storage, forget_visits)
     return outcome
+
+
+def forget_in_files(gallery: Gallery, config: Config, visit_ids: Collection[str]) -> None:
+    """Delete pictures and waiting events in their files, beside a daemon or without one.
+
+    A daemon that runs drops the events itself, once it finds who is gone. Without one, those go too
+    that name somebody who is gone and belong to a visit that was corrected since.
+
+    Args:
+        gallery: who is known and which visit is whose, after the forgetting.
+        config: where the files are, and the limits of what waits.
+        visit_ids: of the visits that were forgotten.
+
+    Raises:
+        GalleryError: the gallery does not answer.
+        SealError: what waits was encrypted with another key.
+    """
+    storage = config.storage
+    delete_pictures(storage.pictures_directory, visit_ids)
+    if not storage.outbox_path.exists():
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_daemon(storage.directory))
+        except GalleryError:  # one is running
+            return
+        outbox = Outbox(storage.outbox_path, config.mqtt, open_seal(storage.key_file))
+        stack.enter_context(closing(outbox))
+        outbox.forget_visits(visit_ids)
+        outbox.drop_forgotten(_whoever_is_gone(gallery))
 
 
 def is_kept(gallery: Gallery, named: Named) -> bool:
@@ -180,16 +153,32 @@ def is_kept(gallery: Gallery, named: Named) -> bool:
     return named.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)
 
 
+def _whoever_is_gone(gallery: Gallery) -> Callable[[Named], bool]:
+    """What tells whether an event names somebody who is gone."""
+    person_ids = {person.person_id for person in gallery.people()}
+    labels = {stranger.label for stranger in gallery.strangers()}
+
+    def is_forgotten(named: Named) -> bool:
+        if named.person_id is not None:
+            is_known = named.person_id in person_ids
+        else:  # who has no lasting identifier yet cannot have been forgotten by it
+            label = named.stranger
+            is_known = label is None or label in labels or label.startswith(UNSTORED)
+        return not (is_known or is_kept(gallery, named))
+
+    return is_forgotten
+
+
 def _finish(
     forgotten: list[Forgotten],
     other_visit_ids: tuple[str, ...],
     storage: StorageSection,
-    traces: VisitTraces,
+    forget_visits: ForgetVisits,
 ) -> ForgettingOutcome:
     """Delete elsewhere what the gallery has forgotten."""
     visit_ids = (*(v for each in forgotten for v in each.visit_ids), *other_visit_ids)
     if forgotten or visit_ids:
-        traces.forget(visit_ids)
+        forget_visits(visit_ids)
     return ForgettingOutcome(
         tuple(each.visitor for each in forgotten),
         sum(each.samples for each in forgotten),
