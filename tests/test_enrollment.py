@@ -16,14 +16,9 @@ from doorbell.camera.simulated import SimulatedCamera
 from doorbell.config import CameraSection, load_config
 from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import EndOfStreamError, EnrollmentError, InvalidNameError
-from doorbell.household.enrollment import (
-    KEPT_SAMPLES,
-    TOO_ALIKE,
-    Enroller,
-    EnrollmentReport,
-    PictureResult,
-)
+from doorbell.household.enrollment import Enroller, EnrollmentReport, PictureResult
 from doorbell.household.enrollment_checks import CHECKS
+from doorbell.household.enrollment_samples import KEPT_SAMPLES, TOO_ALIKE
 from doorbell.household.enrollment_strength import GUIDANCE, Coverage, Level
 from doorbell.models.store import face_path
 from doorbell.perception import Perception

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from doorbell.errors import GalleryError, UnknownPersonError, UnknownStrangerErr
 from doorbell.household.forgetting import (
     ForgettingOutcome,
     ForgetVisits,
-    VisitFiles,
+    forget_in_files,
     forget_older,
     forget_person,
     forget_stranger,
@@ -100,16 +101,21 @@ def files_with(config: Config, trace: bytes) -> list[str]:
     ]
 
 
-def anna(gallery: Gallery, config: Config, traces: ForgetVisits) -> ForgettingOutcome:
-    return forget_person(gallery, "anna", config.storage, traces)
+def beside(gallery: Gallery, config: Config) -> ForgetVisits:
+    """What the command line passes."""
+    return partial(forget_in_files, gallery, config)
 
 
-def stranger(gallery: Gallery, config: Config, traces: ForgetVisits) -> ForgettingOutcome:
-    return forget_stranger(gallery, 1, config.storage, traces)
+def anna(gallery: Gallery, config: Config, forget_visits: ForgetVisits) -> ForgettingOutcome:
+    return forget_person(gallery, "anna", config.storage, forget_visits)
 
 
-def older(gallery: Gallery, config: Config, traces: ForgetVisits) -> ForgettingOutcome:
-    return forget_older(gallery, NOW, config.storage, traces)
+def stranger(gallery: Gallery, config: Config, forget_visits: ForgetVisits) -> ForgettingOutcome:
+    return forget_stranger(gallery, 1, config.storage, forget_visits)
+
+
+def older(gallery: Gallery, config: Config, forget_visits: ForgetVisits) -> ForgettingOutcome:
+    return forget_older(gallery, NOW, config.storage, forget_visits)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +131,7 @@ def test_nothing_is_left_of_whoever_is_forgotten_and_all_of_the_others(
     visitor = gallery.visits.get(f"visit-{who}").visitor
     assert visitor is not None
 
-    outcome = forget(gallery, config, VisitFiles(gallery, config).forget)
+    outcome = forget(gallery, config, beside(gallery, config))
 
     assert outcome == ForgettingOutcome((visitor,), 1, (f"visit-{who}",), ())
     others = {f"visit-{each}" for each in ("anna", "ben", "stranger", "recent")} - {f"visit-{who}"}
@@ -138,7 +144,7 @@ def test_nothing_is_left_of_whoever_is_forgotten_and_all_of_the_others(
 
 def test_what_is_old_goes_whoever_it_was_of(gallery: Gallery, config: Config) -> None:
     later = NOW + 61 * SECONDS_PER_DAY
-    outcome = forget_older(gallery, later, config.storage, VisitFiles(gallery, config).forget)
+    outcome = forget_older(gallery, later, config.storage, beside(gallery, config))
     assert [visitor.label for visitor in outcome.visitors] == ["stranger-1", "stranger-2"]
     assert (outcome.samples, len(outcome.visit_ids)) == (2, 4)
     assert [person.name for person in gallery.people.all()] == ["Anna", "Ben"]
@@ -147,14 +153,13 @@ def test_what_is_old_goes_whoever_it_was_of(gallery: Gallery, config: Config) ->
 
 
 def test_nothing_old_is_nothing_to_do(gallery: Gallery, config: Config) -> None:
-    def fail(visit_ids: object) -> None:
-        raise AssertionError(visit_ids)
-
+    told: list[tuple[str, ...]] = []
     soon = NOW - 15 * SECONDS_PER_DAY
-    assert forget_older(gallery, soon, config.storage, fail).visit_ids == ()
+    assert forget_older(gallery, soon, config.storage, told.append).visit_ids == ()
     for_ever = config.storage.model_copy(update={"strangers_days": 0, "visits_days": 0})
     late = NOW + 1000 * SECONDS_PER_DAY
-    assert forget_older(gallery, late, for_ever, fail).visitors == ()
+    assert forget_older(gallery, late, for_ever, told.append).visitors == ()
+    assert told == []
     assert len(gallery.visits.newest(9)) == 4
 
 
@@ -166,7 +171,7 @@ def test_an_event_that_names_the_forgotten_by_mistake_does_not_wait_either(
     gallery.visits.save(mistaken)
     leave(config, mistaken)
     gallery.corrections.to_person("mistaken", "Ben", learn=False)
-    forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config).forget)
+    forget_person(gallery, "Anna", config.storage, beside(gallery, config))
     assert set(waiting(config)) == {"visit-ben", "visit-stranger", "visit-recent"}
     assert files_with(config, b"Anna") == []
     assert gallery.visits.get("mistaken").visitor == gallery.people.get("Ben")
@@ -174,7 +179,7 @@ def test_an_event_that_names_the_forgotten_by_mistake_does_not_wait_either(
 
 def test_beside_a_daemon_the_outbox_is_left_to_it(gallery: Gallery, config: Config) -> None:
     with only_daemon(config.storage.directory):
-        forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config).forget)
+        forget_person(gallery, "Anna", config.storage, beside(gallery, config))
     assert "visit-anna" not in pictured(config)
     assert "visit-anna" in waiting(config)
 
@@ -191,7 +196,7 @@ def test_a_daemons_output_of_pictures_forgets_as_the_files_do(
 
 def test_backups_are_told_of(gallery: Gallery, config: Config) -> None:
     backup = back_up(config.storage.gallery_path, None, NOW)
-    outcome = forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config).forget)
+    outcome = forget_person(gallery, "Anna", config.storage, beside(gallery, config))
     assert [each.path for each in outcome.backups] == [backup]
     assert files_with(config, b"Anna") == [backup.name]
 
@@ -199,11 +204,11 @@ def test_backups_are_told_of(gallery: Gallery, config: Config) -> None:
 def test_who_is_not_there_is_refused_and_nothing_is_deleted(
     gallery: Gallery, config: Config
 ) -> None:
-    traces = VisitFiles(gallery, config).forget
+    forget_visits = beside(gallery, config)
     with pytest.raises(UnknownPersonError, match=r"nobody named 'Ana' .* did you mean Anna"):
-        forget_person(gallery, "Ana", config.storage, traces)
+        forget_person(gallery, "Ana", config.storage, forget_visits)
     with pytest.raises(UnknownStrangerError, match="there is no stranger-7; see those"):
-        forget_stranger(gallery, 7, config.storage, traces)
+        forget_stranger(gallery, 7, config.storage, forget_visits)
     assert (len(gallery.visits.newest(9)), len(pictured(config)), len(waiting(config))) == (4, 4, 4)
 
 
@@ -214,6 +219,6 @@ def test_a_gallery_that_cannot_be_written_keeps_the_pictures_too(
     with closing(sqlite3.connect(config.storage.gallery_path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(GalleryError, match="locked"):
-            forget_person(gallery, "Anna", config.storage, VisitFiles(gallery, config).forget)
+            forget_person(gallery, "Anna", config.storage, beside(gallery, config))
     assert "visit-anna" in pictured(config)
     assert "visit-anna" in waiting(config)

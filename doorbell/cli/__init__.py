@@ -17,10 +17,15 @@ from doorbell.cli.demo import demo
 from doorbell.cli.encryption import decrypt, encrypt, key
 from doorbell.cli.enroll import enroll
 from doorbell.cli.evaluate import evaluate
-from doorbell.cli.faults import DoorbellGroup
 from doorbell.cli.gallery import gallery
 from doorbell.cli.models import models
-from doorbell.cli.options import Given, config_option, set_option, verbose_option
+from doorbell.cli.options import (
+    DoorbellGroup,
+    Given,
+    config_option,
+    set_option,
+    verbose_option,
+)
 from doorbell.cli.people import people
 from doorbell.cli.printing import example
 from doorbell.cli.run import run

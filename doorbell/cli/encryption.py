@@ -9,7 +9,7 @@ import click
 
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import example, plural
-from doorbell.errors import SealError, UsageError
+from doorbell.errors import UsageError
 
 if TYPE_CHECKING:
     from doorbell.config import Config, StorageSection
@@ -76,27 +76,13 @@ def decrypt(config: Config) -> None:
 
 def _keep(storage: StorageSection, before: Seal, after: Seal) -> int:
     """Bring what is on the disk from one way of keeping into another; how many pictures."""
-    from doorbell.outputs.outbox_file import seal_outbox
-    from doorbell.outputs.pictures import seal_pictures
-    from doorbell.recognition.gallery import Gallery
-    from doorbell.recognition.gallery_copies import backups
-    from doorbell.recognition.gallery_lock import only_daemon
-    from doorbell.recognition.gallery_sealing import seal_gallery
+    from doorbell.household.encryption import change_key
 
-    path = storage.gallery_path
-    with only_daemon(storage.directory):
-        try:
-            Gallery.open(path, after).close()
-        except SealError:
-            clean = seal_gallery(path, before, after)
-        else:  # done by a run that was interrupted afterwards
-            clean = seal_gallery(path, after, after)
-        pictures = seal_pictures(storage.pictures_directory, before, after)
-        seal_outbox(storage.outbox_path, before, after)
-    if not clean:
+    done = change_key(storage, before, after)
+    if not done.is_clean:
         click.echo("another process has the gallery open: run this again when it is done", err=True)
-    if copies := backups(path):
-        click.echo(f"not changed: {plural(len(copies), 'backup')}, as they were made:")
-        for copy in copies:
-            click.echo(f"  {copy.path}")
-    return pictures
+    if done.backups:
+        click.echo(f"not changed: {plural(len(done.backups), 'backup')}, as they were made:")
+        for backup in done.backups:
+            click.echo(f"  {backup.path}")
+    return done.pictures

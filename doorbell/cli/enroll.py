@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +12,9 @@ import click
 
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import example, json_option, plural, print_json, print_table
-from doorbell.errors import CameraError, EndOfStreamError
 
 if TYPE_CHECKING:
-    from doorbell.camera import Camera
-    from doorbell.camera.latest import LatestFrame
     from doorbell.config import Config
-    from doorbell.domain import Frame
     from doorbell.household.enrollment import EnrollmentReport, PictureResult
     from doorbell.household.enrollment_strength import Coverage
     from doorbell.recognition.gallery import Gallery
@@ -85,10 +80,10 @@ def enroll(
     """
     if bool(photos) + from_camera + (video is not None) != 1:
         raise click.UsageError("give either photos, --video FILE or --camera")
-    from doorbell.camera import open_camera
     from doorbell.camera.latest import open_latest
-    from doorbell.config import CameraSection
+    from doorbell.household.documents import enrollment_document
     from doorbell.household.enrollment import Enroller
+    from doorbell.household.enrollment_frames import guided_frames, video_frames
     from doorbell.household.enrollment_strength import Coverage
     from doorbell.models.store import models_directory
     from doorbell.perception import open_perception
@@ -106,18 +101,16 @@ def enroll(
             report = enroller.enroll_photos(name, photos, force=force)
         elif video is not None:
             # The whole path: the same video is known again wherever the command was given.
-            path = str(video.resolve())
-            camera = stack.enter_context(
-                closing(open_camera(CameraSection(uri=path, realtime=False)))
-            )
-            report = enroller.enroll_frames(name, _every_frame(camera), source=path, force=force)
+            path = video.resolve()
+            frames = stack.enter_context(closing(video_frames(path)))
+            report = enroller.enroll_frames(name, frames, source=str(path), force=force)
         else:
             faces = models_directory(config.inference) / "faces"
             latest = stack.enter_context(closing(open_latest(config.camera, faces)))
             coverage = Coverage()
             report = enroller.enroll_frames(
                 name,
-                _guided_frames(latest, coverage),
+                guided_frames(latest, coverage, _guide, seconds=CAMERA_SECONDS),
                 source=f"the camera at {datetime.now().astimezone().isoformat()}",
                 force=force,
                 coverage=coverage,
@@ -125,7 +118,7 @@ def enroll(
         if report.person is not None and consent is not None:
             gallery.people.note_consent(report.person.name, consent, time.time())
         if as_json:
-            print_json(_document(report))
+            print_json(enrollment_document(report))
         else:
             _print_report(report)
             _ask_for_consent(report, gallery)
@@ -133,31 +126,12 @@ def enroll(
         click.get_current_context().exit(1)
 
 
-def _every_frame(camera: Camera) -> Iterator[Frame]:
-    with suppress(EndOfStreamError):
-        while True:
-            yield camera.read()
-
-
-def _guided_frames(camera: LatestFrame, coverage: Coverage) -> Iterator[Frame]:
-    """Frames until every pose was seen or the time is up, telling which pose is missing."""
+def _guide(coverage: Coverage) -> None:
+    """Say which poses were seen, and which one to take next."""
     from doorbell.household.enrollment_strength import GUIDANCE
 
-    end = time.monotonic() + CAMERA_SECONDS
-    frames, told = 0, None
-    while coverage.missing and (left := end - time.monotonic()) > 0:
-        if told != (told := coverage.missing):
-            seen = "".join(f"✔ {pose}  " for pose in coverage.seen)
-            click.echo(f"{seen}{GUIDANCE[told[0]]}", err=True)
-        try:
-            yield camera.get(left)
-        except EndOfStreamError:
-            return
-        except CameraError:
-            if frames == 0:
-                raise
-            return
-        frames += 1
+    seen = "".join(f"✔ {pose}  " for pose in coverage.seen)
+    click.echo(f"{seen}{GUIDANCE[coverage.missing[0]]}", err=True)
 
 
 def _print_report(report: EnrollmentReport) -> None:
@@ -203,28 +177,3 @@ def _row(result: PictureResult) -> list[str]:
 
 def _mark(good: bool) -> str:
     return "✔" if good else "✘"
-
-
-def _document(report: EnrollmentReport) -> dict[str, object]:
-    person, strength = report.person, report.strength
-    return {
-        "person": None if person is None else person.name,
-        "person_id": None if person is None else person.person_id,
-        "added": report.added,
-        "strength": None
-        if strength is None
-        else {"level": strength.level.value, "missing": list(strength.missing)},
-        "pictures": [
-            {
-                "source": result.source,
-                "accepted": result.accepted,
-                "message": result.message,
-                "hint": result.hint,
-                "checks": {
-                    check.name: {"passed": check.passed, "value": round(check.value, 3)}
-                    for check in result.checks
-                },
-            }
-            for result in report.results
-        ],
-    }

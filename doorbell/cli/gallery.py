@@ -161,10 +161,11 @@ def import_(config: Config, file: Path, *, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from doorbell.household.chimes import is_chime
     from doorbell.household.exchange import import_file
     from doorbell.recognition.embedder import SFACE_ID
 
-    imported = import_file(config.storage, file, SFACE_ID, _is_chime)
+    imported = import_file(config.storage, file, SFACE_ID, is_chime)
     if as_json:
         print_json(asdict(imported))
         return
@@ -174,17 +175,6 @@ def import_(config: Config, file: Path, *, as_json: bool) -> None:
         f"added {plural(len(imported.people), 'name')}, {plural(imported.samples, 'sample')} and "
         f"{plural(imported.strangers, 'stranger')}; {len(imported.merged)} were here already"
     )
-
-
-def _is_chime(name: str) -> bool:
-    from doorbell.errors import SoundError
-    from doorbell.outputs.chimes import load_chime
-
-    try:
-        load_chime(name)
-    except SoundError:
-        return False
-    return True
 
 
 @gallery.command("check", epilog=example("doorbell gallery check"))

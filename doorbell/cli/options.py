@@ -1,4 +1,4 @@
-"""What verbs share: where the configuration is, and how much is logged."""
+"""What verbs share: where the configuration is, how much is logged, and how an error is told."""
 
 from __future__ import annotations
 
@@ -8,13 +8,31 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from doorbell.errors import ConfigError
+from doorbell.errors import ConfigError, DoorbellError
 
 CONFIG_VARIABLE = "DOORBELL_CONFIG"
 CONFIG_PATHS = (Path("/etc/doorbell/doorbell.toml"), Path("~/.config/doorbell/doorbell.toml"))
+
+
+class DoorbellGroup(click.Group):
+    """The group whose verbs may raise ``DoorbellError``.
+
+    It becomes one message on stderr and its exit code; any other stays a traceback.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except DoorbellError as exc:
+            # A file's name may hold bytes that are no text.
+            message = str(exc).encode("utf-8", "backslashreplace").decode("utf-8")
+            click.echo(f"doorbell: {message}", err=True)
+            ctx.exit(exc.exit_code)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,12 +22,11 @@ from doorbell.cli.printing import (
     print_table,
     yes_option,
 )
-from doorbell.errors import SoundError, UsageError
+from doorbell.errors import UsageError
 
 if TYPE_CHECKING:
     from doorbell.config import Config
-    from doorbell.household.enrollment_strength import Strength
-    from doorbell.recognition.gallery import Gallery, PersonSummary
+    from doorbell.recognition.gallery import PersonSummary
 
 
 @click.group(epilog=example("doorbell people list", "doorbell people chime Anna sunrise"))
@@ -46,27 +44,28 @@ def list_(config: Config, *, as_json: bool) -> None:
     last_seen_at (ISO 8601, UTC, or null), chime (null for the default one), preferences and
     consent (an object with words and noted_at, or null where none was noted).
     """
+    from doorbell.household.documents import person_document
+    from doorbell.household.listing import known_people
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        summaries = gallery.people.summaries()
-        strengths = [_strength(gallery, summary) for summary in summaries]
+        known = known_people(gallery)
     if as_json:
-        print_json([_document(*each) for each in zip(summaries, strengths, strict=True)])
+        print_json([person_document(each) for each in known])
         return
     print_table(
         ["name", "samples", "strength", "visits", "last seen", "chime", "consent"],
         [
             [
-                summary.person.name,
-                summary.samples,
-                strength.level.value,
-                summary.visits,
-                local_time(summary.last_seen_at),
-                summary.person.chime or "default",
-                "noted" if summary.consent else "no",
+                each.summary.person.name,
+                each.summary.samples,
+                each.strength.level.value,
+                each.summary.visits,
+                local_time(each.summary.last_seen_at),
+                each.summary.person.chime or "default",
+                "noted" if each.summary.consent else "no",
             ]
-            for summary, strength in zip(summaries, strengths, strict=True)
+            for each in known
         ],
         empty="nobody is enrolled; begin with: doorbell enroll NAME PHOTO...",
     )
@@ -81,15 +80,16 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
 
     JSON: an object with the keys of ``people list``.
     """
+    from doorbell.household.documents import person_document
+    from doorbell.household.listing import known_person
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        person = gallery.people.get(name)
-        (summary,) = (each for each in gallery.people.summaries() if each.person == person)
-        strength = _strength(gallery, summary)
+        known = known_person(gallery, name)
     if as_json:
-        print_json(_document(summary, strength))
+        print_json(person_document(known))
         return
+    summary, person, strength = known.summary, known.summary.person, known.strength
     click.echo(person.name)
     for key, value in (
         ("samples", str(summary.samples)),
@@ -109,12 +109,12 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
 @with_config
 def rename(config: Config, name: str, new_name: str) -> None:
     """Give a person another name."""
+    from doorbell.household.naming import rename_person
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        before = gallery.people.get(name)
-        after = gallery.people.rename(name, new_name)
-    click.echo(f"{before.name} is now {after.name}")
+        done = rename_person(gallery, name, new_name)
+    click.echo(f"{done.before.label} is now {done.now.label}")
 
 
 @people.command(epilog=example('doorbell people merge "Anna B." Anna'))
@@ -126,12 +126,12 @@ def merge(config: Config, source: str, into: str) -> None:
 
     SOURCE goes, INTO has the samples and visits of both.
     """
+    from doorbell.household.naming import merge_people
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        gone = gallery.people.get(source)
-        kept = gallery.people.merge(source, into)
-    click.echo(f"{gone.name} is now part of {kept.name}")
+        done = merge_people(gallery, source, into)
+    click.echo(f"{done.before.label} is now part of {done.now.label}")
 
 
 @people.command(epilog=example("doorbell people forget Anna"))
@@ -140,15 +140,15 @@ def merge(config: Config, source: str, into: str) -> None:
 @with_config
 def forget(config: Config, name: str, *, yes: bool) -> None:
     """Delete a person, with every sample, visit and picture."""
-    from doorbell.household.forgetting import VisitFiles, forget_person
+    from doorbell.household.forgetting import forget_in_files, forget_person
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         person = gallery.people.get(name)
         if not yes:
             click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
-        traces = VisitFiles(gallery, config).forget
-        outcome = forget_person(gallery, person.name, config.storage, traces)
+        beside = partial(forget_in_files, gallery, config)
+        outcome = forget_person(gallery, person.name, config.storage, beside)
     print_forgotten(outcome)
 
 
@@ -169,14 +169,14 @@ def chime(config: Config, name: str, chime_name: str | None, *, to_default: bool
     CHIME is a WAV file or a built-in one: westminster, ding-dong, alert, gong, sunrise, cascade,
     crystal or horn.
     """
+    from doorbell.household.chimes import give_chime
     from doorbell.recognition.gallery import Gallery
 
     if (chime_name is None) != to_default:
         raise click.UsageError("give either CHIME or --default")
-    chosen = None if chime_name is None else _checked_chime(chime_name)
     with Gallery.of(config.storage) as gallery:
-        person = gallery.people.set_chime(name, chosen)
-    click.echo(f"{person.name} rings with {chosen or 'the default chime'}")
+        person = give_chime(gallery, name, chime_name)
+    click.echo(f"{person.name} rings with {person.chime or 'the default chime'}")
 
 
 @people.command(
@@ -236,47 +236,15 @@ def export(config: Config, name: str, output: Path | None) -> None:
     A ZIP file for its owner alone: person.json (the person with chime, preferences and consent,
     every face as its numbers, every visit) and the pictures of the visits, nothing of it encrypted.
     """
-    from doorbell.outputs.pictures import picture_path, read_picture
+    from doorbell.household.personal_data import export_personal_data
     from doorbell.recognition.gallery import Gallery
-    from doorbell.sealing import open_seal
 
     with Gallery.of(config.storage) as gallery:
-        person = gallery.people.get(name)
-        held = gallery.personal_data(person.person_id)
-    path = output or Path(f"doorbell-{person.person_id}.zip")
-    directory, seal = config.storage.pictures_directory, open_seal(config.storage.key_file)
-    pictures = 0
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file, ZipFile(file, "w", ZIP_DEFLATED) as archive:
-            text = json.dumps(held.document, indent=2, ensure_ascii=False)
-            archive.writestr("person.json", text)
-            for picture in (picture_path(directory, visit_id) for visit_id in held.visit_ids):
-                if picture.is_file():
-                    archive.writestr(f"pictures/{picture.name}", read_picture(picture, seal))
-                    pictures += 1
-    except OSError as exc:
-        raise UsageError(
-            f"cannot write {path}: {exc.strerror}; give the path of a new file with --output"
-        ) from exc
+        done = export_personal_data(gallery, name, output, config.storage)
     click.echo(
-        f"{path} has everything on {person.name}: "
-        f"{plural(len(held.document['samples']), 'sample')}, "
-        f"{plural(len(held.visit_ids), 'visit')} and {plural(pictures, 'picture')}"
+        f"{done.path} has everything on {done.person.name}: {plural(done.samples, 'sample')}, "
+        f"{plural(done.visits, 'visit')} and {plural(done.pictures, 'picture')}"
     )
-
-
-def _checked_chime(chime_name: str) -> str:
-    """A built-in name, or the path of a WAV file from wherever the daemon may run."""
-    from doorbell.outputs.chimes import chime_names, load_chime
-
-    try:
-        load_chime(chime_name)
-    except SoundError as exc:
-        raise UsageError(str(exc)) from exc
-    if chime_name in chime_names():
-        return chime_name
-    return str(Path(chime_name).expanduser().absolute())
 
 
 def _consent(summary: PersonSummary) -> str:
@@ -286,28 +254,3 @@ def _consent(summary: PersonSummary) -> str:
             "'in writing, today'"
         )
     return f"{summary.consent.words} (noted {local_time(summary.consent.noted_at)})"
-
-
-def _strength(gallery: Gallery, summary: PersonSummary) -> Strength:
-    from doorbell.household.enrollment_strength import strength
-    from doorbell.recognition.embedder import SFACE_ID
-
-    return strength(gallery.people.samples(summary.person.name, SFACE_ID))
-
-
-def _document(summary: PersonSummary, strength: Strength) -> dict[str, Any]:
-    from doorbell.outputs.messages import iso_utc
-
-    return {
-        "person_id": summary.person.person_id,
-        "name": summary.person.name,
-        "samples": summary.samples,
-        "strength": strength.level.value,
-        "visits": summary.visits,
-        "last_seen_at": iso_utc(summary.last_seen_at),
-        "chime": summary.person.chime,
-        "preferences": dict(summary.person.preferences),
-        "consent": None
-        if summary.consent is None
-        else {"words": summary.consent.words, "noted_at": iso_utc(summary.consent.noted_at)},
-    }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,11 +21,6 @@ from doorbell.cli.printing import (
 
 if TYPE_CHECKING:
     from doorbell.config import Config
-    from doorbell.domain import Stranger
-    from doorbell.recognition.gallery import Gallery
-
-# Of so many visits the newest one with a picture is looked for.
-VISITS_LOOKED_AT = 1000
 
 
 def _parse_id(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
@@ -49,12 +45,20 @@ def list_(config: Config, *, as_json: bool) -> None:
     visits, visits_week (in the seven days up to the last one) and picture (of the newest visit that
     has one, a path, or null).
     """
+    from doorbell.household.documents import stranger_document
+    from doorbell.household.listing import newest_picture
     from doorbell.recognition.gallery import Gallery
 
+    directory = config.storage.pictures_directory
     with Gallery.of(config.storage) as gallery:
         found = gallery.strangers.all()
         if as_json:
-            print_json([_document(stranger, gallery, config) for stranger in found])
+            print_json(
+                [
+                    stranger_document(each, newest_picture(gallery, each, directory))
+                    for each in found
+                ]
+            )
             return
     print_table(
         ["stranger", "visits", "first seen", "last seen"],
@@ -80,20 +84,22 @@ def show(config: Config, stranger_id: int, *, as_json: bool) -> None:
 
     JSON: an object with the keys of `strangers list`.
     """
+    from doorbell.household.documents import stranger_document
+    from doorbell.household.listing import newest_picture
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         stranger = gallery.strangers.get(stranger_id)
-        document = _document(stranger, gallery, config)
+        picture = newest_picture(gallery, stranger, config.storage.pictures_directory)
     if as_json:
-        print_json(document)
+        print_json(stranger_document(stranger, picture))
         return
     click.echo(stranger.label)
     for key, value in (
         ("visits", f"{stranger.visits}, of which {stranger.visits_week} in the last week of them"),
         ("first seen", local_time(stranger.first_seen_at)),
         ("last seen", local_time(stranger.last_seen_at)),
-        ("picture", document["picture"] or "none is kept"),
+        ("picture", picture or "none is kept"),
     ):
         click.echo(f"  {key:<12} {value}")
 
@@ -104,12 +110,12 @@ def show(config: Config, stranger_id: int, *, as_json: bool) -> None:
 @with_config
 def merge(config: Config, one: int, other: int) -> None:
     """Make two strangers who are the same person one, under the older identifier."""
+    from doorbell.household.naming import merge_strangers
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        kept = gallery.strangers.merge(one, other)
-    gone = other if kept.stranger_id == one else one
-    click.echo(f"stranger-{gone} is now part of {kept.label}")
+        done = merge_strangers(gallery, one, other)
+    click.echo(f"{done.before.label} is now part of {done.now.label}")
 
 
 @strangers.command("name", epilog=example('doorbell strangers name 7 "Ben the postman"'))
@@ -118,11 +124,12 @@ def merge(config: Config, one: int, other: int) -> None:
 @with_config
 def name_(config: Config, stranger_id: int, name: str) -> None:
     """Make a stranger a person, new or enrolled already, with samples and visits."""
+    from doorbell.household.naming import name_stranger
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
-        person = gallery.strangers.name(stranger_id, name)
-    click.echo(f"stranger-{stranger_id} is now {person.name}")
+        done = name_stranger(gallery, stranger_id, name)
+    click.echo(f"{done.before.label} is now {done.now.label}")
 
 
 @strangers.command(epilog=example("doorbell strangers forget 7"))
@@ -131,7 +138,7 @@ def name_(config: Config, stranger_id: int, name: str) -> None:
 @with_config
 def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
     """Delete a stranger, with every sample, visit and picture."""
-    from doorbell.household.forgetting import VisitFiles, forget_stranger
+    from doorbell.household.forgetting import forget_in_files, forget_stranger
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
@@ -140,23 +147,6 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
             click.confirm(
                 f"Forget {stranger.label} with every sample, visit and picture?", abort=True
             )
-        traces = VisitFiles(gallery, config).forget
-        outcome = forget_stranger(gallery, stranger_id, config.storage, traces)
+        beside = partial(forget_in_files, gallery, config)
+        outcome = forget_stranger(gallery, stranger_id, config.storage, beside)
     print_forgotten(outcome)
-
-
-def _document(stranger: Stranger, gallery: Gallery, config: Config) -> dict[str, Any]:
-    from doorbell.outputs.messages import iso_utc
-    from doorbell.outputs.pictures import picture_path
-
-    visits = gallery.visits.newest(VISITS_LOOKED_AT, stranger_id=stranger.stranger_id)
-    pictures = (picture_path(config.storage.pictures_directory, each.visit_id) for each in visits)
-    return {
-        "stranger_id": stranger.stranger_id,
-        "label": stranger.label,
-        "first_seen_at": iso_utc(stranger.first_seen_at),
-        "last_seen_at": iso_utc(stranger.last_seen_at),
-        "visits": stranger.visits,
-        "visits_week": stranger.visits_week,
-        "picture": next((str(picture) for picture in pictures if picture.is_file()), None),
-    }

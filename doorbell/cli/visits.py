@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -67,13 +67,15 @@ def list_(
     apply), similarity (null while undecided), corrected (whether somebody said who it was) and
     picture (a path, or null).
     """
+    from doorbell.household.documents import visit_document
     from doorbell.recognition.gallery import Gallery
 
     since_at = None if since is None else since.timestamp()
     with Gallery.of(config.storage) as gallery:
         found = gallery.visits.newest(limit, since=since_at, name=person)
     if as_json:
-        print_json([_document(visit, config) for visit in found])
+        directory = config.storage.pictures_directory
+        print_json([visit_document(visit, directory) for visit in found])
         return
     print_table(
         ["visit", "began", "lasted", "visitor", "similarity"],
@@ -123,24 +125,25 @@ def correct(
     without --learn. A daemon that is running heeds this at once, and `doorbell visits undo` takes
     it back.
     """
+    from doorbell.household.corrections import (
+        correct_to_no_face,
+        correct_to_person,
+        correct_to_stranger,
+    )
     from doorbell.recognition.gallery import Gallery
-    from doorbell.recognition.strangers import stranger_of_visit
 
     if (name is not None) + is_stranger + is_no_face != 1:
         raise click.UsageError("give one of NAME, --stranger and --not-a-face")
     if learn and name is None:
         raise click.UsageError("--learn needs a NAME: who is to be known better")
     with Gallery.of(config.storage) as gallery:
-        visit_id = gallery.visits.find(words).visit_id
         if name is not None:
-            done = gallery.corrections.to_person(visit_id, name, learn=learn)
+            done = correct_to_person(gallery, words, name, learn=learn)
         elif is_stranger:
-            stranger = stranger_of_visit(gallery, visit_id, config.recognition)
-            known_as = None if stranger is None else stranger.stranger_id
-            done = gallery.corrections.to_stranger(visit_id, known_as)
+            done = correct_to_stranger(gallery, words, config.recognition)
         else:
-            done = gallery.corrections.to_no_face(visit_id)
-    for line in _told(done, visit_id[:SHOWN_CHARACTERS], is_no_face=is_no_face, learn=learn):
+            done = correct_to_no_face(gallery, words)
+    for line in _told(done, is_no_face=is_no_face, learn=learn):
         click.echo(line)
 
 
@@ -159,10 +162,12 @@ def undo(config: Config) -> None:
         click.echo(f"visit {shown} is {_whose(done.visit)} again; what it taught is undone")
 
 
-def _told(done: Correction, shown: str, *, is_no_face: bool, learn: bool) -> list[str]:
+def _told(done: Correction, *, is_no_face: bool, learn: bool) -> list[str]:
     """What a correction did, and what it did not."""
     from doorbell.domain import Person
 
+    visit = done.visit
+    shown = visit.visit_id[:SHOWN_CHARACTERS] if visit else ""
     faces = plural(done.samples, "face")
     if is_no_face:
         lines = [f"visit {shown} is no longer listed"]
@@ -171,7 +176,6 @@ def _told(done: Correction, shown: str, *, is_no_face: bool, learn: bool) -> lis
         else:
             lines.append("no face of it was kept, so the same thing may be announced again")
         return lines
-    visit = done.visit
     visitor = visit.visitor if visit else None
     lines = [f"visit {shown} is now {_whose(visit)}"] if visit else []
     before = done.before
@@ -207,24 +211,3 @@ def _duration(visit: Visit) -> str:
         return "at the door"
     minutes, seconds = divmod(round(visit.ended_at - visit.started_at), 60)
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-
-
-def _document(visit: Visit, config: Config) -> dict[str, Any]:
-    from doorbell.domain import Person, Stranger
-    from doorbell.outputs.messages import iso_utc
-    from doorbell.outputs.pictures import picture_path
-
-    person = visit.visitor if isinstance(visit.visitor, Person) else None
-    picture = picture_path(config.storage.pictures_directory, visit.visit_id)
-    return {
-        "visit_id": visit.visit_id,
-        "started_at": iso_utc(visit.started_at),
-        "last_seen_at": iso_utc(visit.last_seen_at),
-        "ended_at": iso_utc(visit.ended_at),
-        "person": person.name if person else None,
-        "person_id": person.person_id if person else None,
-        "stranger": visit.visitor.label if isinstance(visit.visitor, Stranger) else None,
-        "similarity": round(visit.similarity, 4) if visit.visitor and not visit.corrected else None,
-        "corrected": visit.corrected,
-        "picture": str(picture) if picture.is_file() else None,
-    }

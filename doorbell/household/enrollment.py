@@ -24,6 +24,7 @@ from doorbell.household.enrollment_checks import (
     check_same_person,
     likeness_to_own,
 )
+from doorbell.household.enrollment_samples import SeenTrack, distinct
 from doorbell.household.enrollment_strength import Coverage, Strength, strength
 from doorbell.perception import Perception, Portrait
 from doorbell.photos import decode_photo, read_photo
@@ -44,13 +45,6 @@ SURE_SCORE = 0.75
 MAX_FACES = 16
 # Of a video at most so much is looked at: ten minutes at 30 frames a second.
 MAX_FRAMES = 18_000
-# Of a video or the live camera: samples kept, and how alike two of them may be.
-KEPT_SAMPLES = 8
-TOO_ALIKE = 0.97
-# Portraits of one track that are embedded to choose those samples from, spread over its time.
-EMBEDDED_PORTRAITS = 40
-# A sample this unlike the mean of its own track shows a hand or another face.
-OUTLIER_SIMILARITY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +184,7 @@ class Enroller:
             InvalidNameError: the name cannot be stored.
         """
         tracker = Tracker(self._config.tracking)
-        seen: dict[int, _SeenTrack] = {}
+        seen: dict[int, SeenTrack] = {}
         digest = hashlib.sha256()  # by which the same video is known when it comes twice
         for frame in islice(frames, MAX_FRAMES):
             digest.update(frame.pixels[::8, ::8].tobytes())
@@ -199,7 +193,7 @@ class Enroller:
             )
             tracks = tracker.update(faces, frame.time_seconds)
             for track, face in zip(tracks, faces, strict=True):
-                entry = seen.setdefault(track.track_id, _SeenTrack())
+                entry = seen.setdefault(track.track_id, SeenTrack())
                 entry.area += face.width_pixels * face.height_pixels
                 portrait = self._perception.portray(frame.pixels, face)
                 if self._is_usable(portrait):
@@ -208,7 +202,7 @@ class Enroller:
                         coverage.add(portrait.quality.pose)
         usable, chosen, qualities = 0, [], []
         for entry in sorted(seen.values(), key=lambda e: -e.area):
-            usable, chosen = entry.usable, _distinct(self._embed_some(entry.portraits))
+            usable, chosen = entry.usable, distinct(self._embed(entry.spread))
             if chosen:
                 qualities = [portrait.quality for portrait in entry.portraits]
                 break
@@ -239,12 +233,9 @@ class Enroller:
             and portrait.quality.value >= self._config.recognition.min_quality
         )
 
-    def _embed_some(self, portraits: Sequence[Portrait]) -> list[FaceSample]:
-        """Embed at most some of the portraits, spread over all."""
-        picked = portraits[:: max(len(portraits) // EMBEDDED_PORTRAITS, 1)]
-        return [
-            sample for sample in self._perception.embed(picked, mirrored=True) if sample is not None
-        ]
+    def _embed(self, portraits: Sequence[Portrait]) -> list[FaceSample]:
+        samples = self._perception.embed(portraits, mirrored=True)
+        return [sample for sample in samples if sample is not None]
 
     def _read(self, name: str, path: Path) -> _Photo:
         """Find the one face of a photo and check it by itself.
@@ -328,44 +319,6 @@ class Enroller:
         return strength(
             self._gallery.people.samples(person.name, self._perception.model_id), qualities
         )
-
-
-class _SeenTrack:
-    """The usable portraits of one track, thinned out evenly as they become too many to keep."""
-
-    def __init__(self) -> None:
-        self.area = 0.0
-        self.usable = 0
-        self.portraits: list[Portrait] = []
-        self._step = 1
-
-    def add(self, portrait: Portrait) -> None:
-        if self.usable % self._step == 0:
-            self.portraits.append(portrait)
-        self.usable += 1
-        if len(self.portraits) == 4 * EMBEDDED_PORTRAITS:
-            self.portraits = self.portraits[::2]
-            self._step *= 2
-
-
-def _distinct(samples: list[FaceSample]) -> list[FaceSample]:
-    """Choose samples that differ: the best first, then always the one least like those chosen."""
-    if not samples:
-        return []
-    vectors = np.stack([sample.embedding for sample in samples])  # (n, 128)
-    mean = vectors.mean(axis=0)
-    typical = vectors @ (mean / np.linalg.norm(mean)) >= OUTLIER_SIMILARITY
-    remaining = [i for i in range(len(samples)) if typical[i]]
-    if not remaining:
-        return []
-    chosen = [max(remaining, key=lambda i: samples[i].quality)]
-    while len(chosen) < KEPT_SAMPLES:
-        likeness = (vectors[remaining] @ vectors[chosen].T).max(axis=1)
-        farthest = int(np.argmin(likeness))
-        if likeness[farthest] > TOO_ALIKE:
-            break
-        chosen.append(remaining[farthest])
-    return [samples[i] for i in chosen]
 
 
 def _result(photo: _Photo, *, force: bool) -> PictureResult:

@@ -2,13 +2,13 @@
 
 Whoever is forgotten goes from the gallery first, in one transaction; then whatever else is held of
 their visits: pictures, and events that wait for the broker. Where that lies is the caller's to say:
-in files, or with a daemon's outputs. Backups stay, and are told of.
+in files (``forget_in_files``), or with a daemon's outputs. Backups stay, and are told of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,8 +23,8 @@ from doorbell.recognition.gallery_copies import Backup, backups
 from doorbell.recognition.gallery_lock import only_daemon
 from doorbell.sealing import open_seal
 
+# Deletes what is held of visits outside the gallery; what cannot be deleted is said in the log.
 ForgetVisits: TypeAlias = Callable[[tuple[str, ...]], None]
-"""Deletes what is held of visits outside the gallery, given their identifiers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,52 +42,6 @@ class ForgettingOutcome:
     samples: int
     visit_ids: tuple[str, ...]
     backups: tuple[Backup, ...]
-
-
-class VisitFiles:
-    """Pictures and waiting events in their files, beside a daemon or without one.
-
-    Args:
-        gallery: who is known and which visit is whose, after the forgetting.
-        config: where the files are, and the limits of what waits.
-    """
-
-    def __init__(self, gallery: Gallery, config: Config) -> None:
-        self._gallery = gallery
-        self._config = config
-
-    def forget(self, visit_ids: Collection[str]) -> None:
-        """Delete the pictures of visits, and drop waiting events of theirs and of who is gone.
-
-        A daemon that runs drops these events itself, once it finds who is gone.
-
-        Raises:
-            SealError: what waits was encrypted with another key.
-        """
-        storage = self._config.storage
-        delete_pictures(storage.pictures_directory, visit_ids)
-        if not storage.outbox_path.exists():
-            return
-        with suppress(GalleryError), only_daemon(storage.directory):
-            seal = open_seal(storage.key_file)
-            with closing(Outbox(storage.outbox_path, self._config.mqtt, seal)) as outbox:
-                outbox.forget_visits(visit_ids)
-                outbox.drop_forgotten(self._is_forgotten())
-
-    def _is_forgotten(self) -> Callable[[Named], bool]:
-        """What tells whether somebody is named who is gone."""
-        person_ids = {person.person_id for person in self._gallery.people.all()}
-        labels = {stranger.label for stranger in self._gallery.strangers.all()}
-
-        def is_forgotten(named: Named) -> bool:
-            if named.person_id is not None:
-                is_known = named.person_id in person_ids
-            else:  # who has no lasting identifier yet cannot have been forgotten by it
-                label = named.stranger
-                is_known = label is None or label in labels or label.startswith(UNSTORED)
-            return not (is_known or is_kept(self._gallery, named))
-
-        return is_forgotten
 
 
 def forget_person(
@@ -154,6 +108,36 @@ def forget_older(
     return outcome
 
 
+def forget_in_files(gallery: Gallery, config: Config, visit_ids: Collection[str]) -> None:
+    """Delete pictures and waiting events in their files, beside a daemon or without one.
+
+    A daemon that runs drops the events itself, once it finds who is gone. Without one, those go too
+    that name somebody who is gone and belong to a visit that was corrected since.
+
+    Args:
+        gallery: who is known and which visit is whose, after the forgetting.
+        config: where the files are, and the limits of what waits.
+        visit_ids: of the visits that were forgotten.
+
+    Raises:
+        GalleryError: the gallery does not answer.
+        SealError: what waits was encrypted with another key.
+    """
+    storage = config.storage
+    delete_pictures(storage.pictures_directory, visit_ids)
+    if not storage.outbox_path.exists():
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_daemon(storage.directory))
+        except GalleryError:  # one is running
+            return
+        outbox = Outbox(storage.outbox_path, config.mqtt, open_seal(storage.key_file))
+        stack.enter_context(closing(outbox))
+        outbox.forget_visits(visit_ids)
+        outbox.drop_forgotten(_whoever_is_gone(gallery))
+
+
 def is_kept(gallery: Gallery, named: Named) -> bool:
     """Whether a visit that names nobody of the household is theirs all the same.
 
@@ -167,6 +151,22 @@ def is_kept(gallery: Gallery, named: Named) -> bool:
     except (UsageError, GalleryError):  # what cannot be looked up is taken as forgotten
         return False
     return named.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)
+
+
+def _whoever_is_gone(gallery: Gallery) -> Callable[[Named], bool]:
+    """What tells whether an event names somebody who is gone."""
+    person_ids = {person.person_id for person in gallery.people.all()}
+    labels = {stranger.label for stranger in gallery.strangers.all()}
+
+    def is_forgotten(named: Named) -> bool:
+        if named.person_id is not None:
+            is_known = named.person_id in person_ids
+        else:  # who has no lasting identifier yet cannot have been forgotten by it
+            label = named.stranger
+            is_known = label is None or label in labels or label.startswith(UNSTORED)
+        return not (is_known or is_kept(gallery, named))
+
+    return is_forgotten
 
 
 def _finish(

@@ -1,4 +1,4 @@
-"""Strangers over many visits: who of them a visit's faces are, and which two are one.
+"""Strangers over many visits: which two of them are one.
 
 Enters: the gallery and thresholds. Leaves: strangers, and merges in the gallery. A stranger never
 becomes a person here: only a name given by the household does that.
@@ -10,31 +10,12 @@ import numpy as np
 
 from doorbell.config import RecognitionSection
 from doorbell.domain import Stranger
-from doorbell.recognition.decision import Centroids, nearest_stranger
+from doorbell.recognition.decision import Centroids
 from doorbell.recognition.gallery import Gallery
 
 # Two strangers are made one only if they are this much more alike than it takes to recognize one:
 # nobody is asked, and a merge cannot be taken back.
 MERGE_MARGIN = 0.08
-
-
-def stranger_of_visit(
-    gallery: Gallery, visit_id: str, section: RecognitionSection
-) -> Stranger | None:
-    """The stranger met before whose face a visit shows, if there is one.
-
-    Args:
-        gallery: where the visit is kept.
-        visit_id: of a visit that is there.
-        section: how similar is the same.
-    """
-    samples = gallery.visits.samples(visit_id)
-    if not samples:
-        return None
-    mean = np.sum([sample.embedding * sample.quality for sample in samples], axis=0)  # (128,)
-    signature = np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
-    templates = gallery.templates(samples[0].model_id)
-    return nearest_stranger(signature, Centroids.of(templates), section)
 
 
 def merge_alike(

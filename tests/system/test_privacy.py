@@ -8,14 +8,26 @@ import shutil
 import sqlite3
 import stat
 import subprocess
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from household import DOORBELL, Mosquitto, Visitor, eventually, listening, run_command, simulated
+from household import (
+    DOORBELL,
+    Listener,
+    Mosquitto,
+    Visitor,
+    eventually,
+    listening,
+    run_command,
+    simulated,
+)
 
 from doorbell.config import load_config
+from doorbell.domain import Visit
 from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path
 from doorbell.perception import Perception
@@ -213,45 +225,88 @@ def test_whoever_is_forgotten_is_no_state_of_the_broker_any_more(run: Evidence) 
     assert not [topic for topic in run.retained if topic.endswith("/image")]
 
 
-def test_a_stranger_forgotten_beside_the_daemon_is_nowhere_any_more(
-    tmp_path: Path, models_directory: Path
-) -> None:
-    state = tmp_path / "state"
-    broker = Mosquitto(tmp_path, "allow_anonymous true")
-    broker.start()
-    camera = simulated(tmp_path, models_directory, Visitor(enters=0.3, approach=1.5, stays=1.5))
+@contextmanager
+def watching(folder: Path, broker: Mosquitto, *settings: str) -> Iterator[Listener]:
+    """A daemon that is not watched itself, and a subscriber."""
     command = run_command(
-        f"storage.directory={state}",
-        f"camera.uri={camera}",
+        f"storage.directory={folder / 'state'}",
         *("camera.width=640", "camera.height=360", "camera.frames_per_second=10"),
         *("mqtt.enabled=true", "mqtt.host=127.0.0.1", f"mqtt.port={broker.port}"),
-        *("visits.absence_seconds=0.5", "chime.enabled=false"),
+        *("visits.absence_seconds=0.5", "chime.enabled=false", "mqtt.allow_forget=true"),
+        *settings,
     )
-    with (tmp_path / "log").open("wb") as log, listening(broker.port) as listener:
+    with (folder / "log").open("ab") as log, listening(broker.port) as listener:
         daemon = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            assert eventually(
-                lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
-            ), (tmp_path / "log").read_text()
-            left = listener.documents("event")[-1]
-            assert left["stranger"] == "stranger-1"
-            assert eventually(lambda: listener.of("image") != [])
-            assert eventually((state / "pictures" / f"{left['visit_id']}.jpg").exists)
-            forget = [DOORBELL, "strangers", "forget", "1", "--yes"]
+            yield listener
+        finally:
+            daemon.terminate()
+            daemon.wait(20)
+
+
+def let_time_pass(gallery_path: Path) -> None:
+    """A hundred days, to the end of which somebody came whom nobody saw well."""
+    with closing(sqlite3.connect(gallery_path)) as connection, connection:
+        for table, columns in (
+            ("visits", ("started_at", "last_seen_at", "ended_at")),
+            ("strangers", ("first_seen_at", "last_seen_at")),
+        ):
+            for column in columns:
+                connection.execute(f"UPDATE {table} SET {column} = {column} - 8640000")  # noqa: S608 - our own words
+    with Gallery.open(gallery_path) as gallery:
+        gallery.visits.save(Visit("recent", time.time() - 60, time.time() - 60, time.time() - 60))
+
+
+@pytest.mark.parametrize("way", ["people forget", "strangers forget", "a command", "retention"])
+def test_whoever_is_forgotten_is_nowhere_any_more_whoever_asked(
+    tmp_path: Path,
+    models_directory: Path,
+    perception: Perception,
+    broker: Mosquitto,
+    way: str,
+) -> None:
+    state = tmp_path / "state"
+    who = "person" if way in ("people forget", "a command") else "stranger"
+    if who == "person":
+        with Gallery.open(state / "gallery.sqlite") as gallery:
+            enroller = Enroller(perception, gallery, load_config(None))
+            enroller.enroll_photos(NAME, [face_path("obama2", models_directory)])
+    camera = simulated(tmp_path, models_directory, Visitor(enters=0.3, approach=1.5, stays=1.5))
+    with watching(tmp_path, broker, f"camera.uri={camera}") as listener:
+        assert eventually(
+            lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
+        ), (tmp_path / "log").read_text()
+        left = listener.documents("event")[-1]
+        assert left[who] == (NAME if who == "person" else "stranger-1")
+        assert eventually(lambda: listener.of("image") != [])
+        picture = state / "pictures" / f"{left['visit_id']}.jpg"
+        assert eventually(picture.exists)
+        traces = [left["visit_id"].encode(), picture.read_bytes()[:64]]
+        traces += [NAME.encode(), ESCAPED] if who == "person" else [b"stranger-1"]
+        traces += [face[:64] for face in embeddings(state / "gallery.sqlite")]
+        if way == "a command":
+            command = json.dumps({"name": NAME}).encode()
+            listener.publish("doorbell/front-door/forget", command)
+        elif way != "retention":
+            words = [*way.split(), NAME if who == "person" else "1", "--yes"]
             subprocess.run(
-                [*forget, "--set", f"storage.directory={state}"],
+                [DOORBELL, *words, "--set", f"storage.directory={state}"],
                 check=True,
                 capture_output=True,
                 timeout=30,
             )
+        if way != "retention":
             retained = retained_once_forgotten(broker)
-        finally:
-            daemon.terminate()
-            daemon.wait(20)
-            broker.stop()
-    assert not [topic for topic, payload in retained.items() if b"stranger-1" in payload]
+    if way == "retention":
+        let_time_pass(state / "gallery.sqlite")
+        nobody = simulated(tmp_path, models_directory, Visitor(enters=290.0, approach=1.0))
+        with watching(tmp_path, broker, f"camera.uri={nobody}"):
+            retained = retained_once_forgotten(broker)
+    assert [trace for trace in traces if holding(state, trace)] == []
+    assert list((state / "pictures").iterdir()) == []
+    told = [topic for topic, payload in retained.items() for trace in traces if trace in payload]
+    assert told == []
     assert not [topic for topic in retained if topic.endswith("/image")]
-    visit = left["visit_id"].encode()
-    assert not [topic for topic, payload in retained.items() if visit in payload]
-    assert not holding(state, visit)
-    assert not list((state / "pictures").glob("*.jpg"))
+    with Gallery.open(state / "gallery.sqlite") as gallery:
+        assert (gallery.people.all(), gallery.strangers.all()) == ([], [])
+        assert [each.visit_id for each in gallery.visits.newest(9)] in ([], ["recent"])

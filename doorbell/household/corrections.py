@@ -1,0 +1,78 @@
+"""Who a visit was in truth, as the household says it.
+
+A visit is meant by its identifier, the beginning of that, or ``last``. What a correction does to
+the gallery, and that it can be taken back, is the gallery's own (``undo_correction``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from doorbell.config import RecognitionSection
+from doorbell.domain import Stranger
+from doorbell.recognition.decision import Centroids, nearest_stranger
+from doorbell.recognition.gallery import Correction, Gallery
+
+
+def correct_to_person(gallery: Gallery, visit: str, name: str, *, learn: bool) -> Correction:
+    """Say that a visit was a person's.
+
+    Args:
+        gallery: where both are.
+        visit: which is meant.
+        name: of somebody enrolled.
+        learn: make the faces of the visit samples of the person.
+
+    Raises:
+        UsageError: no visit or several are meant, it is that person's already and nothing is to be
+            learned, or there is no face to learn from.
+        UnknownPersonError: nobody has that name; the nearest names are offered.
+    """
+    visit_id = gallery.visits.find(visit).visit_id
+    return gallery.corrections.to_person(visit_id, name, learn=learn)
+
+
+def correct_to_stranger(gallery: Gallery, visit: str, section: RecognitionSection) -> Correction:
+    """Say that a visit was of nobody enrolled: by its faces of a stranger met before, or a new one.
+
+    Args:
+        gallery: where the visit is.
+        visit: which is meant.
+        section: how similar is the same stranger.
+
+    Raises:
+        UsageError: no visit or several are meant, or it is a stranger's already.
+    """
+    visit_id = gallery.visits.find(visit).visit_id
+    stranger = stranger_of_visit(gallery, visit_id, section)
+    return gallery.corrections.to_stranger(
+        visit_id, None if stranger is None else stranger.stranger_id
+    )
+
+
+def correct_to_no_face(gallery: Gallery, visit: str) -> Correction:
+    """Say that there was nobody.
+
+    Raises:
+        UsageError: no visit or several are meant.
+    """
+    return gallery.corrections.to_no_face(gallery.visits.find(visit).visit_id)
+
+
+def stranger_of_visit(
+    gallery: Gallery, visit_id: str, section: RecognitionSection
+) -> Stranger | None:
+    """The stranger met before whose face a visit shows, if there is one.
+
+    Args:
+        gallery: where the visit is kept.
+        visit_id: of a visit that is there.
+        section: how similar is the same.
+    """
+    samples = gallery.visits.samples(visit_id)
+    if not samples:
+        return None
+    mean = np.sum([sample.embedding * sample.quality for sample in samples], axis=0)  # (128,)
+    signature = np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
+    templates = gallery.templates(samples[0].model_id)
+    return nearest_stranger(signature, Centroids.of(templates), section)

@@ -1,0 +1,120 @@
+"""The JSON document of a visit, a person, a stranger and an enrollment, for programs.
+
+Times are ISO 8601 in UTC. The documents on MQTT's topics are another matter (``outputs.messages``):
+they tell of a moment, and of nothing that the gallery alone knows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from doorbell.domain import Person, Stranger, Visit
+from doorbell.household.listing import KnownPerson
+from doorbell.outputs.messages import iso_utc
+from doorbell.outputs.pictures import picture_path
+
+if TYPE_CHECKING:  # lists need no networks
+    from doorbell.household.enrollment import EnrollmentReport, PictureResult
+
+Document: TypeAlias = dict[str, Any]
+
+
+def visit_document(visit: Visit, pictures_directory: Path) -> Document:
+    """Describe a visit.
+
+    Keys: visit_id, started_at, last_seen_at, ended_at (null while it lasts), person, person_id,
+    stranger (null where they do not apply), similarity (null while undecided or corrected),
+    corrected, and picture (a path, or null).
+    """
+    person = visit.visitor if isinstance(visit.visitor, Person) else None
+    picture = picture_path(pictures_directory, visit.visit_id)
+    return {
+        "visit_id": visit.visit_id,
+        "started_at": iso_utc(visit.started_at),
+        "last_seen_at": iso_utc(visit.last_seen_at),
+        "ended_at": iso_utc(visit.ended_at),
+        "person": person.name if person else None,
+        "person_id": person.person_id if person else None,
+        "stranger": visit.visitor.label if isinstance(visit.visitor, Stranger) else None,
+        "similarity": round(visit.similarity, 4) if visit.visitor and not visit.corrected else None,
+        "corrected": visit.corrected,
+        "picture": str(picture) if picture.is_file() else None,
+    }
+
+
+def person_document(known: KnownPerson) -> Document:
+    """Describe a person.
+
+    Keys: person_id, name, samples, strength (weak, fair or strong), visits, last_seen_at (null
+    before the first visit), chime (null for the default one), preferences, and consent (an object
+    with words and noted_at, or null).
+    """
+    summary = known.summary
+    return {
+        "person_id": summary.person.person_id,
+        "name": summary.person.name,
+        "samples": summary.samples,
+        "strength": known.strength.level.value,
+        "visits": summary.visits,
+        "last_seen_at": iso_utc(summary.last_seen_at),
+        "chime": summary.person.chime,
+        "preferences": dict(summary.person.preferences),
+        "consent": None
+        if summary.consent is None
+        else {"words": summary.consent.words, "noted_at": iso_utc(summary.consent.noted_at)},
+    }
+
+
+def stranger_document(stranger: Stranger, picture: Path | None) -> Document:
+    """Describe a stranger.
+
+    Keys: stranger_id, label, first_seen_at, last_seen_at, visits, visits_week (in the seven days up
+    to the last one), and picture (a path, or null).
+
+    Args:
+        stranger: who.
+        picture: of the newest visit that has one.
+    """
+    return {
+        "stranger_id": stranger.stranger_id,
+        "label": stranger.label,
+        "first_seen_at": iso_utc(stranger.first_seen_at),
+        "last_seen_at": iso_utc(stranger.last_seen_at),
+        "visits": stranger.visits,
+        "visits_week": stranger.visits_week,
+        "picture": None if picture is None else str(picture),
+    }
+
+
+def enrollment_document(report: EnrollmentReport) -> Document:
+    """Describe what became of an enrollment.
+
+    Keys: person, person_id (null if nothing was enrolled), added, strength (level: weak, fair or
+    strong; missing: a list of hints; or null) and pictures: a list of objects with source,
+    accepted, message, hint and checks, an object that has by the name of each check an object with
+    passed and value.
+    """
+    person, strength = report.person, report.strength
+    return {
+        "person": None if person is None else person.name,
+        "person_id": None if person is None else person.person_id,
+        "added": report.added,
+        "strength": None
+        if strength is None
+        else {"level": strength.level.value, "missing": list(strength.missing)},
+        "pictures": [_picture_document(result) for result in report.results],
+    }
+
+
+def _picture_document(result: PictureResult) -> Document:
+    return {
+        "source": result.source,
+        "accepted": result.accepted,
+        "message": result.message,
+        "hint": result.hint,
+        "checks": {
+            check.name: {"passed": check.passed, "value": round(check.value, 3)}
+            for check in result.checks
+        },
+    }

@@ -1,0 +1,58 @@
+"""Everything on the disk from one key to another, or to none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from doorbell.config import StorageSection
+from doorbell.errors import SealError
+from doorbell.outputs.outbox_file import seal_outbox
+from doorbell.outputs.pictures import seal_pictures
+from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.gallery_copies import Backup, backups
+from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.recognition.gallery_sealing import seal_gallery
+from doorbell.sealing import Seal
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """What a change of the key did, and what it did not.
+
+    Attributes:
+        pictures: how many there are, all of them kept in the new way.
+        is_clean: whether nothing of before is left in the gallery's log; another process that has
+            it open keeps that there.
+        backups: left as they were made; the newest first.
+    """
+
+    pictures: int
+    is_clean: bool
+    backups: tuple[Backup, ...]
+
+
+def change_key(storage: StorageSection, before: Seal, after: Seal) -> KeyChange:
+    """Keep embeddings, pictures and events that wait in another way.
+
+    A run that was interrupted is finished by running it again.
+
+    Args:
+        storage: where everything is.
+        before: how it is kept.
+        after: how it is to be kept.
+
+    Raises:
+        GalleryError: a daemon is running, or the gallery cannot be written.
+        SealError: something is kept in neither way.
+    """
+    path = storage.gallery_path
+    with only_daemon(storage.directory):
+        try:
+            Gallery.open(path, after).close()
+        except SealError:
+            is_clean = seal_gallery(path, before, after)
+        else:  # done by a run that was interrupted afterwards
+            is_clean = seal_gallery(path, after, after)
+        pictures = seal_pictures(storage.pictures_directory, before, after)
+        seal_outbox(storage.outbox_path, before, after)
+    return KeyChange(pictures, is_clean, tuple(backups(path)))

@@ -1,0 +1,50 @@
+"""What is shown of people and strangers beside what the gallery has of them in one row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from doorbell.domain import Stranger
+from doorbell.household.enrollment_strength import Strength, strength
+from doorbell.outputs.pictures import picture_path
+from doorbell.recognition.embedder import SFACE_ID
+from doorbell.recognition.gallery import Gallery, PersonSummary
+
+# Of so many visits the newest one with a picture is looked for.
+VISITS_LOOKED_AT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """Somebody enrolled, and how well they are known."""
+
+    summary: PersonSummary
+    strength: Strength
+
+
+def known_people(gallery: Gallery) -> list[KnownPerson]:
+    """Everybody enrolled, in order of enrollment."""
+    return [_known(gallery, summary) for summary in gallery.people.summaries()]
+
+
+def known_person(gallery: Gallery, name: str) -> KnownPerson:
+    """One person.
+
+    Raises:
+        UnknownPersonError: nobody has that name; the nearest names are offered.
+    """
+    person = gallery.people.get(name)
+    (summary,) = (each for each in gallery.people.summaries() if each.person == person)
+    return _known(gallery, summary)
+
+
+def newest_picture(gallery: Gallery, stranger: Stranger, pictures_directory: Path) -> Path | None:
+    """The picture of a stranger's newest visit that has one; None where none is kept."""
+    visits = gallery.visits.newest(VISITS_LOOKED_AT, stranger_id=stranger.stranger_id)
+    pictures = (picture_path(pictures_directory, visit.visit_id) for visit in visits)
+    return next((picture for picture in pictures if picture.is_file()), None)
+
+
+def _known(gallery: Gallery, summary: PersonSummary) -> KnownPerson:
+    return KnownPerson(summary, strength(gallery.people.samples(summary.person.name, SFACE_ID)))

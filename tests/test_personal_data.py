@@ -1,0 +1,81 @@
+"""What is held on a person, written to a file: everything, for its owner alone, or nothing."""
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from command_line import sample
+
+from doorbell.config import StorageSection
+from doorbell.domain import Visit
+from doorbell.errors import SealError, UnknownPersonError, UsageError
+from doorbell.household.encryption import change_key
+from doorbell.household.personal_data import export_personal_data
+from doorbell.outputs.pictures import picture_path
+from doorbell.recognition.gallery import Gallery
+from doorbell.sealing import PLAIN, open_seal, write_new_key
+
+
+@pytest.fixture
+def gallery(storage: Path) -> Iterator[Gallery]:
+    with Gallery.open(storage / "gallery.sqlite") as gallery:
+        gallery.visits.save(
+            Visit("v4", 4000.0, 4001.0, visitor=gallery.people.get("Anna")), [sample(9)]
+        )
+        yield gallery
+
+
+def test_it_has_the_person_and_the_pictures_that_are_kept(gallery: Gallery, storage: Path) -> None:
+    path = storage / "anna.zip"
+    section = StorageSection(directory=storage)
+    done = export_personal_data(gallery, "anna", path, section)
+    assert (done.person, done.path) == (gallery.people.get("Anna"), path)
+    assert (done.samples, done.visits, done.pictures) == (2, 2, 1)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with ZipFile(path) as archive:
+        assert archive.namelist() == ["person.json", "pictures/v2.jpg"]
+        document = json.loads(archive.read("person.json"))
+    assert [visit["id"] for visit in document["visits"]] == ["v2", "v4"]
+    [face] = document["faces_of_visits"]
+    assert face["embedding"] == sample(9).embedding.tolist()
+
+
+def test_what_is_there_is_not_overwritten(gallery: Gallery, storage: Path) -> None:
+    path, section = storage / "anna.zip", StorageSection(directory=storage)
+    path.write_text("mine")
+    with pytest.raises(UsageError, match=r"anna\.zip: File exists; give the path of a new file"):
+        export_personal_data(gallery, "Anna", path, section)
+    assert path.read_text() == "mine"
+    with pytest.raises(UsageError, match="No such file or directory"):
+        export_personal_data(gallery, "Anna", storage / "gone" / "anna.zip", section)
+    with pytest.raises(UnknownPersonError, match="did you mean Anna"):
+        export_personal_data(gallery, "Ana", storage / "new.zip", section)
+    assert not (storage / "new.zip").exists()
+
+
+def test_a_picture_that_cannot_be_read_leaves_no_half_of_a_file(storage: Path) -> None:
+    section = StorageSection(directory=storage, key_file=storage / "gallery.key")
+    write_new_key(storage / "gallery.key")
+    seal, path = open_seal(section.key_file), storage / "anna.zip"
+    change_key(section, PLAIN, seal)
+    picture = picture_path(section.pictures_directory, "v2")
+    encrypted = picture.read_bytes()
+    picture.write_bytes(encrypted[:-1] + bytes([encrypted[-1] ^ 1]))
+    with Gallery.of(section) as gallery:
+        with pytest.raises(SealError, match="the picture of visit v2"):
+            export_personal_data(gallery, "Anna", path, section)
+        assert not path.exists()
+        picture.write_bytes(encrypted)
+        assert export_personal_data(gallery, "Anna", path, section).pictures == 1
+
+
+def test_a_picture_out_of_reach_is_named(gallery: Gallery, storage: Path) -> None:
+    path, section = storage / "anna.zip", StorageSection(directory=storage)
+    picture = picture_path(section.pictures_directory, "v4")
+    picture.symlink_to(picture)
+    with pytest.raises(UsageError, match=r"cannot read .*v4\.jpg: Too many levels"):
+        export_personal_data(gallery, "Anna", path, section)
+    assert not path.exists()
