@@ -26,6 +26,8 @@ STOP_SECONDS = 5.0
 class EmbeddedBroker:
     """A running broker, on a thread with an event loop of its own.
 
+    The loggers ``amqtt`` and ``transitions`` are silenced in this process.
+
     Args:
         port: TCP port; 0 takes a free one.
 

@@ -148,6 +148,17 @@ def test_every_piece_of_a_configuration_is_one(text: str, tmp_path: Path) -> Non
     assert load_config(path) != Config()
 
 
+@pytest.mark.parametrize("text", [*blocks("yaml")])
+def test_every_automation_can_be_read_and_waits_for_what_is_published(text: str) -> None:
+    automation = pytest.importorskip("yaml").safe_load(text)
+    topics = vars(Topics("front-door")).values()
+
+    assert {"alias", "triggers", "actions"} <= set(automation)
+    for trigger in automation["triggers"]:
+        assert trigger["trigger"] in ("state", "mqtt")
+        assert trigger["trigger"] == "state" or trigger["topic"] in topics
+
+
 def test_a_page_describes_every_topic_and_key_of_an_event() -> None:
     base = f"{Topics('front-door').availability.removesuffix('/availability')}/"
     topics = [

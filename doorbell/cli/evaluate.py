@@ -74,6 +74,10 @@ def evaluate(
     """
     from doorbell.evaluation.measure import measure, open_method
 
+    if baseline is not None:  # OpenCV's own networks take as many threads as it gives them
+        import cv2
+
+        cv2.setNumThreads(cv2.getNumberOfCPUs())
     with _progress() as progress, open_method(config, baseline, progress) as method:
         report = measure(what, folder, method, progress)
     if plots is not None:
