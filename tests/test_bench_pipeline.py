@@ -1,7 +1,6 @@
 """Frames as work grows, a daemon with a broker, aims and pictures: real parts, tiny durations."""
 
 import json
-import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,6 @@ from click.testing import CliRunner
 
 from doorbell.bench.answers import ARRIVED, DECIDED, NAMED, READY, measure_answers
 from doorbell.bench.arrivals import ARRIVING, measure_arrivals
-from doorbell.bench.household import open_broker, scene_toml
 from doorbell.bench.lookers import DOORBELL
 from doorbell.bench.memory import CAMERA, PART
 from doorbell.bench.pipeline import NOBODY, WORK, measure_pipeline, size_name, visitors_name
@@ -26,6 +24,8 @@ from doorbell.cli import main
 from doorbell.cli.bench_printing import print_reached, print_results
 from doorbell.config import Config, load_config
 from doorbell.errors import UsageError
+from doorbell.testbed.broker import find_mosquitto, open_broker
+from doorbell.testbed.scenes import write_scene
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_start_is_measured_and_its_memory(models_directory: Path) -> None:
 
 
 @pytest.mark.system
-@pytest.mark.skipif(shutil.which("mosquitto", path="/usr/sbin:/usr/bin") is None, reason="absent")
+@pytest.mark.skipif(find_mosquitto() is None, reason="absent")
 def test_mosquitto_is_the_broker_where_it_is_installed(tmp_path: Path) -> None:
     with open_broker(tmp_path) as (port, name):
         assert name == "mosquitto"
@@ -101,7 +101,7 @@ def test_mosquitto_is_the_broker_where_it_is_installed(tmp_path: Path) -> None:
 def test_a_script_is_read_as_it_was_written(models_directory: Path, tmp_path: Path) -> None:
     script = visits(3, models_directory / "faces", seed=2, between_seconds=3.5)
     path = tmp_path / "scene.toml"
-    path.write_text(scene_toml(script))
+    assert write_scene(path, script) == f"simulated:{path}"
     assert load_script(path) == script
     gaps = [
         later.enters_seconds - earlier.gone_seconds

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from household import DOORBELL, Mosquitto, Visitor, eventually, listening, run_command, simulated
 
 from doorbell.config import load_config
 from doorbell.enrollment import Enroller
@@ -21,6 +20,11 @@ from doorbell.models.store import face_path
 from doorbell.perception import Perception
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_schema import EMBEDDING_TABLES
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.daemon_process import DOORBELL, DaemonProcess, run_command
+from doorbell.testbed.scenes import Visitor, simulated
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -29,6 +33,7 @@ ESCAPED = json.dumps(NAME)[1:-1].encode()
 
 # A call that names a peer or an own address, as strace writes it.
 ADDRESS = re.compile(r"sa_family=(AF_\w+)(?:, sin6?_port=htons\((\d+)\).*?\"([0-9a-f.:]+)\")?")
+VISITOR = Visitor(enters=0.3, approach=1.5, stays=1.5)
 NUMBERS_IN_A_ROW = re.compile(rb"(?:-?\d+\.\d+(?:e-?\d+)?[\s,;]+){8}")
 
 
@@ -75,19 +80,20 @@ def holding(directory: Path, wanted: bytes) -> list[str]:
 
 def retained_once_forgotten(broker: Mosquitto) -> dict[str, bytes]:
     """What the broker keeps, by topic, after the last visitor is nobody any more."""
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         eventually(
             lambda: [d["visitor"] for d in listener.documents("visitor")][-1:] == ["unknown"]
         )
-    with listening(broker.port) as late:
+    with Subscriber(broker.port) as late:
         assert eventually(lambda: late.of("visitor") != [], 2)
-        return {m.topic: bytes(m.payload) for m in late.messages}
+        return {message.topic: message.payload for message in late.messages}
 
 
 @pytest.fixture(scope="module")
 def run(
     tmp_path_factory: pytest.TempPathFactory,
     models_directory: Path,
+    faces: Path,
     perception: Perception,
 ) -> Evidence:
     """Somebody known comes and goes; then they are forgotten, beside the running daemon."""
@@ -100,34 +106,34 @@ def run(
         enroller = Enroller(perception, gallery, load_config(None))
         enroller.enroll_photos(NAME, [face_path("obama2", models_directory)])
         plain = [each.embedding.tobytes() for each in gallery.samples(NAME, perception.model_id)]
-    broker = Mosquitto(folder, "allow_anonymous true")
-    broker.start()
-    camera = simulated(folder, models_directory, Visitor(enters=0.3, approach=1.5, stays=1.5))
+    camera = simulated(folder, faces, VISITOR)
     settings += [
         f"camera.uri={camera}",
         *("camera.width=640", "camera.height=360", "camera.frames_per_second=10"),
-        *("mqtt.enabled=true", "mqtt.host=127.0.0.1", f"mqtt.port={broker.port}"),
+        *("mqtt.enabled=true", "mqtt.host=127.0.0.1"),
         *("visits.absence_seconds=0.5", "chime.enabled=false", "log.level=debug"),
     ]
     calls = folder / "calls"
     # -D: the daemon is the child that signals reach, and strace watches from beside.
     trace = ["strace", "-D", "-f", "-qq", "-o", str(calls)]
     trace += ["-e", "trace=connect,bind,listen,sendto,sendmsg,sendmmsg,getsockname"]
-    with (folder / "log").open("wb") as log, listening(broker.port) as listener:
-        daemon = subprocess.Popen(
-            [*trace, *run_command(*settings)], stdout=log, stderr=log, umask=0o022
-        )
-        try:
+    with (
+        Mosquitto(folder, "allow_anonymous true") as broker,
+        Subscriber(broker.port) as listener,
+    ):
+        settings.append(f"mqtt.port={broker.port}")
+        command = [*trace, *run_command(*settings)]
+        with DaemonProcess(command, folder / "log", umask=0o022) as daemon:
             pictures = state / "pictures"
             assert eventually(
                 lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
-            ), (folder / "log").read_text()
+            ), daemon.log
             assert eventually(lambda: any(pictures.glob("*.jpg")))
             assert NAME in [each.get("person") for each in listener.documents("event")]
             before, kept = modes(state), embeddings(state / "gallery.sqlite")
             (picture,) = (path.read_bytes() for path in pictures.glob("*.jpg"))
             subprocess.run(
-                [DOORBELL, "people", "forget", NAME, "--yes", "--set", *settings[:1]],
+                [*DOORBELL, "people", "forget", NAME, "--yes", "--set", *settings[:1]],
                 check=True,
                 capture_output=True,
                 timeout=30,
@@ -142,15 +148,11 @@ def run(
             eventually(lambda: not any(holding(state, each) for each in wanted.values()), 3)
             traces = {what: holding(state, each) for what, each in wanted.items()}
             retained = retained_once_forgotten(broker)
-        finally:
-            daemon.terminate()
-            daemon.wait(20)
-            broker.stop()
-        messages = [bytes(m.payload) for m in listener.messages]
+        messages = [message.payload for message in listener.messages]
     return Evidence(
         state,
         broker.port,
-        (folder / "log").read_text(),
+        daemon.log,
         calls.read_text(),
         messages,
         retained,
@@ -212,12 +214,10 @@ def test_whoever_is_forgotten_is_no_state_of_the_broker_any_more(run: Evidence) 
 
 
 def test_a_stranger_forgotten_beside_the_daemon_is_nowhere_any_more(
-    tmp_path: Path, models_directory: Path
+    tmp_path: Path, faces: Path, broker: Mosquitto
 ) -> None:
     state = tmp_path / "state"
-    broker = Mosquitto(tmp_path, "allow_anonymous true")
-    broker.start()
-    camera = simulated(tmp_path, models_directory, Visitor(enters=0.3, approach=1.5, stays=1.5))
+    camera = simulated(tmp_path, faces, VISITOR)
     command = run_command(
         f"storage.directory={state}",
         f"camera.uri={camera}",
@@ -225,28 +225,25 @@ def test_a_stranger_forgotten_beside_the_daemon_is_nowhere_any_more(
         *("mqtt.enabled=true", "mqtt.host=127.0.0.1", f"mqtt.port={broker.port}"),
         *("visits.absence_seconds=0.5", "chime.enabled=false"),
     )
-    with (tmp_path / "log").open("wb") as log, listening(broker.port) as listener:
-        daemon = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            assert eventually(
-                lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
-            ), (tmp_path / "log").read_text()
-            left = listener.documents("event")[-1]
-            assert left["stranger"] == "stranger-1"
-            assert eventually(lambda: listener.of("image") != [])
-            assert eventually((state / "pictures" / f"{left['visit_id']}.jpg").exists)
-            forget = [DOORBELL, "strangers", "forget", "1", "--yes"]
-            subprocess.run(
-                [*forget, "--set", f"storage.directory={state}"],
-                check=True,
-                capture_output=True,
-                timeout=30,
-            )
-            retained = retained_once_forgotten(broker)
-        finally:
-            daemon.terminate()
-            daemon.wait(20)
-            broker.stop()
+    with (
+        Subscriber(broker.port) as listener,
+        DaemonProcess(command, tmp_path / "log") as daemon,
+    ):
+        assert eventually(
+            lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
+        ), daemon.log
+        left = listener.documents("event")[-1]
+        assert left["stranger"] == "stranger-1"
+        assert eventually(lambda: listener.of("image") != [])
+        assert eventually((state / "pictures" / f"{left['visit_id']}.jpg").exists)
+        forget = [*DOORBELL, "strangers", "forget", "1", "--yes"]
+        subprocess.run(
+            [*forget, "--set", f"storage.directory={state}"],
+            check=True,
+            capture_output=True,
+            timeout=30,
+        )
+        retained = retained_once_forgotten(broker)
     assert not [topic for topic, payload in retained.items() if b"stranger-1" in payload]
     assert not [topic for topic in retained if topic.endswith("/image")]
     visit = left["visit_id"].encode()
