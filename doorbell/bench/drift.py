@@ -86,7 +86,12 @@ def drift_document(measured: list[Minute], machine: Mapping[str, str]) -> dict[s
 def drift_curve(measured: list[Minute]) -> Curve:
     """The time of a frame over the minutes."""
     points = [(minute.minute, minute.p50_ms, minute.p99_ms) for minute in measured]
-    return Curve("drift", "One frame, 720p, visitors coming and going", "minutes", points)
+    return Curve(
+        "drift",
+        "Time of a frame at 720p, visitors coming and going",
+        "minutes since the start",
+        points,
+    )
 
 
 def minute_of(status: Mapping[str, Any], resident_mb: float) -> Minute:
