@@ -73,7 +73,6 @@ def test_pictures_of_forgotten_visits_go_also_those_that_wait(
             pictures.handle(event(b"JPEG", visit_id))
         pictures.forget(["v3", "v1", "v9"])
     assert sorted(path.name for path in directory.iterdir()) == ["v2.jpg", "v3.jpg"]
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert str(odd) in caplog.text
 
 
@@ -131,38 +130,32 @@ def test_the_oldest_pictures_make_room_for_new_ones(tmp_path: Path) -> None:
     assert {path.stem for path in directory.iterdir()} == {"1", "new"}
 
 
-def test_a_disk_without_the_reserve_gets_no_picture(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_disk_without_the_reserve_gets_no_picture(tmp_path: Path) -> None:
     with closing(Pictures(storage(tmp_path, free_megabytes=100_000))) as pictures:
         pictures.handle(event(b"one"))
         pictures.handle(event(b"two", "v2"))
     assert list((tmp_path / "pictures").iterdir()) == []
     assert pictures.problem is not None
     assert "storage.free_megabytes = 100000" in pictures.problem
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_what_a_full_disk_refuses_is_whole_or_not_there_and_follows_once_there_is_room(
-    small_disk: Path, caplog: pytest.LogCaptureFixture
+    small_disk: Path,
 ) -> None:
-    with caplog.at_level(logging.INFO):
-        filling = keep_file(small_disk / "filling", size=700_000)
-        pictures = Pictures(storage(small_disk))
-        for number in range(8):
-            pictures.handle(event(bytes([number]) * 100_000, f"v{number}"))
-        pictures.close()
-        kept = [path.stat().st_size for path in (small_disk / "pictures").iterdir()]
-        assert set(kept) == {100_000}
-        assert pictures.problem == "pictures are not kept: No space left on device"
-        assert [record.levelname for record in caplog.records] == ["WARNING"]
+    filling = keep_file(small_disk / "filling", size=700_000)
+    pictures = Pictures(storage(small_disk))
+    for number in range(8):
+        pictures.handle(event(bytes([number]) * 100_000, f"v{number}"))
+    pictures.close()
+    kept = [path.stat().st_size for path in (small_disk / "pictures").iterdir()]
+    assert set(kept) == {100_000}
+    assert pictures.problem == "pictures are not kept: No space left on device"
 
-        caplog.clear()
-        pictures = Pictures(storage(small_disk))
-        pictures.handle(event(b"2" * 600_000, "waits"))
-        filling.unlink()
-        pictures.tick(1.0, NOW)
-        pictures.close()
+    pictures = Pictures(storage(small_disk))
+    pictures.handle(event(b"2" * 600_000, "waits"))
+    filling.unlink()
+    pictures.tick(1.0, NOW)
+    pictures.close()
     waited = picture_path(small_disk / "pictures", "waits")
     assert waited.read_bytes() == b"2" * 600_000
     assert pictures.problem is None

@@ -1,4 +1,4 @@
-"""The daemon as a process, started and stopped as a service manager does, with all that belongs to it."""
+"""The daemon as a process, started and stopped as a service manager does, and all it drives."""
 
 import random
 import re
