@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Inches; text has the size of a page's text where a plot is 640 pixels wide.
 WIDTH, HEIGHT = 6.4, 3.8
 PNG_DOTS_PER_INCH = 150
+FAST_PNG = {"compress_level": 2}  # an eighth larger than by default, and written sooner
 # Of the palette by M. Okabe and K. Ito (2008), which colour-blind people can tell apart.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#D55E00", "#009E73", "#B2182B"
 LOOK: dict[Any, Any] = {
@@ -95,7 +96,7 @@ def write_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
         metadata = {"Date": None, "Creator": None} if svg else {"Software": None}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, metadata=metadata)
+            figure.savefig(path, metadata=metadata, pil_kwargs=None if svg else FAST_PNG)
         except OSError as exc:
             raise UsageError(f"cannot write {path}: {exc.strerror}; give another folder") from exc
         written.append(path)

@@ -321,10 +321,12 @@ def test_curves_show_every_score() -> None:
 
 
 def test_without_matplotlib_the_figures_are_printed_and_how_to_get_plots_is_said(
-    models_directory: Path, photos: Path, tmp_path: Path
+    models_directory: Path, portraits: dict[str, UInt8Array], tmp_path: Path
 ) -> None:
+    Image.fromarray(portraits["obama"]).save(tmp_path / "obama.png")
+    (tmp_path / "boxes.json").write_text(json.dumps({"obama": [OBAMA_BOX]}))
     code = "import sys; sys.modules['matplotlib'] = None; from doorbell.cli import main; main()"
-    words = ["evaluate", "pairs", str(photos), "--json", "--plots", str(tmp_path / "plots")]
+    words = ["evaluate", "scenes", str(tmp_path), "--json", "--plots", str(tmp_path / "plots")]
     models = f"inference.models_directory={models_directory}"
     ended = subprocess.run(
         [sys.executable, "-c", code, *words, "--set", models],
@@ -333,7 +335,7 @@ def test_without_matplotlib_the_figures_are_printed_and_how_to_get_plots_is_said
         check=False,
     )
     assert ended.returncode == 2
-    assert json.loads(ended.stdout)["pairs"] == 12
+    assert json.loads(ended.stdout)["pictures"] == 1
     assert ended.stderr.rstrip().endswith(
         "plots take matplotlib: `pip install '.[plots]'` in the checkout"
     )

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 60
-# A sheet of mistakes: so many, the worst first, in rows of so many pictures, of so many inches.
-SHEET_MISTAKES, SHEET_COLUMNS, CELL_INCHES = 48, 6, 1.6
-THUMBNAIL_PIXELS = 240
-CAPTION_CHARACTERS = 24  # above each picture
+# A sheet of mistakes: so many, the worst first, in rows of so many pictures.
+SHEET_MISTAKES, SHEET_COLUMNS = 48, 6
+THUMBNAIL_PIXELS, THUMBNAIL_INCHES = 198, 1.32
+CAPTION_PIXELS, CAPTION_CHARACTERS = 30, 24  # above each picture
 # A face is shown with this part of its size around it.
 SURROUNDINGS = 0.75
 BOX_COLOUR = (178, 24, 43)  # RGB
@@ -97,13 +97,21 @@ def draw_sheet(mistakes: Sequence[Mistake]) -> Figure:
     views = max(len(mistake.views) for mistake in shown)
     columns = min(max(SHEET_COLUMNS // views, 1), len(shown))
     rows = -(-len(shown) // columns)
-    figure = new_figure(columns * views * CELL_INCHES, rows * (CELL_INCHES + 0.25))
+    width, height = views * THUMBNAIL_PIXELS, THUMBNAIL_PIXELS + CAPTION_PIXELS
+    canvas = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    inches_per_pixel = THUMBNAIL_INCHES / THUMBNAIL_PIXELS
+    figure = new_figure(canvas.shape[1] * inches_per_pixel, canvas.shape[0] * inches_per_pixel)
+    figure.set_layout_engine("none")  # one picture, up to the border
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     for place, mistake in enumerate(shown):
-        axes = figure.add_subplot(rows, columns, place + 1)
-        axes.imshow(np.hstack([_thumbnail(view) for view in mistake.views]))
+        top, left = place // columns * height, place % columns * width
         caption = mistake.caption[: CAPTION_CHARACTERS * views]
-        axes.set_title(caption, fontsize=8, fontweight="normal")
-        axes.set_axis_off()
+        axes.text(left + 4, top + CAPTION_PIXELS - 8, caption, fontsize=6.5)
+        for number, view in enumerate(mistake.views):
+            x, y = left + number * THUMBNAIL_PIXELS, top + CAPTION_PIXELS
+            canvas[y : y + THUMBNAIL_PIXELS, x : x + THUMBNAIL_PIXELS] = _thumbnail(view)
+    axes.imshow(canvas, interpolation="nearest")  # a pixel of it is one of the file
+    axes.set_axis_off()
     return figure
 
 
