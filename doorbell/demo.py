@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 
 from doorbell.broker import EmbeddedBroker
@@ -29,6 +26,7 @@ from doorbell.outputs.timeline import Timeline
 from doorbell.perception import open_perception
 from doorbell.recognition.gallery import Gallery
 from doorbell.states import Message
+from doorbell.testbed.subscriber import Subscriber
 
 # The photo to enroll from and the name; the simulated camera shows another photo of the person.
 KNOWN_FACE = "obama2"
@@ -59,35 +57,6 @@ class VisitPictures:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-class MessageCounter:
-    """A subscriber of the broker, as home automation would be."""
-
-    def __init__(self, port: int, topic: str) -> None:
-        self._count = 0
-        self._lock = threading.Lock()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="doorbell-demo")
-        self._client.on_message = self._on_message
-        self._client.connect("127.0.0.1", port)
-        self._client.subscribe(topic, qos=1)
-        self._client.loop_start()
-
-    @property
-    def count(self) -> int:
-        """Messages received so far."""
-        with self._lock:
-            return self._count
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._client.disconnect()
-        self._client.loop_stop()
-        del self._client  # closes its sockets
-
-    def _on_message(self, _client: paho.Client, _userdata: object, _msg: paho.MQTTMessage) -> None:
-        with self._lock:
-            self._count += 1
 
 
 def run_demo(
@@ -124,7 +93,7 @@ def run_demo(
             ],
         )
         _enroll_known(config.storage.gallery_path, console, overrides=overrides)
-        counter = stack.enter_context(closing(MessageCounter(broker.port, "doorbell/#")))
+        subscriber = stack.enter_context(Subscriber(broker.port, topic="doorbell/#"))
         console.print(
             f"A broker listens on 127.0.0.1:{broker.port}; to hear what home automation hears:\n"
             f"  mosquitto_sub -p {broker.port} -t 'doorbell/#' -F '%t %l bytes'\n"
@@ -135,7 +104,7 @@ def run_demo(
         pictures = VisitPictures(output_directory)
         run_daemon(config, sinks=[timeline, pictures], on_choice=timeline.chose)
         console.print(
-            f"\n{counter.count} MQTT messages reached a subscriber. "
+            f"\n{len(subscriber.messages)} MQTT messages reached a subscriber. "
             f"Pictures of the visits are in {output_directory.resolve()}:",
             soft_wrap=True,
         )

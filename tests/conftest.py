@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner, Result
 from command_line import Cli, sample
 from examples import register_profiles
-from household import Mosquitto
 
 from doorbell.cli import main
 from doorbell.config import InferenceSection, load_config
@@ -19,6 +18,7 @@ from doorbell.models.store import models_directory as configured_directory
 from doorbell.outputs.pictures import picture_path
 from doorbell.perception import Perception, open_perception
 from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.testbed.broker import Mosquitto
 
 register_profiles()
 
@@ -34,6 +34,12 @@ def models_directory() -> Path:
     build_models(directory, progress=_say_nothing)
     fetch_faces(directory, progress=_say_nothing)
     return directory
+
+
+@pytest.fixture(scope="session")
+def faces(models_directory: Path) -> Path:
+    """The folder of portraits."""
+    return models_directory / "faces"
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +87,5 @@ def cli(storage: Path) -> Iterator[Cli]:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     """A real mosquitto that takes anybody."""
-    broker = Mosquitto(tmp_path, "allow_anonymous true")
-    broker.start()
-    yield broker
-    broker.stop()
+    with Mosquitto(tmp_path, "allow_anonymous true") as broker:
+        yield broker

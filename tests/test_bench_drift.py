@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 
 from doorbell.bench.drift import Minute, drift_curve, drift_document, minute_of
-from doorbell.bench.plots import draw
 from doorbell.cli.bench_printing import print_drift
 from doorbell.outputs.messages import statistics_document
 from doorbell.states import StageLatency, Statistics
@@ -33,8 +32,6 @@ def test_minutes_are_printed_drawn_and_documented(capsys: pytest.CaptureFixture[
     measured = [FIRST, replace(FIRST, minute=2.0, p50_ms=9.0)]
     document = drift_document(measured, {"cores": "2"})
     assert json.loads(json.dumps(document))["minutes"][1]["p50_ms"] == 9.0
-    curve = drift_curve(measured)
-    assert list(curve.points) == [(1.0, 8.0, 20.0), (2.0, 9.0, 20.0)]
-    assert draw(curve).count("<circle") == 4
+    assert list(drift_curve(measured).points) == [(1.0, 8.0, 20.0), (2.0, 9.0, 20.0)]
     print_drift(measured)
     assert "9.00" in capsys.readouterr().out

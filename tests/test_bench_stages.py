@@ -9,17 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbell.bench.counting import WorkCounter, floor_ms, peak_multiply_adds
 from doorbell.bench.environment import environment_python
 from doorbell.bench.lookers import DOORBELL, Product, open_product
 from doorbell.bench.peers import Peer, PeerName, SharedPicture, open_peers
-from doorbell.bench.scene import Size, View, draw, for_seconds, play, standing
+from doorbell.bench.scene import Size, View, draw, play, standing
 from doorbell.bench.stages import (
     EMBED,
-    SLOW_FRAMES_PER_SECOND,
     Bench,
     Stage,
-    count_frames,
     measure_stages,
 )
 from doorbell.bench.timing import MIN_ROUNDS
@@ -156,45 +153,6 @@ def test_stages_are_measured_beside_a_peer(
     assert report.ratios["frame to faces: naive, ONNX Runtime / doorbell"] == expected
     assert report.machine["here"] == "this"
     assert {"onnxruntime", "peak"} <= report.machine.keys()
-
-
-def test_slow_frames_are_all_embedded(
-    config: Config, models_directory: Path, picture: SharedPicture
-) -> None:
-    slow = Stage("slow", "name", SMALL, SLOW_FRAMES_PER_SECOND, Product.namer)
-    fast = Stage("fast", "name", SMALL, 30.0, Product.namer)
-    script = standing(1, models_directory / "faces")
-    bench = Bench(config, 2, 0.0, (), picture, lambda _: None)
-    work = count_frames([slow, fast], bench, lambda size, rate: draw(script, size, rate))
-    assert work[slow] > SFACE_MULTIPLY_ADDS > work[fast]
-
-
-def test_work_is_counted_where_it_is_done(config: Config) -> None:
-    counter = WorkCounter()
-    with open_product(config, counter.open_network) as product:
-        counter.multiply_adds = 0
-        product.embed()
-    assert counter.multiply_adds == SFACE_MULTIPLY_ADDS
-
-
-def test_the_floor_is_work_by_the_peak(config: Config, tmp_path: Path) -> None:
-    assert peak_multiply_adds(config.inference, tmp_path) > 0
-    assert floor_ms(2e6, 1e9) == 2.0
-
-
-@pytest.mark.parametrize("count", [0, 1, 8])
-def test_visitors_stand_at_the_door_from_the_first_frame_on(
-    count: int, models_directory: Path
-) -> None:
-    [first] = islice(views(models_directory, count), 1)
-    assert (first.face_xyxy is None) == (count == 0)
-    assert first.frame.pixels.shape == (360, 640, 3)
-
-
-def test_views_go_on_for_the_time_and_for_some_in_any_case(
-    models_directory: Path,
-) -> None:
-    assert len(list(for_seconds(views(models_directory, 0), 0.0))) == MIN_ROUNDS
 
 
 def test_a_video_is_played_again_and_again_between_black(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
@@ -10,6 +10,7 @@ from gpio_chips import FakeChip, FakeChips, orin
 from doorbell.button import Button, Debouncer
 from doorbell.config import ButtonSection
 from doorbell.errors import GpioError
+from doorbell.testbed.waiting import eventually
 
 BOUNCES = (0.0, 0.001, 0.0015, 0.004, 0.0042)  # to and fro, and then it holds
 
@@ -37,13 +38,6 @@ def listening(chip: FakeChip, **settings: float | bool) -> Iterator[Presses]:
     presses = Presses()
     with closing(Button(section, presses, FakeChips(chip), reopen_seconds=0.02)):
         yield presses
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 5.0
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.005)
-    return condition()
 
 
 def test_a_debounced_press_counts_at_once() -> None:

@@ -1,5 +1,4 @@
 import gc
-import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -191,13 +190,9 @@ class StuckUtils(MappedUtils):
         return Stuck(self, [grey(1)], 0.0)
 
 
-def test_a_camera_that_does_not_close_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_that_does_not_close_is_left_behind() -> None:
     camera = open_jetson(StuckUtils())
-    with caplog.at_level(logging.WARNING):
-        camera.close()
-        camera.close()
-    assert [record.getMessage() for record in caplog.records] == [
-        "csi://0 did not close: pipeline does not stop; left behind"
-    ]
+    camera.close()
+    camera.close()
     with pytest.raises(CameraError, match="is closed"):
         camera.read()

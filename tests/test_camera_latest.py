@@ -134,8 +134,8 @@ def test_a_lost_camera_is_reopened_and_each_turn_is_said_once(
         assert latest.get(2).index == 0
         assert latest.state.gives_frames
         latest.close()
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-    assert "unplugged" in caplog.records[0].getMessage()
+    assert caplog.text.count("unplugged") == 1
+    assert caplog.text.count("the camera is back") == 1
 
 
 def test_no_frame_in_time_is_an_error_and_the_next_call_may_succeed() -> None:
@@ -224,7 +224,7 @@ def test_a_camera_that_may_be_missing_is_waited_for_and_said_once(
         assert latest.state.condition is CameraCondition.LIVE
         assert latest.state.reason == ""
         latest.close()
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert caplog.text.count("there is no camera") == 1
 
 
 def test_a_wrong_set_up_is_not_waited_for_but_told_to_the_reader() -> None:
@@ -341,5 +341,4 @@ def test_a_frozen_camera_is_opened_anew_and_its_frames_are_not_passed_on(
         assert seconds == sorted(seconds)
         latest.close()
     assert seconds[-1] < 0.2
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-    assert "frozen" in caplog.text
+    assert caplog.text.count("frozen") == 1

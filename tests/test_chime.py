@@ -1,7 +1,6 @@
 import logging
 import sys
-import time as clock
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, time, timezone
 from itertools import count
@@ -17,6 +16,7 @@ from doorbell.errors import ConfigError
 from doorbell.outputs.chime import Chime, ChimeChoice, Choice, Silence, choose_chime, local_time_at
 from doorbell.outputs.speaker import Speaker
 from doorbell.states import MuteState, SoundState, State
+from doorbell.testbed.waiting import eventually
 
 ANNA = Person(1, "Anna", chime="sunrise")
 BEN = Person(2, "Ben")
@@ -51,15 +51,6 @@ def ring(visitor: Visitor | None, at: float = 0.0, *, in_sight: bool = True) -> 
 
 def utc(epoch_seconds: float) -> time:
     return datetime.fromtimestamp(epoch_seconds, timezone.utc).time()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-    end = clock.monotonic() + seconds
-    while not condition():
-        if clock.monotonic() > end:
-            return False
-        clock.sleep(0.01)
-    return True
 
 
 @pytest.fixture

@@ -51,6 +51,18 @@ def test_help_comes_without_what_only_the_daemon_needs() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_daemon_and_the_demo_start_without_what_only_measuring_needs() -> None:
+    code = (
+        "import sys, doorbell.daemon, doorbell.demo, doorbell.cli.run; "
+        "print([name for name in ('matplotlib', 'onnxruntime', 'doorbell.bench') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_damaged_gallery_ends_with_3_and_is_left_alone(cli: Cli, storage: Path) -> None:
     path = storage / "gallery.sqlite"
     path.write_bytes(b"no gallery" * 1000)

@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from process_clock import Clock
 
 from doorbell.clock import (
     DOUBT_SECONDS,
@@ -27,6 +26,7 @@ from doorbell.perception import Perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 from doorbell.states import ClockStep, State, StorageState
+from doorbell.testbed.process_clock import Clock
 from doorbell.upkeep import RETENTION_SECONDS, Upkeep
 
 TODAY = 1_700_000_000.0

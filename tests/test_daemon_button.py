@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from gpio_chips import FakeChips, orin
 from gpiod.line import Value
-from household import Visitor, simulated
 
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import Config, load_config
@@ -28,6 +27,7 @@ from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 from doorbell.service import ServiceNotifier
 from doorbell.states import CameraCondition, Message, State
+from doorbell.testbed.scenes import Visitor, simulated
 
 NOBODY_SOON = Visitor(enters=290.0, approach=1.0, stays=1.0)
 
@@ -84,11 +84,11 @@ class Cameras:
 
 
 @pytest.fixture
-def config(tmp_path: Path, models_directory: Path) -> Config:
+def config(tmp_path: Path, models_directory: Path, faces: Path) -> Config:
     return load_config(
         None,
         [
-            f"camera.uri={simulated(tmp_path, models_directory, NOBODY_SOON)}",
+            f"camera.uri={simulated(tmp_path, faces, NOBODY_SOON)}",
             f"storage.directory={tmp_path}",
             f"inference.models_directory={models_directory}",
             "chime.enabled=false",

@@ -4,10 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from household import DOORBELL, SoundCard
 
 from doorbell.demo import KNOWN_NAME, run_demo
 from doorbell.photos import decode_photo, read_photo
+from doorbell.testbed.daemon_process import DOORBELL
+from doorbell.testbed.sound_card import SoundCard
 
 FAST = (
     *("camera.realtime=false", "camera.width=640", "camera.height=360"),
@@ -55,7 +56,7 @@ def test_that_there_is_no_sound_is_said_in_plain_words(
     sound.unplug()
     settings = [*FAST, f"inference.models_directory={models_directory}"]
     ended = subprocess.run(
-        [DOORBELL, "demo", "--output", str(tmp_path / "pictures")]
+        [*DOORBELL, "demo", "--output", str(tmp_path / "pictures")]
         + [word for setting in settings for word in ("--set", setting)],
         env=sound.environment,
         capture_output=True,

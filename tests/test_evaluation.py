@@ -3,6 +3,8 @@
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import combinations
@@ -13,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from matplotlib.patches import StepPatch
 from PIL import Image
 
 from doorbell.camera.scene import Appearance, SceneScript, demo_script
@@ -27,6 +30,7 @@ from doorbell.evaluation.report import Report, Scores
 from doorbell.models.store import face_path
 from doorbell.perception import Perception
 from doorbell.photos import decode_photo, read_photo
+from doorbell.plots import drawing
 
 Evaluate = Callable[..., Any]
 
@@ -301,10 +305,40 @@ def test_a_plots_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path) 
 
 
 def test_curves_show_every_score() -> None:
-    apart = Scores(np.array([0.8, 0.9]), np.array([0.1, 0.2, 0.3]))
-    mixed = Scores(np.array([0.1, 0.3]), np.array([0.8, 0.9, 0.7]))
-    assert (draw_roc(apart) != draw_roc(mixed)).any()
-    assert (draw_histogram(apart) != draw_histogram(mixed)).any()
+    scores = Scores(np.array([0.8, 0.9]), np.array([0.1, 0.2, 0.3, 0.85]))
+    with drawing():
+        [roc], [spread] = draw_roc(scores).axes, draw_histogram(scores).axes
+    [line] = roc.get_lines()
+    # Of four who are to be refused the likeliest passes before one of two who are not.
+    assert np.asarray(line.get_xydata()).tolist() == [
+        [0.25, 0.5],
+        [0.5, 1.0],
+        [0.75, 1.0],
+        [1.0, 1.0],
+    ]
+    shares = [patch.get_data()[0].sum() for patch in spread.patches if isinstance(patch, StepPatch)]
+    assert shares == pytest.approx([100.0] * 4)
+
+
+def test_without_matplotlib_the_figures_are_printed_and_how_to_get_plots_is_said(
+    models_directory: Path, portraits: dict[str, UInt8Array], tmp_path: Path
+) -> None:
+    Image.fromarray(portraits["obama"]).save(tmp_path / "obama.png")
+    (tmp_path / "boxes.json").write_text(json.dumps({"obama": [OBAMA_BOX]}))
+    code = "import sys; sys.modules['matplotlib'] = None; from doorbell.cli import main; main()"
+    words = ["evaluate", "scenes", str(tmp_path), "--json", "--plots", str(tmp_path / "plots")]
+    models = f"inference.models_directory={models_directory}"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *words, "--set", models],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert json.loads(ended.stdout)["pictures"] == 1
+    assert ended.stderr.rstrip().endswith(
+        "plots take matplotlib: `pip install '.[plots]'` in the checkout"
+    )
 
 
 def test_lower_precision_finds_the_same_faces(

@@ -11,7 +11,6 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from household import eventually
 
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import load_config
@@ -43,6 +42,7 @@ from doorbell.states import (
     StorageState,
     VisitsForgotten,
 )
+from doorbell.testbed.waiting import eventually
 
 FACE = FaceSample(np.eye(128, dtype=np.float32)[0], "any", 0.5)
 

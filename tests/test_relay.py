@@ -1,6 +1,5 @@
 import logging
 import time as clock
-from collections.abc import Callable
 from contextlib import closing
 from datetime import time
 
@@ -13,6 +12,7 @@ from doorbell.domain import Arrived, Ring, Visit
 from doorbell.errors import GpioError
 from doorbell.outputs.relay import Relay
 from doorbell.states import MuteState
+from doorbell.testbed.waiting import eventually
 
 QUIET = ChimeSection(quiet_from=time(22), quiet_to=time(7))
 RING = Ring("e", 0.0)
@@ -23,13 +23,6 @@ def relay(
 ) -> Relay:
     section = RelaySection.model_validate({"line": "PQ.06", "pulse_seconds": 0.05, **settings})
     return Relay(section, quiet, FakeChips(chip), local_time=lambda _: time(hour))
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    end = clock.monotonic() + 5.0
-    while not condition() and clock.monotonic() < end:
-        clock.sleep(0.005)
-    return condition()
 
 
 def values(request: FakeRequest) -> list[Value]:

@@ -1,16 +1,10 @@
 """The judge, the clocks and the script of ``tools/soak.py``."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import pairwise
-from pathlib import Path
 
 import pytest
-from process_clock import Clock
 from soaking.play import Played
 from soaking.truth import Documents, Expected, Kept, KeptVisit, judge
 from soaking.week import (
@@ -24,7 +18,6 @@ from soaking.week import (
     Start,
     Visit,
     is_quiet,
-    write_week,
 )
 
 from doorbell.outputs.chimes import synthesize
@@ -126,52 +119,3 @@ def test_whatever_is_missing_too_much_or_wrong_is_found(script: list[Happening])
     assert wrong(script, bare, documents, sounds) == ["pictures kept"]
     long_after = replace(played, kept=[(at + 30 * 24 * HOUR, kept)])
     assert "visits removed for their age" in wrong(script, long_after, documents, sounds)
-
-
-@pytest.mark.system
-def test_hours_pass_at_once_for_a_process_and_its_files_and_time_outs_do_not(
-    tmp_path: Path,
-) -> None:
-    clock = Clock(tmp_path, EVENING, rate=4.0)
-    program = (
-        "import os, time\n"
-        "with open('file', 'w') as file: os.fsync(file.fileno())\n"
-        "print(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), os.stat('file').st_mtime)\n"
-        "began = time.monotonic(); time.sleep(0.1); print(time.monotonic() - began)\n"
-    )
-
-    def ask() -> list[float]:
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, **clock.environment},
-            cwd=tmp_path,
-            capture_output=True,
-            check=True,
-        )
-        return [float(word) for word in done.stdout.split()]
-
-    wall, boot, dated, _ = ask()
-    assert wall == dated == EVENING
-    clock.hold_at(EVENING + HOUR)
-    clock.set_error(-60.0)
-    later, boot_later, dated, slept = ask()
-    assert (later, boot_later, dated) == (wall + HOUR - 60.0, boot + HOUR, later)
-    assert 0.1 <= slept < 1.0
-    clock.go()
-    assert ask()[0] > later
-
-
-def test_the_week_has_each_fault_and_a_sunday_of_twenty_five_hours() -> None:
-    happenings = write_week(7, seed=3)
-    times = [each.at for each in happenings]
-    assert times == sorted(times)
-    checks = [each.at for each in happenings if isinstance(each, Check)]
-    assert [after - at for at, after in pairwise(checks)].count(25 * HOUR) == 1
-    visits = [each for each in happenings if isinstance(each, Visit)]
-    assert {each.ending for each in visits} == {"", "stop", "kill"}
-    assert len(visits) > 150
-    assert {each.does for each in happenings if isinstance(each, Broker)} == {
-        "stop",
-        "kill",
-        "start",
-    }

@@ -198,7 +198,7 @@ def _try(fault: Fault, times: int, gallery: Path, keep: Path | None) -> Outcome:
 def _keep(door: Door, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "log").write_text(door.log)
-    heard = [json.dumps(each) for each in door.listener.documents("event")]
+    heard = [json.dumps(each) for each in door.subscriber.documents("event")]
     (folder / "heard").write_text("\n".join(heard) + "\n")
     (folder / "script").write_text("\n".join(map(str, door.script)) + "\n")
 

@@ -52,7 +52,7 @@ def main() -> int:
     happenings = write_week(options.days, options.seed)
     with closing(Week(folder, options.models, happenings)) as week:
         played = week.play()
-        documents = week.listener.documents("event")
+        documents = week.subscriber.documents("event")
         found = [
             *judge(happenings, played.expected, played.kept, documents, week.sound.sounds),
             Finding("what did not happen in time", 0, len(played.problems), tuple(played.problems)),

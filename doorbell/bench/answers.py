@@ -7,22 +7,17 @@ good as recognition wants it. The clock starts when that frame was due.
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from doorbell.bench.household import (
-    DaemonProcess,
-    Heard,
-    Subscriber,
-    open_broker,
-    overrides,
-    wait_for,
-)
+from doorbell.bench.daemon import open_daemon, overrides
 from doorbell.bench.lookers import DOORBELL, enroll_known
 from doorbell.bench.memory import PART, measure_parts, resident_megabytes
 from doorbell.bench.report import BenchReport, Result
@@ -35,6 +30,9 @@ from doorbell.domain import Face, Track
 from doorbell.models.store import models_directory
 from doorbell.perception import Perception, open_perception
 from doorbell.recognition.gallery import Gallery
+from doorbell.testbed.broker import open_broker
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 ARRIVED, NAMED = "usable face to message: somebody is there", "usable face to message: the name"
 READY, DECIDED = "start to first frame processed", "start to first name at a subscriber"
@@ -42,6 +40,19 @@ READY, DECIDED = "start to first frame processed", "start to first name at a sub
 BETWEEN_SECONDS = 3.5
 SEED = 7
 PATIENCE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event at the subscriber.
+
+    Attributes:
+        at: wall time.
+        kind: its ``event_type``.
+    """
+
+    at: float
+    kind: str
 
 
 def measure_answers(
@@ -73,17 +84,17 @@ def measure_answers(
     with (
         tempfile.TemporaryDirectory(prefix="doorbell-bench-") as folder,
         open_broker(Path(folder)) as (port, broker),
-        closing(Subscriber(port)) as subscriber,
+        Subscriber(port) as subscriber,
     ):
         say("finding the first usable face of each visit")
         usable = prepare(config, Path(folder), script)
         say(f"{count} visits to a daemon: {script.duration_seconds:.0f} s")
-        with closing(DaemonProcess(config, script, port, Path(folder))) as daemon:
+        with open_daemon(config, script, port, Path(folder)) as daemon:
             daemon.wait_ready()
             began = daemon.scene_began_at()
-            wait_for(lambda: _is_over(subscriber, count), script.duration_seconds)
-            memory = resident_megabytes(daemon.pid)
-        heard = subscriber.heard()
+            eventually(lambda: _is_over(subscriber, count), script.duration_seconds)
+            memory = resident_megabytes(daemon.process.pid)
+        heard = _heard(subscriber)
     results = []
     for name, kinds in ((ARRIVED, ("arrived",)), (NAMED, ("recognized", "unknown"))):
         times = _answers(heard, kinds, [began + seconds for seconds in usable])
@@ -123,17 +134,18 @@ def measure_starts(
     with (
         tempfile.TemporaryDirectory(prefix="doorbell-bench-") as folder,
         open_broker(Path(folder)) as (port, broker),
-        closing(Subscriber(port)) as subscriber,
+        Subscriber(port) as subscriber,
     ):
         prepare(config, Path(folder), SceneScript((), 1.0))
         for start in range(count):
             say(f"start {start + 1} of {count}")
-            subscriber.forget()
-            with closing(DaemonProcess(config, script, port, Path(folder))) as daemon:
-                ready.append((daemon.wait_ready() - daemon.started_at) * 1000)
-                wait_for(lambda: bool(_names(subscriber)), PATIENCE_SECONDS)
+            subscriber.messages.clear()
+            with open_daemon(config, script, port, Path(folder)) as daemon:
+                started_at = daemon.process.started_at
+                ready.append((daemon.wait_ready() - started_at) * 1000)
+                eventually(lambda: bool(_names(subscriber)), PATIENCE_SECONDS)
                 if named := _names(subscriber):
-                    decided.append((named[0].at - daemon.started_at) * 1000)
+                    decided.append((named[0].at - started_at) * 1000)
     say("measuring the memory of each part")
     starts = [
         Result(name, DOORBELL, Timing.of(taken), threads)
@@ -210,9 +222,16 @@ def _answers(heard: list[Heard], kinds: tuple[str, ...], usable_at: list[float])
     return answers
 
 
+def _heard(subscriber: Subscriber) -> list[Heard]:
+    return [
+        Heard(message.at, json.loads(message.payload)["event_type"])
+        for message in subscriber.heard("event")
+    ]
+
+
 def _is_over(subscriber: Subscriber, count: int) -> bool:
-    return sum(event.kind == "left" for event in subscriber.heard()) >= count
+    return sum(event.kind == "left" for event in _heard(subscriber)) >= count
 
 
 def _names(subscriber: Subscriber) -> list[Heard]:
-    return [e for e in subscriber.heard() if e.kind in ("recognized", "unknown")]
+    return [e for e in _heard(subscriber) if e.kind in ("recognized", "unknown")]

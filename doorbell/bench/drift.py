@@ -6,24 +6,23 @@ memory. Visitors come one after the other, in real time.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from doorbell.bench.answers import BETWEEN_SECONDS, SEED, prepare
-from doorbell.bench.household import DaemonProcess, Subscriber, open_broker
+from doorbell.bench.daemon import open_daemon
 from doorbell.bench.memory import resident_megabytes
 from doorbell.bench.plots import Curve
 from doorbell.bench.scene import visits
 from doorbell.config import Config
 from doorbell.models.store import models_directory
+from doorbell.testbed.broker import open_broker
+from doorbell.testbed.subscriber import Subscriber
 
-STATUS_TOPIC = "doorbell/+/status"
 # The last status comes so long after its minute at the latest.
 LATE_SECONDS = 30.0
 # From one visitor's coming to the next, at the least.
@@ -65,17 +64,17 @@ def measure_drift(config: Config, *, minutes: int, say: Callable[[str], None]) -
     with (
         tempfile.TemporaryDirectory(prefix="doorbell-bench-") as folder,
         open_broker(Path(folder)) as (port, _),
-        closing(Subscriber(port, STATUS_TOPIC)) as subscriber,
+        Subscriber(port) as subscriber,
     ):
         prepare(config, Path(folder), script)
-        with closing(DaemonProcess(config, script, port, Path(folder))) as daemon:
+        with open_daemon(config, script, port, Path(folder)) as daemon:
             end = time.monotonic() + seconds + LATE_SECONDS
             while len(measured) < minutes and time.monotonic() < end:
                 say(f"minute {len(measured) + 1} of {minutes}")
                 time.sleep(0.2)
-                for payload in subscriber.payloads()[len(measured) :]:
-                    memory = resident_megabytes(daemon.pid)
-                    measured.append(minute_of(json.loads(payload), memory))
+                for status in subscriber.documents("status")[len(measured) :]:
+                    memory = resident_megabytes(daemon.process.pid)
+                    measured.append(minute_of(status, memory))
     return measured
 
 
@@ -87,7 +86,12 @@ def drift_document(measured: list[Minute], machine: Mapping[str, str]) -> dict[s
 def drift_curve(measured: list[Minute]) -> Curve:
     """The time of a frame over the minutes."""
     points = [(minute.minute, minute.p50_ms, minute.p99_ms) for minute in measured]
-    return Curve("drift", "One frame, 720p, visitors coming and going", "minutes", points)
+    return Curve(
+        "drift",
+        "Time of a frame at 720p, visitors coming and going",
+        "minutes since the start",
+        points,
+    )
 
 
 def minute_of(status: Mapping[str, Any], resident_mb: float) -> Minute:

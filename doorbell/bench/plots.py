@@ -1,32 +1,30 @@
-"""Cost as work grows, drawn: time of a frame over visitors and over the size of the frame.
-
-Enters: the report of ``measure_pipeline`` or ``measure_gallery``. Leaves: SVG files in a folder.
-"""
+"""Cost as work grows, drawn: time of a frame over visitors and over the size of the frame."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
+from typing import TYPE_CHECKING
 
 from doorbell.bench.report import BenchReport, Result
-from doorbell.errors import UsageError
+from doorbell.plots import BLUE, ORANGE, drawing, new_axes, write_figures
 
-WIDTH, HEIGHT, LEFT, BOTTOM, MARGIN = 560, 320, 56, 48, 24
-INK, GRID, MEDIAN, SLOWEST = "#444", "#ddd", "#1565c0", "#ef6c00"
-TICKS = 5
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Up to so many points each has a mark and its own number below it.
+MARKED_POINTS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One picture.
+    """One plot.
 
     Attributes:
         name: of its file.
-        title: above it.
-        below: what grows to the right.
+        title: above it; what takes the time.
+        below: what grows to the right, with its unit.
         points: place to the right, median and slowest in a hundred in milliseconds.
         logarithmic: whether it grows by factors.
     """
@@ -39,29 +37,21 @@ class Curve:
 
 
 def draw_report(report: BenchReport, folder: Path) -> list[Path]:
-    """Draw what of a report grows into a folder, which is made if needed.
+    """Draw what of a report grows as SVG into a folder, which is made if needed.
 
     Returns:
-        The pictures written.
+        The files written.
 
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: matplotlib is not installed, or the folder cannot be written.
     """
     return draw_curves(curves(report), folder)
 
 
 def draw_curves(drawn: Sequence[Curve], folder: Path) -> list[Path]:
     """Draw curves into a folder; see ``draw_report``."""
-    written = []
-    for curve in drawn:
-        path = folder / f"{curve.name}.svg"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(draw(curve), encoding="utf-8")
-        except OSError as exc:
-            raise UsageError(f"cannot write {path}: {exc.strerror}; give another folder") from exc
-        written.append(path)
-    return written
+    with drawing():
+        return write_figures({f"{curve.name}.svg": draw(curve) for curve in drawn}, folder)
 
 
 def curves(report: BenchReport) -> list[Curve]:
@@ -71,11 +61,18 @@ def curves(report: BenchReport) -> list[Curve]:
     single = [r for r in steps if r.figures["visitors"] == 1]
     nearest = [r for r in report.results if "embeddings" in r.figures and "exact" in r.figures]
     found = [
-        Curve("visitors", "One frame, 720p", "visitors at the door", _points(hd, "visitors")),
-        Curve("sizes", "One frame, one visitor", "megapixels", _points(single, "megapixels")),
+        Curve(
+            "visitors", "Time of a frame at 720p", "visitors at the door", _points(hd, "visitors")
+        ),
+        Curve(
+            "sizes",
+            "Time of a frame with one visitor",
+            "size of the frame (megapixels)",
+            _points(single, "megapixels"),
+        ),
         Curve(
             "gallery",
-            "Nearest face",
+            "Time to find the nearest face",
             "enrolled embeddings",
             _points(nearest, "embeddings"),
             logarithmic=True,
@@ -84,66 +81,27 @@ def curves(report: BenchReport) -> list[Curve]:
     return [curve for curve in found if len(curve.points) > 1]
 
 
-def draw(curve: Curve) -> str:
-    """Draw a curve as SVG."""
-    across = [_place(x, logarithmic=curve.logarithmic) for x, _, _ in curve.points]
-    heights = [slowest for _, _, slowest in curve.points]
-    top = _round_up(max(heights))
-    low, high = min(across), max(across)
-
-    def x_of(value: float) -> float:
-        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - MARGIN)
-
-    def y_of(milliseconds: float) -> float:
-        return HEIGHT - BOTTOM - milliseconds / top * (HEIGHT - BOTTOM - 2 * MARGIN)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'font-family="sans-serif" font-size="12" fill="{INK}">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        _text(LEFT, 20, f"{curve.title}, milliseconds"),
-        _text(WIDTH - MARGIN - 70, 20, "median", "end", MEDIAN),
-        _text(WIDTH - MARGIN, 20, "99 in 100", "end", SLOWEST),
-        _text((LEFT + WIDTH - MARGIN) / 2, HEIGHT - 10, curve.below, "middle"),
-    ]
-    for tick in range(TICKS + 1):
-        value = top * tick / TICKS
-        y = y_of(value)
-        parts.append(
-            f'<path d="M{LEFT} {y:.1f}H{WIDTH - MARGIN}" stroke="{GRID}"/>'
-            + _text(LEFT - 6, y + 4, f"{value:g}", "end")
-        )
-    for place, (value, _, _) in zip(across, curve.points, strict=True):
-        parts.append(_text(x_of(place), HEIGHT - BOTTOM + 18, _shown(value), "middle"))
-    for index, colour in ((1, MEDIAN), (2, SLOWEST)):
-        points = [
-            (x_of(place), y_of(point[index]))
-            for place, point in zip(across, curve.points, strict=True)
-        ]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
-    return "\n".join([*parts, "</svg>", ""])
+def draw(curve: Curve) -> Figure:
+    """Draw a curve, inside ``doorbell.plots.drawing``."""
+    figure, axes = new_axes(curve.title, curve.below, "milliseconds")
+    places, medians, slowest = zip(*curve.points, strict=True)
+    few = len(places) <= MARKED_POINTS
+    marker = "o" if few else ""
+    axes.plot(places, slowest, color=ORANGE, marker=marker, label="99 of 100 are faster")
+    axes.plot(places, medians, color=BLUE, marker=marker, label="median")
+    if curve.logarithmic:
+        axes.set_xscale("log")
+    if few:
+        axes.set_xticks(places, [_shown(place) for place in places])
+        axes.set_xticks([], minor=True)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="best")
+    return figure
 
 
 def _points(results: Sequence[Result], figure: str) -> list[tuple[float, float, float]]:
     return sorted((r.figures[figure], r.timing.p50_ms, r.timing.p99_ms) for r in results)
 
 
-def _place(value: float, *, logarithmic: bool) -> float:
-    return math.log10(value) if logarithmic else value
-
-
-def _round_up(value: float) -> float:
-    """The next 1, 2 or 5 of its decade."""
-    decade = 10.0 ** math.floor(math.log10(value))
-    return next(step * decade for step in (1, 2, 5, 10) if value <= step * decade)
-
-
 def _shown(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
-
-
-def _text(x: float, y: float, words: str, anchor: str = "start", colour: str = INK) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text {place} fill="{colour}">{escape(words)}</text>'

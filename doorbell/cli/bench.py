@@ -52,7 +52,7 @@ against_option = click.option(
 plots_option = click.option(
     "--plots",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Draw how the cost grows with the work into this folder.",
+    help="Draw how the cost grows with the work into this folder (takes matplotlib).",
 )
 video_option = click.option(
     "--video",
@@ -157,19 +157,19 @@ def bench(
         )
     report = BenchReport.joined([looked, found, compared])
     rows = reached(report)
-    _draw(report, plots)
     if as_json:
         print_json({**report.document(), "reach": [row.document() for row in rows]})
-        return
-    print_machine(report)
-    for part, print_part in (
-        (looked, print_results),
-        (found, print_gallery),
-        (compared, print_networks),
-    ):
-        print_part(part)
-        click.echo()
-    print_reached(rows)
+    else:
+        print_machine(report)
+        for part, print_part in (
+            (looked, print_results),
+            (found, print_gallery),
+            (compared, print_networks),
+        ):
+            print_part(part)
+            click.echo()
+        print_reached(rows)
+    _draw(report, plots)
 
 
 @bench.command(
@@ -223,8 +223,8 @@ def pipeline(
 
     with _saying() as say:
         report = run_pipeline(config, seconds, visit_count, say)
-    _draw(report, plots)
     _print(report, print_results, as_json=as_json)
+    _draw(report, plots)
 
 
 @bench.command(epilog=example("doorbell bench startup", "doorbell bench startup --starts 20"))
@@ -284,8 +284,8 @@ def gallery(
 
     with _saying() as say:
         report = run_gallery(seconds, most, say)
-    _draw(report, plots)
     _print(report, print_gallery, as_json=as_json)
+    _draw(report, plots)
 
 
 @bench.command(epilog=example("doorbell bench drift", "doorbell bench drift --minutes 600"))
@@ -311,15 +311,15 @@ def drift(config: Config, minutes: int, plots: Path | None, *, as_json: bool) ->
 
     with _saying() as say:
         measured = measure_drift(config, minutes=minutes, say=say)
+    if as_json:
+        print_json(drift_document(measured, describe_machine()))
+    else:
+        print_drift(measured)
     if plots is not None and len(measured) > 1:
         from doorbell.bench.plots import draw_curves
 
         for path in draw_curves([drift_curve(measured)], plots):
             click.echo(f"wrote {path}", err=True)
-    if as_json:
-        print_json(drift_document(measured, describe_machine()))
-    else:
-        print_drift(measured)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ What FOLDER holds:
 @click.option(
     "--plots",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Draw curves, scores and the worst mistakes into this folder.",
+    help="Draw curves, scores and the worst mistakes into this folder (takes matplotlib).",
 )
 @json_option
 @with_config
@@ -80,17 +80,17 @@ def evaluate(
         cv2.setNumThreads(cv2.getNumberOfCPUs())
     with _progress() as progress, open_method(config, baseline, progress) as method:
         report = measure(what, folder, method, progress)
+    if as_json:
+        print_json(dict(report.figures))
+    else:
+        print_table(("figure", "value"), [*_rows(report.figures)], empty="")
+        for note in report.notes:
+            click.echo(note)
     if plots is not None:
         from doorbell.evaluation.plots import draw_report
 
         for path in draw_report(report, plots, what if baseline is None else f"{what}-{baseline}"):
             click.echo(f"wrote {path}", err=True)
-    if as_json:
-        print_json(dict(report.figures))
-        return
-    print_table(("figure", "value"), [*_rows(report.figures)], empty="")
-    for note in report.notes:
-        click.echo(note)
 
 
 @contextmanager

@@ -1,37 +1,35 @@
-"""A report drawn: how often members pass where strangers do, both distributions, worst mistakes.
-
-Enters: a ``Report``. Leaves: PNG files in a folder.
-"""
+"""A report drawn: how often members pass where strangers do, both distributions, worst mistakes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from doorbell.domain import UInt8Array
-from doorbell.errors import UsageError
-from doorbell.evaluation.figures import Floats
 from doorbell.evaluation.report import Mistake, Report, Scores, View
 from doorbell.evaluation.stills import read_picture
+from doorbell.plots import GREEN, RED, drawing, new_axes, new_figure, write_figures
 
-WIDTH, HEIGHT, MARGIN = 640, 480, 56
-INK, GRID = (40, 40, 40), (220, 220, 220)  # colours are RGB
-GENUINE, IMPOSTOR = (46, 125, 50), (198, 40, 40)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 BINS = 60
-
-# A sheet of mistakes: so many, the worst first, in so many columns of squares.
-SHEET_MISTAKES, SHEET_COLUMNS, THUMBNAIL = 48, 6, 168
-CAPTION = 20
+# A sheet of mistakes: so many, the worst first, in rows of so many pictures.
+SHEET_MISTAKES, SHEET_COLUMNS = 48, 6
+THUMBNAIL_PIXELS, THUMBNAIL_INCHES = 198, 1.32
+CAPTION_PIXELS, CAPTION_CHARACTERS = 30, 24  # above each picture
 # A face is shown with this part of its size around it.
 SURROUNDINGS = 0.75
+BOX_COLOUR = (178, 24, 43)  # RGB
 
 
 def draw_report(report: Report, folder: Path, name: str) -> list[Path]:
-    """Draw what a report holds into a folder, which is made if needed.
+    """Draw what a report holds as PNG into a folder, which is made if needed.
 
     Args:
         report: of one measurement.
@@ -42,92 +40,83 @@ def draw_report(report: Report, folder: Path, name: str) -> list[Path]:
         The pictures written.
 
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: matplotlib is not installed, or the folder cannot be written.
     """
-    pictures = {}
-    if report.scores is not None and min(report.scores.genuine.size, report.scores.impostors.size):
-        pictures["roc"] = draw_roc(report.scores)
-        pictures["scores"] = draw_histogram(report.scores)
-    for sheet, mistakes in report.mistakes.items():
-        if mistakes:
-            pictures[re.sub(r"\W+", "-", sheet)] = draw_sheet(mistakes)
-    written = []
-    for kind, picture in pictures.items():
-        path = folder / f"{name}-{kind}.png"
-        png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(png.tobytes())
-        except OSError as exc:
-            raise UsageError(f"cannot write {path}: {exc.strerror}; give another folder") from exc
-        written.append(path)
-    return written
+    with drawing():
+        figures = {}
+        scores = report.scores
+        if scores is not None and min(scores.genuine.size, scores.impostors.size):
+            figures["roc"] = draw_roc(scores)
+            figures["scores"] = draw_histogram(scores)
+        for sheet, mistakes in report.mistakes.items():
+            if mistakes:
+                figures[re.sub(r"\W+", "-", sheet)] = draw_sheet(mistakes)
+        return write_figures(
+            {f"{name}-{kind}.png": figure for kind, figure in figures.items()}, folder
+        )
 
 
-def draw_roc(scores: Scores) -> UInt8Array:
+def draw_roc(scores: Scores) -> Figure:
     """The part of the genuine accepted over the part of the impostors accepted, on a log scale."""
     impostors = np.sort(scores.impostors)[::-1]
     genuine = np.sort(scores.genuine)
     rates = np.arange(1, len(impostors) + 1) / len(impostors)
     accepted = 1 - np.searchsorted(genuine, impostors, side="left") / len(genuine)
-    decades = max(int(np.ceil(np.log10(len(impostors)))), 1)
-    lowest = min(np.floor(float(accepted.min()) * 20) / 20, 0.95)
-    canvas = _axes(
-        "accepted by mistake",
-        "accepted rightly",
-        [(d / decades, f"{10.0 ** (d - decades):g}") for d in range(decades + 1)],
-        [(i / 5, f"{lowest + (1 - lowest) * i / 5:.3f}") for i in range(6)],
+    figure, axes = new_axes(
+        "Accepted at each threshold",
+        "accepted by mistake (part of the impostors)",
+        "accepted rightly (part of the genuine)",
     )
-    x = 1 + np.log10(rates) / decades
-    y = (accepted - lowest) / (1 - lowest)
-    _line(canvas, np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], GENUINE)
-    return canvas
+    axes.step(rates, accepted, where="post", color=GREEN)
+    axes.set_xscale("log")
+    axes.set_xlim(10.0 ** min(np.floor(np.log10(rates[0])), -1), 1)
+    axes.set_ylim(min(np.floor(float(accepted.min()) * 20) / 20, 0.95), 1.002)
+    return figure
 
 
-def draw_histogram(scores: Scores) -> UInt8Array:
-    """How the scores of both kinds are spread, each with its own height."""
+def draw_histogram(scores: Scores) -> Figure:
+    """How the scores of both kinds are spread, each as shares of its kind."""
     both = np.concatenate([scores.genuine, scores.impostors])
     edges = np.linspace(float(both.min()), float(both.max()) + 1e-6, BINS + 1)
-    canvas = _axes(
-        "similarity (green: to be accepted, red: to be refused)",
-        "share of its kind",
-        [(i / 5, f"{edges[0] + (edges[-1] - edges[0]) * i / 5:.2f}") for i in range(6)],
-        [],
-    )
-    shares = [np.histogram(s, edges)[0] / len(s) for s in (scores.impostors, scores.genuine)]
-    highest = max(float(share.max()) for share in shares)
-    for share, colour in zip(shares, (IMPOSTOR, GENUINE), strict=True):
-        _line(
-            canvas,
-            np.repeat(np.arange(BINS + 1) / BINS, 2)[1:-1],
-            np.repeat(share / highest, 2),
-            colour,
-        )
-    return canvas
+    figure, axes = new_axes("Scores", "similarity (cosine)", "share of its kind (%)")
+    for kind, values, colour in (
+        ("to be refused", scores.impostors, RED),
+        ("to be accepted", scores.genuine, GREEN),
+    ):
+        shares = np.histogram(values, edges)[0] / len(values) * 100
+        axes.stairs(shares, edges, color=colour, label=kind, fill=True, alpha=0.25)
+        axes.stairs(shares, edges, color=colour)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="best")
+    return figure
 
 
-def draw_sheet(mistakes: Sequence[Mistake]) -> UInt8Array:
+def draw_sheet(mistakes: Sequence[Mistake]) -> Figure:
     """The worst mistakes side by side, each with its caption."""
     shown = mistakes[:SHEET_MISTAKES]
-    cells = [_cell(mistake, max(len(m.views) for m in shown)) for mistake in shown]
-    columns = min(max(SHEET_COLUMNS // max(len(m.views) for m in shown), 1), len(cells))
-    blank = np.full_like(cells[0], 255)
-    cells += [blank] * (-len(cells) % columns)
-    rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
-    return np.vstack(rows)
-
-
-def _cell(mistake: Mistake, views: int) -> UInt8Array:
-    cell = np.full((THUMBNAIL + CAPTION, THUMBNAIL * views, 3), 255, np.uint8)
-    for i, view in enumerate(mistake.views):
-        left = i * THUMBNAIL
-        cell[CAPTION : CAPTION + THUMBNAIL - 4, left : left + THUMBNAIL - 4] = _thumbnail(view)
-    _write(cell, mistake.caption[: 24 * views], (2, 14))
-    return cell
+    views = max(len(mistake.views) for mistake in shown)
+    columns = min(max(SHEET_COLUMNS // views, 1), len(shown))
+    rows = -(-len(shown) // columns)
+    width, height = views * THUMBNAIL_PIXELS, THUMBNAIL_PIXELS + CAPTION_PIXELS
+    canvas = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    inches_per_pixel = THUMBNAIL_INCHES / THUMBNAIL_PIXELS
+    figure = new_figure(canvas.shape[1] * inches_per_pixel, canvas.shape[0] * inches_per_pixel)
+    figure.set_layout_engine("none")  # one picture, up to the border
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    for place, mistake in enumerate(shown):
+        top, left = place // columns * height, place % columns * width
+        caption = mistake.caption[: CAPTION_CHARACTERS * views]
+        axes.text(left + 4, top + CAPTION_PIXELS - 8, caption, fontsize=6.5)
+        for number, view in enumerate(mistake.views):
+            x, y = left + number * THUMBNAIL_PIXELS, top + CAPTION_PIXELS
+            canvas[y : y + THUMBNAIL_PIXELS, x : x + THUMBNAIL_PIXELS] = _thumbnail(view)
+    axes.imshow(canvas, interpolation="nearest")  # a pixel of it is one of the file
+    axes.set_axis_off()
+    return figure
 
 
 def _thumbnail(view: View) -> UInt8Array:
-    """A square around the box, which is drawn; (THUMBNAIL - 4, THUMBNAIL - 4, 3)."""
+    """A square around the box, which is drawn; (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS, 3)."""
     pixels = read_picture(view.path)
     height, width = pixels.shape[:2]
     side = float(max(height, width))
@@ -136,56 +125,18 @@ def _thumbnail(view: View) -> UInt8Array:
         size = view.box_xyxy[2:] - view.box_xyxy[:2]
         side = max(float(size.max()) * (1 + 2 * SURROUNDINGS), 1.0)
         centre = (view.box_xyxy[:2] + view.box_xyxy[2:]) / 2
-    pixels_across = THUMBNAIL - 4
-    scale = pixels_across / side
-    shift = pixels_across / 2 - scale * centre
+    scale = THUMBNAIL_PIXELS / side
+    shift = THUMBNAIL_PIXELS / 2 - scale * centre
     # Shrunk by area first: one interpolation over a large picture would skip most of its pixels.
     if scale < 0.5:
         pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # the stubs lose uint8
     inner = 1.0 if scale < 0.5 else scale
     matrix = np.array([[inner, 0, shift[0]], [0, inner, shift[1]]], np.float32)
     square = cv2.warpAffine(
-        pixels, matrix, (pixels_across, pixels_across), borderValue=(255, 255, 255)
+        pixels, matrix, (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), borderValue=(255, 255, 255)
     )
     if view.box_xyxy is not None:
         corners = (view.box_xyxy.reshape(2, 2) * scale + shift).round().astype(int)
-        cv2.rectangle(square, corners[0].tolist(), corners[1].tolist(), IMPOSTOR, 1)
+        cv2.rectangle(square, corners[0].tolist(), corners[1].tolist(), BOX_COLOUR, 2)
+    square[:, -4:] = 255  # a gap to what stands beside it
     return np.asarray(square, np.uint8)
-
-
-def _axes(
-    below: str,
-    beside: str,
-    ticks_x: Sequence[tuple[float, str]],
-    ticks_y: Sequence[tuple[float, str]],
-) -> UInt8Array:
-    canvas = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
-    for place, label in ticks_x:
-        x, bottom = _point(place, 0)
-        cv2.line(canvas, (x, bottom), _point(place, 1), GRID, 1)
-        _write(canvas, label, (x - 16, bottom + 16))
-    for place, label in ticks_y:
-        left, y = _point(0, place)
-        cv2.line(canvas, (left, y), _point(1, place), GRID, 1)
-        _write(canvas, label, (left - 46, y + 4))
-    cv2.rectangle(canvas, _point(0, 0), _point(1, 1), INK, 1)
-    _write(canvas, below, (MARGIN, HEIGHT - 12))
-    _write(canvas, beside, (MARGIN, MARGIN - 24))
-    return canvas
-
-
-def _line(canvas: UInt8Array, x: Floats, y: Floats, colour: tuple[int, int, int]) -> None:
-    points = np.array([_point(float(a), float(b)) for a, b in zip(x, y, strict=True)], np.int32)
-    cv2.polylines(canvas, [points], isClosed=False, color=colour, thickness=2, lineType=cv2.LINE_AA)
-
-
-def _point(x: float, y: float) -> tuple[int, int]:
-    """From fractions of the axes to pixels of the canvas."""
-    return (
-        round(MARGIN + x * (WIDTH - 2 * MARGIN)),
-        round(HEIGHT - MARGIN - y * (HEIGHT - 2 * MARGIN)),
-    )
-
-
-def _write(canvas: UInt8Array, text: str, place: tuple[int, int]) -> None:
-    cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, INK, 1, cv2.LINE_AA)

@@ -6,8 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from household import eventually
-
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
     Arrived,
@@ -23,6 +21,7 @@ from doorbell.domain import (
     Visitor,
 )
 from doorbell.outputs.mqtt import Mqtt
+from doorbell.testbed.waiting import eventually
 
 ANNA = Person(1, 'Anna "{{ 1/0 }}" \U0001f98a', preferences={"scene": "evening", "tv": [1, None]})
 BEN = Person(2, "Ben")

@@ -1,17 +1,22 @@
 """What happens to a camera, to the real daemon before a real network camera.
 
-The camera is a process that is missing, killed, stopped, darkened, frozen, garbled and resized; the
-household follows it by MQTT alone. Needs mosquitto.
+The camera is a process that is missing, killed, stopped, darkened, frozen, garbled and resized;
+it is followed by MQTT alone. Needs mosquitto.
 """
 
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from household import Listener, Mosquitto, NetworkCamera, eventually, listening, run_command
+
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.daemon_process import DaemonProcess, run_command
+from doorbell.testbed.network_camera import NetworkCamera
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -26,27 +31,21 @@ SETTINGS = {
 }
 
 
-class Household:
+class Door:
     """The daemon, the camera and what home automation hears."""
 
-    def __init__(self, folder: Path, models: Path, broker: Mosquitto, listener: Listener) -> None:
+    def __init__(self, folder: Path, models: Path, port: int, listener: Subscriber) -> None:
         self.camera = NetworkCamera(folder)
         self.listener = listener
-        self._log = folder / "log"
         settings = {
             **SETTINGS,
             "camera.uri": self.camera.uri,
-            "mqtt.port": broker.port,
+            "mqtt.port": port,
             "storage.directory": folder,
             "inference.models_directory": models,
         }
         command = run_command(*(f"{key}={value}" for key, value in settings.items()))
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
+        self.daemon = DaemonProcess(command, folder / "log")
 
     @property
     def conditions(self) -> list[str]:
@@ -59,63 +58,59 @@ class Household:
 
     def close(self) -> None:
         self.camera.unplug()
-        self.process.kill()
-        self.process.wait()
+        self.daemon.kill()
 
 
 @pytest.fixture
-def household(tmp_path: Path, models_directory: Path) -> Iterator[Household]:
-    broker = Mosquitto(tmp_path, "allow_anonymous true")
-    broker.start()
-    with listening(broker.port) as listener:
-        household = Household(tmp_path, models_directory, broker, listener)
-        yield household
-        household.close()
-    broker.stop()
+def door(tmp_path: Path, models_directory: Path, broker: Mosquitto) -> Iterator[Door]:
+    with (
+        Subscriber(broker.port) as listener,
+        closing(Door(tmp_path, models_directory, broker.port, listener)) as door,
+    ):
+        yield door
 
 
 def test_whatever_happens_to_the_camera_is_said_once_and_mended_without_a_restart(
-    household: Household,
+    door: Door,
 ) -> None:
-    camera = household.camera
-    assert household.comes_to("lost"), household.log
-    household.listener.publish("doorbell/front-door/ring", b"")
-    assert eventually(lambda: len(household.listener.of("event")) == 1), "no bell without a camera"
+    camera = door.camera
+    assert door.comes_to("lost"), door.daemon.log
+    door.listener.publish("doorbell/front-door/ring", b"")
+    assert eventually(lambda: len(door.listener.of("event")) == 1), "no bell without a camera"
     camera.plug()
-    assert household.comes_to("live"), household.log
+    assert door.comes_to("live"), door.daemon.log
 
     camera.unplug()
-    assert household.comes_to("lost"), household.log
+    assert door.comes_to("lost"), door.daemon.log
     camera.plug()
-    assert household.comes_to("live"), household.log
+    assert door.comes_to("live"), door.daemon.log
 
     camera.signal(signal.SIGSTOP)  # connected, and silent for ever
-    assert household.comes_to("lost"), household.log
+    assert door.comes_to("lost"), door.daemon.log
     camera.signal(signal.SIGCONT)
-    assert household.comes_to("live"), household.log
+    assert door.comes_to("live"), door.daemon.log
 
     for mode, condition in {"dark": "dark", "frozen": "frozen", "garbled": "lost"}.items():
         camera.set(mode)
-        assert household.comes_to(condition), household.log
+        assert door.comes_to(condition), door.daemon.log
         camera.set("live")
-        assert household.comes_to("live"), household.log
+        assert door.comes_to("live"), door.daemon.log
 
     camera.set("sizes")
     with suppress(subprocess.TimeoutExpired):
-        household.process.wait(1.5)  # twenty pictures of five sizes
-    household.process.terminate()
-    assert household.process.wait(10) == 0, household.log
+        door.daemon.wait(1.5)  # twenty pictures of five sizes
+    assert door.daemon.terminate(10) == 0, door.daemon.log
 
     outages = ["lost", "lost", "lost", "dark", "frozen", "lost"]
     turns = [condition for outage in outages for condition in (outage, "live")]
-    assert [told for told in household.conditions if told != "starting"] == turns
-    availability = [payload.decode() for payload in household.listener.of("camera/availability")]
+    assert [told for told in door.conditions if told != "starting"] == turns
+    availability = [payload.decode() for payload in door.listener.of("camera/availability")]
     assert availability.count("offline") >= 5
     assert availability[-1] == "online"
-    assert household.listener.of("availability") == [b"online", b"offline"]  # never in between
-    log = household.log
+    assert door.listener.of("availability") == [b"online", b"offline"]  # never in between
+    log = door.daemon.log
     assert log.count(" WARNING ") == len(outages), log
     assert log.count("the camera is back") == 5
     assert log.count("the camera sees again") == 1
-    reasons = [document["reason"] for document in household.listener.documents("camera")]
+    reasons = [document["reason"] for document in door.listener.documents("camera")]
     assert "secret" not in f"{log} {reasons}"

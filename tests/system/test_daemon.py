@@ -1,14 +1,10 @@
-"""The daemon as a process, started and stopped as a service manager does, in a real household."""
+"""The daemon as a process, started and stopped as a service manager does, and all it drives."""
 
-import os
 import random
 import re
-import socket
 import sqlite3
-import subprocess
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -17,17 +13,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 import pytest
-from household import (
-    DOORBELL,
-    Listener,
-    Mosquitto,
-    SoundCard,
-    Visitor,
-    eventually,
-    listening,
-    simulated,
-    sounds_like,
-)
+from hearing import sounds_like
 
 from doorbell.config import load_config
 from doorbell.household.enrollment import Enroller
@@ -35,6 +21,13 @@ from doorbell.models.store import face_path
 from doorbell.outputs.chimes import synthesize
 from doorbell.perception import Perception
 from doorbell.recognition.gallery import Gallery
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.daemon_process import WATCHING, DaemonProcess, run_command
+from doorbell.testbed.scenes import STRANGER, Visitor, simulated
+from doorbell.testbed.service_manager import ServiceManager
+from doorbell.testbed.sound_card import SoundCard
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -46,76 +39,8 @@ STOP_SECONDS = 5.0
 # Known from 0.3 s to 4.7 s; a stranger from 7 s on, who stays.
 VISITORS = (
     Visitor(enters=0.3, approach=1.5, stays=2.0, leave=0.9),
-    Visitor(enters=7.0, approach=1.5, portrait="biden", from_x=0.55),
+    Visitor(enters=7.0, approach=1.5, who=STRANGER, from_x=0.55),
 )
-
-
-class ServiceManager:
-    """The socket that systemd listens on, and the environment it sets."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "notify"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(self._path))
-        self._heard: list[tuple[float, str]] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return {
-            "NOTIFY_SOCKET": str(self._path),
-            "WATCHDOG_USEC": str(round(WATCHDOG_SECONDS * 1e6)),
-        }
-
-    @property
-    def heard(self) -> list[str]:
-        """Names of the variables sent so far, in order."""
-        return [message.partition("=")[0] for _, message in self._heard]
-
-    def close(self) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
-            last.sendto(b"", str(self._path))
-        self._reader.join()
-        self._socket.close()
-
-    def _read(self) -> None:
-        while message := self._socket.recv(4096):
-            self._heard.append((time.monotonic(), message.decode()))
-
-
-class Doorbell:
-    """A daemon process of its own household."""
-
-    def __init__(
-        self, folder: Path, camera: str, *settings: str, environment: Mapping[str, str]
-    ) -> None:
-        config = folder / "doorbell.toml"
-        config.write_text(
-            f'[camera]\nuri = "{camera}"\nwidth = 640\nheight = 360\nframes_per_second = 10\n'
-            f'[storage]\ndirectory = "{folder}"\n'
-            "[visits]\nabsence_seconds = 1.5\n"
-            "[chime]\ncooldown_seconds = 0\n"
-        )
-        command = [DOORBELL, "run", "--config", str(config)]
-        for setting in settings:
-            command += ["--set", setting]
-        self.log = folder / "log"
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, env={**os.environ, **environment}, stdout=log, stderr=log
-            )
-
-    def terminate(self) -> float:
-        """Ask it to end; how many seconds that took."""
-        asked = time.monotonic()
-        self.process.terminate()
-        self.process.wait(20)
-        return time.monotonic() - asked
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 class Start(Protocol):
@@ -123,21 +48,31 @@ class Start(Protocol):
 
     def __call__(
         self, camera: str, *settings: str, manager: ServiceManager | None = None
-    ) -> Doorbell: ...
+    ) -> DaemonProcess: ...
 
 
 @pytest.fixture
 def start(tmp_path: Path, card: SoundCard) -> Iterator[Start]:
-    started: list[Doorbell] = []
+    config = tmp_path / "doorbell.toml"
+    config.write_text(
+        "[camera]\nwidth = 640\nheight = 360\nframes_per_second = 10\n"
+        f'[storage]\ndirectory = "{tmp_path}"\n'
+        "[visits]\nabsence_seconds = 1.5\n"
+        "[chime]\ncooldown_seconds = 0\n"
+    )
+    started: list[DaemonProcess] = []
 
-    def start_one(camera: str, *settings: str, manager: ServiceManager | None = None) -> Doorbell:
+    def start_one(
+        camera: str, *settings: str, manager: ServiceManager | None = None
+    ) -> DaemonProcess:
         environment = {**card.environment, **(manager.environment if manager else {})}
-        started.append(Doorbell(tmp_path, camera, *settings, environment=environment))
+        command = run_command(f"camera.uri={camera}", *settings, config=config)
+        started.append(DaemonProcess(command, tmp_path / "log", environment=environment))
         return started[-1]
 
     yield start_one
-    for doorbell in started:
-        doorbell.kill()
+    for daemon in started:
+        daemon.kill()
 
 
 @pytest.fixture
@@ -147,7 +82,7 @@ def card(tmp_path: Path) -> SoundCard:
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[ServiceManager]:
-    with closing(ServiceManager(tmp_path)) as manager:
+    with ServiceManager(tmp_path, watchdog_seconds=WATCHDOG_SECONDS) as manager:
         yield manager
 
 
@@ -159,20 +94,20 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, models_directory: Path, perception: Perception) -> str:
+def scene(tmp_path: Path, models_directory: Path, faces: Path, perception: Perception) -> str:
     """The camera's URI; the first visitor is enrolled from another photo, with a chime."""
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
         enroller = Enroller(perception, gallery, load_config(None))
         enroller.enroll_photos(OBAMA, [face_path("obama2", models_directory)])
         gallery.people.set_chime(OBAMA, "sunrise")
-    return simulated(tmp_path, models_directory, *VISITORS)
+    return simulated(tmp_path, faces, *VISITORS)
 
 
 def speaking_to(broker: Mosquitto) -> list[str]:
     return ["mqtt.enabled=true", "mqtt.host=127.0.0.1", f"mqtt.port={broker.port}"]
 
 
-def types_of(listener: Listener) -> list[str]:
+def types_of(listener: Subscriber) -> list[str]:
     return [event["event_type"] for event in listener.documents("event")]
 
 
@@ -191,7 +126,7 @@ def test_a_day_at_the_door(
     manager: ServiceManager,
 ) -> None:
     broker.start()
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         doorbell = start(scene, *speaking_to(broker), manager=manager)
         # A known visitor, and a stranger.
         known = sound_of(card, "sunrise")
@@ -213,9 +148,7 @@ def test_a_day_at_the_door(
         listener.publish(f"{command}/mute", b"OFF")
         assert eventually(lambda: listener.of("mute/state")[-1] == b"OFF")
         # The stranger is still there when the doorbell is told to stop.
-        took = doorbell.terminate()
-        assert took < STOP_SECONDS
-        assert doorbell.process.returncode == 0, doorbell.log.read_text()
+        assert doorbell.terminate(STOP_SECONDS) == 0, doorbell.log
         assert eventually(lambda: listener.of("availability") == [b"online", b"offline"])
 
         assert listener.topics()[:2] == [
@@ -238,7 +171,7 @@ def test_a_day_at_the_door(
         assert len({event["event_id"] for event in events}) == len(events)
         assert len({event["visit_id"] for event in events}) == 2
         assert not any(message.retain for message in listener.messages)
-    with listening(broker.port) as later:
+    with Subscriber(broker.port) as later:
         assert eventually(lambda: {"availability", "visitor", "image"} <= set(later.topics()))
         assert later.of("availability") == [b"offline"]
         assert later.documents("visitor")[0]["visitor"] == "stranger-1"
@@ -248,7 +181,7 @@ def test_a_day_at_the_door(
         assert status["stages"]["frame"]["p50_ms"] == round(status["latency_ms_p50"], 3) > 0
         assert status["stages"]["publish"]["count"] > len(events)
         assert later.of("event") == []
-    heard = manager.heard
+    heard = manager.names
     assert heard[0] == "READY"
     assert heard.count("WATCHDOG") > 8
     assert heard.index("STOPPING") > max(i for i, name in enumerate(heard) if name == "WATCHDOG")
@@ -262,11 +195,10 @@ def test_a_broker_that_comes_later_hears_of_the_visitor(
     doorbell = start(scene, *speaking_to(broker))
     sound_of(card, "sunrise")
     broker.start()
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         assert eventually(lambda: types_of(listener)[:3] == ["arrived", "recognized", "ring"])
-        assert doorbell.terminate() < STOP_SECONDS
-    assert doorbell.process.returncode == 0
-    assert doorbell.log.read_text().count("no broker at") == 1
+        assert doorbell.terminate(STOP_SECONDS) == 0, doorbell.log
+    assert doorbell.log.count("no broker at") == 1
 
 
 def test_a_gallery_outlives_a_daemon_killed_during_a_visit(
@@ -276,27 +208,26 @@ def test_a_gallery_outlives_a_daemon_killed_during_a_visit(
     path = tmp_path / "gallery.sqlite"
     for kills in range(KILLS):
         doorbell = start(scene)
-        assert eventually(partial(has_visits, path, kills + 1, 1), 15), doorbell.log.read_text()
+        assert eventually(partial(has_visits, path, kills + 1, 1), 15), doorbell.log
         time.sleep(moment.uniform(0, 0.8))
         doorbell.kill()
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     doorbell = start(scene)
-    assert eventually(lambda: doorbell.log.read_text().count("were left open") == KILLS)
-    assert doorbell.terminate() < STOP_SECONDS
-    assert doorbell.process.returncode == 0
+    log = tmp_path / "log"
+    assert eventually(lambda: log.read_text().count("were left open") == KILLS)
+    assert doorbell.terminate(STOP_SECONDS) == 0
     assert has_visits(path, KILLS, 0)
 
 
 def test_a_daemon_that_is_stopped_while_it_starts_opens_nothing_more(
-    start: Start, scene: str
+    tmp_path: Path, start: Start, scene: str
 ) -> None:
     doorbell = start(scene, "log.level=info")
-    assert eventually((doorbell.log.parent / "gallery.sqlite-wal").exists)
-    assert doorbell.terminate() < STOP_SECONDS
-    assert doorbell.process.returncode == 0, doorbell.log.read_text()
-    assert "watching the door" not in doorbell.log.read_text()
+    assert eventually((tmp_path / "gallery.sqlite-wal").exists)
+    assert doorbell.terminate(STOP_SECONDS) == 0, doorbell.log
+    assert WATCHING not in doorbell.log
 
 
 def test_no_frame_of_a_recording_passes_while_networks_are_compiled(
@@ -308,8 +239,8 @@ def test_no_frame_of_a_recording_passes_while_networks_are_compiled(
         writer.write(np.full((120, 160, 3), 60 + level, np.uint8))
     writer.release()
     doorbell = start(str(video), f"inference.cache_directory={tmp_path / 'nothing'}")
-    assert doorbell.process.wait(60) == 0
-    (summary,) = re.findall(r"frames/s, (\d+) dropped", doorbell.log.read_text())
+    assert doorbell.wait(60) == 0
+    (summary,) = re.findall(r"frames/s, (\d+) dropped", doorbell.log)
     assert int(summary) <= 3  # while the first frame warms up; compiling takes longer
 
 

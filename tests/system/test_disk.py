@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import time
@@ -13,12 +12,17 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from household import Mosquitto, SoundCard, Visitor, eventually, listening, run_command, simulated
 
 from doorbell.config import StorageSection
 from doorbell.daemon import open_gallery
 from doorbell.errors import GalleryError
 from doorbell.recognition.gallery import Gallery
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.daemon_process import DaemonProcess, run_command
+from doorbell.testbed.scenes import Visitor, simulated
+from doorbell.testbed.sound_card import SoundCard
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -76,12 +80,11 @@ def test_a_gallery_on_a_full_disk_without_pictures_tells_what_is_free(small_disk
 
 
 def test_a_full_disk_silences_nothing_and_what_waited_is_kept_once_there_is_room(
-    tmp_path: Path, small_disk: Path, models_directory: Path
+    tmp_path: Path, small_disk: Path, faces: Path, broker: Mosquitto
 ) -> None:
-    broker, sound = Mosquitto(tmp_path, "allow_anonymous true"), SoundCard(tmp_path)
-    broker.start()
+    sound = SoundCard(tmp_path)
     settings = [
-        f"camera.uri={simulated(tmp_path, models_directory, Visitor(enters=0.5, approach=1.0))}",
+        f"camera.uri={simulated(tmp_path, faces, Visitor(enters=0.5, approach=1.0))}",
         "camera.width=640",
         "camera.height=360",
         "camera.frames_per_second=10",
@@ -91,38 +94,38 @@ def test_a_full_disk_silences_nothing_and_what_waited_is_kept_once_there_is_room
         "mqtt.host=127.0.0.1",
         f"mqtt.port={broker.port}",
     ]
-    log, filler = tmp_path / "log", small_disk / "filler"
-    with listening(broker.port) as listener, log.open("wb") as file:
-        process = subprocess.Popen(run_command(*settings), stderr=file, env=sound.environment)
-        try:
+    filler = small_disk / "filler"
+    with (
+        Subscriber(broker.port) as listener,
+        DaemonProcess(
+            run_command(*settings), tmp_path / "log", environment=sound.environment
+        ) as daemon,
+    ):
 
-            def conditions() -> list[str]:
-                told = [each["condition"] for each in listener.documents("storage")]
-                return [condition for condition, _ in groupby(told)]  # reasons may change
+        def conditions() -> list[str]:
+            told = [each["condition"] for each in listener.documents("storage")]
+            return [condition for condition, _ in groupby(told)]  # reasons may change
 
-            assert eventually(lambda: conditions() == ["working"], 30.0), log.read_text()
-            fill(filler)
-            assert eventually(
-                lambda: "ring" in [each["event_type"] for each in listener.documents("event")]
-            ), log.read_text()
-            events = [each["event_type"] for each in listener.documents("event")]
-            assert events == ["arrived", "unknown", "ring"]
-            newcomer = listener.documents("event")[1]["stranger"]
-            assert newcomer.startswith("new-stranger-")
-            assert eventually(lambda: conditions() == ["working", "failed"]), log.read_text()
-            assert "full" in listener.documents("storage")[1]["reason"]
-            assert eventually(lambda: sound.has_recorded(0.5))
+        assert eventually(lambda: conditions() == ["working"], 30.0), daemon.log
+        fill(filler)
+        assert eventually(
+            lambda: "ring" in [each["event_type"] for each in listener.documents("event")]
+        ), daemon.log
+        events = [each["event_type"] for each in listener.documents("event")]
+        assert events == ["arrived", "unknown", "ring"]
+        newcomer = listener.documents("event")[1]["stranger"]
+        assert newcomer.startswith("new-stranger-")
+        assert eventually(lambda: conditions() == ["working", "failed"]), daemon.log
+        assert "full" in listener.documents("storage")[1]["reason"]
+        assert eventually(lambda: sound.has_recorded(0.5))
 
-            filler.unlink()
-            freed = time.monotonic()
-            assert eventually(
-                lambda: conditions() == ["working", "failed", "working"], RECOVERY_SECONDS
-            ), log.read_text()
-            assert time.monotonic() - freed < RECOVERY_SECONDS
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(10.0) == 0, log.read_text()
-            broker.stop()
+        filler.unlink()
+        freed = time.monotonic()
+        assert eventually(
+            lambda: conditions() == ["working", "failed", "working"], RECOVERY_SECONDS
+        ), daemon.log
+        assert time.monotonic() - freed < RECOVERY_SECONDS
+        assert daemon.terminate(10.0) == 0, daemon.log
         left = json.loads(listener.of("event")[-1])
     assert (left["event_type"], left["stranger"]) == ("left", "stranger-1")
     with Gallery.open(small_disk / "gallery.sqlite") as gallery:
@@ -134,6 +137,6 @@ def test_a_full_disk_silences_nothing_and_what_waited_is_kept_once_there_is_room
     with closing(sqlite3.connect(small_disk / "gallery.sqlite")) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert [path.name for path in (small_disk / "pictures").iterdir()] == [f"{visit.visit_id}.jpg"]
-    said = log.read_text()
+    said = daemon.log
     for words in ("kept in memory only", "the gallery answers again", "pictures are kept again"):
         assert said.count(words) == 1, said

@@ -9,12 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from household import eventually
 
 from doorbell.button import Button
 from doorbell.config import ButtonSection, ChimeSection, RelaySection
 from doorbell.domain import Ring
 from doorbell.outputs.relay import Relay
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from household import Mosquitto, eventually, listening
 from pydantic_core import from_json
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Command, Left, Person, Recognized, Ring, Visit
 from doorbell.outputs.commands import RATES
 from doorbell.outputs.mqtt import Mqtt
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -64,7 +66,7 @@ def test_a_hostile_name_stays_a_text_in_its_own_messages(broker: Mosquitto, tmp_
         Person(number, name, preferences={name: name}) for number, name in enumerate(NAMES, start=1)
     ]
     with (
-        listening(broker.port) as listener,
+        Subscriber(broker.port) as listener,
         running(broker.port, tmp_path, people, lambda _: None) as mqtt,
     ):
         for person in people:
@@ -97,7 +99,7 @@ def test_a_flood_of_commands_neither_fills_the_log_nor_ends_the_connection(
     commands: list[Command] = []
     with (
         caplog.at_level(logging.WARNING, logger="doorbell"),
-        listening(broker.port) as listener,
+        Subscriber(broker.port) as listener,
         running(broker.port, tmp_path, [], commands.append) as mqtt,
     ):
         started = time.monotonic()

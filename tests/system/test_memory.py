@@ -4,12 +4,13 @@
 """
 
 import os
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from household import DOORBELL, eventually
+
+from doorbell.testbed.daemon_process import WATCHING, DaemonProcess, run_command
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -25,15 +26,15 @@ def status(pid: int, key: str) -> int:
     return int(next(line.split()[1] for line in lines if line.startswith(f"{key}:")))
 
 
-def visits_left(log: Path) -> int:
-    return log.read_text().count("left visit=")
+def visits_left(daemon: DaemonProcess) -> int:
+    return daemon.log.count("left visit=")
 
 
 @pytest.mark.timeout(SOAK_SECONDS + 2 * ROUND_SECONDS + 30)
 def test_memory_and_threads_stay_as_they_are_at_full_speed(
     tmp_path: Path, models_directory: Path
 ) -> None:
-    config, log = tmp_path / "doorbell.toml", tmp_path / "log"
+    config = tmp_path / "doorbell.toml"
     config.write_text(
         "[camera]\nrealtime = false\nloop = true\nwidth = 640\nheight = 360\n"
         "frames_per_second = 10\n"
@@ -41,18 +42,13 @@ def test_memory_and_threads_stay_as_they_are_at_full_speed(
         f'[storage]\ndirectory = "{tmp_path}"\n'
         "[chime]\nenabled = false\n"
     )
-    command = [DOORBELL, "run", "--config", str(config)]
-    with log.open("w") as out, subprocess.Popen(command, stderr=out) as doorbell:
-        try:
-            assert eventually(lambda: "watching the door" in log.read_text(), 20), log.read_text()
-            assert eventually(lambda: visits_left(log) >= VISITS_A_ROUND, ROUND_SECONDS)
-            before = status(doorbell.pid, "VmRSS"), status(doorbell.pid, "Threads")
-            time.sleep(SOAK_SECONDS)
-            assert eventually(lambda: visits_left(log) >= 2 * VISITS_A_ROUND, ROUND_SECONDS)
-            after = status(doorbell.pid, "VmRSS"), status(doorbell.pid, "Threads")
-            assert after[1] == before[1]
-            assert (after[0] - before[0]) / 1024 < MAX_GROWTH_MEGABYTES
-            doorbell.terminate()
-            assert doorbell.wait(5) == 0, log.read_text()
-        finally:
-            doorbell.kill()
+    with DaemonProcess(run_command(config=config), tmp_path / "log") as daemon:
+        assert daemon.says(WATCHING), daemon.log
+        assert eventually(lambda: visits_left(daemon) >= VISITS_A_ROUND, ROUND_SECONDS)
+        before = status(daemon.pid, "VmRSS"), status(daemon.pid, "Threads")
+        time.sleep(SOAK_SECONDS)
+        assert eventually(lambda: visits_left(daemon) >= 2 * VISITS_A_ROUND, ROUND_SECONDS)
+        after = status(daemon.pid, "VmRSS"), status(daemon.pid, "Threads")
+        assert after[1] == before[1]
+        assert (after[0] - before[0]) / 1024 < MAX_GROWTH_MEGABYTES
+        assert daemon.terminate(5) == 0, daemon.log

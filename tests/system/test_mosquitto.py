@@ -17,16 +17,18 @@ from broker_stories import (
     story,
     visit_of,
 )
-from household import Mosquitto, eventually, listening
 
 from doorbell.domain import Recognized, Ring
 from doorbell.states import KnownVisitors, MuteState, Statistics
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
 
 def test_discovery_availability_states_and_events_come_in_this_order(broker: Mosquitto) -> None:
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         with running(broker.port, people=(ANNA, BEN)) as mqtt:
             for event in story():
                 mqtt.handle(event)
@@ -80,7 +82,7 @@ def test_every_message_is_timed_to_its_acknowledgement(broker: Mosquitto) -> Non
         assert eventually(lambda: len(took) == 4)  # discovery, availability, presence, mute
         for event in story():
             mqtt.handle(event)
-        with listening(broker.port) as listener:
+        with Subscriber(broker.port) as listener:
             # Each event and the states that it changes.
             assert eventually(lambda: len(took) > 4 + len(story()))
             assert eventually(lambda: listener.of("visitor") != [])
@@ -93,9 +95,9 @@ def test_a_later_subscriber_finds_states_and_no_event(broker: Mosquitto) -> None
             mqtt.handle(event)
         mqtt.handle(MuteState(True))
         mqtt.handle(Statistics(60.0, 24.5, 3, 8.0, 21.0, 0, 2, 7, True))
-        with listening(broker.port) as probe:
+        with Subscriber(broker.port) as probe:
             assert eventually(lambda: probe.of("status") != [])
-        with listening(broker.port) as listener:
+        with Subscriber(broker.port) as listener:
             assert eventually(lambda: len(listener.messages) == 7)
             time.sleep(0.1)
             assert all(message.retain for message in listener.messages)
@@ -116,7 +118,7 @@ def test_pictures_stay_at_home_when_asked_and_an_earlier_one_is_deleted(broker: 
         mqtt.handle(story()[1])
     with running(broker.port, publish_images=False) as mqtt:
         mqtt.handle(story()[1])
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         assert eventually(lambda: listener.of("visitor") != [] and listener.of("presence") != [])
         time.sleep(0.1)
         assert listener.of("image") == []
@@ -133,14 +135,14 @@ def test_the_will_says_offline_when_the_daemon_is_killed(broker: Mosquitto, tmp_
         " on_command=print)\n"
         "time.sleep(60)\n"
     )
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         outbox = str(tmp_path / "outbox.sqlite")
         child = subprocess.Popen([sys.executable, "-c", script, str(broker.port), outbox])
         assert eventually(lambda: listener.of("availability") == [b"online"])
         child.kill()
         child.wait()
         assert eventually(lambda: listener.of("availability") == [b"online", b"offline"])
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         assert eventually(lambda: listener.of("availability") == [b"offline"])
 
 
@@ -159,7 +161,7 @@ def test_a_broker_that_is_down_is_said_once_and_events_wait_for_it(
         assert eventually(lambda: len(caplog.records) == 1)
         time.sleep(LONG_PAUSE_SECONDS)
         broker.start()
-        with listening(broker.port) as listener:
+        with Subscriber(broker.port) as listener:
             assert eventually(lambda: len(listener.of("event")) == 7)
             assert [event["event_id"] for event in listener.documents("event")] == [
                 f"e{n}" for n in range(1, 8)
@@ -176,7 +178,7 @@ def test_a_broker_that_is_down_is_said_once_and_events_wait_for_it(
             mqtt.handle(Ring("e8", 1020.0))
         time.sleep(LONG_PAUSE_SECONDS)
         broker.start()
-        with listening(broker.port) as listener:
+        with Subscriber(broker.port) as listener:
             assert eventually(lambda: listener.of("event") != [])
             assert listener.topics()[:2] == [CONFIG_TOPIC, "availability"]
             assert [event["event_id"] for event in listener.documents("event")] == ["e8"]
@@ -198,7 +200,7 @@ def test_an_event_that_was_under_way_when_the_broker_died_goes_again(broker: Mos
         mqtt.handle(Ring("e3", 1000.0))
         time.sleep(LONG_PAUSE_SECONDS)
         broker.start()
-        with listening(broker.port) as listener:
+        with Subscriber(broker.port) as listener:
             assert eventually(lambda: len(listener.of("event")) == 3)
             ids = [event["event_id"] for event in listener.documents("event")]
             assert ids == ["e1", "e2", "e3"]
@@ -226,7 +228,7 @@ def test_too_many_events_for_a_broker_that_is_away_drop_the_oldest(
             mqtt.handle(Ring(f"e{number}", 1000.0))
         time.sleep(LONG_PAUSE_SECONDS)
         broker.start()
-        with listening(broker.port) as listener:
+        with Subscriber(broker.port) as listener:
             assert eventually(lambda: len(listener.of("event")) == 100)
             ids = [event["event_id"] for event in listener.documents("event")]
             assert ids == [f"e{number}" for number in range(50, 150)]
@@ -235,7 +237,7 @@ def test_too_many_events_for_a_broker_that_is_away_drop_the_oldest(
 
 
 def test_close_is_quick_idempotent_and_final(broker: Mosquitto) -> None:
-    with running(broker.port) as mqtt, listening(broker.port) as listener:
+    with running(broker.port) as mqtt, Subscriber(broker.port) as listener:
         started = time.monotonic()
         mqtt.close()
         mqtt.close()

@@ -4,9 +4,11 @@ import logging
 
 import pytest
 from broker_stories import running
-from household import Mosquitto, eventually, listening
 
 from doorbell.domain import Command, EnrollCommand, MuteCommand, RingCommand
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -19,7 +21,7 @@ def test_commands_reach_the_daemon_and_malformed_ones_are_said_once_a_minute(
     commands: list[Command] = []
     with (
         caplog.at_level(logging.WARNING, logger="doorbell"),
-        listening(broker.port) as sender,
+        Subscriber(broker.port) as sender,
         running(broker.port, on_command=commands.append, allow_enroll=True) as mqtt,
     ):
         assert eventually(lambda: sender.of("mute/state") != [])
@@ -66,7 +68,7 @@ def test_enrolling_by_command_is_refused_unless_allowed(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
     commands: list[Command] = []
-    with listening(broker.port) as sender, running(broker.port, on_command=commands.append):
+    with Subscriber(broker.port) as sender, running(broker.port, on_command=commands.append):
         assert eventually(lambda: sender.of("mute/state") != [])
         sender.publish("doorbell/front-door/enroll", b'{"name": "Anna"}')
         sender.publish("doorbell/front-door/ring", b"")
@@ -77,7 +79,7 @@ def test_enrolling_by_command_is_refused_unless_allowed(
 
 def test_a_retained_command_is_ignored(broker: Mosquitto) -> None:
     commands: list[Command] = []
-    with listening(broker.port) as sender:
+    with Subscriber(broker.port) as sender:
         sender.publish("doorbell/front-door/ring", b"PRESS", retain=True)
         with running(broker.port, on_command=commands.append):
             assert eventually(lambda: sender.of("mute/state") != [])

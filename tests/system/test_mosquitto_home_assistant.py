@@ -15,16 +15,18 @@ from broker_stories import (
     story,
     visit_of,
 )
-from household import Mosquitto, eventually, listening
 
 from doorbell.domain import Arrived, Left, Person, Stranger, Unrecognized, Visitor
 from doorbell.states import KnownVisitors
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
 
 def test_home_assistants_return_brings_discovery_then_states(broker: Mosquitto) -> None:
-    with running(broker.port, people=(ANNA,)) as mqtt, listening(broker.port) as listener:
+    with running(broker.port, people=(ANNA,)) as mqtt, Subscriber(broker.port) as listener:
         mqtt.handle(story()[1])
         assert eventually(lambda: listener.of("trigger") != [])
         count = len(listener.messages)
@@ -52,7 +54,7 @@ def triggers(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_people_who_come_go_or_are_renamed_change_the_triggers(broker: Mosquitto) -> None:
-    with listening(broker.port) as listener, running(broker.port, people=(ANNA, BEN)) as mqtt:
+    with Subscriber(broker.port) as listener, running(broker.port, people=(ANNA, BEN)) as mqtt:
         assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 1)
         mqtt.handle(KnownVisitors((ANNA, BEN), ()))
         mqtt.handle(KnownVisitors((Person(2, "Benjamin"), Person(3, "Carla")), ()))
@@ -68,7 +70,7 @@ def test_people_who_come_go_or_are_renamed_change_the_triggers(broker: Mosquitto
 def test_people_forgotten_while_the_daemon_was_away_lose_their_triggers(broker: Mosquitto) -> None:
     with running(broker.port, people=(ANNA, BEN)):
         pass
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 1)
         with running(broker.port, people=(BEN,)):
             assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 4)
@@ -89,7 +91,7 @@ def test_who_is_forgotten_is_no_last_visitor_of_an_earlier_run_either(
     label = visitor.label
     with (
         running(broker.port, people=(ANNA, BEN), strangers=(STRANGER,)) as mqtt,
-        listening(broker.port) as listener,
+        Subscriber(broker.port) as listener,
     ):
         mqtt.handle(came)
         assert eventually(lambda: listener.of("image") == [PICTURE])
@@ -97,7 +99,7 @@ def test_who_is_forgotten_is_no_last_visitor_of_an_earlier_run_either(
         mqtt.handle(KnownVisitors((ANNA, BEN), (STRANGER,)))  # somebody else is forgotten
     people = tuple(each for each in (ANNA, BEN) if each != visitor)
     strangers = tuple(each for each in (STRANGER,) if each != visitor)
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         assert eventually(lambda: listener.of("image") == [PICTURE])
         assert listener.documents("visitor")[0]["visitor"] == label
         away = forgotten == "while the daemon is away"
@@ -125,7 +127,7 @@ def test_the_picture_of_who_is_forgotten_goes_though_somebody_else_was_here_last
 ) -> None:
     with (
         running(broker.port, people=(ANNA,), strangers=(STRANGER,)) as mqtt,
-        listening(broker.port) as listener,
+        Subscriber(broker.port) as listener,
     ):
         mqtt.handle(Arrived("e1", 1000.0, visit_of(None, 2), PICTURE))
         mqtt.handle(Unrecognized("e2", 1001.0, visit_of(STRANGER, 2)))
@@ -138,7 +140,7 @@ def test_the_picture_of_who_is_forgotten_goes_though_somebody_else_was_here_last
 
 def test_without_discovery_home_assistant_hears_nothing(broker: Mosquitto) -> None:
     with (
-        listening(broker.port) as listener,
+        Subscriber(broker.port) as listener,
         running(broker.port, people=(ANNA,), discovery=False) as mqtt,
     ):
         mqtt.handle(KnownVisitors((BEN,), ()))

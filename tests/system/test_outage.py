@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from broker_stories import LONG_PAUSE_SECONDS, PICTURE, visit_of
-from household import Listener, Mosquitto, eventually, listening
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Person, Recognized, Ring, Unrecognized
 from doorbell.outputs.mqtt import Mqtt
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -41,7 +43,7 @@ def rings(first: int, end: int) -> list[Ring]:
     return [Ring(f"e{number}", 1000.0) for number in range(first, end)]
 
 
-def ids(*listeners: Listener) -> list[str]:
+def ids(*listeners: Subscriber) -> list[str]:
     """Each once: a subscriber drops what it has seen."""
     seen = [event["event_id"] for each in listeners for event in each.documents("event")]
     return list(dict.fromkeys(seen))
@@ -79,7 +81,7 @@ def test_a_thousand_events_outlive_kills_and_arrive_in_order_marked_late(
         subprocess.run(words, check=False)
     time.sleep(1.1)
     broker.start()
-    with listening(broker.port) as listener, running(broker.port, path, late_seconds=1) as mqtt:
+    with Subscriber(broker.port) as listener, running(broker.port, path, late_seconds=1) as mqtt:
         new = Recognized("new", 1000.0, visit_of(ANNA), PICTURE)
         # Not before: behind a thousand it may itself be late on a busy machine.
         assert eventually(lambda: len(ids(listener)) == 1000)
@@ -92,7 +94,7 @@ def test_a_thousand_events_outlive_kills_and_arrive_in_order_marked_late(
         assert eventually(lambda: listener.of("trigger") == [b"person-1"])
         assert listener.of("image") == [PICTURE]
         assert listener.topics()[-1] == "trigger"
-    with listening(broker.port) as listener, running(broker.port, path) as mqtt:
+    with Subscriber(broker.port) as listener, running(broker.port, path) as mqtt:
         mqtt.handle(Ring("next", 1000.0))
         assert eventually(lambda: listener.of("event") != [])
         assert ids(listener) == ["next"]  # the broker has the others
@@ -105,7 +107,7 @@ def test_a_broker_that_starts_again_in_the_middle_of_a_burst(
     burst = rings(0, 300)
     with running(broker.port, tmp_path / "outbox.sqlite") as mqtt:
         assert eventually(lambda: mqtt.connected)
-        with listening(broker.port) as before:
+        with Subscriber(broker.port) as before:
             for event in burst[:150]:
                 mqtt.handle(event)
             broker.freeze()  # what is under way now goes nowhere
@@ -117,7 +119,7 @@ def test_a_broker_that_starts_again_in_the_middle_of_a_burst(
             mqtt.handle(event)
         time.sleep(LONG_PAUSE_SECONDS)
         broker.start()
-        with listening(broker.port) as after:
+        with Subscriber(broker.port) as after:
             assert eventually(lambda: burst[-1].event_id in ids(after))
             received = ids(after)
             assert received == ids_of(burst)[-len(received) :]
@@ -147,7 +149,7 @@ def test_the_right_password_after_the_wrong_one(tmp_path: Path) -> None:
         broker.stop()
         expect("opensesame")
         broker.start()
-        with listening(broker.port) as listener:
+        with Subscriber(broker.port) as listener:
             assert eventually(lambda: len(ids(listener)) == 20)
             assert ids(listener) == ids_of(rings(0, 20))
     broker.stop()
@@ -160,7 +162,7 @@ def test_pictures_that_wait_are_not_published_once_the_household_wants_none(
     with running(broker.port, path) as mqtt:
         mqtt.handle(Unrecognized("e0", 1000.0, visit_of(None), PICTURE))
     broker.start()
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         with running(broker.port, path, publish_images=False):
             assert eventually(lambda: ids(listener) == ["e0"])
             time.sleep(0.2)

@@ -15,16 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from household import (
-    DOORBELL,
-    Listener,
-    Mosquitto,
-    Visitor,
-    eventually,
-    listening,
-    run_command,
-    simulated,
-)
 
 from doorbell.config import load_config
 from doorbell.domain import Visit
@@ -33,6 +23,11 @@ from doorbell.models.store import face_path
 from doorbell.perception import Perception
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_schema import EMBEDDING_TABLES
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.daemon_process import DOORBELL, DaemonProcess, run_command
+from doorbell.testbed.scenes import Visitor, simulated
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -41,6 +36,7 @@ ESCAPED = json.dumps(NAME)[1:-1].encode()
 
 # A call that names a peer or an own address, as strace writes it.
 ADDRESS = re.compile(r"sa_family=(AF_\w+)(?:, sin6?_port=htons\((\d+)\).*?\"([0-9a-f.:]+)\")?")
+VISITOR = Visitor(enters=0.3, approach=1.5, stays=1.5)
 NUMBERS_IN_A_ROW = re.compile(rb"(?:-?\d+\.\d+(?:e-?\d+)?[\s,;]+){8}")
 
 
@@ -87,19 +83,20 @@ def holding(directory: Path, wanted: bytes) -> list[str]:
 
 def retained_once_forgotten(broker: Mosquitto) -> dict[str, bytes]:
     """What the broker keeps, by topic, after the last visitor is nobody any more."""
-    with listening(broker.port) as listener:
+    with Subscriber(broker.port) as listener:
         eventually(
             lambda: [d["visitor"] for d in listener.documents("visitor")][-1:] == ["unknown"]
         )
-    with listening(broker.port) as late:
+    with Subscriber(broker.port) as late:
         assert eventually(lambda: late.of("visitor") != [], 2)
-        return {m.topic: bytes(m.payload) for m in late.messages}
+        return {message.topic: message.payload for message in late.messages}
 
 
 @pytest.fixture(scope="module")
 def run(
     tmp_path_factory: pytest.TempPathFactory,
     models_directory: Path,
+    faces: Path,
     perception: Perception,
 ) -> Evidence:
     """Somebody known comes and goes; then they are forgotten, beside the running daemon."""
@@ -114,34 +111,34 @@ def run(
         plain = [
             each.embedding.tobytes() for each in gallery.people.samples(NAME, perception.model_id)
         ]
-    broker = Mosquitto(folder, "allow_anonymous true")
-    broker.start()
-    camera = simulated(folder, models_directory, Visitor(enters=0.3, approach=1.5, stays=1.5))
+    camera = simulated(folder, faces, VISITOR)
     settings += [
         f"camera.uri={camera}",
         *("camera.width=640", "camera.height=360", "camera.frames_per_second=10"),
-        *("mqtt.enabled=true", "mqtt.host=127.0.0.1", f"mqtt.port={broker.port}"),
+        *("mqtt.enabled=true", "mqtt.host=127.0.0.1"),
         *("visits.absence_seconds=0.5", "chime.enabled=false", "log.level=debug"),
     ]
     calls = folder / "calls"
     # -D: the daemon is the child that signals reach, and strace watches from beside.
     trace = ["strace", "-D", "-f", "-qq", "-o", str(calls)]
     trace += ["-e", "trace=connect,bind,listen,sendto,sendmsg,sendmmsg,getsockname"]
-    with (folder / "log").open("wb") as log, listening(broker.port) as listener:
-        daemon = subprocess.Popen(
-            [*trace, *run_command(*settings)], stdout=log, stderr=log, umask=0o022
-        )
-        try:
+    with (
+        Mosquitto(folder, "allow_anonymous true") as broker,
+        Subscriber(broker.port) as listener,
+    ):
+        settings.append(f"mqtt.port={broker.port}")
+        command = [*trace, *run_command(*settings)]
+        with DaemonProcess(command, folder / "log", umask=0o022) as daemon:
             pictures = state / "pictures"
             assert eventually(
                 lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
-            ), (folder / "log").read_text()
+            ), daemon.log
             assert eventually(lambda: any(pictures.glob("*.jpg")))
             assert NAME in [each.get("person") for each in listener.documents("event")]
             before, kept = modes(state), embeddings(state / "gallery.sqlite")
             (picture,) = (path.read_bytes() for path in pictures.glob("*.jpg"))
             subprocess.run(
-                [DOORBELL, "people", "forget", NAME, "--yes", "--set", *settings[:1]],
+                [*DOORBELL, "people", "forget", NAME, "--yes", "--set", *settings[:1]],
                 check=True,
                 capture_output=True,
                 timeout=30,
@@ -156,15 +153,11 @@ def run(
             eventually(lambda: not any(holding(state, each) for each in wanted.values()), 3)
             traces = {what: holding(state, each) for what, each in wanted.items()}
             retained = retained_once_forgotten(broker)
-        finally:
-            daemon.terminate()
-            daemon.wait(20)
-            broker.stop()
-        messages = [bytes(m.payload) for m in listener.messages]
+        messages = [message.payload for message in listener.messages]
     return Evidence(
         state,
         broker.port,
-        (folder / "log").read_text(),
+        daemon.log,
         calls.read_text(),
         messages,
         retained,
@@ -226,7 +219,7 @@ def test_whoever_is_forgotten_is_no_state_of_the_broker_any_more(run: Evidence) 
 
 
 @contextmanager
-def watching(folder: Path, broker: Mosquitto, *settings: str) -> Iterator[Listener]:
+def watching(folder: Path, broker: Mosquitto, *settings: str) -> Iterator[Subscriber]:
     """A daemon that is not watched itself, and a subscriber."""
     command = run_command(
         f"storage.directory={folder / 'state'}",
@@ -235,13 +228,8 @@ def watching(folder: Path, broker: Mosquitto, *settings: str) -> Iterator[Listen
         *("visits.absence_seconds=0.5", "chime.enabled=false", "mqtt.allow_forget=true"),
         *settings,
     )
-    with (folder / "log").open("ab") as log, listening(broker.port) as listener:
-        daemon = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            yield listener
-        finally:
-            daemon.terminate()
-            daemon.wait(20)
+    with Subscriber(broker.port) as listener, DaemonProcess(command, folder / "log"):
+        yield listener
 
 
 def let_time_pass(gallery_path: Path) -> None:
@@ -260,7 +248,9 @@ def let_time_pass(gallery_path: Path) -> None:
 @pytest.mark.parametrize("way", ["people forget", "strangers forget", "a command", "retention"])
 def test_whoever_is_forgotten_is_nowhere_any_more_whoever_asked(
     tmp_path: Path,
+    *,
     models_directory: Path,
+    faces: Path,
     perception: Perception,
     broker: Mosquitto,
     way: str,
@@ -271,7 +261,7 @@ def test_whoever_is_forgotten_is_nowhere_any_more_whoever_asked(
         with Gallery.open(state / "gallery.sqlite") as gallery:
             enroller = Enroller(perception, gallery, load_config(None))
             enroller.enroll_photos(NAME, [face_path("obama2", models_directory)])
-    camera = simulated(tmp_path, models_directory, Visitor(enters=0.3, approach=1.5, stays=1.5))
+    camera = simulated(tmp_path, faces, VISITOR)
     with watching(tmp_path, broker, f"camera.uri={camera}") as listener:
         assert eventually(
             lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
@@ -290,7 +280,7 @@ def test_whoever_is_forgotten_is_nowhere_any_more_whoever_asked(
         elif way != "retention":
             words = [*way.split(), NAME if who == "person" else "1", "--yes"]
             subprocess.run(
-                [DOORBELL, *words, "--set", f"storage.directory={state}"],
+                [*DOORBELL, *words, "--set", f"storage.directory={state}"],
                 check=True,
                 capture_output=True,
                 timeout=30,
@@ -299,7 +289,7 @@ def test_whoever_is_forgotten_is_nowhere_any_more_whoever_asked(
             retained = retained_once_forgotten(broker)
     if way == "retention":
         let_time_pass(state / "gallery.sqlite")
-        nobody = simulated(tmp_path, models_directory, Visitor(enters=290.0, approach=1.0))
+        nobody = simulated(tmp_path, faces, Visitor(enters=290.0, approach=1.0))
         with watching(tmp_path, broker, f"camera.uri={nobody}"):
             retained = retained_once_forgotten(broker)
     assert [trace for trace in traces if holding(state, trace)] == []

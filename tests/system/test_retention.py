@@ -7,12 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from household import DOORBELL
 
 from doorbell.domain import FaceSample, Visit
 from doorbell.outputs.pictures import picture_path
 from doorbell.perception import Perception
 from doorbell.recognition.gallery import Gallery
+from doorbell.testbed.daemon_process import run_command
 
 pytestmark = pytest.mark.system
 
@@ -39,10 +39,9 @@ def test_the_daemon_forgets_what_is_old(tmp_path: Path, perception: Perception) 
             picture.write_bytes(b"jpeg")
 
     settings = [f"camera.uri={frames}", f"storage.directory={tmp_path}", "chime.enabled=false"]
-    command = [DOORBELL, "run"]
-    for setting in settings:
-        command += ["--set", setting]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        run_command(*settings), capture_output=True, text=True, timeout=60, check=False
+    )
 
     assert done.returncode == 0, done.stderr
     assert "stranger-3 is stranger-2" in done.stderr

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from household import DOORBELL, Mosquitto, eventually, listening
+
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.daemon_process import DOORBELL, DaemonProcess
+from doorbell.testbed.service_manager import ServiceManager
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -38,37 +41,21 @@ def test_no_password_is_to_be_seen(tmp_path: Path, credentials: Path, broker: Mo
         'username = "doorbell"\npassword_file = "$CREDENTIALS_DIRECTORY/mqtt-password"\n'
         '[log]\nlevel = "debug"\n'
     )
-    log = tmp_path / "log"
-    with (
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
-        listening(broker.port) as listener,
-        log.open("wb") as written,
-    ):
-        manager.bind(str(tmp_path / "notify"))
-        environment = {
-            **os.environ,
-            "CREDENTIALS_DIRECTORY": str(credentials),
-            "NOTIFY_SOCKET": str(tmp_path / "notify"),
-        }
-        words = [DOORBELL, "-v", "run", "--config", str(config)]
-        daemon = subprocess.Popen(words, env=environment, stdout=written, stderr=written)
-        try:
+    secrets = {"CREDENTIALS_DIRECTORY": str(credentials)}
+    words = [*DOORBELL, "-v", "run", "--config", str(config)]
+    with ServiceManager(tmp_path) as manager, Subscriber(broker.port) as listener:
+        environment = {**secrets, **manager.environment}
+        with DaemonProcess(words, tmp_path / "log", environment=environment) as daemon:
             assert eventually(lambda: b"online" in listener.of("availability"), 30)
-            assert eventually(lambda: b"rtsp://***@127.0.0.1:9/door" in log.read_bytes(), 30)
+            assert daemon.says("rtsp://***@127.0.0.1:9/door")
             seen = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()
             seen += Path(f"/proc/{daemon.pid}/environ").read_bytes()
-        finally:
-            daemon.terminate()
-            daemon.wait(20)
-        assert eventually(lambda: b"status" in b" ".join(t.encode() for t in listener.topics()))
-        seen += log.read_bytes() + b"".join(bytes(m.payload) for m in listener.messages)
-        manager.setblocking(False)
-        with suppress(BlockingIOError):
-            while True:
-                seen += manager.recv(4096)
+        assert eventually(lambda: any("status" in topic for topic in listener.topics()))
+        seen += daemon.log.encode() + b"".join(each.payload for each in listener.messages)
+        seen += "\n".join(text for _, text in manager.messages).encode()
     checked = subprocess.run(
-        [DOORBELL, "-v", "check", "--config", str(config)],
-        env=environment,
+        [*DOORBELL, "-v", "check", "--config", str(config)],
+        env={**os.environ, **secrets},
         check=False,
         capture_output=True,
         timeout=60,

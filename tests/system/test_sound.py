@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from household import SoundCard, eventually, sounds_like
+from hearing import sounds_like
 
 from doorbell.config import ChimeSection
 from doorbell.domain import Person, Ring, Stranger, Visit, Visitor
@@ -27,6 +27,8 @@ from doorbell.outputs.chimes import synthesize
 from doorbell.outputs.player import LIBRARIES, choose_library
 from doorbell.outputs.speaker import PLAYER_COMMAND, Speaker
 from doorbell.states import SoundState, State
+from doorbell.testbed.sound_card import SoundCard
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 

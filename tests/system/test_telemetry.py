@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from household import DOORBELL
 
 from doorbell.models.store import face_path
+from doorbell.testbed.daemon_process import DOORBELL
 
 pytestmark = pytest.mark.system
 
@@ -82,5 +82,5 @@ def test_the_doorbell_sends_nothing_of_the_kind(home: Path, models_directory: Pa
     settings = [f"storage.directory={home}/state", f"inference.models_directory={models_directory}"]
     given = [word for setting in settings for word in ("--set", setting)]
 
-    assert packets_sent(home, DOORBELL, "enroll", "Anna", photo, *given) == 0
+    assert packets_sent(home, *DOORBELL, "enroll", "Anna", photo, *given) == 0
     assert (home / "state" / "gallery.sqlite").exists()

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from household import Mosquitto, eventually
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.outputs.mqtt import Mqtt
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.waiting import eventually
 
 pytestmark = [
     pytest.mark.system,

@@ -16,7 +16,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from household import eventually, run_command
+
+from doorbell.testbed.daemon_process import run_command
+from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from doorbell.outputs.messages import LATE
-from faulting.door import KNOWN, NAME, STRANGER, Door, NotRecoveredError
+from doorbell.testbed.scenes import KNOWN, STRANGER, Visitor, simulated
+from faulting.door import NAME, Door, NotRecoveredError
 from faulting.truth import KNOWN_KINDS, STRANGER_KINDS, Scripted
 
 # Many short visits before a camera that is drawn as fast as it can be, and then an empty porch.
@@ -25,16 +26,6 @@ BURST_SETTINGS = {
 }
 BURST_PERIOD_SECONDS = 3.4
 EMPTY_SECONDS = 20_000.0
-BURST_APPEARANCE = """
-[[appearances]]
-portrait = "{portrait}"
-face_xyxy = {face}
-enters_seconds = {enters:.1f}
-approach_seconds = 0.6
-stays_seconds = 1.2
-leave_seconds = 0.3
-from_x = 0.45
-"""
 BURST_SECONDS = 300.0
 AWAY_SECONDS = 0.3
 # The network that the cable leads to, and both its ends: the daemon's and the broker's.
@@ -44,23 +35,24 @@ NEAR, FAR = "10.213.77.1", "10.213.77.2"
 
 def burst(door: Door, visits: int) -> None:
     """Prepare a door where so many visits, known and strange in turns, take place at once."""
-    portraits = {
-        "obama.jpg": [375, 160, 620, 465],
-        "biden.jpg": [400, 215, 735, 540],
-    }
-    text = f"duration_seconds = {visits * BURST_PERIOD_SECONDS + EMPTY_SECONDS}\n"
-    for index in range(visits):
-        portrait, face = list(portraits.items())[index % 2]
-        text += BURST_APPEARANCE.format(
-            portrait=door.faces / portrait, face=face, enters=0.5 + index * BURST_PERIOD_SECONDS
+    visitors = [
+        Visitor(
+            enters=0.5 + number * BURST_PERIOD_SECONDS,
+            approach=0.6,
+            stays=1.2,
+            leave=0.3,
+            who=(KNOWN, STRANGER)[number % 2],
         )
-        known = index % 2 == 0
+        for number in range(visits)
+    ]
+    for each in visitors:
+        known = each.who == KNOWN
         door.script.append(
             Scripted(NAME if known else None, KNOWN_KINDS if known else STRANGER_KINDS)
         )
-    scene = door.folder / "scene.toml"
-    scene.write_text(text)
-    door.settings.update({**BURST_SETTINGS, "camera.uri": f"simulated:{scene}"})
+    seconds = visits * BURST_PERIOD_SECONDS + EMPTY_SECONDS
+    uri = simulated(door.folder, door.faces, *visitors, duration_seconds=seconds)
+    door.settings.update({**BURST_SETTINGS, "camera.uri": uri})
 
 
 def prepare_thousand(door: Door) -> None:
@@ -79,7 +71,7 @@ def down_for_long(door: Door) -> float:
     late_before = began_at - float(str(door.settings["mqtt.late_seconds"]))
     unmarked = [
         event["event_type"]
-        for event in door.listener.documents("event")
+        for event in door.subscriber.documents("event")
         if datetime.fromisoformat(event["occurred_at"]).timestamp() < late_before
         and not (event["late"] and event["event_type"].startswith(LATE))
     ]

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from faulting.door import KNOWN, STRANGER, Door
+from doorbell.testbed.scenes import KNOWN, STRANGER
+from faulting.door import Door
 
 
 def unplugged(door: Door) -> float:

@@ -7,7 +7,6 @@ the broker has acknowledged then reaches it, whoever starts anew.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -16,12 +15,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from household import Listener, Mosquitto, NetworkCamera, SoundCard, run_command
-from process_clock import Clock
-
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.daemon_process import WATCHING, DaemonProcess, run_command
+from doorbell.testbed.network_camera import NetworkCamera
+from doorbell.testbed.process_clock import Clock
+from doorbell.testbed.scenes import KNOWN, Who
+from doorbell.testbed.sound_card import SoundCard
+from doorbell.testbed.subscriber import Subscriber
 from faulting.truth import KNOWN_KINDS, PRESS_KINDS, STRANGER_KINDS, Judgement, Scripted, judge
 
-KNOWN, STRANGER = "known", "stranger"
 NAME = "Barack Obama"
 POLL_SECONDS = 0.05
 # Far more than anything takes: what is not there by then has been lost.
@@ -29,7 +31,6 @@ PATIENCE_SECONDS = 60.0
 VISIT_SECONDS = 20.0
 STOP_SECONDS = 15.0
 SETTLING_SECONDS = 1.0
-TOLD_LINES = 10
 BROKER_SETTINGS = (
     "allow_anonymous true",
     "persistence true",
@@ -56,7 +57,7 @@ class NotRecoveredError(Exception):
 
 
 class Door:
-    """A household whose daemon, camera and broker are started by ``open``.
+    """A door whose daemon, camera and broker are started by ``open``.
 
     Args:
         folder: for everything, empty.
@@ -88,8 +89,8 @@ class Door:
         self.broker = self.broker_with()
         self._gallery = gallery
         self._log = folder / "log"
-        self._listener: Listener | None = None
-        self._daemon: subprocess.Popen[bytes] | None = None
+        self._subscriber: Subscriber | None = None
+        self._daemon: DaemonProcess | None = None
         self._clock: Clock | None = None
 
     def broker_with(
@@ -117,19 +118,19 @@ class Door:
         self.settings.setdefault("mqtt.host", self.broker.host)
         self.settings["mqtt.port"] = self.broker.port
         self.broker.start()
-        self._listener = Listener(self.broker.port, self.broker.host, lasting_id="judge")
+        self._subscriber = Subscriber(self.broker.port, self.broker.host, client_id="judge")
         self.camera.plug()
         self.start()
 
     @property
-    def listener(self) -> Listener:
+    def subscriber(self) -> Subscriber:
         """Who hears everything."""
-        if self._listener is None:
+        if self._subscriber is None:
             raise RuntimeError("open the door first")
-        return self._listener
+        return self._subscriber
 
     @property
-    def daemon(self) -> subprocess.Popen[bytes]:
+    def daemon(self) -> DaemonProcess:
         """The process."""
         if self._daemon is None:
             raise RuntimeError("open the door first")
@@ -142,22 +143,18 @@ class Door:
 
     def command(self) -> list[str]:
         """What starts the daemon."""
-        settings = (f"{key}={value}" for key, value in self.settings.items())
-        return [*run_command(*settings), "--config", os.devnull]
+        return run_command(*(f"{key}={value}" for key, value in self.settings.items()))
 
-    def start(self, *, until: str = "watching the door") -> float:
+    def start(self, *, until: str = WATCHING) -> float:
         """Start the daemon; how long it takes until it says something."""
-        said, began = self.log.count(until), time.monotonic()
-        with self._log.open("ab") as log:
-            self._daemon = subprocess.Popen(
-                self.command(), env=self.environment, stdout=log, stderr=log
-            )
-        return self.seconds_until(lambda: self.log.count(until) > said, since=began)
+        began = time.monotonic()
+        daemon = DaemonProcess(self.command(), self._log, environment=self.environment)
+        self._daemon = daemon
+        return self.seconds_until(lambda: until in daemon.log, since=began)
 
     def kill(self) -> None:
         """Kill the daemon, as a power cut or the kernel short of memory does."""
         self.daemon.kill()
-        self.daemon.wait()
 
     def terminate(self) -> None:
         """End the daemon as a service manager does.
@@ -165,15 +162,14 @@ class Door:
         Raises:
             NotRecoveredError: it ended with another code than 0, or not at all.
         """
-        self.daemon.terminate()
         try:
-            code = self.daemon.wait(STOP_SECONDS)
+            code = self.daemon.terminate(STOP_SECONDS)
         except subprocess.TimeoutExpired as exc:
             raise NotRecoveredError("the daemon did not end") from exc
         if code != 0:
             raise NotRecoveredError(f"the daemon ended with {code}")
 
-    def comes(self, who: str, *, stays: bool = False) -> None:
+    def comes(self, who: Who, *, stays: bool = False) -> None:
         """Somebody comes to the door; back once it has rung for them.
 
         Args:
@@ -192,7 +188,7 @@ class Door:
         self.camera.goes()
         self._wait(lambda: self._told("left") > left, VISIT_SECONDS)
 
-    def visit(self, who: str) -> None:
+    def visit(self, who: Who) -> None:
         """Somebody comes and goes."""
         self.comes(who)
         self.goes()
@@ -201,7 +197,7 @@ class Door:
         """Somebody presses Home Assistant's button, nobody in sight; how long until it is told."""
         self.script.append(Scripted(None, PRESS_KINDS))
         began = time.monotonic()
-        self.listener.publish("doorbell/front-door/ring", b"PRESS")
+        self.subscriber.publish("doorbell/front-door/ring", b"PRESS")
         seconds = self.seconds_until_told(began)
         # Whoever came now would be taken for the one who pressed.
         time.sleep(float(str(self.settings["visits.absence_seconds"])) + 0.2)
@@ -209,7 +205,7 @@ class Door:
 
     def condition(self, device: str) -> str | None:
         """What was told last of the camera, the sound or the storage."""
-        told = self.listener.documents(device)
+        told = self.subscriber.documents(device)
         return str(told[-1]["condition"]) if told else None
 
     def await_condition(self, device: str, condition: str, since: float | None = None) -> float:
@@ -219,7 +215,7 @@ class Door:
 
     def judgement(self) -> Judgement:
         """What the subscriber has heard so far, against the script."""
-        return judge(self.script, self.listener.documents("event"))
+        return judge(self.script, self.subscriber.documents("event"))
 
     def seconds_until_told(self, since: float) -> float:
         """Seconds from a moment until the subscriber has heard everything."""
@@ -238,10 +234,9 @@ class Door:
             NotRecoveredError: it is not.
         """
         if not self._wait(condition, within):
-            code = None if self._daemon is None else self._daemon.poll()
+            code = self.daemon.exit_code
             what = f"not after {within:g} s" if code is None else f"the daemon ended with {code}"
-            told = self.log.splitlines()[-TOLD_LINES:]
-            raise NotRecoveredError("\n".join([f"{what}; the end of its log:", *told]))
+            raise NotRecoveredError(f"{what}; its log ends:\n{self.daemon.log_end}")
         return time.monotonic() - since
 
     def await_gone(self, visits: int, within: float) -> None:
@@ -260,10 +255,9 @@ class Door:
         """End everything; idempotent."""
         if self._daemon is not None:
             self._daemon.kill()
-            self._daemon.wait()
         self.camera.unplug()
-        if self._listener is not None:
-            self._listener.close()
+        if self._subscriber is not None:
+            self._subscriber.close()
         self.broker.stop()
         self.stack.close()
 
@@ -274,7 +268,7 @@ class Door:
         """Wait for something, or for the daemon to end; whether it came."""
         end = time.monotonic() + seconds
         while not condition():
-            if time.monotonic() > end or (self._daemon and self._daemon.poll() is not None):
+            if time.monotonic() > end or (self._daemon and self._daemon.exit_code is not None):
                 return condition()
             time.sleep(POLL_SECONDS)
         return True

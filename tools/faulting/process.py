@@ -6,9 +6,9 @@ import shutil
 import subprocess
 import time
 
-from household import Listener
-
-from faulting.door import KNOWN, PATIENCE_SECONDS, STRANGER, Door, NotRecoveredError
+from doorbell.testbed.scenes import KNOWN, STRANGER
+from doorbell.testbed.subscriber import Subscriber
+from faulting.door import PATIENCE_SECONDS, Door, NotRecoveredError
 
 HOUR_SECONDS = 3600
 FLOOD = 10_000
@@ -64,12 +64,11 @@ def second_daemon(door: Door) -> float:
 def flood(door: Door) -> float:
     """10,000 malformed commands come during a visit; then a good one is obeyed."""
     door.comes(STRANGER)
-    other = Listener(door.broker.port, door.broker.host)
-    for number in range(FLOOD):
-        verb, payload = VERBS[number % len(VERBS)], MALFORMED[number % len(MALFORMED)]
-        other.send(f"doorbell/front-door/{verb}", payload)
-    other.publish("doorbell/front-door/mute", b"the last")
-    other.close()
+    with Subscriber(door.broker.port, door.broker.host) as other:
+        for number in range(FLOOD):
+            verb, payload = VERBS[number % len(VERBS)], MALFORMED[number % len(MALFORMED)]
+            other.send(f"doorbell/front-door/{verb}", payload)
+        other.publish("doorbell/front-door/mute", b"the last")
     ended = time.monotonic()
     door.goes()
     time.sleep(max(0.0, ended + RING_SECONDS - time.monotonic()))

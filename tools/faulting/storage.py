@@ -9,9 +9,9 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from household import DOORBELL
-
-from faulting.door import KNOWN, STRANGER, Door
+from doorbell.testbed.daemon_process import DOORBELL
+from doorbell.testbed.scenes import KNOWN, STRANGER
+from faulting.door import Door
 
 DISK_MEGABYTES = 4
 LOCKED_SECONDS = 10.0
@@ -76,7 +76,7 @@ def gallery_deleted(door: Door) -> float:
     """The gallery is deleted in use; a backup is restored, and the daemon restarted."""
     storage = f"storage.directory={door.storage}"
     subprocess.run(
-        [DOORBELL, "gallery", "backup", "--set", storage], check=True, capture_output=True
+        [*DOORBELL, "gallery", "backup", "--set", storage], check=True, capture_output=True
     )
     for path in door.storage.glob("gallery.sqlite*"):
         path.unlink()
@@ -86,7 +86,7 @@ def gallery_deleted(door: Door) -> float:
     door.terminate()
     began = time.monotonic()
     backup = max((door.storage / "backups").iterdir(), key=lambda path: path.stat().st_mtime)
-    words = [DOORBELL, "gallery", "restore", str(backup), "--set", storage]
+    words = [*DOORBELL, "gallery", "restore", str(backup), "--set", storage]
     subprocess.run(words, check=True, capture_output=True)
     door.start()
     seconds = time.monotonic() - began

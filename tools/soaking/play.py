@@ -19,10 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from household import DOORBELL, Listener, Mosquitto
-from process_clock import Clock
-
-from soaking.house import Doorbell, Footprint, SoundRecorder
+from doorbell.camera.scene import Appearance, SceneScript
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.daemon_process import DOORBELL
+from doorbell.testbed.process_clock import Clock
+from doorbell.testbed.scenes import write_scene
+from doorbell.testbed.sound_card import SoundCard
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
+from soaking.house import Doorbell, Footprint
 from soaking.truth import Expected, Kept, read_kept
 from soaking.week import (
     PICTURES_DAYS,
@@ -101,8 +106,8 @@ class Week:
             "max_queued_messages 0",
         )
         self.broker.start()
-        self.listener = Listener(self.broker.port, lasting_id="soak")
-        self.sound = SoundRecorder(folder)
+        self.subscriber = Subscriber(self.broker.port, client_id="soak")
+        self.sound = SoundCard(folder, keep_all=True)
         self.played = Played()
         self._config = folder / "doorbell.toml"
         self._write_config()
@@ -126,7 +131,7 @@ class Week:
         if self._doorbell is not None:
             self._doorbell.end(signal.SIGKILL)
             self._doorbell = None
-        self.listener.close()
+        self.subscriber.close()
         self.broker.stop()
 
     def _do(self, happening: _DuringLife) -> None:
@@ -152,10 +157,10 @@ class Week:
         self.clock.hold_at(start.at)
         self.clock.set_error(start.clock_error)
         scene = self.folder / f"life-{self._lives}.toml"
-        scene.write_text(_scene(life, self._models / "faces"))
+        camera = write_scene(scene, _scene(life, self._models / "faces"))
         self._lives += 1
         self._doorbell = Doorbell(
-            ["--config", str(self._config), "--set", f"camera.uri=simulated:{scene}"],
+            ["--config", str(self._config), "--set", f"camera.uri={camera}"],
             {**self.sound.environment, **self.clock.environment, "TZ": "Europe/Berlin"},
             self.folder / "log",
         )
@@ -226,12 +231,8 @@ class Week:
             case "start":
                 before = doorbell.connections
                 self.broker.start()
-                deadline = time.monotonic() + RECONNECT_SECONDS
-                while doorbell.connections == before:
-                    if time.monotonic() > deadline:
-                        self._note("the doorbell did not find the broker again", happening.at)
-                        break
-                    time.sleep(0.05)
+                if not eventually(lambda: doorbell.connections > before, RECONNECT_SECONDS):
+                    self._note("the doorbell did not find the broker again", happening.at)
                 time.sleep(SETTLE_SECONDS)
         self._broker_runs = happening.does == "start"
 
@@ -279,7 +280,7 @@ class Week:
                     self._command("people", "chime", who.name, who.chime)
 
     def _command(self, *words: str) -> None:
-        command = [DOORBELL, "--config", str(self._config), *words]
+        command = [*DOORBELL, "--config", str(self._config), *words]
         subprocess.run(
             command,
             env={**os.environ, **self.clock.environment},
@@ -303,27 +304,28 @@ def _lives(happenings: Sequence[Happening]) -> Iterator[tuple[Start, list[_Durin
         yield start, life
 
 
-def _scene(life: Sequence[_DuringLife], faces: Path) -> str:
-    """Write what the camera of one life shows."""
+def _scene(life: Sequence[_DuringLife], faces: Path) -> SceneScript:
+    """What the camera of one life shows."""
     seconds = STARTING_SECONDS
-    lines = []
+    appearances = []
     for each in life:
         match each:
             case Visit():
                 seconds += RETURN_SECONDS if each.returns else EMPTY_SECONDS
-                for place, who in enumerate(each.who):
-                    together = len(each.who) > 1
-                    lines += [
-                        "[[appearances]]",
-                        f'portrait = "{faces / who.portrait}.jpg"',
-                        f"face_xyxy = {list(who.face_xyxy)}",
-                        f"enters_seconds = {seconds + 0.5 * place}",
-                        f"stays_seconds = {each.stays_seconds}",
-                        f"approach_seconds = {APPROACH_SECONDS}",
-                        f"leave_seconds = {LEAVE_SECONDS}",
-                        f"from_x = {(0.05, 0.95)[place] if together else 0.2}",
-                        f"door_x = {(0.27, 0.73)[place] if together else 0.5}",
-                    ]
+                together = len(each.who) > 1
+                appearances += [
+                    Appearance(
+                        faces / f"{who.portrait}.jpg",
+                        who.face_xyxy,
+                        enters_seconds=seconds + 0.5 * place,
+                        stays_seconds=each.stays_seconds,
+                        approach_seconds=APPROACH_SECONDS,
+                        leave_seconds=LEAVE_SECONDS,
+                        from_x=(0.05, 0.95)[place] if together else 0.2,
+                        door_x=(0.27, 0.73)[place] if together else 0.5,
+                    )
+                    for place, who in enumerate(each.who)
+                ]
                 seconds += APPROACH_SECONDS + each.stays_seconds + LEAVE_SECONDS
             case Broker(does="start"):
                 seconds += CONNECTING_SECONDS
@@ -333,7 +335,7 @@ def _scene(life: Sequence[_DuringLife], faces: Path) -> str:
                 seconds += CHECKING_SECONDS
             case _:
                 pass
-    return "\n".join([f"duration_seconds = {seconds + 3600.0}", *lines]) + "\n"
+    return SceneScript(tuple(appearances), seconds + 3600.0)
 
 
 def _assign(mine: Sequence[Expected], visit_id: str, visitor: str) -> None:

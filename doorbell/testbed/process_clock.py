@@ -1,7 +1,6 @@
 """The clocks of another process: hours that pass at once, and a wall clock that is wrong.
 
-Enters: the true time of the script. Leaves: an environment in which a process believes it. Needs a
-C compiler. Knows nothing of doorbells.
+A library that is preloaded answers what the process asks of its clocks. Needs a C compiler.
 """
 
 from __future__ import annotations

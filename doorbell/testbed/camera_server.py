@@ -1,4 +1,4 @@
-"""A network camera in a process of its own: ``python network_camera.py PORT STAGE_FILE [FACES]``.
+"""The process of a ``NetworkCamera``, with the words PORT STAGE_FILE [FACES].
 
 It sends motion JPEG over HTTP, fifteen pictures a second of a porch with a sensor's noise, and of
 whoever comes to it, drawn as the simulated camera draws them from the portraits in ``FACES``. The
@@ -23,8 +23,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from doorbell.camera.scene import Appearance, SceneScript, demo_script
+from doorbell.camera.scene import Appearance, SceneScript
 from doorbell.camera.simulated import SceneRenderer
+from doorbell.domain import UInt8Array
+from doorbell.testbed.scenes import KNOWN, STRANGER, Visitor
 
 FRAMES_PER_SECOND = 15.0
 PERIOD_SECONDS = 1 / FRAMES_PER_SECOND
@@ -43,15 +45,13 @@ class Porch:
     def __init__(self, faces: Path | None) -> None:
         self._visitors: dict[str, Appearance] = {}
         if faces is not None:
-            known, stranger, *_ = demo_script(faces).appearances
-            self._visitors = {
-                "known": _straight(known, enters_seconds=1.0, from_x=0.45),
-                "stranger": _straight(stranger, enters_seconds=1000.0, from_x=0.55),
-            }
+            for who, enters, from_x in ((KNOWN, 1.0, 0.45), (STRANGER, 1000.0, 0.55)):
+                visitor = Visitor(enters, 1.5, STAYS_SECONDS, 1.2, who, from_x)
+                self._visitors[who] = visitor.appearance(faces)
         script = SceneScript(tuple(self._visitors.values()), duration_seconds=2000.0)
         self._renderer = SceneRenderer(script, *SIZES[0], FRAMES_PER_SECOND)
 
-    def draw(self, stage: dict[str, Any], index: int) -> np.ndarray:
+    def draw(self, stage: dict[str, Any], index: int) -> UInt8Array:
         """Draw it now: (360, 640, 3) uint8, BGR."""
         visitor, now = self._visitors.get(stage["visitor"]), time.monotonic()
         seconds = 0.0
@@ -59,22 +59,11 @@ class Porch:
             seconds = visitor.enters_seconds + now - stage["came"]
         elif visitor is not None:
             seconds = visitor.gone_seconds - visitor.leave_seconds + now - stage["left"]
-        return cv2.cvtColor(self._renderer.render(seconds, index), cv2.COLOR_RGB2BGR)
+        pixels = self._renderer.render(seconds, index)
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), np.uint8)
 
 
-def _straight(visitor: Appearance, *, enters_seconds: float, from_x: float) -> Appearance:
-    """Somebody who comes straight up the path and waits."""
-    return Appearance(
-        visitor.portrait,
-        visitor.face_xyxy,
-        enters_seconds,
-        approach_seconds=1.5,
-        stays_seconds=STAYS_SECONDS,
-        from_x=from_x,
-    )
-
-
-def jpeg(pixels: np.ndarray) -> bytes:
+def jpeg(pixels: UInt8Array) -> bytes:
     """Compress a picture."""
     return cv2.imencode(".jpg", pixels)[1].tobytes()
 
@@ -100,7 +89,9 @@ class Pictures:
                 return self._last
             case "sizes":
                 size = SIZES[self._index % len(SIZES)]
-                return jpeg(cv2.resize(self._porch.draw(stage, self._index), size))
+                return jpeg(
+                    np.asarray(cv2.resize(self._porch.draw(stage, self._index), size), np.uint8)
+                )
             case _:
                 self._last = jpeg(self._porch.draw(stage, self._index))
                 return self._last
