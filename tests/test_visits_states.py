@@ -31,7 +31,7 @@ from doorbell.domain import (
     Visitor,
 )
 from doorbell.open_visit import Observation
-from doorbell.visits import Visits
+from doorbell.visits import Announcement, Visits
 
 FRAME_SECONDS = 0.125  # every time below is a multiple of it, and exact
 ABSENCE_SECONDS = 1.0
@@ -138,11 +138,13 @@ class VisitStates(RuleBasedStateMachine):
     @rule()
     def press(self) -> None:
         before = self.visits.open_visits
-        ring = self.visits.press(self.now, self.wall)
+        told = self.visits.press(self.now, self.wall)
+        ring = told.event
+        assert isinstance(ring, Ring)
         assert ring.pressed
         assert (ring.visit is None) == (before == ())
         assert self.visits.open_visits == before
-        self.take([ring])
+        self.take([told])
 
     @rule(which=WHICH, visitor=st.sampled_from([None, *PEOPLE]), said=st.booleans())
     def correct(self, which: int, visitor: Visitor | None, *, said: bool) -> None:
@@ -190,8 +192,8 @@ class VisitStates(RuleBasedStateMachine):
     def is_here(self, visitor: Visitor) -> bool:
         return any(visit.visitor == visitor for visit in self.visits.open_visits)
 
-    def take(self, events: Sequence[Event]) -> None:
-        for event in events:
+    def take(self, told: Sequence[Announcement]) -> None:
+        for event in (each.event for each in told):
             assert event.occurred_at == self.wall
             self.events.append(event)
             if event.visit is None:

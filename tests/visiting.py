@@ -84,7 +84,16 @@ class Door:
 
     def frame(self, *seen: Observation) -> list[Event]:
         self.now += 0.125
-        return self.visits.update(seen, self.now, self.wall)
+        return [told.event for told in self.visits.update(seen, self.now, self.wall)]
+
+    def press(self) -> Ring:
+        ring = self.visits.press(self.now, self.wall).event
+        assert isinstance(ring, Ring)
+        return ring
+
+    def finish(self, seconds: float = 0.0) -> list[Event]:
+        """The camera stops for good after so long."""
+        return [told.event for told in self.visits.finish(self.wall + seconds)]
 
     def wait(self, seconds: float) -> list[Event]:
         """Frames with nobody in them."""
