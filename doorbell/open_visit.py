@@ -6,8 +6,9 @@ Pure: a picture is data here and drawn elsewhere; knows no event.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -71,6 +72,18 @@ class Observation:
     pose: Pose | None = None
     looking: bool = False
     sample: FaceSample | None = None
+
+
+Introduce: TypeAlias = Callable[[Observation, float], Stranger]
+"""Gives the stranger of an observation, seen at a wall time, an old identifier or a new one."""
+
+Recall: TypeAlias = Callable[[Observation], Visitor | None]
+"""Tells whom an observation shows, if they have an identifier already; changes nothing."""
+
+
+def as_matched(seen: Observation) -> Visitor | None:
+    """Recall nobody but whom the verdict names."""
+    return seen.match.visitor
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -21,6 +21,7 @@ from doorbell.domain import (
     Track,
     Unrecognized,
     Visit,
+    Visitor,
 )
 from doorbell.errors import EnrollmentError
 from doorbell.latency import Latency, Stage, Stopwatch
@@ -72,6 +73,7 @@ class Pipeline:
             config.visits,
             self._introduce,
             ring_after_seconds=config.attention.ring_after_seconds,
+            recall=self._recall,
         )
         self._heeded: Templates | None = None
 
@@ -213,25 +215,21 @@ class Pipeline:
                 return  # once more when it has answered
             is_gone = isinstance(visit.visitor, Person) and visit.visitor.person_id not in people
             if kept is None or (is_gone and kept.visitor is None and not kept.corrected):
-                self._forget(visit.visit_id)
+                for track_id in self._visits.forget(visit.visit_id):
+                    self._recognizer.forget(track_id)
             elif is_gone or kept.corrected or visit.corrected:  # gone: merged into somebody
                 self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
         self._heeded = templates
 
-    def _forget(self, visit_id: str) -> None:
-        """Whoever is at the door was forgotten: keep nothing that was seen before."""
-        for track in self._tracker.tracks:
-            visit = self._visits.visit_of(track.track_id)
-            if visit is not None and visit.visit_id == visit_id:
-                self._recognizer.forget(track.track_id)
-        self._visits.forget(visit_id)
+    def _recall(self, seen: Observation) -> Visitor | None:
+        """Tell whom a track shows, if they have an identifier already."""
+        return seen.match.visitor or nearest_stranger(
+            seen.signature, self._recognizer.everybody, self._section
+        )
 
     def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
         """Give a stranger the identifier of earlier visits, or a new one."""
-        known = seen.match.visitor or nearest_stranger(
-            seen.signature, self._recognizer.everybody, self._section
-        )
-        return self._book.introduce(known, seen.samples, wall_time)
+        return self._book.introduce(self._recall(seen), seen.samples, wall_time)
 
     def _complete(self, told: Sequence[Announcement]) -> list[Event]:
         """Put pictures to events and visits into the gallery."""

@@ -11,7 +11,6 @@ import math
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 
@@ -31,9 +30,12 @@ from doorbell.domain import (
 )
 from doorbell.open_visit import (
     REJOIN_SIMILARITY,
+    Introduce,
     Observation,
     OpenVisit,
+    Recall,
     Sightings,
+    as_matched,
     contradicts,
     is_surely_there,
     note_attention,
@@ -43,10 +45,6 @@ from doorbell.open_visit import (
 # A wall clock that moves by this much more or less than the stream was set. Smaller differences
 # come from a slow machine.
 CLOCK_STEP_SECONDS = 2.0
-
-
-Introduce: TypeAlias = Callable[[Observation, float], Stranger]
-"""Gives the stranger of an observation, seen at a wall time, an old identifier or a new one."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -78,10 +76,12 @@ class Visits:
         introduce: Introduce,
         new_id: Callable[[], str] = _new_id,
         ring_after_seconds: float = AttentionSection().ring_after_seconds,
+        recall: Recall = as_matched,
     ) -> None:
         self._section = section
         self._ring_after_seconds = ring_after_seconds
         self._introduce = introduce
+        self._recall = recall
         self._new_id = new_id
         self._open: list[OpenVisit] = []
         self._last_rings: dict[tuple[str, int], float] = {}
@@ -166,11 +166,15 @@ class Visits:
             if rang is not None:
                 self._last_rings[visitor_key(stranger)] = rang
 
-    def forget(self, visit_id: str) -> None:
-        """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells."""
-        for entry in self._open:
-            if entry.visit.visit_id == visit_id:
-                entry.forget()
+    def forget(self, visit_id: str) -> list[int]:
+        """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells.
+
+        Returns:
+            The tracks that belong to it.
+        """
+        [entry] = [entry for entry in self._open if entry.visit.visit_id == visit_id]
+        entry.forget()
+        return list(entry.tracks)
 
     def keep_people(self, person_ids: Collection[int]) -> None:
         """Forget what open visits showed of who is no longer enrolled."""
@@ -288,16 +292,14 @@ class Visits:
         found, current = seen.match, entry.visit.visitor
         match found.verdict:
             case Verdict.KNOWN:
-                visitor = found.visitor
-                if isinstance(current, Person) or visitor is None:
+                if isinstance(current, Person) or found.visitor is None:
                     return []
             case Verdict.UNKNOWN:
                 if current is not None:
                     return []
-                visitor = found.visitor
             case Verdict.UNDECIDED:
                 return []
-        other = self._visit_by(visitor)
+        other = self._visit_by(self._recall(seen))
         if other is not None and other is not entry:
             return [self._absorb(entry, other, time_seconds, wall_time)]
         told = [self._decide(entry, seen, time_seconds, wall_time)]
@@ -380,7 +382,7 @@ class Visits:
         seen = entry.farewell
         if entry.visit.visitor is not None or entry.visit.corrected or seen is None:
             return [self._leave(entry, wall_time)]
-        other = self._visit_by(seen.match.visitor)
+        other = self._visit_by(self._recall(seen))
         if other is not None:
             return [self._leave(entry, wall_time, continued_by=other)]
         named = self._decide(entry, seen, entry.last_seen_seconds, wall_time)

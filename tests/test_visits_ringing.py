@@ -22,7 +22,7 @@ from visiting import (
     stays,
 )
 
-from doorbell.domain import Arrived, Left, Match, Person, Recognized, Ring, Unrecognized
+from doorbell.domain import Arrived, Left, Match, Person, Recognized, Ring, Stranger, Unrecognized
 from doorbell.open_visit import GLANCE_SECONDS
 
 
@@ -202,3 +202,15 @@ def test_a_visit_that_has_just_been_found_to_be_another_one_does_not_ring_any_mo
         seen = replace(door.see(2, 3, match), pose=STRAIGHT, looking=True)
         events = door.frame(seen)
     assert kinds(events) == [Left]
+
+
+def test_a_stranger_who_gets_a_lasting_number_keeps_the_cooldown() -> None:
+    door = Door()
+    _, unrecognized, _ = door.frame(door.see(1, 0, NOBODY))
+    assert unrecognized.visit
+    assert isinstance(unrecognized.visit.visitor, Stranger)
+    door.visits.identify({unrecognized.visit.visitor.stranger_id: POSTMAN})
+    [left] = door.wait(5.25)
+    assert left.visit
+    assert left.visit.visitor == POSTMAN
+    assert kinds(come_and_go(door, 2, POSTMAN_AGAIN)) == [Arrived, Unrecognized, Left]
