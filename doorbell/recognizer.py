@@ -173,20 +173,34 @@ class Recognizer:
         self, frame: Frame, tracks: Sequence[Track], faces: Sequence[Face]
     ) -> dict[int, Portrait]:
         """By track, the faces that are due and good enough to be embedded."""
-        for track in tracks:
-            self._followed.setdefault(track.track_id, _Followed(Evidence(track.first_seen_seconds)))
-        in_company = any(self._is_due(self._followed[each.track_id], frame) for each in tracks)
+        now = frame.time_seconds
         portraits: dict[int, Portrait] = {}
+        waiting: list[tuple[Track, Face]] = []
         for track, face in zip(tracks, faces, strict=True):
-            if not self._is_due(self._followed[track.track_id], frame, in_company=in_company):
-                continue
-            if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
-                continue
-            portrait = self._perception.portray(frame.pixels, face)
-            self._stopwatch.lap(Stage.ALIGN)
-            if portrait.quality.value >= self._section.min_quality:
-                portraits[track.track_id] = portrait
+            followed = self._followed.setdefault(
+                track.track_id, _Followed(Evidence(track.first_seen_seconds))
+            )
+            if now - followed.tried_seconds >= self._pause(followed) - 1e-6:
+                self._portray(frame, track, face, portraits)
+            elif followed.match.verdict is Verdict.KNOWN:
+                waiting.append((track, face))
+        if portraits:
+            for track, face in waiting:
+                followed = self._followed[track.track_id]
+                if now - followed.tried_seconds >= COMPANY_PAUSE * self._pause(followed) - 1e-6:
+                    self._portray(frame, track, face, portraits)
         return portraits
+
+    def _portray(
+        self, frame: Frame, track: Track, face: Face, portraits: dict[int, Portrait]
+    ) -> None:
+        """Add a face to those that are embedded, where it is good enough."""
+        if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
+            return
+        portrait = self._perception.portray(frame.pixels, face)
+        self._stopwatch.lap(Stage.ALIGN)
+        if portrait.quality.value >= self._section.min_quality:
+            portraits[track.track_id] = portrait
 
     def _embed(self, portraits: Mapping[int, Portrait], now: float) -> Embedded:
         """Add to the evidence of each track, all faces in one batch."""
@@ -205,13 +219,6 @@ class Recognizer:
                 jumped.add(track_id)
                 del self._followed[track_id]
         return Embedded(taken, frozenset(jumped))
-
-    def _is_due(self, followed: _Followed, frame: Frame, *, in_company: bool = False) -> bool:
-        """Whether a face is to be embedded in this frame."""
-        pause = self._pause(followed)
-        if in_company and followed.match.verdict is Verdict.KNOWN:
-            pause *= COMPANY_PAUSE
-        return frame.time_seconds - followed.tried_seconds >= pause - 1e-6
 
     def _pause(self, followed: _Followed) -> float:
         """How long after its last embedding a face is embedded again."""

@@ -20,6 +20,10 @@ Whose: TypeAlias = Literal["all", "people", "none"]
 # A later picture replaces the best one only if it is better by this factor: copies cost time.
 PICTURE_GAIN = 1.15
 
+# A picture in which somebody beside the visitor cannot be told is worth so much of one in which
+# everybody can: a later one is better by more than ``PICTURE_GAIN``.
+UNTOLD_COMPANY = 0.8
+
 # A face is the visitor's if it is this like the visitor's mean, of when they were named. Measured
 # 2026-11-28 on ten clips of five people: one of 591 frames is less like the mean of the first three
 # of its own track (0.37; one in a hundred below 0.55), none of 4,538 of others is as like (0.41 at
@@ -85,6 +89,8 @@ class VisitPictures:
             # People want to see a face large; recognition is content with less.
             quality = 0.0 if own.sample is None else own.sample.quality
             worth = quality * own.track.face.width_pixels
+            if any(each.sample is None for each in faces if each is not own):
+                worth *= UNTOLD_COMPANY
             if best is not None and worth <= best.worth * PICTURE_GAIN:
                 continue
             if self._shows(own, entry.visit):

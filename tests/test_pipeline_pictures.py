@@ -130,3 +130,25 @@ def test_who_took_the_visitors_place_has_pictures_of_his_own(
     for event in his:
         assert event.picture_jpeg
         assert shown(event.picture_jpeg) == [JOE]
+
+
+def test_people_who_are_named_together_are_shown_together(
+    perception: Perception,
+    gallery: Gallery,
+    models_directory: Path,
+    *,
+    barack: UInt8Array,
+    shown: Callable[[bytes], list[str]],
+) -> None:
+    """Though one came later: a frame in which one is looked at closely says who the other is."""
+    enroll(perception, gallery, face_path("obama2", models_directory), BARACK)
+    enroll(perception, gallery, face_path("biden", models_directory), JOE)
+    config = load_config(None, ["storage.pictures=people", "visits.absence_seconds=1.5"])
+    door = Door(perception, gallery, config)
+    joe = at_the_door("biden", models_directory)
+    door.see(barack, seconds=0.7)
+    events = [*door.see(barack, joe), *door.see(seconds=2.0)]
+    left = [event for event in events if isinstance(event, Left)]
+    of_joe = next(event for event in left if event.visit.visitor == gallery.person(JOE))
+    assert of_joe.picture_jpeg
+    assert sorted(shown(of_joe.picture_jpeg)) == [BARACK, JOE]
