@@ -59,7 +59,7 @@ class Recognizer:
 
     Args:
         perception: cuts out and embeds faces.
-        config: its sections on recognition and attention.
+        config: its sections on recognition, tracking and attention.
         templates: tells who is known; the same object until somebody has changed.
         stopwatch: times the stages of each frame.
     """
@@ -74,6 +74,7 @@ class Recognizer:
         self._perception = perception
         self._section = config.recognition
         self._attention = config.attention
+        self._first_tries = max(config.recognition.min_frames, config.tracking.confirm_hits)
         self._read_templates = templates
         self._stopwatch = stopwatch
         self._followed: dict[int, _Followed] = {}
@@ -222,8 +223,8 @@ class Recognizer:
 
     def _pause(self, followed: _Followed) -> float:
         """How long after its last embedding a face is embedded again."""
+        if followed.tries < self._first_tries:
+            return 0.0  # nothing can be decided, or told and shown, before
         if followed.match.verdict is Verdict.KNOWN:
             return 1 / EMBEDDINGS_PER_SECOND_WHEN_KNOWN
-        if followed.tries < self._section.min_frames:
-            return 0.0  # nothing can be decided before
         return 1 / self._section.embeddings_per_second

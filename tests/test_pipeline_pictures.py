@@ -10,7 +10,16 @@ import pytest
 from doorstep import NOW, Door, at_the_door, enroll
 
 from doorbell.config import load_config
-from doorbell.domain import Event, Float32Array, Left, Recognized, Ring, Stranger, UInt8Array
+from doorbell.domain import (
+    Arrived,
+    Event,
+    Float32Array,
+    Left,
+    Recognized,
+    Ring,
+    Stranger,
+    UInt8Array,
+)
 from doorbell.models.store import face_path
 from doorbell.outputs.pictures import Pictures, picture_path
 from doorbell.perception import Perception
@@ -152,3 +161,19 @@ def test_people_who_are_named_together_are_shown_together(
     of_joe = next(event for event in left if event.visit.visitor == gallery.person(JOE))
     assert of_joe.picture_jpeg
     assert sorted(shown(of_joe.picture_jpeg)) == [BARACK, JOE]
+
+
+@pytest.mark.parametrize("confirm_hits", [3, 8])
+def test_whoever_is_announced_is_shown(
+    perception: Perception,
+    gallery: Gallery,
+    models_directory: Path,
+    *,
+    barack: UInt8Array,
+    confirm_hits: int,
+) -> None:
+    enroll(perception, gallery, face_path("obama2", models_directory), BARACK)
+    door = Door(perception, gallery, load_config(None, [f"tracking.confirm_hits={confirm_hits}"]))
+    events = door.see(barack, seconds=1, period=1 / 30)
+    assert [type(event) for event in events] == [Arrived, Recognized, Ring]
+    assert all(event.picture_jpeg for event in events)
