@@ -245,8 +245,9 @@ class OpenVisit:
         """Let a track go that turned out to be somebody else, and what it showed."""
         track_id = seen.track.track_id
         parted = self.tracks.pop(track_id)
-        if seen.match.verdict is Verdict.KNOWN:  # it has jumped, and was the visitor's before
-            parted.samples = ()
+        said_before = None if parted.telling is None else parted.telling.match.visitor
+        if seen.match.verdict is Verdict.KNOWN and said_before != seen.match.visitor:
+            parted.samples = ()  # it has jumped, and was the visitor's before
             self.earlier.join(parted)
         elif self.picture is not None and self.picture.own.track.track_id == track_id:
             self.picture = None
@@ -256,9 +257,9 @@ class OpenVisit:
         sightings = self.tracks[seen.track.track_id]
         sightings.learn(seen)
         self.last_seen_seconds = sightings.last_seen_seconds = time_seconds
-        self.saw_at(wall_time)
+        self.touch(wall_time)
 
-    def saw_at(self, wall_time: float) -> None:
+    def touch(self, wall_time: float) -> None:
         """The visitor was there then; a clock set back a little does not undo that."""
         self.visit = replace(self.visit, last_seen_at=max(self.visit.last_seen_at, wall_time))
 
@@ -316,7 +317,7 @@ def contradicts(entry: OpenVisit, seen: Observation) -> bool:
     return float(np.dot(joined_by, seen.signature)) < REJOIN_SIMILARITY
 
 
-def is_surely_there(track: Track, time_seconds: float) -> bool:
+def is_confirmed_presence(track: Track, time_seconds: float) -> bool:
     """Whether a face that is too poor to compare has been found for long enough."""
     waited = time_seconds - track.first_seen_seconds
     return waited >= ARRIVAL_SECONDS and track.face.score >= ARRIVAL_SCORE

@@ -75,7 +75,7 @@ class Pipeline:
             ring_after_seconds=config.attention.ring_after_seconds,
             recall=self._recall,
         )
-        self._heeded: Templates | None = None
+        self._applied: Templates | None = None
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -118,7 +118,7 @@ class Pipeline:
         embedded = self._recognizer.step(frame, self._tracker.tracks, tracks, faces)
         for track_id in embedded.jumped:
             self._tracker.drop(track_id)
-        self._heed_corrections()
+        self._apply_corrections()
         confirmed = [
             track
             for track in tracks
@@ -150,7 +150,7 @@ class Pipeline:
 
         Needs no frame, so that it rings without a camera too.
         """
-        self._heed_corrections()
+        self._apply_corrections()
         [event] = self._complete([self._visits.press(time_seconds, wall_time)])
         if event.visit is None:
             faces = [track.face for track in self._tracker.tracks]
@@ -159,7 +159,7 @@ class Pipeline:
 
     def finish(self, wall_time: float) -> list[Event]:
         """End every visit: there are no more frames."""
-        self._heed_corrections()
+        self._apply_corrections()
         return self._complete(self._visits.finish(wall_time))
 
     def follow_clock(self, until: float, seconds: float) -> None:
@@ -202,10 +202,10 @@ class Pipeline:
         samples = [EnrolledSample(sample) for sample in seen[0].samples]
         return self._gallery.enroll(name, samples)
 
-    def _heed_corrections(self) -> None:
+    def _apply_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""
         templates = self._book.templates()
-        if templates is self._heeded:
+        if templates is self._applied:
             return
         people = {person.person_id for person in templates.people}
         self._visits.keep_people(people)
@@ -219,7 +219,7 @@ class Pipeline:
                     self._recognizer.forget(track_id)
             elif is_gone or kept.corrected or visit.corrected:  # gone: merged into somebody
                 self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
-        self._heeded = templates
+        self._applied = templates
 
     def _recall(self, seen: Observation) -> Visitor | None:
         """Tell whom a track shows, if they have an identifier already."""

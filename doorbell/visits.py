@@ -37,7 +37,7 @@ from doorbell.open_visit import (
     Sightings,
     as_matched,
     contradicts,
-    is_surely_there,
+    is_confirmed_presence,
     note_attention,
     visitor_key,
 )
@@ -125,7 +125,7 @@ class Visits:
         for seen in observations:
             entry = self._belongs_to(seen, time_seconds)
             if entry is None:
-                if seen.signature is None and not is_surely_there(seen.track, time_seconds):
+                if seen.signature is None and not is_confirmed_presence(seen.track, time_seconds):
                     continue
                 entry = self._start(seen, time_seconds, wall_time)
                 note_attention(entry, seen, time_seconds)
@@ -366,7 +366,7 @@ class Visits:
         """Nobody is at the door twice: the visit named last ends, and its tracks move over."""
         other.tracks |= entry.tracks
         other.last_seen_seconds = time_seconds
-        other.saw_at(wall_time)
+        other.touch(wall_time)
         self._open.remove(entry)
         return self._leave(entry, wall_time, continued_by=other)
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from visiting import ANNA, BELA, NOBODY, POSTMAN_AGAIN, Door, kinds, known, looks
+from visiting import ANNA, BELA, NOBODY, POSTMAN_AGAIN, UNDECIDED, Door, kinds, known, looks
 
-from doorbell.domain import FaceSample, Left, Recognized, Ring
+from doorbell.domain import Arrived, FaceSample, Left, Recognized, Ring
 
 
 def test_a_new_stranger_who_turns_out_to_be_a_person_is_given_back_once() -> None:
@@ -84,3 +84,17 @@ def test_what_a_track_showed_goes_with_it_to_the_visit_it_belongs_to() -> None:
     assert len(bela.samples) == 2
     assert anna.signature is not None  # she can still be found again
     assert anna.signature.argmax() == 0
+
+
+def test_who_was_somebody_else_all_along_names_no_visit_they_have_left() -> None:
+    door = Door()
+    [arrived, *_] = door.update(door.see(1, 0, UNDECIDED))
+    assert arrived.of
+    visit_id = arrived.of.visit.visit_id
+    door.visits.correct(visit_id, ANNA, corrected=True)
+    door.frame(door.see(1, 0, known(BELA)))
+    door.visits.correct(visit_id, ANNA, corrected=False)
+    assert kinds(door.frame(door.see(1, 0, known(BELA)))) == [Arrived, Recognized, Ring]
+    door.visits.correct(visit_id, None, corrected=False)
+    assert kinds(door.wait(5.25)) == [Left, Left]
+    assert arrived.of.visit.continued_by is None
