@@ -1,18 +1,20 @@
-"""One visit that is going on: what is seen of it, and what that says.
+"""One visit that is going on, with all that belongs to it: tracks, samples, picture, who it is.
 
-Enters: what one frame shows of a track. Leaves: the visit as it stands. Pure: knows no event and no
-other visit.
+Pure: a picture is data here and drawn elsewhere; knows no event.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
 from doorbell.domain import (
     Attention,
+    Face,
     FaceSample,
     Float32Array,
     Match,
@@ -20,6 +22,7 @@ from doorbell.domain import (
     Pose,
     Stranger,
     Track,
+    UInt8Array,
     Verdict,
     Visit,
     Visitor,
@@ -43,6 +46,10 @@ FAREWELL_FRAMES = 3
 GLANCE_SECONDS = 0.5
 
 
+# Of the tracks that are gone for good so many samples stay with a visit, as many as one track has.
+SAMPLES_KEPT = 5
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Observation:
     """One confirmed track in one frame.
@@ -54,6 +61,8 @@ class Observation:
         samples: the track's best samples, for who keeps strangers.
         pose: of the head in this frame; None where nobody measures it.
         looking: whether that is looking at the door.
+        sample: of the face in this very frame; None where it was not embedded, or is not the
+            track's.
     """
 
     track: Track
@@ -62,20 +71,105 @@ class Observation:
     samples: tuple[FaceSample, ...] = ()
     pose: Pose | None = None
     looking: bool = False
+    sample: FaceSample | None = None
+
+
+Introduce: TypeAlias = Callable[[Observation, float], Stranger]
+"""Gives the stranger of an observation, seen at a wall time, an old identifier or a new one."""
+
+Recall: TypeAlias = Callable[[Observation], Visitor | None]
+"""Tells whom an observation shows, if they have an identifier already; changes nothing."""
+
+
+def as_matched(seen: Observation) -> Visitor | None:
+    """Recall nobody but whom the verdict names."""
+    return seen.match.visitor
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ShownFace:
+    """A face that a picture shows.
+
+    Attributes:
+        track: as it stood in that frame.
+        sample: of the face in that frame, as in ``Observation``.
+        visit: that the track belongs to; None where to none yet.
+    """
+
+    track: Track
+    sample: FaceSample | None
+    visit: OpenVisit | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Picture:
+    """A frame that shows a visit.
+
+    Attributes:
+        pixels: (height, width, 3) uint8, RGB; of the camera, not to be written to.
+        own: the visitor's face.
+        beside: the other faces that are followed.
+        others: faces that are believed only if they are found again.
+        worth: how well the visitor is shown; any unit.
+    """
+
+    pixels: UInt8Array
+    own: ShownFace
+    beside: tuple[ShownFace, ...]
+    others: tuple[Face, ...]
+    worth: float
+
+
+@dataclass(eq=False, slots=True)
+class Sightings:
+    """What a track, or several, showed of a visitor.
+
+    Attributes:
+        last_seen_seconds: stream time.
+        joined_by: the visit's signature when the track took the visit up again.
+        clearest: the observation with the most frames behind its signature.
+        telling: the observation whose verdict says most of who it is, the latest of several.
+        samples: the best.
+    """
+
+    last_seen_seconds: float = -math.inf
+    joined_by: Float32Array | None = None
+    clearest: Observation | None = None
+    telling: Observation | None = None
+    samples: tuple[FaceSample, ...] = ()
+
+    def learn(self, seen: Observation) -> None:
+        """Take in what a frame says."""
+        self.samples = seen.samples or self.samples
+        if seen.signature is None:
+            return
+        if self.clearest is None or _clearness(seen) >= _clearness(self.clearest):
+            self.clearest = seen
+        if self.telling is None or _weight(seen) >= _weight(self.telling):
+            self.telling = seen
+
+    def join(self, other: Sightings) -> None:
+        """Take in what other tracks showed."""
+        for seen in (other.clearest, other.telling):
+            if seen is not None:
+                self.learn(replace(seen, samples=()))
+        samples = sorted((*self.samples, *other.samples), key=lambda each: -each.quality)
+        self.samples = tuple(samples[:SAMPLES_KEPT])
 
 
 @dataclass(eq=False, slots=True)
 class OpenVisit:
-    """A visit with what it takes to go on with it.
+    """A visit with all that belongs to it, and with it goes.
 
     Attributes:
         visit: as it stands.
         first_seen_seconds, last_seen_seconds: stream time.
-        tracks: that belong to it.
-        clearest: the observation with the most frames behind its signature.
-        telling: the observation whose verdict says most of who it is, the latest of several; also
-            where the household said otherwise meanwhile.
-        joined_by: by track that took it up again, the signature of then.
+        tracks: what each of its tracks showed.
+        earlier: what those showed that are gone for good.
+        named_by: the signature of whom the faces named; None before.
+        newcomer: a stranger who got an identifier in this visit, and loses it if they turn out to
+            be somebody else.
+        picture: that shows the visit best.
         looked_at_seconds: stream time, when last looking.
         looking_in_a_row_seconds: without looking away.
         rang: whether the bell rang in this visit.
@@ -85,48 +179,128 @@ class OpenVisit:
     visit: Visit
     first_seen_seconds: float
     last_seen_seconds: float
-    tracks: set[int] = field(default_factory=set)
-    clearest: Observation | None = None
-    telling: Observation | None = None
-    joined_by: dict[int, Float32Array] = field(default_factory=dict)
+    tracks: dict[int, Sightings] = field(default_factory=dict)
+    earlier: Sightings = field(default_factory=Sightings)
+    named_by: Float32Array | None = None
+    newcomer: Stranger | None = None
+    picture: Picture | None = None
     looked_at_seconds: float = -math.inf
     looking_in_a_row_seconds: float = 0.0
     rang: bool = False
     rang_before_named: bool = False
 
     @property
+    def clearest(self) -> Observation | None:
+        """The observation with the most frames behind its signature."""
+        seen = (each.clearest for each in (self.earlier, *self.tracks.values()))
+        return max((each for each in seen if each is not None), key=_clearness, default=None)
+
+    @property
+    def telling(self) -> Observation | None:
+        """The observation whose verdict says most of who it is, whatever the household says."""
+        seen = (each.telling for each in (self.earlier, *self.tracks.values()))
+        return max((each for each in seen if each is not None), key=_weight, default=None)
+
+    @property
     def farewell(self) -> Observation | None:
         """What to name the visitor by who leaves now; None where too little was seen."""
-        if self.telling is not None and self.telling.match.verdict is not Verdict.UNDECIDED:
-            return self.telling
-        if self.clearest is None or self.clearest.match.frames_used < FAREWELL_FRAMES:
+        telling, clearest = self.telling, self.clearest
+        if telling is not None and telling.match.verdict is not Verdict.UNDECIDED:
+            return telling
+        if clearest is None or clearest.match.frames_used < FAREWELL_FRAMES:
             return None
-        return self.clearest
+        return clearest
 
-    def learn(self, seen: Observation) -> None:
-        """Remember what a frame says of the visitor, if none said more."""
-        if seen.signature is None:
-            return
-        frames = seen.match.frames_used
-        if self.clearest is None or frames >= self.clearest.match.frames_used:
-            self.clearest = seen
-        if self.telling is None or not says_more(self.telling, seen):
-            self.telling = seen
+    @property
+    def signature(self) -> Float32Array | None:
+        """(128,) float32: the face of whom the visit is; None before any was good enough.
 
-    def unlearn(self) -> None:
-        """Keep nothing of what was seen of the visitor."""
-        self.clearest = self.telling = None
-        self.joined_by.clear()
+        Once the visitor is named it is that of then: the mean of a track may drift to somebody who
+        took the visitor's place.
+        """
+        if self.named_by is not None:
+            return self.named_by
+        clearest = self.clearest
+        return None if clearest is None else clearest.signature
 
-    def saw_at(self, wall_time: float) -> None:
+    @property
+    def samples(self) -> list[FaceSample]:
+        """The best samples of each track."""
+        return [sample for each in (self.earlier, *self.tracks.values()) for sample in each.samples]
+
+    def take_up(self, track_id: int, joined_by: Float32Array, gone_since_seconds: float) -> None:
+        """Go on with a new track.
+
+        Args:
+            track_id: of the new one.
+            joined_by: the signature that it was like.
+            gone_since_seconds: stream time; tracks not seen since are gone for good.
+        """
+        gone = [k for k, v in self.tracks.items() if v.last_seen_seconds < gone_since_seconds]
+        for each in gone:
+            self.earlier.join(self.tracks.pop(each))
+        self.tracks[track_id] = Sightings(joined_by=joined_by)
+
+    def part_with(self, seen: Observation) -> None:
+        """Let a track go that turned out to be somebody else, and what it showed."""
+        track_id = seen.track.track_id
+        parted = self.tracks.pop(track_id)
+        said_before = None if parted.telling is None else parted.telling.match.visitor
+        if seen.match.verdict is Verdict.KNOWN and said_before != seen.match.visitor:
+            parted.samples = ()  # it has jumped, and was the visitor's before
+            self.earlier.join(parted)
+        elif self.picture is not None and self.picture.own.track.track_id == track_id:
+            self.picture = None
+
+    def saw(self, seen: Observation, time_seconds: float, wall_time: float) -> None:
+        """Take in what one frame shows of the visitor."""
+        sightings = self.tracks[seen.track.track_id]
+        sightings.learn(seen)
+        self.last_seen_seconds = sightings.last_seen_seconds = time_seconds
+        self.touch(wall_time)
+
+    def touch(self, wall_time: float) -> None:
         """The visitor was there then; a clock set back a little does not undo that."""
         self.visit = replace(self.visit, last_seen_at=max(self.visit.last_seen_at, wall_time))
 
+    def forget(self) -> None:
+        """Begin anew, as of nobody: its visitor was forgotten."""
+        visit = self.visit
+        self.visit = Visit(visit.visit_id, visit.started_at, visit.last_seen_at)
+        self.earlier = Sightings()
+        self.tracks = {
+            track_id: Sightings(s.last_seen_seconds) for track_id, s in self.tracks.items()
+        }
+        self.named_by = self.newcomer = self.picture = None
 
-def says_more(one: Observation, other: Observation) -> bool:
-    """Whether one observation says more of who it is: a person before a stranger before nobody."""
+    def forget_gone_people(self, person_ids: Collection[int]) -> None:
+        """Forget what was seen of who is no longer enrolled, whoever the visit is said to be of."""
+        for each in (self.earlier, *self.tracks.values()):
+            named = None if each.telling is None else each.telling.match.visitor
+            if isinstance(named, Person) and named.person_id not in person_ids:
+                each.clearest = each.telling = each.joined_by = None
+                each.samples = ()
+                self.named_by = None
+
+    def take_newcomer(self) -> Stranger | None:
+        """Give away the stranger who turns out to be somebody else."""
+        newcomer, self.newcomer = self.newcomer, None
+        return newcomer
+
+    def close(self) -> None:
+        """Let go of what the visit held: it has ended, and only others' pictures still show it."""
+        self.tracks.clear()
+        self.earlier = Sightings()
+        self.picture = None
+
+
+def _clearness(seen: Observation) -> tuple[int, float]:
+    return seen.match.frames_used, seen.track.last_seen_seconds
+
+
+def _weight(seen: Observation) -> tuple[int, float]:
     order = (Verdict.UNDECIDED, Verdict.UNKNOWN, Verdict.KNOWN)
-    return order.index(one.match.verdict) > order.index(other.match.verdict)
+    return order.index(seen.match.verdict), seen.track.last_seen_seconds
 
 
 def contradicts(entry: OpenVisit, seen: Observation) -> bool:
@@ -136,14 +310,14 @@ def contradicts(entry: OpenVisit, seen: Observation) -> bool:
         return False
     if match.verdict is Verdict.KNOWN and match.visitor is not None:
         return isinstance(current, Person) and visitor_key(match.visitor) != visitor_key(current)
-    joined_by = entry.joined_by.get(seen.track.track_id)
+    joined_by = entry.tracks[seen.track.track_id].joined_by
     if match.verdict is not Verdict.UNKNOWN or joined_by is None or seen.signature is None:
         return False
     # Taken up on its first frame alone; with many it is no longer the same face.
     return float(np.dot(joined_by, seen.signature)) < REJOIN_SIMILARITY
 
 
-def is_surely_there(track: Track, time_seconds: float) -> bool:
+def is_confirmed_presence(track: Track, time_seconds: float) -> bool:
     """Whether a face that is too poor to compare has been found for long enough."""
     waited = time_seconds - track.first_seen_seconds
     return waited >= ARRIVAL_SECONDS and track.face.score >= ARRIVAL_SCORE

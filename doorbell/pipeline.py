@@ -7,13 +7,12 @@ the parts it was given.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from doorbell.config import Config
 from doorbell.domain import (
     Event,
-    FaceSample,
     Frame,
     Left,
     Person,
@@ -22,11 +21,12 @@ from doorbell.domain import (
     Track,
     Unrecognized,
     Visit,
+    Visitor,
 )
 from doorbell.errors import EnrollmentError
 from doorbell.latency import Latency, Stage, Stopwatch
 from doorbell.open_visit import Observation
-from doorbell.perception import Perception, Portrait
+from doorbell.perception import Perception
 from doorbell.recognition.decision import nearest_stranger
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_names import name_key
@@ -37,7 +37,7 @@ from doorbell.recognizer import Recognizer
 from doorbell.tracking import Tracker
 from doorbell.visit_book import VisitBook
 from doorbell.visit_pictures import VisitPictures
-from doorbell.visits import Visits
+from doorbell.visits import Announcement, Visits
 
 log = logging.getLogger(__name__)
 
@@ -68,20 +68,17 @@ class Pipeline:
         self._section = config.recognition
         self._door_id = config.device.id
         self._book = VisitBook(gallery, perception.model_id)
-        self._pictures = VisitPictures(config.storage.pictures)
         self._tracker = Tracker(config.tracking)
-        self._recognizer = Recognizer(
-            perception, self._tracker, config, self._book.templates, self._stopwatch
-        )
+        self._recognizer = Recognizer(perception, config, self._book.templates, self._stopwatch)
+        self._pictures = VisitPictures(config.storage.pictures, self._recognizer.similarity)
         self._size: tuple[int, int] | None = None
         self._visits = Visits(
             config.visits,
             self._introduce,
             ring_after_seconds=config.attention.ring_after_seconds,
+            recall=self._recall,
         )
-        self._samples: dict[int, tuple[str, tuple[FaceSample, ...]]] = {}  # visit's, by track
-        self._unconfirmed_strangers: dict[str, Stranger] = {}
-        self._heeded: Templates | None = None
+        self._applied: Templates | None = None
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -121,18 +118,25 @@ class Pipeline:
         )
         self._stopwatch.lap(Stage.DETECT)
         tracks = self._tracker.update(faces, frame.time_seconds)
-        portraits = self._recognizer.step(frame, tracks, faces)
-        self._heed_corrections()
+        embedded = self._recognizer.step(frame, self._tracker.tracks, tracks, faces)
+        for track_id in embedded.jumped:
+            self._tracker.drop(track_id)
+        self._apply_corrections()
         confirmed = [
             track
             for track in tracks
-            if self._tracker.is_confirmed(track) and not self._recognizer.is_no_face(track)
+            if self._tracker.is_confirmed(track)
+            and track.track_id not in embedded.jumped
+            and not self._recognizer.is_no_face(track)
         ]
-        observations = [self._recognizer.observation(track) for track in confirmed]
-        events = self._visits.update(observations, frame.time_seconds, frame.captured_at)
-        self._keep_samples(observations)
-        self._picture(frame, tracks, confirmed, portraits)
-        completed = self._complete(events)
+        observations = [
+            self._recognizer.observation(track, embedded.samples.get(track.track_id))
+            for track in confirmed
+        ]
+        told = self._visits.update(observations, frame.time_seconds, frame.captured_at)
+        seen = [(each, self._visits.open_visit_of(each.track.track_id)) for each in observations]
+        self._pictures.see(frame, seen, [t.face for t in tracks if t not in confirmed])
+        completed = self._complete(told)
         self._stopwatch.lap(Stage.DECIDE)
         self._stopwatch.finish()
         return completed
@@ -149,9 +153,8 @@ class Pipeline:
 
         Needs no frame, so that it rings without a camera too.
         """
-        self._heed_corrections()
-        ring = self._visits.press(time_seconds, wall_time)
-        [event] = self._complete([ring])
+        self._apply_corrections()
+        [event] = self._complete([self._visits.press(time_seconds, wall_time)])
         if event.visit is None:
             faces = [track.face for track in self._tracker.tracks]
             event = replace(event, picture_jpeg=self._pictures.draw_latest(wall_time, faces))
@@ -159,7 +162,7 @@ class Pipeline:
 
     def finish(self, wall_time: float) -> list[Event]:
         """End every visit: there are no more frames."""
-        self._heed_corrections()
+        self._apply_corrections()
         return self._complete(self._visits.finish(wall_time))
 
     def follow_clock(self, until: float, seconds: float) -> None:
@@ -168,14 +171,7 @@ class Pipeline:
 
     def catch_up(self) -> None:
         """Store what the gallery has refused, if it answers again; every few seconds."""
-        identified = self._book.catch_up()
-        for visit in self._visits.open_visits:
-            known_as = visit.visitor
-            if isinstance(known_as, Stranger) and known_as.stranger_id in identified:
-                stranger = identified[known_as.stranger_id]
-                self._visits.correct(visit.visit_id, stranger, corrected=visit.corrected)
-                if visit.visit_id in self._unconfirmed_strangers:
-                    self._unconfirmed_strangers[visit.visit_id] = stranger
+        self._visits.identify(self._book.catch_up())
 
     def tidy_strangers(self) -> None:
         """Make one of strangers who prove to be the same person; now and then is enough.
@@ -194,7 +190,7 @@ class Pipeline:
                 somebody enrolled under another name.
             InvalidNameError: the name cannot be stored.
         """
-        seen = self._recognizer.usable
+        seen = self._recognizer.usable(self._tracker.tracks)
         if len(seen) != 1:
             raise EnrollmentError(
                 f"cannot enroll {name!r}: {len(seen)} usable faces are in sight, and it takes "
@@ -209,10 +205,10 @@ class Pipeline:
         samples = [EnrolledSample(sample) for sample in seen[0].samples]
         return self._gallery.people.enroll(name, samples)
 
-    def _heed_corrections(self) -> None:
+    def _apply_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""
         templates = self._book.templates()
-        if templates is self._heeded:
+        if templates is self._applied:
             return
         people = {person.person_id for person in templates.people}
         self._visits.keep_people(people)
@@ -222,96 +218,40 @@ class Pipeline:
                 return  # once more when it has answered
             is_gone = isinstance(visit.visitor, Person) and visit.visitor.person_id not in people
             if kept is None or (is_gone and kept.visitor is None and not kept.corrected):
-                self._forget(visit.visit_id)
+                for track_id in self._visits.forget(visit.visit_id):
+                    self._recognizer.forget(track_id)
             elif is_gone or kept.corrected or visit.corrected:  # gone: merged into somebody
                 self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
-        self._heeded = templates
+        self._applied = templates
 
-    def _forget(self, visit_id: str) -> None:
-        """Whoever is at the door was forgotten: keep nothing that was seen before."""
-        for track in self._tracker.tracks:
-            visit = self._visits.visit_of(track.track_id)
-            if visit is not None and visit.visit_id == visit_id:
-                self._recognizer.forget(track.track_id)
-        self._drop_samples(visit_id)
-        self._pictures.forget_visitor(visit_id)
-        self._visits.forget(visit_id)
-
-    def _keep_samples(self, observations: Sequence[Observation]) -> None:
-        for seen in observations:
-            visit = self._visits.visit_of(seen.track.track_id)
-            if visit is not None and seen.samples:
-                self._samples[seen.track.track_id] = visit.visit_id, seen.samples
-
-    def _drop_samples(self, visit_id: str) -> None:
-        self._samples = {k: v for k, v in self._samples.items() if v[0] != visit_id}
-        self._unconfirmed_strangers.pop(visit_id, None)
-
-    def _samples_of(self, visit_id: str) -> list[FaceSample]:
-        return [
-            sample
-            for of_visit, samples in self._samples.values()
-            if of_visit == visit_id
-            for sample in samples
-        ]
+    def _recall(self, seen: Observation) -> Visitor | None:
+        """Tell whom a track shows, if they have an identifier already."""
+        return seen.match.visitor or nearest_stranger(
+            seen.signature, self._recognizer.everybody, self._section
+        )
 
     def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
         """Give a stranger the identifier of earlier visits, or a new one."""
-        known = seen.match.visitor or nearest_stranger(
-            seen.signature, self._recognizer.everybody, self._section
-        )
-        return self._book.introduce(known, seen.samples, wall_time)
+        return self._book.introduce(self._recall(seen), seen.samples, wall_time)
 
-    def _picture(
-        self,
-        frame: Frame,
-        tracks: Sequence[Track],
-        confirmed: Sequence[Track],
-        portraits: Mapping[int, Portrait],
-    ) -> None:
-        """Remember the frame that shows each visit best."""
-        visits = [(track, self._visits.visit_of(track.track_id)) for track in confirmed]
-        others = [track.face for track in tracks if track not in confirmed]
-        # People want to see a face large; recognition is content with less.
-        worths = {
-            track.track_id: portraits[track.track_id].quality.value * track.face.width_pixels
-            for track in confirmed
-            if track.track_id in portraits
-        }
-        self._pictures.see(frame, visits, worths, others)
-
-    def _complete(self, events: Sequence[Event]) -> list[Event]:
+    def _complete(self, told: Sequence[Announcement]) -> list[Event]:
         """Put pictures to events and visits into the gallery."""
         completed: list[Event] = []
         kept, drawn = None, None
-        for each in events:
-            event = replace(each, door_id=self._door_id)
-            if event.visit is not None:
-                self._correct_strangers(event)
-                if event.visit != kept:  # a ring follows the announcement of the same visit
-                    decided = isinstance(event, Recognized | Unrecognized | Left)
-                    samples = self._samples_of(event.visit.visit_id) if decided else ()
-                    self._book.save(event.visit, samples)
-                    kept, drawn = event.visit, self._pictures.draw(event.visit)
-                completed.append(replace(event, picture_jpeg=drawn))
-            else:
+        for each in told:
+            event, entry = replace(each.event, door_id=self._door_id), each.of
+            if entry is None or event.visit is None:
                 completed.append(event)
-        gone = [event.visit.visit_id for event in events if isinstance(event, Left)]
-        for visit_id in gone:
-            self._drop_samples(visit_id)
-        self._pictures.forget(gone, [track.track_id for track in self._tracker.tracks])
+                continue
+            if each.mistaken is not None:
+                # The visit is saved under its person first: forgetting takes visits along.
+                self._book.save(event.visit)
+                self._book.withdraw(each.mistaken)
+            if event.visit != kept:  # a ring follows the announcement of the same visit
+                decided = isinstance(event, Recognized | Unrecognized | Left)
+                self._book.save(event.visit, entry.samples if decided else ())
+                kept, drawn = event.visit, self._pictures.draw(entry, event.visit)
+            completed.append(replace(event, picture_jpeg=drawn))
+            if isinstance(event, Left):
+                entry.close()
         return completed
-
-    def _correct_strangers(self, event: Event) -> None:
-        """Take back the identifier of a new stranger who turns out to be a person."""
-        match event:
-            case Unrecognized(visit=Visit(visitor=Stranger(visits=1) as stranger)):
-                self._unconfirmed_strangers[event.visit.visit_id] = stranger
-            case Recognized() | Left(visit=Visit(continued_by=str())):
-                mistaken = self._unconfirmed_strangers.pop(event.visit.visit_id, None)
-                if mistaken is not None:
-                    # The visit is saved under its person first: forgetting takes visits along.
-                    self._book.save(event.visit)
-                    self._book.withdraw(mistaken)
-            case _:
-                pass

@@ -1,17 +1,17 @@
 """Who each live track is: tracked faces in, what is known of each of them out.
 
 Embeds the faces that are worth it, gathers evidence and decides anew. Knows neither visits nor
-events, and stores nothing.
+events, stores nothing, and changes no track: it tells which have jumped to another face.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from doorbell.config import Config
-from doorbell.domain import Face, Frame, Match, Track, Verdict
+from doorbell.domain import Face, FaceSample, Frame, Match, Person, Track, Verdict
 from doorbell.latency import Stage, Stopwatch
 from doorbell.open_visit import Observation
 from doorbell.perception import Perception, Portrait
@@ -19,12 +19,28 @@ from doorbell.recognition.corrections import is_no_face
 from doorbell.recognition.decision import Centroids, Evidence, decide
 from doorbell.recognition.pose import head_pose, is_looking
 from doorbell.recognition.templates import Templates
-from doorbell.tracking import Tracker
 
 UNDECIDED = Match(Verdict.UNDECIDED, None, 0.0, 0)
 
 # Once somebody is named the face is still looked at, to notice a track that jumps to another face.
 EMBEDDINGS_PER_SECOND_WHEN_KNOWN = 2.0
+
+# Where another face is embedded, who is named is too after this part of their pause: a picture says
+# of a face only what was seen in that very frame.
+COMPANY_PAUSE = 0.5
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Embedded:
+    """What embedding the faces of one frame gave.
+
+    Attributes:
+        samples: by track, those taken as the track's.
+        jumped: tracks that have gone over to somebody else's face, to be dropped.
+    """
+
+    samples: Mapping[int, FaceSample]
+    jumped: frozenset[int]
 
 
 @dataclass(slots=True)
@@ -43,8 +59,7 @@ class Recognizer:
 
     Args:
         perception: cuts out and embeds faces.
-        tracker: has the live tracks; one that jumped to another face is dropped there.
-        config: its sections on recognition and attention.
+        config: its sections on recognition, tracking and attention.
         templates: tells who is known; the same object until somebody has changed.
         stopwatch: times the stages of each frame.
     """
@@ -52,15 +67,14 @@ class Recognizer:
     def __init__(
         self,
         perception: Perception,
-        tracker: Tracker,
         config: Config,
         templates: Callable[[], Templates],
         stopwatch: Stopwatch,
     ) -> None:
         self._perception = perception
-        self._tracker = tracker
         self._section = config.recognition
         self._attention = config.attention
+        self._first_tries = max(config.recognition.min_frames, config.tracking.confirm_hits)
         self._read_templates = templates
         self._stopwatch = stopwatch
         self._followed: dict[int, _Followed] = {}
@@ -75,48 +89,33 @@ class Recognizer:
             self._templates, self._centroids = templates, Centroids.of(templates)
         return self._centroids
 
-    @property
-    def usable(self) -> list[Observation]:
-        """Every live track of which a frame was good enough to be recognized by."""
+    def usable(self, live: Iterable[Track]) -> list[Observation]:
+        """Those of the live tracks of which a frame was good enough to be recognized by."""
         return [
             self.observation(track)
-            for track in self._tracker.tracks
+            for track in live
             if (followed := self._followed.get(track.track_id)) is not None
             and followed.evidence.frames
             and not followed.is_no_face
         ]
 
     def step(
-        self, frame: Frame, tracks: Sequence[Track], faces: Sequence[Face]
-    ) -> dict[int, Portrait]:
+        self, frame: Frame, live: Iterable[Track], tracks: Sequence[Track], faces: Sequence[Face]
+    ) -> Embedded:
         """Embed the faces that are worth it, and decide anew.
 
         Args:
             frame: the next one of the camera.
-            tracks: found in it.
+            live: every live track; what is known of others is forgotten.
+            tracks: found in the frame.
             faces: of these, in the same order, as they were detected.
-
-        Returns:
-            By track, the faces that were good enough to be embedded.
         """
         now = frame.time_seconds
-        live = {track.track_id for track in self._tracker.tracks}
-        self._followed = {key: value for key, value in self._followed.items() if key in live}
-        portraits: dict[int, Portrait] = {}
+        kept = {track.track_id for track in live}
+        self._followed = {key: value for key, value in self._followed.items() if key in kept}
         self._stopwatch.lap(Stage.DECIDE)
-        for track, face in zip(tracks, faces, strict=True):
-            followed = self._followed.setdefault(
-                track.track_id, _Followed(Evidence(track.first_seen_seconds))
-            )
-            if now - followed.tried_seconds < self._pause(followed) - 1e-6:
-                continue
-            if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
-                continue
-            portrait = self._perception.portray(frame.pixels, face)
-            self._stopwatch.lap(Stage.ALIGN)
-            if portrait.quality.value >= self._section.min_quality:
-                portraits[track.track_id] = portrait
-        self._embed(portraits, now)
+        portraits = self._portraits(frame, tracks, faces)
+        embedded = self._embed(portraits, now)
         for followed in self._followed.values():
             followed.match = decide(followed.evidence, self.everybody, self._section, now)
             followed.is_no_face = is_no_face(
@@ -125,10 +124,28 @@ class Recognizer:
                 self.everybody.people_vectors,
                 self._section.stranger_similarity,
             )
-        return portraits
+        return embedded
 
-    def observation(self, track: Track) -> Observation:
-        """Tell what is known of a live track."""
+    def similarity(self, person: Person, sample: FaceSample) -> float:
+        """How like a person one face is by itself.
+
+        Returns:
+            The cosine, where the person is one of the two whom the face is most like; else -1.
+        """
+        everybody = self.everybody
+        places, similarities = everybody.likeliest(sample.embedding)
+        for place, similarity in zip(places, similarities, strict=True):
+            if everybody.people[place].person_id == person.person_id:
+                return float(similarity)
+        return -1.0
+
+    def observation(self, track: Track, sample: FaceSample | None = None) -> Observation:
+        """Tell what is known of a live track.
+
+        Args:
+            track: as it stands.
+            sample: of its face in this frame, if one was taken.
+        """
         followed = self._followed.get(track.track_id)
         if followed is None:
             return Observation(track, UNDECIDED, None)
@@ -141,6 +158,7 @@ class Recognizer:
             evidence.best_samples,
             pose,
             is_looking(pose, self._attention),
+            sample,
         )
 
     def is_no_face(self, track: Track) -> bool:
@@ -152,26 +170,61 @@ class Recognizer:
         """Keep nothing of what was seen of a track before."""
         self._followed.pop(track_id, None)
 
-    def _embed(self, portraits: dict[int, Portrait], now: float) -> None:
+    def _portraits(
+        self, frame: Frame, tracks: Sequence[Track], faces: Sequence[Face]
+    ) -> dict[int, Portrait]:
+        """By track, the faces that are due and good enough to be embedded."""
+        now = frame.time_seconds
+        portraits: dict[int, Portrait] = {}
+        waiting: list[tuple[Track, Face]] = []
+        for track, face in zip(tracks, faces, strict=True):
+            followed = self._followed.setdefault(
+                track.track_id, _Followed(Evidence(track.first_seen_seconds))
+            )
+            if now - followed.tried_seconds >= self._pause(followed) - 1e-6:
+                self._portray(frame, track, face, portraits)
+            elif followed.match.verdict is Verdict.KNOWN:
+                waiting.append((track, face))
+        if portraits:
+            for track, face in waiting:
+                followed = self._followed[track.track_id]
+                if now - followed.tried_seconds >= COMPANY_PAUSE * self._pause(followed) - 1e-6:
+                    self._portray(frame, track, face, portraits)
+        return portraits
+
+    def _portray(
+        self, frame: Frame, track: Track, face: Face, portraits: dict[int, Portrait]
+    ) -> None:
+        """Add a face to those that are embedded, where it is good enough."""
+        if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
+            return
+        portrait = self._perception.portray(frame.pixels, face)
+        self._stopwatch.lap(Stage.ALIGN)
+        if portrait.quality.value >= self._section.min_quality:
+            portraits[track.track_id] = portrait
+
+    def _embed(self, portraits: Mapping[int, Portrait], now: float) -> Embedded:
         """Add to the evidence of each track, all faces in one batch."""
         samples = self._perception.embed(list(portraits.values()))
         if portraits:
             self._stopwatch.lap(Stage.EMBED)
+        taken: dict[int, FaceSample] = {}
+        jumped: set[int] = set()
         for track_id, sample in zip(portraits, samples, strict=True):
             followed = self._followed[track_id]
             followed.tries += 1
             followed.tried_seconds = now
-            if sample is None:
-                continue
-            followed.evidence.add(sample)
+            if sample is not None and followed.evidence.add(sample):
+                taken[track_id] = sample
             if followed.evidence.is_broken:
-                self._tracker.drop(track_id)
+                jumped.add(track_id)
                 del self._followed[track_id]
+        return Embedded(taken, frozenset(jumped))
 
     def _pause(self, followed: _Followed) -> float:
         """How long after its last embedding a face is embedded again."""
+        if followed.tries < self._first_tries:
+            return 0.0  # nothing can be decided, or told and shown, before
         if followed.match.verdict is Verdict.KNOWN:
             return 1 / EMBEDDINGS_PER_SECOND_WHEN_KNOWN
-        if followed.tries < self._section.min_frames:
-            return 0.0  # nothing can be decided before
         return 1 / self._section.embeddings_per_second

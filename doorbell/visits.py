@@ -1,6 +1,6 @@
 """Tracks and decisions to visits: who arrived, was recognized or not, rang, and left.
 
-Pure: no pictures, no gallery, no clock of its own; who keeps strangers gives new ones their
+Pure: draws nothing, no gallery, no clock of its own; who keeps strangers gives new ones their
 identifiers through ``introduce``. A visit outlives its tracks: a face that is hidden for a moment
 and found again continues the visit it belongs to.
 """
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,12 +30,15 @@ from doorbell.domain import (
 )
 from doorbell.open_visit import (
     REJOIN_SIMILARITY,
+    Introduce,
     Observation,
     OpenVisit,
+    Recall,
+    Sightings,
+    as_matched,
     contradicts,
-    is_surely_there,
+    is_confirmed_presence,
     note_attention,
-    says_more,
     visitor_key,
 )
 
@@ -45,8 +47,20 @@ from doorbell.open_visit import (
 CLOCK_STEP_SECONDS = 2.0
 
 
-Introduce: TypeAlias = Callable[[Observation, float], Stranger]
-"""Gives the stranger of an observation, seen at a wall time, an old identifier or a new one."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Announcement:
+    """An event, and what it takes to complete it.
+
+    Attributes:
+        event: what happened, without a picture.
+        of: the visit with all that it holds, also where it ends with this event; None for a press
+            with nobody there.
+        mistaken: a stranger who was new in this visit and proves to be somebody else.
+    """
+
+    event: Event
+    of: OpenVisit | None = None
+    mistaken: Stranger | None = None
 
 
 def _new_id() -> str:
@@ -62,10 +76,12 @@ class Visits:
         introduce: Introduce,
         new_id: Callable[[], str] = _new_id,
         ring_after_seconds: float = AttentionSection().ring_after_seconds,
+        recall: Recall = as_matched,
     ) -> None:
         self._section = section
         self._ring_after_seconds = ring_after_seconds
         self._introduce = introduce
+        self._recall = recall
         self._new_id = new_id
         self._open: list[OpenVisit] = []
         self._last_rings: dict[tuple[str, int], float] = {}
@@ -79,13 +95,17 @@ class Visits:
         return tuple(entry.visit for entry in self._open)
 
     def visit_of(self, track_id: int) -> Visit | None:
-        """The open visit that a track belongs to."""
-        entry = self._entry_of(track_id)
+        """The open visit that a track belongs to, as it stands."""
+        entry = self.open_visit_of(track_id)
         return None if entry is None else entry.visit
+
+    def open_visit_of(self, track_id: int) -> OpenVisit | None:
+        """The open visit that a track belongs to, with all that it holds."""
+        return next((entry for entry in self._open if track_id in entry.tracks), None)
 
     def update(
         self, observations: Sequence[Observation], time_seconds: float, wall_time: float
-    ) -> list[Event]:
+    ) -> list[Announcement]:
         """Take in one frame.
 
         Args:
@@ -94,39 +114,30 @@ class Visits:
             wall_time: seconds since the epoch.
 
         Returns:
-            What happened, in order, without pictures.
+            What happened, in order.
         """
         self._follow_clock(time_seconds, wall_time)
-        events: list[Event] = []
+        told: list[Announcement] = []
         for seen in observations:
-            entry = self._entry_of(seen.track.track_id)
+            entry = self.open_visit_of(seen.track.track_id)
             if entry is not None:  # in sight, so that no new track can take this visit up
                 entry.last_seen_seconds = time_seconds
         for seen in observations:
-            entry = self._entry_of(seen.track.track_id)
-            if entry is not None and contradicts(entry, seen):
-                entry.tracks.remove(seen.track.track_id)
-                entry = self._visit_by(seen.match.visitor)
-                if entry is not None:
-                    entry.tracks.add(seen.track.track_id)
-            elif entry is None:
-                entry = self._continue_visit(seen, time_seconds)
+            entry = self._belongs_to(seen, time_seconds)
             if entry is None:
-                if seen.signature is None and not is_surely_there(seen.track, time_seconds):
+                if seen.signature is None and not is_confirmed_presence(seen.track, time_seconds):
                     continue
                 entry = self._start(seen, time_seconds, wall_time)
                 note_attention(entry, seen, time_seconds)
-                events.append(Arrived(self._new_id(), wall_time, entry.visit))
+                told.append(Announcement(Arrived(self._new_id(), wall_time, entry.visit), entry))
             else:
                 note_attention(entry, seen, time_seconds)
-            entry.last_seen_seconds = time_seconds
-            entry.saw_at(wall_time)
-            entry.learn(seen)
-            events += self._announce(entry, seen, time_seconds, wall_time)
+            entry.saw(seen, time_seconds, wall_time)
+            told += self._announce(entry, seen, time_seconds, wall_time)
             if entry in self._open:  # and was not found to be another one going on
-                events += self._ring_for_looking(entry, time_seconds, wall_time)
-        events += self._end_absent(time_seconds, wall_time)
-        return events
+                told += self._ring_for_looking(entry, time_seconds, wall_time)
+        told += self._end_absent(time_seconds, wall_time)
+        return told
 
     def correct(self, visit_id: str, visitor: Visitor | None, *, corrected: bool) -> None:
         """Take over what the household says of an open visit, or that it says nothing any more.
@@ -142,20 +153,33 @@ class Visits:
             if entry.visit.visit_id == visit_id:
                 entry.visit = replace(entry.visit, visitor=visitor, corrected=corrected)
 
-    def forget(self, visit_id: str) -> None:
-        """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells."""
+    def identify(self, identified: Mapping[int, Stranger]) -> None:
+        """Take over what strangers are called for good, by the number they had meanwhile."""
         for entry in self._open:
-            if entry.visit.visit_id == visit_id:
-                visit = entry.visit
-                entry.visit = Visit(visit_id, visit.started_at, visit.last_seen_at)
-                entry.unlearn()
+            visitor, newcomer = entry.visit.visitor, entry.newcomer
+            if isinstance(visitor, Stranger) and visitor.stranger_id in identified:
+                entry.visit = replace(entry.visit, visitor=identified[visitor.stranger_id])
+            if newcomer is not None:
+                entry.newcomer = identified.get(newcomer.stranger_id, newcomer)
+        for number, stranger in identified.items():
+            rang = self._last_rings.pop(("stranger", number), None)
+            if rang is not None:
+                self._last_rings[visitor_key(stranger)] = rang
+
+    def forget(self, visit_id: str) -> list[int]:
+        """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells.
+
+        Returns:
+            The tracks that belong to it.
+        """
+        [entry] = [entry for entry in self._open if entry.visit.visit_id == visit_id]
+        entry.forget()
+        return list(entry.tracks)
 
     def keep_people(self, person_ids: Collection[int]) -> None:
-        """Remember of no open visit that the faces named somebody who is no longer enrolled."""
+        """Forget what open visits showed of who is no longer enrolled."""
         for entry in self._open:
-            named = None if entry.telling is None else entry.telling.match.visitor
-            if isinstance(named, Person) and named.person_id not in person_ids:
-                entry.unlearn()
+            entry.forget_gone_people(person_ids)
 
     def follow_clock(self, until: float, seconds: float) -> None:
         """Move open visits with a wall clock that was set, where no frame has told of it yet.
@@ -171,7 +195,7 @@ class Visits:
             self._wall_time += seconds
             self._move(seconds)
 
-    def press(self, time_seconds: float, wall_time: float) -> Ring:
+    def press(self, time_seconds: float, wall_time: float) -> Announcement:
         """Somebody pressed the bell: ring for the latest visitor at the door, if any.
 
         Who is named only afterwards is announced, and the bell does not ring by itself once more.
@@ -179,19 +203,19 @@ class Visits:
         entry = max(self._open, key=lambda e: e.last_seen_seconds, default=None)
         if entry is None:
             self._pressed_unseen_seconds = time_seconds
-            return Ring(self._new_id(), wall_time, pressed=True)
+            return Announcement(Ring(self._new_id(), wall_time, pressed=True))
         entry.rang = True
         if entry.visit.visitor is None:
             entry.rang_before_named = True
         else:
             self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
-        return Ring(self._new_id(), wall_time, entry.visit, pressed=True)
+        return Announcement(Ring(self._new_id(), wall_time, entry.visit, pressed=True), entry)
 
-    def finish(self, wall_time: float) -> list[Event]:
+    def finish(self, wall_time: float) -> list[Announcement]:
         """End every visit: the camera has stopped for good."""
-        events = [event for entry in self._open for event in self._end(entry, wall_time)]
+        told = [each for entry in self._open for each in self._end(entry, wall_time)]
         self._open.clear()
-        return events
+        return told
 
     def _follow_clock(self, time_seconds: float, wall_time: float) -> None:
         """Move open visits with a wall clock that was set, so that none gets longer or shorter."""
@@ -209,24 +233,35 @@ class Visits:
             last_seen_at = entry.visit.last_seen_at + seconds
             entry.visit = replace(entry.visit, started_at=started_at, last_seen_at=last_seen_at)
 
-    def _entry_of(self, track_id: int) -> OpenVisit | None:
-        return next((entry for entry in self._open if track_id in entry.tracks), None)
+    def _belongs_to(self, seen: Observation, time_seconds: float) -> OpenVisit | None:
+        """The open visit that a track is of; None where it is somebody new."""
+        entry = self.open_visit_of(seen.track.track_id)
+        if entry is None:
+            return self._continue_visit(seen, time_seconds)
+        if not contradicts(entry, seen):
+            return entry
+        entry.part_with(seen)
+        entry = self._visit_by(seen.match.visitor)
+        if entry is not None:
+            entry.tracks[seen.track.track_id] = Sightings()
+        return entry
 
     def _continue_visit(self, seen: Observation, time_seconds: float) -> OpenVisit | None:
         """The visit that a new track takes up again: same face, and nobody seen for it now."""
         if seen.signature is None:
             return None
-        best, best_similarity = None, REJOIN_SIMILARITY
+        best, joined_by, best_similarity = None, None, REJOIN_SIMILARITY
         for entry in self._open:
-            known_as = None if entry.clearest is None else entry.clearest.signature
-            if entry.last_seen_seconds >= time_seconds or known_as is None:
+            clearest = None if entry.last_seen_seconds >= time_seconds else entry.clearest
+            known_as = None if clearest is None else clearest.signature
+            if known_as is None:
                 continue
             similarity = float(np.dot(known_as, seen.signature))
             if similarity >= best_similarity:
-                best, best_similarity = entry, similarity
-                entry.joined_by[seen.track.track_id] = known_as
-        if best is not None:
-            best.tracks.add(seen.track.track_id)
+                best, joined_by, best_similarity = entry, known_as, similarity
+        if best is not None and joined_by is not None:
+            absent_since = time_seconds - self._section.absence_seconds
+            best.take_up(seen.track.track_id, joined_by, absent_since)
         return best
 
     def _start(self, seen: Observation, time_seconds: float, wall_time: float) -> OpenVisit:
@@ -235,7 +270,7 @@ class Visits:
             Visit(self._new_id(), started_at=wall_time - waited, last_seen_at=wall_time),
             first_seen_seconds=seen.track.first_seen_seconds,
             last_seen_seconds=time_seconds,
-            tracks={seen.track.track_id},
+            tracks={seen.track.track_id: Sightings()},
         )
         if time_seconds - self._pressed_unseen_seconds <= self._section.absence_seconds:
             # Whoever pressed before being seen.
@@ -246,37 +281,35 @@ class Visits:
 
     def _announce(
         self, entry: OpenVisit, seen: Observation, time_seconds: float, wall_time: float
-    ) -> list[Event]:
-        """Say who it is, once; a stranger may still turn out to be a person, never the reverse."""
+    ) -> list[Announcement]:
+        """Say who it is, once; a stranger may still turn out to be a person, never the reverse.
+
+        What was said before counts, too: a correction that is withdrawn falls back to it.
+        """
         if entry.visit.corrected:
             return []
-        if entry.telling is not None and says_more(entry.telling, seen):
-            seen = entry.telling  # what it said before a correction that was withdrawn, too
+        seen = entry.telling or seen
         found, current = seen.match, entry.visit.visitor
         match found.verdict:
             case Verdict.KNOWN:
-                visitor = found.visitor
-                if isinstance(current, Person) or visitor is None:
+                if isinstance(current, Person) or found.visitor is None:
                     return []
             case Verdict.UNKNOWN:
                 if current is not None:
                     return []
-                visitor = found.visitor
             case Verdict.UNDECIDED:
                 return []
-        other = self._visit_by(visitor)
+        other = self._visit_by(self._recall(seen))
         if other is not None and other is not entry:
-            return self._absorb(entry, other, time_seconds, wall_time)
-        if not isinstance(visitor, Person):
-            visitor = self._introduce(seen, wall_time)
-        events = [self._decide(entry, seen, visitor, time_seconds, wall_time)]
+            return [self._absorb(entry, other, time_seconds, wall_time)]
+        told = [self._decide(entry, seen, time_seconds, wall_time)]
         if entry.rang_before_named:  # before it was known for whom
-            self._last_rings[visitor_key(visitor)] = time_seconds
+            self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
         elif self._section.ring_on_visit:
-            events += self._ring(entry, time_seconds, wall_time)
-        return events
+            told += self._ring(entry, time_seconds, wall_time)
+        return told
 
-    def _ring(self, entry: OpenVisit, time_seconds: float, wall_time: float) -> list[Event]:
+    def _ring(self, entry: OpenVisit, time_seconds: float, wall_time: float) -> list[Announcement]:
         """Ring, unless the same visitor rang lately."""
         oldest = time_seconds - self._section.cooldown_seconds
         self._last_rings = {key: at for key, at in self._last_rings.items() if at > oldest}
@@ -284,26 +317,29 @@ class Visits:
             return []
         self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
         entry.rang = True
-        return [Ring(self._new_id(), wall_time, entry.visit)]
+        return [Announcement(Ring(self._new_id(), wall_time, entry.visit), entry)]
 
     def _ring_for_looking(
         self, entry: OpenVisit, time_seconds: float, wall_time: float
-    ) -> list[Event]:
+    ) -> list[Announcement]:
         """Ring for who looks at the door for long, where nothing else has rung in this visit."""
         if entry.rang or not 0 < self._ring_after_seconds <= entry.looking_in_a_row_seconds:
             return []
-        events = self._ring(entry, time_seconds, wall_time)
+        told = self._ring(entry, time_seconds, wall_time)
         entry.rang_before_named = entry.rang
-        return events
+        return told
 
     def _decide(
-        self,
-        entry: OpenVisit,
-        seen: Observation,
-        visitor: Visitor,
-        time_seconds: float,
-        wall_time: float,
-    ) -> Event:
+        self, entry: OpenVisit, seen: Observation, time_seconds: float, wall_time: float
+    ) -> Announcement:
+        """Name the visitor by what was seen: the person, or a stranger, who is introduced."""
+        visitor, mistaken = seen.match.visitor, None
+        if isinstance(visitor, Person):
+            mistaken = entry.take_newcomer()
+        else:
+            visitor = self._introduce(seen, wall_time)
+            entry.newcomer = visitor if visitor.visits == 1 else entry.newcomer
+        entry.named_by = seen.signature
         entry.visit = replace(
             entry.visit,
             visitor=visitor,
@@ -312,7 +348,7 @@ class Visits:
             seconds_to_decision=time_seconds - entry.first_seen_seconds,
         )
         kind = Recognized if isinstance(visitor, Person) else Unrecognized
-        return kind(self._new_id(), wall_time, entry.visit)
+        return Announcement(kind(self._new_id(), wall_time, entry.visit), entry, mistaken)
 
     def _visit_by(self, visitor: Visitor | None) -> OpenVisit | None:
         if visitor is None:
@@ -326,40 +362,38 @@ class Visits:
 
     def _absorb(
         self, entry: OpenVisit, other: OpenVisit, time_seconds: float, wall_time: float
-    ) -> list[Event]:
+    ) -> Announcement:
         """Nobody is at the door twice: the visit named last ends, and its tracks move over."""
         other.tracks |= entry.tracks
-        for seen in (entry.clearest, entry.telling):
-            if seen is not None:
-                other.learn(seen)
         other.last_seen_seconds = time_seconds
-        entry.visit = replace(entry.visit, continued_by=other.visit.visit_id)
-        other.saw_at(wall_time)
+        other.touch(wall_time)
         self._open.remove(entry)
-        return [self._leave(entry, wall_time)]
+        return self._leave(entry, wall_time, continued_by=other)
 
-    def _end_absent(self, time_seconds: float, wall_time: float) -> list[Event]:
+    def _end_absent(self, time_seconds: float, wall_time: float) -> list[Announcement]:
         limit = time_seconds - self._section.absence_seconds
         gone = [entry for entry in self._open if entry.last_seen_seconds < limit]
-        events = [event for entry in gone for event in self._end(entry, wall_time)]
+        told = [each for entry in gone for each in self._end(entry, wall_time)]
         self._open = [entry for entry in self._open if entry.last_seen_seconds >= limit]
-        return events
+        return told
 
-    def _end(self, entry: OpenVisit, wall_time: float) -> list[Event]:
+    def _end(self, entry: OpenVisit, wall_time: float) -> list[Announcement]:
         """The visitor has gone: who was not named before is named now, as far as it was seen."""
         seen = entry.farewell
         if entry.visit.visitor is not None or entry.visit.corrected or seen is None:
             return [self._leave(entry, wall_time)]
-        visitor = seen.match.visitor
-        here = self._visit_by(visitor)
-        if here is not None:
-            entry.visit = replace(entry.visit, continued_by=here.visit.visit_id)
-            return [self._leave(entry, wall_time)]
-        if not isinstance(visitor, Person):
-            visitor = self._introduce(seen, wall_time)
-        named = self._decide(entry, seen, visitor, entry.last_seen_seconds, wall_time)
+        other = self._visit_by(self._recall(seen))
+        if other is not None:
+            return [self._leave(entry, wall_time, continued_by=other)]
+        named = self._decide(entry, seen, entry.last_seen_seconds, wall_time)
         return [named, self._leave(entry, wall_time)]
 
-    def _leave(self, entry: OpenVisit, wall_time: float) -> Left:
+    def _leave(
+        self, entry: OpenVisit, wall_time: float, continued_by: OpenVisit | None = None
+    ) -> Announcement:
+        mistaken = None
+        if continued_by is not None:
+            mistaken = entry.take_newcomer()
+            entry.visit = replace(entry.visit, continued_by=continued_by.visit.visit_id)
         entry.visit = replace(entry.visit, ended_at=entry.visit.last_seen_at)
-        return Left(self._new_id(), wall_time, entry.visit)
+        return Announcement(Left(self._new_id(), wall_time, entry.visit), entry, mistaken)

@@ -1,14 +1,33 @@
 """Whose pictures are made."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 import cv2
 import numpy as np
+import pytest
 
-from doorbell.domain import Face, Frame, Person, Stranger, Track, UInt8Array, Visit, Visitor
-from doorbell.visit_pictures import VisitPictures, Whose
+from doorbell.domain import (
+    Face,
+    FaceSample,
+    Float32Array,
+    Frame,
+    Match,
+    Person,
+    Stranger,
+    Track,
+    UInt8Array,
+    Verdict,
+    Visit,
+    Visitor,
+)
+from doorbell.open_visit import Observation, OpenVisit, Sightings
+from doorbell.visit_pictures import OWN_SIMILARITY, PERSON_SIMILARITY, VisitPictures, Whose
 
 NOW = 1_700_000_000.0
-ANNA, POSTMAN = Person(1, "Anna"), Stranger(7, NOW, NOW, 1)
+ANNA, BELA, POSTMAN = Person(1, "Anna"), Person(2, "Béla"), Stranger(7, NOW, NOW, 1)
 PIXELS = np.full((200, 400, 3), (200, 40, 40), np.uint8)
+OTHER_PIXELS = np.full((200, 400, 3), (40, 40, 200), np.uint8)
 WITHIN_FACES = {1: (100, 80), 2: (100, 320)}  # row and column, away from what is drawn
 
 
@@ -19,15 +38,59 @@ def track(number: int) -> Track:
     return Track(number, Face(box, keypoints, 0.9), 0.0, 0.0, 5)
 
 
-def visit(number: int, visitor: Visitor | None) -> Visit:
-    return Visit(f"v{number}", NOW, NOW, visitor=visitor)
+def looks(degrees: float) -> Float32Array:
+    """A face whose cosine with that of another angle is the cosine of the difference."""
+    vector = np.zeros(128, np.float32)
+    vector[:2] = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return vector
 
 
-def seen(whose: Whose, *visits: Visit) -> VisitPictures:
-    pictures = VisitPictures(whose)
-    tracks = [(track(number), each) for number, each in enumerate(visits, start=1)]
-    pictures.see(Frame(PIXELS, 0.0, NOW, 0), tracks, {1: 1.0, 2: 1.0})
-    return pictures
+def degrees(similarity: float) -> float:
+    return float(np.degrees(np.arccos(similarity)))
+
+
+OF = {1: 0.0, 2: 90.0}  # what Anna and Béla look like
+
+
+def similarity(person: Person, sample: FaceSample) -> float:
+    return float(looks(OF[person.person_id]) @ sample.embedding)
+
+
+class Porch:
+    """Visits in sight, each with the track of its number."""
+
+    def __init__(self, whose: Whose) -> None:
+        self.pictures = VisitPictures(whose, similarity)
+        self.visits: dict[int, OpenVisit] = {}
+        self.pixels = PIXELS
+
+    def comes(self, number: int, visitor: Visitor | None, named_by: float | None = None) -> Visit:
+        visit = Visit(f"v{number}", NOW, NOW, visitor=visitor)
+        self.visits[number] = OpenVisit(visit, 0.0, 0.0, {number: Sightings()})
+        if named_by is not None:
+            self.visits[number].named_by = looks(named_by)
+        return visit
+
+    def names(self, number: int, visitor: Visitor, *, corrected: bool = False) -> Visit:
+        entry = self.visits[number]
+        entry.visit = replace(entry.visit, visitor=visitor, corrected=corrected)
+        return entry.visit
+
+    def see(
+        self, faces: Mapping[int, float | None], others: Sequence[Face] = (), quality: float = 0.5
+    ) -> None:
+        """One frame: what the face of each track looks like; None where it is too poor."""
+        seen = []
+        for number, angle in faces.items():
+            sample = None if angle is None else FaceSample(looks(angle), "test", quality)
+            match = Match(Verdict.UNDECIDED, None, 0.0, 0)
+            observation = Observation(track(number), match, None, sample=sample)
+            seen.append((observation, self.visits.get(number)))
+        self.pictures.see(Frame(self.pixels, 0.0, NOW, 0), seen, others)
+
+    def draw(self, number: int, visit: Visit | None = None) -> bytes | None:
+        entry = self.visits[number]
+        return self.pictures.draw(entry, visit or entry.visit)
 
 
 def shown(jpeg: bytes | None, number: int) -> bool:
@@ -41,37 +104,103 @@ def shown(jpeg: bytes | None, number: int) -> bool:
 
 
 def test_pictures_of_all_show_everybody() -> None:
-    anna, postman = visit(1, ANNA), visit(2, POSTMAN)
-    pictures = seen("all", anna, postman)
-    for each in (anna, postman, visit(2, None)):
-        drawn = pictures.draw(each)
+    porch = Porch("all")
+    porch.comes(1, ANNA, 0.0)
+    porch.comes(2, POSTMAN, 180.0)
+    porch.see({1: 0.0, 2: 180.0})
+    for number in (1, 2):
+        drawn = porch.draw(number)
         assert shown(drawn, 1)
         assert shown(drawn, 2)
-    assert pictures.draw_latest(NOW + 1, []) is not None
+    assert porch.pictures.draw_latest(NOW + 1, []) is not None
 
 
 def test_pictures_of_people_show_them_and_paint_over_every_other_face() -> None:
-    anna, postman = visit(1, ANNA), visit(2, POSTMAN)
-    pictures = seen("people", anna, postman)
-    drawn = pictures.draw(anna)
+    porch = Porch("people")
+    porch.comes(1, ANNA, 0.0)
+    porch.comes(2, POSTMAN, 180.0)
+    porch.see({1: 0.0, 2: 180.0})
+    drawn = porch.draw(1)
     assert shown(drawn, 1)
     assert not shown(drawn, 2)
-    assert pictures.draw(postman) is None
-    assert pictures.draw(visit(1, None)) is None  # as long as nobody knows who it is
-    assert pictures.draw_latest(NOW + 1, []) is None
+    assert porch.draw(2) is None
+    assert porch.draw(1, replace(porch.visits[1].visit, visitor=None)) is None  # not named yet
+    assert porch.pictures.draw_latest(NOW + 1, []) is None
 
 
 def test_a_face_found_for_the_first_time_is_painted_over_too() -> None:
-    anna, frame = visit(1, ANNA), Frame(PIXELS, 0.0, NOW, 0)
-    pictures = VisitPictures("people")
-    pictures.see(frame, [(track(1), anna)], {1: 1.0}, [track(2).face])
-    drawn = pictures.draw(anna)
+    porch = Porch("people")
+    porch.comes(1, ANNA, 0.0)
+    porch.see({1: 0.0}, [track(2).face])
+    drawn = porch.draw(1)
     assert shown(drawn, 1)
     assert not shown(drawn, 2)
 
 
 def test_pictures_of_nobody_are_not_made() -> None:
-    anna = visit(1, ANNA)
-    pictures = seen("none", anna)
-    assert pictures.draw(anna) is None
-    assert pictures.draw_latest(NOW + 1, []) is None
+    porch = Porch("none")
+    porch.comes(1, ANNA, 0.0)
+    porch.see({1: 0.0})
+    assert porch.draw(1) is None
+    assert porch.pictures.draw_latest(NOW + 1, []) is None
+
+
+@pytest.mark.parametrize("whose", ["all", "people"])
+@pytest.mark.parametrize(
+    "impostor", [None, degrees(OWN_SIMILARITY - 0.02), -degrees(PERSON_SIMILARITY - 0.02)]
+)
+def test_a_better_frame_of_somebody_else_in_the_visitors_place_is_no_picture_of_hers(
+    whose: Whose, impostor: float | None
+) -> None:
+    porch = Porch(whose)
+    porch.comes(1, ANNA, 0.0)
+    porch.see({1: 0.0})
+    porch.pixels = OTHER_PIXELS
+    porch.see({1: impostor}, quality=0.99)
+    assert shown(porch.draw(1), 1)
+    porch.see({1: degrees(OWN_SIMILARITY + 0.02)}, quality=0.99)
+    assert not shown(porch.draw(1), 1)
+
+
+def test_a_picture_from_before_she_was_named_goes_if_it_is_not_like_her() -> None:
+    porch = Porch("all")
+    porch.comes(1, None)
+    porch.see({1: degrees(PERSON_SIMILARITY - 0.02)}, quality=0.99)
+    assert porch.draw(1) is not None
+    porch.names(1, ANNA)
+    assert porch.draw(1) is None
+    porch.see({1: None})
+    assert porch.draw(1) is None
+    porch.see({1: 5.0})
+    assert porch.draw(1) is not None
+
+
+def test_a_face_too_poor_to_compare_shows_who_is_not_named_and_nobody_else() -> None:
+    porch = Porch("all")
+    porch.comes(1, None)
+    porch.see({1: None})
+    assert porch.draw(1) is not None
+    porch.names(1, POSTMAN)
+    assert porch.draw(1) is None
+
+
+def test_the_picture_of_a_visit_that_was_corrected_shows_who_was_there() -> None:
+    porch = Porch("all")
+    porch.comes(1, None, named_by=180.0)
+    porch.names(1, ANNA, corrected=True)
+    porch.see({1: 180.0})
+    assert porch.draw(1) is not None
+
+
+@pytest.mark.parametrize("beside", [None, 180.0])
+def test_who_stands_beside_is_painted_over_unless_that_frame_shows_it_is_they(
+    beside: float | None,
+) -> None:
+    porch = Porch("people")
+    porch.comes(1, ANNA, 0.0)
+    porch.comes(2, BELA, 90.0)
+    porch.see({1: 0.0, 2: 90.0})
+    assert shown(porch.draw(1), 2)
+    porch.see({1: 0.0, 2: beside}, quality=0.99)
+    assert not shown(porch.draw(1), 2)
+    assert shown(porch.draw(2), 2)

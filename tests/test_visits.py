@@ -87,7 +87,7 @@ def test_what_the_household_says_of_an_open_visit_holds_until_it_leaves() -> Non
     door.visits.correct(arrived.visit.visit_id, BELA, corrected=True)
     assert door.frame(door.see(1, 0, known(ANNA))) == []
     assert door.frame(door.see(1, 0, NOBODY)) == []
-    (ring,) = [door.visits.press(door.now, door.wall)]
+    (ring,) = [door.press()]
     assert ring.visit
     assert (ring.visit.visitor, ring.visit.corrected) == (BELA, True)
     (left,) = door.wait(5.25)
@@ -316,13 +316,32 @@ def test_finish_ends_every_visit_once() -> None:
         door.see(1, 0, known(ANNA)),
         door.see(2, 1, Match(Verdict.UNDECIDED, None, 0.3, FAREWELL_FRAMES)),
     )
-    events = door.visits.finish(door.wall + 1)
+    events = door.finish(1)
     assert kinds(events) == [Left, Unrecognized, Left]
     assert {event.occurred_at for event in events} == {door.wall + 1}
     assert door.visits.open_visits == ()
-    assert door.visits.finish(door.wall + 2) == []
+    assert door.finish(2) == []
 
 
 def test_identifiers_are_unique_by_themselves() -> None:
     visits = Visits(SECTION, lambda _seen, wall: Stranger(1, wall, wall, 1))
-    assert len({visits.press(0.0, EPOCH).event_id for _ in range(100)}) == 100
+    assert len({visits.press(0.0, EPOCH).event.event_id for _ in range(100)}) == 100
+
+
+def test_a_new_stranger_found_at_the_door_twice_is_one_visit_too() -> None:
+    door = Door()
+    events = door.frame(door.see(1, 0, NOBODY), door.see(2, 0, NOBODY))
+    assert kinds(events) == [Arrived, Unrecognized, Ring, Arrived, Left]
+    assert len(door.introduced) == 1
+
+
+def test_a_stranger_who_is_taken_for_an_undecided_visitor_is_introduced_once() -> None:
+    door = Door()
+    door.frame(door.see(1, 0, UNDECIDED))
+    door.wait(1)
+    door.frame(door.see(2, looks(0, 0.6), UNDECIDED))  # one poor frame, alike enough
+    long_seen = Match(Verdict.UNDECIDED, None, 0.3, FAREWELL_FRAMES)
+    door.frame(door.see(2, looks(0, 0.3), long_seen))
+    assert kinds(door.frame(door.see(2, looks(0, 0.3), NOBODY))) == [Arrived, Unrecognized, Ring]
+    assert kinds(door.wait(5.25)) == [Left, Left]
+    assert len(door.introduced) == 1

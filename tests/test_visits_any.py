@@ -72,11 +72,11 @@ class AnyDoor(RuleBasedStateMachine):
 
     @rule()
     def press(self) -> None:
-        self.check([self.door.visits.press(self.door.now, self.door.wall)])
+        self.check([self.door.press()])
 
     @rule()
     def restart_of_the_camera(self) -> None:
-        self.check(self.door.visits.finish(self.door.wall))
+        self.check(self.door.finish())
         assert set(self.told) == self.ended
 
     @invariant()

@@ -37,7 +37,7 @@ def test_a_clock_that_is_set_after_the_last_frame_moves_the_visit_once(
     if told_by_frame:
         door.frame(door.see(1, 1, known(ANNA)))
     door.visits.follow_clock(until, step)
-    [left] = door.visits.finish(door.wall)
+    [left] = door.finish()
     assert isinstance(left, Left)
     assert left.visit.started_at == before.started_at + step
     assert left.visit.ended_at == before.last_seen_at + step + 0.125 * told_by_frame

@@ -22,7 +22,7 @@ from visiting import (
     stays,
 )
 
-from doorbell.domain import Arrived, Left, Match, Person, Recognized, Ring, Unrecognized
+from doorbell.domain import Arrived, Left, Match, Person, Recognized, Ring, Stranger, Unrecognized
 from doorbell.open_visit import GLANCE_SECONDS
 
 
@@ -58,12 +58,12 @@ def test_people_and_strangers_of_one_number_have_cooldowns_of_their_own() -> Non
 def test_visits_do_not_ring_where_that_is_switched_off_but_a_press_does() -> None:
     door = Door(QUIET)
     assert kinds(door.frame(door.see(1, 0, known(ANNA)))) == [Arrived, Recognized]
-    assert isinstance(door.visits.press(door.now, door.wall), Ring)
+    assert isinstance(door.press(), Ring)
 
 
 def test_a_press_with_nobody_in_sight_rings_for_nobody() -> None:
     door = Door()
-    ring = door.visits.press(door.now, door.wall)
+    ring = door.press()
     assert (ring.visit, ring.occurred_at) == (None, door.wall)
 
 
@@ -71,7 +71,7 @@ def test_a_press_rings_for_the_visitor_seen_last() -> None:
     door = Door()
     door.frame(door.see(1, 0, known(ANNA)), door.see(2, 1))
     door.frame(door.see(2, 1))
-    assert door.visits.press(door.now, door.wall).visit == door.visits.visit_of(2)
+    assert door.press().visit == door.visits.visit_of(2)
 
 
 def test_who_pressed_does_not_ring_again_within_the_cooldown() -> None:
@@ -80,7 +80,7 @@ def test_who_pressed_does_not_ring_again_within_the_cooldown() -> None:
     for _ in range(40):
         door.wait(1)
         door.frame(door.see(1, 0, known(ANNA)))
-    door.visits.press(door.now, door.wall)
+    door.press()
     door.wait(6)
     assert kinds(door.frame(door.see(2, 0, known(ANNA)))) == [Arrived, Recognized]
 
@@ -88,7 +88,7 @@ def test_who_pressed_does_not_ring_again_within_the_cooldown() -> None:
 def test_a_press_rings_within_the_cooldown() -> None:
     door = Door()
     door.frame(door.see(1, 0, known(ANNA)))
-    rings = [door.visits.press(door.now, door.wall) for _ in range(2)]
+    rings = [door.press() for _ in range(2)]
     assert [ring.visit for ring in rings] == [door.visits.visit_of(1)] * 2
     assert rings[0].event_id != rings[1].event_id
 
@@ -96,7 +96,7 @@ def test_a_press_rings_within_the_cooldown() -> None:
 def test_who_pressed_before_a_name_was_found_is_announced_without_a_second_ring() -> None:
     door = Door()
     door.frame(door.see(1, 0))
-    assert door.visits.press(door.now, door.wall).pressed
+    assert door.press().pressed
     assert kinds(door.frame(door.see(1, 0, known(ANNA)))) == [Recognized]
     door.wait(6)
     assert kinds(door.frame(door.see(2, 0, known(ANNA)))) == [Arrived, Recognized]
@@ -104,7 +104,7 @@ def test_who_pressed_before_a_name_was_found_is_announced_without_a_second_ring(
 
 def test_who_pressed_before_being_seen_is_announced_without_a_second_ring() -> None:
     door = Door()
-    assert door.visits.press(door.now, door.wall).visit is None
+    assert door.press().visit is None
     door.wait(1)
     assert kinds(door.frame(door.see(1, 0, known(ANNA)))) == [Arrived, Recognized]
     assert kinds(door.frame(door.see(2, 1, known(BELA)))) == [Arrived, Recognized, Ring]
@@ -112,7 +112,7 @@ def test_who_pressed_before_being_seen_is_announced_without_a_second_ring() -> N
 
 def test_a_press_with_nobody_in_sight_is_not_of_who_comes_later() -> None:
     door = Door()
-    door.visits.press(door.now, door.wall)
+    door.press()
     door.wait(6)
     assert kinds(door.frame(door.see(1, 0, known(ANNA)))) == [Arrived, Recognized, Ring]
 
@@ -172,7 +172,7 @@ def test_a_visitor_who_rang_already_does_not_ring_by_looking() -> None:
     assert len(rings(stays(named, 60, looking=True, match=known(ANNA)))) == 1
     pressed = Door(QUIET, ring_after_seconds=2.0)
     stays(pressed, 1, looking=True)
-    pressed.visits.press(pressed.now, pressed.wall)
+    pressed.press()
     assert rings(stays(pressed, 60, looking=True)) == []
 
 
@@ -202,3 +202,15 @@ def test_a_visit_that_has_just_been_found_to_be_another_one_does_not_ring_any_mo
         seen = replace(door.see(2, 3, match), pose=STRAIGHT, looking=True)
         events = door.frame(seen)
     assert kinds(events) == [Left]
+
+
+def test_a_stranger_who_gets_a_lasting_number_keeps_the_cooldown() -> None:
+    door = Door()
+    _, unrecognized, _ = door.frame(door.see(1, 0, NOBODY))
+    assert unrecognized.visit
+    assert isinstance(unrecognized.visit.visitor, Stranger)
+    door.visits.identify({unrecognized.visit.visitor.stranger_id: POSTMAN})
+    [left] = door.wait(5.25)
+    assert left.visit
+    assert left.visit.visitor == POSTMAN
+    assert kinds(come_and_go(door, 2, POSTMAN_AGAIN)) == [Arrived, Unrecognized, Left]

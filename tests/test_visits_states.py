@@ -32,7 +32,7 @@ from doorbell.domain import (
     Visitor,
 )
 from doorbell.open_visit import Observation
-from doorbell.visits import Visits
+from doorbell.visits import Announcement, Visits
 
 FRAME_SECONDS = 0.125  # every time below is a multiple of it, and exact
 ABSENCE_SECONDS = 1.0
@@ -69,11 +69,13 @@ class VisitStates(RuleBasedStateMachine):
         super().__init__()
         numbers = count()
         self.strangers = count(1)
+        self.met: dict[int, Stranger] = {}  # by identity
         self.visits = Visits(
             VisitsSection(absence_seconds=ABSENCE_SECONDS, cooldown_seconds=4.0),
             self.introduce,
             lambda: f"id-{next(numbers)}",
             RING_AFTER_SECONDS,
+            self.recall,
         )
         self.now = 8.0
         self.wall = 1_700_000_000.0
@@ -88,12 +90,23 @@ class VisitStates(RuleBasedStateMachine):
         self.corrected: dict[str, Visitor | None] = {}
         self.ended: set[str] = set()
         self.events: list[Event] = []
+        self.mistaken: list[int] = []
 
     def introduce(self, seen: Observation, wall_time: float) -> Stranger:
         assert seen.match.verdict is not Verdict.KNOWN
-        if isinstance(seen.match.visitor, Stranger):
-            return replace(seen.match.visitor, last_seen_at=wall_time, visits=4)
-        return Stranger(next(self.strangers), wall_time, wall_time, 1)
+        known = self.recall(seen)
+        if isinstance(known, Stranger):
+            return replace(known, last_seen_at=wall_time, visits=known.visits + 1)
+        stranger = Stranger(next(self.strangers), wall_time, wall_time, 1)
+        self.met[self.identity(seen)] = stranger
+        return stranger
+
+    def recall(self, seen: Observation) -> Visitor | None:
+        return seen.match.visitor or self.met.get(self.identity(seen))
+
+    def identity(self, seen: Observation) -> int:
+        assert seen.signature is not None
+        return int(seen.signature.argmax())
 
     @rule(identity=st.integers(0, 3), match=MATCHES)
     def arrive(self, identity: int, match: Match) -> None:
@@ -139,11 +152,13 @@ class VisitStates(RuleBasedStateMachine):
     @rule()
     def press(self) -> None:
         before = self.visits.open_visits
-        ring = self.visits.press(self.now, self.wall)
+        told = self.visits.press(self.now, self.wall)
+        ring = told.event
+        assert isinstance(ring, Ring)
         assert ring.pressed
         assert (ring.visit is None) == (before == ())
         assert self.visits.open_visits == before
-        self.take([ring])
+        self.take([told])
 
     @rule(which=WHICH, visitor=st.sampled_from([None, *PEOPLE]), said=st.booleans())
     def correct(self, which: int, visitor: Visitor | None, *, said: bool) -> None:
@@ -191,14 +206,26 @@ class VisitStates(RuleBasedStateMachine):
     def is_here(self, visitor: Visitor) -> bool:
         return any(visit.visitor == visitor for visit in self.visits.open_visits)
 
-    def take(self, events: Sequence[Event]) -> None:
-        for event in events:
+    def take(self, told: Sequence[Announcement]) -> None:
+        for each in told:
+            event = each.event
+            assert (each.of is None) == (event.visit is None)
+            self.take_mistaken(each)
             assert event.occurred_at == self.wall
             self.events.append(event)
             if event.visit is None:
                 assert isinstance(event, Ring)
             else:
                 self.take_visit(event, event.visit)
+
+    def take_mistaken(self, told: Announcement) -> None:
+        """A new stranger goes once, where somebody else is named, or the visit is another one."""
+        if told.mistaken is not None:
+            assert told.mistaken.visits == 1
+            assert isinstance(told.event, Recognized | Left)
+            self.mistaken.append(told.mistaken.stranger_id)
+            self.met = {k: v for k, v in self.met.items() if v != told.mistaken}
+            assert len(set(self.mistaken)) == len(self.mistaken)
 
     def take_visit(self, event: Event, visit: Visit) -> None:
         known, before = visit.visit_id in self.told, self.told.get(visit.visit_id)

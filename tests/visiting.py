@@ -19,9 +19,10 @@ from doorbell.domain import (
     Stranger,
     Track,
     Verdict,
+    Visitor,
 )
 from doorbell.open_visit import Observation
-from doorbell.visits import Visits
+from doorbell.visits import Announcement, Visits
 
 SECTION = VisitsSection(absence_seconds=5.0, ring_on_visit=True, cooldown_seconds=30.0)
 QUIET = VisitsSection(absence_seconds=5.0, ring_on_visit=False, cooldown_seconds=30.0)
@@ -53,11 +54,16 @@ class Door:
     def __init__(self, section: VisitsSection = SECTION, ring_after_seconds: float = 0.0) -> None:
         numbers = count()
         self.visits = Visits(
-            section, self._introduce, lambda: f"id-{next(numbers)}", ring_after_seconds
+            section,
+            self._introduce,
+            lambda: f"id-{next(numbers)}",
+            ring_after_seconds,
+            self._recall,
         )
         self.now = 100.0
         self.offset = EPOCH  # of the wall clock
         self.introduced: list[Observation] = []
+        self.met: list[tuple[Float32Array, Stranger]] = []
         self._first_seen: dict[int, float] = {}
 
     @property
@@ -83,21 +89,41 @@ class Door:
         return Observation(track, match, signature, (FaceSample(signature, "test", 0.5),))
 
     def frame(self, *seen: Observation) -> list[Event]:
-        self.now += 0.125
-        return self.visits.update(seen, self.now, self.wall)
+        return [told.event for told in self.update(*seen)]
+
+    def press(self) -> Ring:
+        ring = self.visits.press(self.now, self.wall).event
+        assert isinstance(ring, Ring)
+        return ring
+
+    def finish(self, seconds: float = 0.0) -> list[Event]:
+        """The camera stops for good after so long."""
+        return [told.event for told in self.visits.finish(self.wall + seconds)]
 
     def wait(self, seconds: float) -> list[Event]:
         """Frames with nobody in them."""
         return [event for _ in range(round(seconds * 8)) for event in self.frame()]
 
+    def update(self, *seen: Observation) -> list[Announcement]:
+        """The next frame, as it is told of to who completes the events."""
+        self.now += 0.125
+        return self.visits.update(seen, self.now, self.wall)
+
+    def _recall(self, seen: Observation) -> Visitor | None:
+        if seen.match.visitor is not None or seen.signature is None:
+            return seen.match.visitor
+        alike = [met for looks, met in self.met if float(looks @ seen.signature) > 0.99]
+        return alike[0] if alike else None
+
     def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
         self.introduced.append(seen)
-        known_as = seen.match.visitor
+        known_as = self._recall(seen)
         if isinstance(known_as, Stranger):
-            return Stranger(
-                known_as.stranger_id, known_as.first_seen_at, wall_time, known_as.visits + 1
-            )
-        return Stranger(100 + len(self.introduced), wall_time, wall_time, 1)
+            return replace(known_as, last_seen_at=wall_time, visits=known_as.visits + 1)
+        stranger = Stranger(100 + len(self.introduced), wall_time, wall_time, 1)
+        assert seen.signature is not None
+        self.met.append((seen.signature, stranger))
+        return stranger
 
 
 def kinds(events: Sequence[Event]) -> list[type[Event]]:

@@ -87,12 +87,12 @@ class Evidence:
         """Whether the track has moved on to another person's face."""
         return self._alien_run >= ALIEN_RUN
 
-    def add(self, sample: FaceSample) -> None:
-        """Take in one frame's embedding."""
+    def add(self, sample: FaceSample) -> bool:
+        """Take in one frame's embedding, unless it is somebody else's; whether it was taken."""
         signature = self.signature
         if signature is not None and float(signature @ sample.embedding) < ALIEN_SIMILARITY:
             self._alien_run += 1
-            return
+            return False
         self._alien_run = 0
         weighted = sample.embedding * np.float32(max(sample.quality, 0.05))
         self._sum = weighted if self._sum is None else self._sum + weighted
@@ -100,6 +100,7 @@ class Evidence:
         self.worth += sample.quality * self._novelty(sample.embedding)
         self._latest.append(sample.embedding)
         self._best = sorted([*self._best, sample], key=lambda s: -s.quality)[: self.KEPT]
+        return True
 
     def _novelty(self, embedding: Float32Array) -> float:
         """How much of this frame was not seen before, 0 to 1."""
