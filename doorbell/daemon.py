@@ -38,7 +38,7 @@ from doorbell.models.store import models_directory
 from doorbell.outputs import Sink
 from doorbell.outputs.chime import Chime, Choice
 from doorbell.outputs.journal import Journal
-from doorbell.outputs.messages import Named
+from doorbell.outputs.messages import EventSubject
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.pictures import Pictures, make_room
 from doorbell.outputs.relay import Relay
@@ -189,16 +189,16 @@ def run_daemon(
         ).run(stop)
 
 
-def is_kept(gallery: Gallery, named: Named) -> bool:
+def is_kept(gallery: Gallery, subject: EventSubject) -> bool:
     """Whether a visit that names nobody of the household is theirs all the same.
 
     Two people became one, or a stranger was named, or found to be somebody known. A visit that was
     taken for somebody else's may tell of whom to forget.
     """
-    if named.visit_id is None:
+    if subject.visit_id is None:
         return False
     try:
-        visit = gallery.visit(named.visit_id)
+        visit = gallery.visit(subject.visit_id)
     except (UsageError, GalleryError):  # what cannot be looked up is taken as forgotten
         return False
-    return named.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)
+    return subject.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)

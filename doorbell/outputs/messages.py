@@ -170,7 +170,7 @@ def late_event(document: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class EventSubject:
     """Whom a document tells of; None for what it does not tell.
 
     Attributes:
@@ -184,16 +184,16 @@ class Named:
     visit_id: str | None = None
 
 
-def named_in(document: bytes) -> Named:
+def subject_of(document: bytes) -> EventSubject:
     """Tell whom a document names. It may come from anybody, as what the broker retained does."""
     try:
         told = json.loads(document)
     except (ValueError, RecursionError):
-        return Named()
+        return EventSubject()
     if not isinstance(told, dict):
-        return Named()
+        return EventSubject()
     person_id, stranger, visit_id = map(told.get, ("person_id", "stranger", "visit_id"))
-    return Named(
+    return EventSubject(
         person_id if isinstance(person_id, int) else None,
         stranger if isinstance(stranger, str) else None,
         visit_id if isinstance(visit_id, str) else None,
