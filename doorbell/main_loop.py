@@ -137,6 +137,7 @@ class MainLoop:
             self._notifier.stopping()
             self._publish(*self._pipeline.finish(time.time()))
             self._report()
+            self._refuse_the_rest()
 
     def _take_frame(self) -> None:
         try:
@@ -201,41 +202,60 @@ class MainLoop:
             except queue.Empty:
                 return
             if isinstance(item, Command):
-                self._carry_out(item)
+                self._answer(item)
             else:
                 self._publish(item)
 
-    def _carry_out(self, command: Command) -> None:
+    def _answer(self, command: Command) -> None:
+        """Carry a command out and say what has become of it; whatever it is, the loop goes on."""
+        try:
+            summary = self._carry_out(command)
+        except DoorbellError as exc:
+            log.warning("%s", exc)
+            command.answer(str(exc), done=False)
+        except Exception:
+            log.exception("a defect in the command %s", command.verb)
+            command.answer("something is wrong in the doorbell; its log says more", done=False)
+        else:
+            log.info("%s", summary)
+            command.answer(summary, done=True)
+
+    def _carry_out(self, command: Command) -> str:
+        """Do what a command asks for; what was done.
+
+        Raises:
+            DoorbellError: it is refused.
+        """
         match command:
             case RingCommand():
                 self._publish(*self._pipeline.press(self._stream_seconds, time.time()))
+                return "the bell rings"
             case MuteCommand(muted=muted):
-                log.info("chimes are %s", "muted" if muted else "on")
                 self._publish(MuteState(muted, self._door_id))
+                return f"chimes are {'muted' if muted else 'on'}"
             case EnrollCommand(name=name):
-                self._enroll(name)
+                outcome = self._pipeline.enroll_visible(name)
+                self._publish_known()
+                return f"enrolled {outcome.person.name} (added samples: {outcome.added})"
             case ForgetCommand(name=name):
-                self._forget(name)
+                forgotten = self._gallery.forget(name)
+                self._publish(VisitsForgotten(forgotten.visit_ids))
+                self._publish_known()
+                # Without the name: whoever hears or logs it would keep what is to be forgotten.
+                deleted = f"samples: {forgotten.samples}, visits: {len(forgotten.visit_ids)}"
+                return f"forgot whom you named (deleted {deleted})"
             case _:
                 assert_never(command)
 
-    def _enroll(self, name: str) -> None:
-        try:
-            outcome = self._pipeline.enroll_visible(name)
-        except DoorbellError as exc:
-            log.warning("%s", exc)
-        else:
-            log.info("enrolled %d pictures of %s", outcome.added, outcome.person.name)
-
-    def _forget(self, name: str) -> None:
-        try:
-            forgotten = self._gallery.forget(name)
-        except DoorbellError as exc:
-            log.warning("%s", exc)
-            return
-        self._publish(VisitsForgotten(forgotten.visit_ids))
-        self._publish_known()
-        log.info("forgot %s, as a command asked", forgotten.visitor.label)
+    def _refuse_the_rest(self) -> None:
+        """Leave nobody waiting for an answer: no command is carried out any more."""
+        while True:
+            try:
+                item = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(item, Command):
+                item.answer("the doorbell stops; ask again when it is back", done=False)
 
     def _publish_known(self) -> None:
         """Tell who is known where that has changed, also from the command line."""

@@ -15,10 +15,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Command, Person, Stranger
+from doorbell.domain import Command, CommandResult, Person, Stranger
 from doorbell.outputs.commands import CommandGate
 from doorbell.outputs.delivery import OutboxSender
 from doorbell.outputs.home_assistant import OFFLINE, ONLINE, birth_topic
@@ -28,6 +29,7 @@ from doorbell.outputs.messages import (
     EventSubject,
     camera_document,
     encode,
+    reply_document,
     sound_document,
     statistics_document,
     storage_document,
@@ -35,7 +37,7 @@ from doorbell.outputs.messages import (
 from doorbell.outputs.mqtt_connection import BrokerConnection, Received
 from doorbell.outputs.outbox import Outbox
 from doorbell.outputs.retained import RetainedMessages
-from doorbell.outputs.topics import Topics
+from doorbell.outputs.topics import ANSWERED_VERBS, Topics
 from doorbell.sealing import PLAIN, Seal
 from doorbell.states import (
     CameraState,
@@ -220,6 +222,15 @@ class Mqtt:
             self._take_command(self._topics.commands[message.topic], message.payload)
 
     def _take_command(self, verb: str, payload: bytes) -> None:
-        command = self._gate.take(verb, payload, time.monotonic())
-        if command is not None:
-            self._on_command(command)
+        match self._gate.take(verb, payload, time.monotonic()):
+            case None:
+                pass
+            case CommandResult() as refusal:
+                self._reply(refusal)
+            case command:
+                self._on_command(replace(command, reply=self._reply))
+
+    def _reply(self, result: CommandResult) -> None:
+        """Answer; an answer that nobody can hear now is lost, as whoever asked has gone too."""
+        if result.command in ANSWERED_VERBS:
+            self._connection.publish(self._topics.reply, encode(reply_document(result)), qos=1)

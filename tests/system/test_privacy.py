@@ -253,3 +253,49 @@ def test_a_stranger_forgotten_beside_the_daemon_is_nowhere_any_more(
     assert not [topic for topic, payload in retained.items() if visit in payload]
     assert not holding(state, visit)
     assert not list((state / "pictures").glob("*.jpg"))
+
+
+def test_whoever_is_forgotten_by_a_command_is_nowhere_any_more_once_it_is_answered(
+    tmp_path: Path, models_directory: Path, perception: Perception
+) -> None:
+    state = tmp_path / "state"
+    with Gallery.open(state / "gallery.sqlite") as gallery:
+        enroller = Enroller(perception, gallery, load_config(None))
+        enroller.enroll_photos(NAME, [face_path("obama2", models_directory)])
+    broker = Mosquitto(tmp_path, "allow_anonymous true")
+    broker.start()
+    camera = simulated(tmp_path, models_directory, Visitor(enters=0.3, approach=1.5, stays=1.5))
+    command = run_command(
+        f"storage.directory={state}",
+        f"camera.uri={camera}",
+        *("camera.width=640", "camera.height=360", "camera.frames_per_second=10"),
+        *("mqtt.enabled=true", "mqtt.host=127.0.0.1", f"mqtt.port={broker.port}"),
+        *("visits.absence_seconds=0.5", "chime.enabled=false", "mqtt.allow_forget=true"),
+    )
+    with (tmp_path / "log").open("wb") as log, listening(broker.port) as listener:
+        daemon = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            assert eventually(
+                lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
+            ), (tmp_path / "log").read_text()
+            assert eventually(lambda: any((state / "pictures").glob("*.jpg")))
+            visit_id = listener.documents("event")[-1]["visit_id"]
+            for name, request_id in ((NAME, "1"), ("Nobody", "2")):
+                request = json.dumps({"name": name, "id": request_id}).encode()
+                listener.publish("doorbell/front-door/forget", request)
+            assert eventually(lambda: len(listener.of("reply")) == 2)
+            # What was answered has happened: the broker has heard it before the answer.
+            before = listener.messages[: listener.topics().index("reply")]
+            assert [bytes(m.payload) for m in before if m.topic.endswith("/image")][-1] == b""
+            told = [(each["id"], each["done"]) for each in listener.documents("reply")]
+            assert told == [("1", True), ("2", False)]
+            assert eventually(lambda: not any((state / "pictures").glob("*.jpg")), 3)
+            assert not holding(state, visit_id.encode())
+            retained = retained_once_forgotten(broker)
+        finally:
+            daemon.terminate()
+            daemon.wait(20)
+            broker.stop()
+    assert not [topic for topic, payload in retained.items() if visit_id.encode() in payload]
+    assert not [topic for topic, payload in retained.items() if ESCAPED in payload]
+    assert not [topic for topic in retained if topic.endswith(("/image", "/reply"))]
