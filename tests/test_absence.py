@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from doorbell.outputs.absence import PAUSE_SECONDS, Absence
+from doorbell.outputs.absence import PAUSE_SECONDS, ConnectionLog
 
 
 def test_another_reason_is_said_too_but_not_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    absence = Absence("broker.lan:1883")
+    absence = ConnectionLog("broker.lan:1883")
     told = (
         ("nobody listens", 0.0),
         ("nobody listens", 2 * PAUSE_SECONDS),
@@ -33,7 +33,7 @@ def test_another_reason_is_said_too_but_not_at_once(caplog: pytest.LogCaptureFix
 
 
 def test_a_refusal_ends_the_connection_and_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    absence = Absence("broker.lan:1883")
+    absence = ConnectionLog("broker.lan:1883")
     for attempt in range(4):
         absence.refuse("it refused us", attempt * 2 * PAUSE_SECONDS)
         absence.lose("the connection ended", attempt * 2 * PAUSE_SECONDS + 1)

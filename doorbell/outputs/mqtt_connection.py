@@ -21,7 +21,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.config import MqttSection
-from doorbell.outputs.absence import Absence
+from doorbell.outputs.absence import ConnectionLog
 from doorbell.outputs.home_assistant import OFFLINE
 from doorbell.outputs.mqtt_client import configured_client, describe_failure, keepalive_seconds
 
@@ -82,7 +82,7 @@ class BrokerConnection:
         # By message: when it was handed over or, where paho's thread is first, acknowledged.
         self._under_way: dict[int, float] = {}
         self._connected = self._closed = False
-        self._absence = Absence(f"{section.host}:{section.port}")
+        self._connection_log = ConnectionLog(f"{section.host}:{section.port}")
         self._client: Client | None = configured_client(section, client_id)
         self._client.reconnect_delay_set(1, LONGEST_RECONNECT_SECONDS)
         # Without a bound of paho's: few events are under way at a time, states are small, and a
@@ -210,7 +210,7 @@ class BrokerConnection:
     ) -> None:
         if reason.is_failure:
             advice = "check mqtt.username and mqtt.password_file"
-            self._absence.refuse(f"it refused us ({reason}); {advice}", time.monotonic())
+            self._connection_log.refuse(f"it refused us ({reason}); {advice}", time.monotonic())
             return
         log.info("connected to the broker %s:%d", self._section.host, self._section.port)
         with self.lock:
@@ -220,12 +220,12 @@ class BrokerConnection:
             client.drop_out_messages()
             self._under_way.clear()
             self._connected = True
-            self._absence.end()
+            self._connection_log.end()
             on_connected()
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
         # paho tells it inside its except clause.
-        self._absence.tell(describe_failure(sys.exc_info()[1]), time.monotonic())
+        self._connection_log.tell(describe_failure(sys.exc_info()[1]), time.monotonic())
 
     def _on_disconnect(
         self,
@@ -238,7 +238,7 @@ class BrokerConnection:
         # paho may hold its own locks here: ours would deadlock with a publisher.
         self._connected = False
         if not self._closed:
-            self._absence.lose(f"the connection ended ({reason})", time.monotonic())
+            self._connection_log.lose(f"the connection ended ({reason})", time.monotonic())
 
     def _time(self, message_id: int, moment: float) -> None:
         """Note one end of a message's way, or tell of the whole once both are known.
