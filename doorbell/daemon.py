@@ -34,7 +34,7 @@ from doorbell.main_loop import MainLoop
 from doorbell.models.store import models_directory
 from doorbell.outputs import Sink
 from doorbell.outputs.chime import Chime, Choice
-from doorbell.outputs.journal import Journal
+from doorbell.outputs.journal import EventLog
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.pictures import Pictures, make_room
 from doorbell.outputs.relay import Relay
@@ -165,7 +165,7 @@ def run_daemon(
             )
         add(Pictures(config.storage, publish=inbox.put))
         # Last: what the log tells of outlives a kill, since the outbox has taken it before.
-        add(Journal())
+        add(EventLog())
         if config.button.line is not None:
             stack.enter_context(
                 closing(

@@ -7,10 +7,10 @@ tell people and home automation when something happened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -323,26 +323,62 @@ class Ring:
 Event: TypeAlias = Arrived | Recognized | Unrecognized | Left | Ring
 
 
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What has become of a command.
+
+    Attributes:
+        command: its verb: ``ring``, ``mute``, ``enroll`` or ``forget``.
+        done: whether it was carried out; else it was refused, and nothing has changed.
+        summary: what was done, or why not and what to do about it; words for people.
+        door_id: as of the command.
+        request_id: as of the command.
+    """
+
+    command: str
+    done: bool
+    summary: str
+    door_id: str = ""
+    request_id: str | None = None
+
+
+def _nobody_waits(_result: CommandResult) -> None:
+    """Take the answer to a command whose sender wants none, as a button does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorCommand:
     """What every command carries.
 
     Attributes:
+        verb: what the command is called.
         door_id: for which door, as configured.
+        request_id: the sender's own name for it, which comes back with the answer.
+        reply: takes the one answer, on the main thread; hands off and never waits or raises.
     """
 
+    verb: ClassVar[str]
     door_id: str = ""
+    request_id: str | None = None
+    reply: Callable[[CommandResult], None] = field(default=_nobody_waits, compare=False, repr=False)
+
+    def answer(self, summary: str, *, done: bool) -> None:
+        """Tell the sender what has become of it."""
+        self.reply(CommandResult(self.verb, done, summary, self.door_id, self.request_id))
 
 
 @dataclass(frozen=True, slots=True)
 class RingCommand(DoorCommand):
     """Somebody pressed: ring for whoever is at the door."""
 
+    verb: ClassVar[str] = "ring"
+
 
 @dataclass(frozen=True, slots=True)
 class MuteCommand(DoorCommand):
     """Silence the chimes, or let them sound again."""
 
+    verb: ClassVar[str] = "mute"
     muted: bool
 
 
@@ -350,6 +386,7 @@ class MuteCommand(DoorCommand):
 class EnrollCommand(DoorCommand):
     """Enroll the one visitor in sight under a name."""
 
+    verb: ClassVar[str] = "enroll"
     name: str
 
 
@@ -357,6 +394,7 @@ class EnrollCommand(DoorCommand):
 class ForgetCommand(DoorCommand):
     """Delete a person, with every sample, visit and picture."""
 
+    verb: ClassVar[str] = "forget"
     name: str
 
 

@@ -50,16 +50,16 @@ from doorbell.states import (
     StorageState,
     VisitsForgotten,
 )
-from doorbell.turns import Turn
-from doorbell.upkeep import Upkeep
+from doorbell.turns import PeriodicTask
+from doorbell.upkeep import Maintenance
 
 log = logging.getLogger(__name__)
 
 STATISTICS_SECONDS = 60.0
 KNOWN_SECONDS = 2.0
-STORAGE_SECONDS = 5.0
+MAINTENANCE_SECONDS = 5.0
 # How long one turn of the loop waits for a frame, and so for a command or the end.
-TURN_SECONDS = 0.25
+WAIT_SECONDS = 0.25
 
 
 class MainLoop:
@@ -98,7 +98,7 @@ class MainLoop:
         self._config = config
         self._door_id = config.device.id
         wall_time, time_seconds = read_clocks()
-        self._upkeep = Upkeep(
+        self._maintenance = Maintenance(
             pipeline,
             gallery,
             config.storage,
@@ -119,29 +119,30 @@ class MainLoop:
 
     def run(self, stop: threading.Event) -> None:
         """Process frames until ``stop`` is set or the camera's recording has ended."""
-        turns = [
-            Turn(STATISTICS_SECONDS, self._report, self._started + STATISTICS_SECONDS),
-            Turn(KNOWN_SECONDS, self._publish_known, self._started),
-            Turn(STORAGE_SECONDS, self._look_after_storage, self._started),
+        tasks = [
+            PeriodicTask(STATISTICS_SECONDS, self._report, self._started + STATISTICS_SECONDS),
+            PeriodicTask(KNOWN_SECONDS, self._publish_known, self._started),
+            PeriodicTask(MAINTENANCE_SECONDS, self._maintain, self._started),
         ]
         try:
             while not stop.is_set():
-                self._upkeep.follow_clock(*read_clocks())
+                self._maintenance.follow_clock(*read_clocks())
                 self._take_frame()
                 self._publish_changes()
-                self._take_in()
-                for turn in turns:
-                    turn.poll(time.monotonic())
+                self._read_inbox()
+                for task in tasks:
+                    task.run_if_due(time.monotonic())
         except EndOfStreamError as exc:
             log.info("%s", exc)
         finally:
             self._notifier.stopping()
             self._publish(*self._pipeline.finish(time.time()))
             self._report()
+            self._refuse_the_rest()
 
     def _take_frame(self) -> None:
         try:
-            frame = self._camera.get(TURN_SECONDS)
+            frame = self._camera.get(WAIT_SECONDS)
         except (EndOfStreamError, CameraSetupError):
             raise
         except CameraError:
@@ -154,7 +155,7 @@ class MainLoop:
         ended = time.monotonic()
         self._latency.add(Stage.CAPTURE, waited)
         self._latency.add(Stage.FRAME, waited + ended - started)
-        self._say_ready()
+        self._notify_ready()
         if not self._watching:
             self._watching = True
             log.info("watching the door, %d x %d pixels", frame.width, frame.height)
@@ -166,7 +167,7 @@ class MainLoop:
         """Go on as a bell: a camera that is reopened is no reason for a restart."""
         state = self._camera.state
         if state.condition is not CameraCondition.STARTING and not state.gives_frames:
-            self._say_ready()
+            self._notify_ready()
             if now - self._frame_seconds > self._config.visits.absence_seconds:
                 # Whoever stood there is not taken for whoever presses now.
                 self._publish(*self._pipeline.finish(time.time()))
@@ -174,7 +175,7 @@ class MainLoop:
         if self._ready and not self._camera.beyond_help:
             self._notifier.feed_watchdog(now)
 
-    def _say_ready(self) -> None:
+    def _notify_ready(self) -> None:
         self._ready = self._ready or self._notifier.ready()
 
     def _publish_changes(self) -> None:
@@ -194,7 +195,7 @@ class MainLoop:
             for sink in self._sinks:
                 sink.handle(message)
 
-    def _take_in(self) -> None:
+    def _read_inbox(self) -> None:
         """Do what was asked for, and pass on what outputs tell of themselves."""
         while True:
             try:
@@ -202,43 +203,64 @@ class MainLoop:
             except queue.Empty:
                 return
             if isinstance(item, Command):
-                self._carry_out(item)
+                self._answer(item)
             else:
                 self._publish(item)
 
-    def _carry_out(self, command: Command) -> None:
+    def _answer(self, command: Command) -> None:
+        """Carry a command out and say what has become of it; whatever it is, the loop goes on."""
+        try:
+            summary = self._carry_out(command)
+        except DoorbellError as exc:
+            log.warning("%s", exc)
+            command.answer(str(exc), done=False)
+        except Exception:
+            log.exception("a defect in the command %s", command.verb)
+            command.answer("something is wrong in the doorbell; its log says more", done=False)
+        else:
+            log.info("%s", summary)
+            command.answer(summary, done=True)
+
+    def _carry_out(self, command: Command) -> str:
+        """Do what a command asks for; what was done.
+
+        Raises:
+            DoorbellError: it is refused.
+        """
         match command:
             case RingCommand():
                 self._publish(*self._pipeline.press(self._stream_seconds, time.time()))
+                return "the bell rings"
             case MuteCommand(muted=muted):
-                log.info("chimes are %s", "muted" if muted else "on")
                 self._publish(MuteState(muted, self._door_id))
+                return f"chimes are {'muted' if muted else 'on'}"
             case EnrollCommand(name=name):
-                self._enroll(name)
+                enrolled = self._pipeline.enroll_visible(name)
+                self._publish_known()
+                return f"enrolled {enrolled.person.name} (added samples: {enrolled.added})"
             case ForgetCommand(name=name):
-                self._forget(name)
+                outcome = forget_person(
+                    self._gallery, name, self._config.storage, self._forget_visits
+                )
+                self._publish_known()
+                # Without the name: whoever hears or logs it would keep what is to be forgotten.
+                deleted = f"samples: {outcome.samples}, visits: {len(outcome.visit_ids)}"
+                return f"forgot whom you named (deleted {deleted})"
             case _:
                 assert_never(command)
 
-    def _enroll(self, name: str) -> None:
-        try:
-            outcome = self._pipeline.enroll_visible(name)
-        except DoorbellError as exc:
-            log.warning("%s", exc)
-        else:
-            log.info("enrolled %d pictures of %s", outcome.added, outcome.person.name)
-
-    def _forget(self, name: str) -> None:
-        try:
-            outcome = forget_person(self._gallery, name, self._config.storage, self._forget_visits)
-        except DoorbellError as exc:
-            log.warning("%s", exc)
-        else:
-            log.info("forgot %s, as a command asked", outcome.visitors[0].label)
-            self._publish_known()
-
     def _forget_visits(self, visit_ids: tuple[str, ...]) -> None:
         self._publish(VisitsForgotten(visit_ids))
+
+    def _refuse_the_rest(self) -> None:
+        """Leave nobody waiting for an answer: no command is carried out any more."""
+        while True:
+            try:
+                item = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(item, Command):
+                item.answer("the doorbell stops; ask again when it is back", done=False)
 
     def _publish_known(self) -> None:
         """Tell who is known where that has changed, also from the command line."""
@@ -247,8 +269,8 @@ class MainLoop:
             self._known = known
             self._publish(KnownVisitors(known.people, known.strangers))
 
-    def _look_after_storage(self) -> None:
-        self._upkeep.turn(*read_clocks(), synchronized=is_synchronized())
+    def _maintain(self) -> None:
+        self._maintenance.run(*read_clocks(), synchronized=is_synchronized())
 
     def _report(self) -> None:
         stages = self._latency.take()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-class Turn:
+class PeriodicTask:
     """Calls something now and again.
 
     Args:
@@ -22,7 +22,7 @@ class Turn:
         self._work = work
         self._due_seconds = due_seconds
 
-    def poll(self, now_seconds: float) -> None:
+    def run_if_due(self, now_seconds: float) -> None:
         """Do the work if it is due."""
         if now_seconds >= self._due_seconds:
             self._due_seconds = now_seconds + self._seconds

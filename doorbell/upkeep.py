@@ -25,7 +25,7 @@ SECONDS_PER_DAY = 86400.0
 log = logging.getLogger(__name__)
 
 
-class Upkeep:
+class Maintenance:
     """Keeps the storage in order.
 
     Args:
@@ -68,7 +68,7 @@ class Upkeep:
         self._steps.append(step)
         self._date_anew()
 
-    def turn(self, wall_time: float, time_seconds: float, *, synchronized: bool) -> None:
+    def run(self, wall_time: float, time_seconds: float, *, synchronized: bool) -> None:
         """Write what waits, and once an hour delete what is old; every few seconds.
 
         Args:

@@ -27,7 +27,7 @@ from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
 from doorbell.states import ClockStep, State, StorageState
 from doorbell.testbed.process_clock import Clock
-from doorbell.upkeep import RETENTION_SECONDS, Upkeep
+from doorbell.upkeep import RETENTION_SECONDS, Maintenance
 
 TODAY = 1_700_000_000.0
 WATCHING = """
@@ -118,7 +118,7 @@ def test_where_the_kernel_may_not_be_asked_nothing_is_taken_for_granted() -> Non
 
 
 class Home:
-    """A gallery and pictures with an upkeep, by clocks that are told."""
+    """A gallery and pictures with their maintenance, by clocks that are told."""
 
     def __init__(self, folder: Path, perception: Perception, gallery: Gallery) -> None:
         self.gallery = gallery
@@ -137,7 +137,7 @@ class Home:
         """Go through moments, wall and unset clock each; somebody may come after the first."""
         with closing(Pictures(self.section, publish=self.told.append)) as pictures:
             wall_time, seconds = clocks[0]
-            upkeep = Upkeep(
+            maintenance = Maintenance(
                 self._pipeline,
                 self.gallery,
                 self.section,
@@ -146,8 +146,8 @@ class Home:
                 time_seconds=seconds,
             )
             for wall_time, seconds in clocks:
-                upkeep.follow_clock(wall_time, seconds)
-                upkeep.turn(wall_time, seconds, synchronized=synchronized)
+                maintenance.follow_clock(wall_time, seconds)
+                maintenance.run(wall_time, seconds, synchronized=synchronized)
                 if came:
                     self.came(came, wall_time + 1)
                 came = ""
@@ -248,17 +248,17 @@ def test_a_gallery_that_is_busy_when_the_clock_is_set_follows_later(
     home.gallery.wait_at_most(0.01)
     pipeline = Pipeline(perception, home.gallery, load_config(None))
     with closing(Pictures(home.section)) as pictures:
-        upkeep = Upkeep(
+        maintenance = Maintenance(
             pipeline, home.gallery, home.section, pictures.handle, wall_time=10.0, time_seconds=10.0
         )
         home.came("early", 11.0)
         with closing(sqlite3.connect(tmp_path / "gallery.sqlite", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            upkeep.follow_clock(TODAY + 20.0, 20.0)
+            maintenance.follow_clock(TODAY + 20.0, 20.0)
         assert home.kept == {"early": 11.0}
-        upkeep.turn(TODAY + 25.0, 25.0, synchronized=True)
+        maintenance.run(TODAY + 25.0, 25.0, synchronized=True)
         assert home.kept == {"early": TODAY + 11.0}
-        upkeep.turn(TODAY + 30.0, 30.0, synchronized=True)
+        maintenance.run(TODAY + 30.0, 30.0, synchronized=True)
     assert home.kept == {"early": TODAY + 11.0}
 
 

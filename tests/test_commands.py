@@ -8,7 +8,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from doorbell.config import MqttSection
-from doorbell.domain import Command, EnrollCommand, ForgetCommand, MuteCommand, RingCommand
+from doorbell.domain import (
+    Command,
+    CommandResult,
+    EnrollCommand,
+    ForgetCommand,
+    MuteCommand,
+    RingCommand,
+)
 from doorbell.outputs.commands import (
     COMMAND_BYTES,
     RATES,
@@ -34,6 +41,11 @@ def test_commands() -> None:
     assert parse_command("mute", b"OFF") == MuteCommand(False)
     assert parse_command("enroll", b' {"name": " Anna "} ') == EnrollCommand("Anna")
     assert parse_command("forget", b'{"name": "Anna"}') == ForgetCommand("Anna")
+    named = parse_command("enroll", b'{"name": "Anna", "id": "request 7"}')
+    assert named == EnrollCommand("Anna", request_id="request 7")
+    assert parse_command("forget", b'{"id": "", "name": "Anna"}') == ForgetCommand(
+        "Anna", request_id=""
+    )
 
 
 def test_every_verb_has_a_payload_and_a_rate() -> None:
@@ -55,6 +67,9 @@ def test_every_verb_has_a_payload_and_a_rate() -> None:
         ("enroll", b"[" * COMMAND_BYTES, "with a name"),
         ("enroll", b'"Anna"', "with a name"),
         ("enroll", b'{"name": "Anna", "x": 1}', "with a name"),
+        ("enroll", b'{"name": "Anna", "id": 7}', '"id" of at most 64 characters'),
+        ("enroll", b'{"name": "Anna", "id": null}', '"id" of at most 64 characters'),
+        ("enroll", b'{"name": "Anna", "id": "%s"}' % (b"x" * 65), '"id" of at most 64 characters'),
         ("forget", b'{"person_id": 1}', "with a name"),
         ("forget", b"Anna", "with a name"),
         ("ring", b"x" * (COMMAND_BYTES + 1), "1025 bytes, where 1024"),
@@ -93,14 +108,16 @@ def test_who_gives_or_takes_a_name_needs_the_household_s_leave(
 ) -> None:
     by_default = CommandGate("back-door", MqttSection(), 0.0)
     for verb in ("enroll", "forget"):
-        assert by_default.take(verb, PAYLOADS[verb], 0.0) is None
-        assert f"set mqtt.allow_{verb} = true" in caplog.text
+        refusal = by_default.take(verb, PAYLOADS[verb], 0.0)
+        words = f"set mqtt.allow_{verb} = true to allow it"
+        assert refusal == CommandResult(verb, False, words, "back-door")
+        assert words in caplog.text
     assert by_default.take("ring", b"", 0.0) == RingCommand(door_id="back-door")
     enrolling = gate(allow_forget=False)
     assert enrolling.take("enroll", PAYLOADS["enroll"], 0.0) == EnrollCommand(
         "A", door_id="back-door"
     )
-    assert enrolling.take("forget", PAYLOADS["forget"], 0.0) is None
+    assert isinstance(enrolling.take("forget", PAYLOADS["forget"], 0.0), CommandResult)
 
 
 @pytest.mark.parametrize("verb", COMMAND_VERBS)
@@ -108,7 +125,8 @@ def test_a_verb_is_obeyed_only_so_often(verb: str) -> None:
     gated, rate = gate(), RATES[verb]
 
     def obeyed(now: float, times: int) -> int:
-        return sum(gated.take(verb, PAYLOADS[verb], now) is not None for _ in range(times))
+        taken = [gated.take(verb, PAYLOADS[verb], now) for _ in range(times)]
+        return sum(isinstance(each, Command) for each in taken)
 
     assert obeyed(0.0, 1000) == rate.burst
     assert obeyed(rate.seconds * 0.9, 1000) == 0
@@ -126,12 +144,51 @@ def test_a_flood_of_one_verb_leaves_the_others_alone() -> None:
 @given(st.lists(st.floats(0.0, 20.0), max_size=60))
 def test_no_order_of_moments_passes_more_than_the_rate(pauses: list[float]) -> None:
     gated, now, passed = gate(), 0.0, 0
-    taken: list[Command | None] = []
+    taken: list[Command | CommandResult | None] = []
     for pause in pauses:
         now += pause
         taken.append(gated.take("enroll", PAYLOADS["enroll"], now))
-    passed = sum(command is not None for command in taken)
-    assert passed <= RATES["enroll"].burst + now / RATES["enroll"].seconds + 1e-6
+    passed = sum(isinstance(each, Command) for each in taken)
+    rate = RATES["enroll"]
+    assert passed <= rate.burst + now / rate.seconds + 1e-6
+    refused = sum(isinstance(each, CommandResult) for each in taken)
+    assert refused <= 1 + now / rate.seconds + 1e-6
+
+
+@pytest.mark.parametrize("verb", ["enroll", "forget"])
+def test_a_flood_is_not_answered_by_another(verb: str) -> None:
+    gated, rate = gate(), RATES[verb]
+
+    def answers(payload: bytes, now: float) -> int:
+        return sum(gated.take(verb, payload, now) is not None for _ in range(1000))
+
+    assert answers(b"?", 0.0) == rate.burst + 1  # malformed, then too fast
+    assert answers(b"?", 1.0) == 0
+    assert answers(b"?", rate.seconds * 1.1) == 2
+
+
+def test_what_is_refused_comes_back_with_its_own_id() -> None:
+    gated = gate()
+    for payload, request_id in (
+        (b'{"name": 3, "id": "7"}', "7"),
+        (b'{"id": "\\ud800"}', "\ud800"),
+        (b'{"id": 7}', None),
+        (b'{"id": "%s"}' % (b"x" * 65), None),
+        (b'{"id": "7"', None),
+        (b"[" * COMMAND_BYTES, None),
+        (b'{"id": "7", "name": "%s"}' % (b"x" * COMMAND_BYTES), None),
+    ):
+        refusal = gated.take("enroll", payload, 0.0)
+        if refusal is None:
+            gated = gate()
+            refusal = gated.take("enroll", payload, 0.0)
+        assert isinstance(refusal, CommandResult)
+        assert (refusal.command, refusal.done, refusal.request_id) == ("enroll", False, request_id)
+    too_fast = gate()
+    for _ in range(RATES["forget"].burst):
+        too_fast.take("forget", PAYLOADS["forget"], 0.0)
+    refusal = too_fast.take("forget", b'{"name": "Anna", "id": "8"}', 0.0)
+    assert refusal == CommandResult("forget", False, "they come too fast", "back-door", "8")
 
 
 def test_a_flood_is_said_once_a_minute_with_its_number(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,14 +10,14 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Person
+from doorbell.domain import CommandResult, Person
 from doorbell.outputs.home_assistant import (
     birth_topic,
     discovery_document,
     discovery_topic,
     person_ids_of,
 )
-from doorbell.outputs.messages import encode, statistics_document
+from doorbell.outputs.messages import encode, reply_document, statistics_document
 from doorbell.recognition.gallery_names import MAX_NAME_CHARACTERS
 from doorbell.states import Statistics
 
@@ -117,6 +117,19 @@ def test_the_last_visitor_has_attributes() -> None:
     visitor = document()["components"]["visitor"]
     assert visitor["json_attributes_topic"] == visitor["state_topic"]
     assert visitor["value_template"] == "{{ value_json.visitor }}"
+
+
+def test_the_last_answer_is_told_in_two_words_with_all_of_it_as_attributes() -> None:
+    answer = document()["components"]["last_answer"]
+    assert (answer["platform"], answer["entity_category"]) == ("sensor", "diagnostic")
+    assert answer["state_topic"] == answer["json_attributes_topic"]
+    assert answer["state_topic"] == "doorbell/back_door-2/reply"
+    told = reply_document(CommandResult("enroll", False, "nobody is in sight"))
+    keys = re.findall(r"value_json\.(\w+)", answer["value_template"])
+    # Words of our own: of what somebody wrote nothing becomes the state.
+    assert keys == ["command", "done"]
+    assert keys[0] in told
+    assert keys[1] in told
 
 
 def test_the_latency_is_for_those_who_look_for_it() -> None:

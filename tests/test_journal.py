@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from doorbell.domain import Arrived, Person, Ring, Visit
-from doorbell.outputs.journal import Journal
+from doorbell.outputs.journal import EventLog
 
 
 def test_each_event_is_a_line_that_says_who_and_how_alike(caplog: pytest.LogCaptureFixture) -> None:
@@ -14,7 +14,7 @@ def test_each_event_is_a_line_that_says_who_and_how_alike(caplog: pytest.LogCapt
             Ring("e2", 2.0, anna, b"JPEG"),
             Ring("e3", 3.0),
         ):
-            Journal().handle(event)
+            EventLog().handle(event)
     assert caplog.messages == [
         "arrived visit=v1 visitor=undecided",
         "ring visit=v1 visitor=Anna similarity=0.71",

@@ -16,6 +16,8 @@ from doorbell.camera.latest import LatestFrame
 from doorbell.config import load_config
 from doorbell.domain import (
     Command,
+    CommandResult,
+    EnrollCommand,
     FaceSample,
     ForgetCommand,
     Frame,
@@ -28,7 +30,7 @@ from doorbell.latency import Latency
 from doorbell.main_loop import MainLoop
 from doorbell.perception import Perception
 from doorbell.pipeline import Pipeline
-from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.recognition.gallery import EnrolledSample, Forgotten, Gallery
 from doorbell.service import ServiceNotifier
 from doorbell.states import (
     CameraState,
@@ -68,9 +70,16 @@ class Heard:
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+        self._also: Callable[[Message], None] | None = None
+
+    def also(self, act: Callable[[Message], None]) -> None:
+        """Do that too for each message to come, on the loop's thread."""
+        self._also = act
 
     def handle(self, message: Message) -> None:
         self.messages.append(message)
+        if self._also is not None:
+            self._also(message)
 
     def close(self) -> None:
         """Nothing to release."""
@@ -90,10 +99,13 @@ class House:
 
 @contextmanager
 def watching(
-    perception: Perception, gallery: Gallery, during: Callable[[House], None]
+    perception: Perception,
+    gallery: Gallery,
+    during: Callable[[House], None],
+    house: House | None = None,
 ) -> Iterator[House]:
     """Run the loop on this thread, as its gallery is; ``during`` it on another."""
-    house, stop = House(gallery), threading.Event()
+    house, stop = house or House(gallery), threading.Event()
     config = load_config(None, ["device.id=back-door"])
     faults: list[BaseException] = []
 
@@ -172,6 +184,78 @@ def test_who_is_forgotten_by_command_is_known_to_every_output_in_the_same_turn(
         heard = house.heard.messages
     place = heard.index(VisitsForgotten(("v1",)))
     assert heard[place + 1 : place + 3] == [KnownVisitors((), ()), MuteState(True, "back-door")]
+
+
+class DefectiveGallery(Gallery):
+    """One with a defect."""
+
+    def forget(self, name: str) -> Forgotten:
+        raise KeyError(name)
+
+
+def test_every_command_is_answered_and_a_defect_ends_nothing(
+    perception: Perception, gallery: Gallery, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[CommandResult] = []
+    commands = (
+        MuteCommand(True, request_id="1", reply=told.append),
+        RingCommand(request_id="2", reply=told.append),
+        EnrollCommand("Ben", door_id="back-door", request_id="3", reply=told.append),
+        ForgetCommand("Nobody", reply=told.append),
+        ForgetCommand("Anna", request_id="5", reply=told.append),
+    )
+
+    def act(house: House) -> None:
+        for command in commands:
+            house.inbox.put(command)
+        assert eventually(lambda: len(told) == len(commands))
+
+    with watching(perception, gallery, act):
+        pass
+    results = [(each.command, each.request_id, each.done) for each in told]
+    assert results == [
+        ("mute", "1", True),
+        ("ring", "2", True),
+        ("enroll", "3", False),
+        ("forget", None, False),
+        ("forget", "5", True),
+    ]
+    assert told[2].door_id == "back-door"
+    assert "0 usable faces are in sight" in told[2].summary
+    assert "Nobody" in told[3].summary
+    assert told[4].summary == "forgot whom you named (deleted samples: 1, visits: 1)"
+
+    told.clear()
+    with DefectiveGallery.open(tmp_path / "gallery.sqlite") as defective:
+
+        def act_again(house: House) -> None:
+            house.inbox.put(commands[4])
+            house.inbox.put(commands[0])
+            assert eventually(lambda: len(told) == 2)
+
+        with watching(perception, defective, act_again):
+            pass
+    assert [(each.command, each.done) for each in told] == [("forget", False), ("mute", True)]
+    assert "its log says more" in told[0].summary
+    assert "KeyError" in caplog.text
+
+
+def test_nobody_waits_for_an_answer_from_a_doorbell_that_stops(
+    perception: Perception, gallery: Gallery
+) -> None:
+    told: list[CommandResult] = []
+
+    def ask_while_it_stops(message: Message) -> None:
+        if isinstance(message, Statistics):  # the last one: none is due before
+            house.inbox.put(MuteCommand(True, reply=told.append))
+
+    def act(running: House) -> None:
+        running.heard.also(ask_while_it_stops)
+
+    house = House(gallery)
+    with watching(perception, gallery, act, house):
+        pass
+    assert [(each.command, each.done) for each in told] == [("mute", False)]
 
 
 def test_who_is_known_is_told_once_and_again_where_another_process_has_changed_it(

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 from doorbell.domain import (
     Arrived,
     Attention,
+    CommandResult,
     Event,
     Left,
     Person,
@@ -25,6 +26,7 @@ from doorbell.outputs.messages import (
     encode,
     event_document,
     event_type,
+    reply_document,
     statistics_document,
     visitor_document,
 )
@@ -162,6 +164,18 @@ def test_statistics() -> None:
         "camera_online": True,
         "stages": {"detect": {"p50_ms": 6.123, "p95_ms": 9.0, "p99_ms": 12.5, "count": 1470}},
     }
+
+
+def test_an_answer_carries_the_id_of_its_request() -> None:
+    result = CommandResult("enroll", False, "2 usable faces are in sight", "back-door", "7")
+    assert decoded(reply_document(result)) == {
+        "version": 1,
+        "id": "7",
+        "command": "enroll",
+        "done": False,
+        "summary": "2 usable faces are in sight",
+    }
+    assert decoded(reply_document(CommandResult("forget", True, "")))["id"] is None
 
 
 @given(name=st.text())

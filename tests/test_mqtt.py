@@ -1,5 +1,6 @@
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,14 +12,15 @@ import numpy as np
 import pytest
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import FaceSample, Left, Stranger, Visit, Visitor
+from doorbell.domain import FaceSample, Left, Person, Stranger, Visit, Visitor
 from doorbell.errors import ConfigError
 from doorbell.household.forgetting import is_kept
+from doorbell.outputs.messages import EventSubject
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.mqtt_client import keepalive_seconds
 from doorbell.outputs.outbox import Outbox
 from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.states import KnownVisitors
+from doorbell.states import KnownVisitors, MuteState, VisitsForgotten
 
 FACES = [FaceSample(face, "any", 0.5) for face in np.eye(128, dtype=np.float32)]
 
@@ -131,6 +133,48 @@ def waiting_for(gallery: Gallery, outbox_path: Path, *visitors: Visitor) -> Iter
             mqtt.handle(Left(f"e{visitor.label}", 1000.0, visit))
         yield mqtt
         mqtt.handle(KnownVisitors(tuple(gallery.people.all()), tuple(gallery.strangers.all())))
+
+
+def test_whose_a_visit_is_is_asked_while_nobody_waits_for_the_answer(tmp_path: Path) -> None:
+    """The gallery may take its time: meanwhile paho's thread and the sender's go on."""
+    asked: list[tuple[EventSubject, bool]] = []
+
+    def is_kept(subject: EventSubject) -> bool:
+        other = threading.Thread(target=mqtt.handle, args=(MuteState(True),))
+        other.start()
+        other.join(2.0)
+        asked.append((subject, other.is_alive()))
+        return True
+
+    anna = Person(1, "Anna")
+    mqtt = Mqtt(
+        DeviceSection(),
+        MqttSection(host="127.0.0.1", port=1),
+        outbox_path=tmp_path / "outbox.sqlite",
+        people=(anna,),
+        strangers=(),
+        is_kept=is_kept,
+        on_command=lambda _: None,
+    )
+    with closing(mqtt):
+        for number in range(3):
+            visit = Visit("v1", 1000.0, 1000.0, visitor=anna)
+            mqtt.handle(Left(f"e{number}", 1000.0, visit))
+        mqtt.handle(KnownVisitors((), ()))
+    assert asked == [(EventSubject(1, None, "v1"), False)]  # once for all that tell the same
+
+
+def test_a_visit_that_is_forgotten_waits_no_longer_and_is_no_last_visit(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        names = ("Anna", "Ben")
+        people = [
+            gallery.people.enroll(name, [EnrolledSample(face)]).person
+            for name, face in zip(names, FACES, strict=False)
+        ]
+        with waiting_for(gallery, path, *people) as mqtt:
+            mqtt.handle(VisitsForgotten(("vAnna",)))  # for its age: Anna is still known
+        assert waiting(path) == ["Ben"]
 
 
 def waiting(outbox_path: Path) -> list[str]:

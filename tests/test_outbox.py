@@ -20,12 +20,16 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doorbell.config import MqttSection
+from doorbell.config import DeviceSection, MqttSection
+from doorbell.domain import Ring
 from doorbell.errors import SealError
-from doorbell.outputs.delivery import Delivery
-from doorbell.outputs.messages import encode, late_event
+from doorbell.outputs.delivery import OutboxSender
+from doorbell.outputs.messages import EventSubject, encode, late_event
+from doorbell.outputs.mqtt_connection import BrokerConnection
 from doorbell.outputs.outbox import Outbox
 from doorbell.outputs.outbox_file import Moment, Waiting, seal_outbox
+from doorbell.outputs.retained import RetainedMessages
+from doorbell.outputs.topics import Topics
 from doorbell.sealing import PLAIN, Seal, Sealed
 
 NOW = Moment(1_000_000.0, 500.0, "this boot")
@@ -247,22 +251,20 @@ class DefectiveOutbox(Outbox):
 def test_a_defect_of_the_outbox_reaches_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lock = threading.Lock()
-    delivery = Delivery(
-        DefectiveOutbox(tmp_path / "outbox.sqlite", SECTION),
-        30.0,
-        lock,
-        connected=lambda: True,
-        publish=lambda _document: 1,
-        publish_rest=lambda _event, _trigger: None,
+    topics = Topics("front-door")
+    connection = BrokerConnection(SECTION, "doorbell", topics.availability)
+    retained = RetainedMessages(
+        DeviceSection(), SECTION, topics, connection, people=(), strangers=()
     )
-    with lock:
-        assert delivery.add(b"{}", None, None) is None
-        delivery.begin()
-    delivery.acknowledge(1)
+    outbox = DefectiveOutbox(tmp_path / "outbox.sqlite", SECTION)
+    sender = OutboxSender(SECTION, topics, outbox, connection, retained)
+    sender.add(Ring("e", 1000.0))
+    sender.begin()
+    sender.acknowledge(1)
     time.sleep(0.2)
     assert "mqtt-outbox" in [thread.name for thread in threading.enumerate()]
-    delivery.close()
+    sender.close()
+    connection.close()
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "a defect in the outbox" in record.message
 
@@ -345,16 +347,37 @@ def test_who_is_forgotten_waits_no_longer_nor_does_the_visit(tmp_path: Path) -> 
         for visit_id, person_id in told:
             outbox.append(about(visit_id, person_id), b"pixels of " + str(visit_id).encode(), NOW)
         outbox.append(b"no document", None, NOW)
-        outbox.drop_forgotten(lambda named: named.person_id == 3)
+        assert list(outbox.subjects().values()) == [
+            *(EventSubject(person_id, None, visit_id) for visit_id, person_id in told),
+            EventSubject(),
+        ]
+        outbox.forget([])
         assert len(outbox) == len(told) + 1
-        outbox.drop_forgotten(lambda named: named.person_id == 1)
+        outbox.forget_visits({"v1"})
         assert outbox.events_dropped == 3
         kept = [about("v2", 2), about(None, None), about("v3", None), b"no document"]
         assert documents(outbox) == kept
-        outbox.forget_visits({"v3"})
+        outbox.forget([n for n, subject in outbox.subjects().items() if subject.visit_id == "v3"])
         assert documents(outbox) == [kept[0], kept[1], kept[3]]
         held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
         assert [b"pixels of v%d" % number in held for number in (1, 2, 3)] == [False, True, False]
+
+
+def test_whom_an_event_tells_of_is_found_without_reading_its_picture(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "outbox.sqlite"
+    key = Sealed(bytes(64))
+    with opened(path, seal=key) as outbox:
+        for number in (1, 2):
+            outbox.append(encode({"visit_id": f"v{number}"}), PICTURE, NOW)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE pictures SET jpeg = substr(jpeg, 1, 20) WHERE number = 1")
+    with opened(path, seal=key) as outbox:
+        outbox.forget_visits({"v2"})
+        assert list(outbox.subjects()) == [1]
+        assert "dropped: " not in caplog.text
+        assert outbox.read(1) is None  # its picture was altered
 
 
 def test_pictures_that_are_wanted_no_longer_leave_their_events(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from doorbell.config import Config, StorageSection
 from doorbell.domain import UNSTORED, Person, Visitor
 from doorbell.errors import GalleryError, UsageError
-from doorbell.outputs.messages import Named
+from doorbell.outputs.messages import EventSubject
 from doorbell.outputs.outbox import Outbox
 from doorbell.outputs.pictures import SECONDS_PER_DAY, delete_pictures
 from doorbell.recognition.gallery import Forgotten, Gallery
@@ -135,36 +135,38 @@ def forget_in_files(gallery: Gallery, config: Config, visit_ids: Collection[str]
         outbox = Outbox(storage.outbox_path, config.mqtt, open_seal(storage.key_file))
         stack.enter_context(closing(outbox))
         outbox.forget_visits(visit_ids)
-        outbox.drop_forgotten(_whoever_is_gone(gallery))
+        is_forgotten = _whoever_is_gone(gallery)
+        told_of = outbox.subjects().values()
+        outbox.forget_visits({s.visit_id for s in told_of if s.visit_id and is_forgotten(s)})
 
 
-def is_kept(gallery: Gallery, named: Named) -> bool:
+def is_kept(gallery: Gallery, subject: EventSubject) -> bool:
     """Whether a visit that names nobody of the household is theirs all the same.
 
     Two people became one, or a stranger was named, or found to be somebody known. A visit that was
     taken for somebody else's may tell of whom to forget.
     """
-    if named.visit_id is None:
+    if subject.visit_id is None:
         return False
     try:
-        visit = gallery.visits.get(named.visit_id)
+        visit = gallery.visits.get(subject.visit_id)
     except (UsageError, GalleryError):  # what cannot be looked up is taken as forgotten
         return False
-    return named.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)
+    return subject.person_id is None or (isinstance(visit.visitor, Person) and not visit.corrected)
 
 
-def _whoever_is_gone(gallery: Gallery) -> Callable[[Named], bool]:
+def _whoever_is_gone(gallery: Gallery) -> Callable[[EventSubject], bool]:
     """What tells whether an event names somebody who is gone."""
     person_ids = {person.person_id for person in gallery.people.all()}
     labels = {stranger.label for stranger in gallery.strangers.all()}
 
-    def is_forgotten(named: Named) -> bool:
-        if named.person_id is not None:
-            is_known = named.person_id in person_ids
+    def is_forgotten(subject: EventSubject) -> bool:
+        if subject.person_id is not None:
+            is_known = subject.person_id in person_ids
         else:  # who has no lasting identifier yet cannot have been forgotten by it
-            label = named.stranger
+            label = subject.stranger
             is_known = label is None or label in labels or label.startswith(UNSTORED)
-        return not (is_known or is_kept(gallery, named))
+        return not (is_known or is_kept(gallery, subject))
 
     return is_forgotten
 

@@ -13,7 +13,7 @@ PAUSE_SECONDS = 60.0
 log = logging.getLogger(__name__)
 
 
-class Absence:
+class ConnectionLog:
     """What was last said of a broker that is away.
 
     Args:

@@ -1,16 +1,18 @@
 """Commands from the broker: read, and let through where that is allowed and not too often.
 
-Enters: the payload of a message on a command's topic, and the time. Leaves: a command, or nothing
-and a word in the log. Knows nothing of connections, nor of how a command is carried out.
+Enters: the payload of a message on a command's topic, and the time. Leaves: a command, or why it is
+refused, in an answer and in the log. Knows nothing of connections, nor of how a command is carried
+out.
 
 Whoever may write to the broker may write anything, of any length, as often as they like. So every
 payload has a schema and a greatest length, every verb a rate, and what gives or takes away a name
 is off unless the household has switched it on. What was refused is said once, then at most once a
-minute with its number: a flood fills neither the log nor the queue.
+minute with its number: a flood fills neither the log nor the queue, and is not answered by another.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -20,11 +22,19 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from doorbell.config import MqttSection
-from doorbell.domain import Command, EnrollCommand, ForgetCommand, MuteCommand, RingCommand
+from doorbell.domain import (
+    Command,
+    CommandResult,
+    EnrollCommand,
+    ForgetCommand,
+    MuteCommand,
+    RingCommand,
+)
 from doorbell.errors import BrokerError
 from doorbell.outputs.messages import OFF, ON, PRESS
 
 COMMAND_BYTES = 1024
+REQUEST_ID_CHARACTERS = 64
 SAID_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
@@ -51,12 +61,18 @@ RATES: Mapping[str, Rate] = {
 }
 
 
-class _Named(BaseModel):
-    """``{"name": "Anna"}``, and nothing else in it."""
+class _Request(BaseModel):
+    """``{"name": "Anna", "id": "7"}``, the latter if wanted, and nothing else in it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    id: Annotated[str, StringConstraints(max_length=REQUEST_ID_CHARACTERS)] = ""
+
+    @property
+    def request_id(self) -> str | None:
+        """The sender's own name for it; None where it has none."""
+        return self.id if "id" in self.model_fields_set else None
 
 
 def parse_command(verb: str, payload: bytes) -> Command:
@@ -64,7 +80,7 @@ def parse_command(verb: str, payload: bytes) -> Command:
 
     Args:
         verb: the topic's last level: ``ring`` (payload empty or PRESS), ``mute`` (ON or OFF),
-            ``enroll`` or ``forget`` (a JSON object with the key ``name`` alone).
+            ``enroll`` or ``forget`` (a JSON object with the key ``name``, and ``id`` if wanted).
         payload: as it came.
 
     Raises:
@@ -82,9 +98,11 @@ def parse_command(verb: str, payload: bytes) -> Command:
         case "mute":
             expected = "ON or OFF"
         case "enroll":
-            return EnrollCommand(_name(payload))
+            request = _request(payload)
+            return EnrollCommand(request.name, request_id=request.request_id)
         case "forget":
-            return ForgetCommand(_name(payload))
+            request = _request(payload)
+            return ForgetCommand(request.name, request_id=request.request_id)
         case _:
             expected = "no such topic"
     raise MalformedCommandError(f"{_shown(payload)}, where {expected} is expected")
@@ -103,10 +121,12 @@ class CommandGate:
         self._door_id = door_id
         self._allowed = {"enroll": section.allow_enroll, "forget": section.allow_forget}
         self._buckets = {verb: _Bucket(rate, now) for verb, rate in RATES.items()}
+        # How often it is answered that they come too fast.
+        self._too_fast = {verb: _Bucket(Rate(1, rate.seconds), now) for verb, rate in RATES.items()}
         self._refusals = {verb: _Refusals() for verb in RATES}
         self._lock = threading.Lock()
 
-    def take(self, verb: str, payload: bytes, now: float) -> Command | None:
+    def take(self, verb: str, payload: bytes, now: float) -> Command | CommandResult | None:
         """Read a command.
 
         Args:
@@ -115,12 +135,15 @@ class CommandGate:
             now: monotonic seconds.
 
         Returns:
-            None where it is malformed, not allowed or one too many, which the log says.
+            What to answer where it is malformed, not allowed or one too many, which the log says
+            too. None where no answer is due: that they come too fast is answered now and then.
         """
         with self._lock:
+            answered = True
             # First of all: a message that is refused takes time as well.
             if not self._buckets[verb].take(now):
                 refused = "they come too fast"
+                answered = self._too_fast[verb].take(now)
             elif not self._allowed.get(verb, True):
                 refused = f"set mqtt.allow_{verb} = true to allow it"
             else:
@@ -130,7 +153,9 @@ class CommandGate:
                     refused = str(exc)
             self._refusals[verb].add(refused)
             self._refusals[verb].say(verb, now)
+        if not answered:
             return None
+        return CommandResult(verb, False, refused, self._door_id, request_id_of(payload))
 
     def say_refused(self, now: float) -> None:
         """Log what was refused since the last time, where a minute has passed.
@@ -184,13 +209,27 @@ class _Refusals:
             self.silent_until = now + SAID_SECONDS
 
 
-def _name(payload: bytes) -> str:
+def _request(payload: bytes) -> _Request:
     try:
-        return _Named.model_validate_json(payload).name
+        return _Request.model_validate_json(payload)
     except ValidationError as exc:
         raise MalformedCommandError(
-            f'{_shown(payload)}, where {{"name": "Anna"}} is expected, with a name'
+            f'{_shown(payload)}, where {{"name": "Anna"}} is expected, with a name, and an "id" of '
+            f"at most {REQUEST_ID_CHARACTERS} characters if you like"
         ) from exc
+
+
+def request_id_of(payload: bytes) -> str | None:
+    """Find the sender's own name for a request, however malformed the rest of it is."""
+    if len(payload) > COMMAND_BYTES:
+        return None
+    try:
+        match json.loads(payload):
+            case {"id": str(found)} if len(found) <= REQUEST_ID_CHARACTERS:
+                return found
+    except (ValueError, RecursionError):
+        pass
+    return None
 
 
 def _shown(payload: bytes) -> str:

@@ -186,6 +186,16 @@ def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict
             "value_template": "{{ 'ON' if value_json.condition == 'failed' else 'OFF' }}",
             "json_attributes_topic": topics.storage,
         },
+        "last_answer": {
+            "platform": "sensor",
+            "name": "Last answer",
+            "icon": "mdi:message-reply-text",
+            "entity_category": "diagnostic",
+            "state_topic": topics.reply,
+            "value_template": "{{ value_json.command }} "
+            "{{ 'done' if value_json.done else 'refused' }}",
+            "json_attributes_topic": topics.reply,
+        },
         "latency": {
             "platform": "sensor",
             "name": "Latency",

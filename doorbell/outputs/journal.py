@@ -13,7 +13,7 @@ from doorbell.states import Message
 log = logging.getLogger(__name__)
 
 
-class Journal:
+class EventLog:
     """The output that logs."""
 
     def handle(self, message: Message) -> None:

@@ -67,6 +67,16 @@ version           1
 condition         working, or failed (what cannot be kept is still announced)
 reason            words for people; null where nothing is wrong
 ================  ===============================================================================
+
+The document on ``reply``, version 1:
+
+================  ===============================================================================
+version           1
+id                the request's own ``id``, or null where it had none
+command           enroll or forget
+done              whether it was carried out; else it was refused, and nothing has changed
+summary           what was done, or why not; words for people
+================  ===============================================================================
 """
 
 from __future__ import annotations
@@ -81,6 +91,7 @@ from typing import Any, TypeAlias
 from doorbell.domain import (
     Arrived,
     Attention,
+    CommandResult,
     Event,
     Left,
     Person,
@@ -170,7 +181,7 @@ def late_event(document: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class EventSubject:
     """Whom a document tells of; None for what it does not tell.
 
     Attributes:
@@ -184,16 +195,16 @@ class Named:
     visit_id: str | None = None
 
 
-def named_in(document: bytes) -> Named:
+def subject_of(document: bytes) -> EventSubject:
     """Tell whom a document names. It may come from anybody, as what the broker retained does."""
     try:
         told = json.loads(document)
     except (ValueError, RecursionError):
-        return Named()
+        return EventSubject()
     if not isinstance(told, dict):
-        return Named()
+        return EventSubject()
     person_id, stranger, visit_id = map(told.get, ("person_id", "stranger", "visit_id"))
-    return Named(
+    return EventSubject(
         person_id if isinstance(person_id, int) else None,
         stranger if isinstance(stranger, str) else None,
         visit_id if isinstance(visit_id, str) else None,
@@ -251,6 +262,17 @@ def storage_document(problem: str | None) -> Document:
     """Describe whether visits and pictures can be kept, and why not."""
     condition = "working" if problem is None else "failed"
     return {"version": SCHEMA_VERSION, "condition": condition, "reason": problem}
+
+
+def reply_document(result: CommandResult) -> Document:
+    """Describe what has become of a command."""
+    return {
+        "version": SCHEMA_VERSION,
+        "id": result.request_id,
+        "command": result.command,
+        "done": result.done,
+        "summary": result.summary,
+    }
 
 
 def trigger_payload(person_id: int) -> str:

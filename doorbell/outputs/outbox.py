@@ -13,10 +13,11 @@ import sqlite3
 from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from doorbell.config import MqttSection
 from doorbell.errors import SealError
-from doorbell.outputs.messages import Named, named_in
+from doorbell.outputs.messages import EventSubject, subject_of
 from doorbell.outputs.outbox_file import Moment, OutboxFile, Summary, Waiting, set_aside
 from doorbell.sealing import PLAIN, Seal
 
@@ -26,6 +27,8 @@ BYTES_PER_MEGABYTE = 1_000_000
 MEMORY_PICTURE_BYTES = 8_000_000
 # SQLite's words for what passes by itself, with the file left open.
 PASSING = ("database or disk is full", "database is locked")
+
+Read = TypeVar("Read")
 
 log = logging.getLogger(__name__)
 
@@ -104,21 +107,24 @@ class Outbox:
 
     def read(self, number: int) -> Waiting | None:
         """An event that waits; None where the disk will not give it now."""
-        event = self._unwritten.get(number)
-        if event is None and self._file is not None:
-            try:
-                event = self._file.read(number)
-            except SealError as exc:
-                log.error("an event that waited for the broker is dropped: %s", exc)
-                self.events_dropped += 1
-                self._forget(number)
-                return None
-            except (sqlite3.Error, OSError) as exc:
-                self._take_fault(exc)
+        event = self._unwritten.get(number) or self._from_file(number, OutboxFile.read)
         if event is None:
             return None
         written = None if number in self._without_picture else event.picture
         return replace(event, picture=self._unwritten_pictures.get(number, written))
+
+    def subjects(self) -> dict[int, EventSubject]:
+        """Whom each event tells of, by number, in order; without those that the disk withholds."""
+        found = {}
+        for number in list(self._waiting):
+            unwritten = self._unwritten.get(number)
+            if unwritten is not None:
+                document: bytes | None = unwritten.document
+            else:
+                document = self._from_file(number, OutboxFile.document)
+            if document is not None:
+                found[number] = subject_of(document)
+        return found
 
     def remove(self, *numbers: int) -> None:
         """Forget events: the broker has them."""
@@ -133,26 +139,6 @@ class Outbox:
             )
             self._drop_said = False
 
-    def drop_forgotten(self, is_forgotten: Callable[[Named], bool]) -> None:
-        """Drop visits of anybody who was forgotten, and what is left of whom the broker has.
-
-        Args:
-            is_forgotten: whether what an event tells of is.
-        """
-        forgotten: set[str] = set()
-        for number in list(self._waiting):
-            event = self.read(number)
-            if event is None:
-                continue
-            named = named_in(event.document)
-            if named.visit_id in forgotten or not is_forgotten(named):
-                continue
-            if named.visit_id is None:
-                self._forget(number)
-            else:
-                forgotten.add(named.visit_id)
-        self.forget_visits(forgotten)
-
     def drop_pictures(self) -> None:
         """Keep events without their pictures, and nothing of these on the disk."""
         for number, summary in list(self._waiting.items()):
@@ -163,15 +149,16 @@ class Outbox:
 
     def forget_visits(self, visit_ids: Collection[str]) -> None:
         """Drop what waits about visits that were forgotten, and what is left of it on the disk."""
-        dropped = 0
-        for number in list(self._waiting):
-            event = self.read(number)
-            if event is not None and named_in(event.document).visit_id in visit_ids:
-                self._forget(number)
-                dropped += 1
+        self.forget([n for n, subject in self.subjects().items() if subject.visit_id in visit_ids])
+
+    def forget(self, numbers: Collection[int]) -> None:
+        """Drop events about whoever was forgotten, and what is left on the disk of sent ones."""
+        dropped = self._waiting.keys() & set(numbers)
+        for number in dropped:
+            self._forget(number)
         if dropped:
-            self.events_dropped += dropped
-            log.info("dropped %d waiting events about visits that were forgotten", dropped)
+            self.events_dropped += len(dropped)
+            log.info("dropped %d waiting events about visits that were forgotten", len(dropped))
         self._write()
         self._empty_log()
 
@@ -204,6 +191,20 @@ class Outbox:
             self._unwritten_pictures.clear()
         if self._file is not None:
             self._file.close()
+
+    def _from_file(self, number: int, read: Callable[[OutboxFile, int], Read]) -> Read | None:
+        """Read one event; None where it was altered, and is dropped, or the disk refuses."""
+        if self._file is None:
+            return None
+        try:
+            return read(self._file, number)
+        except SealError as exc:
+            log.error("an event that waited for the broker is dropped: %s", exc)
+            self.events_dropped += 1
+            self._forget(number)
+        except (sqlite3.Error, OSError) as exc:
+            self._take_fault(exc)
+        return None
 
     def _empty_log(self) -> None:
         if self._file is not None:

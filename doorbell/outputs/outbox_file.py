@@ -194,6 +194,19 @@ class OutboxFile:
         picture = picture and self._opened(picture, _PICTURE)
         return Waiting(number, document, picture, Moment(*moment))
 
+    def document(self, number: int) -> bytes:
+        """The document of one event, without reading its picture.
+
+        Raises:
+            sqlite3.DatabaseError, SealError: as ``read``.
+        """
+        row = self._connection.execute(
+            "SELECT document FROM events WHERE number = ?", (number,)
+        ).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError(f"event {number} has gone")
+        return self._opened(row[0], _DOCUMENT)
+
     def _check_key(self) -> None:
         """Refuse another key before anything new is put behind what it cannot read.
 

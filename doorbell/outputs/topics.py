@@ -15,10 +15,11 @@ camera        JSON: how it stands with the camera, and why    yes       1
 camera/...    availability: online, offline                   yes       1
 sound         JSON: whether the last chime was played         yes       1
 storage       JSON: whether visits and pictures can be kept   yes       1
+reply         JSON: what has become of an enroll or forget    never     1
 ring          command: empty, or PRESS                        ignored
 mute          command: ON, OFF                                ignored
-enroll        command: {"name": "Anna"}                       ignored
-forget        command: {"name": "Anna"}                       ignored
+enroll        command: {"name": "Anna"}, "id" if you like     ignored
+forget        command: {"name": "Anna"}, "id" if you like     ignored
 ============  ==============================================  ========  ===
 """
 
@@ -26,6 +27,8 @@ from __future__ import annotations
 
 ROOT = "doorbell"
 COMMAND_VERBS = ("ring", "mute", "enroll", "forget")
+# What of these is answered on ``reply``. That it rings, or is muted, is heard and seen.
+ANSWERED_VERBS = ("enroll", "forget")
 
 
 class Topics:
@@ -51,6 +54,7 @@ class Topics:
         self.camera_availability = f"{base}/camera/availability"
         self.sound = f"{base}/sound"
         self.storage = f"{base}/storage"
+        self.reply = f"{base}/reply"
         self.enroll = f"{base}/enroll"
         self.forget = f"{base}/forget"
         self.commands = {f"{base}/{verb}": verb for verb in COMMAND_VERBS}

@@ -32,7 +32,7 @@ from doorbell.domain import (
 )
 from doorbell.outputs import Sink
 from doorbell.outputs.chime import Chime
-from doorbell.outputs.journal import Journal
+from doorbell.outputs.journal import EventLog
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.pictures import Pictures
 from doorbell.outputs.relay import Relay
@@ -89,7 +89,7 @@ def pictures_without_folder(folder: Path) -> Sink:
 
 
 def journal(_folder: Path) -> Sink:
-    return Journal()
+    return EventLog()
 
 
 def timeline(_folder: Path) -> Sink:

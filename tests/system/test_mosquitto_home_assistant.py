@@ -17,7 +17,7 @@ from broker_stories import (
 )
 
 from doorbell.domain import Arrived, Left, Person, Stranger, Unrecognized, Visitor
-from doorbell.states import KnownVisitors
+from doorbell.states import KnownVisitors, VisitsForgotten
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
@@ -136,6 +136,18 @@ def test_the_picture_of_who_is_forgotten_goes_though_somebody_else_was_here_last
         mqtt.handle(KnownVisitors((ANNA,), ()))
         assert eventually(lambda: listener.of("image") == [PICTURE, b""])
         assert listener.documents("visitor")[-1]["person"] == ANNA.name
+
+
+def test_a_visit_that_is_forgotten_is_no_state_of_the_broker_any_more_at_once(
+    broker: Mosquitto,
+) -> None:
+    with running(broker.port, people=(ANNA,)) as mqtt, Subscriber(broker.port) as listener:
+        mqtt.handle(Left("e1", 1002.0, visit_of(ANNA), PICTURE))
+        assert eventually(lambda: listener.of("image") == [PICTURE])
+        mqtt.handle(VisitsForgotten(("v2",)))
+        mqtt.handle(VisitsForgotten(("v1",)))
+        assert eventually(lambda: listener.of("image") == [PICTURE, b""])
+        assert [each["person"] for each in listener.documents("visitor")] == [ANNA.name, None]
 
 
 def test_without_discovery_home_assistant_hears_nothing(broker: Mosquitto) -> None:

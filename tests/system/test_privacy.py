@@ -300,3 +300,34 @@ def test_whoever_is_forgotten_is_nowhere_any_more_whoever_asked(
     with Gallery.open(state / "gallery.sqlite") as gallery:
         assert (gallery.people.all(), gallery.strangers.all()) == ([], [])
         assert [each.visit_id for each in gallery.visits.newest(9)] in ([], ["recent"])
+
+
+def test_whoever_is_forgotten_by_a_command_is_nowhere_any_more_once_it_is_answered(
+    tmp_path: Path, models_directory: Path, faces: Path, perception: Perception, broker: Mosquitto
+) -> None:
+    state = tmp_path / "state"
+    with Gallery.open(state / "gallery.sqlite") as gallery:
+        enroller = Enroller(perception, gallery, load_config(None))
+        enroller.enroll_photos(NAME, [face_path("obama2", models_directory)])
+    camera = simulated(tmp_path, faces, VISITOR)
+    with watching(tmp_path, broker, f"camera.uri={camera}") as listener:
+        assert eventually(
+            lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
+        ), (tmp_path / "log").read_text()
+        assert eventually(lambda: any((state / "pictures").glob("*.jpg")))
+        visit_id = listener.documents("event")[-1]["visit_id"]
+        for name, request_id in ((NAME, "1"), ("Nobody", "2")):
+            request = json.dumps({"name": name, "id": request_id}).encode()
+            listener.publish("doorbell/front-door/forget", request)
+        assert eventually(lambda: len(listener.of("reply")) == 2)
+        # What was answered has happened: the broker has heard it before the answer.
+        before = listener.messages[: listener.topics().index("reply")]
+        assert [bytes(m.payload) for m in before if m.topic.endswith("/image")][-1] == b""
+        told = [(each["id"], each["done"]) for each in listener.documents("reply")]
+        assert told == [("1", True), ("2", False)]
+        assert eventually(lambda: not any((state / "pictures").glob("*.jpg")), 3)
+        assert not holding(state, visit_id.encode())
+        retained = retained_once_forgotten(broker)
+    assert not [topic for topic, payload in retained.items() if visit_id.encode() in payload]
+    assert not [topic for topic, payload in retained.items() if ESCAPED in payload]
+    assert not [topic for topic in retained if topic.endswith(("/image", "/reply"))]

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 
 from doorbell.config import MqttSection
-from doorbell.domain import EnrollCommand, ForgetCommand
+from doorbell.domain import CommandResult, EnrollCommand, ForgetCommand
 from doorbell.errors import DoorbellError
 from doorbell.outputs.commands import RATES, CommandGate, parse_command
+from doorbell.outputs.messages import encode, reply_document
 from doorbell.recognition.gallery_names import clean_name
 
 MAX_BYTES = 1500
@@ -31,6 +32,8 @@ def seeds() -> Iterator[bytes]:
                 text = json.dumps(document, ensure_ascii=ascii_only)
                 yield b"\x02\x00" + text.encode("utf-8", "surrogatepass")
     yield b'\x02\x00{"name": ' + b"[" * 900
+    yield b'\x02\x00{"name": "Anna", "id": "7"}'
+    yield b'\x02\x00{"id": "\\ud800", "name": 3}'
     yield b'\x03\x00{"name": 1e999, "name": "a"}'
     yield b"\x02\x00" + b"9" * 1000
 
@@ -39,13 +42,16 @@ def check(content: bytes) -> None:
     """Send them: the first byte of each is its verb, the second the time since the one before."""
     section = MqttSection(allow_enroll=True, allow_forget=len(content) % 2 == 0)
     gate = CommandGate("", section, now=0.0)
-    now, taken = 0.0, dict.fromkeys(VERBS, 0)
+    now, taken, answers = 0.0, dict.fromkeys(VERBS, 0), dict.fromkeys(VERBS, 0)
     for message in content.split(BETWEEN):
         number, gap, payload = (*message[:2], 0, 0)[0], message[1:2], message[2:]
         verb = VERBS[number % len(VERBS)]
         now += sum(gap) * STEP_SECONDS
         command = gate.take(verb, payload, now)
-        if command is not None:
+        answers[verb] += command is not None
+        if isinstance(command, CommandResult):
+            encode(reply_document(command)).decode("ascii")
+        elif command is not None:
             taken[verb] += 1
             if command != parse_command(verb, payload):
                 raise AssertionError(f"{command} of {payload!r}")
@@ -58,3 +64,5 @@ def check(content: bytes) -> None:
     for verb, rate in RATES.items():
         if taken[verb] > rate.burst + now / rate.seconds + 1e-6:
             raise AssertionError(f"{taken[verb]} times {verb} in {now} s")
+        if answers[verb] > rate.burst + 1 + 2 * now / rate.seconds + 1e-6:
+            raise AssertionError(f"{answers[verb]} answers to {verb} in {now} s")
