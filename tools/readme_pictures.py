@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from io import StringIO
 from pathlib import Path
@@ -21,6 +20,7 @@ from rich.text import Text
 from doorbell.annotation import FaceNote, annotate, encode_jpeg
 from doorbell.camera.porch import draw_porch
 from doorbell.domain import Face, UInt8Array, Verdict
+from doorbell.testbed.daemon_process import DOORBELL
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WIDTH, HEIGHT = 960, 540
@@ -54,7 +54,7 @@ def draw_silhouette(canvas: UInt8Array, left: int, top: int, size: int) -> Face:
 
 def record_timeline() -> str:
     """Run the demo and return the timeline it prints, as SVG."""
-    command = [str(Path(sys.executable).with_name("doorbell")), "demo", "--output"]
+    command = [*DOORBELL, "demo", "--output"]
     with tempfile.TemporaryDirectory() as directory:
         printed = subprocess.run(
             [*command, directory],

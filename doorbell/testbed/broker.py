@@ -121,6 +121,21 @@ class Mosquitto:
             return probe.connect_ex((self.host, self.port)) == 0
 
 
+def keeps_sessions(folder: Path) -> tuple[str, ...]:
+    """Settings of a mosquitto whose sessions outlive it in a folder, however it ends.
+
+    What it has acknowledged then reaches a subscriber with a ``client_id``, whoever starts anew.
+    """
+    return (
+        "persistence true",
+        f"persistence_location {folder}/",
+        "autosave_on_changes true",
+        "autosave_interval 1",
+        "max_queued_messages 0",  # none is too many
+        "max_inflight_messages 0",
+    )
+
+
 @contextmanager
 def open_broker(folder: Path) -> Iterator[tuple[int, str]]:
     """Start mosquitto where it is installed, else the embedded broker; anybody may connect.

@@ -12,6 +12,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ JETPACKS = {
     "6": "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64",
     "7": "# R39 (release), REVISION: 2.1, GCID: 46758480, BOARD: generic, EABI: aarch64",
 }
+# How long a system that debootstrap has made is taken anew for the next run.
+KEPT_SECONDS = 3 * 86400.0
 # What a Jetson's Ubuntu has from the start.
 PREINSTALLED = "python3,systemd"
 CAMERA = "/dev/video0"
@@ -119,7 +122,10 @@ def copy_checkout(target: Path) -> None:
 
 @pytest.fixture(scope="module")
 def clean(
-    tmp_path_factory: pytest.TempPathFactory, models_directory: Path, wheels: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    models_directory: Path,
+    wheels: Path,
+    pytestconfig: pytest.Config,
 ) -> Iterator[CleanSystem]:
     if os.geteuid() != 0:
         pytest.skip("only root can enter another system; run the tests as root")
@@ -129,13 +135,22 @@ def clean(
     # In memory, which spares the disk a hundred thousand small writes, and their removal.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "doorbell", root], check=True)
     try:
-        yield make_clean_system(root, models_directory, wheels)
+        unpack_base_system(root, pytestconfig.cache)
+        yield furnish(root, models_directory, wheels)
     finally:
         subprocess.run(["umount", "--lazy", root], check=True)
 
 
-def make_clean_system(root: Path, models_directory: Path, wheels: Path) -> CleanSystem:
+def unpack_base_system(root: Path, cache: pytest.Cache | None) -> None:
+    """Make it with debootstrap, or unpack the one that a run within some days has made."""
     suite, mirror = system_of_this_machine()
+    kept: Path | None = None
+    if cache is not None:
+        name = re.sub(r"\W+", "-", f"{suite} {mirror} {PREINSTALLED}")
+        kept = cache.mkdir("clean-system") / f"{name}.tar"
+        if kept.exists() and time.time() - kept.stat().st_mtime < KEPT_SECONDS:
+            subprocess.run(["tar", "-C", root, "-xpf", kept], check=True)
+            return
     made = subprocess.run(
         ["debootstrap", "--variant=minbase", f"--include={PREINSTALLED}", suite, root, mirror],
         stdout=subprocess.PIPE,
@@ -145,6 +160,14 @@ def make_clean_system(root: Path, models_directory: Path, wheels: Path) -> Clean
     )
     assert made.returncode == 0, made.stdout[-2000:]
     root.chmod(0o755)
+    if kept is not None:
+        part = kept.with_suffix(f".{os.getpid()}")
+        subprocess.run(["tar", "-C", root, "-cf", part, "."], check=True)
+        part.replace(kept)
+
+
+def furnish(root: Path, models_directory: Path, wheels: Path) -> CleanSystem:
+    """Give it what this machine knows of mirrors, the wheels, and the checkout."""
     for configuration in ("/etc/apt/apt.conf.d", "/etc/apt/auth.conf.d"):
         if Path(configuration).is_dir():
             shutil.copytree(configuration, root / configuration[1:], dirs_exist_ok=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.broker import Mosquitto, keeps_sessions
 from doorbell.testbed.daemon_process import WATCHING, DaemonProcess, run_command
 from doorbell.testbed.network_camera import NetworkCamera
 from doorbell.testbed.process_clock import Clock
@@ -31,14 +31,6 @@ PATIENCE_SECONDS = 60.0
 VISIT_SECONDS = 20.0
 STOP_SECONDS = 15.0
 SETTLING_SECONDS = 1.0
-BROKER_SETTINGS = (
-    "allow_anonymous true",
-    "persistence true",
-    "autosave_on_changes true",
-    "autosave_interval 1",
-    "max_queued_messages 0",
-    "max_inflight_messages 0",
-)
 SETTINGS = {
     "camera.timeout_seconds": 0.5,
     "camera.stuck_seconds": 0.5,
@@ -97,8 +89,8 @@ class Door:
         self, *settings: str, host: str = "127.0.0.1", enter: tuple[str, ...] = ()
     ) -> Mosquitto:
         """A broker of this door that keeps sessions on the disk."""
-        location = f"persistence_location {self.folder}/"
-        return Mosquitto(self.folder, *BROKER_SETTINGS, location, *settings, host=host, enter=enter)
+        lines = ("allow_anonymous true", *keeps_sessions(self.folder), *settings)
+        return Mosquitto(self.folder, *lines, host=host, enter=enter)
 
     def own_clock(self) -> None:
         """Give the daemon that starts next a wall clock of its own."""

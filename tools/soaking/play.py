@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from doorbell.camera.scene import Appearance, SceneScript
-from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.broker import Mosquitto, keeps_sessions
 from doorbell.testbed.daemon_process import DOORBELL
 from doorbell.testbed.process_clock import Clock
 from doorbell.testbed.scenes import write_scene
@@ -96,15 +96,7 @@ class Week:
     def __init__(self, folder: Path, models: Path, happenings: Sequence[Happening]) -> None:
         self.folder, self._models, self._happenings = folder, models, happenings
         self.clock = Clock(folder, happenings[0].at, RATE)
-        self.broker = Mosquitto(
-            folder,
-            "allow_anonymous true",
-            "persistence true",  # sessions outlive it, as with Home Assistant's
-            f"persistence_location {folder}/",
-            "autosave_on_changes true",
-            "autosave_interval 1",
-            "max_queued_messages 0",
-        )
+        self.broker = Mosquitto(folder, "allow_anonymous true", *keeps_sessions(folder))
         self.broker.start()
         self.subscriber = Subscriber(self.broker.port, client_id="soak")
         self.sound = SoundCard(folder, keep_all=True)
