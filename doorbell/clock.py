@@ -13,6 +13,8 @@ from pathlib import Path
 
 from doorbell.states import ClockStep
 
+SECONDS_PER_DAY = 86400.0
+
 # What differs by less is the slewing of a clock, or a busy machine.
 STEP_SECONDS = 60.0
 
@@ -20,7 +22,7 @@ STEP_SECONDS = 60.0
 AT_ONCE_SECONDS = 1.0
 
 # A clock that nothing confirms is believed again this long after it was set.
-DOUBT_SECONDS = 86400.0
+DOUBT_SECONDS = SECONDS_PER_DAY
 
 # include/uapi/linux/timex.h: what adjtimex answers while nothing keeps the clock right. The
 # structure it fills has 208 bytes on 64-bit machines; all zero, it only reads.
@@ -28,7 +30,7 @@ TIME_ERROR = 5
 TIMEX_BYTES = 512
 
 # What was written last is seldom older than this at a start; with a later clock it is left alone.
-PLAUSIBLE_SECONDS = 7 * 86400.0
+PLAUSIBLE_SECONDS = 7 * SECONDS_PER_DAY
 
 # systemd-timesyncd.service(8): there once the clock was synchronized.
 TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")

@@ -27,7 +27,7 @@ from doorbell.domain import (
 )
 from doorbell.errors import GalleryError
 from doorbell.gpio import Chips
-from doorbell.household.forgetting import is_kept
+from doorbell.household.visit_files import is_kept
 from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
 from doorbell.latency import Latency, Stage, Stopwatch
 from doorbell.main_loop import MainLoop

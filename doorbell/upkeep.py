@@ -20,7 +20,6 @@ from doorbell.recognition.gallery import Gallery
 from doorbell.states import ClockState, ClockStep, State, VisitsForgotten
 
 RETENTION_SECONDS = 3600.0
-SECONDS_PER_DAY = 86400.0
 
 log = logging.getLogger(__name__)
 

@@ -10,21 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import Config, load_config
 from doorbell.domain import FaceSample, Left, Person, Stranger, Visit
 from doorbell.errors import GalleryError, UnknownPersonError, UnknownStrangerError
 from doorbell.household.forgetting import (
     ForgettingOutcome,
     ForgetVisits,
-    forget_in_files,
     forget_older,
     forget_person,
     forget_stranger,
 )
+from doorbell.household.visit_files import forget_in_files
 from doorbell.outputs.messages import encode, event_document
 from doorbell.outputs.outbox import Outbox
 from doorbell.outputs.outbox_file import Moment
-from doorbell.outputs.pictures import SECONDS_PER_DAY, Pictures, picture_path
+from doorbell.outputs.pictures import Pictures, picture_path
 from doorbell.recognition.gallery import EnrolledSample, Gallery
 from doorbell.recognition.gallery_backup import back_up
 from doorbell.recognition.gallery_lock import only_daemon

@@ -31,6 +31,9 @@ from doorbell.main_loop import MainLoop
 from doorbell.perception import Perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import EnrolledSample, Forgotten, Gallery
+from doorbell.recognition.gallery_file import GalleryFile
+from doorbell.recognition.gallery_people import PeopleStore
+from doorbell.recognition.gallery_store import Changes
 from doorbell.service import ServiceNotifier
 from doorbell.states import (
     CameraState,
@@ -186,11 +189,19 @@ def test_who_is_forgotten_by_command_is_known_to_every_output_in_the_same_turn(
     assert heard[place + 1 : place + 3] == [KnownVisitors((), ()), MuteState(True, "back-door")]
 
 
-class DefectiveGallery(Gallery):
-    """One with a defect."""
+class DefectivePeople(PeopleStore):
+    """A store with a defect."""
 
     def forget(self, name: str) -> Forgotten:
         raise KeyError(name)
+
+
+class DefectiveGallery(Gallery):
+    """One with a defect in a store."""
+
+    def __init__(self, file: GalleryFile) -> None:
+        super().__init__(file)
+        self.people = DefectivePeople(Changes(file))
 
 
 def test_every_command_is_answered_and_a_defect_ends_nothing(

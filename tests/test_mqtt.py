@@ -14,7 +14,7 @@ import pytest
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import FaceSample, Left, Person, Stranger, Visit, Visitor
 from doorbell.errors import ConfigError
-from doorbell.household.forgetting import is_kept
+from doorbell.household.visit_files import is_kept
 from doorbell.outputs.messages import EventSubject
 from doorbell.outputs.mqtt import Mqtt
 from doorbell.outputs.mqtt_client import keepalive_seconds

@@ -140,7 +140,8 @@ def merge(config: Config, source: str, into: str) -> None:
 @with_config
 def forget(config: Config, name: str, *, yes: bool) -> None:
     """Delete a person, with every sample, visit and picture."""
-    from doorbell.household.forgetting import forget_in_files, forget_person
+    from doorbell.household.forgetting import forget_person
+    from doorbell.household.visit_files import forget_in_files
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:

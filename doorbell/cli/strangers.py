@@ -138,7 +138,8 @@ def name_(config: Config, stranger_id: int, name: str) -> None:
 @with_config
 def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
     """Delete a stranger, with every sample, visit and picture."""
-    from doorbell.household.forgetting import forget_in_files, forget_stranger
+    from doorbell.household.forgetting import forget_stranger
+    from doorbell.household.visit_files import forget_in_files
     from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:

@@ -15,13 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import MqttSection
 from doorbell.errors import SealError
 from doorbell.outputs.messages import EventSubject, subject_of
 from doorbell.outputs.outbox_file import Moment, OutboxFile, Summary, Waiting, set_aside
 from doorbell.sealing import PLAIN, Seal
 
-SECONDS_PER_DAY = 86400.0
 BYTES_PER_MEGABYTE = 1_000_000
 # Pictures that wait in memory while the disk refuses them; events are bounded by their count.
 MEMORY_PICTURE_BYTES = 8_000_000

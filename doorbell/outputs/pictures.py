@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import StorageSection
 from doorbell.domain import Event
 from doorbell.errors import SealError
@@ -28,7 +29,6 @@ from doorbell.sealing import Seal, is_sealed, open_seal
 from doorbell.states import ClockState, ClockStep, Message, StorageState, VisitsForgotten
 
 PICTURES_WAITING = 16
-SECONDS_PER_DAY = 86400.0
 SWEEP_SECONDS = 3600.0
 CLOSE_SECONDS = 1.0
 MEGABYTE = 1_000_000
