@@ -59,6 +59,7 @@ class RetainedMessages:
         self._topics = topics
         self._connection = connection
         self._people = tuple(people)
+        self._person_ids = {person.person_id for person in people}
         self._stranger_ids = _ids(strangers)
         self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
         self._gone_person_ids: set[int] = set()
@@ -70,10 +71,6 @@ class RetainedMessages:
         self._states = {topics.presence: OFF, topics.mute_state: OFF}
         if not section.publish_images:
             self._states[topics.image] = b""  # deletes one retained before
-
-    @property
-    def _person_ids(self) -> set[int]:
-        return {person.person_id for person in self._people}
 
     @property
     def naming_topics(self) -> list[str]:
@@ -115,8 +112,8 @@ class RetainedMessages:
             earlier, self._stranger_ids = self._stranger_ids, _ids(strangers)
             anybody_gone = not earlier <= self._stranger_ids
             if tuple(people) != self._people:
-                known = self._person_ids
-                self._people = tuple(people)
+                known, self._people = self._person_ids, tuple(people)
+                self._person_ids = {person.person_id for person in people}
                 gone = known - self._person_ids
                 self._gone_person_ids |= gone
                 anybody_gone = anybody_gone or bool(gone)
