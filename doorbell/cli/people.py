@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import time
 from pathlib import Path
@@ -239,6 +238,7 @@ def export(config: Config, name: str, output: Path | None) -> None:
     from doorbell.outputs.pictures import picture_path, read_picture
     from doorbell.recognition.gallery import Gallery
     from doorbell.sealing import open_seal
+    from doorbell.storage.files import whole_file
 
     with Gallery.of(config.storage) as gallery:
         person = gallery.people.get(name)
@@ -247,8 +247,10 @@ def export(config: Config, name: str, output: Path | None) -> None:
     directory, seal = config.storage.pictures_directory, open_seal(config.storage.key_file)
     pictures = 0
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file, ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        with (
+            whole_file(path, replace=False) as partial,
+            ZipFile(partial, "w", ZIP_DEFLATED) as archive,
+        ):
             text = json.dumps(held.document, indent=2, ensure_ascii=False)
             archive.writestr("person.json", text)
             for picture in (picture_path(directory, visit_id) for visit_id in held.visit_ids):

@@ -19,13 +19,12 @@ from doorbell.recognition.gallery_copies import (
     REPLACED,
     backups_directory,
     copy_database,
-    give_to_owner_of,
     make_backups_directory,
     remove_logs,
-    sync,
 )
 from doorbell.recognition.gallery_file import BUSY_TIMEOUT_SECONDS, alone_in, inspect
 from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.storage.files import give_to_owner_of, sync, whole_file
 
 _ASKED_FOR = "gallery-"
 
@@ -130,15 +129,11 @@ def _set_aside(gallery_path: Path, now: float) -> Path | None:
         path = gallery_path.with_name(gallery_path.name + suffix)
         if path.exists():
             copy = make_backups_directory(gallery_path) / (_name(REPLACED, now) + suffix)
-            shutil.copyfile(path, copy)
-            copy.chmod(0o600)
-            give_to_owner_of(gallery_path.parent, copy)
-            sync(copy)
+            with whole_file(copy) as partial:
+                shutil.copyfile(path, partial)
+                give_to_owner_of(gallery_path.parent, partial)
             kept.append(copy)
-    if not kept:
-        return None
-    sync(kept[0].parent)
-    return kept[0]
+    return kept[0] if kept else None
 
 
 def _empty_log_alone(gallery_path: Path) -> None:
