@@ -16,6 +16,9 @@ from doorbell.storage.files import give_to_owner_of, make_private_directory, syn
 # How the names of galleries begin that a restored one replaced.
 REPLACED = "replaced-"
 
+# How the names of those begin that were made before a migration.
+_BEFORE = "before-version-"
+
 # What SQLite keeps beside a file of it: logs of what is not in it yet, and an index of one.
 LOGS = ("-wal", "-journal")
 _BESIDE = (*LOGS, "-shm")
@@ -61,6 +64,26 @@ def advice_to_restore(gallery_path: Path) -> str:
     # What was replaced once may have been the damaged one.
     name = next((str(path) for path in paths if not path.name.startswith(REPLACED)), "FILE")
     return f"stop the doorbell and put a backup in its place with: doorbell gallery restore {name}"
+
+
+def before_migration(gallery_path: Path, version: int) -> Path:
+    """Where a gallery is kept as it was before it was brought to a version."""
+    return backups_directory(gallery_path) / f"{_BEFORE}{version}.sqlite"
+
+
+def advice_to_go_back(gallery_path: Path, version: int) -> str:
+    """Which copy a doorbell can read that knows versions up to this one only."""
+    later = []
+    for backup in backups(gallery_path):
+        number = backup.path.stem.removeprefix(_BEFORE)
+        if number.isdecimal() and int(number) > version:
+            later.append((int(number), backup.path))
+    if not later:
+        return "update it"
+    return (
+        "update it, or put back what was kept before, without what happened since, with: "
+        f"doorbell gallery restore {min(later)[1]}"
+    )
 
 
 def make_backups_directory(gallery_path: Path) -> Path:

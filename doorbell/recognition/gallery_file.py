@@ -21,8 +21,10 @@ from sqlite_utils import Database
 
 from doorbell.errors import GalleryError, GalleryLostError, SealError
 from doorbell.recognition.gallery_copies import (
+    advice_to_go_back,
     advice_to_restore,
     backups,
+    before_migration,
     copy_database,
     make_backups_directory,
     remove_logs,
@@ -303,7 +305,8 @@ def _create(path: Path) -> None:
 
 def _keep_copy(path: Path, version: int) -> None:
     """Keep the gallery as an earlier doorbell can read it, before it is migrated."""
-    target = make_backups_directory(path) / f"before-version-{len(MIGRATIONS)}.sqlite"
+    make_backups_directory(path)
+    target = before_migration(path, len(MIGRATIONS))
     with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
         copy_database(connection, target)
     _LOG.warning(
@@ -346,7 +349,8 @@ def inspect(path: Path, advice: str | None = None) -> int:
             if version > len(MIGRATIONS):
                 raise GalleryError(
                     f"the gallery {path} is of version {version}, written by a later doorbell; "
-                    f"this one knows versions up to {len(MIGRATIONS)}: update it; {advice}"
+                    f"this one knows versions up to {len(MIGRATIONS)}: "
+                    f"{advice_to_go_back(path, len(MIGRATIONS))}; {advice}"
                 )
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError:
