@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from doorbell.errors import DoorbellError, GalleryError
 from doorbell.recognition.gallery_codec import fault_of, person_from
 from doorbell.recognition.gallery_copies import advice_to_restore, backups
-from doorbell.recognition.gallery_file import BUSY_TIMEOUT_SECONDS, inspect
+from doorbell.recognition.gallery_file import inspect
 from doorbell.recognition.gallery_names import clean_name, name_key
-from doorbell.recognition.gallery_schema import EMBEDDING_TABLES, MIGRATIONS
+from doorbell.recognition.gallery_schema import EMBEDDING_TABLES, SCHEMA
 from doorbell.sealing import Seal
+from doorbell.storage.sqlite import reading
 
 _PERSON = "SELECT name FROM people WHERE people.id ="
 
@@ -49,10 +49,11 @@ def check_gallery(path: Path, seal: Seal, model_id: str) -> Iterator[GalleryFind
     """
     try:
         version = inspect(path)
-        with closing(_open(path)) as connection:
+        with reading(path, SCHEMA.busy_seconds) as connection:
+            connection.row_factory = sqlite3.Row
             yield GalleryFinding("file", True, _check_file(connection, path))
-            if version < len(MIGRATIONS):
-                message = f"of version {version}; the next start brings it to {len(MIGRATIONS)}"
+            if version < SCHEMA.version:
+                message = f"of version {version}; the next start brings it to {SCHEMA.version}"
                 yield GalleryFinding("version", True, message)
                 return
             connection.execute("BEGIN")  # one state for all that follows
@@ -78,13 +79,6 @@ def _find(part: str, check: Callable[[], str]) -> GalleryFinding:
         return GalleryFinding(part, True, check())
     except DoorbellError as exc:
         return GalleryFinding(part, False, str(exc))
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    return connection
 
 
 def _check_file(connection: sqlite3.Connection, path: Path) -> str:
