@@ -42,7 +42,6 @@ from doorbell.outputs.speaker import Speaker
 from doorbell.perception import open_perception
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_file import ROOM_BYTES
 from doorbell.recognition.gallery_lock import only_daemon
 from doorbell.sealing import open_seal
 from doorbell.service import ServiceNotifier
@@ -53,6 +52,7 @@ from doorbell.stopping import (
     stopping_on_signals,
     stopping_on_thread_faults,
 )
+from doorbell.storage.sqlite import ROOM_BYTES
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 from pathlib import Path
 from typing import Final, Protocol
 
 from doorbell.credentials import secret_path, warn_of_readers
 from doorbell.errors import SealError
+from doorbell.storage.files import write_whole
 
 KEY_BYTES = 64  # two keys of AES-256: one authenticates, one encrypts (RFC 5297, 2.1)
 _KEY = "storage.key_file"
@@ -146,11 +146,8 @@ def write_new_key(path: Path) -> None:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(AESSIV.generate_key(8 * KEY_BYTES)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        key = AESSIV.generate_key(8 * KEY_BYTES)
+        write_whole(path, base64.b64encode(key) + b"\n", replace=False)
     except OSError as exc:
         raise SealError(
             f"cannot write a key to {path}: {exc.strerror}; give the path of a new file"

@@ -1,6 +1,8 @@
 """What many tests share: the real models and portraits, built once; a gallery, a broker."""
 
 import logging
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -47,6 +49,18 @@ def perception(models_directory: Path) -> Iterator[Perception]:
     config = load_config(None, [f"inference.models_directory={models_directory}"])
     with closing(open_perception(config)) as perception:
         yield perception
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk takes a root who may mount")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -39,6 +40,24 @@ def test_a_whole_gallery_is_well_while_it_is_in_use(path: Path) -> None:
     with Gallery.open(path) as gallery:
         gallery.people.enroll("Ben", [EnrolledSample(FACE)])
         assert bad(path) == {}
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("ALTER TABLE people DROP COLUMN consent", "1 columns .* consent TEXT of people"),
+        ("ALTER TABLE samples RENAME COLUMN quality TO grade", "quality REAL of samples"),
+        ("DROP TABLE non_faces", "5 columns .* added_by INTEGER of non_faces"),
+    ],
+)
+def test_a_table_that_is_not_as_it_should_be_is_named(
+    path: Path, statement: str, message: str
+) -> None:
+    change(path, statement)
+    found = bad(path)
+    assert list(found) == ["tables"]
+    assert re.search(message, found["tables"])
+    assert "gallery restore" in found["tables"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 import logging
 import os
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -39,18 +38,6 @@ def keep_file(path: Path, age_days: float = 0.0, size: int = 4) -> Path:
     path.write_bytes(b"J" * size)
     os.utime(path, (NOW - age_days * DAY, NOW - age_days * DAY))
     return path
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a megabyte."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk takes a root who may mount")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_the_latest_picture_of_a_visit_is_kept_for_the_owner_alone(tmp_path: Path) -> None:

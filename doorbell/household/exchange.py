@@ -7,7 +7,6 @@ and corrections are no part of it. The lines are described in docs/reliability.m
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -37,7 +36,6 @@ from doorbell.recognition.gallery_codec import (
     decode_embeddings,
     encode_preferences,
 )
-from doorbell.recognition.gallery_copies import sync
 from doorbell.recognition.gallery_file import GalleryFile
 from doorbell.recognition.gallery_names import clean_name
 from doorbell.recognition.gallery_statements import (
@@ -49,6 +47,7 @@ from doorbell.recognition.gallery_statements import (
     person_by_id,
 )
 from doorbell.sealing import open_seal
+from doorbell.storage.files import write_whole
 
 # A sample takes 0.8 kB: some 300,000 of them.
 MAX_BYTES = 256 * 2**20
@@ -83,7 +82,6 @@ def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
         UsageError: there is such a file, or it cannot be written.
         GalleryError, SealError: the gallery cannot be read.
     """
-    partial = path.with_name(path.name + ".partial")
     if path.exists():
         raise UsageError(f"{path} is there already; give another name")
     if not storage.gallery_path.exists():
@@ -91,14 +89,8 @@ def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
     with closing(GalleryFile(storage.gallery_path, open_seal(storage.key_file))) as file:
         lines = [line + "\n" for line in export_lines(file, model_id)]
     try:
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as text:
-            text.writelines(lines)
-        sync(partial)
-        partial.replace(path)
+        write_whole(path, "".join(lines).encode(), replace=False)
     except OSError as exc:
-        partial.unlink(missing_ok=True)
         raise UsageError(f"cannot write {path}: {exc.strerror}; give another place") from exc
     return len(lines)
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from doorbell.config import StorageSection
@@ -17,6 +13,7 @@ from doorbell.errors import UsageError
 from doorbell.outputs.pictures import picture_path, read_picture
 from doorbell.recognition.gallery import Gallery
 from doorbell.sealing import Seal, open_seal
+from doorbell.storage.files import whole_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,10 @@ def export_personal_data(
     seal = open_seal(storage.key_file)
     pictures = 0
     try:
-        with _new_file(path) as file, ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        with (
+            whole_file(path, replace=False) as partial,
+            ZipFile(partial, "w", ZIP_DEFLATED) as archive,
+        ):
             text = json.dumps(held.document, indent=2, ensure_ascii=False)
             archive.writestr("person.json", text)
             for visit_id in held.visit_ids:
@@ -75,18 +75,6 @@ def export_personal_data(
         ) from exc
     samples = len(held.document["samples"])
     return PersonalDataExport(person, path, samples, len(held.visit_ids), pictures)
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file for its owner alone, which goes again where it cannot be finished."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def _jpeg(picture: Path, seal: Seal) -> bytes | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -41,6 +40,7 @@ from doorbell.networks.float16 import to_float16
 from doorbell.networks.regions import MIDDLE, cutting_regions
 from doorbell.networks.sface import sface
 from doorbell.networks.weights import TfliteWeights
+from doorbell.storage.files import READABLE, write_whole
 
 # How far a built network may be from the published file. Float16 rounds SFace's weights: measured
 # 0.0026 on its embedding; BlazeFace's are published in float16.
@@ -263,13 +263,7 @@ def _to_json(record: dict[str, BuiltNetwork]) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, also if the power fails."""
-    scratch = path.with_name(f".{path.name}.part")
-    with scratch.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    write_whole(path, content, mode=READABLE)  # who builds need not be whom the daemon runs as
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from doorbell.errors import SealError
 from doorbell.outputs.messages import EventSubject, subject_of
 from doorbell.outputs.outbox_file import Moment, OutboxFile, Summary, Waiting, set_aside
 from doorbell.sealing import PLAIN, Seal
+from doorbell.storage.sqlite import is_damage
 
 BYTES_PER_MEGABYTE = 1_000_000
 # Pictures that wait in memory while the disk refuses them; events are bounded by their count.
@@ -305,7 +306,7 @@ class Outbox:
         try:
             file = OutboxFile(self._path, self._seal)
         except sqlite3.DatabaseError as exc:
-            if not _is_damage(exc):
+            if not is_damage(exc):
                 raise
             self._set_aside(exc)
             file = OutboxFile(self._path, self._seal)
@@ -334,7 +335,7 @@ class Outbox:
         if self._file is not None and not any(words in str(exc) for words in PASSING):
             self._file.close()  # opened again at the next try
             self._file = None
-        if _is_damage(exc):
+        if is_damage(exc):
             for number in [n for n in self._waiting if n not in self._unwritten]:
                 self._forget(number)
             self._removed.clear()
@@ -376,8 +377,3 @@ class Outbox:
         return bool(
             self._unwritten or self._unwritten_pictures or self._removed or self._without_picture
         )
-
-
-def _is_damage(exc: Exception) -> bool:
-    """Tell a file whose content is wrong from one that is out of reach, locked or full."""
-    return type(exc) is sqlite3.DatabaseError  # its children are about other things

@@ -9,26 +9,37 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from doorbell.clock import read_clocks
 from doorbell.errors import SealError
 from doorbell.sealing import Seal, is_sealed
+from doorbell.storage.files import OWNER_ONLY, make_private_directory, sync
+from doorbell.storage.sqlite import (
+    NotOursError,
+    Schema,
+    connect,
+    empty_log,
+    is_empty,
+    key_proof,
+    migrate,
+    note_key_proof,
+    rewrite,
+    transaction,
+    verify,
+)
 
 # "DoOb" in ASCII; SQLite keeps it in the file's header.
 APPLICATION_ID = 0x446F4F62
-VERSION = 1
-# Nobody else has business here: a stranger's lock must not keep the pipeline waiting.
-BUSY_SECONDS = 0.05
 # What is sealed. Without the number, which changes where an earlier run's events come before.
 _DOCUMENT, _PICTURE = "an event that waits", "a picture that waits"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
-SCHEMA = (
+_TABLES = (
     """CREATE TABLE events (
         number INTEGER PRIMARY KEY,
         document BLOB NOT NULL,
@@ -41,7 +52,22 @@ SCHEMA = (
         jpeg BLOB NOT NULL
     ) STRICT""",
     f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {VERSION}",
+)
+
+SCHEMA = Schema(
+    APPLICATION_ID,
+    (_TABLES,),
+    # NORMAL: a commit outlives a kill and costs the pipeline no wait for the disk; ``sync``
+    # follows. FULL vacuum: an outage's pictures give back their space.
+    settings=(
+        "auto_vacuum = FULL",
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        "secure_delete = ON",
+    ),
+    # Nobody else has business here: a stranger's lock must not keep the pipeline waiting.
+    busy_seconds=0.05,
 )
 
 
@@ -115,7 +141,7 @@ class OutboxFile:
         seal: how documents and pictures are kept; what an earlier run kept plain is read too.
 
     Raises:
-        sqlite3.DatabaseError: that is no ``OperationalError``: it is damaged, or not an outbox.
+        sqlite3.DatabaseError: that ``is_damage``: it is damaged, or not an outbox.
         sqlite3.OperationalError, OSError: out of reach, or the disk is full.
         SealError: what waits was encrypted with another key, or is and there is none; it stays.
     """
@@ -124,13 +150,9 @@ class OutboxFile:
         self._seal = seal
         self._path = path
         self._log = path.with_name(path.name + "-wal")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)  # SQLite gives its -wal and -shm files the same mode
-        self._connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        make_private_directory(path.parent)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+        self._connection = connect(path, SCHEMA, any_thread=True)
         try:
             self._prepare()
             self._check_key()
@@ -144,14 +166,8 @@ class OutboxFile:
 
     def sync(self) -> None:
         """Bring what was written to the disk, beyond a power cut; on any thread, without lock."""
-        try:
-            descriptor = os.open(self._log, os.O_RDONLY)
-        except FileNotFoundError:
-            return  # it is in the file itself
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with suppress(FileNotFoundError):  # it is in the file itself
+            sync(self._log)
 
     def summaries(self) -> dict[int, Summary]:
         """What waits, by number, in order."""
@@ -172,8 +188,8 @@ class OutboxFile:
         if most is not None and most >= first:
             # By no less than all of them: no number is taken on the way.
             down = max(most - first + 1, most - least + 1)
-            with self._transaction() as connection:
-                connection.execute("UPDATE events SET number = number - ?", (down,))
+            with transaction(self._connection):
+                self._connection.execute("UPDATE events SET number = number - ?", (down,))
 
     def read(self, number: int) -> Waiting:
         """One event.
@@ -212,9 +228,7 @@ class OutboxFile:
 
         One event that cannot be read was altered; another key is one that proves nothing.
         """
-        proof = self._seal.proof
-        known = self._connection.execute("SELECT proof FROM keys").fetchall()
-        if known == ([] if proof is None else [(proof,)]):
+        if key_proof(self._connection, "keys") == self._seal.proof:
             return
         documents = self._connection.execute("SELECT document FROM events")
         refusals = [self._refusal_of(each) for (each,) in documents if is_sealed(each)]
@@ -224,8 +238,8 @@ class OutboxFile:
                 f"events that wait for the broker cannot be read: {refusal}; or delete "
                 f"{self._path}, and they are lost"
             ) from refusal
-        with self._transaction():
-            self._note_key()
+        with transaction(self._connection):
+            note_key_proof(self._connection, "keys", self._seal.proof)
 
     def _refusal_of(self, document: bytes) -> SealError | None:
         try:
@@ -233,11 +247,6 @@ class OutboxFile:
         except SealError as exc:
             return exc
         return None
-
-    def _note_key(self) -> None:
-        self._connection.execute("DELETE FROM keys")
-        if self._seal.proof is not None:
-            self._connection.execute("INSERT INTO keys VALUES (?)", (self._seal.proof,))
 
     def change(
         self,
@@ -251,7 +260,8 @@ class OutboxFile:
         if len(new) == 1 and not (pictures or removed or without_picture):
             self._insert(*new)  # a transaction by itself, and quicker: this one is on its way
             return
-        with self._transaction() as connection:
+        connection = self._connection
+        with transaction(connection):
             for event in new:
                 self._insert(event)
             connection.executemany(
@@ -263,24 +273,22 @@ class OutboxFile:
 
     def empty_log(self) -> None:
         """Leave no bytes of what was removed in the write-ahead log."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        empty_log(self._connection)
 
     def seal_anew(self, seal: Seal) -> None:
         """Keep what waits in another way, and leave no trace of the earlier."""
-        with self._transaction() as connection:
+        with transaction(self._connection):
             for table, column, about in (
                 ("events", "document", _DOCUMENT),
                 ("pictures", "jpeg", _PICTURE),
             ):
-                rows = f"SELECT number, {column} FROM {table}"  # noqa: S608 - our own words
-                for number, data in connection.execute(rows).fetchall():
-                    connection.execute(
-                        f"UPDATE {table} SET {column} = ? WHERE number = ?",  # noqa: S608 - as above
-                        (seal.seal(self._opened(data, about), about), number),
-                    )
-            self._seal = seal
-            self._note_key()
+                rewrite(self._connection, table, column, partial(self._sealed_anew, seal, about))
+            note_key_proof(self._connection, "keys", seal.proof)
+        self._seal = seal
         self.empty_log()
+
+    def _sealed_anew(self, seal: Seal, about: str, data: bytes) -> bytes:
+        return seal.seal(self._opened(data, about), about)
 
     def _opened(self, data: bytes, about: str) -> bytes:
         return self._seal.open(data, about) if is_sealed(data) else data
@@ -296,42 +304,12 @@ class OutboxFile:
         )
 
     def _prepare(self) -> None:
-        # NORMAL: a commit outlives a kill and costs the pipeline no wait for the disk; ``sync``
-        # follows. FULL vacuum: an outage's pictures give back their space.
-        for setting in (
-            "auto_vacuum = FULL",
-            "journal_mode = WAL",
-            "synchronous = NORMAL",
-            "foreign_keys = ON",
-            "secure_delete = ON",
-        ):
-            self._connection.execute(f"PRAGMA {setting}").fetchall()
-        known = self._number("application_id"), self._number("user_version")
-        if known == (0, 0) and not self._number("schema_version"):
-            with self._transaction() as connection:
-                for statement in SCHEMA:
-                    connection.execute(statement)
-        elif known != (APPLICATION_ID, VERSION):
-            raise sqlite3.DatabaseError(f"not an outbox of version {VERSION}")
-        self._connection.execute("CREATE TABLE IF NOT EXISTS keys (proof BLOB NOT NULL) STRICT")
-        (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
-
-    def _number(self, pragma: str) -> int:
-        (number,) = self._connection.execute(f"PRAGMA {pragma}").fetchone()
-        return int(number)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._connection
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+        connection = self._connection
+        if is_empty(connection):
+            migrate(connection, SCHEMA)
+        elif verify(connection, SCHEMA) != SCHEMA.version:
+            raise NotOursError(f"not an outbox of version {SCHEMA.version}")
+        connection.execute("CREATE TABLE IF NOT EXISTS keys (proof BLOB NOT NULL) STRICT")
 
 
 def seal_outbox(path: Path, before: Seal, after: Seal) -> None:

@@ -27,6 +27,7 @@ from doorbell.outputs import Publish, publish_nowhere
 from doorbell.outputs.worker import Worker
 from doorbell.sealing import Seal, is_sealed, open_seal
 from doorbell.states import ClockState, ClockStep, Message, StorageState, VisitsForgotten
+from doorbell.storage.files import make_private_directory, write_whole
 
 PICTURES_WAITING = 16
 SWEEP_SECONDS = 3600.0
@@ -107,19 +108,8 @@ def write_picture(path: Path, jpeg: bytes) -> None:
     Raises:
         OSError: the disk refuses.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.unlink(missing_ok=True)
-    try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(jpeg)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    make_private_directory(path.parent)
+    write_whole(path, jpeg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +226,7 @@ class Pictures:
         """Write what waits, the newest last, so that what is dropped is the oldest."""
         while self._unwritten:
             visit_id, jpeg = next(iter(self._unwritten.items()))
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_directory(self._directory)
             self._check_reserve()
             path = picture_path(self._directory, visit_id)
             sealed = self._seal.seal(jpeg, _about(path))

@@ -19,13 +19,14 @@ from doorbell.recognition.gallery_copies import (
     REPLACED,
     backups_directory,
     copy_database,
-    give_to_owner_of,
     make_backups_directory,
     remove_logs,
-    sync,
 )
-from doorbell.recognition.gallery_file import BUSY_TIMEOUT_SECONDS, alone_in, inspect
+from doorbell.recognition.gallery_file import alone_in, inspect
 from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.recognition.gallery_schema import SCHEMA
+from doorbell.storage.files import give_to_owner_of, sync, whole_file
+from doorbell.storage.sqlite import reading
 
 _ASKED_FOR = "gallery-"
 
@@ -51,7 +52,7 @@ def back_up(gallery_path: Path, target: Path | None, now: float) -> Path:
             target = make_backups_directory(gallery_path) / _name(_ASKED_FOR, now)
         if target.exists():
             raise UsageError(f"{target} is there already; give another name")
-        with _reading(gallery_path) as connection:
+        with reading(gallery_path, SCHEMA.busy_seconds) as connection:
             copy_database(connection, target)
     return target
 
@@ -99,7 +100,7 @@ def restore(gallery_path: Path, source: Path, now: float) -> Path | None:
         _removing(new),
     ):
         inspect(source, "give another backup; the gallery was left as it was")
-        with _reading(source) as connection:
+        with reading(source, SCHEMA.busy_seconds) as connection:
             copy_database(connection, new)  # checks every page
         kept = _set_aside(gallery_path, now)
         remove_logs(gallery_path)
@@ -130,15 +131,11 @@ def _set_aside(gallery_path: Path, now: float) -> Path | None:
         path = gallery_path.with_name(gallery_path.name + suffix)
         if path.exists():
             copy = make_backups_directory(gallery_path) / (_name(REPLACED, now) + suffix)
-            shutil.copyfile(path, copy)
-            copy.chmod(0o600)
-            give_to_owner_of(gallery_path.parent, copy)
-            sync(copy)
+            with whole_file(copy) as partial:
+                shutil.copyfile(path, partial)
+                give_to_owner_of(gallery_path.parent, partial)
             kept.append(copy)
-    if not kept:
-        return None
-    sync(kept[0].parent)
-    return kept[0]
+    return kept[0] if kept else None
 
 
 def _empty_log_alone(gallery_path: Path) -> None:
@@ -152,13 +149,6 @@ def _empty_log_alone(gallery_path: Path) -> None:
         raise GalleryError(
             f"another command is using the gallery {gallery_path}; wait until it has ended"
         ) from exc
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
-        yield connection
 
 
 def _name(prefix: str, now: float) -> str:

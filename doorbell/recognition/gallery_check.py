@@ -11,13 +11,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlite_utils import Database
+
 from doorbell.errors import DoorbellError, GalleryError
 from doorbell.recognition.gallery_codec import fault_of, person_from
 from doorbell.recognition.gallery_copies import advice_to_restore, backups
-from doorbell.recognition.gallery_file import BUSY_TIMEOUT_SECONDS, inspect
+from doorbell.recognition.gallery_file import inspect
 from doorbell.recognition.gallery_names import clean_name, name_key
-from doorbell.recognition.gallery_schema import EMBEDDING_TABLES, MIGRATIONS
+from doorbell.recognition.gallery_schema import EMBEDDING_TABLES, SCHEMA
 from doorbell.sealing import Seal
+from doorbell.storage.sqlite import migrate, reading
 
 _PERSON = "SELECT name FROM people WHERE people.id ="
 
@@ -49,13 +52,18 @@ def check_gallery(path: Path, seal: Seal, model_id: str) -> Iterator[GalleryFind
     """
     try:
         version = inspect(path)
-        with closing(_open(path)) as connection:
+        with reading(path, SCHEMA.busy_seconds) as connection:
+            connection.row_factory = sqlite3.Row
             yield GalleryFinding("file", True, _check_file(connection, path))
-            if version < len(MIGRATIONS):
-                message = f"of version {version}; the next start brings it to {len(MIGRATIONS)}"
+            if version < SCHEMA.version:
+                message = f"of version {version}; the next start brings it to {SCHEMA.version}"
                 yield GalleryFinding("version", True, message)
                 return
             connection.execute("BEGIN")  # one state for all that follows
+            tables = _find("tables", lambda: _check_tables(connection, path))
+            yield tables
+            if not tables.ok:
+                return
             parts: dict[str, Callable[[], str]] = {
                 "people": lambda: _check_people(connection),
                 "samples": lambda: _check_samples(connection, path, seal),
@@ -80,13 +88,6 @@ def _find(part: str, check: Callable[[], str]) -> GalleryFinding:
         return GalleryFinding(part, False, str(exc))
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    return connection
-
-
 def _check_file(connection: sqlite3.Connection, path: Path) -> str:
     verdicts = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
     if verdicts != ["ok"]:
@@ -99,6 +100,26 @@ def _check_file(connection: sqlite3.Connection, path: Path) -> str:
             f"{parent} is gone; {advice_to_restore(path)}"
         )
     return f"{path}, {path.stat().st_size / 1e6:.1f} MB, every page and reference is right"
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path) -> str:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+        migrate(new, SCHEMA)
+        expected = _columns(new)
+    missing = expected - _columns(connection)
+    if missing:
+        table, column = min(missing)
+        raise GalleryError(
+            f"{len(missing)} columns are not there, or of another type, the first is {column} of "
+            f"{table}; {advice_to_restore(path)}"
+        )
+    return f"there with every column: {len({table for table, _ in expected})}"
+
+
+def _columns(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Every column, by its table and with its type."""
+    tables = Database(connection, execute_plugins=False).tables
+    return {(table.name, f"{each.name} {each.type}") for table in tables for each in table.columns}
 
 
 def _check_people(connection: sqlite3.Connection) -> str:

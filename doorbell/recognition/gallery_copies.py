@@ -5,16 +5,19 @@ Enters: an open database, paths. Leaves: files that are complete or not there. K
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from doorbell.errors import GalleryError
+from doorbell.storage.files import give_to_owner_of, make_private_directory, sync, whole_file
 
 # How the names of galleries begin that a restored one replaced.
 REPLACED = "replaced-"
+
+# How the names of those begin that were made before a migration.
+_BEFORE = "before-version-"
 
 # What SQLite keeps beside a file of it: logs of what is not in it yet, and an index of one.
 LOGS = ("-wal", "-journal")
@@ -63,19 +66,32 @@ def advice_to_restore(gallery_path: Path) -> str:
     return f"stop the doorbell and put a backup in its place with: doorbell gallery restore {name}"
 
 
+def before_migration(gallery_path: Path, version: int) -> Path:
+    """Where a gallery is kept as it was before it was brought to a version."""
+    return backups_directory(gallery_path) / f"{_BEFORE}{version}.sqlite"
+
+
+def advice_to_go_back(gallery_path: Path, version: int) -> str:
+    """Which copy a doorbell can read that knows versions up to this one only."""
+    later = []
+    for backup in backups(gallery_path):
+        number = backup.path.stem.removeprefix(_BEFORE)
+        if number.isdecimal() and int(number) > version:
+            later.append((int(number), backup.path))
+    if not later:
+        return "update it"
+    return (
+        "update it, or put back what was kept before, without what happened since, with: "
+        f"doorbell gallery restore {min(later)[1]}"
+    )
+
+
 def make_backups_directory(gallery_path: Path) -> Path:
     """The directory for copies, made for the gallery's owner alone where it is not there."""
     directory = backups_directory(gallery_path)
-    directory.mkdir(mode=0o700, exist_ok=True)
+    make_private_directory(directory)
     give_to_owner_of(gallery_path.parent, directory)
     return directory
-
-
-def give_to_owner_of(directory: Path, path: Path) -> None:
-    """Let a file made by root belong to the user whose directory it is in: the daemon's."""
-    if os.geteuid() == 0:
-        about = directory.stat()
-        os.chown(path, about.st_uid, about.st_gid)
 
 
 def copy_database(source: sqlite3.Connection, target: Path) -> None:
@@ -88,10 +104,7 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
         sqlite3.Error: it cannot be read.
         OSError: the copy cannot be written.
     """
-    partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)  # left by a kill
-    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
+    with whole_file(target) as partial:
         with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
             source.backup(copy)
             # One file, which can also be read where nothing may be written.
@@ -102,12 +115,7 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
                 f"what was to become {target} is damaged: {verdicts[0]}; keep the older backups; "
                 "see what is wrong with: doorbell gallery check"
             )
-        sync(partial)
         give_to_owner_of(target.parent, partial)
-        partial.replace(target)
-        sync(target.parent)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def remove_logs(path: Path) -> None:
@@ -118,12 +126,3 @@ def remove_logs(path: Path) -> None:
     for suffix in _BESIDE:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     sync(path.parent)  # they are not to come back after a power cut
-
-
-def sync(path: Path) -> None:
-    """Bring a file, or the names in a directory, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

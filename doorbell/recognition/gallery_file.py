@@ -13,7 +13,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,37 @@ from sqlite_utils import Database
 
 from doorbell.errors import GalleryError, GalleryLostError, SealError
 from doorbell.recognition.gallery_copies import (
+    advice_to_go_back,
     advice_to_restore,
     backups,
+    before_migration,
     copy_database,
     make_backups_directory,
     remove_logs,
 )
-from doorbell.recognition.gallery_schema import APPLICATION_ID, EMBEDDING_TABLES, MIGRATIONS
+from doorbell.recognition.gallery_schema import EMBEDDING_TABLES, SCHEMA
 from doorbell.sealing import PLAIN, Seal
+from doorbell.storage.files import OWNER_ONLY, make_private_directory
+from doorbell.storage.sqlite import (
+    LaterVersionError,
+    NotOursError,
+    advice_for,
+    connect,
+    empty_log,
+    is_damage,
+    key_proof,
+    migrate,
+    note_key_proof,
+    number,
+    reading,
+    rewrite,
+    transaction,
+    verify,
+)
 
 _LOG = logging.getLogger(__name__)
 
-# How long a writer waits for another process: enrolling from the command line beside the daemon.
-BUSY_TIMEOUT_SECONDS = 5.0
-
-# Without it a gallery may not even open: its log has an index of 32 KiB or more beside it, and a
-# few visits are to go in.
-ROOM_BYTES = 1_000_000
+_ADVICE = "check the disk and who may write there, or give another storage.directory"
 
 
 class GalleryFile:
@@ -58,28 +72,27 @@ class GalleryFile:
         self.path = path
         self.seal = seal
         with self._translated():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_directory(path.parent)
             with alone_in(path.parent):
                 if not path.exists() or path.stat().st_size == 0:
                     _create(path)
                 version = inspect(path)
-                if version < len(MIGRATIONS):
+                if version < SCHEMA.version:
                     _keep_copy(path, version)
-                if path.stat().st_mode & 0o077:
-                    path.chmod(0o600)  # SQLite gives its -wal and -shm files the same mode
                 self._identity = _identity(path)
-                self._database = _connect(path)
+                self._connection = _open(path)
+                self._database = Database(self._connection, execute_plugins=False)
                 try:
-                    with _transaction(self._database):
+                    with transaction(self._connection):
                         self._check_seal()
                 except BaseException:
-                    self._database.close()
+                    self._connection.close()
                     raise
 
     def close(self) -> None:
         """Release the file; idempotent."""
         with self._translated():
-            self._database.close()
+            self._connection.close()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -88,7 +101,7 @@ class GalleryFile:
         Raises:
             GalleryLostError: what was written is in no file that anybody would find.
         """
-        with self._translated(), _transaction(self._database):
+        with self._translated(), transaction(self._connection):
             self.require_seal()
             yield
         self._require_file()
@@ -99,41 +112,40 @@ class GalleryFile:
         Raises:
             SealError: another process encrypted or decrypted them, or changed the key.
         """
-        if self._proof() != self.seal.proof:
+        if key_proof(self._connection, "sealing") != self.seal.proof:
             raise SealError(
                 f"the gallery {self.path} was encrypted or decrypted meanwhile; nothing was "
                 "written; start this again"
             )
 
-    def seal_anew(self, seal: Seal, rewrite: Callable[[], None]) -> bool:
+    def seal_anew(self, seal: Seal, change: Callable[[bytes], bytes]) -> bool:
         """Keep embeddings in another way from now on, and leave no trace of the earlier.
 
         Args:
             seal: the new way.
-            rewrite: brings what is stored into it, within the one transaction.
+            change: brings a stored embedding into it, within the one transaction.
 
         Returns:
             False if another process still reads; the write-ahead log then keeps the earlier.
         """
         with self.writing():
-            rewrite()
-            self.execute("DELETE FROM sealing")
-            if seal.proof is not None:
-                self.insert("sealing", id=1, proof=seal.proof)
+            for table in EMBEDDING_TABLES:
+                rewrite(self._connection, table, "embedding", change)
+            note_key_proof(self._connection, "sealing", seal.proof)
         self.seal = seal
         with self._translated():
-            self._database.execute("VACUUM")
+            self._connection.execute("VACUUM")
         return self.empty_log()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Several reads of one state, whatever other processes write."""
         with self._translated():
-            self._database.execute("BEGIN")
+            self._connection.execute("BEGIN")
             try:
                 yield
             finally:
-                self._database.execute("ROLLBACK")
+                self._connection.execute("ROLLBACK")
 
     def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
         """Every row of a query, by column."""
@@ -143,18 +155,18 @@ class GalleryFile:
     def batches(self, size: int, sql: str, *parameters: object) -> Iterator[list[tuple[Any, ...]]]:
         """Every row of a query as a tuple, so many at a time; within ``reading``."""
         with self._translated():
-            cursor = self._database.execute(sql, parameters)
+            cursor = self._connection.execute(sql, parameters)
             while batch := cursor.fetchmany(size):
                 yield batch
 
     def execute(self, sql: str, *parameters: object) -> int:
         """Change rows, within ``writing``; how many."""
-        return self._database.execute(sql, parameters).rowcount
+        return self._connection.execute(sql, parameters).rowcount
 
     def insert(self, table: str, **columns: object) -> int:
         """Add a row, within ``writing``; its identifier."""
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-        cursor = self._database.execute(
+        cursor = self._connection.execute(
             f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - our own words
             tuple(columns.values()),
         )
@@ -168,24 +180,22 @@ class GalleryFile:
         """
         self._require_file()
         with self._translated():
-            (version,) = self._database.conn.execute("PRAGMA data_version").fetchone()
-        return int(version)
+            return number(self._connection, "data_version")
 
     def empty_log(self) -> bool:
         """Bring the write-ahead log into the file; False if a reader elsewhere still needs it."""
         with self._translated():
-            (busy, *_) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+            return empty_log(self._connection)
 
     def _check_seal(self) -> None:
-        proof = self._proof()
+        proof = key_proof(self._connection, "sealing")
         if proof == self.seal.proof:
             return
         if proof is None and not any(
             self.rows(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - our own words
             for table in EMBEDDING_TABLES
         ):
-            self.insert("sealing", id=1, proof=self.seal.proof)
+            note_key_proof(self._connection, "sealing", self.seal.proof)
         elif proof is None:
             raise SealError(
                 f"the gallery {self.path} is not encrypted, and storage.key_file asks for it; "
@@ -201,11 +211,6 @@ class GalleryFile:
                 f"the gallery {self.path} is encrypted with another key than that of "
                 "storage.key_file; give its own; the file was left as it was"
             )
-
-    def _proof(self) -> bytes | None:
-        for row in self.rows("SELECT proof FROM sealing"):
-            return bytes(row["proof"])
-        return None
 
     def _require_file(self) -> None:
         """SQLite goes on with a file that nobody else can find any more, and says nothing."""
@@ -223,37 +228,13 @@ class GalleryFile:
         try:
             yield
         except (sqlite3.Error, OSError, UnicodeEncodeError) as exc:
-            if type(exc) is sqlite3.DatabaseError:  # its children are about anything but damage
+            if is_damage(exc):
                 raise GalleryLostError(
                     f"the gallery {self.path} is damaged: {exc}; {advice_to_restore(self.path)}"
                 ) from exc
             raise GalleryError(
-                f"the gallery {self.path} failed: {exc}; {_advice(self.path.parent)}"
+                f"the gallery {self.path} failed: {exc}; {advice_for(self.path.parent, _ADVICE)}"
             ) from exc
-
-
-def _advice(directory: Path) -> str:
-    """What to do about a file that fails."""
-    with suppress(OSError):
-        disk = os.statvfs(directory)
-        free = disk.f_bavail * disk.f_frsize
-        if free < ROOM_BYTES:  # SQLite may call it an I/O error
-            return f"only {free:,} bytes are free in {directory}: delete something on that disk"
-    return "check the disk and who may write there, or give another storage.directory"
-
-
-@contextmanager
-def _transaction(database: Database) -> Iterator[None]:
-    # IMMEDIATE waits for another process's writer at the start. A transaction that began by
-    # reading would fail at once when it came to write after the other.
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.conn.in_transaction:
-            database.execute("ROLLBACK")
-        raise
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -286,10 +267,10 @@ def _create(path: Path) -> None:
     scratch = path.with_name(path.name + ".new")
     if scratch.exists():
         shutil.rmtree(scratch)  # left by a kill
-    scratch.mkdir(mode=0o700)
+    make_private_directory(scratch)
     new = scratch / path.name
-    new.touch(mode=0o600)
-    _connect(new).close()
+    new.touch(mode=OWNER_ONLY)
+    _open(new).close()
     remove_logs(path)  # left by one that was deleted
     new.replace(path)
     scratch.rmdir()
@@ -303,14 +284,15 @@ def _create(path: Path) -> None:
 
 def _keep_copy(path: Path, version: int) -> None:
     """Keep the gallery as an earlier doorbell can read it, before it is migrated."""
-    target = make_backups_directory(path) / f"before-version-{len(MIGRATIONS)}.sqlite"
-    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+    make_backups_directory(path)
+    target = before_migration(path, SCHEMA.version)
+    with reading(path, SCHEMA.busy_seconds) as connection:
         copy_database(connection, target)
     _LOG.warning(
         "the gallery %s is brought from version %d to %d; as it was, it is kept in %s",
         path,
         version,
-        len(MIGRATIONS),
+        SCHEMA.version,
         target,
     )
 
@@ -334,58 +316,28 @@ def inspect(path: Path, advice: str | None = None) -> int:
     advice = advice or (
         "the file was left as it is; move it away, or give another storage.directory"
     )
-    uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
-            (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if application_id != APPLICATION_ID:
-                raise GalleryError(
-                    f"{path} is not a gallery: it is a database of another program; {advice}"
-                )
-            if version > len(MIGRATIONS):
-                raise GalleryError(
-                    f"the gallery {path} is of version {version}, written by a later doorbell; "
-                    f"this one knows versions up to {len(MIGRATIONS)}: update it; {advice}"
-                )
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.OperationalError:
-        raise  # busy, or out of reach: no word about what is in it
+        with reading(path, SCHEMA.busy_seconds) as connection:
+            return verify(connection, SCHEMA)
+    except LaterVersionError as exc:
+        raise GalleryError(
+            f"the gallery {path} is of version {exc.version}, written by a later doorbell; "
+            f"this one knows versions up to {SCHEMA.version}: "
+            f"{advice_to_go_back(path, SCHEMA.version)}; {advice}"
+        ) from exc
+    except NotOursError as exc:
+        raise GalleryError(f"{path} is not a gallery: {exc}; {advice}") from exc
     except sqlite3.DatabaseError as exc:
+        if not is_damage(exc):
+            raise  # busy, or out of reach: no word about what is in it
         raise GalleryError(f"the gallery {path} is damaged: {exc}; {restore}") from exc
-    if verdict != "ok":
-        raise GalleryError(f"the gallery {path} is damaged: {verdict}; {restore}")
-    return int(version)
 
 
-def _connect(path: Path) -> Database:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+def _open(path: Path) -> sqlite3.Connection:
+    connection = connect(path, SCHEMA)
     try:
-        database = Database(connection, execute_plugins=False)
-        _configure(database)
-        _migrate(database)
+        migrate(connection, SCHEMA)
     except BaseException:
         connection.close()
         raise
-    return database
-
-
-def _configure(database: Database) -> None:
-    # WAL: the command line reads and writes while the daemon runs. FULL: a doorbell has no
-    # shutdown before a power cut; what was acknowledged must be on the disk. Writes are rare.
-    for setting in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "secure_delete = ON",  # a forgotten face is overwritten, not merely unlinked
-    ):
-        database.execute(f"PRAGMA {setting}").fetchall()
-
-
-def _migrate(database: Database) -> None:
-    with _transaction(database):
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
-            for statement in statements:
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {number}")
+    return connection

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from doorbell.errors import GalleryError
-from doorbell.recognition.gallery_copies import give_to_owner_of
+from doorbell.storage.files import give_to_owner_of, make_private_directory
 
 LOCK_FILE = "daemon.lock"
 _DIGITS = 20
@@ -29,7 +29,7 @@ def only_daemon(directory: Path) -> Iterator[None]:
     """
     path = directory / LOCK_FILE
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(directory)
         # Not inherited: the process that plays sounds must not hold it after us.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         give_to_owner_of(directory, path)

@@ -1,9 +1,8 @@
-"""What is in the gallery's file: its tables, version by version.
-
-Enters: nothing. Leaves: statements. Knows no file and no value.
-"""
+"""What is in the gallery's file: its tables, version by version."""
 
 from __future__ import annotations
+
+from doorbell.storage.sqlite import Schema
 
 # "DoBe" in ASCII; SQLite keeps it in the file's header so that programs can tell their own files.
 APPLICATION_ID = 0x446F4265
@@ -116,3 +115,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 # Wherever there is an embedding.
 EMBEDDING_TABLES = ("samples", "visit_samples", "negatives", "non_faces")
+
+SCHEMA = Schema(
+    APPLICATION_ID,
+    MIGRATIONS,
+    # WAL: the command line reads and writes while the daemon runs. FULL: a doorbell has no
+    # shutdown before a power cut; what was acknowledged must be on the disk. Writes are rare.
+    settings=(
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "secure_delete = ON",  # a forgotten face is overwritten, not merely unlinked
+    ),
+    # Somebody may be enrolling from the command line beside the daemon.
+    busy_seconds=5.0,
+)

@@ -7,12 +7,10 @@ of the earlier way in its files. Knows nobody.
 from __future__ import annotations
 
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 from doorbell.recognition.gallery_codec import SEALED_AS
 from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_schema import EMBEDDING_TABLES
 from doorbell.sealing import Seal
 
 
@@ -27,14 +25,6 @@ def seal_gallery(path: Path, before: Seal, after: Seal) -> bool:
         SealError: it is not kept in the way of ``before``.
     """
     with closing(GalleryFile(path, before)) as file:
-        return file.seal_anew(after, partial(_rewrite, file, before, after))
-
-
-def _rewrite(file: GalleryFile, before: Seal, after: Seal) -> None:
-    for table in EMBEDDING_TABLES:
-        for row in file.rows(f"SELECT id, embedding FROM {table}"):  # noqa: S608 - our own words
-            file.execute(
-                f"UPDATE {table} SET embedding = ? WHERE id = ?",  # noqa: S608 - our own words
-                after.seal(before.open(row["embedding"], SEALED_AS), SEALED_AS),
-                row["id"],
-            )
+        return file.seal_anew(
+            after, lambda embedding: after.seal(before.open(embedding, SEALED_AS), SEALED_AS)
+        )

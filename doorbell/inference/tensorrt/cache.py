@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from doorbell.errors import InferenceError
 from doorbell.inference.tensorrt.device import Device
+from doorbell.storage.files import READABLE, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +83,6 @@ def write_file(path: Path, content: bytes) -> None:
     """Write a file that only saves time: whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            scratch.write_bytes(content)
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        write_whole(path, content, durable=False, mode=READABLE)
     except OSError as exc:
         logger.warning("%s cannot be kept (%s); the next start makes it again", path, exc)

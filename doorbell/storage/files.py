@@ -1,0 +1,121 @@
+"""Files that are whole or not there, for their owner alone.
+
+A file is written beside its place and moved there when it is complete: whoever looks finds the
+earlier file or the new one, also after a fault, a kill or a power cut in the middle.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
+from pathlib import Path
+
+OWNER_ONLY = 0o600
+READABLE = 0o644  # for what holds nothing private, and may be written by another user than reads it
+_SUFFIX = "part"
+
+
+@contextmanager
+def whole_file(
+    path: Path, *, replace: bool = True, durable: bool = True, mode: int = OWNER_ONLY
+) -> Iterator[Path]:
+    """Write a file by way of one beside it, which the caller fills and which is moved at the end.
+
+    What a process that was killed had left of the same file is removed first.
+
+    Args:
+        path: where the file is to be; its directory is there.
+        replace: whether it may take the place of another.
+        durable: whether it is on the disk at the end; without, a power cut may leave it empty.
+        mode: its permissions.
+
+    Yields:
+        An empty file to write into, by its path.
+
+    Raises:
+        FileExistsError: there is such a file, and ``replace`` is False.
+        OSError: the disk refuses. Nothing is left then but the earlier file.
+    """
+    if not replace and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    _remove_left_behind(path)
+    descriptor, name = tempfile.mkstemp(
+        suffix=f".{_SUFFIX}", prefix=f".{path.name}.", dir=path.parent
+    )
+    partial = Path(name)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells that it is being written
+        os.fchmod(descriptor, mode)
+        yield partial
+        if durable:
+            os.fsync(descriptor)
+        if replace:
+            partial.replace(path)
+        else:
+            _move_to_new(partial, path)
+        if durable:
+            sync(path.parent)
+    finally:
+        os.close(descriptor)
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(
+    path: Path,
+    content: bytes,
+    *,
+    replace: bool = True,
+    durable: bool = True,
+    mode: int = OWNER_ONLY,
+) -> None:
+    """Write bytes; see ``whole_file``."""
+    with whole_file(path, replace=replace, durable=durable, mode=mode) as partial:
+        partial.write_bytes(content)
+
+
+def make_private_directory(path: Path) -> None:
+    """Make a directory that only its owner may look into (0700), unless it is there."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def give_to_owner_of(directory: Path, path: Path) -> None:
+    """Let a file made by root belong to the user whose directory it is in: the daemon's."""
+    if os.geteuid() == 0:
+        about = directory.stat()
+        os.chown(path, about.st_uid, about.st_gid)
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a directory, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _move_to_new(partial: Path, path: Path) -> None:
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without links, as many a USB stick is
+        if os.path.lexists(path):
+            raise
+        partial.rename(path)
+
+
+def _remove_left_behind(path: Path) -> None:
+    for left in path.parent.glob(f".{escape(path.name)}.*{_SUFFIX}"):
+        with suppress(OSError):  # being written by another process, or another user's
+            descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,194 @@
+"""SQLite files: opened, verified, migrated and changed.
+
+What a file is, and what to say of one that fails, is its owner's business: SQLite's own errors pass
+through. ``NotOursError`` and ``LaterVersionError`` are two more of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from doorbell.storage.files import OWNER_ONLY
+
+# Without it a database may not even open: its log has an index of 32 KiB or more beside it, and
+# some rows are to go in.
+ROOM_BYTES = 1_000_000
+
+
+class NotOursError(sqlite3.DatabaseError):
+    """A database of another program."""
+
+
+class LaterVersionError(NotOursError):
+    """A database of ours, of a version that is not known yet.
+
+    Attributes:
+        version: which.
+    """
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"it is of version {version}")
+        self.version = version
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a kind of file is known by, and how one is made.
+
+    Attributes:
+        application_id: in the file's header, by which programs tell their own files.
+        migrations: each entry leads from the version of its index to the next. Entries are only
+            ever appended; the first sets ``application_id``.
+        settings: pragmas of each connection, ``name = value``.
+        busy_seconds: how long to wait for another process's transaction.
+    """
+
+    application_id: int
+    migrations: tuple[tuple[str, ...], ...]
+    settings: tuple[str, ...]
+    busy_seconds: float
+
+    @property
+    def version(self) -> int:
+        """The present one (``PRAGMA user_version``)."""
+        return len(self.migrations)
+
+
+def connect(path: Path, schema: Schema, *, any_thread: bool = False) -> sqlite3.Connection:
+    """Open a file to change it, and close it to other users; transactions are the caller's.
+
+    Args:
+        path: the file; what it holds is not looked at.
+        schema: whose settings apply.
+        any_thread: whether threads take turns with it.
+    """
+    if path.stat().st_mode & 0o077:
+        path.chmod(OWNER_ONLY)  # SQLite gives its -wal and -shm files the same mode
+    connection = sqlite3.connect(
+        path, timeout=schema.busy_seconds, isolation_level=None, check_same_thread=not any_thread
+    )
+    try:
+        for setting in schema.settings:
+            connection.execute(f"PRAGMA {setting}").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def reading(path: Path, busy_seconds: float) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write, also to a file that others change meanwhile."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(
+        sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None)
+    ) as connection:
+        yield connection
+
+
+def verify(connection: sqlite3.Connection, schema: Schema) -> int:
+    """Refuse what is not ours to touch; the version of what is.
+
+    Raises:
+        NotOursError: it belongs to another program.
+        LaterVersionError: a later version wrote it.
+        sqlite3.DatabaseError: that is no other: it is damaged; see ``is_damage``.
+    """
+    if number(connection, "application_id") != schema.application_id:
+        raise NotOursError("it is a database of another program")
+    version = number(connection, "user_version")
+    if version > schema.version:
+        raise LaterVersionError(version)
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+    return version
+
+
+def migrate(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Bring a file, an empty one too, to the present version: all the way or not at all."""
+    with transaction(connection):
+        version = number(connection, "user_version")
+        for reached, statements in enumerate(schema.migrations[version:], start=version + 1):
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {reached}")
+
+
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether nobody has put anything into a file yet."""
+    return not any(
+        number(connection, each) for each in ("application_id", "user_version", "schema_version")
+    )
+
+
+def number(connection: sqlite3.Connection, pragma: str) -> int:
+    """What a pragma says that is one number."""
+    (value,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+    return int(value)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Change several rows: all of it or nothing."""
+    # IMMEDIATE waits for another process's writer at the start. A transaction that began by
+    # reading would fail at once when it came to write after the other.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Bring the write-ahead log into the file; False if a reader elsewhere still needs it."""
+    (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def key_proof(connection: sqlite3.Connection, table: str) -> bytes | None:
+    """By which the key of what is in a file is known again; None where there is none."""
+    row = connection.execute(f"SELECT proof FROM {table}").fetchone()  # noqa: S608 - our own words
+    return None if row is None else bytes(row[0])
+
+
+def note_key_proof(connection: sqlite3.Connection, table: str, proof: bytes | None) -> None:
+    """Put a key's proof in the place of the earlier one, within a transaction."""
+    connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
+    if proof is not None:
+        connection.execute(f"INSERT INTO {table} (proof) VALUES (?)", (proof,))  # noqa: S608 - as above
+
+
+def rewrite(
+    connection: sqlite3.Connection, table: str, column: str, change: Callable[[bytes], bytes]
+) -> None:
+    """Change one column of every row, within a transaction."""
+    rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()  # noqa: S608 - our own words
+    connection.executemany(
+        f"UPDATE {table} SET {column} = ? WHERE rowid = ?",  # noqa: S608 - as above
+        ((change(data), rowid) for rowid, data in rows),
+    )
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell a file whose content is wrong from one that is out of reach, locked or full."""
+    # The children that SQLite's module raises are about anything but the content.
+    return type(error) is sqlite3.DatabaseError or isinstance(error, NotOursError)
+
+
+def advice_for(directory: Path, otherwise: str) -> str:
+    """What to do about a file that fails: make room where there is none, or what else is said."""
+    with suppress(OSError):
+        disk = os.statvfs(directory)
+        free = disk.f_bavail * disk.f_frsize
+        if free < ROOM_BYTES:  # SQLite may call it an I/O error
+            return f"only {free:,} bytes are free in {directory}: delete something on that disk"
+    return otherwise
