@@ -27,7 +27,6 @@ from doorbell.errors import EnrollmentError
 from doorbell.latency import Latency, Stage, Stopwatch
 from doorbell.open_visit import Observation
 from doorbell.perception import Perception, Portrait
-from doorbell.recognition.decision import nearest_stranger
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_names import name_key
 from doorbell.recognition.gallery_records import EnrolledSample, EnrollmentOutcome
@@ -80,7 +79,7 @@ class Pipeline:
         )
         self._samples: dict[int, tuple[str, tuple[FaceSample, ...]]] = {}  # visit's, by track
         self._unconfirmed_strangers: dict[str, Stranger] = {}
-        self._heeded: Templates | None = None
+        self._heeded: int | None = None  # the revision of the templates
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -211,19 +210,21 @@ class Pipeline:
     def _heed_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""
         templates = self._book.templates()
-        if templates is self._heeded:
+        revision = templates.revision
+        if revision == self._heeded:
             return
-        people = {person.person_id for person in templates.people}
         for visit in self._visits.open_visits:
             kept = self._book.visit(visit.visit_id)
             if self._book.problem is not None:
                 return  # once more when it has answered
-            is_gone = isinstance(visit.visitor, Person) and visit.visitor.person_id not in people
+            is_gone = isinstance(visit.visitor, Person) and not templates.knows_person(
+                visit.visitor.person_id
+            )
             if kept is None or (is_gone and kept.visitor is None and not kept.corrected):
                 self._forget(visit.visit_id)
             elif is_gone or kept.corrected or visit.corrected:  # gone: merged into somebody
                 self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
-        self._heeded = templates
+        self._heeded = revision
 
     def _forget(self, visit_id: str) -> None:
         """Whoever is at the door was forgotten: keep nothing that was seen before."""
@@ -255,9 +256,7 @@ class Pipeline:
 
     def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
         """Give a stranger the identifier of earlier visits, or a new one."""
-        known = seen.match.visitor or nearest_stranger(
-            seen.signature, self._recognizer.everybody, self._section
-        )
+        known = seen.match.visitor or self._recognizer.nearest_stranger(seen.signature)
         return self._book.introduce(known, seen.samples, wall_time)
 
     def _picture(

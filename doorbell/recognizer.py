@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from doorbell.config import Config
-from doorbell.domain import Face, Frame, Match, Track, Verdict
+from doorbell.domain import Face, Float32Array, Frame, Match, Stranger, Track, Verdict
 from doorbell.latency import Stage, Stopwatch
 from doorbell.open_visit import Observation
 from doorbell.perception import Perception, Portrait
+from doorbell.recognition.candidates import NOBODY, Candidates
 from doorbell.recognition.corrections import is_no_face
-from doorbell.recognition.decision import Centroids, Evidence, decide
+from doorbell.recognition.decision import Evidence, decide, nearest_stranger
 from doorbell.recognition.pose import head_pose, is_looking
 from doorbell.recognition.templates import Templates
 from doorbell.tracking import Tracker
@@ -36,6 +37,8 @@ class _Followed:
     tries: int = 0
     tried_seconds: float = -math.inf
     is_no_face: bool = False  # so the household said of what looks like it
+    candidates: Candidates = NOBODY
+    compared: tuple[int, int] = (0, 0)  # how many frames with which revision of the templates
 
 
 class Recognizer:
@@ -45,7 +48,7 @@ class Recognizer:
         perception: cuts out and embeds faces.
         tracker: has the live tracks; one that jumped to another face is dropped there.
         config: its sections on recognition and attention.
-        templates: tells who is known; the same object until somebody has changed.
+        templates: tells who is known.
         stopwatch: times the stages of each frame.
     """
 
@@ -64,16 +67,6 @@ class Recognizer:
         self._read_templates = templates
         self._stopwatch = stopwatch
         self._followed: dict[int, _Followed] = {}
-        self._templates: Templates | None = None
-        self._centroids: Centroids | None = None
-
-    @property
-    def everybody(self) -> Centroids:
-        """Who is known, ready to be compared with."""
-        templates = self._read_templates()
-        if self._centroids is None or templates is not self._templates:
-            self._templates, self._centroids = templates, Centroids.of(templates)
-        return self._centroids
 
     @property
     def usable(self) -> list[Observation]:
@@ -117,14 +110,11 @@ class Recognizer:
             if portrait.quality.value >= self._section.min_quality:
                 portraits[track.track_id] = portrait
         self._embed(portraits, now)
+        templates = self._read_templates()
         for followed in self._followed.values():
-            followed.match = decide(followed.evidence, self.everybody, self._section, now)
-            followed.is_no_face = is_no_face(
-                followed.evidence.signature,
-                self._read_templates().non_face_embeddings,
-                self.everybody.people_vectors,
-                self._section.stranger_similarity,
-            )
+            self._compare(followed, templates)
+            followed.match = decide(followed.evidence, followed.candidates, self._section, now)
+            followed.is_no_face = is_no_face(followed.candidates, self._section.stranger_similarity)
         return portraits
 
     def observation(self, track: Track) -> Observation:
@@ -148,9 +138,23 @@ class Recognizer:
         followed = self._followed.get(track.track_id)
         return followed is not None and followed.is_no_face
 
+    def nearest_stranger(self, signature: Float32Array | None) -> Stranger | None:
+        """The stranger met before whose face this is, (128,) float32, if there is one."""
+        if signature is None:
+            return None
+        return nearest_stranger(self._read_templates().candidates(signature), self._section)
+
     def forget(self, track_id: int) -> None:
         """Keep nothing of what was seen of a track before."""
         self._followed.pop(track_id, None)
+
+    def _compare(self, followed: _Followed, templates: Templates) -> None:
+        """Find out whose the face may be, unless neither it nor anybody else has changed."""
+        signature = followed.evidence.signature
+        compared = followed.evidence.frames, templates.revision
+        if signature is not None and compared != followed.compared:
+            followed.candidates = templates.candidates(signature)
+            followed.compared = compared
 
     def _embed(self, portraits: dict[int, Portrait], now: float) -> None:
         """Add to the evidence of each track, all faces in one batch."""

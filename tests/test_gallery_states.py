@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from all_samples import read_samples
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -152,7 +153,7 @@ class GalleryStates(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "gallery"))
     @invariant()
     def agrees(self) -> None:
-        templates = self.gallery.templates(MODEL)
+        templates = read_samples(self.gallery.file, MODEL)
         stored: dict[str, list[int]] = {KEYS[person.name]: [] for person in templates.people}
         for index, embedding in zip(
             templates.person_index, templates.person_embeddings, strict=True
