@@ -157,7 +157,7 @@ def run_daemon(
                     outbox_path=config.storage.outbox_path,
                     seal=open_seal(config.storage.key_file),
                     people=gallery.people.all(),
-                    strangers=gallery.strangers.all(),
+                    stranger_ids={each.stranger_id for each in gallery.strangers.all()},
                     is_kept=partial(is_kept, gallery),
                     on_command=inbox.put,
                     on_published=partial(latency.add, Stage.PUBLISH),

@@ -36,7 +36,7 @@ from doorbell.latency import Latency, Stage, describe
 from doorbell.memory import give_back_memory
 from doorbell.outputs import Sink
 from doorbell.pipeline import Pipeline
-from doorbell.recognition.gallery import Gallery, Templates
+from doorbell.recognition.gallery import Gallery
 from doorbell.service import ServiceNotifier
 from doorbell.states import (
     CameraCondition,
@@ -113,7 +113,7 @@ class MainLoop:
         self._frame_seconds = self._started
         self._camera_state: CameraState | None = None
         self._storage: StorageState | None = None
-        self._known: Templates | None = None
+        self._known_revision: int | None = None
         self._ready = False
         self._watching = False
 
@@ -265,9 +265,9 @@ class MainLoop:
     def _publish_known(self) -> None:
         """Tell who is known where that has changed, also from the command line."""
         known = self._pipeline.household
-        if known is not self._known:
-            self._known = known
-            self._publish(KnownVisitors(known.people, known.strangers))
+        if known.revision != self._known_revision:
+            self._known_revision = known.revision
+            self._publish(KnownVisitors(known.people, known.stranger_ids))
 
     def _maintain(self) -> None:
         self._maintenance.run(*read_clocks(), synchronized=is_synchronized())

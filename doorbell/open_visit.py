@@ -6,7 +6,7 @@ Pure: a picture is data here and drawn elsewhere; knows no event.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -273,11 +273,11 @@ class OpenVisit:
         }
         self.named_by = self.newcomer = self.picture = None
 
-    def forget_gone_people(self, person_ids: Collection[int]) -> None:
+    def forget_gone_people(self, is_enrolled: Callable[[int], bool]) -> None:
         """Forget what was seen of who is no longer enrolled, whoever the visit is said to be of."""
         for each in (self.earlier, *self.tracks.values()):
             named = None if each.telling is None else each.telling.match.visitor
-            if isinstance(named, Person) and named.person_id not in person_ids:
+            if isinstance(named, Person) and not is_enrolled(named.person_id):
                 each.clearest = each.telling = each.joined_by = None
                 each.samples = ()
                 self.named_by = None

@@ -27,7 +27,6 @@ from doorbell.errors import EnrollmentError
 from doorbell.latency import Latency, Stage, Stopwatch
 from doorbell.open_visit import Observation
 from doorbell.perception import Perception
-from doorbell.recognition.decision import nearest_stranger
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_names import name_key
 from doorbell.recognition.gallery_records import EnrolledSample, EnrollmentOutcome
@@ -78,7 +77,7 @@ class Pipeline:
             ring_after_seconds=config.attention.ring_after_seconds,
             recall=self._recall,
         )
-        self._applied: Templates | None = None
+        self._applied: int | None = None  # the revision of the templates
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -208,27 +207,27 @@ class Pipeline:
     def _apply_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""
         templates = self._book.templates()
-        if templates is self._applied:
+        revision = templates.revision
+        if revision == self._applied:
             return
-        people = {person.person_id for person in templates.people}
-        self._visits.keep_people(people)
+        self._visits.keep_people(templates.knows_person)
         for visit in self._visits.open_visits:
             kept = self._book.visit(visit.visit_id)
             if self._book.problem is not None:
                 return  # once more when it has answered
-            is_gone = isinstance(visit.visitor, Person) and visit.visitor.person_id not in people
+            is_gone = isinstance(visit.visitor, Person) and not templates.knows_person(
+                visit.visitor.person_id
+            )
             if kept is None or (is_gone and kept.visitor is None and not kept.corrected):
                 for track_id in self._visits.forget(visit.visit_id):
                     self._recognizer.forget(track_id)
             elif is_gone or kept.corrected or visit.corrected:  # gone: merged into somebody
                 self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
-        self._applied = templates
+        self._applied = revision
 
     def _recall(self, seen: Observation) -> Visitor | None:
         """Tell whom a track shows, if they have an identifier already."""
-        return seen.match.visitor or nearest_stranger(
-            seen.signature, self._recognizer.everybody, self._section
-        )
+        return seen.match.visitor or self._recognizer.nearest_stranger(seen.signature)
 
     def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
         """Give a stranger the identifier of earlier visits, or a new one."""

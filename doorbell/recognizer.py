@@ -11,12 +11,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from doorbell.config import Config
-from doorbell.domain import Face, FaceSample, Frame, Match, Person, Track, Verdict
+from doorbell.domain import (
+    Face,
+    FaceSample,
+    Float32Array,
+    Frame,
+    Match,
+    Person,
+    Stranger,
+    Track,
+    Verdict,
+)
 from doorbell.latency import Stage, Stopwatch
 from doorbell.open_visit import Observation
 from doorbell.perception import Perception, Portrait
+from doorbell.recognition.candidates import NOBODY, Candidates
 from doorbell.recognition.corrections import is_no_face
-from doorbell.recognition.decision import Centroids, Evidence, decide
+from doorbell.recognition.decision import Evidence, decide, nearest_stranger
 from doorbell.recognition.pose import head_pose, is_looking
 from doorbell.recognition.templates import Templates
 
@@ -52,6 +63,8 @@ class _Followed:
     tries: int = 0
     tried_seconds: float = -math.inf
     is_no_face: bool = False  # so the household said of what looks like it
+    candidates: Candidates = NOBODY
+    compared: tuple[int, int] = (0, 0)  # how many frames with which revision of the templates
 
 
 class Recognizer:
@@ -60,7 +73,7 @@ class Recognizer:
     Args:
         perception: cuts out and embeds faces.
         config: its sections on recognition, tracking and attention.
-        templates: tells who is known; the same object until somebody has changed.
+        templates: tells who is known.
         stopwatch: times the stages of each frame.
     """
 
@@ -78,16 +91,6 @@ class Recognizer:
         self._read_templates = templates
         self._stopwatch = stopwatch
         self._followed: dict[int, _Followed] = {}
-        self._templates: Templates | None = None
-        self._centroids: Centroids | None = None
-
-    @property
-    def everybody(self) -> Centroids:
-        """Who is known, ready to be compared with."""
-        templates = self._read_templates()
-        if self._centroids is None or templates is not self._templates:
-            self._templates, self._centroids = templates, Centroids.of(templates)
-        return self._centroids
 
     def usable(self, live: Iterable[Track]) -> list[Observation]:
         """Those of the live tracks of which a frame was good enough to be recognized by."""
@@ -116,14 +119,11 @@ class Recognizer:
         self._stopwatch.lap(Stage.DECIDE)
         portraits = self._portraits(frame, tracks, faces)
         embedded = self._embed(portraits, now)
+        templates = self._read_templates()
         for followed in self._followed.values():
-            followed.match = decide(followed.evidence, self.everybody, self._section, now)
-            followed.is_no_face = is_no_face(
-                followed.evidence.signature,
-                self._read_templates().non_face_embeddings,
-                self.everybody.people_vectors,
-                self._section.stranger_similarity,
-            )
+            self._compare(followed, templates)
+            followed.match = decide(followed.evidence, followed.candidates, self._section, now)
+            followed.is_no_face = is_no_face(followed.candidates, self._section.stranger_similarity)
         return embedded
 
     def similarity(self, person: Person, sample: FaceSample) -> float:
@@ -132,11 +132,9 @@ class Recognizer:
         Returns:
             The cosine, where the person is one of the two whom the face is most like; else -1.
         """
-        everybody = self.everybody
-        places, similarities = everybody.likeliest(sample.embedding)
-        for place, similarity in zip(places, similarities, strict=True):
-            if everybody.people[place].person_id == person.person_id:
-                return float(similarity)
+        for likely, similarity in self._read_templates().people_like(sample.embedding, 2):
+            if likely.person_id == person.person_id:
+                return similarity
         return -1.0
 
     def observation(self, track: Track, sample: FaceSample | None = None) -> Observation:
@@ -165,6 +163,12 @@ class Recognizer:
         """Whether it looks like what the household said is no face."""
         followed = self._followed.get(track.track_id)
         return followed is not None and followed.is_no_face
+
+    def nearest_stranger(self, signature: Float32Array | None) -> Stranger | None:
+        """The stranger met before whose face this is, (128,) float32, if there is one."""
+        if signature is None:
+            return None
+        return nearest_stranger(self._read_templates().candidates(signature), self._section)
 
     def forget(self, track_id: int) -> None:
         """Keep nothing of what was seen of a track before."""
@@ -202,6 +206,14 @@ class Recognizer:
         self._stopwatch.lap(Stage.ALIGN)
         if portrait.quality.value >= self._section.min_quality:
             portraits[track.track_id] = portrait
+
+    def _compare(self, followed: _Followed, templates: Templates) -> None:
+        """Find out whose the face may be, unless neither it nor anybody else has changed."""
+        signature = followed.evidence.signature
+        compared = followed.evidence.frames, templates.revision
+        if signature is not None and compared != followed.compared:
+            followed.candidates = templates.candidates(signature)
+            followed.compared = compared
 
     def _embed(self, portraits: Mapping[int, Portrait], now: float) -> Embedded:
         """Add to the evidence of each track, all faces in one batch."""

@@ -8,12 +8,12 @@ gallery and the clock, has none. ``*_at`` is wall time in seconds since the epoc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-from doorbell.domain import Event, Person, Stranger
+from doorbell.domain import Event, Person
 
 
 class CameraCondition(Enum):
@@ -141,11 +141,12 @@ class KnownVisitors:
 
     Attributes:
         people: everybody enrolled.
-        strangers: everybody known by an identifier only.
+        stranger_ids: of everybody known by an identifier only; what is so at any time, so it is
+            asked only while this is handled.
     """
 
     people: tuple[Person, ...]
-    strangers: tuple[Stranger, ...]
+    stranger_ids: Set[int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,17 @@ from typing import TypeAlias
 
 from doorbell.domain import FaceSample, Stranger, Visit, Visitor
 from doorbell.errors import GalleryError, UnknownStrangerError, UsageError
-from doorbell.recognition.gallery import Gallery, Templates
+from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.templates import Templates
 
 # Writes that wait for the gallery, some four for a visit; older ones are dropped.
 WRITES_KEPT = 400
 
 # Of these a stranger gets one by chance who cannot be stored yet.
 NEWCOMERS = 1_000_000
+
+# Changes of so many visitors are taken over between two frames; reading one takes 0.1 ms.
+CHANGES_AT_ONCE = 8
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +63,10 @@ class VisitBook:
         return self._problem
 
     def templates(self) -> Templates:
-        """All samples, as they were when the gallery could last be read."""
+        """Everybody's templates, as they were when the gallery could last be read."""
         if self._problem is None:
             try:
-                self._templates = self._gallery.templates(self._model_id)
+                self._templates = self._gallery.templates(self._model_id, CHANGES_AT_ONCE)
             except GalleryError as exc:
                 self._fail(exc)
         return self._templates

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -176,10 +176,10 @@ class Visits:
         entry.forget()
         return list(entry.tracks)
 
-    def keep_people(self, person_ids: Collection[int]) -> None:
-        """Forget what open visits showed of who is no longer enrolled."""
+    def keep_people(self, is_enrolled: Callable[[int], bool]) -> None:
+        """Forget what open visits showed of who is no longer enrolled, as told by identifier."""
         for entry in self._open:
-            entry.forget_gone_people(person_ids)
+            entry.forget_gone_people(is_enrolled)
 
     def follow_clock(self, until: float, seconds: float) -> None:
         """Move open visits with a wall clock that was set, where no frame has told of it yet.

@@ -36,7 +36,7 @@ def test_the_doorbell_can_live_on_it(broker: EmbeddedBroker, tmp_path: Path) -> 
         MqttSection(host="127.0.0.1", port=broker.port),
         outbox_path=tmp_path / "outbox.sqlite",
         people=[ANNA],
-        strangers=(),
+        stranger_ids=set(),
         on_command=lambda _: None,
     )
     assert eventually(lambda: mqtt.connected)
@@ -65,8 +65,8 @@ def test_it_delivers_a_will(broker: EmbeddedBroker, tmp_path: Path) -> None:
         "from doorbell.config import DeviceSection, MqttSection\n"
         "from doorbell.outputs.mqtt import Mqtt\n"
         "section = MqttSection(host='127.0.0.1', port=int(sys.argv[1]))\n"
-        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(), strangers=(),"
-        " on_command=print)\n"
+        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(),"
+        " stranger_ids=set(), on_command=print)\n"
         "time.sleep(60)\n"
     )
     listener = Subscriber(broker.port)

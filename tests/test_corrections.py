@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from all_samples import Samples
 
 from doorbell.config import RecognitionSection
 from doorbell.domain import FaceSample, Float32Array, Person, Verdict
+from doorbell.recognition.candidates import NOBODY, Candidates
 from doorbell.recognition.corrections import is_no_face, ruled_out
-from doorbell.recognition.decision import Centroids, Evidence, decide
+from doorbell.recognition.decision import Evidence, decide
 from doorbell.recognition.templates import Templates
 
 ANNA, BELA, CORA = Person(1, "Anna"), Person(2, "Béla"), Person(3, "Cora")
@@ -20,28 +22,24 @@ def vector(*cosines: float) -> Float32Array:
     return found
 
 
-def household(*negatives: tuple[int, Float32Array]) -> Centroids:
+def household(*negatives: tuple[int, Float32Array]) -> Templates:
     """Anna and Cora, and Béla between them who has no sample yet."""
-    return Centroids.of(
-        Templates(
-            "test",
-            (ANNA, BELA, CORA),
-            np.array([0, 2, 0], np.int64),
-            np.stack([vector(1), vector(0, 1), vector(1)]),
-            (),
-            np.empty(0, np.int64),
-            np.empty((0, 128), np.float32),
-            np.array([place for place, _ in negatives], np.int64),
-            np.array([face for _, face in negatives], np.float32).reshape(-1, 128),
-        )
-    )
+    return Samples(
+        (ANNA, BELA, CORA),
+        np.array([0, 2, 0], np.int64),
+        np.stack([vector(1), vector(0, 1), vector(1)]),
+        negative_index=np.array([place for place, _ in negatives], np.int64),
+        negative_embeddings=np.array([face for _, face in negatives], np.float32).reshape(-1, 128),
+    ).templates()
 
 
-def decided(face: Float32Array, centroids: Centroids) -> tuple[Verdict, Person | None]:
+def decided(face: Float32Array, known: Templates) -> tuple[Verdict, Person | None]:
     evidence = Evidence(started_seconds=0.0)
     for _ in range(12):
         evidence.add(FaceSample(face, "test", 0.8))
-    match = decide(evidence, centroids, RecognitionSection(), 5.0)
+    assert evidence.signature is not None
+    candidates = known.candidates(evidence.signature)
+    match = decide(evidence, candidates, RecognitionSection(), 5.0)
     assert match.visitor is None or isinstance(match.visitor, Person)
     return match.verdict, match.visitor
 
@@ -85,19 +83,23 @@ def test_equally_alike_is_out_and_nobody_else_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("face", "people", "expected"),
-    [
-        (vector(0.61), [], True),
-        (vector(0.59), [], False),
-        (vector(0.7, 0.6), [vector(0, 1)], True),
-        (vector(0.65, 0.7), [vector(0, 1)], False),
-        (None, [], False),
-    ],
-    ids=["alike", "not alike", "less like a person", "more like a person", "never seen"],
+    ("non_face", "nearest", "expected"),
+    [(0.61, -1.0, True), (0.59, -1.0, False), (0.7, 0.6, True), (0.65, 0.7, False)],
+    ids=["alike", "not alike", "less like a person", "more like a person"],
 )
 def test_what_is_no_face_is_known_again_but_no_person_is(
-    face: Float32Array | None, people: list[Float32Array], expected: bool
+    non_face: float, nearest: float, expected: bool
 ) -> None:
-    vectors = np.array(people, np.float32).reshape(-1, 128)
-    assert is_no_face(face, vector(1)[None], vectors, 0.6) is expected
-    assert not is_no_face(face, np.empty((0, 128), np.float32), vectors, 0.6)
+    found = Candidates(non_face_similarity=non_face, nearest_similarity=nearest)
+    assert is_no_face(found, 0.6) is expected
+    assert not is_no_face(NOBODY, 0.6)
+
+
+def test_a_person_ruled_out_is_a_face_all_the_same() -> None:
+    face = vector(0.7, 0, 0.5)
+    known = household((0, face))
+    known.set_corrected(np.array([1]), face[None], vector(0.95, 0.312)[None])
+    found = known.candidates(face)
+    assert [each.person for each in found.people] == [CORA]
+    assert found.nearest_similarity > found.non_face_similarity > 0.6
+    assert not is_no_face(found, 0.6)

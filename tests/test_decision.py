@@ -3,22 +3,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from all_samples import Samples, decide_plainly, is_no_face_plainly
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doorbell.config import RecognitionSection
 from doorbell.domain import FaceSample, Float32Array, Match, Person, Stranger, Verdict
 from doorbell.recognition.calibration import needed_similarity
+from doorbell.recognition.candidates import Candidates
+from doorbell.recognition.corrections import is_no_face
 from doorbell.recognition.decision import (
     ALIEN_RUN,
     ALIEN_SIMILARITY,
     UNKNOWN_FRAMES_FACTOR,
-    Centroids,
     Evidence,
     decide,
 )
-from doorbell.recognition.nearest import MANY
-from doorbell.recognition.templates import Templates
+from doorbell.recognition.nearest import MANY, VectorIndex
+from doorbell.recognition.templates import Templates, no_embeddings
 
 SECTION = RecognitionSection(
     risk=0.001,
@@ -45,14 +47,13 @@ def vector(**cosines: float) -> Float32Array:
     return found
 
 
-def templates(
+def samples(
     people: Sequence[tuple[Person, Float32Array]] = (),
     strangers: Sequence[tuple[Stranger, Float32Array]] = (),
-) -> Templates:
+) -> Samples:
     everybody = [p for i, (p, _) in enumerate(people) if p not in [q for q, _ in people[:i]]]
     others = [stranger for stranger, _ in strangers]
-    return Templates(
-        "test",
+    return Samples(
         tuple(everybody),
         np.array([everybody.index(person) for person, _ in people], np.int64),
         np.array([v for _, v in people], np.float32).reshape(-1, 128),
@@ -62,13 +63,18 @@ def templates(
     )
 
 
-HOUSEHOLD = Centroids.of(
-    templates(
-        [(ANNA, vector(anna=1)), (BELA, vector(bela=1))],
-        [(POSTMAN, vector(postman=1)), (COURIER, vector(courier=1))],
-    )
+def templates(
+    people: Sequence[tuple[Person, Float32Array]] = (),
+    strangers: Sequence[tuple[Stranger, Float32Array]] = (),
+) -> Templates:
+    return samples(people, strangers).templates()
+
+
+HOUSEHOLD = templates(
+    [(ANNA, vector(anna=1)), (BELA, vector(bela=1))],
+    [(POSTMAN, vector(postman=1)), (COURIER, vector(courier=1))],
 )
-NOBODY = Centroids.of(templates())
+NOBODY = templates()
 
 
 def evidence(embedding: Float32Array, frames: int) -> Evidence:
@@ -78,15 +84,21 @@ def evidence(embedding: Float32Array, frames: int) -> Evidence:
     return gathered
 
 
+def decided(gathered: Evidence, known: Templates, time_seconds: float) -> Match:
+    signature = gathered.signature
+    candidates = Candidates() if signature is None else known.candidates(signature)
+    return decide(gathered, candidates, SECTION, time_seconds)
+
+
 def verdict(
     cosines: Mapping[str, float],
     *,
     frames: int = 3,
     after: float = 0.5,
-    centroids: Centroids = HOUSEHOLD,
+    known: Templates = HOUSEHOLD,
 ) -> Match:
     gathered = evidence(vector(**cosines), frames)
-    return decide(gathered, centroids, SECTION, 10.0 + after)
+    return decided(gathered, known, 10.0 + after)
 
 
 def test_a_near_person_is_named_after_enough_frames() -> None:
@@ -135,11 +147,11 @@ def test_between_two_people_nobody_is_named_even_when_time_is_up() -> None:
 
 
 def test_the_only_person_enrolled_needs_no_lead_and_less_evidence() -> None:
-    alone = Centroids.of(templates([(ANNA, vector(anna=1))]))
+    alone = templates([(ANNA, vector(anna=1))])
     threshold = needed_similarity(1, QUALITY, SECTION.risk)
     assert threshold < THRESHOLD
-    assert verdict({"anna": threshold + 0.002}, centroids=alone).visitor == ANNA
-    assert verdict({"anna": threshold - 0.002}, centroids=alone).verdict is Verdict.UNDECIDED
+    assert verdict({"anna": threshold + 0.002}, known=alone).visitor == ANNA
+    assert verdict({"anna": threshold - 0.002}, known=alone).verdict is Verdict.UNDECIDED
 
 
 def test_frames_that_show_nothing_new_are_worth_no_more_than_one() -> None:
@@ -151,7 +163,7 @@ def test_frames_that_show_nothing_new_are_worth_no_more_than_one() -> None:
 
 
 def test_frames_that_differ_make_a_name_possible_that_one_alone_does_not() -> None:
-    alone = Centroids.of(templates([(ANNA, vector(anna=1))]))
+    alone = templates([(ANNA, vector(anna=1))])
     moving = Evidence(10.0)
     for axis in ("bela", "postman", "courier"):
         moving.add(FaceSample(vector(anna=0.36, **{axis: 0.8}), "test", QUALITY))
@@ -159,8 +171,8 @@ def test_frames_that_differ_make_a_name_possible_that_one_alone_does_not() -> No
     cosine = float(moving.signature @ vector(anna=1))
     assert needed_similarity(1, moving.worth, SECTION.risk) < cosine
     assert cosine < needed_similarity(1, QUALITY, SECTION.risk)
-    assert decide(moving, alone, SECTION, 10.5).visitor == ANNA
-    assert verdict({"anna": cosine}, centroids=alone).verdict is Verdict.UNDECIDED
+    assert decided(moving, alone, 10.5).visitor == ANNA
+    assert verdict({"anna": cosine}, known=alone).verdict is Verdict.UNDECIDED
 
 
 def test_a_stranger_met_before_is_known_by_identifier() -> None:
@@ -177,15 +189,13 @@ def test_a_person_goes_before_a_stranger_who_is_nearer() -> None:
 
 
 def test_with_an_empty_gallery_everybody_is_unknown() -> None:
-    assert verdict({}, centroids=NOBODY).verdict is Verdict.UNDECIDED
-    match = verdict({}, frames=ENOUGH_FOR_UNKNOWN, centroids=NOBODY)
+    assert verdict({}, known=NOBODY).verdict is Verdict.UNDECIDED
+    match = verdict({}, frames=ENOUGH_FOR_UNKNOWN, known=NOBODY)
     assert (match.verdict, match.visitor, match.similarity) == (Verdict.UNKNOWN, None, 0)
 
 
 def test_without_a_single_embedding_there_is_nothing_to_say() -> None:
-    assert decide(Evidence(0.0), HOUSEHOLD, SECTION, 100.0) == Match(
-        Verdict.UNDECIDED, None, 0.0, 0
-    )
+    assert decided(Evidence(0.0), HOUSEHOLD, 100.0) == Match(Verdict.UNDECIDED, None, 0.0, 0)
 
 
 @given(
@@ -206,33 +216,23 @@ def unit(seed: int) -> Float32Array:
     return np.asarray(found / np.linalg.norm(found), np.float32)
 
 
-def test_centroids_are_the_mean_direction_of_each_visitors_samples() -> None:
-    centroids = Centroids.of(
-        templates([(BELA, unit(1)), (ANNA, unit(2)), (BELA, unit(3))], [(POSTMAN, unit(4))])
-    )
-    assert centroids.people == (BELA, ANNA)
+def test_a_template_is_the_mean_direction_of_the_visitors_samples() -> None:
+    known = templates([(BELA, unit(1)), (ANNA, unit(2)), (BELA, unit(3))], [(POSTMAN, unit(4))])
     both = unit(1) + unit(3)
-    np.testing.assert_allclose(
-        centroids.people_vectors, [both / np.linalg.norm(both), unit(2)], atol=1e-6
-    )
-    assert centroids.strangers == (POSTMAN,)
-    np.testing.assert_allclose(centroids.stranger_vectors, [unit(4)], atol=1e-6)
+    found = known.candidates(np.asarray(both / np.linalg.norm(both), np.float32))
+    assert [each.person for each in found.people] == [BELA, ANNA]
+    assert found.people[0].similarity == found.nearest_similarity == pytest.approx(1, abs=1e-6)
+    assert found.enrolled == 2
+    assert known.candidates(unit(4)).stranger == POSTMAN
+    assert known.candidates(unit(4)).stranger_similarity == pytest.approx(1, abs=1e-6)
 
 
 def test_people_without_samples_of_this_model_are_never_compared() -> None:
-    enrolled = templates([(BELA, vector(bela=1))])
-    with_anna = Templates(
-        enrolled.model_id,
-        (ANNA, BELA),
-        np.array([1], np.int64),
-        enrolled.person_embeddings,
-        (),
-        enrolled.stranger_index,
-        enrolled.stranger_embeddings,
-    )
-    centroids = Centroids.of(with_anna)
-    assert centroids.people == (BELA,)
-    assert verdict({"bela": 0.9}, centroids=centroids).visitor == BELA
+    of_bela = samples([(BELA, vector(bela=1))])
+    known = replace(of_bela, people=(ANNA, BELA), person_index=np.array([1])).templates()
+    assert known.enrolled == 1
+    assert known.people == (ANNA, BELA)
+    assert verdict({"bela": 0.9}, known=known).visitor == BELA
 
 
 def test_better_frames_weigh_more() -> None:
@@ -275,7 +275,7 @@ def test_a_track_that_jumps_to_another_face_is_broken_and_keeps_its_own() -> Non
         gathered.add(ALIEN)
     assert gathered.is_broken
     assert gathered.frames == 4
-    assert decide(gathered, HOUSEHOLD, SECTION, 11.0).visitor == ANNA
+    assert decided(gathered, HOUSEHOLD, 11.0).visitor == ANNA
     assert ALIEN not in gathered.best_samples
 
 
@@ -301,18 +301,68 @@ def test_a_town_is_told_apart_as_a_household_is() -> None:
     generator = np.random.default_rng(3)
     vectors = generator.standard_normal((MANY, 128)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    people = tuple(Person(number, f"Person {number}") for number in range(MANY))
-    strangers = tuple(Stranger(number, 0.0, 1.0, 1) for number in range(MANY))
-    town = Centroids(people, vectors, strangers, -vectors)
+    people = {number: Person(number, f"Person {number}") for number in range(MANY)}
+    strangers = {number: Stranger(number, 0.0, 1.0, 1) for number in range(MANY)}
+    ids = np.arange(MANY)
+    town = Templates(
+        people,
+        VectorIndex(ids, vectors),
+        strangers,
+        VectorIndex(ids, -vectors),
+        {number: {} for number in people},
+    )
     first = verdict_on(vectors[77], town)
     assert (first.verdict, first.visitor) == (Verdict.KNOWN, people[77])
     stranger = verdict_on(-vectors[88], town)
     assert (stranger.verdict, stranger.visitor) == (Verdict.UNKNOWN, strangers[88])
     assert stranger.similarity == pytest.approx(1)
-    mistaken = replace(town, negative_index=np.array([77, 5]), negative_vectors=vectors[[77, 5]])
-    assert verdict_on(vectors[77], mistaken).visitor is None
-    assert verdict_on(vectors[78], mistaken).visitor == people[78]
+    town.set_corrected(np.array([77, 5]), vectors[[77, 5]], no_embeddings())
+    assert verdict_on(vectors[77], town).visitor is None
+    assert verdict_on(vectors[78], town).visitor == people[78]
 
 
-def verdict_on(face: Float32Array, centroids: Centroids) -> Match:
-    return decide(evidence(face, ENOUGH_FOR_UNKNOWN), centroids, SECTION, 20.0)
+def verdict_on(face: Float32Array, known: Templates) -> Match:
+    return decided(evidence(face, ENOUGH_FOR_UNKNOWN), known, 20.0)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=200, deadline=None)
+def test_candidates_decide_as_a_product_with_everybody_does(seed: int) -> None:
+    """Whatever the gallery, the track, and what was corrected."""
+    random = np.random.default_rng(seed)
+    axes = random.standard_normal((6, 128)).astype(np.float32)  # few, so that many are alike
+
+    def faces(count: int) -> Float32Array:
+        found = axes[random.integers(0, 6, count)] + random.standard_normal((count, 128)) * 0.7
+        return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
+
+    people = tuple(
+        Person(3 * number + 1, f"Person {number}") for number in range(random.integers(6))
+    )
+    strangers = tuple(Stranger(number + 1, 0.0, 1.0, 1) for number in range(random.integers(6)))
+    of_people = int(random.integers(0, 9)) if people else 0
+    of_strangers = int(random.integers(0, 9)) if strangers else 0
+    negatives = int(random.integers(0, 9)) if people else 0
+    everybody = Samples(
+        people,
+        random.integers(0, max(len(people), 1), of_people),
+        faces(of_people),
+        strangers,
+        random.integers(0, max(len(strangers), 1), of_strangers),
+        faces(of_strangers),
+        random.integers(0, max(len(people), 1), negatives),
+        faces(negatives),
+        faces(int(random.integers(0, 3))),
+    )
+    known = everybody.templates()
+    track = Evidence(0.0)
+    for embedding in faces(1).repeat(random.integers(0, 14), axis=0):
+        track.add(FaceSample(embedding, "test", float(random.uniform(0.3, 1))))
+    now = float(random.uniform(0, 3))
+    expected = decide_plainly(track, everybody, SECTION, now)
+    found = decided(track, known, now)
+    assert replace(found, similarity=0.0) == replace(expected, similarity=0.0)
+    assert found.similarity == pytest.approx(expected.similarity, abs=1e-5)
+    if track.signature is not None:
+        candidates = known.candidates(track.signature)
+        assert is_no_face(candidates, 0.5) == is_no_face_plainly(track, everybody, 0.5)

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from all_samples import read_samples
 from PIL import Image
 
 from doorbell.camera.scene import Appearance, SceneScript, demo_script
@@ -417,7 +418,7 @@ def test_a_video_gives_samples_that_differ(
     assert result.accepted
     assert 1 <= report.added <= KEPT_SAMPLES
     assert f"{report.added} of " in result.message
-    vectors = gallery.templates(perception.model_id).person_embeddings
+    vectors = read_samples(gallery.file, perception.model_id).person_embeddings
     assert len(vectors) == report.added
     similarities = (vectors @ vectors.T)[~np.eye(len(vectors), dtype=bool)]
     assert similarities.max() <= TOO_ALIKE

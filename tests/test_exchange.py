@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from all_samples import read_samples
 from click.testing import CliRunner
 
 from doorbell.cli import main
@@ -52,7 +53,7 @@ def exported(tmp_path: Path) -> Path:
 
 def contents(section: StorageSection) -> list[Any]:
     with Gallery.of(section) as gallery:
-        templates = gallery.templates(MODEL)
+        templates = read_samples(gallery.file, MODEL)
         return [
             [(p.name, p.chime, p.preferences) for p in templates.people],
             templates.person_index.tolist(),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from all_samples import read_samples
 from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -221,7 +222,7 @@ class CorrectionStates(RuleBasedStateMachine):
         for stranger in self.gallery.strangers.all():
             owned = self.visits_of(("stranger", stranger.stranger_id))
             assert stranger.visits == len(owned) > 0
-        templates = self.gallery.templates(MODEL)
+        templates = read_samples(self.gallery.file, MODEL)
         people = [templates.people[index].person_id for index in templates.person_index]
         axes = [int(axis) for axis in templates.person_embeddings.argmax(axis=1)]
         assert set(zip(people, axes, strict=True)) <= self.allowed

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from all_samples import read_samples
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit
 from doorbell.errors import UnknownPersonError, UnknownStrangerError, UsageError
@@ -56,13 +57,13 @@ def dump(path: Path) -> list[str]:
 
 def negatives(gallery: Gallery) -> list[tuple[str, int]]:
     """Who is not whom."""
-    templates = gallery.templates(MODEL)
+    templates = read_samples(gallery.file, MODEL)
     names = [templates.people[index].name for index in templates.negative_index]
     return list(zip(names, axes(templates.negative_embeddings), strict=True))
 
 
 def samples_of_people(gallery: Gallery) -> list[tuple[str, int]]:
-    templates = gallery.templates(MODEL)
+    templates = read_samples(gallery.file, MODEL)
     names = [templates.people[index].name for index in templates.person_index]
     return list(zip(names, axes(templates.person_embeddings), strict=True))
 
@@ -110,19 +111,19 @@ def test_what_was_learned_for_the_wrong_person_is_seen_no_more(gallery: Gallery)
 
 def test_a_visit_of_a_stranger_is_taken_from_the_stranger(gallery: Gallery) -> None:
     gallery.corrections.to_person("other-1", "Anna", learn=False)
-    templates = gallery.templates(MODEL)
+    templates = read_samples(gallery.file, MODEL)
     assert axes(templates.stranger_embeddings) == [31]
     assert gallery.strangers.get(1).visits == 1
     gallery.corrections.to_person("other-2", "Anna", learn=False)
     assert gallery.strangers.all() == []
-    assert gallery.templates(MODEL).stranger_embeddings.shape == (0, 128)
+    assert read_samples(gallery.file, MODEL).stranger_embeddings.shape == (0, 128)
     with pytest.raises(UnknownStrangerError):
         gallery.strangers.get(1)
     assert negatives(gallery) == []
     gallery.corrections.undo()
     gallery.corrections.undo()
     assert gallery.strangers.get(1).visits == 2
-    assert axes(gallery.templates(MODEL).stranger_embeddings) == [30, 31]
+    assert axes(read_samples(gallery.file, MODEL).stranger_embeddings) == [30, 31]
 
 
 def test_a_visit_of_nobody_enrolled_is_a_new_or_an_old_stranger_s(gallery: Gallery) -> None:
@@ -130,7 +131,7 @@ def test_a_visit_of_nobody_enrolled_is_a_new_or_an_old_stranger_s(gallery: Galle
     assert new.visit
     assert new.visit.visitor == Stranger(2, DAY, DAY + 5, 1)
     assert negatives(gallery) == [("Anna", 10)]
-    assert axes(gallery.templates(MODEL).stranger_embeddings) == [30, 31, 10]
+    assert axes(read_samples(gallery.file, MODEL).stranger_embeddings) == [30, 31, 10]
     gallery.corrections.undo()
     old = gallery.corrections.to_stranger("annas-1", 1)
     assert old.visit
@@ -144,7 +145,7 @@ def test_a_visit_of_nobody_enrolled_is_a_new_or_an_old_stranger_s(gallery: Galle
 def test_what_is_no_face_is_listed_no_more_and_remembered(gallery: Gallery) -> None:
     gallery.corrections.to_no_face("annas-1")
     gallery.corrections.to_no_face("other-2")
-    templates = gallery.templates(MODEL)
+    templates = read_samples(gallery.file, MODEL)
     assert axes(templates.non_face_embeddings) == [10, 31]
     assert axes(templates.stranger_embeddings) == [30]
     assert [each.visit_id for each in gallery.visits.newest(9)] == ["nobody-1", "other-1"]
@@ -199,7 +200,7 @@ def test_a_stranger_made_by_a_correction_stays_if_they_came_again(gallery: Galle
     gallery.strangers.note_visit(2, 9 * DAY, [sample(50)])
     gallery.corrections.undo()
     assert gallery.strangers.get(2).visits == 1
-    assert axes(gallery.templates(MODEL).stranger_embeddings) == [30, 31, 50]
+    assert axes(read_samples(gallery.file, MODEL).stranger_embeddings) == [30, 31, 50]
 
 
 def test_naming_a_corrected_stranger_holds_over_undoing(gallery: Gallery) -> None:
@@ -287,7 +288,7 @@ def test_strangers_are_merged_under_the_older_identifier(gallery: Gallery) -> No
     gallery.strangers.add([sample(60)], 9 * DAY)
     gallery.visits.save(Visit("other-3", 9 * DAY, 9 * DAY + 5, visitor=gallery.strangers.get(2)))
     assert gallery.strangers.merge(2, 1) == Stranger(1, 2 * DAY, 9 * DAY, 3, visits_week=2)
-    assert axes(gallery.templates(MODEL).stranger_embeddings) == [30, 31, 60]
+    assert axes(read_samples(gallery.file, MODEL).stranger_embeddings) == [30, 31, 60]
     visits = gallery.visits.newest(9, stranger_id=1)
     assert [each.visit_id for each in visits] == ["other-3", "other-2", "other-1"]
     with pytest.raises(UnknownStrangerError):
@@ -338,7 +339,7 @@ def test_a_gallery_of_the_first_version_is_migrated_as_it_is(tmp_path: Path) -> 
         assert gallery.people.all() == [anna]
         assert gallery.strangers.all() == [Stranger(1, 1.0, 2.0, 3)]
         assert gallery.visits.newest(9) == [Visit("visit", 1.0, 2.0, 2.0, anna, 0.7, 5, 0.5)]
-        templates = gallery.templates(MODEL)
+        templates = read_samples(gallery.file, MODEL)
         assert axes(templates.person_embeddings) == axes(templates.stranger_embeddings) == [1]
         assert (
             templates.negative_embeddings.shape == templates.non_face_embeddings.shape == (0, 128)

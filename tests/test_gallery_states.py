@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from all_samples import read_samples
 from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -153,7 +154,7 @@ class GalleryStates(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "gallery"))
     @invariant()
     def agrees(self) -> None:
-        templates = self.gallery.templates(MODEL)
+        templates = read_samples(self.gallery.file, MODEL)
         stored: dict[str, list[int]] = {KEYS[person.name]: [] for person in templates.people}
         for index, embedding in zip(
             templates.person_index, templates.person_embeddings, strict=True

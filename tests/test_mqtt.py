@@ -31,7 +31,7 @@ def open_mqtt(folder: Path, **section: Any) -> Mqtt:
         MqttSection.model_validate({"host": "127.0.0.1", "port": 1, **section}),
         outbox_path=folder / "outbox.sqlite",
         people=(),
-        strangers=(),
+        stranger_ids=set(),
         on_command=lambda _: None,
     )
 
@@ -122,7 +122,7 @@ def waiting_for(gallery: Gallery, outbox_path: Path, *visitors: Visitor) -> Iter
         MqttSection(host="127.0.0.1", port=1),
         outbox_path=outbox_path,
         people=gallery.people.all(),
-        strangers=gallery.strangers.all(),
+        stranger_ids={each.stranger_id for each in gallery.strangers.all()},
         is_kept=partial(is_kept, gallery),
         on_command=lambda _: None,
     )
@@ -132,7 +132,11 @@ def waiting_for(gallery: Gallery, outbox_path: Path, *visitors: Visitor) -> Iter
             gallery.visits.save(visit)
             mqtt.handle(Left(f"e{visitor.label}", 1000.0, visit))
         yield mqtt
-        mqtt.handle(KnownVisitors(tuple(gallery.people.all()), tuple(gallery.strangers.all())))
+        mqtt.handle(
+            KnownVisitors(
+                tuple(gallery.people.all()), {each.stranger_id for each in gallery.strangers.all()}
+            )
+        )
 
 
 def test_whose_a_visit_is_is_asked_while_nobody_waits_for_the_answer(tmp_path: Path) -> None:
@@ -152,7 +156,7 @@ def test_whose_a_visit_is_is_asked_while_nobody_waits_for_the_answer(tmp_path: P
         MqttSection(host="127.0.0.1", port=1),
         outbox_path=tmp_path / "outbox.sqlite",
         people=(anna,),
-        strangers=(),
+        stranger_ids=set(),
         is_kept=is_kept,
         on_command=lambda _: None,
     )
@@ -160,7 +164,7 @@ def test_whose_a_visit_is_is_asked_while_nobody_waits_for_the_answer(tmp_path: P
         for number in range(3):
             visit = Visit("v1", 1000.0, 1000.0, visitor=anna)
             mqtt.handle(Left(f"e{number}", 1000.0, visit))
-        mqtt.handle(KnownVisitors((), ()))
+        mqtt.handle(KnownVisitors((), set()))
     assert asked == [(EventSubject(1, None, "v1"), False)]  # once for all that tell the same
 
 

@@ -254,7 +254,7 @@ def test_a_defect_of_the_outbox_reaches_nobody(
     topics = Topics("front-door")
     connection = BrokerConnection(SECTION, "doorbell", topics.availability)
     retained = RetainedMessages(
-        DeviceSection(), SECTION, topics, connection, people=(), strangers=()
+        DeviceSection(), SECTION, topics, connection, people=(), stranger_ids=set()
     )
     outbox = DefectiveOutbox(tmp_path / "outbox.sqlite", SECTION)
     sender = OutboxSender(SECTION, topics, outbox, connection, retained)

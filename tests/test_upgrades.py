@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from all_samples import read_samples
 from command_line import Cli
 
 from doorbell.config import MqttSection, load_config
@@ -57,7 +58,7 @@ def face(embedding: Float32Array) -> str:
 
 def told_by(gallery: Gallery) -> Any:
     """Everything that a gallery tells, as the earlier version wrote it down."""
-    templates = gallery.templates(SFACE_ID)
+    templates = read_samples(gallery.file, SFACE_ID)
     people, strangers = templates.people, templates.strangers
     return as_json(
         {

@@ -1,8 +1,8 @@
-"""The nearest of N enrolled embeddings, beside the product of all of them in NumPy.
+"""What a large gallery costs the daemon: deciding, one stranger more, memory and start.
 
-Enters: numbers of embeddings. Leaves: times, how long a gallery's file of so many takes to load,
-and what it adds to memory. Faces are random: ten samples a person, as alike as photographs of one
-person are, and queries of which every second one is of nobody enrolled.
+Everything is done by the objects that the pipeline uses, ``VisitBook`` and the gallery behind it.
+Faces are random: five samples a visitor, as alike as photographs of one person are, half of the
+visitors strangers. Of the tracks to be decided on every second one is of nobody in the gallery.
 """
 
 from __future__ import annotations
@@ -14,33 +14,35 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from itertools import cycle
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from doorbell.bench.report import BenchReport, Result
-from doorbell.bench.timing import time_alternating
-from doorbell.domain import Float32Array
+from doorbell.bench.timing import MIN_ROUNDS, WARM_UP_ROUNDS, Timing
+from doorbell.config import RecognitionSection
+from doorbell.domain import FaceSample, Float32Array
 from doorbell.errors import GalleryError
+from doorbell.recognition.candidates import NOBODY
+from doorbell.recognition.corrections import is_no_face
+from doorbell.recognition.decision import Evidence, decide
 from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.nearest import MANY, Places, Quantized
-from doorbell.recognition.templates import EMBEDDING_SIZE
+from doorbell.recognition.nearest import MANY, VectorIndex
+from doorbell.recognition.templates import EMBEDDING_SIZE, Templates, directions
+from doorbell.visit_book import VisitBook
 
-SIZES = (10, 1_000, 100_000, 1_000_000)
-SAMPLES_OF_PERSON = 10
+SIZES = (100, 10_000, 200_000, 1_000_000)
+SAMPLES_OF_VISITOR = 5
 # Cosine of two photographs of one person (``recognition/calibration.py``).
 ALIKE = 0.65
-QUERIES = 64
+FRAMES_OF_TRACK = 8
 MODEL = "bench"
 SEED = 1
-BLOCK_PEOPLE = 1_000
-# NumPy's threads (OpenBLAS) keep a core busy for 103 ms after a large product, waiting for the next
-# one; what is timed after it would pay for that.
-REST_SECONDS = 0.15
+BLOCK_VISITORS = 1_000
 
-OURS, NUMPY = "doorbell", "NumPy float32"
+DOORBELL = "doorbell"
+DECIDING, NEW_STRANGER = "deciding", "after a new stranger"
 
 
 def measure_gallery(
@@ -50,10 +52,10 @@ def measure_gallery(
     machine: Mapping[str, str],
     say: Callable[[str], None],
 ) -> BenchReport:
-    """Fill a gallery with so many embeddings, load it and search it; for each size anew.
+    """Fill a gallery with so many samples, open it and use it; for each size anew.
 
     Args:
-        sizes: numbers of embeddings, multiples of ten.
+        sizes: numbers of samples, multiples of ten.
         seconds: of measuring, all together.
         machine: goes into the report.
         say: told what is being done.
@@ -65,115 +67,174 @@ def measure_gallery(
     for size in sizes:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "gallery.sqlite"
-            say(f"writing a gallery of {size:,} embeddings")
+            say(f"writing a gallery of {size:,} samples")
             write_gallery(path, size)
-            say(f"measuring {size:,} embeddings")
+            say(f"measuring {size:,} samples")
             # A process of its own: what the last size left behind would pass for free memory.
             with ProcessPoolExecutor(1, get_context("spawn")) as process:
-                results += process.submit(_measure, path, seconds / len(sizes)).result()
-    times = {(r.figures["embeddings"], r.backend): r.timing.p50_ms for r in results}
-    ratios = {f"{NUMPY} / {OURS}, {n:,}": times[n, NUMPY] / times[n, OURS] for n in sizes}
-    return BenchReport(machine, tuple(results), ratios)
+                results += process.submit(_measure, path, size, seconds / len(sizes)).result()
+    return BenchReport(machine, tuple(results), {})
 
 
 def write_gallery(path: Path, size: int) -> None:
-    """Make a gallery with so many samples of people.
+    """Make a gallery with so many samples, half of them of people and half of strangers.
 
     Raises:
         GalleryError: the disk is full, or the like.
     """
     Gallery.open(path).close()
+    half = size // SAMPLES_OF_VISITOR // 2
     try:
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("PRAGMA synchronous = OFF")  # it is thrown away
+            numbers = [(number,) for number in range(1, half + 1)]
             connection.executemany(
-                "INSERT INTO people (id, name, name_key) VALUES (?1, ?1, ?1)",
-                ((number,) for number in range(1, size // SAMPLES_OF_PERSON + 1)),
+                "INSERT INTO people (id, name, name_key) VALUES (?1, ?1, ?1)", numbers
             )
             connection.executemany(
-                "INSERT INTO samples (person_id, model_id, embedding, quality) VALUES (?, ?, ?, 1)",
+                "INSERT INTO strangers (id, first_seen_at, last_seen_at, visits) "
+                "VALUES (?, 0, 0, 1)",
+                numbers,
+            )
+            connection.executemany(
+                "INSERT INTO samples (person_id, stranger_id, model_id, embedding, quality) "
+                "VALUES (?, ?, ?, ?, 1)",
                 (
-                    (1 + place // SAMPLES_OF_PERSON, MODEL, embedding.astype("<f4").tobytes())
-                    for place, embedding in enumerate(_embeddings(size))
+                    (
+                        1 + visitor if visitor < half else None,
+                        None if visitor < half else 1 + visitor - half,
+                        MODEL,
+                        embedding.astype("<f4").tobytes(),
+                    )
+                    for visitor, embeddings in enumerate(_visitors(2 * half))
+                    for embedding in embeddings
                 ),
             )
     except sqlite3.Error as exc:
         raise GalleryError(
-            f"cannot write a gallery of {size} embeddings to {path}: {exc}; set TMPDIR to a place "
+            f"cannot write a gallery of {size} samples to {path}: {exc}; set TMPDIR to a place "
             f"with {size * 700 / 1e6:.0f} MB, or give a smaller --most"
         ) from exc
 
 
-def _embeddings(size: int) -> Iterator[Float32Array]:
-    """(128,) float32 each, ten a person."""
+def _visitors(count: int) -> Iterator[Float32Array]:
+    """The samples of each visitor, (5, 128) float32."""
     generator = np.random.default_rng(SEED)
-    for start in range(0, size, BLOCK_PEOPLE * SAMPLES_OF_PERSON):
-        people = min(BLOCK_PEOPLE, (size - start) // SAMPLES_OF_PERSON)
-        faces = np.repeat(_faces(generator, people), SAMPLES_OF_PERSON, axis=0)
-        yield from _pictures(generator, faces)
+    for start in range(0, count, BLOCK_VISITORS):
+        faces = _faces(generator, min(BLOCK_VISITORS, count - start))
+        yield from _pictures(generator, faces, SAMPLES_OF_VISITOR)
 
 
 def _faces(generator: np.random.Generator, count: int) -> Float32Array:
-    return _unit(generator.standard_normal((count, EMBEDDING_SIZE), np.float32))
+    return directions(generator.standard_normal((count, EMBEDDING_SIZE), np.float32))
 
 
-def _pictures(generator: np.random.Generator, faces: Float32Array) -> Float32Array:
-    others = _faces(generator, len(faces))
-    return _unit(ALIKE**0.5 * faces + (1 - ALIKE) ** 0.5 * others)
+def _pictures(generator: np.random.Generator, faces: Float32Array, count: int) -> Float32Array:
+    """So many pictures of each face, (n, count, 128) float32."""
+    others = _faces(generator, len(faces) * count).reshape(len(faces), count, EMBEDDING_SIZE)
+    return directions(
+        np.asarray(ALIKE**0.5 * faces[:, np.newaxis] + (1 - ALIKE) ** 0.5 * others, np.float32)
+    )
 
 
-def _unit(vectors: Float32Array) -> Float32Array:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
-
-
-def _measure(path: Path, seconds: float) -> list[Result]:
+def _measure(path: Path, size: int, seconds: float) -> list[Result]:
     # The daemon has OpenVINO in memory for its networks; the gallery adds only what follows.
-    few = _faces(np.random.default_rng(SEED), 10)
-    Quantized(len(few), [few], few.__getitem__).best(few[0])
+    few = _faces(np.random.default_rng(SEED), MANY)
+    VectorIndex(np.arange(MANY), few).best(few[0])
+    del few
     before_mb = _resident_mb()
     started = time.perf_counter()
     with Gallery.open(path) as gallery:
         opened = time.perf_counter()
-        index = gallery.index(MODEL)
+        book = VisitBook(gallery, MODEL)
         loaded = time.perf_counter()
-        index.best(few[0])
+        _time_deciding(book, np.random.default_rng(SEED), 0)
         memory_mb = _resident_mb() - before_mb
-        vectors = np.array(list(_embeddings(len(index))), np.float32)
         generator = np.random.default_rng(SEED + 1)
-        known = vectors[generator.integers(0, len(vectors), QUERIES // 2)]
-        queries = np.concatenate([_pictures(generator, known), _faces(generator, QUERIES // 2)])
-        ours, theirs = cycle(queries), cycle(queries)
-        timings = time_alternating(
-            {
-                OURS: lambda: index.best(next(ours)),
-                NUMPY: lambda: int(np.argmax(vectors @ next(theirs))),
-                "rest": lambda: time.sleep(REST_SECONDS if len(index) >= MANY else 0),
-            },
-            seconds=seconds,
-        )
-        exact = sum(_is_best(index.best(query)[0], query, vectors) for query in queries)
-    figures = {
-        OURS: {
-            "open_seconds": round(opened - started, 3),
-            "load_seconds": round(loaded - opened, 3),
-            "memory_mb": round(memory_mb, 1),
-            "exact": exact / len(queries),
-        },
-        NUMPY: {"memory_mb": round(vectors.nbytes / 1e6, 1)},
-    }
+        deciding = _time_deciding(book, generator, seconds / 2)
+        exact = _part_that_is_exact(book, generator)
+        storing, following = _time_new_strangers(book, generator, seconds / 2)
     threads = len(os.sched_getaffinity(0))
+    figures = {
+        "embeddings": size,
+        "open_seconds": round(opened - started, 3),
+        "load_seconds": round(loaded - opened, 3),
+        "memory_mb": round(memory_mb, 1),
+        "exact": exact,
+    }
     return [
-        Result("nearest", who, timings[who], threads, {"embeddings": len(vectors), **figures[who]})
-        for who in (OURS, NUMPY)
+        Result(DECIDING, DOORBELL, deciding, threads, figures),
+        Result(
+            NEW_STRANGER, DOORBELL, following, threads, {"embeddings": size, **_stored(storing)}
+        ),
     ]
 
 
-def _is_best(ids: Places, query: Float32Array, vectors: Float32Array) -> bool:
-    """Whether nothing is more alike; samples are numbered from 1."""
-    products = vectors @ query
-    near = np.flatnonzero(products >= products.max() - 1e-5)  # float32 may order these otherwise
-    exact = vectors[near].astype(np.float64) @ query.astype(np.float64)
-    return bool(ids[0] - 1 == near[int(np.argmax(exact))])
+def _stored(storing: Timing) -> dict[str, float]:
+    return {"stored_ms": round(storing.p50_ms, 2), "stored_p99_ms": round(storing.p99_ms, 2)}
+
+
+def _tracks(generator: np.random.Generator, book: VisitBook) -> Float32Array:
+    """The faces of two tracks, (2, 8, 128) float32: of somebody enrolled, and of nobody."""
+    templates = book.templates()
+    known = templates.person_template(int(generator.integers(1, len(templates.people) + 1)))
+    return _pictures(generator, np.stack([known, _faces(generator, 1)[0]]), FRAMES_OF_TRACK)
+
+
+def _time_deciding(book: VisitBook, generator: np.random.Generator, seconds: float) -> Timing:
+    """Decide on tracks whose face is embedded anew in every frame, as nobody does for long."""
+    times_ms: list[float] = []
+    began = time.perf_counter()
+    while len(times_ms) < MIN_ROUNDS or time.perf_counter() - began < seconds:
+        for faces in _tracks(generator, book):
+            evidence = Evidence(0.0)
+            for face in faces:
+                evidence.add(FaceSample(face, MODEL, 0.8))
+                started = time.perf_counter()
+                _decide(book.templates(), evidence)
+                times_ms.append((time.perf_counter() - started) * 1000)
+    return Timing.of(times_ms[WARM_UP_ROUNDS:])
+
+
+def _decide(templates: Templates, evidence: Evidence) -> None:
+    """What ``Recognizer`` does of a track that has a new sample."""
+    section = RecognitionSection()
+    signature = evidence.signature
+    candidates = NOBODY if signature is None else templates.candidates(signature)
+    decide(evidence, candidates, section, 0.0)
+    is_no_face(candidates, section.stranger_similarity)
+
+
+def _part_that_is_exact(book: VisitBook, generator: np.random.Generator) -> float:
+    """In how many tracks nobody is more alike than who was found."""
+    templates = book.templates()
+    ids = np.array([person.person_id for person in templates.people])
+    people = np.stack([templates.person_template(person_id) for person_id in ids.tolist()])
+    right = 0
+    for _ in range(MIN_ROUNDS):
+        for faces in _tracks(generator, book):
+            products = (people.astype(np.float64) @ faces[0].astype(np.float64)).astype(np.float32)
+            found = [each.person.person_id for each in templates.candidates(faces[0]).people]
+            right += found == ids[np.lexsort((ids, -products))[:2]].tolist()
+    return right / (2 * MIN_ROUNDS)
+
+
+def _time_new_strangers(
+    book: VisitBook, generator: np.random.Generator, seconds: float
+) -> tuple[Timing, Timing]:
+    """Store strangers one by one, and take each over into the templates; both times."""
+    storing: list[float] = []
+    following: list[float] = []
+    began = time.perf_counter()
+    while len(storing) < MIN_ROUNDS or time.perf_counter() - began < seconds:
+        faces = _pictures(generator, _faces(generator, 1), SAMPLES_OF_VISITOR)[0]
+        started = time.perf_counter()
+        book.introduce(None, [FaceSample(face, MODEL, 0.8) for face in faces], time.time())
+        stored = time.perf_counter()
+        book.templates()
+        following.append((time.perf_counter() - stored) * 1000)
+        storing.append((stored - started) * 1000)
+    return Timing.of(storing), Timing.of(following)
 
 
 def _resident_mb() -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from doorbell.bench.answers import DECIDED, NAMED
 from doorbell.bench.arrivals import ARRIVING
+from doorbell.bench.gallery import DECIDING, NEW_STRANGER
 from doorbell.bench.lookers import DOORBELL
 from doorbell.bench.memory import CAMERA, PART
 from doorbell.bench.pipeline import NOBODY, size_name
@@ -19,8 +20,7 @@ from doorbell.bench.report import BenchReport, Result
 from doorbell.bench.scene import P720
 from doorbell.bench.stages import EMBED, FACES_720, FACES_1080, NAME, NAME_EACH
 
-NEAREST = "nearest"  # as ``measure_gallery`` calls it
-THOUSAND, MILLION = 1_000, 1_000_000
+MILLION = 1_000_000
 
 
 class Findings:
@@ -36,13 +36,9 @@ class Findings:
         """The product's result of a name."""
         return self._first(lambda r: (r.name, r.backend) == (name, DOORBELL))
 
-    def nearest(self, embeddings: int) -> Result:
-        """The product's result in a gallery of a size."""
-        return self._first(
-            lambda r: (
-                (r.name, r.backend, r.figures.get("embeddings")) == (NEAREST, DOORBELL, embeddings)
-            )
-        )
+    def gallery(self, name: str, samples: int) -> Result:
+        """A result in a gallery of a size."""
+        return self._first(lambda r: (r.name, r.figures.get("embeddings")) == (name, samples))
 
     def ratio(self, name: str, peer: str) -> float:
         """How many times as long a peer took."""
@@ -149,29 +145,35 @@ AIMS: Sequence[Aim] = (
         unit="%",
     ),
     _below(
-        "nearest of 1,000, p50", lambda found: found.nearest(THOUSAND).timing.p50_ms, 0.05, "ms"
+        "deciding among 1,000,000, p99",
+        lambda found: found.gallery(DECIDING, MILLION).timing.p99_ms,
+        2.0,
+        "ms",
     ),
     _below(
-        "nearest of 1,000,000, p50", lambda found: found.nearest(MILLION).timing.p50_ms, 10.0, "ms"
+        "after a new stranger among 1,000,000, p99",
+        lambda found: found.gallery(NEW_STRANGER, MILLION).timing.p99_ms,
+        2.0,
+        "ms",
     ),
     Aim(
-        "nearest of 1,000,000, exact",
-        lambda found: 100 * found.nearest(MILLION).figures["exact"],
+        "deciding among 1,000,000, exact",
+        lambda found: 100 * found.gallery(DECIDING, MILLION).figures["exact"],
         100.0,
         more_is_better=True,
         unit="%",
     ),
     _below(
-        "nearest of 1,000,000, memory",
-        lambda found: found.nearest(MILLION).figures["memory_mb"],
+        "1,000,000 samples, memory",
+        lambda found: found.gallery(DECIDING, MILLION).figures["memory_mb"],
         300.0,
         "MB",
     ),
     _below(
-        "nearest of 1,000,000, loading",
+        "1,000,000 samples, loading",
         lambda found: (
-            found.nearest(MILLION).figures["open_seconds"]
-            + found.nearest(MILLION).figures["load_seconds"]
+            found.gallery(DECIDING, MILLION).figures["open_seconds"]
+            + found.gallery(DECIDING, MILLION).figures["load_seconds"]
         ),
         5.0,
         "s",

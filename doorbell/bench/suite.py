@@ -94,7 +94,7 @@ def run_startup(config: Config, starts: int, say: Say) -> BenchReport:
 
 
 def run_gallery(seconds: float, most: int, say: Say) -> BenchReport:
-    """Time the nearest of up to so many embeddings; see ``measure_gallery``."""
+    """Time a gallery of up to so many samples; see ``measure_gallery``."""
     sizes = [size for size in SIZES if size < most] + [most // 10 * 10]
     return measure_gallery(sizes, seconds=seconds, machine=describe_machine(), say=say)
 

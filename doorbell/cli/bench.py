@@ -270,7 +270,7 @@ def networks(config: Config, seconds: float, *, as_json: bool) -> None:
     type=click.IntRange(10, 10_000_000),
     default=GALLERY_MOST,
     show_default=True,
-    help="The largest number of embeddings.",
+    help="The largest number of samples.",
 )
 @plots_option
 @json_option
@@ -278,7 +278,7 @@ def networks(config: Config, seconds: float, *, as_json: bool) -> None:
 def gallery(
     config: Config, seconds: float, most: int, plots: Path | None, *, as_json: bool
 ) -> None:
-    """Time the nearest of many enrolled embeddings, beside NumPy's product of all of them."""
+    """Time deciding, and one stranger more, with up to a million samples in the gallery."""
     del config
     from doorbell.bench.suite import run_gallery
 

@@ -31,11 +31,14 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "memory_mb": ("MB", "{:.0f}"),
     "load_seconds": ("load s", "{:.2f}"),
     "floor_ms": ("floor ms", "{:.3f}"),
+    "stored_p99_ms": ("disk p99 ms", "{:.1f}"),
 }
 
 
 TIMES = ("p50 ms", "p99 ms", "mean ms")
-GALLERY_FIGURES = {figure: FIGURES[figure] for figure in ("load_seconds", "memory_mb", "exact")}
+GALLERY_FIGURES = {
+    figure: FIGURES[figure] for figure in ("load_seconds", "memory_mb", "exact", "stored_p99_ms")
+}
 
 
 def print_results(report: BenchReport) -> None:
@@ -71,11 +74,11 @@ def _print_compared(name: str, results: Sequence[Result]) -> None:
 
 
 def print_gallery(report: BenchReport) -> None:
-    """Print the nearest of so many embeddings, the product above NumPy."""
+    """Print what a gallery of so many samples costs."""
     rows = [
         (
             f"{result.figures['embeddings']:,.0f}",
-            result.backend,
+            result.name,
             f"{result.timing.p50_ms:.4f}",
             f"{result.timing.p99_ms:.4f}",
             *(
@@ -86,7 +89,7 @@ def print_gallery(report: BenchReport) -> None:
         for result in report.results
     ]
     titles = [title for title, _ in GALLERY_FIGURES.values()]
-    print_table(("embeddings", "by", "p50 ms", "p99 ms", *titles), rows, empty="")
+    print_table(("samples", "what", "p50 ms", "p99 ms", *titles), rows, empty="")
 
 
 def print_drift(measured: Sequence[Minute]) -> None:

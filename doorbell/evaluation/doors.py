@@ -21,8 +21,10 @@ from doorbell.evaluation.stills import ProductRecognizer, Recognizer
 from doorbell.household.enrollment import Enroller
 from doorbell.perception import Perception
 from doorbell.pipeline import Pipeline
-from doorbell.recognition.decision import Centroids, Evidence, decide
+from doorbell.recognition.candidates import NOBODY
+from doorbell.recognition.decision import Evidence, decide
 from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.templates import Templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,10 @@ class Door(Protocol):
             EnrollmentError: the video shows no usable face, or one like another person's.
         """
 
-    def centroids(self) -> Centroids:
-        """Everybody enrolled."""
+    def nearest(self, sample: FaceSample) -> tuple[Person, float] | None:
+        """Who enrolled is most alike, and the cosine; None where nobody is enrolled."""
 
-    def name_on_photo(self, sample: FaceSample, centroids: Centroids) -> Person | None:
+    def name_on_photo(self, sample: FaceSample) -> Person | None:
         """Whom a single photo would be announced as; None for a stranger or in doubt."""
 
     def play(self, video: Path) -> list[PlayedVisit]:
@@ -93,13 +95,14 @@ class ProductDoor:
         """Enroll as ``doorbell enroll --video`` does."""
         self._enroller.enroll_frames(name, read_frames(video), source=str(video))
 
-    def centroids(self) -> Centroids:
-        """The people of the gallery."""
-        return Centroids.of(self._gallery.templates(self._perception.model_id))
+    def nearest(self, sample: FaceSample) -> tuple[Person, float] | None:
+        """Whose template is most alike."""
+        found = self._templates().people_like(sample.embedding, 1)
+        return found[0] if found else None
 
-    def name_on_photo(self, sample: FaceSample, centroids: Centroids) -> Person | None:
+    def name_on_photo(self, sample: FaceSample) -> Person | None:
         """What the decision says of a single photo."""
-        visitor = decide_on_photo(sample, centroids, self._config.recognition).visitor
+        visitor = decide_on_photo(sample, self._templates(), self._config.recognition).visitor
         return visitor if isinstance(visitor, Person) else None
 
     def play(self, video: Path) -> list[PlayedVisit]:
@@ -140,8 +143,11 @@ class ProductDoor:
             for visit_id in areas
         ]
 
+    def _templates(self) -> Templates:
+        return self._gallery.templates(self._perception.model_id)
 
-def decide_on_photo(sample: FaceSample, centroids: Centroids, section: RecognitionSection) -> Match:
+
+def decide_on_photo(sample: FaceSample, templates: Templates, section: RecognitionSection) -> Match:
     """What would be said of somebody of whom every frame is this one photo.
 
     One frame never decides at the door, so the photo stands for as many as are called for.
@@ -149,7 +155,9 @@ def decide_on_photo(sample: FaceSample, centroids: Centroids, section: Recogniti
     evidence = Evidence(0.0)
     for _ in range(section.min_frames):
         evidence.add(sample)
-    return decide(evidence, centroids, section, 0.0)
+    signature = evidence.signature
+    candidates = NOBODY if signature is None else templates.candidates(signature)
+    return decide(evidence, candidates, section, 0.0)
 
 
 def read_frames(video: Path) -> Iterator[Frame]:

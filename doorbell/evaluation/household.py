@@ -14,7 +14,6 @@ from doorbell.evaluation.labels import read_household
 from doorbell.evaluation.report import Mistake, Report, Scores, View
 from doorbell.evaluation.stills import Subject, find_subjects
 from doorbell.models.fetch import Progress
-from doorbell.recognition.decision import Centroids
 from doorbell.recognition.gallery_names import name_key
 
 # How many of the lowest genuine and highest impostor scores are shown.
@@ -71,11 +70,8 @@ def measure_household(folder: Path, door: Door, progress: Progress) -> Report:
     probes = [(path, member.name) for member in household.members for path in member.probe]
     paths = [*(path for path, _ in probes), *household.strangers]
     subjects = find_subjects(door.recognizer, paths, progress)
-    centroids = door.centroids()
-    members = [_answer(door, who, path, subjects[path], centroids) for path, who in probes]
-    strangers = [
-        _answer(door, None, path, subjects[path], centroids) for path in household.strangers
-    ]
+    members = [_answer(door, who, path, subjects[path]) for path, who in probes]
+    strangers = [_answer(door, None, path, subjects[path]) for path in household.strangers]
     genuine = np.array([answer.genuine_similarity for answer in members])
     impostors = np.array([answer.similarity for answer in strangers])
     passed = int((genuine > max(threshold_at(impostors), NOBODY)).sum())
@@ -105,22 +101,19 @@ def measure_household(folder: Path, door: Door, progress: Progress) -> Report:
     )
 
 
-def _answer(
-    door: Door, who: str | None, path: Path, subject: Subject | None, centroids: Centroids
-) -> _Answer:
+def _answer(door: Door, who: str | None, path: Path, subject: Subject | None) -> _Answer:
     if subject is None:
         return _Answer(who, View(path))
     view = View(path, subject.box_xyxy)
-    if not centroids.people:
+    nearest = door.nearest(subject.sample)
+    if nearest is None:
         return _Answer(who, view)
-    similarities = centroids.people_vectors @ subject.sample.embedding  # (p,)
-    nearest = int(np.argmax(similarities))
-    person = door.name_on_photo(subject.sample, centroids)
+    person = door.name_on_photo(subject.sample)
     return _Answer(
         who,
         view,
-        nearest=centroids.people[nearest].name,
-        similarity=float(similarities[nearest]),
+        nearest=nearest[0].name,
+        similarity=nearest[1],
         named=None if person is None else person.name,
     )
 

@@ -19,7 +19,6 @@ from doorbell.evaluation.jitter import Looked
 from doorbell.evaluation.stills import Recognizer, find_subjects
 from doorbell.perception import Portrait
 from doorbell.recognition.alignment import part_in_frame
-from doorbell.recognition.decision import Centroids
 from doorbell.recognition.quality import measure_quality
 
 MODEL_ID = "opencv-sface"
@@ -135,23 +134,21 @@ class OpenCvDoor:
             raise EnrollmentError(f"{video} shows no face")
         self._enroll(name, vectors)
 
-    def centroids(self) -> Centroids:
-        """Everybody enrolled."""
-        people = tuple(Person(number, name) for number, name in enumerate(self._means, start=1))
-        vectors = np.array([*self._means.values()], np.float32).reshape(-1, 128)
-        return Centroids(people, vectors, (), np.empty((0, 128), np.float32))
-
-    def name_on_photo(self, sample: FaceSample, centroids: Centroids) -> Person | None:
-        """The nearest person, if near enough."""
-        if not centroids.people:
+    def nearest(self, sample: FaceSample) -> tuple[Person, float] | None:
+        """Whose mean is most alike."""
+        if not self._means:
             return None
-        similarities = centroids.people_vectors @ sample.embedding  # (p,)
-        nearest = int(np.argmax(similarities))
-        return centroids.people[nearest] if similarities[nearest] >= SAME_PERSON else None
+        similarities = np.array([*self._means.values()], np.float32) @ sample.embedding  # (p,)
+        place = int(np.argmax(similarities))
+        return Person(place + 1, [*self._means][place]), float(similarities[place])
+
+    def name_on_photo(self, sample: FaceSample) -> Person | None:
+        """The nearest person, if near enough."""
+        nearest = self.nearest(sample)
+        return nearest[0] if nearest is not None and nearest[1] >= SAME_PERSON else None
 
     def play(self, video: Path) -> list[PlayedVisit]:
         """Look at the largest face of each frame until one is named: one visit."""
-        centroids = self.centroids()
         first_face_seconds: float | None = None
         for frame in read_frames(video):
             sample = self._largest(frame.pixels)
@@ -159,7 +156,7 @@ class OpenCvDoor:
                 continue
             if first_face_seconds is None:
                 first_face_seconds = frame.time_seconds
-            person = self.name_on_photo(sample, centroids)
+            person = self.name_on_photo(sample)
             if person is not None:
                 waited = frame.time_seconds - first_face_seconds
                 return [PlayedVisit((person.name,), waited, is_main=True)]

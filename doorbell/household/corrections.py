@@ -10,8 +10,9 @@ import numpy as np
 
 from doorbell.config import RecognitionSection
 from doorbell.domain import Stranger
-from doorbell.recognition.decision import Centroids, nearest_stranger
+from doorbell.recognition.decision import nearest_stranger
 from doorbell.recognition.gallery import Correction, Gallery
+from doorbell.recognition.templates import directions
 
 
 def correct_to_person(gallery: Gallery, visit: str, name: str, *, learn: bool) -> Correction:
@@ -73,6 +74,6 @@ def stranger_of_visit(
     if not samples:
         return None
     mean = np.sum([sample.embedding * sample.quality for sample in samples], axis=0)  # (128,)
-    signature = np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
-    templates = gallery.templates(samples[0].model_id)
-    return nearest_stranger(signature, Centroids.of(templates), section)
+    signature = directions(np.asarray(mean, np.float32))
+    candidates = gallery.templates(samples[0].model_id).candidates(signature)
+    return nearest_stranger(candidates, section)

@@ -16,7 +16,7 @@ import numpy as np
 
 from doorbell.config import Config
 from doorbell.domain import Face, FaceSample, Float32Array, Frame, Person, UInt8Array
-from doorbell.errors import EnrollmentError
+from doorbell.errors import EnrollmentError, UnknownPersonError
 from doorbell.household.enrollment_checks import (
     Check,
     check_others,
@@ -29,11 +29,11 @@ from doorbell.household.enrollment_strength import Coverage, Strength, strength
 from doorbell.perception import Perception, Portrait
 from doorbell.photos import decode_photo, read_photo
 from doorbell.recognition.calibration import needed_similarity
-from doorbell.recognition.decision import Centroids
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_names import name_key
 from doorbell.recognition.gallery_records import EnrolledSample
 from doorbell.recognition.quality import Quality
+from doorbell.recognition.templates import no_embeddings
 from doorbell.tracking import Tracker
 
 # What the detector is less sure of than this beside a surer face is no second person. Measured
@@ -280,15 +280,12 @@ class Enroller:
         return faces[0]
 
     def _check_others(self, name: str, sample: FaceSample) -> Check | None:
-        centroids = Centroids.of(self._gallery.templates(self._perception.model_id))
-        others = [i for i, p in enumerate(centroids.people) if name_key(p.name) != name_key(name)]
-        if not others:
-            return None
-        similarities = centroids.people_vectors[others] @ sample.embedding  # (o,)
-        nearest = int(np.argmax(similarities))
-        needed = needed_similarity(len(centroids.people), 1.0, self._config.recognition.risk)
-        other = centroids.people[others[nearest]].name
-        return check_others(float(similarities[nearest]), needed, other)
+        templates = self._gallery.templates(self._perception.model_id)
+        needed = needed_similarity(templates.enrolled, 1.0, self._config.recognition.risk)
+        for person, similarity in templates.people_like(sample.embedding, 2):
+            if name_key(person.name) != name_key(name):
+                return check_others(similarity, needed, person.name)
+        return None
 
     def _compare_with_own(self, name: str, photos: Sequence[_Photo]) -> None:
         """Add to the checks of photos whether they show one person, the one enrolled if any is."""
@@ -311,9 +308,11 @@ class Enroller:
 
     def _stored(self, name: str) -> Float32Array:
         """(n, 128) float32: what the gallery has of the person, if anything."""
-        templates = self._gallery.templates(self._perception.model_id)
-        places = [i for i, p in enumerate(templates.people) if name_key(p.name) == name_key(name)]
-        return templates.person_embeddings[np.isin(templates.person_index, places)]
+        try:
+            samples = self._gallery.people.samples(name, self._perception.model_id)
+        except UnknownPersonError:
+            return no_embeddings()
+        return np.array([sample.embedding for sample in samples], np.float32).reshape(-1, 128)
 
     def _strength(self, person: Person, qualities: Sequence[Quality]) -> Strength:
         return strength(

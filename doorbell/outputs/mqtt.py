@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Command, CommandResult, Person, Stranger
+from doorbell.domain import Command, CommandResult, Person
 from doorbell.outputs.commands import CommandGate
 from doorbell.outputs.delivery import OutboxSender
 from doorbell.outputs.home_assistant import OFFLINE, ONLINE, birth_topic
@@ -64,7 +64,7 @@ class Mqtt:
         outbox_path: of the file where events wait, made if missing.
         seal: how they are kept there.
         people: everybody enrolled; an earlier run's triggers of anybody else are deleted.
-        strangers: everybody known by an identifier only.
+        stranger_ids: of everybody known by an identifier only.
         is_kept: whether what tells of somebody who is gone is another's now: then events about it
             wait on. Asked here and in ``handle``, never under a lock.
         on_command: takes each well-formed command, on paho's thread; hands off and never waits.
@@ -84,7 +84,7 @@ class Mqtt:
         outbox_path: Path,
         seal: Seal = PLAIN,
         people: Sequence[Person],
-        strangers: Iterable[Stranger],
+        stranger_ids: Set[int],
         is_kept: Callable[[EventSubject], bool] = lambda _subject: False,
         on_command: Callable[[Command], None],
         on_published: Callable[[float], None] | None = None,
@@ -107,7 +107,7 @@ class Mqtt:
             self._topics,
             self._connection,
             people=people,
-            strangers=strangers,
+            stranger_ids=stranger_ids,
         )
         outbox = Outbox(outbox_path, section, seal)
         self._sender = OutboxSender(section, self._topics, outbox, self._connection, self._retained)
@@ -141,8 +141,8 @@ class Mqtt:
             case Statistics():
                 self._publish_statistics(message)
             case KnownVisitors():
-                if self._retained.set_known_visitors(message.people, message.strangers):
-                    self._drop_forgotten(self._sender.subjects())
+                self._retained.set_known_visitors(message.people, message.stranger_ids)
+                self._drop_forgotten(self._sender.subjects())
             case VisitsForgotten():
                 self._retained.forget_visits(message.visit_ids)
                 self._sender.forget_visits(message.visit_ids)

@@ -57,6 +57,7 @@ class Outbox:
         self._seal = seal
         self._file: OutboxFile | None = None
         self._waiting: dict[int, Summary] = {}  # in order
+        self._subjects: dict[int, EventSubject] = {}  # as far as somebody asked
         self._bytes = 0
         self._last_number = 0
         # What the file does not know yet.
@@ -116,16 +117,17 @@ class Outbox:
 
     def subjects(self) -> dict[int, EventSubject]:
         """Whom each event tells of, by number, in order; without those that the disk withholds."""
-        found = {}
-        for number in list(self._waiting):
+        for number in self._waiting.keys() - self._subjects.keys():
             unwritten = self._unwritten.get(number)
             if unwritten is not None:
                 document: bytes | None = unwritten.document
             else:
                 document = self._from_file(number, OutboxFile.document)
             if document is not None:
-                found[number] = subject_of(document)
-        return found
+                self._subjects[number] = subject_of(document)
+        return {
+            number: self._subjects[number] for number in self._waiting if number in self._subjects
+        }
 
     def remove(self, *numbers: int) -> None:
         """Forget events: the broker has them."""
@@ -223,6 +225,7 @@ class Outbox:
         summary = self._waiting.pop(number, None)
         if summary is None:
             return
+        self._subjects.pop(number, None)
         self._bytes -= summary.document_bytes + summary.picture_bytes
         if self._unwritten.pop(number, None) is None:
             self._removed.add(number)

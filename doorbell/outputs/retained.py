@@ -8,7 +8,7 @@ it changes, and all of them when the doorbell announces itself. Knows no event t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence, Set
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
@@ -18,7 +18,6 @@ from doorbell.domain import (
     Left,
     Person,
     Recognized,
-    Stranger,
     Unrecognized,
 )
 from doorbell.outputs.home_assistant import (
@@ -41,7 +40,7 @@ class RetainedMessages:
         topics: of this device.
         connection: to the broker; what is published without one is published with the next.
         people: everybody enrolled.
-        strangers: everybody known by an identifier only.
+        stranger_ids: of everybody known by an identifier only.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class RetainedMessages:
         connection: BrokerConnection,
         *,
         people: Sequence[Person],
-        strangers: Iterable[Stranger],
+        stranger_ids: Set[int],
     ) -> None:
         self._device = device
         self._section = section
@@ -60,7 +59,7 @@ class RetainedMessages:
         self._connection = connection
         self._people = tuple(people)
         self._person_ids = {person.person_id for person in people}
-        self._stranger_ids = _ids(strangers)
+        self._stranger_ids = stranger_ids
         self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
         self._gone_person_ids: set[int] = set()
         self._visits: set[str] = set()
@@ -102,23 +101,15 @@ class RetainedMessages:
             self._pictured = subject
             self.set(self._topics.image, jpeg)
 
-    def set_known_visitors(self, people: Sequence[Person], strangers: Iterable[Stranger]) -> bool:
-        """Publish a trigger for each of these people; nothing is sent where nothing has changed.
-
-        Returns:
-            Whether anybody is gone.
-        """
+    def set_known_visitors(self, people: Sequence[Person], stranger_ids: Set[int]) -> None:
+        """Publish a trigger for each of these people; nothing is sent where nothing has changed."""
         with self._connection.lock:
-            earlier, self._stranger_ids = self._stranger_ids, _ids(strangers)
-            anybody_gone = not earlier <= self._stranger_ids
+            self._stranger_ids = stranger_ids
             if tuple(people) != self._people:
                 known, self._people = self._person_ids, tuple(people)
                 self._person_ids = {person.person_id for person in people}
-                gone = known - self._person_ids
-                self._gone_person_ids |= gone
-                anybody_gone = anybody_gone or bool(gone)
+                self._gone_person_ids |= known - self._person_ids
                 self._publish_discovery()
-        return anybody_gone
 
     @property
     def subjects(self) -> frozenset[EventSubject]:
@@ -215,10 +206,6 @@ class RetainedMessages:
             )
             self._publish(self._discovery_topic, encode(document))
         self._gone_person_ids.clear()
-
-
-def _ids(strangers: Iterable[Stranger]) -> set[int]:
-    return {stranger.stranger_id for stranger in strangers}  # labels take five times as long
 
 
 def _id_of(label: str) -> int | None:

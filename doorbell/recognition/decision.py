@@ -1,34 +1,20 @@
 """Scores of many frames to one answer: known, unknown, or not yet.
 
-Enters: the embeddings of one track and the gallery's templates. Leaves: a ``Match``. One frame
-never decides, and in doubt the answer is unknown: a wrong name is worse than none.
+One frame never decides, and in doubt the answer is unknown: a wrong name is worse than none. Knows
+no gallery: who a face may be is for another to find.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from doorbell.config import RecognitionSection
-from doorbell.domain import (
-    FaceSample,
-    Float32Array,
-    Match,
-    Person,
-    Stranger,
-    Verdict,
-)
+from doorbell.domain import FaceSample, Float32Array, Match, Stranger, Verdict
 from doorbell.recognition.calibration import log_odds, needed_log_odds
-from doorbell.recognition.corrections import ruled_out
-from doorbell.recognition.nearest import Nearest, nearest_of
-from doorbell.recognition.templates import Templates, no_embeddings, no_index
-
-VisitorT = TypeVar("VisitorT", Person, Stranger)
+from doorbell.recognition.candidates import Candidates
 
 # A face that is this unlike the mean of its own track, three times running, is somebody else's:
 # the track has jumped. Two faces of one clip and person stay above 0.5 when both are usable.
@@ -110,79 +96,9 @@ class Evidence:
         return min(max((1 - nearest) / NOVEL_DISTANCE, 0.0), 1.0)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Centroids:
-    """One unit vector per visitor: the mean of the visitor's samples.
-
-    Attributes:
-        people: as many as rows of ``people_vectors`` (p, 128) float32.
-        strangers: as many as rows of ``stranger_vectors`` (s, 128) float32.
-        negative_index: (m,) int64, the place in ``people`` of who each row of
-            ``negative_vectors`` (m, 128) float32 is not.
-        nearest_people, nearest_strangers: find the most alike among the rows.
-    """
-
-    people: tuple[Person, ...]
-    people_vectors: Float32Array
-    strangers: tuple[Stranger, ...]
-    stranger_vectors: Float32Array
-    negative_index: NDArray[np.int64] = field(default_factory=no_index)
-    negative_vectors: Float32Array = field(default_factory=no_embeddings)
-    nearest_people: Nearest = field(init=False)
-    nearest_strangers: Nearest = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "nearest_people", nearest_of(self.people_vectors))
-        object.__setattr__(self, "nearest_strangers", nearest_of(self.stranger_vectors))
-
-    @classmethod
-    def of(cls, templates: Templates) -> Centroids:
-        """Average the samples of each visitor; a visitor without samples has no row."""
-        people, people_vectors = _means(
-            templates.people, templates.person_index, templates.person_embeddings
-        )
-        strangers, stranger_vectors = _means(
-            templates.strangers, templates.stranger_index, templates.stranger_embeddings
-        )
-        present = np.unique(templates.person_index)  # in the order of ``people``
-        of_present = np.isin(templates.negative_index, present)  # (M,)
-        return cls(
-            people,
-            people_vectors,
-            strangers,
-            stranger_vectors,
-            np.searchsorted(present, templates.negative_index[of_present]),
-            templates.negative_embeddings[of_present],
-        )
-
-    def likeliest(self, signature: Float32Array) -> tuple[NDArray[np.int64], Float32Array]:
-        """The two people whom a face is most like, without who was corrected for such a face.
-
-        Returns:
-            Places in ``people`` (k,) and cosines (k,) float32, k at most 2; the most alike first.
-        """
-        refused = np.unique(self.negative_index).size
-        places, similarities = self.nearest_people.best(signature, 2 + refused)
-        out = ruled_out(signature, places, similarities, self.negative_index, self.negative_vectors)
-        return places[~out][:2], similarities[~out][:2]
-
-
-def _means(
-    visitors: tuple[VisitorT, ...], index: NDArray[np.int64], embeddings: Float32Array
-) -> tuple[tuple[VisitorT, ...], Float32Array]:
-    present = np.unique(index)
-    if present.size == 0:
-        return (), np.empty((0, embeddings.shape[1] if embeddings.ndim == 2 else 0), np.float32)
-    sums = np.zeros((len(visitors), embeddings.shape[1]), np.float32)
-    np.add.at(sums, index, embeddings)
-    means = sums[present]
-    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-    return tuple(visitors[i] for i in present), means
-
-
 def decide(
     evidence: Evidence,
-    centroids: Centroids,
+    candidates: Candidates,
     section: RecognitionSection,
     time_seconds: float,
 ) -> Match:
@@ -194,74 +110,38 @@ def decide(
 
     Args:
         evidence: of the track.
-        centroids: of everybody in the gallery.
+        candidates: who its signature may be; ``NOBODY`` before the first frame.
         section: the risk, and how long to wait.
         time_seconds: stream time now.
     """
-    signature = evidence.signature
-    if signature is None:
+    if not evidence.frames:
         return Match(Verdict.UNDECIDED, None, 0.0, 0)
-    best, similarity, best_odds, lead = _nearest_person(signature, centroids, evidence.worth)
+    people = candidates.people
+    similarity = people[0].similarity if people else 0.0
+    similarities = np.array([each.similarity for each in people], np.float32)  # (0 to 2,)
+    odds = [*log_odds(similarities, evidence.worth).tolist(), -math.inf, -math.inf]
     enough = evidence.frames >= section.min_frames
     if (
-        best is not None
+        people
         and enough
-        and best_odds >= needed_log_odds(len(centroids.people), section.risk)
-        and lead >= needed_log_odds(1, section.risk)
+        and odds[0] >= needed_log_odds(candidates.enrolled, section.risk)
+        and odds[0] - odds[1] >= needed_log_odds(1, section.risk)
     ):
-        return Match(Verdict.KNOWN, best, similarity, evidence.frames)
+        return Match(Verdict.KNOWN, people[0].person, similarity, evidence.frames)
     nobody_near = (
-        best_odds <= UNKNOWN_LOG_ODDS
+        odds[0] <= UNKNOWN_LOG_ODDS
         and evidence.frames >= UNKNOWN_FRAMES_FACTOR * section.min_frames
     )
     waited = time_seconds - evidence.started_seconds
     if nobody_near or (enough and waited >= section.decide_within_seconds):
-        return _unknown(evidence, signature, centroids, section, similarity)
+        stranger = nearest_stranger(candidates, section)
+        if stranger is not None:
+            similarity = candidates.stranger_similarity
+        return Match(Verdict.UNKNOWN, stranger, similarity, evidence.frames)
     return Match(Verdict.UNDECIDED, None, similarity, evidence.frames)
 
 
-def _nearest_person(
-    signature: Float32Array, centroids: Centroids, worth: float
-) -> tuple[Person | None, float, float, float]:
-    """The nearest person, the cosine, the evidence, and its lead over the second's."""
-    places, similarities = centroids.likeliest(signature)
-    if not places.size:
-        return None, 0.0, -math.inf, 0.0
-    odds = log_odds(similarities, worth)  # (1 or 2,)
-    lead = float(odds[0] - odds[1]) if odds.size > 1 else math.inf
-    return centroids.people[places[0]], float(similarities[0]), float(odds[0]), lead
-
-
-def nearest_stranger(
-    signature: Float32Array | None, centroids: Centroids, section: RecognitionSection
-) -> Stranger | None:
-    """The stranger met before whose face this is, if there is one.
-
-    Args:
-        signature: (128,) float32 of unit length; None for a face never seen well enough.
-        centroids: of everybody in the gallery.
-        section: thresholds.
-    """
-    match = None if signature is None else _nearest_stranger(signature, centroids, section)
-    return None if match is None else match[0]
-
-
-def _nearest_stranger(
-    signature: Float32Array, centroids: Centroids, section: RecognitionSection
-) -> tuple[Stranger, float] | None:
-    """The stranger and the cosine."""
-    places, similarities = centroids.nearest_strangers.best(signature)
-    if not places.size or similarities[0] < section.stranger_similarity:
-        return None
-    return centroids.strangers[places[0]], float(similarities[0])
-
-
-def _unknown(
-    evidence: Evidence,
-    signature: Float32Array,
-    centroids: Centroids,
-    section: RecognitionSection,
-    best_person: float,
-) -> Match:
-    stranger, similarity = _nearest_stranger(signature, centroids, section) or (None, best_person)
-    return Match(Verdict.UNKNOWN, stranger, similarity, evidence.frames)
+def nearest_stranger(candidates: Candidates, section: RecognitionSection) -> Stranger | None:
+    """The stranger met before whose face this is, if there is one."""
+    is_alike = candidates.stranger_similarity >= section.stranger_similarity
+    return candidates.stranger if is_alike else None

@@ -15,7 +15,7 @@ from doorbell.config import StorageSection
 from doorbell.recognition.gallery_corrections import CorrectionStore
 from doorbell.recognition.gallery_disclosure import PersonalData, personal_data
 from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_index import SampleIndex
+from doorbell.recognition.gallery_index import GalleryIndex
 from doorbell.recognition.gallery_people import PeopleStore
 from doorbell.recognition.gallery_records import (
     Correction,
@@ -26,7 +26,6 @@ from doorbell.recognition.gallery_records import (
 )
 from doorbell.recognition.gallery_store import Changes
 from doorbell.recognition.gallery_strangers import StrangerStore
-from doorbell.recognition.gallery_templates import build_templates
 from doorbell.recognition.gallery_visits import VisitStore
 from doorbell.recognition.templates import Templates
 from doorbell.sealing import PLAIN, Seal, open_seal
@@ -50,6 +49,7 @@ class Gallery:
     matched without regard to letter case and Unicode composition.
 
     Attributes:
+        file: the database, for what works on all of it.
         people: whom the household knows.
         strangers: who came and has no name.
         visits: who came when.
@@ -57,14 +57,13 @@ class Gallery:
     """
 
     def __init__(self, file: GalleryFile) -> None:
-        self._file = file
+        self.file = file
         self._changes = changes = Changes(file)
         self.people = PeopleStore(changes)
         self.strangers = StrangerStore(changes)
         self.visits = VisitStore(changes, self.people)
         self.corrections = CorrectionStore(changes, self.people, self.strangers, self.visits)
-        self._templates: dict[str, tuple[tuple[int, int], Templates]] = {}
-        self._told: set[str] = set()  # of what is left out of them
+        self._indexes: dict[str, GalleryIndex] = {}  # by embedder
 
     @classmethod
     def open(cls, path: Path, seal: Seal = PLAIN) -> Self:
@@ -100,11 +99,11 @@ class Gallery:
 
     def close(self) -> None:
         """Release the file; idempotent."""
-        self._file.close()
+        self.file.close()
 
     def wait_at_most(self, seconds: float) -> None:
         """Give up on a gallery that another process keeps locked for longer than this."""
-        self._file.rows(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+        self.file.rows(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     def personal_data(self, person_id: int) -> PersonalData:
         """Everything that is held on somebody enrolled, for that person.
@@ -112,27 +111,25 @@ class Gallery:
         Raises:
             GalleryError: a sample has not the size of an embedding.
         """
-        return personal_data(self._file, person_id)
+        return personal_data(self.file, person_id)
 
-    def templates(self, model_id: str) -> Templates:
-        """All samples of one embedder; kept until this or another process changes the gallery.
+    def templates(self, model_id: str, at_most: int | None = None) -> Templates:
+        """Everybody's templates by one embedder, with what this or another process has changed.
 
         A sample that is damaged is left out, and its person is named in the log.
+
+        Args:
+            model_id: the embedder.
+            at_most: take over changes of so many visitors, and the others in the calls that follow,
+                so that a large import keeps nobody waiting; None for all.
+
+        Returns:
+            The same object each time.
 
         Raises:
             SealError: another process encrypted the gallery, decrypted it or changed its key.
         """
-        version = (self._file.foreign_version(), self._changes.count)
-        kept = self._templates.get(model_id)
-        if kept is None or kept[0] != version:
-            kept = version, build_templates(self._file, model_id, self._told)
-            self._templates[model_id] = kept
-        return kept[1]
-
-    def index(self, model_id: str) -> SampleIndex:
-        """All samples of one embedder to search in, as they are now, in little memory.
-
-        Raises:
-            GalleryError: a sample has not the size of an embedding.
-        """
-        return SampleIndex(self._file, model_id)
+        index = self._indexes.get(model_id)
+        if index is None:
+            index = self._indexes[model_id] = GalleryIndex(self._changes, model_id)
+        return index.follow(at_most)

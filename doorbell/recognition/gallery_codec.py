@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from doorbell.domain import FaceSample, Float32Array, Person, Stranger, Visit, Visitor
 from doorbell.errors import GalleryError, SealError, UsageError
@@ -22,6 +23,8 @@ SEALED_AS = "an embedding"
 
 # Little endian whatever the machine, so that the file can move between machines.
 _STORED_FLOAT = np.dtype("<f4")
+_STORED_BYTES = EMBEDDING_SIZE * _STORED_FLOAT.itemsize
+_NONE = bytes(_STORED_BYTES)
 
 
 Row = Mapping[str, Any]
@@ -54,42 +57,45 @@ def decode_embeddings(rows: Sequence[Row], seal: Seal) -> Float32Array:
         GalleryError: one has not the size of an embedding; it is named.
         SealError: one was sealed by another key, or altered.
     """
-    ids, stored = [row["id"] for row in rows], [row["embedding"] for row in rows]
-    return stack_embeddings(ids, stored, seal)
-
-
-def stack_embeddings(ids: Sequence[int], stored: Sequence[bytes], seal: Seal) -> Float32Array:
-    """Stack stored embeddings of samples; see ``decode_embeddings``."""
-    size = EMBEDDING_SIZE * _STORED_FLOAT.itemsize
-    opened = [seal.open(embedding, SEALED_AS) for embedding in stored]
-    for sample_id, embedding in zip(ids, opened, strict=True):
-        if len(embedding) != size:
+    opened = [seal.open(row["embedding"], SEALED_AS) for row in rows]
+    for row, embedding in zip(rows, opened, strict=True):
+        if len(embedding) != _STORED_BYTES:
             raise GalleryError(
-                f"sample {sample_id} of the gallery has {len(embedding)} bytes instead of "
-                f"{size}; restore a copy of the gallery, or forget that person and enroll again"
+                f"sample {row['id']} of the gallery has {len(embedding)} bytes instead of "
+                f"{_STORED_BYTES}; restore a copy of the gallery, or forget that person and "
+                "enroll again"
             )
-    flat = np.frombuffer(b"".join(opened), dtype=_STORED_FLOAT)
-    embeddings = flat.reshape(-1, EMBEDDING_SIZE).astype(np.float32, copy=False)  # (N, 128)
-    embeddings.setflags(write=False)
-    return embeddings
+    return _stack(opened)
+
+
+def unpack(stored: Sequence[bytes], seal: Seal) -> tuple[Float32Array, NDArray[np.bool_]]:
+    """Stack stored embeddings, and tell which of them are whole.
+
+    Returns:
+        (N, 128) float32, read-only; and (N,) bool, false where a row is no embedding any more.
+    """
+    opened = [_opened(each, seal) for each in stored]
+    embeddings = _stack([each if len(each) == _STORED_BYTES else _NONE for each in opened])
+    with np.errstate(all="ignore"):  # the square of what a flipped bit made large
+        lengths = np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings))
+        return embeddings, np.abs(lengths - 1.0) <= UNIT_TOLERANCE  # not NaN and infinity either
 
 
 def readable(
-    rows: Sequence[Row], seal: Seal, tell: Callable[[Sequence[Row], str], None] | None = None
+    rows: Sequence[Row], seal: Seal, tell: Callable[[Sequence[Row]], None] | None = None
 ) -> tuple[list[Row], Float32Array]:
-    """The rows of samples that hold an embedding, and those stacked to (N, 128) float32, read-only.
+    """The rows of samples that hold an embedding, and those stacked to (N, 128) float32.
 
     Args:
         rows: of samples.
         seal: how they are kept.
-        tell: called with those that hold none, and what is wrong with the first.
+        tell: called with those that hold none.
     """
-    faults = [fault_of(row, seal) for row in rows]
-    wrong = [row for row, fault in zip(rows, faults, strict=True) if fault is not None]
+    embeddings, whole = unpack([row["embedding"] for row in rows], seal)
+    wrong = [row for row, is_whole in zip(rows, whole, strict=True) if not is_whole]
     if wrong and tell is not None:
-        tell(wrong, next(fault for fault in faults if fault is not None))
-    right = [row for row, fault in zip(rows, faults, strict=True) if fault is None]
-    return right, decode_embeddings(right, seal)
+        tell(wrong)
+    return [row for row, is_whole in zip(rows, whole, strict=True) if is_whole], embeddings[whole]
 
 
 def fault_of(row: Row, seal: Seal) -> str | None:
@@ -103,6 +109,20 @@ def fault_of(row: Row, seal: Seal) -> str | None:
     if abs(length - 1.0) <= UNIT_TOLERANCE:  # also refuses NaN and infinity
         return None
     return f"an embedding has the length {length:.3f}, and 1 is expected"
+
+
+def _opened(stored: bytes, seal: Seal) -> bytes:
+    try:
+        return seal.open(stored, SEALED_AS)
+    except SealError:
+        return _NONE
+
+
+def _stack(opened: Sequence[bytes]) -> Float32Array:
+    flat = np.frombuffer(b"".join(opened), dtype=_STORED_FLOAT)
+    embeddings = flat.reshape(-1, EMBEDDING_SIZE).astype(np.float32, copy=False)  # (N, 128)
+    embeddings.setflags(write=False)
+    return embeddings
 
 
 def encode_preferences(preferences: Mapping[str, Any]) -> str:

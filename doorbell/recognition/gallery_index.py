@@ -1,85 +1,81 @@
-"""Which samples of the gallery a face is most like, however many there are.
+"""The templates of an open gallery, kept as the file has them.
 
-Enters: the open file. Leaves: identifiers of samples and cosines. Many are kept in memory rounded,
-and the few that may be the most alike are read from the file in full. Decides nobody's identity.
+Each change costs what it changes, whoever makes it and however many people and strangers there are.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from doorbell.recognition.gallery_change_log import (
+    Change,
+    ChangeKind,
+    changes_since,
+    keep_change_log,
+    latest_revision,
+)
+from doorbell.recognition.gallery_store import Changes
+from doorbell.recognition.gallery_templates import TemplateReader
+from doorbell.recognition.templates import Templates
 
-import numpy as np
-
-from doorbell.domain import Float32Array
-from doorbell.errors import GalleryError
-from doorbell.recognition.gallery_codec import stack_embeddings
-from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.nearest import BLOCK_ROWS, MANY, Nearest, Places, Quantized, nearest_of
-from doorbell.recognition.templates import no_embeddings
-
-_OF_MODEL = "FROM samples WHERE model_id = ? AND hidden_by IS NULL"
+# Read at a time where all that has changed is wanted.
+BATCH = 1_000
 
 
-class SampleIndex:
-    """All samples of one embedder, of one moment; used by the thread that opened the gallery."""
+class GalleryIndex:
+    """Follows one gallery; used by the thread that opened it."""
 
-    def __init__(self, file: GalleryFile, model_id: str) -> None:
-        """Read the samples.
+    def __init__(self, changes: Changes, model_id: str) -> None:
+        """Read everybody.
 
         Raises:
-            GalleryError: one has not the size of an embedding.
+            GalleryError: the gallery fails.
+            SealError: another process encrypted the gallery, decrypted it or changed its key.
         """
-        self._file = file
-        with file.reading():
-            (row,) = file.rows(f"SELECT count(*) AS n {_OF_MODEL}", model_id)
-            self._ids = np.empty(row["n"], np.int64)  # ascending
-            self._nearest = self._load(self._blocks(model_id))
+        self._changes = changes
+        self._file = changes.file
+        self._reader = TemplateReader(self._file, model_id)
+        keep_change_log(self._file)
+        self._version = self._latest_version()
+        with self._file.reading():
+            self._file.require_seal()
+            self._revision = latest_revision(self._file)
+            self._templates = self._reader.everybody()
 
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def best(self, query: Float32Array, count: int = 1) -> tuple[Places, Float32Array]:
-        """The samples most alike, those first.
+    def follow(self, at_most: int | None = None) -> Templates:
+        """The templates, with what has changed.
 
         Args:
-            query: (128,) float32 of unit length.
-            count: how many; fewer come where there are fewer.
+            at_most: take over changes of so many visitors, and the others in the calls that follow;
+                None for all.
 
         Returns:
-            Identifiers (k,) int64 and cosines (k,) float32.
+            The same object each time.
 
         Raises:
-            GalleryError: one was deleted since.
+            GalleryError, SealError: see the construction.
         """
-        places, similarities = self._nearest.best(query, count)
-        return self._ids[places], similarities
+        version = self._latest_version()
+        while version != self._version:
+            with self._file.reading():
+                self._file.require_seal()
+                due = changes_since(self._file, self._revision, at_most or BATCH)
+                for change in due:
+                    self._take_over(change)
+            self._templates.revision += 1
+            if len(due) < (at_most or BATCH):
+                self._version = version
+            elif at_most is not None:
+                break
+        return self._templates
 
-    def _load(self, blocks: Iterator[Float32Array]) -> Nearest:
-        if len(self) < MANY:
-            return nearest_of(np.concatenate([no_embeddings(), *blocks]))
-        return Quantized(len(self), blocks, self._stored)
+    def _latest_version(self) -> tuple[int, int]:
+        return self._file.foreign_version(), self._changes.count
 
-    def _blocks(self, model_id: str) -> Iterator[Float32Array]:
-        """All embeddings in the order of their identifiers, which are noted."""
-        at = 0
-        sql = f"SELECT id, embedding {_OF_MODEL} ORDER BY id"
-        for batch in self._file.batches(BLOCK_ROWS, sql, model_id):
-            ids, stored = zip(*batch, strict=True)
-            self._ids[at : at + len(ids)] = ids
-            at += len(ids)
-            yield stack_embeddings(ids, stored, self._file.seal)
-
-    def _stored(self, places: Places) -> Float32Array:
-        ids = self._ids[places].tolist()
-        rows = self._file.rows(
-            "SELECT id, embedding FROM samples WHERE id IN (SELECT value FROM json_each(?)) "
-            "ORDER BY id",
-            json.dumps(ids),
-        )
-        if len(rows) < len(ids):
-            raise GalleryError(
-                f"{len(ids) - len(rows)} of {len(ids)} samples were deleted from the gallery since "
-                "it was read; read it again"
-            )
-        return stack_embeddings(ids, [row["embedding"] for row in rows], self._file.seal)
+    def _take_over(self, change: Change) -> None:
+        match change.kind:
+            case ChangeKind.PERSON:
+                self._reader.read_person(self._templates, change.visitor_id)
+            case ChangeKind.STRANGER:
+                self._reader.read_stranger(self._templates, change.visitor_id)
+            case ChangeKind.CORRECTED:
+                self._reader.read_corrected(self._templates)
+        self._revision = change.revision

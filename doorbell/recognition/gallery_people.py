@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
@@ -49,9 +50,11 @@ class PeopleStore:
         Raises:
             UnknownPersonError: nobody has that name; the nearest names are offered.
         """
+        with suppress(UnicodeEncodeError):  # half of a surrogate pair is in nobody's name
+            key = name_key(name).encode().decode()
+            for row in self._file.rows("SELECT * FROM people WHERE name_key = ?", key):
+                return person_from(row)
         people = {name_key(person.name): person for person in self.all()}
-        if found := people.get(name_key(name)):
-            return found
         nearest = get_close_matches(name_key(name), people)
         offer = (
             "did you mean " + " or ".join(people[key].name for key in nearest) + "?"
@@ -135,12 +138,15 @@ class PeopleStore:
         cleaned = clean_name(new_name)
         with self._changes.one():
             person = self.get(name)
-            for other in self.all():
-                if name_key(other.name) == name_key(cleaned) and other != person:
-                    raise UsageError(
-                        f"{other.name!r} is enrolled already; if they are one person: "
-                        f"doorbell people merge {person.name!r} {other.name!r}"
-                    )
+            for row in self._file.rows(
+                "SELECT name FROM people WHERE name_key = ? AND id <> ?",
+                name_key(cleaned),
+                person.person_id,
+            ):
+                raise UsageError(
+                    f"{row['name']!r} is enrolled already; if they are one person: "
+                    f"doorbell people merge {person.name!r} {row['name']!r}"
+                )
             self._file.execute(
                 "UPDATE people SET name = ?, name_key = ? WHERE id = ?",
                 cleaned,

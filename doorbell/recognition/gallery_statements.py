@@ -8,10 +8,12 @@ Those that write are called within ``GalleryFile.writing``. Knows no transaction
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.recognition.gallery_codec import (
+    Row,
     encode_embedding,
     person_from,
     stranger_from,
@@ -192,17 +194,29 @@ def replace_visit_samples(file: GalleryFile, visit_id: str, samples: Iterable[Fa
 
 def select_visits(file: GalleryFile, where: str, *parameters: object) -> list[Visit]:
     """Visits with their visitors; ``where`` goes on with the order and the limit."""
-    people = {person.person_id: person for person in all_people(file)}
-    strangers = {stranger.stranger_id: stranger for stranger in all_strangers(file)}
     rows = file.rows(
         "SELECT *, EXISTS (SELECT 1 FROM corrections WHERE visit_id = visits.id) AS corrected "
         f"FROM visits WHERE {where}",
         *parameters,
     )
+    among = "id IN (SELECT value FROM json_each(?))"
+    people = {
+        row["id"]: person_from(row)
+        for row in file.rows(f"SELECT * FROM people WHERE {among}", _distinct(rows, "person_id"))
+    }
+    strangers = {
+        row["id"]: stranger_from(row)
+        for row in file.rows(f"{STRANGERS} AND {among}", _distinct(rows, "stranger_id"))
+    }
     return [
         visit_from(row, people.get(row["person_id"]) or strangers.get(row["stranger_id"]))
         for row in rows
     ]
+
+
+def _distinct(rows: Sequence[Row], column: str) -> str:
+    """The values of a column as a list in JSON."""
+    return json.dumps(sorted({row[column] for row in rows} - {None}))
 
 
 def _place_of(visitor: Visitor) -> tuple[str, str, int]:

@@ -1,27 +1,30 @@
 """Strangers over many visits: which two of them are one.
 
-Enters: the gallery and thresholds. Leaves: strangers, and merges in the gallery. A stranger never
-becomes a person here: only a name given by the household does that.
+A stranger never becomes a person here: only a name given by the household does that.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from doorbell.config import RecognitionSection
 from doorbell.domain import Stranger
-from doorbell.recognition.decision import Centroids
 from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.nearest import MANY
+from doorbell.recognition.templates import Templates
 
 # Two strangers are made one only if they are this much more alike than it takes to recognize one:
 # nobody is asked, and a merge cannot be taken back.
 MERGE_MARGIN = 0.08
+
+# So many are compared with all the others in one call: with 100,000 it takes half a second.
+COMPARED_AT_ONCE = 500
 
 
 def merge_alike(
     gallery: Gallery, model_id: str, section: RecognitionSection
 ) -> list[tuple[Stranger, Stranger]]:
     """Merge strangers who are one, the most alike first; never two who were seen together.
+
+    Only those are compared with the others who have changed since they last were.
 
     Args:
         gallery: whose strangers.
@@ -31,21 +34,29 @@ def merge_alike(
     Returns:
         Each pair as it was: the newer, who is gone, and the older, whose identifier stays.
     """
+    needed = section.stranger_similarity + MERGE_MARGIN
     merged: list[tuple[Stranger, Stranger]] = []
-    while pair := _most_alike(gallery, model_id, section.stranger_similarity + MERGE_MARGIN):
+    templates = gallery.templates(model_id)
+    compared = sorted(templates.changed_strangers)[: max(COMPARED_AT_ONCE, MANY)]
+    while pair := _most_alike(gallery, templates, compared, needed):
         older, newer = sorted(pair, key=lambda each: each.stranger_id)
         gallery.strangers.merge(older.stranger_id, newer.stranger_id)
         merged.append((newer, older))
+        templates = gallery.templates(model_id)
+        compared = sorted({*compared, older.stranger_id} - {newer.stranger_id})
+    templates.changed_strangers.difference_update(compared)
     return merged
 
 
-def _most_alike(gallery: Gallery, model_id: str, needed: float) -> tuple[Stranger, Stranger] | None:
-    centroids = Centroids.of(gallery.templates(model_id))
-    vectors = centroids.stranger_vectors  # (s, 128)
-    similarities = np.triu(vectors @ vectors.T, k=1)  # (s, s)
-    rows, columns = np.nonzero(similarities >= needed)
-    for place in np.argsort(-similarities[rows, columns]):
-        pair = centroids.strangers[rows[place]], centroids.strangers[columns[place]]
-        if not gallery.strangers.seen_together(pair[0].stranger_id, pair[1].stranger_id):
-            return pair
+def _most_alike(
+    gallery: Gallery, templates: Templates, compared: list[int], needed: float
+) -> tuple[Stranger, Stranger] | None:
+    pairs = [
+        (similarity, stranger_id, other.stranger_id)
+        for stranger_id in compared
+        for other, similarity in templates.strangers_like(stranger_id, needed)
+    ]
+    for _, one, other in sorted(pairs, key=lambda pair: -pair[0]):
+        if not gallery.strangers.seen_together(one, other):
+            return gallery.strangers.get(one), gallery.strangers.get(other)
     return None

@@ -74,7 +74,7 @@ def mqtt_without_broker(folder: Path) -> Sink:
         MqttSection(host="127.0.0.1", port=1),
         outbox_path=folder / "outbox.sqlite",
         people=(),
-        strangers=(),
+        stranger_ids=set(),
         on_command=lambda _: None,
     )
 
@@ -123,7 +123,7 @@ def every_kind_of_message() -> list[Message]:
         CameraState(CameraCondition.LOST, "the cable is cut", 1.0),
         SoundState(works=False, reason="no device"),
         StorageState("gallery", "the disk is full"),
-        KnownVisitors((anna,), (somebody,)),
+        KnownVisitors((anna,), {somebody.stranger_id}),
         Arrived("e1", 1.0, undecided),
         Recognized("e2", 2.0, known, b"JPEG"),
         Ring("e3", 2.0, known, b"JPEG"),
@@ -139,7 +139,7 @@ def every_kind_of_message() -> list[Message]:
         ClockState(5.0, 1e9),
         ClockState(10.0, None),
         VisitsForgotten(("v2",)),
-        KnownVisitors((), ()),
+        KnownVisitors((), set()),
     ]
 
 

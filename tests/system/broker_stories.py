@@ -51,7 +51,7 @@ def running(
             MqttSection.model_validate({"host": "127.0.0.1", "port": port, **section}),
             outbox_path=Path(folder, "outbox.sqlite"),
             people=people,
-            strangers=strangers,
+            stranger_ids={each.stranger_id for each in strangers},
             on_command=on_command,
             on_published=on_published,
         )

@@ -5,6 +5,8 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+from all_samples import read_samples
+
 from doorbell.recognition.gallery import Gallery
 
 SAMPLES_PER_CALL = 5
@@ -61,7 +63,7 @@ def check(path: Path, deeds: Deeds) -> None:
     with Gallery.open(path) as gallery:
         summaries = gallery.people.summaries()
         visits = gallery.visits.newest(100_000)
-        templates = gallery.templates("sface-test")
+        templates = read_samples(gallery.file, "sface-test")
 
     def names(deed: str) -> set[str]:
         return {name for done, name in deeds if done == deed}

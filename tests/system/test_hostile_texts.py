@@ -39,7 +39,7 @@ def running(
         MqttSection(host="127.0.0.1", port=port, allow_enroll=True),
         outbox_path=folder / "outbox.sqlite",
         people=people,
-        strangers=(),
+        stranger_ids=set(),
         on_command=on_command,
     )
     try:

@@ -131,8 +131,8 @@ def test_the_will_says_offline_when_the_daemon_is_killed(broker: Mosquitto, tmp_
         "from doorbell.config import DeviceSection, MqttSection\n"
         "from doorbell.outputs.mqtt import Mqtt\n"
         "section = MqttSection(host='127.0.0.1', port=int(sys.argv[1]))\n"
-        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(), strangers=(),"
-        " on_command=print)\n"
+        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(),"
+        " stranger_ids=set(), on_command=print)\n"
         "time.sleep(60)\n"
     )
     with Subscriber(broker.port) as listener:
@@ -245,7 +245,7 @@ def test_close_is_quick_idempotent_and_final(broker: Mosquitto) -> None:
         mqtt.handle(story()[0])
         mqtt.handle(MuteState(True))
         mqtt.handle(Statistics(60.0, 24.5, 3, 8.0, 21.0, 0, 2, 7, True))
-        mqtt.handle(KnownVisitors((ANNA,), ()))
+        mqtt.handle(KnownVisitors((ANNA,), set()))
         assert not mqtt.connected
         time.sleep(0.1)
         assert listener.of("event") == []

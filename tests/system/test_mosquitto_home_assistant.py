@@ -16,7 +16,7 @@ from broker_stories import (
     visit_of,
 )
 
-from doorbell.domain import Arrived, Left, Person, Stranger, Unrecognized, Visitor
+from doorbell.domain import Arrived, Left, Person, Unrecognized, Visitor
 from doorbell.states import KnownVisitors, VisitsForgotten
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
@@ -56,8 +56,8 @@ def triggers(document: Mapping[str, Any]) -> dict[str, Any]:
 def test_people_who_come_go_or_are_renamed_change_the_triggers(broker: Mosquitto) -> None:
     with Subscriber(broker.port) as listener, running(broker.port, people=(ANNA, BEN)) as mqtt:
         assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 1)
-        mqtt.handle(KnownVisitors((ANNA, BEN), ()))
-        mqtt.handle(KnownVisitors((Person(2, "Benjamin"), Person(3, "Carla")), ()))
+        mqtt.handle(KnownVisitors((ANNA, BEN), set()))
+        mqtt.handle(KnownVisitors((Person(2, "Benjamin"), Person(3, "Carla")), set()))
         assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 3)
         now = {"person_2": "Benjamin", "person_3": "Carla"}
         assert [triggers(document) for document in listener.documents(CONFIG_TOPIC)] == [
@@ -95,8 +95,10 @@ def test_who_is_forgotten_is_no_last_visitor_of_an_earlier_run_either(
     ):
         mqtt.handle(came)
         assert eventually(lambda: listener.of("image") == [PICTURE])
-        mqtt.handle(KnownVisitors((ANNA, BEN), (STRANGER, Stranger(8, 0.0, 0.0, 1))))
-        mqtt.handle(KnownVisitors((ANNA, BEN), (STRANGER,)))  # somebody else is forgotten
+        mqtt.handle(KnownVisitors((ANNA, BEN), {STRANGER.stranger_id, 8}))
+        mqtt.handle(
+            KnownVisitors((ANNA, BEN), {STRANGER.stranger_id})
+        )  # somebody else is forgotten
     people = tuple(each for each in (ANNA, BEN) if each != visitor)
     strangers = tuple(each for each in (STRANGER,) if each != visitor)
     with Subscriber(broker.port) as listener:
@@ -111,11 +113,11 @@ def test_who_is_forgotten_is_no_last_visitor_of_an_earlier_run_either(
             for _ in range(3):  # now and again, as the daemon does
                 time.sleep(0.2)
                 if away:
-                    mqtt.handle(KnownVisitors(people, strangers))
+                    mqtt.handle(KnownVisitors(people, {each.stranger_id for each in strangers}))
                 else:
-                    mqtt.handle(KnownVisitors((ANNA, BEN), (STRANGER,)))
+                    mqtt.handle(KnownVisitors((ANNA, BEN), {STRANGER.stranger_id}))
             assert len(listener.of("image")) == (2 if away else 1)
-            mqtt.handle(KnownVisitors(people, strangers))
+            mqtt.handle(KnownVisitors(people, {each.stranger_id for each in strangers}))
             assert eventually(lambda: len(listener.of("image")) == 2)
         assert listener.of("image")[1] == b""
         assert [each["visitor"] for each in listener.documents("visitor")] == [label, "unknown"]
@@ -133,7 +135,7 @@ def test_the_picture_of_who_is_forgotten_goes_though_somebody_else_was_here_last
         mqtt.handle(Unrecognized("e2", 1001.0, visit_of(STRANGER, 2)))
         mqtt.handle(Left("e3", 1002.0, visit_of(ANNA)))
         assert eventually(lambda: listener.of("image") == [PICTURE])
-        mqtt.handle(KnownVisitors((ANNA,), ()))
+        mqtt.handle(KnownVisitors((ANNA,), set()))
         assert eventually(lambda: listener.of("image") == [PICTURE, b""])
         assert listener.documents("visitor")[-1]["person"] == ANNA.name
 
@@ -155,7 +157,7 @@ def test_without_discovery_home_assistant_hears_nothing(broker: Mosquitto) -> No
         Subscriber(broker.port) as listener,
         running(broker.port, people=(ANNA,), discovery=False) as mqtt,
     ):
-        mqtt.handle(KnownVisitors((BEN,), ()))
+        mqtt.handle(KnownVisitors((BEN,), set()))
         mqtt.handle(story()[1])
         assert eventually(lambda: listener.of("trigger") != [])
         assert listener.of(CONFIG_TOPIC) == []

@@ -30,7 +30,7 @@ def running(port: int, outbox_path: Path, **section: Any) -> Iterator[Mqtt]:
         MqttSection.model_validate({"host": "127.0.0.1", "port": port, **section}),
         outbox_path=outbox_path,
         people=(),
-        strangers=(),
+        stranger_ids=set(),
         on_command=lambda _: None,
     )
     try:
@@ -70,7 +70,8 @@ def test_a_thousand_events_outlive_kills_and_arrive_in_order_marked_late(
         "from doorbell.domain import Ring\n"
         "from doorbell.outputs.mqtt import Mqtt\n"
         "mqtt = Mqtt(DeviceSection(), MqttSection(host='127.0.0.1', port=int(sys.argv[1])),\n"
-        "            outbox_path=Path(sys.argv[2]), people=(), strangers=(), on_command=print)\n"
+        "            outbox_path=Path(sys.argv[2]), people=(), stranger_ids=set(),\n"
+        "            on_command=print)\n"
         "for number in range(int(sys.argv[3]), int(sys.argv[3]) + 500):\n"
         "    mqtt.handle(Ring(f'e{number}', 1000.0))\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

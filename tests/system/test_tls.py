@@ -76,7 +76,7 @@ def running(folder: Path, **section: Any) -> Iterator[Mqtt]:
         MqttSection.model_validate({"host": "127.0.0.1", "tls": True, **section}),
         outbox_path=folder / "outbox.sqlite",
         people=(),
-        strangers=(),
+        stranger_ids=set(),
         on_command=lambda _: None,
     )
     try:
@@ -203,7 +203,7 @@ section = MqttSection(
 )
 mqtt = Mqtt(
     DeviceSection(), section, outbox_path=Path(sys.argv[1], "outbox.sqlite"),
-    people=(), strangers=(), on_command=print,
+    people=(), stranger_ids=set(), on_command=print,
 )
 connection, _ = server.accept()
 connection.settimeout(5)
