@@ -342,7 +342,7 @@ class CommandResult:
     request_id: str | None = None
 
 
-def _nobody_waits(_result: CommandResult) -> None:
+def _unheard(_result: CommandResult) -> None:
     """Take the answer to a command whose sender wants none, as a button does."""
 
 
@@ -360,7 +360,7 @@ class DoorCommand:
     verb: ClassVar[str]
     door_id: str = ""
     request_id: str | None = None
-    reply: Callable[[CommandResult], None] = field(default=_nobody_waits, compare=False, repr=False)
+    reply: Callable[[CommandResult], None] = field(default=_unheard, compare=False, repr=False)
 
     def answer(self, summary: str, *, done: bool) -> None:
         """Tell the sender what has become of it."""
