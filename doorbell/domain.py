@@ -348,10 +348,9 @@ def _unheard(_result: CommandResult) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorCommand:
-    """What every command carries.
+    """What every command, called by its verb, carries.
 
     Attributes:
-        verb: what the command is called.
         door_id: for which door, as configured.
         request_id: the sender's own name for it, which comes back with the answer.
         reply: takes the one answer, on the main thread; hands off and never waits or raises.
