@@ -342,16 +342,15 @@ class CommandResult:
     request_id: str | None = None
 
 
-def _nobody_waits(_result: CommandResult) -> None:
+def _unheard(_result: CommandResult) -> None:
     """Take the answer to a command whose sender wants none, as a button does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorCommand:
-    """What every command carries.
+    """What every command, called by its verb, carries.
 
     Attributes:
-        verb: what the command is called.
         door_id: for which door, as configured.
         request_id: the sender's own name for it, which comes back with the answer.
         reply: takes the one answer, on the main thread; hands off and never waits or raises.
@@ -360,7 +359,7 @@ class DoorCommand:
     verb: ClassVar[str]
     door_id: str = ""
     request_id: str | None = None
-    reply: Callable[[CommandResult], None] = field(default=_nobody_waits, compare=False, repr=False)
+    reply: Callable[[CommandResult], None] = field(default=_unheard, compare=False, repr=False)
 
     def answer(self, summary: str, *, done: bool) -> None:
         """Tell the sender what has become of it."""
