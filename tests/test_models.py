@@ -1,4 +1,5 @@
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,13 @@ def test_a_build_that_was_cut_off_goes_on(directory: Path) -> None:
     build_models(directory, progress=Told(), manifest=only_blazeface())
     assert network_path(directory, "blazeface_short", "float16").read_bytes() == whole
     assert not list(directory.glob(".*.part"))
+
+
+def test_who_did_not_build_them_reads_the_models(directory: Path) -> None:
+    build_models(directory, progress=Told(), manifest=only_blazeface())
+    built = [*directory.glob("*.onnx"), directory / RECORD_NAME]
+    assert len(built) == 5
+    assert {stat.S_IMODE(path.stat().st_mode) for path in built} == {0o644}
 
 
 def test_changed_conversion_code_builds_anew(directory: Path) -> None:

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from doorbell.storage.files import sync
+
 log = logging.getLogger(__name__)
 
 
@@ -56,9 +58,7 @@ def _keep(beside: Path, kept: Path) -> None:
         if kept.exists() or not any(beside.iterdir()):
             return  # another process was first, or OpenVINO kept nothing
         for path in (*beside.iterdir(), beside):
-            descriptor = os.open(path, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
+            sync(path)
         for outdated in kept.parent.glob(f"{kept.name.rpartition('-')[0]}-*"):
             shutil.rmtree(outdated, ignore_errors=True)
         beside.rename(kept)

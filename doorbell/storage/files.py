@@ -41,16 +41,18 @@ def whole_file(
         FileExistsError: there is such a file, and ``replace`` is False.
         OSError: the disk refuses. Nothing is left then but the earlier file.
     """
+    _remove_left_behind(path)
     if not replace and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    _remove_left_behind(path)
     descriptor, name = tempfile.mkstemp(
         suffix=f".{_SUFFIX}", prefix=f".{path.name}.", dir=path.parent
     )
     partial = Path(name)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells that it is being written
-        os.fchmod(descriptor, mode)
+        with suppress(OSError):  # a network's disk may know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells that it is being written
+        if mode != OWNER_ONLY:  # as it is; and a USB stick refuses what it cannot keep
+            os.fchmod(descriptor, mode)
         yield partial
         if durable:
             os.fsync(descriptor)
