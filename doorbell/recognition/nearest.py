@@ -9,6 +9,8 @@ The cosine with a rounded row is off by at most the length of what was rounded a
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -31,6 +33,9 @@ MANY = 2_000
 
 # Changes are gathered to this part of what is kept in one byte before that is made anew.
 CHANGED_PART = 1 / 20
+
+# What is made anew in the background leaves the processor to frames.
+LOWEST_PRIORITY = 19
 
 # Rounded at a time: small beside what is kept.
 BLOCK_ROWS = 2_000
@@ -313,15 +318,19 @@ class _Rebuilding(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        if sys.platform == "linux":  # where each thread has a priority of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
+        (recent_ids, recent), *others = self._parts
         ids = np.concatenate([ids for ids, _ in self._parts])[self._kept]
         order = np.argsort(ids)
         places = np.flatnonzero(self._kept)[order]
-        vectors = np.empty((len(ids), self._parts[0][1].shape[1]), np.float32)
-        first = len(self._parts[0][0])
-        is_recent = places < first
-        vectors[is_recent] = self._parts[0][1][places[is_recent]]
-        if len(self._parts) > 1:
-            vectors[~is_recent] = self._parts[1][1][places[~is_recent] - first]
+        vectors = np.empty((len(ids), recent.shape[1]), np.float32)
+        for at in range(0, len(ids), BLOCK_ROWS):  # so that frames get their turn in between
+            block, of_block = vectors[at : at + BLOCK_ROWS], places[at : at + BLOCK_ROWS]
+            is_recent = of_block < len(recent_ids)
+            block[is_recent] = recent[of_block[is_recent]]
+            for _, base in others:
+                block[~is_recent] = base[of_block[~is_recent] - len(recent_ids)]
         try:
             self.base = _Base(ids[order], vectors)
         except InferenceError as exc:  # what there is goes on to be searched
