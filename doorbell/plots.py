@@ -92,11 +92,14 @@ def write_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     written = []
     for name, figure in figures.items():
         path = folder / name
-        svg = path.suffix == ".svg"
-        metadata = {"Date": None, "Creator": None} if svg else {"Software": None}
+        # Nothing of when and by what it was drawn: the same figures make the same file.
+        if path.suffix == ".svg":
+            options: dict[str, Any] = {"metadata": {"Date": None, "Creator": None}}
+        else:
+            options = {"metadata": {"Software": None}, "pil_kwargs": FAST_PNG}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, metadata=metadata, pil_kwargs=None if svg else FAST_PNG)
+            figure.savefig(path, **options)
         except OSError as exc:
             raise UsageError(f"cannot write {path}: {exc.strerror}; give another folder") from exc
         written.append(path)

@@ -187,7 +187,10 @@ def test_a_device_that_is_no_camera_is_refused() -> None:
         open_camera(CameraSection(uri="/dev/null", backend="opencv"))
 
 
-FORBIDDEN = next((path for path in Path("/dev").iterdir() if not os.access(path, os.R_OK)), None)
+FORBIDDEN = next(
+    (path for path in Path("/dev").iterdir() if path.exists() and not os.access(path, os.R_OK)),
+    None,
+)
 
 
 @pytest.mark.skipif(FORBIDDEN is None, reason="this user may open every device")

@@ -8,14 +8,14 @@ from __future__ import annotations
 from doorbell.config import RecognitionSection
 from doorbell.domain import Stranger
 from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.nearest import MANY
 from doorbell.recognition.templates import Templates
 
 # Two strangers are made one only if they are this much more alike than it takes to recognize one:
 # nobody is asked, and a merge cannot be taken back.
 MERGE_MARGIN = 0.08
 
-# So many are compared with all the others in one call: with 100,000 it takes half a second.
+# So many are compared with all the others in one call: with 100,000 it takes half a second. The
+# rest follows with the next calls.
 COMPARED_AT_ONCE = 500
 
 
@@ -37,7 +37,7 @@ def merge_alike(
     needed = section.stranger_similarity + MERGE_MARGIN
     merged: list[tuple[Stranger, Stranger]] = []
     templates = gallery.templates(model_id)
-    compared = sorted(templates.changed_strangers)[: max(COMPARED_AT_ONCE, MANY)]
+    compared = sorted(templates.changed_strangers)[:COMPARED_AT_ONCE]
     while pair := _most_alike(gallery, templates, compared, needed):
         older, newer = sorted(pair, key=lambda each: each.stranger_id)
         gallery.strangers.merge(older.stranger_id, newer.stranger_id)
