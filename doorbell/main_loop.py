@@ -102,6 +102,7 @@ class MainLoop:
             pipeline,
             gallery,
             config.storage,
+            config.recognition,
             self._publish,
             wall_time=wall_time,
             time_seconds=time_seconds,

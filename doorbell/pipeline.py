@@ -6,7 +6,6 @@ the parts it was given.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -30,15 +29,12 @@ from doorbell.perception import Perception
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_names import name_key
 from doorbell.recognition.gallery_records import EnrolledSample, EnrollmentOutcome
-from doorbell.recognition.strangers import merge_alike
 from doorbell.recognition.templates import Templates
 from doorbell.recognizer import Recognizer
 from doorbell.tracking import Tracker
 from doorbell.visit_book import VisitBook
 from doorbell.visit_pictures import VisitPictures
 from doorbell.visits import Announcement, Visits
-
-log = logging.getLogger(__name__)
 
 
 class Pipeline:
@@ -78,6 +74,11 @@ class Pipeline:
             recall=self._recall,
         )
         self._applied: int | None = None  # the revision of the templates
+
+    @property
+    def model_id(self) -> str:
+        """Of the embedder."""
+        return self._perception.model_id
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -171,15 +172,6 @@ class Pipeline:
     def catch_up(self) -> None:
         """Store what the gallery has refused, if it answers again; every few seconds."""
         self._visits.identify(self._book.catch_up())
-
-    def tidy_strangers(self) -> None:
-        """Make one of strangers who prove to be the same person; now and then is enough.
-
-        Raises:
-            GalleryError: the gallery does not answer.
-        """
-        for newer, older in merge_alike(self._gallery, self._perception.model_id, self._section):
-            log.info("%s is %s", newer.label, older.label)
 
     def enroll_visible(self, name: str) -> EnrollmentOutcome:
         """Enroll the one visitor in sight from what was seen of the visit so far.

@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Callable
 
 from doorbell.clock import WallClock
-from doorbell.config import StorageSection
+from doorbell.config import RecognitionSection, StorageSection
 from doorbell.errors import GalleryError
 from doorbell.household.forgetting import forget_older
 from doorbell.pipeline import Pipeline
 from doorbell.recognition.gallery import Gallery
+from doorbell.recognition.strangers import merge_alike
 from doorbell.states import ClockState, ClockStep, State, VisitsForgotten
 
 RETENTION_SECONDS = 3600.0
@@ -31,6 +32,7 @@ class Maintenance:
         pipeline: what waits for the gallery.
         gallery: what is kept of visits and strangers.
         storage: for how long.
+        recognition: how similar is the same stranger.
         publish: takes states for every output, at once.
         wall_time: seconds since the epoch.
         time_seconds: by a clock that nobody sets.
@@ -41,6 +43,7 @@ class Maintenance:
         pipeline: Pipeline,
         gallery: Gallery,
         storage: StorageSection,
+        recognition: RecognitionSection,
         publish: Callable[[State], None],
         *,
         wall_time: float,
@@ -49,6 +52,7 @@ class Maintenance:
         self._pipeline = pipeline
         self._gallery = gallery
         self._storage = storage
+        self._recognition = recognition
         self._publish = publish
         self._clock = WallClock(wall_time, time_seconds, self._written_at())
         self._latest_before = self._latest_visit()
@@ -85,9 +89,14 @@ class Maintenance:
         try:
             if trusted:
                 forget_older(self._gallery, wall_time, self._storage, self._forget_visits)
-            self._pipeline.tidy_strangers()
+            self._merge_strangers()
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
+
+    def _merge_strangers(self) -> None:
+        merged = merge_alike(self._gallery, self._pipeline.model_id, self._recognition)
+        for newer, older in merged:
+            log.info("%s is %s", newer.label, older.label)
 
     def _forget_visits(self, visit_ids: tuple[str, ...]) -> None:
         self._publish(VisitsForgotten(visit_ids))

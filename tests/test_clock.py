@@ -19,7 +19,7 @@ from doorbell.clock import (
     is_synchronized,
     read_clocks,
 )
-from doorbell.config import StorageSection, load_config
+from doorbell.config import RecognitionSection, StorageSection, load_config
 from doorbell.domain import Visit
 from doorbell.outputs.pictures import Pictures, picture_path, write_picture
 from doorbell.perception import Perception
@@ -141,6 +141,7 @@ class Home:
                 self._pipeline,
                 self.gallery,
                 self.section,
+                RecognitionSection(),
                 pictures.handle,
                 wall_time=wall_time,
                 time_seconds=seconds,
@@ -249,7 +250,13 @@ def test_a_gallery_that_is_busy_when_the_clock_is_set_follows_later(
     pipeline = Pipeline(perception, home.gallery, load_config(None))
     with closing(Pictures(home.section)) as pictures:
         maintenance = Maintenance(
-            pipeline, home.gallery, home.section, pictures.handle, wall_time=10.0, time_seconds=10.0
+            pipeline,
+            home.gallery,
+            home.section,
+            RecognitionSection(),
+            pictures.handle,
+            wall_time=10.0,
+            time_seconds=10.0,
         )
         home.came("early", 11.0)
         with closing(sqlite3.connect(tmp_path / "gallery.sqlite", isolation_level=None)) as other:

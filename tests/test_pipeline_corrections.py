@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from doorstep import NOW, Door, at_the_door, enroll, kinds
 
-from doorbell.config import load_config
+from doorbell.config import RecognitionSection, load_config
 from doorbell.domain import (
     Arrived,
     FaceSample,
@@ -25,7 +25,7 @@ from doorbell.models.store import face_path
 from doorbell.perception import Perception
 from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.gallery_statements import MAX_VISIT_SAMPLES
-from doorbell.recognition.strangers import MERGE_MARGIN
+from doorbell.recognition.strangers import MERGE_MARGIN, merge_alike
 
 CONFIG = load_config(None, ["visits.absence_seconds=1", "visits.cooldown_seconds=0"])
 NEEDED = CONFIG.recognition.stranger_similarity + MERGE_MARGIN
@@ -177,7 +177,6 @@ def face(similarity: float, model_id: str) -> FaceSample:
     ids=["alike", "not alike enough", "seen at the same time"],
 )
 def test_strangers_who_are_one_are_merged_and_never_two_seen_together(
-    door: Door,
     gallery: Gallery,
     perception: Perception,
     *,
@@ -189,6 +188,6 @@ def test_strangers_who_are_one_are_merged_and_never_two_seen_together(
         stranger = gallery.strangers.add([face(likeness, perception.model_id)], start)
         visit = Visit(f"visit-{start}", start, start + 9, visitor=stranger)
         gallery.visits.save(visit)
-    door.pipeline.tidy_strangers()
+    merge_alike(gallery, perception.model_id, RecognitionSection())
     assert [each.stranger_id for each in gallery.strangers.all()] == ([1] if merged else [1, 2])
     assert gallery.strangers.get(1).visits == (2 if merged else 1)
