@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from doorbell.domain import Stranger as Stranger
     from doorbell.domain import Visit as Visit
     from doorbell.errors import DoorbellError as DoorbellError
+    from doorbell.gallery.gallery import Gallery as Gallery
     from doorbell.household.enrollment import Enroller as Enroller
-    from doorbell.perception import open_perception as open_perception
-    from doorbell.pipeline import Pipeline as Pipeline
-    from doorbell.recognition.gallery import Gallery as Gallery
+    from doorbell.pipeline.perception import open_perception as open_perception
+    from doorbell.pipeline.pipeline import Pipeline as Pipeline
 
     __version__: str
 
@@ -48,13 +48,13 @@ _HOMES = {
     "Event": "doorbell.domain",
     "Face": "doorbell.domain",
     "Frame": "doorbell.domain",
-    "Gallery": "doorbell.recognition.gallery",
+    "Gallery": "doorbell.gallery.gallery",
     "Person": "doorbell.domain",
-    "Pipeline": "doorbell.pipeline",
+    "Pipeline": "doorbell.pipeline.pipeline",
     "Stranger": "doorbell.domain",
     "Visit": "doorbell.domain",
     "load_config": "doorbell.config",
-    "open_perception": "doorbell.perception",
+    "open_perception": "doorbell.pipeline.perception",
 }
 
 if not TYPE_CHECKING:  # a type checker is to know every name, and no other

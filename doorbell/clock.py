@@ -11,7 +11,7 @@ import ctypes
 import time
 from pathlib import Path
 
-from doorbell.states import ClockStep
+from doorbell.status import ClockStep
 
 SECONDS_PER_DAY = 86400.0
 

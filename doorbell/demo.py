@@ -15,17 +15,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from doorbell.broker import EmbeddedBroker
 from doorbell.config import load_config
-from doorbell.daemon import run_daemon
+from doorbell.daemon.run import run_daemon
 from doorbell.domain import Left
 from doorbell.errors import EnrollmentError
+from doorbell.gallery.gallery import Gallery
 from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path, models_directory
-from doorbell.outputs.timeline import Timeline
-from doorbell.perception import open_perception
-from doorbell.recognition.gallery import Gallery
-from doorbell.states import Message
+from doorbell.outputs.terminal import Timeline
+from doorbell.pipeline.perception import open_perception
+from doorbell.status import Message
+from doorbell.testbed.embedded_broker import EmbeddedBroker
 from doorbell.testbed.subscriber import Subscriber
 
 # The photo to enroll from and the name; the simulated camera shows another photo of the person.

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from doorbell.config import RecognitionSection
 from doorbell.domain import Float32Array, Match, Person, Stranger, Verdict
+from doorbell.gallery.codec import Row, readable
+from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.queries import all_people, all_strangers
 from doorbell.recognition.calibration import log_odds, needed_log_odds
 from doorbell.recognition.decision import UNKNOWN_FRAMES_FACTOR, UNKNOWN_LOG_ODDS, Evidence
-from doorbell.recognition.gallery_codec import Row, readable
-from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_statements import all_people, all_strangers
 from doorbell.recognition.nearest import SUM_ERROR, VectorIndex
 from doorbell.recognition.templates import Templates, no_embeddings, no_ids
 

@@ -15,11 +15,11 @@ from examples import register_profiles
 from doorbell.cli import main
 from doorbell.config import InferenceSection, load_config
 from doorbell.domain import Visit
+from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.models.build import build_models, fetch_faces
 from doorbell.models.store import models_directory as configured_directory
 from doorbell.outputs.pictures import picture_path
-from doorbell.perception import Perception, open_perception
-from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.pipeline.perception import Perception, open_perception
 from doorbell.testbed.broker import Mosquitto
 
 register_profiles()

@@ -8,12 +8,12 @@ import numpy as np
 
 from doorbell.config import Config, load_config
 from doorbell.domain import Event, Frame, UInt8Array
+from doorbell.gallery.gallery import Gallery
 from doorbell.household.enrollment import Enroller
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path
-from doorbell.perception import Perception
-from doorbell.photos import decode_photo, read_photo
-from doorbell.pipeline import Pipeline
-from doorbell.recognition.gallery import Gallery
+from doorbell.pipeline.perception import Perception
+from doorbell.pipeline.pipeline import Pipeline
 
 NOW = 1_700_000_000.0
 PERIOD = 0.1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from doorbell.outputs.chimes import CHIMES, SAMPLE_RATE
+from doorbell.outputs.sound.synthesis import CHIMES, SAMPLE_RATE
 
 RESOLUTION = 1 << 18
 

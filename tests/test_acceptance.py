@@ -17,19 +17,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from doorbell.acceptance.comparison import Bounds, FaceDifferences, compare_faces, output_cosine
-from doorbell.acceptance.device import check_answers, try_device
-from doorbell.acceptance.report import Check, DeviceReport, without_paths
-from doorbell.acceptance.trial import Trial, gpu_trial
-from doorbell.bench.backends import Backend, openvino_backend
 from doorbell.cli.check import deliver
 from doorbell.config import load_config
 from doorbell.domain import Face, Float32Array, UInt8Array
 from doorbell.errors import InferenceError, OutputError
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.inference import NetworkFiles, Runner
+from doorbell.measure.gpu.comparison import Bounds, FaceDifferences, compare_faces, output_cosine
+from doorbell.measure.gpu.device import check_answers, try_device
+from doorbell.measure.gpu.report import Check, DeviceReport, without_paths
+from doorbell.measure.gpu.trial import Trial, gpu_trial
+from doorbell.measure.speed.backends import Backend, openvino_backend
 from doorbell.models.manifest import load_manifest
 from doorbell.models.store import face_path
-from doorbell.photos import decode_photo, read_photo
 
 
 def say_nothing(work: str) -> None:

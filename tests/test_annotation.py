@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from doorbell.annotation import FaceNote, annotate, encode_jpeg
 from doorbell.domain import Face, UInt8Array, Verdict
+from doorbell.imaging.annotation import FaceNote, annotate, encode_jpeg
 
 GREEN, AMBER, GREY = (64, 200, 140), (245, 170, 20), (205, 205, 205)
 

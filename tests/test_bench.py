@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from doorbell.bench.backends import openvino_backend
-from doorbell.bench.machine import describe_machine, power_mode, temperatures
-from doorbell.bench.networks import PUBLISHED, RELEASED, SSD, compared_networks, measure_networks
-from doorbell.bench.timing import MIN_ROUNDS, WARM_UP_ROUNDS, time_alternating
 from doorbell.cli import main
 from doorbell.config import InferenceSection
+from doorbell.measure.speed.backends import openvino_backend
+from doorbell.measure.speed.machine import describe_machine, power_mode, temperatures
+from doorbell.measure.speed.networks import (
+    PUBLISHED,
+    RELEASED,
+    SSD,
+    compared_networks,
+    measure_networks,
+)
+from doorbell.measure.speed.timing import MIN_ROUNDS, WARM_UP_ROUNDS, time_alternating
 
 ROOT = Path(__file__).parent.parent
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from doorbell.bench.drift import Minute, drift_curve, drift_document, minute_of
 from doorbell.cli.bench_printing import print_drift
-from doorbell.outputs.messages import statistics_document
-from doorbell.states import StageLatency, Statistics
+from doorbell.measure.speed.drift import Minute, drift_curve, drift_document, minute_of
+from doorbell.outputs.mqtt.messages import statistics_document
+from doorbell.status import StageLatency, Statistics
 
 STATISTICS = Statistics(
     uptime_seconds=120.2,

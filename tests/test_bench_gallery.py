@@ -7,7 +7,10 @@ import pytest
 from all_samples import read_samples
 from click.testing import CliRunner
 
-from doorbell.bench.gallery import (
+from doorbell.cli import main
+from doorbell.errors import GalleryError
+from doorbell.gallery.gallery import Gallery
+from doorbell.measure.speed.gallery import (
     ALIKE,
     DECIDING,
     NEW_STRANGER,
@@ -15,9 +18,6 @@ from doorbell.bench.gallery import (
     measure_gallery,
     write_gallery,
 )
-from doorbell.cli import main
-from doorbell.errors import GalleryError
-from doorbell.recognition.gallery import Gallery
 from doorbell.recognition.nearest import MANY
 
 

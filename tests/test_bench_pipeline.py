@@ -9,23 +9,23 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from doorbell.bench.answers import ARRIVED, DECIDED, NAMED, READY, measure_answers
-from doorbell.bench.arrivals import ARRIVING, measure_arrivals
-from doorbell.bench.lookers import DOORBELL
-from doorbell.bench.memory import CAMERA, PART
-from doorbell.bench.pipeline import NOBODY, measure_pipeline
-from doorbell.bench.plots import Curve, curves, draw, draw_curves, draw_report
-from doorbell.bench.reach import reached
-from doorbell.bench.report import BenchReport, Result
-from doorbell.bench.scene import P480, visits
-from doorbell.bench.stages import EMBED, FACES_720
-from doorbell.bench.timing import MIN_ROUNDS, Timing
-from doorbell.camera.scene import load_script
+from doorbell.camera.simulated.script import load_script
 from doorbell.cli import main
 from doorbell.cli.bench_printing import print_reached, print_results
 from doorbell.config import Config, load_config
 from doorbell.errors import UsageError
-from doorbell.plots import drawing
+from doorbell.measure.plots import drawing
+from doorbell.measure.speed.end_to_end import ARRIVED, DECIDED, NAMED, READY, measure_answers
+from doorbell.measure.speed.memory import CAMERA, PART
+from doorbell.measure.speed.pipeline import NOBODY, measure_pipeline
+from doorbell.measure.speed.plots import Curve, curves, draw, draw_curves, draw_report
+from doorbell.measure.speed.product import DOORBELL
+from doorbell.measure.speed.report import BenchReport, Result
+from doorbell.measure.speed.scene import P480, visits
+from doorbell.measure.speed.stages import EMBED, FACES_720
+from doorbell.measure.speed.targets import reached
+from doorbell.measure.speed.time_to_detect import ARRIVING, measure_arrivals
+from doorbell.measure.speed.timing import MIN_ROUNDS, Timing
 from doorbell.testbed.broker import find_mosquitto, open_broker
 from doorbell.testbed.scenes import write_scene
 

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbell.bench.environment import environment_python
-from doorbell.bench.lookers import DOORBELL, Product, open_product
-from doorbell.bench.peers import Peer, PeerName, SharedPicture, open_peers
-from doorbell.bench.scene import Size, View, draw, play, standing
-from doorbell.bench.stages import (
+from doorbell.config import Config, load_config
+from doorbell.errors import UsageError
+from doorbell.measure.speed.peer_environment import environment_python
+from doorbell.measure.speed.peers import Peer, PeerName, SharedPicture, open_peers
+from doorbell.measure.speed.product import DOORBELL, Product, open_product
+from doorbell.measure.speed.scene import Size, View, draw, play, standing
+from doorbell.measure.speed.stages import (
     EMBED,
     Bench,
     Stage,
     measure_stages,
 )
-from doorbell.bench.timing import MIN_ROUNDS
-from doorbell.config import Config, load_config
-from doorbell.errors import UsageError
+from doorbell.measure.speed.timing import MIN_ROUNDS
 
 SMALL = Size(640, 360)
 SFACE_MULTIPLY_ADDS = 574_138_880

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from doorbell.bench.work import Work, count_work
+from doorbell.measure.speed.multiply_adds import Work, count_work
 from doorbell.models.store import network_path
 from doorbell.networks.graph import finished_model
 

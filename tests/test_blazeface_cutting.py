@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from doorbell.detection.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace, blend, iou
 from doorbell.detection.regions import Region, RegionKind, tiles, whole_frame
 from doorbell.domain import Face, UInt8Array
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.inference import DeviceArray, Input
 from doorbell.inference.openvino import OpenVinoRunner
 from doorbell.models.store import face_path, network_path
-from doorbell.photos import decode_photo, read_photo
 
 
 class Listener:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from doorbell.broker import EmbeddedBroker
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Arrived, Left, Person, Recognized, Visit
 from doorbell.errors import BrokerError
-from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.testbed.embedded_broker import EmbeddedBroker
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
 
@@ -63,7 +63,7 @@ def test_it_delivers_a_will(broker: EmbeddedBroker, tmp_path: Path) -> None:
         "import sys, time\n"
         "from pathlib import Path\n"
         "from doorbell.config import DeviceSection, MqttSection\n"
-        "from doorbell.outputs.mqtt import Mqtt\n"
+        "from doorbell.outputs.mqtt.output import Mqtt\n"
         "section = MqttSection(host='127.0.0.1', port=int(sys.argv[1]))\n"
         "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(),"
         " stranger_ids=set(), on_command=print)\n"

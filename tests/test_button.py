@@ -7,9 +7,9 @@ from contextlib import closing, contextmanager
 import pytest
 from gpio_chips import FakeChip, FakeChips, orin
 
-from doorbell.button import Button, Debouncer
 from doorbell.config import ButtonSection
 from doorbell.errors import GpioError
+from doorbell.gpio.button import Button, Debouncer
 from doorbell.testbed.waiting import eventually
 
 BOUNCES = (0.0, 0.001, 0.0015, 0.004, 0.0042)  # to and fro, and then it holds

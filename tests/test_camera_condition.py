@@ -3,10 +3,10 @@ import time
 import numpy as np
 import pytest
 
-from doorbell.camera.condition import Sight, refuse_malformed
+from doorbell.camera.frame_health import Sight, refuse_malformed
 from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import CameraError
-from doorbell.states import CameraCondition
+from doorbell.status import CameraCondition
 
 LIVE, DARK, FROZEN = CameraCondition.LIVE, CameraCondition.DARK, CameraCondition.FROZEN
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from doorbell.camera.folder import FolderCamera
+from doorbell.camera.simulated.folder import FolderCamera
 from doorbell.config import CameraSection
 from doorbell.errors import CameraError, EndOfStreamError
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from doorbell.camera import Camera
-from doorbell.camera.condition import Sight
+from doorbell.camera.frame_health import Sight
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
-from doorbell.states import CameraCondition
+from doorbell.status import CameraCondition
 
 
 def frame(index: int) -> Frame:

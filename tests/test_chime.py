@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 from doorbell.config import ChimeSection
 from doorbell.domain import Arrived, Person, Ring, Stranger, Visit, Visitor
 from doorbell.errors import ConfigError
-from doorbell.outputs.chime import Chime, ChimeChoice, Choice, Silence, choose_chime, local_time_at
-from doorbell.outputs.speaker import Speaker
-from doorbell.states import MuteState, SoundState, State
+from doorbell.outputs.sound.chime import (
+    Chime,
+    ChimeChoice,
+    Choice,
+    Silence,
+    choose_chime,
+    local_time_at,
+)
+from doorbell.outputs.sound.speaker import Speaker
+from doorbell.status import MuteState, SoundState, State
 from doorbell.testbed.waiting import eventually
 
 ANNA = Person(1, "Anna", chime="sunrise")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from doorbell.errors import SoundError
-from doorbell.outputs.chimes import (
+from doorbell.outputs.sound.synthesis import (
     CHIMES,
     SAMPLE_RATE,
     Note,

@@ -53,8 +53,8 @@ def test_help_comes_without_what_only_the_daemon_needs() -> None:
 
 def test_the_daemon_and_the_demo_start_without_what_only_measuring_needs() -> None:
     code = (
-        "import sys, doorbell.daemon, doorbell.demo, doorbell.cli.run; "
-        "print([name for name in ('matplotlib', 'onnxruntime', 'doorbell.bench') "
+        "import sys, doorbell.daemon.run, doorbell.demo, doorbell.cli.run; "
+        "print([name for name in ('matplotlib', 'onnxruntime', 'doorbell.measure.speed') "
         "if name in sys.modules])"
     )
     done = subprocess.run(

@@ -9,9 +9,9 @@ import pytest
 from command_line import Cli
 
 from doorbell.domain import Visit
-from doorbell.outputs.chimes import chime_names
+from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.pictures import picture_path
-from doorbell.recognition.gallery import Gallery
+from doorbell.outputs.sound.synthesis import chime_names
 
 
 def test_lists_people(cli: Cli) -> None:

@@ -17,13 +17,13 @@ from doorbell.cli import main
 from doorbell.config import MqttSection, StorageSection
 from doorbell.domain import FaceSample, Recognized, Visit
 from doorbell.errors import SealError
-from doorbell.outputs.outbox import Outbox
-from doorbell.outputs.outbox_file import Moment
+from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.lock import only_daemon
+from doorbell.outputs.mqtt.outbox import Outbox
+from doorbell.outputs.mqtt.outbox_store import Moment
 from doorbell.outputs.pictures import Pictures, picture_path, read_picture
 from doorbell.recognition.embedder import SFACE_ID
-from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_lock import only_daemon
-from doorbell.sealing import open_seal, write_new_key
+from doorbell.storage.encryption import open_seal, write_new_key
 
 Cli = Callable[..., Result]
 JPEG = b"\xff\xd8\xff\xe0 a picture of Anna \xff\xd9"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from command_line import Cli, sample
 
+from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.pictures import picture_path
-from doorbell.recognition.gallery import Gallery
 
 
 def test_lists_visits(cli: Cli, storage: Path) -> None:

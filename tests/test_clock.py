@@ -20,14 +20,14 @@ from doorbell.clock import (
     read_clocks,
 )
 from doorbell.config import RecognitionSection, StorageSection, load_config
+from doorbell.daemon.maintenance import RETENTION_SECONDS, Maintenance
 from doorbell.domain import Visit
+from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.pictures import Pictures, picture_path, write_picture
-from doorbell.perception import Perception
-from doorbell.pipeline import Pipeline
-from doorbell.recognition.gallery import Gallery
-from doorbell.states import ClockStep, State, StorageState
+from doorbell.pipeline.perception import Perception
+from doorbell.pipeline.pipeline import Pipeline
+from doorbell.status import ClockStep, State, StorageState
 from doorbell.testbed.process_clock import Clock
-from doorbell.upkeep import RETENTION_SECONDS, Maintenance
 
 TODAY = 1_700_000_000.0
 WATCHING = """

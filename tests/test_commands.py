@@ -16,7 +16,7 @@ from doorbell.domain import (
     MuteCommand,
     RingCommand,
 )
-from doorbell.outputs.commands import (
+from doorbell.outputs.mqtt.commands import (
     COMMAND_BYTES,
     RATES,
     SAID_SECONDS,
@@ -24,7 +24,7 @@ from doorbell.outputs.commands import (
     MalformedCommandError,
     parse_command,
 )
-from doorbell.outputs.topics import COMMAND_VERBS
+from doorbell.outputs.mqtt.topics import COMMAND_VERBS
 
 PAYLOADS = {"ring": b"PRESS", "mute": b"ON", "enroll": b'{"name":"A"}', "forget": b'{"name":"A"}'}
 

@@ -7,8 +7,8 @@ from all_samples import Samples
 from doorbell.config import RecognitionSection
 from doorbell.domain import FaceSample, Float32Array, Person, Verdict
 from doorbell.recognition.candidates import NOBODY, Candidates
-from doorbell.recognition.corrections import is_no_face, ruled_out
 from doorbell.recognition.decision import Evidence, decide
+from doorbell.recognition.negatives import is_no_face, ruled_out
 from doorbell.recognition.templates import Templates
 
 ANNA, BELA, CORA = Person(1, "Anna"), Person(2, "Béla"), Person(3, "Cora")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from doorbell.credentials import (
+from doorbell.config.secrets import (
     read_secret,
     secret_path,
     warn_of_readers,

@@ -17,16 +17,16 @@ from gpiod.line import Value
 
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import Config, load_config
-from doorbell.daemon import run_daemon
+from doorbell.daemon.loop import MainLoop
+from doorbell.daemon.run import run_daemon
+from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import Command, Frame, Ring, RingCommand
 from doorbell.errors import CameraError, GpioError
-from doorbell.latency import Latency
-from doorbell.main_loop import MainLoop
-from doorbell.perception import Perception
-from doorbell.pipeline import Pipeline
-from doorbell.recognition.gallery import Gallery
-from doorbell.service import ServiceNotifier
-from doorbell.states import CameraCondition, Message, State
+from doorbell.gallery.gallery import Gallery
+from doorbell.pipeline.latency import Latency
+from doorbell.pipeline.perception import Perception
+from doorbell.pipeline.pipeline import Pipeline
+from doorbell.status import CameraCondition, Message, State
 from doorbell.testbed.scenes import Visitor, simulated
 
 NOBODY_SOON = Visitor(enters=290.0, approach=1.0, stays=1.0)

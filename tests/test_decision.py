@@ -11,7 +11,6 @@ from doorbell.config import RecognitionSection
 from doorbell.domain import FaceSample, Float32Array, Match, Person, Stranger, Verdict
 from doorbell.recognition.calibration import needed_similarity
 from doorbell.recognition.candidates import Candidates
-from doorbell.recognition.corrections import is_no_face
 from doorbell.recognition.decision import (
     ALIEN_RUN,
     ALIEN_SIMILARITY,
@@ -20,6 +19,7 @@ from doorbell.recognition.decision import (
     decide,
 )
 from doorbell.recognition.nearest import MANY, VectorIndex
+from doorbell.recognition.negatives import is_no_face
 from doorbell.recognition.templates import Templates, no_embeddings
 
 SECTION = RecognitionSection(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from doorbell.demo import KNOWN_NAME, run_demo
-from doorbell.photos import decode_photo, read_photo
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.testbed.daemon_process import DOORBELL
 from doorbell.testbed.sound_card import SoundCard
 

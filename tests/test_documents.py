@@ -13,9 +13,9 @@ import pytest
 from doorbell.cli import main
 from doorbell.config import Config, load_config
 from doorbell.domain import Ring
-from doorbell.outputs.chimes import CHIMES
-from doorbell.outputs.messages import EVENT_TYPES, event_document
-from doorbell.outputs.topics import Topics
+from doorbell.outputs.mqtt.messages import EVENT_TYPES, event_document
+from doorbell.outputs.mqtt.topics import Topics
+from doorbell.outputs.sound.synthesis import CHIMES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = {

@@ -12,19 +12,19 @@ import pytest
 from all_samples import read_samples
 from PIL import Image
 
-from doorbell.camera.scene import Appearance, SceneScript, demo_script
-from doorbell.camera.simulated import SimulatedCamera
+from doorbell.camera.simulated.camera import SimulatedCamera
+from doorbell.camera.simulated.script import Appearance, SceneScript, demo_script
 from doorbell.config import CameraSection, load_config
 from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import EndOfStreamError, EnrollmentError, InvalidNameError
+from doorbell.gallery.gallery import Gallery
 from doorbell.household.enrollment import Enroller, EnrollmentReport, PictureResult
 from doorbell.household.enrollment_checks import CHECKS
 from doorbell.household.enrollment_samples import KEPT_SAMPLES, TOO_ALIKE
 from doorbell.household.enrollment_strength import GUIDANCE, Coverage, Level
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path
-from doorbell.perception import Perception
-from doorbell.photos import decode_photo, read_photo
-from doorbell.recognition.gallery import Gallery
+from doorbell.pipeline.perception import Perception
 
 PORTRAITS = ("ardern", "biden", "macron", "obama", "obama2")
 OBAMA = "Barack Obama"

@@ -10,7 +10,7 @@ from doorbell.household.enrollment_samples import (
     SeenTrack,
     distinct,
 )
-from doorbell.perception import Portrait
+from doorbell.pipeline.perception import Portrait
 from doorbell.recognition.quality import Quality
 
 QUALITY = Quality(120, 0.5, Pose(0, 0, 0), 120, 50, 0.95, 0.9, 1.0)

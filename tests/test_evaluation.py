@@ -18,19 +18,19 @@ from click.testing import CliRunner, Result
 from matplotlib.patches import StepPatch
 from PIL import Image
 
-from doorbell.camera.scene import Appearance, SceneScript, demo_script
-from doorbell.camera.simulated import SimulatedCamera
+from doorbell.camera.simulated.camera import SimulatedCamera
+from doorbell.camera.simulated.script import Appearance, SceneScript, demo_script
 from doorbell.cli import main
 from doorbell.config import CameraSection, load_config
 from doorbell.domain import UInt8Array
 from doorbell.errors import EndOfStreamError, UsageError
-from doorbell.evaluation.measure import measure, open_method, product_method
-from doorbell.evaluation.plots import draw_histogram, draw_report, draw_roc
-from doorbell.evaluation.report import Report, Scores
+from doorbell.imaging.photos import decode_photo, read_photo
+from doorbell.measure.accuracy.methods import measure, open_method, product_method
+from doorbell.measure.accuracy.plots import draw_histogram, draw_report, draw_roc
+from doorbell.measure.accuracy.report import Report, Scores
+from doorbell.measure.plots import drawing
 from doorbell.models.store import face_path
-from doorbell.perception import Perception
-from doorbell.photos import decode_photo, read_photo
-from doorbell.plots import drawing
+from doorbell.pipeline.perception import Perception
 
 Evaluate = Callable[..., Any]
 

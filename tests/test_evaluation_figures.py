@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from doorbell.detection.blazeface import Candidates, blend
 from doorbell.domain import Float32Array
-from doorbell.evaluation.figures import (
+from doorbell.measure.accuracy.figures import (
     accepted_at,
     best_threshold,
     match_boxes,
@@ -17,7 +17,7 @@ from doorbell.evaluation.figures import (
     ten_fold_accuracy,
     threshold_at,
 )
-from doorbell.evaluation.jitter import keep_best
+from doorbell.measure.accuracy.jitter import keep_best
 
 
 def boxes(*rows: tuple[float, float, float, float]) -> Float32Array:

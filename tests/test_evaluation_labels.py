@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from doorbell.errors import UsageError
-from doorbell.evaluation.labels import (
+from doorbell.measure.accuracy.labels import (
     Clip,
     list_videos,
     read_clips,

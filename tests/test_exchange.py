@@ -16,8 +16,8 @@ from doorbell.cli import main
 from doorbell.config import StorageSection
 from doorbell.domain import FaceSample
 from doorbell.errors import UsageError
+from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.household.exchange import export_file, import_file
-from doorbell.recognition.gallery import EnrolledSample, Gallery
 
 MODEL = "sface-test"
 SHA256 = "ab" * 32

@@ -14,6 +14,9 @@ from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import Config, load_config
 from doorbell.domain import FaceSample, Left, Person, Stranger, Visit
 from doorbell.errors import GalleryError, UnknownPersonError, UnknownStrangerError
+from doorbell.gallery.backup import back_up
+from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.lock import only_daemon
 from doorbell.household.forgetting import (
     ForgettingOutcome,
     ForgetVisits,
@@ -22,14 +25,11 @@ from doorbell.household.forgetting import (
     forget_stranger,
 )
 from doorbell.household.visit_files import forget_in_files
-from doorbell.outputs.messages import encode, event_document
-from doorbell.outputs.outbox import Outbox
-from doorbell.outputs.outbox_file import Moment
+from doorbell.outputs.mqtt.messages import encode, event_document
+from doorbell.outputs.mqtt.outbox import Outbox
+from doorbell.outputs.mqtt.outbox_store import Moment
 from doorbell.outputs.pictures import Pictures, picture_path
-from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_backup import back_up
-from doorbell.recognition.gallery_lock import only_daemon
-from doorbell.states import VisitsForgotten
+from doorbell.status import VisitsForgotten
 
 NOW = 1_700_000_000.0
 JPEG = b"\xff\xd8\xff\xe0 a picture \xff\xd9"

@@ -18,7 +18,7 @@ from doorbell.camera.opencv import OpenCvCamera
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection, load_config
 from doorbell.errors import CameraSetupError, ConfigError, PictureError
-from doorbell.photos import MAX_SCANS, decode_photo
+from doorbell.imaging.photos import MAX_SCANS, decode_photo
 
 
 def jpeg(**options: object) -> bytes:

@@ -18,8 +18,8 @@ from doorbell.errors import (
     UnknownStrangerError,
     UsageError,
 )
-from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_statements import MAX_STRANGER_SAMPLES
+from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.queries import MAX_STRANGER_SAMPLES
 
 MODEL = "sface-test"
 

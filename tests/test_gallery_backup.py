@@ -11,13 +11,13 @@ import pytest
 
 from doorbell.domain import FaceSample, Visit
 from doorbell.errors import GalleryError, GalleryLostError, UsageError
-from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_backup import back_up, keep_newest, restore
-from doorbell.recognition.gallery_check import check_gallery
-from doorbell.recognition.gallery_copies import backups
-from doorbell.recognition.gallery_lock import only_daemon
-from doorbell.recognition.gallery_schema import MIGRATIONS
-from doorbell.sealing import PLAIN
+from doorbell.gallery.backup import back_up, keep_newest, restore
+from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.integrity import check_gallery
+from doorbell.gallery.lock import only_daemon
+from doorbell.gallery.migrations import MIGRATIONS
+from doorbell.storage.encryption import PLAIN
+from doorbell.storage.sqlite_copies import backups
 
 FACE = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
 NOW = 1795370000.0

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from doorbell.cli import main
 from doorbell.domain import FaceSample, Visit
-from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_check import check_gallery
-from doorbell.sealing import PLAIN
+from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.integrity import check_gallery
+from doorbell.storage.encryption import PLAIN
 
 FACE = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.errors import UsageError
-from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.gallery.gallery import EnrolledSample, Gallery
 
 MODEL = "sface-test"
 NAMES = st.sampled_from(["Anna", "Berta", "Carla"])

@@ -11,9 +11,9 @@ from all_samples import read_samples
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit
 from doorbell.errors import UnknownPersonError, UnknownStrangerError, UsageError
-from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_schema import MIGRATIONS
-from doorbell.recognition.gallery_statements import MAX_VISIT_SAMPLES
+from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.migrations import MIGRATIONS
+from doorbell.gallery.queries import MAX_VISIT_SAMPLES
 
 MODEL = "sface-test"
 DAY = 86400.0

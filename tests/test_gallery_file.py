@@ -12,8 +12,8 @@ import pytest
 
 from doorbell.domain import FaceSample
 from doorbell.errors import GalleryError
-from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_schema import APPLICATION_ID, MIGRATIONS
+from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.migrations import APPLICATION_ID, MIGRATIONS
 
 FACE = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
 
@@ -165,7 +165,7 @@ def test_several_processes_open_and_write_a_new_gallery_at_once(tmp_path: Path) 
 import sys
 from pathlib import Path
 from doorbell.domain import Visit
-from doorbell.recognition.gallery import Gallery
+from doorbell.gallery.gallery import Gallery
 with Gallery.open(Path(sys.argv[1])) as gallery:
     for i in range(20):
         gallery.visits.save(Visit(f"{sys.argv[2]}-{i}", 1.0, 2.0))

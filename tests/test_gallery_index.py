@@ -11,8 +11,8 @@ import pytest
 from all_samples import read_samples
 
 from doorbell.domain import FaceSample, Float32Array, Stranger, Visit, Visitor
+from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.recognition.candidates import Candidates, Source
-from doorbell.recognition.gallery import EnrolledSample, Gallery
 from doorbell.recognition.nearest import MANY
 from doorbell.recognition.templates import Templates
 

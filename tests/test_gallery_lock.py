@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from doorbell.errors import GalleryError
-from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_lock import LOCK_FILE, only_daemon
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.lock import LOCK_FILE, only_daemon
 
 HOLD = """
 import signal, subprocess, sys
 from pathlib import Path
-from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.gallery.lock import only_daemon
 with only_daemon(Path(sys.argv[1])):
     subprocess.Popen(["cat"], close_fds=False)
     print("held", flush=True)
@@ -21,7 +21,7 @@ with only_daemon(Path(sys.argv[1])):
 RELEASE_BESIDE_A_COPY = """
 import os, signal, sys
 from pathlib import Path
-from doorbell.recognition.gallery_lock import only_daemon
+from doorbell.gallery.lock import only_daemon
 with only_daemon(Path(sys.argv[1])):
     copy = os.fork()
     if not copy:

@@ -11,12 +11,12 @@ from all_samples import read_samples
 from doorbell.config import StorageSection
 from doorbell.domain import FaceSample, Visit
 from doorbell.errors import SealError
+from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.integrity import check_gallery
+from doorbell.gallery.migrations import EMBEDDING_TABLES
+from doorbell.gallery.reencryption import seal_gallery
 from doorbell.recognition.candidates import NOBODY
-from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.recognition.gallery_check import check_gallery
-from doorbell.recognition.gallery_schema import EMBEDDING_TABLES
-from doorbell.recognition.gallery_sealing import seal_gallery
-from doorbell.sealing import KEY_BYTES, PLAIN, Seal, Sealed, open_seal, write_new_key
+from doorbell.storage.encryption import KEY_BYTES, PLAIN, Seal, Sealed, open_seal, write_new_key
 
 MODEL = "sface-test"
 KEY = Sealed(bytes(range(KEY_BYTES)))

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit
 from doorbell.errors import UnknownPersonError, UsageError
-from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.gallery.gallery import EnrolledSample, Gallery
 
 MODEL = "sface-test"
 NAMES = st.sampled_from(["Anna", "anna", "Ann", "李小龍", "Zoë", "zoe\u0308"])

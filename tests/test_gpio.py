@@ -6,9 +6,9 @@ from gpio_chips import FakeChip, FakeChips, orin
 from gpiod import Chip, LineRequest
 from gpiod.line import Bias, Direction, Edge, Value
 
-from doorbell import gpio
 from doorbell.errors import GpioError
-from doorbell.gpio import InputLine, KernelChips, open_input, open_output
+from doorbell.gpio.lines import InputLine, KernelChips, open_input, open_output
+from doorbell.gpio import lines as gpio
 
 
 def take(chips: FakeChips, chip: str | None, line: str) -> InputLine:

@@ -11,15 +11,15 @@ from pydantic_core import from_json
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import CommandResult, Person
-from doorbell.outputs.home_assistant import (
+from doorbell.gallery.names import MAX_NAME_CHARACTERS
+from doorbell.outputs.mqtt.discovery import (
     birth_topic,
     discovery_document,
     discovery_topic,
     person_ids_of,
 )
-from doorbell.outputs.messages import encode, reply_document, statistics_document
-from doorbell.recognition.gallery_names import MAX_NAME_CHARACTERS
-from doorbell.states import Statistics
+from doorbell.outputs.mqtt.messages import encode, reply_document, statistics_document
+from doorbell.status import Statistics
 
 AWKWARD = ('Anna {{ states("sensor.x") }}', 'O\'Neill "Bo"', "\U0001f98a", "a/b+#", "{% raw %}")
 PEOPLE = tuple(Person(number, name) for number, name in enumerate(AWKWARD, start=1))

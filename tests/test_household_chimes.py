@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from doorbell.errors import UnknownPersonError, UsageError
+from doorbell.gallery.gallery import Gallery
 from doorbell.household.chimes import give_chime, is_chime
-from doorbell.recognition.gallery import Gallery
 
 
 def test_a_chime_is_given_and_taken_back(storage: Path) -> None:

@@ -9,12 +9,12 @@ from command_line import sample
 from doorbell.config import RecognitionSection
 from doorbell.domain import Visit
 from doorbell.errors import UnknownPersonError, UsageError
+from doorbell.gallery.gallery import Gallery
 from doorbell.household.corrections import (
     correct_to_no_face,
     correct_to_person,
     correct_to_stranger,
 )
-from doorbell.recognition.gallery import Gallery
 
 SECTION = RecognitionSection()
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from doorbell.domain import Person, Stranger, Visit
+from doorbell.gallery.gallery import PersonSummary
+from doorbell.gallery.records import Consent
 from doorbell.household.documents import (
     enrollment_document,
     person_document,
@@ -15,8 +17,6 @@ from doorbell.household.enrollment import EnrollmentReport, PictureResult
 from doorbell.household.enrollment_checks import Check
 from doorbell.household.enrollment_strength import Level, Strength
 from doorbell.household.listing import KnownPerson
-from doorbell.recognition.gallery import PersonSummary
-from doorbell.recognition.gallery_records import Consent
 
 ANNA = Person(3, "Anna 🌻", "gong", {"tv": "news"})
 STRANGER = Stranger(7, 1000.0, 2000.0, 5, 2)

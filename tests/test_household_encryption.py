@@ -9,14 +9,14 @@ import pytest
 
 from doorbell.config import MqttSection, StorageSection
 from doorbell.errors import GalleryError, SealError
+from doorbell.gallery.backup import back_up
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.lock import only_daemon
 from doorbell.household.encryption import change_key
-from doorbell.outputs.outbox import Outbox
-from doorbell.outputs.outbox_file import Moment
+from doorbell.outputs.mqtt.outbox import Outbox
+from doorbell.outputs.mqtt.outbox_store import Moment
 from doorbell.outputs.pictures import picture_path, read_picture
-from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_backup import back_up
-from doorbell.recognition.gallery_lock import only_daemon
-from doorbell.sealing import PLAIN, Seal, open_seal, write_new_key
+from doorbell.storage.encryption import PLAIN, Seal, open_seal, write_new_key
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from doorbell.domain import Arrived, Person, Ring, Visit
-from doorbell.outputs.journal import EventLog
+from doorbell.outputs.event_log import EventLog
 
 
 def test_each_event_is_a_line_that_says_who_and_how_alike(caplog: pytest.LogCaptureFixture) -> None:

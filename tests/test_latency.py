@@ -4,7 +4,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from doorbell.latency import KEPT, Latency, Stage, Stopwatch, describe
+from doorbell.pipeline.latency import KEPT, Latency, Stage, Stopwatch, describe
 
 
 class Clock:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import doorbell
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path
-from doorbell.photos import decode_photo, read_photo
 
 PAGE = Path(__file__).parent.parent / "docs" / "library.md"
 

@@ -7,10 +7,10 @@ import pytest
 
 from doorbell.domain import Visit
 from doorbell.errors import UnknownPersonError
+from doorbell.gallery.gallery import Gallery
 from doorbell.household.enrollment_strength import Level
 from doorbell.household.listing import known_people, known_person, newest_picture
 from doorbell.outputs.pictures import picture_path
-from doorbell.recognition.gallery import Gallery
 
 
 def test_people_are_told_with_how_well_they_are_known(storage: Path) -> None:

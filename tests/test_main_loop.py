@@ -14,6 +14,8 @@ import pytest
 
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import load_config
+from doorbell.daemon.loop import MainLoop
+from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
     Command,
     CommandResult,
@@ -26,16 +28,14 @@ from doorbell.domain import (
     RingCommand,
     Visit,
 )
-from doorbell.latency import Latency
-from doorbell.main_loop import MainLoop
-from doorbell.perception import Perception
-from doorbell.pipeline import Pipeline
-from doorbell.recognition.gallery import EnrolledSample, Forgotten, Gallery
-from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_people import PeopleStore
-from doorbell.recognition.gallery_store import Changes
-from doorbell.service import ServiceNotifier
-from doorbell.states import (
+from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.gallery import EnrolledSample, Forgotten, Gallery
+from doorbell.gallery.people import PeopleStore
+from doorbell.gallery.store import Changes
+from doorbell.pipeline.latency import Latency
+from doorbell.pipeline.perception import Perception
+from doorbell.pipeline.pipeline import Pipeline
+from doorbell.status import (
     CameraState,
     ClockStep,
     KnownVisitors,

@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import mmap, sys
 from pathlib import Path
-from doorbell.memory import give_back_memory
+from doorbell.daemon.memory import give_back_memory
 
 def resident():
     return next(int(l.split()[1]) for l in Path("/proc/self/status").read_text().splitlines()

@@ -21,7 +21,7 @@ from doorbell.domain import (
     Unrecognized,
     Visit,
 )
-from doorbell.outputs.messages import (
+from doorbell.outputs.mqtt.messages import (
     EVENT_TYPES,
     encode,
     event_document,
@@ -30,7 +30,7 @@ from doorbell.outputs.messages import (
     statistics_document,
     visitor_document,
 )
-from doorbell.states import StageLatency, Statistics
+from doorbell.status import StageLatency, Statistics
 
 ANNA = Person(3, "Anna", preferences={"scene": "evening"})
 UNDECIDED = Visit("v1", 1.0, 2.0)

@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
-from doorbell.bench.work import count_work
 from doorbell.inference.openvino import OpenVinoRunner
 from doorbell.inference.tensorrt import build_engine
+from doorbell.measure.speed.multiply_adds import count_work
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.graph import GraphBuilder
 from doorbell.networks.mobilenet_ssd import LAST_CHANNELS, backbone, mobilenet_ssd

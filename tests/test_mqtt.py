@@ -14,13 +14,13 @@ import pytest
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import FaceSample, Left, Person, Stranger, Visit, Visitor
 from doorbell.errors import ConfigError
+from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.household.visit_files import is_kept
-from doorbell.outputs.messages import EventSubject
-from doorbell.outputs.mqtt import Mqtt
-from doorbell.outputs.mqtt_client import keepalive_seconds
-from doorbell.outputs.outbox import Outbox
-from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.states import KnownVisitors, MuteState, VisitsForgotten
+from doorbell.outputs.mqtt.client import keepalive_seconds
+from doorbell.outputs.mqtt.messages import EventSubject
+from doorbell.outputs.mqtt.outbox import Outbox
+from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.status import KnownVisitors, MuteState, VisitsForgotten
 
 FACES = [FaceSample(face, "any", 0.5) for face in np.eye(128, dtype=np.float32)]
 

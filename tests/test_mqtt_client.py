@@ -8,7 +8,7 @@ import pytest
 
 from doorbell.config import MqttSection
 from doorbell.errors import ConfigError
-from doorbell.outputs.mqtt_client import configured_client, describe_failure, is_local
+from doorbell.outputs.mqtt.client import configured_client, describe_failure, is_local
 
 
 def configure(**section: Any) -> None:

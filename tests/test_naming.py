@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from doorbell.errors import InvalidNameError, UnknownPersonError, UnknownStrangerError, UsageError
+from doorbell.gallery.gallery import Gallery
 from doorbell.household.naming import (
     merge_people,
     merge_strangers,
     name_stranger,
     rename_person,
 )
-from doorbell.recognition.gallery import Gallery
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import openvino
 import pytest
 
 from doorbell.config import InferenceSection
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.inference import in_float32, open_runner
 from doorbell.inference.openvino import OpenVinoRunner
 from doorbell.models.store import face_path, network_files, network_path
-from doorbell.perception import Perception
-from doorbell.photos import decode_photo, read_photo
+from doorbell.pipeline.perception import Perception
 
 SILENT = """
 import sys

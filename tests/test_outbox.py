@@ -23,14 +23,14 @@ from hypothesis import strategies as st
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Ring
 from doorbell.errors import SealError
-from doorbell.outputs.delivery import OutboxSender
-from doorbell.outputs.messages import EventSubject, encode, late_event
-from doorbell.outputs.mqtt_connection import BrokerConnection
-from doorbell.outputs.outbox import Outbox
-from doorbell.outputs.outbox_file import Moment, Waiting, seal_outbox
-from doorbell.outputs.retained import RetainedMessages
-from doorbell.outputs.topics import Topics
-from doorbell.sealing import PLAIN, Seal, Sealed
+from doorbell.outputs.mqtt.connection import BrokerConnection
+from doorbell.outputs.mqtt.messages import EventSubject, encode, late_event
+from doorbell.outputs.mqtt.outbox import Outbox
+from doorbell.outputs.mqtt.outbox_sender import OutboxSender
+from doorbell.outputs.mqtt.outbox_store import Moment, Waiting, seal_outbox
+from doorbell.outputs.mqtt.retained import RetainedMessages
+from doorbell.outputs.mqtt.topics import Topics
+from doorbell.storage.encryption import PLAIN, Seal, Sealed
 
 NOW = Moment(1_000_000.0, 500.0, "this boot")
 DAY = 86400.0
@@ -99,8 +99,8 @@ def test_a_kill_loses_nothing_that_was_appended(tmp_path: Path) -> None:
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from doorbell.config import MqttSection\n"
-        "from doorbell.outputs.outbox import Outbox\n"
-        "from doorbell.outputs.outbox_file import Moment\n"
+        "from doorbell.outputs.mqtt.outbox import Outbox\n"
+        "from doorbell.outputs.mqtt.outbox_store import Moment\n"
         "outbox = Outbox(Path(sys.argv[1]), MqttSection())\n"
         "for number in range(50):\n"
         "    outbox.append(b'%d' % number, b'picture', Moment.now())\n"

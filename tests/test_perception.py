@@ -8,10 +8,10 @@ import pytest
 from doorbell.config import InferenceSection, load_config
 from doorbell.domain import Track, UInt8Array
 from doorbell.errors import ModelError
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.inference import NetworkFiles, Runner, open_runner
 from doorbell.models.store import face_path
-from doorbell.perception import Perception, open_perception
-from doorbell.photos import decode_photo, read_photo
+from doorbell.pipeline.perception import Perception, open_perception
 
 
 def portrait(name: str, models_directory: Path) -> UInt8Array:

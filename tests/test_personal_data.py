@@ -12,11 +12,11 @@ from command_line import sample
 from doorbell.config import StorageSection
 from doorbell.domain import Visit
 from doorbell.errors import SealError, UnknownPersonError, UsageError
+from doorbell.gallery.gallery import Gallery
 from doorbell.household.encryption import change_key
 from doorbell.household.personal_data import export_personal_data
 from doorbell.outputs.pictures import picture_path
-from doorbell.recognition.gallery import Gallery
-from doorbell.sealing import PLAIN, open_seal, write_new_key
+from doorbell.storage.encryption import PLAIN, open_seal, write_new_key
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from PIL import Image
 
 from doorbell.domain import UInt8Array
 from doorbell.errors import PictureError
-from doorbell.photos import decode_photo, read_photo
+from doorbell.imaging.photos import decode_photo, read_photo
 
 # 96 x 64: red left, green right, and a blue band below; no symmetry that would hide a turn.
 PIXELS: UInt8Array = np.zeros((64, 96, 3), np.uint8)

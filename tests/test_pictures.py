@@ -11,7 +11,7 @@ import pytest
 from doorbell.config import StorageSection
 from doorbell.domain import Arrived, Event, Recognized, Ring, Visit
 from doorbell.outputs.pictures import SWEEP_SECONDS, Pictures, picture_path
-from doorbell.states import ClockState, State, StorageState, VisitsForgotten
+from doorbell.status import ClockState, State, StorageState, VisitsForgotten
 from doorbell.testbed.waiting import eventually
 
 NOW = 1_000_000_000.0

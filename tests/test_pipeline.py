@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from doorstep import NOW, Door, at_the_door, enroll, kinds
 
-from doorbell.camera.scene import SceneScript, demo_script
-from doorbell.camera.simulated import SimulatedCamera
+from doorbell.camera.simulated.camera import SimulatedCamera
+from doorbell.camera.simulated.script import SceneScript, demo_script
 from doorbell.config import CameraSection, load_config
 from doorbell.domain import (
     Arrived,
@@ -30,12 +30,12 @@ from doorbell.domain import (
     Visit,
 )
 from doorbell.errors import EndOfStreamError, EnrollmentError
+from doorbell.gallery.gallery import Gallery
+from doorbell.imaging.photos import decode_photo
 from doorbell.models.store import face_path
-from doorbell.perception import Perception
-from doorbell.photos import decode_photo
-from doorbell.pipeline import Pipeline
-from doorbell.recognition.gallery import Gallery
-from doorbell.visit_pictures import LATEST_SECONDS
+from doorbell.pipeline.best_pictures import LATEST_SECONDS
+from doorbell.pipeline.perception import Perception
+from doorbell.pipeline.pipeline import Pipeline
 
 OBAMA, BIDEN = "Barack Obama", "Joe Biden"
 

@@ -20,12 +20,12 @@ from doorbell.domain import (
     Unrecognized,
     Visit,
 )
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.queries import MAX_VISIT_SAMPLES
 from doorbell.household.corrections import stranger_of_visit
+from doorbell.household.strangers import MERGE_MARGIN, merge_alike
 from doorbell.models.store import face_path
-from doorbell.perception import Perception
-from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_statements import MAX_VISIT_SAMPLES
-from doorbell.recognition.strangers import MERGE_MARGIN, merge_alike
+from doorbell.pipeline.perception import Perception
 
 CONFIG = load_config(None, ["visits.absence_seconds=1", "visits.cooldown_seconds=0"])
 NEEDED = CONFIG.recognition.stranger_similarity + MERGE_MARGIN

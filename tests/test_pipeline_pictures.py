@@ -20,11 +20,11 @@ from doorbell.domain import (
     Stranger,
     UInt8Array,
 )
+from doorbell.gallery.gallery import Gallery
+from doorbell.imaging.photos import decode_photo
 from doorbell.models.store import face_path
 from doorbell.outputs.pictures import Pictures, picture_path
-from doorbell.perception import Perception
-from doorbell.photos import decode_photo
-from doorbell.recognition.gallery import Gallery
+from doorbell.pipeline.perception import Perception
 
 BARACK, JOE = "Barack", "Joe"
 LIKE = 0.3  # cosine of a face out of focus and drawn over with its own: 0.4; of the two men's: 0.1

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from doorbell.outputs.player import Request, read_request
+from doorbell.outputs.sound.player import Request, read_request
 
 
 def test_requests_are_read_one_after_the_other() -> None:
@@ -24,7 +24,7 @@ def test_how_long_a_request_lasts() -> None:
 
 
 def test_the_player_loads_nothing_heavy() -> None:
-    code = "import sys, doorbell.outputs.player; print('numpy' in sys.modules)"
+    code = "import sys, doorbell.outputs.sound.player; print('numpy' in sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from doorbell.config import AttentionSection
 from doorbell.domain import Face, Float32Array, Pose, UInt8Array
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path
-from doorbell.perception import Perception
-from doorbell.photos import decode_photo, read_photo
+from doorbell.pipeline.perception import Perception
 from doorbell.recognition.pose import HEAD, head_pose, is_looking
 
 SECTION = AttentionSection(max_yaw_degrees=20, max_pitch_degrees=15)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from doorbell.domain import Face, FaceSample
-from doorbell.evaluation.precision import compare_faces
-from doorbell.evaluation.stills import Seen
+from doorbell.measure.accuracy.precision import compare_faces
+from doorbell.measure.accuracy.stills import Seen
 
 
 def face(left: float, nose: float = 50.0) -> Face:

@@ -11,7 +11,7 @@ from doorbell.config import ChimeSection, RelaySection
 from doorbell.domain import Arrived, Ring, Visit
 from doorbell.errors import GpioError
 from doorbell.outputs.relay import Relay
-from doorbell.states import MuteState
+from doorbell.status import MuteState
 from doorbell.testbed.waiting import eventually
 
 QUIET = ChimeSection(quiet_from=time(22), quiet_to=time(7))

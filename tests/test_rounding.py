@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from doorbell.errors import InferenceError
-from doorbell.evaluation.rounding import RoundingRunner, rounded
 from doorbell.inference.openvino import OpenVinoRunner
+from doorbell.measure.accuracy.rounding import RoundingRunner, rounded
 from doorbell.models.store import network_path
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.graph import finished_model

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorbell.errors import ConfigError, DoorbellError, SealError
-from doorbell.sealing import KEY_BYTES, PLAIN, Sealed, is_sealed, open_seal, write_new_key
+from doorbell.storage.encryption import (
+    KEY_BYTES,
+    PLAIN,
+    Sealed,
+    is_sealed,
+    open_seal,
+    write_new_key,
+)
 
 KEY = bytes(range(KEY_BYTES))
 JPEG = b"\xff\xd8\xff\xe0" + bytes(1000)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from doorbell.service import ServiceNotifier
+from doorbell.daemon.systemd import ServiceNotifier
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from doorbell.camera import open_camera
-from doorbell.camera.cutout import MAX_ENLARGEMENT, cut_out
-from doorbell.camera.porch import draw_porch
-from doorbell.camera.scene import (
+from doorbell.camera.simulated.background import draw_porch
+from doorbell.camera.simulated.camera import SceneRenderer, SimulatedCamera
+from doorbell.camera.simulated.cutout import MAX_ENLARGEMENT, cut_out
+from doorbell.camera.simulated.script import (
     KNOWN_PORTRAIT,
     STRANGER_PORTRAIT,
     Appearance,
@@ -19,7 +20,6 @@ from doorbell.camera.scene import (
     demo_script,
     load_script,
 )
-from doorbell.camera.simulated import SceneRenderer, SimulatedCamera
 from doorbell.config import CameraSection
 from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import CameraError, EndOfStreamError

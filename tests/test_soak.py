@@ -20,7 +20,7 @@ from soaking.week import (
     is_quiet,
 )
 
-from doorbell.outputs.chimes import synthesize
+from doorbell.outputs.sound.synthesis import synthesize
 
 # Before the hour that comes twice, and after it.
 EVENING = datetime(2026, 10, 24, 21, 30, tzinfo=ZONE).timestamp()

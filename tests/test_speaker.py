@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from doorbell.errors import SoundError
-from doorbell.outputs.chimes import synthesize
-from doorbell.outputs.speaker import Speaker
+from doorbell.outputs.sound.speaker import Speaker
+from doorbell.outputs.sound.synthesis import synthesize
 
 SOUND = synthesize("alert")
 DIES = "import sys; sys.stdin.buffer.readline(); sys.exit(3)"

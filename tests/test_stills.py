@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from doorbell.domain import UInt8Array
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path
-from doorbell.perception import Perception
-from doorbell.photos import decode_photo, read_photo
+from doorbell.pipeline.perception import Perception
 
 
 def portrait(name: str, models_directory: Path) -> UInt8Array:

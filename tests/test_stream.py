@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from doorbell.camera.scene import Appearance, SceneScript, demo_script
-from doorbell.camera.simulated import SimulatedCamera
+from doorbell.camera.simulated.camera import SimulatedCamera
+from doorbell.camera.simulated.script import Appearance, SceneScript, demo_script
 from doorbell.config import CameraSection, TrackingSection, load_config
 from doorbell.domain import Arrived, Frame
 from doorbell.errors import EndOfStreamError
-from doorbell.perception import Perception, open_perception
-from doorbell.pipeline import Pipeline
-from doorbell.recognition.gallery import Gallery
-from doorbell.tracking import Tracker
+from doorbell.gallery.gallery import Gallery
+from doorbell.pipeline.perception import Perception, open_perception
+from doorbell.pipeline.pipeline import Pipeline
+from doorbell.pipeline.tracking import Tracker
 
 WIDTH, HEIGHT = 1280, 720
 

@@ -15,8 +15,8 @@ from doorbell.domain import (
     Visit,
     Visitor,
 )
-from doorbell.outputs.chime import ChimeChoice, Choice, Silence
-from doorbell.outputs.timeline import Timeline
+from doorbell.outputs.sound.chime import ChimeChoice, Choice, Silence
+from doorbell.outputs.terminal import Timeline
 
 ANNA = Person(1, "Anna [red]")
 START = 1000.0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from doorbell.config import TrackingSection
 from doorbell.domain import Face
-from doorbell.tracking import MAX_DISTANCE, MAX_SIZE_RATIO, USUAL_SECONDS, Tracker
+from doorbell.pipeline.tracking import MAX_DISTANCE, MAX_SIZE_RATIO, USUAL_SECONDS, Tracker
 
 SECTION = TrackingSection(confirm_hits=3, lost_seconds=1.0)
 

@@ -1,4 +1,4 @@
-from doorbell.turns import PeriodicTask
+from doorbell.daemon.periodic import PeriodicTask
 
 
 def test_work_is_done_when_due_and_once_after_a_long_pause() -> None:

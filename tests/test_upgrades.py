@@ -23,13 +23,13 @@ from command_line import Cli
 from doorbell.config import MqttSection, load_config
 from doorbell.domain import Float32Array
 from doorbell.errors import GalleryError, SealError
-from doorbell.outputs.outbox import Outbox
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.integrity import check_gallery
+from doorbell.gallery.migrations import MIGRATIONS
+from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.recognition.embedder import SFACE_ID
-from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_check import check_gallery
-from doorbell.recognition.gallery_copies import backups
-from doorbell.recognition.gallery_schema import MIGRATIONS
-from doorbell.sealing import PLAIN, Seal, Sealed
+from doorbell.storage.encryption import PLAIN, Seal, Sealed
+from doorbell.storage.sqlite_copies import backups
 
 UPGRADES = Path(__file__).parent / "upgrades"
 EARLIER = UPGRADES / "version-0.1.0"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from doorbell.domain import FaceSample, Stranger, Visit
-from doorbell.recognition.gallery import EnrolledSample, Gallery
-from doorbell.visit_book import WRITES_KEPT, VisitBook
+from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.pipeline.visit_recorder import WRITES_KEPT, VisitBook
 
 NOW = 1_700_000_000.0
 MODEL = "test"

@@ -21,8 +21,8 @@ from doorbell.domain import (
     Visit,
     Visitor,
 )
-from doorbell.open_visit import Observation, OpenVisit, Sightings
-from doorbell.visit_pictures import OWN_SIMILARITY, PERSON_SIMILARITY, VisitPictures, Whose
+from doorbell.pipeline.best_pictures import OWN_SIMILARITY, PERSON_SIMILARITY, VisitPictures, Whose
+from doorbell.visits.open_visit import Observation, OpenVisit, Sightings
 
 NOW = 1_700_000_000.0
 ANNA, BELA, POSTMAN = Person(1, "Anna"), Person(2, "Béla"), Stranger(7, NOW, NOW, 1)

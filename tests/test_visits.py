@@ -27,8 +27,13 @@ from doorbell.domain import (
     Unrecognized,
     Verdict,
 )
-from doorbell.open_visit import ARRIVAL_SCORE, ARRIVAL_SECONDS, FAREWELL_FRAMES, REJOIN_SIMILARITY
-from doorbell.visits import Visits
+from doorbell.visits.lifecycle import Visits
+from doorbell.visits.open_visit import (
+    ARRIVAL_SCORE,
+    ARRIVAL_SECONDS,
+    FAREWELL_FRAMES,
+    REJOIN_SIMILARITY,
+)
 
 
 def test_a_person_comes_is_recognized_stays_and_leaves() -> None:

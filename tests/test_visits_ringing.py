@@ -23,7 +23,7 @@ from visiting import (
 )
 
 from doorbell.domain import Arrived, Left, Match, Person, Recognized, Ring, Stranger, Unrecognized
-from doorbell.open_visit import GLANCE_SECONDS
+from doorbell.visits.open_visit import GLANCE_SECONDS
 
 
 def test_people_who_come_together_have_a_visit_and_a_ring_each() -> None:

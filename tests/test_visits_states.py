@@ -31,8 +31,8 @@ from doorbell.domain import (
     Visit,
     Visitor,
 )
-from doorbell.open_visit import Observation
-from doorbell.visits import Announcement, Visits
+from doorbell.visits.lifecycle import Announcement, Visits
+from doorbell.visits.open_visit import Observation
 
 FRAME_SECONDS = 0.125  # every time below is a multiple of it, and exact
 ABSENCE_SECONDS = 1.0

@@ -21,8 +21,8 @@ from doorbell.domain import (
     Verdict,
     Visitor,
 )
-from doorbell.open_visit import Observation
-from doorbell.visits import Announcement, Visits
+from doorbell.visits.lifecycle import Announcement, Visits
+from doorbell.visits.open_visit import Observation
 
 SECTION = VisitsSection(absence_seconds=5.0, ring_on_visit=True, cooldown_seconds=30.0)
 QUIET = VisitsSection(absence_seconds=5.0, ring_on_visit=False, cooldown_seconds=30.0)

@@ -23,10 +23,10 @@ from faulting.door import NAME, Door, NotRecoveredError
 from faulting.truth import Judgement
 
 from doorbell.config import InferenceSection, load_config
+from doorbell.gallery.gallery import Gallery
 from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path, models_directory
-from doorbell.perception import open_perception
-from doorbell.recognition.gallery import Gallery
+from doorbell.pipeline.perception import open_perception
 
 # Enrolled as well, and never at the door: whoever gets one of their names is named wrongly.
 OTHERS = {"Jacinda Ardern": "ardern", "Emmanuel Macron": "macron"}

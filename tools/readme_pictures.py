@@ -17,9 +17,9 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from doorbell.annotation import FaceNote, annotate, encode_jpeg
-from doorbell.camera.porch import draw_porch
+from doorbell.camera.simulated.background import draw_porch
 from doorbell.domain import Face, UInt8Array, Verdict
+from doorbell.imaging.annotation import FaceNote, annotate, encode_jpeg
 from doorbell.testbed.daemon_process import DOORBELL
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -44,7 +44,7 @@ def open_camera(section: CameraSection, faces_directory: Path | None = None) -> 
     source = source_of(section)
     match _backend(section, source):
         case "simulated":
-            from doorbell.camera.simulated import open_simulated
+            from doorbell.camera.simulated.camera import open_simulated
 
             return open_simulated(section, source, faces_directory)
         case "opencv":

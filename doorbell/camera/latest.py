@@ -21,13 +21,13 @@ from functools import partial
 from pathlib import Path
 
 from doorbell.camera import Camera, open_camera
-from doorbell.camera.condition import Sight, refuse_malformed
-from doorbell.camera.hanging import Capture, LeftBehind
+from doorbell.camera.capture_thread import Capture, LeftBehind
+from doorbell.camera.frame_health import Sight, refuse_malformed
 from doorbell.camera.uri import is_live, loses_no_frame
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
-from doorbell.states import CameraCondition, CameraState
+from doorbell.status import CameraCondition, CameraState
 
 log = logging.getLogger(__name__)
 

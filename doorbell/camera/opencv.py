@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from doorbell.camera.pace import Pace
+from doorbell.camera.simulated.clock import Pace
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
 from doorbell.domain import Frame, UInt8Array

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from doorbell.config import CameraSection
-from doorbell.credentials import read_secret, without_credentials
+from doorbell.config.secrets import read_secret, without_credentials
 from doorbell.errors import CameraSetupError, ConfigError
 
 _NETWORK_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "rtp")

@@ -21,9 +21,9 @@ from doorbell.cli.options import with_config
 from doorbell.cli.printing import example, json_option, print_json
 
 if TYPE_CHECKING:
-    from doorbell.bench.peers import PeerName
-    from doorbell.bench.report import BenchReport
     from doorbell.config import Config
+    from doorbell.measure.speed.peers import PeerName
+    from doorbell.measure.speed.report import BenchReport
 
 PEERS = ("mediapipe", "opencv", "naive")
 GALLERY_MOST = 1_000_000
@@ -131,15 +131,15 @@ def bench(
                 f"options go behind the verb: doorbell bench {context.invoked_subcommand} ..."
             )
         return
-    from doorbell.bench.reach import reached
-    from doorbell.bench.report import BenchReport
-    from doorbell.bench.suite import (
+    from doorbell.measure.speed.report import BenchReport
+    from doorbell.measure.speed.suite import (
         run_gallery,
         run_networks,
         run_pipeline,
         run_stages,
         run_startup,
     )
+    from doorbell.measure.speed.targets import reached
 
     with _saying() as say:
         looked = BenchReport.joined(
@@ -196,7 +196,7 @@ def stages(
     One visitor is followed at the door. Every peer runs in a process of its own and looks at the
     same frames, in turns with the doorbell.
     """
-    from doorbell.bench.suite import run_stages
+    from doorbell.measure.speed.suite import run_stages
 
     with _saying() as say:
         report = run_stages(
@@ -219,7 +219,7 @@ def pipeline(
     One to eight visitors, 480p to 4K, and nobody at the door; then visits to a daemon in real time,
     with a subscriber at mosquitto, or at a broker of its own where that is not installed.
     """
-    from doorbell.bench.suite import run_pipeline
+    from doorbell.measure.speed.suite import run_pipeline
 
     with _saying() as say:
         report = run_pipeline(config, seconds, visit_count, say)
@@ -233,7 +233,7 @@ def pipeline(
 @with_config
 def startup(config: Config, starts: int, *, as_json: bool) -> None:
     """Time the start of the daemon to its first name, and measure the memory of each part."""
-    from doorbell.bench.suite import run_startup
+    from doorbell.measure.speed.suite import run_startup
 
     with _saying() as say:
         report = run_startup(config, starts, say)
@@ -256,7 +256,7 @@ def networks(config: Config, seconds: float, *, as_json: bool) -> None:
     where TensorRT finds one, on the GPU. For the network of the paper's Table 1 and MobileNetV2-SSD
     no weights for faces were published; theirs are random, which costs the same time.
     """
-    from doorbell.bench.suite import run_networks
+    from doorbell.measure.speed.suite import run_networks
 
     with _saying() as say:
         report = run_networks(config, seconds, say, _warn)
@@ -280,7 +280,7 @@ def gallery(
 ) -> None:
     """Time deciding, and one stranger more, with up to a million samples in the gallery."""
     del config
-    from doorbell.bench.suite import run_gallery
+    from doorbell.measure.speed.suite import run_gallery
 
     with _saying() as say:
         report = run_gallery(seconds, most, say)
@@ -306,8 +306,8 @@ def drift(config: Config, minutes: int, plots: Path | None, *, as_json: bool) ->
 
     JSON: machine; minutes, each with minute, frames_per_second, p50_ms, p99_ms and resident_mb.
     """
-    from doorbell.bench.drift import drift_curve, drift_document, measure_drift
-    from doorbell.bench.machine import describe_machine
+    from doorbell.measure.speed.drift import drift_curve, drift_document, measure_drift
+    from doorbell.measure.speed.machine import describe_machine
 
     with _saying() as say:
         measured = measure_drift(config, minutes=minutes, say=say)
@@ -316,7 +316,7 @@ def drift(config: Config, minutes: int, plots: Path | None, *, as_json: bool) ->
     else:
         print_drift(measured)
     if plots is not None and len(measured) > 1:
-        from doorbell.bench.plots import draw_curves
+        from doorbell.measure.speed.plots import draw_curves
 
         for path in draw_curves([drift_curve(measured)], plots):
             click.echo(f"wrote {path}", err=True)
@@ -337,7 +337,7 @@ def _warn(message: str) -> None:
 
 def _draw(report: BenchReport, plots: Path | None) -> None:
     if plots is not None:
-        from doorbell.bench.plots import draw_report
+        from doorbell.measure.speed.plots import draw_report
 
         for path in draw_report(report, plots):
             click.echo(f"wrote {path}", err=True)

@@ -12,9 +12,9 @@ import click
 from doorbell.cli.printing import plural, print_table
 
 if TYPE_CHECKING:
-    from doorbell.bench.drift import Minute
-    from doorbell.bench.reach import Reached
-    from doorbell.bench.report import BenchReport, Result
+    from doorbell.measure.speed.drift import Minute
+    from doorbell.measure.speed.report import BenchReport, Result
+    from doorbell.measure.speed.targets import Reached
 
 # Figures of results: what they are called above a column, and how they are shown.
 FIGURES: Mapping[str, tuple[str, str]] = {
@@ -57,7 +57,7 @@ def print_results(report: BenchReport) -> None:
 
 
 def _print_compared(name: str, results: Sequence[Result]) -> None:
-    from doorbell.bench.lookers import DOORBELL
+    from doorbell.measure.speed.product import DOORBELL
 
     click.echo(name)
     columns = _columns(results)
@@ -148,7 +148,13 @@ def _cells(result: Result, columns: Sequence[str]) -> tuple[str, ...]:
 
 def print_networks(report: BenchReport) -> None:
     """Print BlazeFace beside MobileNetV2-SSD, a table for each backend."""
-    from doorbell.bench.networks import PAPER_BLAZEFACE_MS, PAPER_RATIO, PAPER_SSD_MS, SSD, TITLES
+    from doorbell.measure.speed.networks import (
+        PAPER_BLAZEFACE_MS,
+        PAPER_RATIO,
+        PAPER_SSD_MS,
+        SSD,
+        TITLES,
+    )
 
     for backend, group in groupby(report.results, key=lambda result: result.backend):
         results = list(group)

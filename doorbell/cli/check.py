@@ -12,8 +12,8 @@ from doorbell.cli.options import with_config
 from doorbell.cli.printing import example, json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from doorbell.acceptance.report import DeviceReport
     from doorbell.config import Config
+    from doorbell.measure.gpu.report import DeviceReport
 
 # A device, model or gallery that cannot be used.
 EXIT_CODE = 3
@@ -61,7 +61,7 @@ def check(config: Config, report: Path, *, gpu: bool, as_json: bool) -> None:
 
 
 def _check_parts(config: Config, *, as_json: bool) -> None:
-    from doorbell.health import check_all
+    from doorbell.diagnostics import check_all
 
     findings = []
     for finding in check_all(config):
@@ -78,9 +78,9 @@ def _check_parts(config: Config, *, as_json: bool) -> None:
 def _check_gpu(config: Config, stem: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
-    from doorbell.acceptance.device import try_device
-    from doorbell.acceptance.trial import gpu_trial
     from doorbell.inference.tensorrt import require_gpu
+    from doorbell.measure.gpu.device import try_device
+    from doorbell.measure.gpu.trial import gpu_trial
 
     trial = gpu_trial(config, require_gpu())
     with Console(stderr=True).status("starting") as status:

@@ -13,7 +13,7 @@ from doorbell.errors import UsageError
 
 if TYPE_CHECKING:
     from doorbell.config import Config, StorageSection
-    from doorbell.sealing import Seal
+    from doorbell.storage.encryption import Seal
 
 _FILE = click.Path(path_type=Path)
 
@@ -25,7 +25,7 @@ def key(path: Path) -> None:
 
     Keep a copy elsewhere: without the key nothing that it encrypted can be read again.
     """
-    from doorbell.sealing import write_new_key
+    from doorbell.storage.encryption import write_new_key
 
     write_new_key(path)
     click.echo(f"{path} is a new key; keep a copy of it elsewhere, and set storage.key_file to it")
@@ -44,7 +44,7 @@ def encrypt(config: Config, old_key: Path | None) -> None:
     The doorbell must be stopped. Names and times of visits stay readable, and so do backups that
     were made before. A run that was interrupted is finished by running it again.
     """
-    from doorbell.sealing import open_seal
+    from doorbell.storage.encryption import open_seal
 
     if config.storage.key_file is None:
         raise UsageError(
@@ -63,7 +63,7 @@ def decrypt(config: Config) -> None:
 
     The doorbell must be stopped.
     """
-    from doorbell.sealing import PLAIN, open_seal
+    from doorbell.storage.encryption import PLAIN, open_seal
 
     if config.storage.key_file is None:
         raise UsageError("set storage.key_file to the key that the gallery is encrypted with")

@@ -15,9 +15,9 @@ from doorbell.cli.printing import example, json_option, plural, print_json, prin
 
 if TYPE_CHECKING:
     from doorbell.config import Config
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.enrollment import EnrollmentReport, PictureResult
     from doorbell.household.enrollment_strength import Coverage
-    from doorbell.recognition.gallery import Gallery
 
 # Long enough to be told five poses and take them; who takes them sooner is done sooner.
 CAMERA_SECONDS = 30.0
@@ -81,14 +81,14 @@ def enroll(
     if bool(photos) + from_camera + (video is not None) != 1:
         raise click.UsageError("give either photos, --video FILE or --camera")
     from doorbell.camera.latest import open_latest
+    from doorbell.gallery.gallery import Gallery
+    from doorbell.gallery.names import clean_consent, clean_name
     from doorbell.household.documents import enrollment_document
     from doorbell.household.enrollment import Enroller
     from doorbell.household.enrollment_frames import guided_frames, video_frames
     from doorbell.household.enrollment_strength import Coverage
     from doorbell.models.store import models_directory
-    from doorbell.perception import open_perception
-    from doorbell.recognition.gallery import Gallery
-    from doorbell.recognition.gallery_names import clean_consent, clean_name
+    from doorbell.pipeline.perception import open_perception
 
     clean_name(name)  # refused before anybody has to stand still
     if consent is not None:

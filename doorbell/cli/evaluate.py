@@ -14,7 +14,7 @@ from doorbell.cli.printing import example, json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from doorbell.config import Config
-    from doorbell.evaluation.measure import Baseline, Measurement
+    from doorbell.measure.accuracy.methods import Baseline, Measurement
     from doorbell.models.fetch import Progress
 
 # The control character makes click keep the lines.
@@ -72,7 +72,7 @@ def evaluate(
 
     JSON: the figures; rates are fractions, times are seconds of video.
     """
-    from doorbell.evaluation.measure import measure, open_method
+    from doorbell.measure.accuracy.methods import measure, open_method
 
     if baseline is not None:  # OpenCV's own networks take as many threads as it gives them
         import cv2
@@ -87,7 +87,7 @@ def evaluate(
         for note in report.notes:
             click.echo(note)
     if plots is not None:
-        from doorbell.evaluation.plots import draw_report
+        from doorbell.measure.accuracy.plots import draw_report
 
         for path in draw_report(report, plots, what if baseline is None else f"{what}-{baseline}"):
             click.echo(f"wrote {path}", err=True)

@@ -53,7 +53,7 @@ def backup(config: Config, file: Path | None, keep: int | None, *, as_json: bool
 
     JSON: an object with path, size_bytes and deleted (the paths of older backups).
     """
-    from doorbell.recognition.gallery_backup import back_up, keep_newest
+    from doorbell.gallery.backup import back_up, keep_newest
 
     if file is not None and keep is not None:
         raise click.UsageError("give either FILE or --keep")
@@ -81,8 +81,8 @@ def backups(config: Config, *, as_json: bool) -> None:
 
     JSON: a list of objects with path, made_at (ISO 8601, UTC) and size_bytes.
     """
-    from doorbell.outputs.messages import iso_utc
-    from doorbell.recognition.gallery_copies import backups as find
+    from doorbell.outputs.mqtt.messages import iso_utc
+    from doorbell.storage.sqlite_copies import backups as find
 
     found = find(config.storage.gallery_path)
     if as_json:
@@ -116,7 +116,7 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
     The doorbell must be stopped. The gallery that was there is kept among the backups. A file that
     is damaged, no gallery, or written by a later doorbell is refused, and nothing is changed.
     """
-    from doorbell.recognition.gallery_backup import restore as put_back
+    from doorbell.gallery.backup import restore as put_back
 
     path = config.storage.gallery_path
     if not yes and path.exists():
@@ -189,9 +189,9 @@ def check_(config: Config, *, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from doorbell.gallery.integrity import check_gallery
     from doorbell.recognition.embedder import SFACE_ID
-    from doorbell.recognition.gallery_check import check_gallery
-    from doorbell.sealing import open_seal
+    from doorbell.storage.encryption import open_seal
 
     storage = config.storage
     found = list(check_gallery(storage.gallery_path, open_seal(storage.key_file), SFACE_ID))

@@ -26,7 +26,7 @@ from doorbell.errors import UsageError
 
 if TYPE_CHECKING:
     from doorbell.config import Config
-    from doorbell.recognition.gallery import PersonSummary
+    from doorbell.gallery.gallery import PersonSummary
 
 
 @click.group(epilog=example("doorbell people list", "doorbell people chime Anna sunrise"))
@@ -44,9 +44,9 @@ def list_(config: Config, *, as_json: bool) -> None:
     last_seen_at (ISO 8601, UTC, or null), chime (null for the default one), preferences and
     consent (an object with words and noted_at, or null where none was noted).
     """
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import person_document
     from doorbell.household.listing import known_people
-    from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         known = known_people(gallery)
@@ -80,9 +80,9 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
 
     JSON: an object with the keys of ``people list``.
     """
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import person_document
     from doorbell.household.listing import known_person
-    from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         known = known_person(gallery, name)
@@ -109,8 +109,8 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
 @with_config
 def rename(config: Config, name: str, new_name: str) -> None:
     """Give a person another name."""
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import rename_person
-    from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         done = rename_person(gallery, name, new_name)
@@ -126,8 +126,8 @@ def merge(config: Config, source: str, into: str) -> None:
 
     SOURCE goes, INTO has the samples and visits of both.
     """
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import merge_people
-    from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         done = merge_people(gallery, source, into)
@@ -140,9 +140,9 @@ def merge(config: Config, source: str, into: str) -> None:
 @with_config
 def forget(config: Config, name: str, *, yes: bool) -> None:
     """Delete a person, with every sample, visit and picture."""
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.forgetting import forget_person
     from doorbell.household.visit_files import forget_in_files
-    from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         person = gallery.people.get(name)
@@ -170,8 +170,8 @@ def chime(config: Config, name: str, chime_name: str | None, *, to_default: bool
     CHIME is a WAV file or a built-in one: westminster, ding-dong, alert, gong, sunrise, cascade,
     crystal or horn.
     """
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.chimes import give_chime
-    from doorbell.recognition.gallery import Gallery
 
     if (chime_name is None) != to_default:
         raise click.UsageError("give either CHIME or --default")
@@ -191,7 +191,7 @@ def preferences(config: Config, name: str, preferences_json: str) -> None:
 
     JSON is any object; home automation may read in it what to switch on. {} takes them away.
     """
-    from doorbell.recognition.gallery import Gallery
+    from doorbell.gallery.gallery import Gallery
 
     try:
         wishes = json.loads(preferences_json)
@@ -216,7 +216,7 @@ def consent(config: Config, name: str, words: str) -> None:
 
     CONSENT is free text: how, to whom, to what. It replaces what was noted before.
     """
-    from doorbell.recognition.gallery import Gallery
+    from doorbell.gallery.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         person = gallery.people.note_consent(name, words, time.time())
@@ -237,8 +237,8 @@ def export(config: Config, name: str, output: Path | None) -> None:
     A ZIP file for its owner alone: person.json (the person with chime, preferences and consent,
     every face as its numbers, every visit) and the pictures of the visits, nothing of it encrypted.
     """
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.personal_data import export_personal_data
-    from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         done = export_personal_data(gallery, name, output, config.storage)

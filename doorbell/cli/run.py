@@ -26,7 +26,7 @@ def run(config: Config) -> None:
 
     SIGTERM and Ctrl-C stop it within five seconds; the end of a recording does so too.
     """
-    from doorbell.daemon import run_daemon
+    from doorbell.daemon.run import run_daemon
 
     if not logging.getLogger().isEnabledFor(logging.DEBUG):  # --verbose wins
         configure_logging(config.log.level)

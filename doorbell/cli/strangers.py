@@ -45,9 +45,9 @@ def list_(config: Config, *, as_json: bool) -> None:
     visits, visits_week (in the seven days up to the last one) and picture (of the newest visit that
     has one, a path, or null).
     """
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import stranger_document
     from doorbell.household.listing import newest_picture
-    from doorbell.recognition.gallery import Gallery
 
     directory = config.storage.pictures_directory
     with Gallery.of(config.storage) as gallery:
@@ -84,9 +84,9 @@ def show(config: Config, stranger_id: int, *, as_json: bool) -> None:
 
     JSON: an object with the keys of `strangers list`.
     """
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import stranger_document
     from doorbell.household.listing import newest_picture
-    from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         stranger = gallery.strangers.get(stranger_id)
@@ -110,8 +110,8 @@ def show(config: Config, stranger_id: int, *, as_json: bool) -> None:
 @with_config
 def merge(config: Config, one: int, other: int) -> None:
     """Make two strangers who are the same person one, under the older identifier."""
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import merge_strangers
-    from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         done = merge_strangers(gallery, one, other)
@@ -124,8 +124,8 @@ def merge(config: Config, one: int, other: int) -> None:
 @with_config
 def name_(config: Config, stranger_id: int, name: str) -> None:
     """Make a stranger a person, new or enrolled already, with samples and visits."""
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import name_stranger
-    from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         done = name_stranger(gallery, stranger_id, name)
@@ -138,9 +138,9 @@ def name_(config: Config, stranger_id: int, name: str) -> None:
 @with_config
 def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
     """Delete a stranger, with every sample, visit and picture."""
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.forgetting import forget_stranger
     from doorbell.household.visit_files import forget_in_files
-    from doorbell.recognition.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         stranger = gallery.strangers.get(stranger_id)

@@ -20,7 +20,7 @@ from doorbell.cli.printing import (
 if TYPE_CHECKING:
     from doorbell.config import Config
     from doorbell.domain import Visit
-    from doorbell.recognition.gallery import Correction
+    from doorbell.gallery.gallery import Correction
 
 # As much of a visit's identifier as a table shows: unique enough to type.
 SHOWN_CHARACTERS = 8
@@ -67,8 +67,8 @@ def list_(
     apply), similarity (null while undecided), corrected (whether somebody said who it was) and
     picture (a path, or null).
     """
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import visit_document
-    from doorbell.recognition.gallery import Gallery
 
     since_at = None if since is None else since.timestamp()
     with Gallery.of(config.storage) as gallery:
@@ -125,12 +125,12 @@ def correct(
     without --learn. A daemon that is running heeds this at once, and `doorbell visits undo` takes
     it back.
     """
+    from doorbell.gallery.gallery import Gallery
     from doorbell.household.corrections import (
         correct_to_no_face,
         correct_to_person,
         correct_to_stranger,
     )
-    from doorbell.recognition.gallery import Gallery
 
     if (name is not None) + is_stranger + is_no_face != 1:
         raise click.UsageError("give one of NAME, --stranger and --not-a-face")
@@ -151,7 +151,7 @@ def correct(
 @with_config
 def undo(config: Config) -> None:
     """Take the last correction back; again, the one before it."""
-    from doorbell.recognition.gallery import Gallery
+    from doorbell.gallery.gallery import Gallery
 
     with Gallery.of(config.storage) as gallery:
         done = gallery.corrections.undo()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from doorbell.domain import Person
 from doorbell.errors import SoundError, UsageError
-from doorbell.outputs.chimes import chime_names, load_chime
-from doorbell.recognition.gallery import Gallery
+from doorbell.gallery.gallery import Gallery
+from doorbell.outputs.sound.synthesis import chime_names, load_chime
 
 
 def give_chime(gallery: Gallery, name: str, chime: str | None) -> Person:

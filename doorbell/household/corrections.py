@@ -10,8 +10,8 @@ import numpy as np
 
 from doorbell.config import RecognitionSection
 from doorbell.domain import Stranger
+from doorbell.gallery.gallery import Correction, Gallery
 from doorbell.recognition.decision import nearest_stranger
-from doorbell.recognition.gallery import Correction, Gallery
 from doorbell.recognition.templates import directions
 
 

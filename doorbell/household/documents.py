@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from doorbell.domain import Person, Stranger, Visit
 from doorbell.household.listing import KnownPerson
-from doorbell.outputs.messages import iso_utc
+from doorbell.outputs.mqtt.messages import iso_utc
 from doorbell.outputs.pictures import picture_path
 
 if TYPE_CHECKING:  # lists need no networks

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from doorbell.config import StorageSection
 from doorbell.errors import SealError
-from doorbell.outputs.outbox_file import seal_outbox
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.lock import only_daemon
+from doorbell.gallery.reencryption import seal_gallery
+from doorbell.outputs.mqtt.outbox_store import seal_outbox
 from doorbell.outputs.pictures import seal_pictures
-from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_copies import Backup, backups
-from doorbell.recognition.gallery_lock import only_daemon
-from doorbell.recognition.gallery_sealing import seal_gallery
-from doorbell.sealing import Seal
+from doorbell.storage.encryption import Seal
+from doorbell.storage.sqlite_copies import Backup, backups
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ import numpy as np
 from doorbell.config import Config
 from doorbell.domain import Face, FaceSample, Float32Array, Frame, Person, UInt8Array
 from doorbell.errors import EnrollmentError, UnknownPersonError
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.names import name_key
+from doorbell.gallery.records import EnrolledSample
 from doorbell.household.enrollment_checks import (
     Check,
     check_others,
@@ -26,15 +29,12 @@ from doorbell.household.enrollment_checks import (
 )
 from doorbell.household.enrollment_samples import SeenTrack, distinct
 from doorbell.household.enrollment_strength import Coverage, Strength, strength
-from doorbell.perception import Perception, Portrait
-from doorbell.photos import decode_photo, read_photo
+from doorbell.imaging.photos import decode_photo, read_photo
+from doorbell.pipeline.perception import Perception, Portrait
+from doorbell.pipeline.tracking import Tracker
 from doorbell.recognition.calibration import needed_similarity
-from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_names import name_key
-from doorbell.recognition.gallery_records import EnrolledSample
 from doorbell.recognition.quality import Quality
 from doorbell.recognition.templates import no_embeddings
-from doorbell.tracking import Tracker
 
 # What the detector is less sure of than this beside a surer face is no second person. Measured
 # 2026-11-22 on outdoor photographs: nineteen in twenty mistakes score below 0.72.

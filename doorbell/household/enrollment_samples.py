@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from doorbell.domain import FaceSample
-from doorbell.perception import Portrait
+from doorbell.pipeline.perception import Portrait
 
 # Samples kept, and how alike two of them may be.
 KEPT_SAMPLES = 8

@@ -18,6 +18,22 @@ from pydantic import ValidationError
 from doorbell.config import StorageSection
 from doorbell.domain import FaceSample, Float32Array
 from doorbell.errors import UsageError
+from doorbell.gallery.codec import (
+    Row,
+    consent_from,
+    decode_embeddings,
+    encode_preferences,
+)
+from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.names import clean_name
+from doorbell.gallery.queries import (
+    add_sample,
+    add_stranger_samples,
+    all_people,
+    all_strangers,
+    find_or_create_person,
+    person_by_id,
+)
 from doorbell.household.exchange_format import (
     ENTRY,
     VERSION,
@@ -30,23 +46,7 @@ from doorbell.household.exchange_format import (
     read_sample,
     sample_text,
 )
-from doorbell.recognition.gallery_codec import (
-    Row,
-    consent_from,
-    decode_embeddings,
-    encode_preferences,
-)
-from doorbell.recognition.gallery_file import GalleryFile
-from doorbell.recognition.gallery_names import clean_name
-from doorbell.recognition.gallery_statements import (
-    add_sample,
-    add_stranger_samples,
-    all_people,
-    all_strangers,
-    find_or_create_person,
-    person_by_id,
-)
-from doorbell.sealing import open_seal
+from doorbell.storage.encryption import open_seal
 from doorbell.storage.files import write_whole
 
 # A sample takes 0.8 kB: some 300,000 of them.

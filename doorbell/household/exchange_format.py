@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from doorbell.domain import FaceSample, Float32Array
 from doorbell.errors import UsageError
-from doorbell.recognition.gallery_codec import UNIT_TOLERANCE
+from doorbell.gallery.codec import UNIT_TOLERANCE
 from doorbell.recognition.templates import EMBEDDING_SIZE
 
 VERSION = 1

@@ -14,8 +14,8 @@ from typing import TypeAlias
 from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import StorageSection
 from doorbell.domain import Visitor
-from doorbell.recognition.gallery import Forgotten, Gallery
-from doorbell.recognition.gallery_copies import Backup, backups
+from doorbell.gallery.gallery import Forgotten, Gallery
+from doorbell.storage.sqlite_copies import Backup, backups
 
 # Deletes what is held of visits outside the gallery; what cannot be deleted is said in the log.
 ForgetVisits: TypeAlias = Callable[[tuple[str, ...]], None]

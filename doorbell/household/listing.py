@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorbell.domain import Stranger
+from doorbell.gallery.gallery import Gallery, PersonSummary
 from doorbell.household.enrollment_strength import Strength, strength
 from doorbell.outputs.pictures import picture_path
 from doorbell.recognition.embedder import SFACE_ID
-from doorbell.recognition.gallery import Gallery, PersonSummary
 
 # Of so many visits the newest one with a picture is looked for.
 VISITS_LOOKED_AT = 1000

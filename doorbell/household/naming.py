@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from doorbell.domain import Visitor
-from doorbell.recognition.gallery import Gallery
+from doorbell.gallery.gallery import Gallery
 
 
 @dataclass(frozen=True, slots=True)

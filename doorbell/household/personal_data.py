@@ -10,9 +10,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from doorbell.config import StorageSection
 from doorbell.domain import Person
 from doorbell.errors import UsageError
+from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.pictures import picture_path, read_picture
-from doorbell.recognition.gallery import Gallery
-from doorbell.sealing import Seal, open_seal
+from doorbell.storage.encryption import Seal, open_seal
 from doorbell.storage.files import whole_file
 
 

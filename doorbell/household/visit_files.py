@@ -8,12 +8,12 @@ from contextlib import ExitStack, closing
 from doorbell.config import Config
 from doorbell.domain import UNSTORED, Person
 from doorbell.errors import GalleryError, UsageError
-from doorbell.outputs.messages import EventSubject
-from doorbell.outputs.outbox import Outbox
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.lock import only_daemon
+from doorbell.outputs.mqtt.messages import EventSubject
+from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.pictures import delete_pictures
-from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_lock import only_daemon
-from doorbell.sealing import open_seal
+from doorbell.storage.encryption import open_seal
 
 
 def forget_in_files(gallery: Gallery, config: Config, visit_ids: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # the player's process passes here and has no use for the arrays of domain
-    from doorbell.states import Message, State
+    from doorbell.status import Message, State
 
 Publish: TypeAlias = "Callable[[State], None]"
 """Takes a state from any thread, for every sink to hear; never waits."""

@@ -25,8 +25,8 @@ from doorbell.domain import Event
 from doorbell.errors import SealError
 from doorbell.outputs import Publish, publish_nowhere
 from doorbell.outputs.worker import Worker
-from doorbell.sealing import Seal, is_sealed, open_seal
-from doorbell.states import ClockState, ClockStep, Message, StorageState, VisitsForgotten
+from doorbell.status import ClockState, ClockStep, Message, StorageState, VisitsForgotten
+from doorbell.storage.encryption import Seal, is_sealed, open_seal
 from doorbell.storage.files import make_private_directory, write_whole
 
 PICTURES_WAITING = 16

@@ -15,10 +15,10 @@ from datetime import time
 from doorbell.config import ChimeSection, RelaySection
 from doorbell.domain import Ring
 from doorbell.errors import GpioError
-from doorbell.gpio import Chips, KernelChips, OutputLine, open_output
-from doorbell.outputs.chime import is_quiet, local_time_at
+from doorbell.gpio.lines import Chips, KernelChips, OutputLine, open_output
+from doorbell.outputs.sound.chime import is_quiet, local_time_at
 from doorbell.outputs.worker import Worker
-from doorbell.states import Message, MuteState
+from doorbell.status import Message, MuteState
 
 # A second ring during a pulse gets a pulse of its own; more are not heard apart.
 RINGS_WAITING = 2

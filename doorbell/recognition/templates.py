@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from doorbell.domain import Float32Array, Person, Stranger
 from doorbell.recognition.candidates import Candidates, PersonCandidate, Source
-from doorbell.recognition.corrections import ruled_out
 from doorbell.recognition.nearest import MANY, VectorIndex
+from doorbell.recognition.negatives import ruled_out
 
 EMBEDDING_SIZE = 128  # SFace's output
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from typing_extensions import Self
 
-from doorbell.broker import HOST, EmbeddedBroker
 from doorbell.errors import BrokerError
+from doorbell.testbed.embedded_broker import HOST, EmbeddedBroker
 from doorbell.testbed.waiting import eventually
 
 # Beside PATH: Debian and Homebrew put it where only root looks.

@@ -23,8 +23,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from doorbell.camera.scene import Appearance, SceneScript
-from doorbell.camera.simulated import SceneRenderer
+from doorbell.camera.simulated.camera import SceneRenderer
+from doorbell.camera.simulated.script import Appearance, SceneScript
 from doorbell.domain import UInt8Array
 from doorbell.testbed.scenes import KNOWN, STRANGER, Visitor
 

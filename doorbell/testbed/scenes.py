@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from doorbell.camera.scene import Appearance, SceneScript, demo_script
+from doorbell.camera.simulated.script import Appearance, SceneScript, demo_script
 
 # Whom the portraits of the demo show; the tests and tools enroll the first from another photo.
 Who: TypeAlias = Literal["known", "stranger"]

@@ -14,8 +14,8 @@ from mapped_camera import MappedUtils
 
 from doorbell.camera import Camera, open_camera
 from doorbell.camera.jetson import JetsonCamera
-from doorbell.camera.scene import SceneScript
-from doorbell.camera.simulated import SimulatedCamera
+from doorbell.camera.simulated.camera import SimulatedCamera
+from doorbell.camera.simulated.script import SceneScript
 from doorbell.camera.uri import parse_uri
 from doorbell.config import CameraSection
 from doorbell.domain import UInt8Array

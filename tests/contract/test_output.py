@@ -31,14 +31,14 @@ from doorbell.domain import (
     Visit,
 )
 from doorbell.outputs import Sink
-from doorbell.outputs.chime import Chime
-from doorbell.outputs.journal import EventLog
-from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.event_log import EventLog
+from doorbell.outputs.mqtt.output import Mqtt
 from doorbell.outputs.pictures import Pictures
 from doorbell.outputs.relay import Relay
-from doorbell.outputs.speaker import Speaker
-from doorbell.outputs.timeline import Timeline
-from doorbell.states import (
+from doorbell.outputs.sound.chime import Chime
+from doorbell.outputs.sound.speaker import Speaker
+from doorbell.outputs.terminal import Timeline
+from doorbell.status import (
     CameraCondition,
     CameraState,
     ClockState,

@@ -20,7 +20,7 @@ from doorbell.domain import (
     Visit,
     Visitor,
 )
-from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.mqtt.output import Mqtt
 from doorbell.testbed.waiting import eventually
 
 ANNA = Person(1, 'Anna "{{ 1/0 }}" \U0001f98a', preferences={"scene": "evening", "tv": [1, None]})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from all_samples import read_samples
 
-from doorbell.recognition.gallery import Gallery
+from doorbell.gallery.gallery import Gallery
 
 SAMPLES_PER_CALL = 5
 
@@ -17,7 +17,7 @@ import itertools, os, sys
 from pathlib import Path
 import numpy as np
 from doorbell.domain import FaceSample, Visit
-from doorbell.recognition.gallery import EnrolledSample, Gallery
+from doorbell.gallery.gallery import EnrolledSample, Gallery
 
 def say(deed, name):
     os.write(1, f"{{deed}} {{name}}\\n".encode())

@@ -16,11 +16,11 @@ import pytest
 from hearing import sounds_like
 
 from doorbell.config import load_config
+from doorbell.gallery.gallery import Gallery
 from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path
-from doorbell.outputs.chimes import synthesize
-from doorbell.perception import Perception
-from doorbell.recognition.gallery import Gallery
+from doorbell.outputs.sound.synthesis import synthesize
+from doorbell.pipeline.perception import Perception
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.daemon_process import WATCHING, DaemonProcess, run_command
 from doorbell.testbed.scenes import STRANGER, Visitor, simulated

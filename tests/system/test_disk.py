@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from doorbell.config import StorageSection
-from doorbell.daemon import open_gallery
+from doorbell.daemon.run import open_gallery
 from doorbell.errors import GalleryError
-from doorbell.recognition.gallery import Gallery
+from doorbell.gallery.gallery import Gallery
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.daemon_process import DaemonProcess, run_command
 from doorbell.testbed.scenes import Visitor, simulated

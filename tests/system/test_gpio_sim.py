@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from doorbell.button import Button
 from doorbell.config import ButtonSection, ChimeSection, RelaySection
 from doorbell.domain import Ring
+from doorbell.gpio.button import Button
 from doorbell.outputs.relay import Relay
 from doorbell.testbed.waiting import eventually
 

@@ -15,8 +15,8 @@ from pydantic_core import from_json
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Command, Left, Person, Recognized, Ring, Visit
-from doorbell.outputs.commands import RATES
-from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.mqtt.commands import RATES
+from doorbell.outputs.mqtt.output import Mqtt
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually

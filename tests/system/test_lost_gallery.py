@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_backup import back_up
+from doorbell.gallery.backup import back_up
+from doorbell.gallery.gallery import Gallery
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.daemon_process import DaemonProcess, run_command
 from doorbell.testbed.scenes import Visitor, simulated

@@ -19,7 +19,7 @@ from broker_stories import (
 )
 
 from doorbell.domain import Recognized, Ring
-from doorbell.states import KnownVisitors, MuteState, Statistics
+from doorbell.status import KnownVisitors, MuteState, Statistics
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
@@ -129,7 +129,7 @@ def test_the_will_says_offline_when_the_daemon_is_killed(broker: Mosquitto, tmp_
         "import sys, time\n"
         "from pathlib import Path\n"
         "from doorbell.config import DeviceSection, MqttSection\n"
-        "from doorbell.outputs.mqtt import Mqtt\n"
+        "from doorbell.outputs.mqtt.output import Mqtt\n"
         "section = MqttSection(host='127.0.0.1', port=int(sys.argv[1]))\n"
         "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(),"
         " stranger_ids=set(), on_command=print)\n"

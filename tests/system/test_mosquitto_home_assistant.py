@@ -17,7 +17,7 @@ from broker_stories import (
 )
 
 from doorbell.domain import Arrived, Left, Person, Unrecognized, Visitor
-from doorbell.states import KnownVisitors, VisitsForgotten
+from doorbell.status import KnownVisitors, VisitsForgotten
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually

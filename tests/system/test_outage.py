@@ -13,7 +13,7 @@ from broker_stories import LONG_PAUSE_SECONDS, PICTURE, visit_of
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Person, Recognized, Ring, Unrecognized
-from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.mqtt.output import Mqtt
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
@@ -68,7 +68,7 @@ def test_a_thousand_events_outlive_kills_and_arrive_in_order_marked_late(
         "from pathlib import Path\n"
         "from doorbell.config import DeviceSection, MqttSection\n"
         "from doorbell.domain import Ring\n"
-        "from doorbell.outputs.mqtt import Mqtt\n"
+        "from doorbell.outputs.mqtt.output import Mqtt\n"
         "mqtt = Mqtt(DeviceSection(), MqttSection(host='127.0.0.1', port=int(sys.argv[1])),\n"
         "            outbox_path=Path(sys.argv[2]), people=(), stranger_ids=set(),\n"
         "            on_command=print)\n"

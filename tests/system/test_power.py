@@ -13,7 +13,7 @@ import pytest
 from busy_gallery import PROGRAM, Deeds, check, split
 from power_cuts import Disk, trace
 
-from doorbell.recognition.gallery import Gallery
+from doorbell.gallery.gallery import Gallery
 
 # DOORBELL_POWER_CUTS=200 for more.
 CUTS = int(os.environ.get("DOORBELL_POWER_CUTS", "20"))

@@ -18,11 +18,11 @@ import pytest
 
 from doorbell.config import load_config
 from doorbell.domain import Visit
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.migrations import EMBEDDING_TABLES
 from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path
-from doorbell.perception import Perception
-from doorbell.recognition.gallery import Gallery
-from doorbell.recognition.gallery_schema import EMBEDDING_TABLES
+from doorbell.pipeline.perception import Perception
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.daemon_process import DOORBELL, DaemonProcess, run_command
 from doorbell.testbed.scenes import Visitor, simulated

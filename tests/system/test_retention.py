@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from doorbell.domain import FaceSample, Visit
+from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.pictures import picture_path
-from doorbell.perception import Perception
-from doorbell.recognition.gallery import Gallery
+from doorbell.pipeline.perception import Perception
 from doorbell.testbed.daemon_process import run_command
 
 pytestmark = pytest.mark.system

@@ -22,11 +22,11 @@ from hearing import sounds_like
 from doorbell.config import ChimeSection
 from doorbell.domain import Person, Ring, Stranger, Visit, Visitor
 from doorbell.errors import SoundError
-from doorbell.outputs.chime import Chime
-from doorbell.outputs.chimes import synthesize
-from doorbell.outputs.player import LIBRARIES, choose_library
-from doorbell.outputs.speaker import PLAYER_COMMAND, Speaker
-from doorbell.states import SoundState, State
+from doorbell.outputs.sound.chime import Chime
+from doorbell.outputs.sound.player import LIBRARIES, choose_library
+from doorbell.outputs.sound.speaker import PLAYER_COMMAND, Speaker
+from doorbell.outputs.sound.synthesis import synthesize
+from doorbell.status import SoundState, State
 from doorbell.testbed.sound_card import SoundCard
 from doorbell.testbed.waiting import eventually
 
@@ -180,8 +180,8 @@ def test_the_player_ignores_ctrl_c_and_ends_with_its_parent(card: SoundCard) -> 
             sys.executable,
             "-c",
             "import time\n"
-            "from doorbell.outputs.speaker import Speaker\n"
-            "from doorbell.outputs.chimes import synthesize\n"
+            "from doorbell.outputs.sound.speaker import Speaker\n"
+            "from doorbell.outputs.sound.synthesis import synthesize\n"
             "speaker = Speaker()\n"
             "speaker.play(synthesize('alert'), 1.0)\n"
             "print(speaker.player_pid, flush=True)\n"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.mqtt.output import Mqtt
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.waiting import eventually
 
@@ -186,7 +186,7 @@ SPEAK = f"""
 import logging, socket, subprocess, sys, time
 from pathlib import Path
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.outputs.mqtt import Mqtt
+from doorbell.outputs.mqtt.output import Mqtt
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 subprocess.run(["ip", "address", "add", "{PUBLIC}/32", "dev", "lo"], check=True)
 logging.basicConfig(format="%(message)s")

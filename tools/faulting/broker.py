@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from doorbell.outputs.messages import LATE
+from doorbell.outputs.mqtt.messages import LATE
 from doorbell.testbed.scenes import KNOWN, STRANGER, Visitor, simulated
 from faulting.door import NAME, Door, NotRecoveredError
 from faulting.truth import KNOWN_KINDS, STRANGER_KINDS, Scripted

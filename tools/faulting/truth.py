@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from doorbell.outputs.messages import LATE
+from doorbell.outputs.mqtt.messages import LATE
 
 KNOWN_KINDS = ("arrived", "recognized", "ring", "left")
 STRANGER_KINDS = ("arrived", "unknown", "ring", "left")

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from doorbell.config import MqttSection
 from doorbell.domain import CommandResult, EnrollCommand, ForgetCommand
 from doorbell.errors import DoorbellError
-from doorbell.outputs.commands import RATES, CommandGate, parse_command
-from doorbell.outputs.messages import encode, reply_document
-from doorbell.recognition.gallery_names import clean_name
+from doorbell.gallery.names import clean_name
+from doorbell.outputs.mqtt.commands import RATES, CommandGate, parse_command
+from doorbell.outputs.mqtt.messages import encode, reply_document
 
 MAX_BYTES = 1500
 MAX_SECONDS = 1.0

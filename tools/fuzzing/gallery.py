@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 
 from doorbell.errors import DoorbellError
+from doorbell.gallery.database import GalleryFile
 from doorbell.household.exchange import Imported, export_lines, import_lines
 from doorbell.household.exchange_format import sample_text
-from doorbell.recognition.gallery_file import GalleryFile
 from fuzzing import scratch
 
 MAX_BYTES = 2048

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from doorbell.errors import PictureError
-from doorbell.photos import MAX_PIXELS, decode_photo
+from doorbell.imaging.photos import MAX_PIXELS, decode_photo
 
 MAX_BYTES = 2048
 MAX_SECONDS = 1.0

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from doorbell.camera.scene import Appearance, SceneScript
+from doorbell.camera.simulated.script import Appearance, SceneScript
 from doorbell.testbed.broker import Mosquitto, keeps_sessions
 from doorbell.testbed.daemon_process import DOORBELL
 from doorbell.testbed.process_clock import Clock

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from doorbell.clock import STEP_SECONDS
-from doorbell.outputs.chimes import synthesize
-from doorbell.recognition.gallery import Gallery
+from doorbell.gallery.gallery import Gallery
+from doorbell.outputs.sound.synthesis import synthesize
 from soaking.week import (
     PICTURES_DAYS,
     STRANGERS_DAYS,

@@ -1,0 +1,1 @@
+"""The simulated camera: scripted visitors before a background."""

@@ -1,0 +1,303 @@
+"""The loop of the main thread: frames and commands in, events and states to everybody who listens.
+
+Enters: the parts that the daemon has built. Leaves: nothing; it runs until it is told to stop or a
+recording has ended. Knows no configuration but retention and visits, and opens nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from typing_extensions import assert_never
+
+from doorbell.camera.latest import LatestFrame
+from doorbell.clock import is_synchronized, read_clocks
+from doorbell.config import Config
+from doorbell.daemon.maintenance import Maintenance
+from doorbell.daemon.memory import give_back_memory
+from doorbell.daemon.periodic import PeriodicTask
+from doorbell.daemon.systemd import ServiceNotifier
+from doorbell.domain import (
+    Command,
+    EnrollCommand,
+    ForgetCommand,
+    MuteCommand,
+    RingCommand,
+)
+from doorbell.errors import (
+    CameraError,
+    CameraSetupError,
+    DoorbellError,
+    EndOfStreamError,
+)
+from doorbell.gallery.gallery import Gallery
+from doorbell.household.forgetting import forget_person
+from doorbell.outputs import Sink
+from doorbell.pipeline.latency import Latency, Stage, describe
+from doorbell.pipeline.pipeline import Pipeline
+from doorbell.status import (
+    CameraCondition,
+    CameraState,
+    KnownVisitors,
+    Message,
+    MuteState,
+    StageLatency,
+    State,
+    Statistics,
+    StorageState,
+    VisitsForgotten,
+)
+
+log = logging.getLogger(__name__)
+
+STATISTICS_SECONDS = 60.0
+KNOWN_SECONDS = 2.0
+MAINTENANCE_SECONDS = 5.0
+# How long one turn of the loop waits for a frame, and so for a command or the end.
+WAIT_SECONDS = 0.25
+
+
+class MainLoop:
+    """The loop of the main thread.
+
+    Args:
+        camera: the newest frame.
+        pipeline: what makes events of frames.
+        gallery: who is known.
+        sinks: what hears of every event and state, in this order.
+        notifier: the service manager.
+        inbox: what was asked for, and what outputs tell of themselves; from any thread.
+        latency: what the stages took.
+        config: retention.
+    """
+
+    def __init__(
+        self,
+        *,
+        camera: LatestFrame,
+        pipeline: Pipeline,
+        gallery: Gallery,
+        sinks: Sequence[Sink],
+        notifier: ServiceNotifier,
+        inbox: queue.SimpleQueue[Command | State],
+        latency: Latency,
+        config: Config,
+    ) -> None:
+        self._camera = camera
+        self._pipeline = pipeline
+        self._gallery = gallery
+        self._sinks = sinks
+        self._notifier = notifier
+        self._inbox = inbox
+        self._latency = latency
+        self._config = config
+        self._door_id = config.device.id
+        wall_time, time_seconds = read_clocks()
+        self._maintenance = Maintenance(
+            pipeline,
+            gallery,
+            config.storage,
+            config.recognition,
+            self._publish,
+            wall_time=wall_time,
+            time_seconds=time_seconds,
+        )
+        self._started = time.monotonic()
+        self._dropped_before = 0
+        self._reported = self._started
+        self._stream_seconds = 0.0
+        self._frame_seconds = self._started
+        self._camera_state: CameraState | None = None
+        self._storage: StorageState | None = None
+        self._known_revision: int | None = None
+        self._ready = False
+        self._watching = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Process frames until ``stop`` is set or the camera's recording has ended."""
+        tasks = [
+            PeriodicTask(STATISTICS_SECONDS, self._report, self._started + STATISTICS_SECONDS),
+            PeriodicTask(KNOWN_SECONDS, self._publish_known, self._started),
+            PeriodicTask(MAINTENANCE_SECONDS, self._maintain, self._started),
+        ]
+        try:
+            while not stop.is_set():
+                self._maintenance.follow_clock(*read_clocks())
+                self._take_frame()
+                self._publish_changes()
+                self._read_inbox()
+                for task in tasks:
+                    task.run_if_due(time.monotonic())
+        except EndOfStreamError as exc:
+            log.info("%s", exc)
+        finally:
+            self._notifier.stopping()
+            self._publish(*self._pipeline.finish(time.time()))
+            self._report()
+            self._refuse_the_rest()
+
+    def _take_frame(self) -> None:
+        try:
+            frame = self._camera.get(WAIT_SECONDS)
+        except (EndOfStreamError, CameraSetupError):
+            raise
+        except CameraError:
+            self._do_without_frame(time.monotonic())
+            return
+        waited = max(time.time() - frame.captured_at, 0.0)
+        started = time.monotonic()
+        self._stream_seconds = frame.time_seconds
+        self._publish(*self._pipeline.step(frame))
+        ended = time.monotonic()
+        self._latency.add(Stage.CAPTURE, waited)
+        self._latency.add(Stage.FRAME, waited + ended - started)
+        self._notify_ready()
+        if not self._watching:
+            self._watching = True
+            log.info("watching the door, %d x %d pixels", frame.width, frame.height)
+            give_back_memory()  # now that every network has run
+        self._frame_seconds = ended
+        self._notifier.feed_watchdog(ended)
+
+    def _do_without_frame(self, now: float) -> None:
+        """Go on as a bell: a camera that is reopened is no reason for a restart."""
+        state = self._camera.state
+        if state.condition is not CameraCondition.STARTING and not state.gives_frames:
+            self._notify_ready()
+            if now - self._frame_seconds > self._config.visits.absence_seconds:
+                # Whoever stood there is not taken for whoever presses now.
+                self._publish(*self._pipeline.finish(time.time()))
+        # Only a new process gets rid of a driver that hangs: then the watchdog goes hungry.
+        if self._ready and not self._camera.beyond_help:
+            self._notifier.feed_watchdog(now)
+
+    def _notify_ready(self) -> None:
+        self._ready = self._ready or self._notifier.ready()
+
+    def _publish_changes(self) -> None:
+        """Tell how the camera and the gallery are where that has changed."""
+        camera, storage = self._camera.state, StorageState("gallery", self._pipeline.problem)
+        if camera is not self._camera_state:
+            self._camera_state = camera
+            if self._ready and camera.reason:
+                self._notifier.status(f"camera {camera.condition.value}: {camera.reason}")
+            self._publish(replace(camera, door_id=self._door_id))
+        if storage != self._storage:
+            self._storage = storage
+            self._publish(storage)
+
+    def _publish(self, *messages: Message) -> None:
+        for message in messages:
+            for sink in self._sinks:
+                sink.handle(message)
+
+    def _read_inbox(self) -> None:
+        """Do what was asked for, and pass on what outputs tell of themselves."""
+        while True:
+            try:
+                item = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(item, Command):
+                self._answer(item)
+            else:
+                self._publish(item)
+
+    def _answer(self, command: Command) -> None:
+        """Carry a command out and say what has become of it; whatever it is, the loop goes on."""
+        try:
+            summary = self._carry_out(command)
+        except DoorbellError as exc:
+            log.warning("%s", exc)
+            command.answer(str(exc), done=False)
+        except Exception:
+            log.exception("a defect in the command %s", command.verb)
+            command.answer("something is wrong in the doorbell; its log says more", done=False)
+        else:
+            log.info("%s", summary)
+            command.answer(summary, done=True)
+
+    def _carry_out(self, command: Command) -> str:
+        """Do what a command asks for; what was done.
+
+        Raises:
+            DoorbellError: it is refused.
+        """
+        match command:
+            case RingCommand():
+                self._publish(*self._pipeline.press(self._stream_seconds, time.time()))
+                return "the bell rings"
+            case MuteCommand(muted=muted):
+                self._publish(MuteState(muted, self._door_id))
+                return f"chimes are {'muted' if muted else 'on'}"
+            case EnrollCommand(name=name):
+                enrolled = self._pipeline.enroll_visible(name)
+                self._publish_known()
+                return f"enrolled {enrolled.person.name} (added samples: {enrolled.added})"
+            case ForgetCommand(name=name):
+                outcome = forget_person(
+                    self._gallery, name, self._config.storage, self._forget_visits
+                )
+                self._publish_known()
+                # Without the name: whoever hears or logs it would keep what is to be forgotten.
+                deleted = f"samples: {outcome.samples}, visits: {len(outcome.visit_ids)}"
+                return f"forgot whom you named (deleted {deleted})"
+            case _:
+                assert_never(command)
+
+    def _forget_visits(self, visit_ids: tuple[str, ...]) -> None:
+        self._publish(VisitsForgotten(visit_ids))
+
+    def _refuse_the_rest(self) -> None:
+        """Leave nobody waiting for an answer: no command is carried out any more."""
+        while True:
+            try:
+                item = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(item, Command):
+                item.answer("the doorbell stops; ask again when it is back", done=False)
+
+    def _publish_known(self) -> None:
+        """Tell who is known where that has changed, also from the command line."""
+        known = self._pipeline.household
+        if known.revision != self._known_revision:
+            self._known_revision = known.revision
+            self._publish(KnownVisitors(known.people, known.stranger_ids))
+
+    def _maintain(self) -> None:
+        self._maintenance.run(*read_clocks(), synchronized=is_synchronized())
+
+    def _report(self) -> None:
+        stages = self._latency.take()
+        frame = stages.get(Stage.FRAME, StageLatency(0.0, 0.0, 0.0, 0))
+        dropped = self._camera.dropped
+        now = time.monotonic()
+        statistics = Statistics(
+            uptime_seconds=now - self._started,
+            frames_per_second=frame.count / max(now - self._reported, 1e-3),
+            frames_dropped=dropped - self._dropped_before,
+            latency_ms_p50=frame.p50_ms,
+            latency_ms_p99=frame.p99_ms,
+            visits_open=len(self._pipeline.open_visits),
+            people=len(self._pipeline.household.people),
+            strangers=len(self._pipeline.household.strangers),
+            camera_online=self._camera.state.gives_frames,
+            stages={stage.value: took for stage, took in stages.items()},
+            door_id=self._door_id,
+        )
+        self._reported = now
+        self._dropped_before = dropped
+        summary = (
+            f"{statistics.frames_per_second:.1f} frames/s, {statistics.frames_dropped} dropped, "
+            f"p50 {statistics.latency_ms_p50:.1f} ms, p99 {statistics.latency_ms_p99:.1f} ms, "
+            f"{statistics.visits_open} at the door"
+        )
+        log.info("%s; %s", summary, describe(stages))
+        self._notifier.status(summary)
+        self._publish(statistics)

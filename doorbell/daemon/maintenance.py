@@ -1,0 +1,132 @@
+"""What is kept, looked after now and again: retention, a full disk, a clock that was set.
+
+Enters: the time by two clocks. Leaves: less in the gallery, dates that fit the clock, and states
+that tell every output to do the same. No threads, no clock of its own. Nothing here ends the
+daemon.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from doorbell.clock import WallClock
+from doorbell.config import RecognitionSection, StorageSection
+from doorbell.errors import GalleryError
+from doorbell.gallery.gallery import Gallery
+from doorbell.household.forgetting import forget_older
+from doorbell.household.strangers import merge_alike
+from doorbell.pipeline.pipeline import Pipeline
+from doorbell.status import ClockState, ClockStep, State, VisitsForgotten
+
+RETENTION_SECONDS = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+class Maintenance:
+    """Keeps the storage in order.
+
+    Args:
+        pipeline: what waits for the gallery.
+        gallery: what is kept of visits and strangers.
+        storage: for how long.
+        recognition: how similar is the same stranger.
+        publish: takes states for every output, at once.
+        wall_time: seconds since the epoch.
+        time_seconds: by a clock that nobody sets.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        gallery: Gallery,
+        storage: StorageSection,
+        recognition: RecognitionSection,
+        publish: Callable[[State], None],
+        *,
+        wall_time: float,
+        time_seconds: float,
+    ) -> None:
+        self._pipeline = pipeline
+        self._gallery = gallery
+        self._storage = storage
+        self._recognition = recognition
+        self._publish = publish
+        self._clock = WallClock(wall_time, time_seconds, self._written_at())
+        self._latest_before = self._latest_visit()
+        self._retention_due_seconds = time_seconds
+        self._steps: deque[ClockStep] = deque()  # that the gallery has yet to follow
+        self._delay_said = False
+
+    def follow_clock(self, wall_time: float, time_seconds: float) -> None:
+        """Move what this run has dated where the clock was set; every turn, and cheap."""
+        step = self._clock.look(wall_time, time_seconds)
+        if step is None:
+            return
+        log.warning("the clock was set by %+.0f s: so move visits of this run", step.seconds)
+        self._pipeline.follow_clock(step.until, step.seconds)
+        self._publish(step)
+        self._steps.append(step)
+        self._date_anew()
+
+    def run(self, wall_time: float, time_seconds: float, *, synchronized: bool) -> None:
+        """Write what waits, and once an hour delete what is old; every few seconds.
+
+        Args:
+            wall_time: seconds since the epoch.
+            time_seconds: by a clock that nobody sets.
+            synchronized: whether the system knows the wall clock to be right.
+        """
+        self._pipeline.catch_up()
+        self._date_anew()
+        trusted = self._clock.is_trusted(time_seconds, synchronized=synchronized)
+        self._publish(ClockState(time_seconds, wall_time if trusted else None))
+        if time_seconds < self._retention_due_seconds or self._pipeline.problem is not None:
+            return
+        self._retention_due_seconds = time_seconds + RETENTION_SECONDS
+        try:
+            if trusted:
+                forget_older(self._gallery, wall_time, self._storage, self._forget_visits)
+            self._merge_strangers()
+        except GalleryError as exc:
+            log.error("what is old stays for another hour: %s", exc)
+
+    def _merge_strangers(self) -> None:
+        merged = merge_alike(self._gallery, self._pipeline.model_id, self._recognition)
+        for newer, older in merged:
+            log.info("%s is %s", newer.label, older.label)
+
+    def _forget_visits(self, visit_ids: tuple[str, ...]) -> None:
+        self._publish(VisitsForgotten(visit_ids))
+
+    def _date_anew(self) -> None:
+        """Move stored visits with the clock, once those that wait are stored by the wrong one."""
+        try:
+            while self._steps and self._pipeline.problem is None:
+                step = self._steps[0]
+                self._gallery.visits.follow_clock(
+                    step.since, step.until, step.seconds, self._latest_before
+                )
+                self._steps.popleft()
+                self._delay_said = False
+        except GalleryError as exc:
+            if not self._delay_said:
+                log.error("visits keep the time of the wrong clock: %s", exc)
+            self._delay_said = True
+
+    def _latest_visit(self) -> int:
+        try:
+            return self._gallery.visits.last_number()
+        except GalleryError:
+            return 0
+
+    def _written_at(self) -> float | None:
+        """The latest date in the gallery; None where there is none, or it does not answer."""
+        try:
+            dates = [visit.last_seen_at for visit in self._gallery.visits.newest(1)]
+            dates += [stranger.last_seen_at for stranger in self._gallery.strangers.all()]
+        except GalleryError:
+            return None
+        return max(dates, default=None)

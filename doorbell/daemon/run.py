@@ -1,0 +1,185 @@
+"""The composition root: builds everything from the configuration, and runs it until told to stop.
+
+Threads: capture fills a one-slot mailbox, this (the main) thread takes every newest frame through
+the pipeline, every slow output has a worker of its own. Everything is started through one
+``ExitStack``, so shutdown is the same list backwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
+from functools import partial
+
+from doorbell.camera import frames_reach_gpu
+from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.uri import is_live
+from doorbell.config import Config, InferenceSection, StorageSection
+from doorbell.daemon.loop import MainLoop
+from doorbell.daemon.signals import (
+    StoppedEarlyError,
+    go_on_unless,
+    stopping_on_signals,
+    stopping_on_thread_faults,
+)
+from doorbell.daemon.systemd import ServiceNotifier
+from doorbell.domain import (
+    Command,
+    Ring,
+    RingCommand,
+)
+from doorbell.errors import GalleryError
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.lock import only_daemon
+from doorbell.gpio.button import Button
+from doorbell.gpio.lines import Chips
+from doorbell.household.visit_files import is_kept
+from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
+from doorbell.models.store import models_directory
+from doorbell.outputs import Sink
+from doorbell.outputs.event_log import EventLog
+from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.outputs.pictures import Pictures, make_room
+from doorbell.outputs.relay import Relay
+from doorbell.outputs.sound.chime import Chime, Choice
+from doorbell.outputs.sound.speaker import Speaker
+from doorbell.pipeline.latency import Latency, Stage, Stopwatch
+from doorbell.pipeline.perception import open_perception
+from doorbell.pipeline.pipeline import Pipeline
+from doorbell.status import State
+from doorbell.storage.encryption import open_seal
+from doorbell.storage.sqlite import ROOM_BYTES
+
+log = logging.getLogger(__name__)
+
+# How long one write of the gallery may keep the bell waiting.
+GALLERY_BUSY_SECONDS = 0.5
+
+
+def open_gallery(storage: StorageSection) -> Gallery:
+    """Open the gallery, if need be in place of the oldest pictures: the bell is worth more.
+
+    Raises:
+        GalleryError, SealError: it cannot be opened.
+    """
+    try:
+        return Gallery.of(storage)
+    except GalleryError as exc:
+        if not make_room(storage.pictures_directory, ROOM_BYTES):
+            raise
+        log.warning("once more, with room: %s", exc)
+    return Gallery.of(storage)
+
+
+def run_daemon(
+    config: Config,
+    *,
+    sinks: Sequence[Sink] = (),
+    on_choice: Callable[[Ring, Choice], None] | None = None,
+    chips: Chips | None = None,
+) -> None:
+    """Run the doorbell until SIGTERM, SIGINT or the end of a recording. Main thread only.
+
+    Args:
+        config: everything.
+        sinks: more that hears of events and states, before all others; closed by the caller.
+        on_choice: told which chime sounds for a ring, or why none does.
+        chips: the GPIO chips; None for this machine's.
+
+    Raises:
+        DoorbellError: something that the doorbell cannot do without is missing at start.
+    """
+    stop = threading.Event()
+    door_id = config.device.id
+    inbox: queue.SimpleQueue[Command | State] = queue.SimpleQueue()
+    latency = Latency()
+
+    def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
+        go_on_unless(stop)  # compiling takes seconds on a slow machine, building engines minutes
+        return open_runner(files, section)
+
+    with suppress(StoppedEarlyError), ExitStack() as stack:
+        stack.enter_context(stopping_on_signals(stop))
+        stack.enter_context(stopping_on_thread_faults(stop))
+        notifier = stack.enter_context(closing(ServiceNotifier()))
+        stack.enter_context(only_daemon(config.storage.directory))
+        gallery = stack.enter_context(open_gallery(config.storage))
+        gallery.wait_at_most(GALLERY_BUSY_SECONDS)
+        try:
+            left_open = gallery.visits.close_open()
+        except GalleryError as exc:
+            log.error("visits that the last run left open stay so: %s", exc)
+        else:
+            if left_open:
+                log.info("%d visits were left open by the last run; ended them", left_open)
+        faces = models_directory(config.inference) / "faces"
+
+        def open_camera() -> LatestFrame:
+            return stack.enter_context(
+                closing(open_latest(config.camera, faces, may_be_missing=True))
+            )
+
+        # A live camera takes as long to give a frame as networks to load; a recording would begin
+        # while nobody looks.
+        live_camera = open_camera() if is_live(config.camera) else None
+        # Frames that are on the GPU already are looked at there.
+        frames_on_gpu = frames_reach_gpu(config.camera) and keeps_frames_on_gpu(config.inference)
+        perception = stack.enter_context(
+            closing(open_perception(config, open_network=open_network, frames_on_gpu=frames_on_gpu))
+        )
+        perception.warm_up()
+        go_on_unless(stop)
+        built = list(sinks)
+
+        def add(sink: Sink) -> None:
+            built.append(stack.enter_context(closing(sink)))
+
+        add(
+            Chime(
+                config.chime,
+                Speaker(),
+                door_id=door_id,
+                publish=inbox.put,
+                on_choice=on_choice,
+            )
+        )
+        if config.relay.line is not None:
+            add(Relay(config.relay, config.chime, chips))
+        if config.mqtt.enabled:
+            add(
+                Mqtt(
+                    config.device,
+                    config.mqtt,
+                    outbox_path=config.storage.outbox_path,
+                    seal=open_seal(config.storage.key_file),
+                    people=gallery.people.all(),
+                    stranger_ids={each.stranger_id for each in gallery.strangers.all()},
+                    is_kept=partial(is_kept, gallery),
+                    on_command=inbox.put,
+                    on_published=partial(latency.add, Stage.PUBLISH),
+                )
+            )
+        add(Pictures(config.storage, publish=inbox.put))
+        # Last: what the log tells of outlives a kill, since the outbox has taken it before.
+        add(EventLog())
+        if config.button.line is not None:
+            stack.enter_context(
+                closing(
+                    Button(config.button, lambda: inbox.put(RingCommand(door_id=door_id)), chips)
+                )
+            )
+        go_on_unless(stop)
+        MainLoop(
+            camera=live_camera or open_camera(),
+            pipeline=Pipeline(perception, gallery, config, Stopwatch(latency, time.perf_counter)),
+            gallery=gallery,
+            sinks=built,
+            notifier=notifier,
+            inbox=inbox,
+            latency=latency,
+            config=config,
+        ).run(stop)

@@ -1,0 +1,1 @@
+"""Who is known: people, strangers, visits and corrections in one SQLite file."""

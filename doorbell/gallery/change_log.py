@@ -1,0 +1,125 @@
+"""Whose templates have changed in the gallery, and in which order: written by the file itself.
+
+Triggers note every change of whatever templates are made of, whichever process or program makes it,
+so that a reader need not compare everybody. An earlier doorbell can open a gallery that has them,
+and keeps the log without knowing of it; therefore they are no new version of the file. So it is
+with the indexes by which deleting a visit or a correction does not look through everything.
+"""
+
+# ruff: noqa: S608 - the words put into statements are written here
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from doorbell.gallery.database import GalleryFile
+
+
+class ChangeKind(Enum):
+    """What has changed."""
+
+    PERSON = "person"
+    STRANGER = "stranger"
+    CORRECTED = "corrected"  # who a face is not, and what is no face
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One that has to be read anew: of whom there is nothing, is gone."""
+
+    revision: int
+    kind: ChangeKind
+    visitor_id: int
+
+
+def _noting(kind: str, visitor_id: str) -> str:
+    """Move a change to the end of the log. REPLACE would be undone by an outer OR IGNORE."""
+    return (
+        f"DELETE FROM template_changes WHERE kind = '{kind}' AND visitor_id = {visitor_id}; "
+        f"INSERT INTO template_changes (kind, visitor_id) "
+        f"SELECT '{kind}', {visitor_id} WHERE {visitor_id} IS NOT NULL;"
+    )
+
+
+def _trigger(table: str, event: str, *notes: str) -> str:
+    name = f"{table}_{event.split(maxsplit=1)[0].lower()}_changes_templates"
+    return (
+        f"CREATE TRIGGER IF NOT EXISTS {name} AFTER {event} ON {table} BEGIN {' '.join(notes)} END"
+    )
+
+
+def _statements() -> list[str]:
+    statements = [
+        """CREATE TABLE IF NOT EXISTS template_changes (
+            revision INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL,
+            visitor_id INTEGER NOT NULL,
+            UNIQUE (kind, visitor_id)
+        ) STRICT""",
+        *(
+            f"CREATE INDEX IF NOT EXISTS {table}_by_{column} ON {table} ({column}) "
+            f"WHERE {column} IS NOT NULL"
+            for table, column in (
+                ("samples", "visit_id"),
+                ("samples", "added_by"),
+                ("samples", "hidden_by"),
+                ("strangers", "added_by"),
+                ("strangers", "hidden_by"),
+                ("visits", "hidden_by"),
+            )
+        ),
+    ]
+    for table, kind in (("people", "person"), ("strangers", "stranger")):
+        for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+            statements.append(_trigger(table, event, _noting(kind, f"{row}.id")))
+    of_samples = {
+        row: [_noting("person", f"{row}.person_id"), _noting("stranger", f"{row}.stranger_id")]
+        for row in ("OLD", "NEW")
+    }
+    statements += [
+        _trigger("samples", "INSERT", *of_samples["NEW"]),
+        _trigger(
+            "samples",
+            "UPDATE OF person_id, stranger_id, model_id, embedding, source_sha256, hidden_by",
+            *of_samples["OLD"],
+            *of_samples["NEW"],
+        ),
+        _trigger("samples", "DELETE", *of_samples["OLD"]),
+    ]
+    statements += [
+        _trigger(table, event, _noting("corrected", "0"))
+        for table in ("negatives", "non_faces")
+        for event in ("INSERT", "UPDATE", "DELETE")
+    ]
+    return statements
+
+
+def keep_change_log(file: GalleryFile) -> None:
+    """Let the file note its changes from now on, if it does not yet.
+
+    Raises:
+        GalleryError: it cannot be written.
+    """
+    statements = _statements()
+    made_last = statements[-1].split()[5]
+    if not file.rows("SELECT 1 FROM sqlite_schema WHERE name = ?", made_last):
+        with file.writing():
+            for statement in statements:
+                file.execute(statement)
+
+
+def latest_revision(file: GalleryFile) -> int:
+    """The number of the last change; later ones have larger numbers."""
+    rows = file.rows("SELECT seq FROM sqlite_sequence WHERE name = 'template_changes'")
+    return int(rows[0]["seq"]) if rows else 0
+
+
+def changes_since(file: GalleryFile, revision: int, at_most: int) -> list[Change]:
+    """What changed after a revision, the earliest first; of each visitor the last change only."""
+    rows = file.rows(
+        "SELECT * FROM template_changes WHERE revision > ? ORDER BY revision LIMIT ?",
+        revision,
+        at_most,
+    )
+    return [Change(row["revision"], ChangeKind(row["kind"]), row["visitor_id"]) for row in rows]

@@ -1,0 +1,343 @@
+"""The gallery's file: created, checked, migrated.
+
+Enters: a path, and how embeddings are kept. Leaves: an open database of the present version. A
+file that is damaged, foreign, of a later version or of another key is refused and left as it is,
+byte for byte. Knows no person.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from doorbell.errors import GalleryError, GalleryLostError, SealError
+from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
+from doorbell.storage.encryption import PLAIN, Seal
+from doorbell.storage.files import OWNER_ONLY, make_private_directory
+from doorbell.storage.sqlite import (
+    LaterVersionError,
+    NotOursError,
+    advice_for,
+    connect,
+    empty_log,
+    is_damage,
+    key_proof,
+    migrate,
+    note_key_proof,
+    number,
+    reading,
+    rewrite,
+    transaction,
+    verify,
+)
+from doorbell.storage.sqlite_copies import (
+    advice_to_go_back,
+    advice_to_restore,
+    backups,
+    before_migration,
+    copy_database,
+    make_backups_directory,
+    remove_logs,
+)
+
+_LOG = logging.getLogger(__name__)
+
+_ADVICE = "check the disk and who may write there, or give another storage.directory"
+
+
+class GalleryFile:
+    """The open file; used by the one thread that opened it.
+
+    Whatever SQLite or the system says against it becomes a ``GalleryError`` that names the file.
+    """
+
+    def __init__(self, path: Path, seal: Seal = PLAIN) -> None:
+        """Open the file, creating or migrating it as needed.
+
+        It is readable by its owner only (0600), and so is a directory made for it (0700).
+
+        Raises:
+            GalleryError: it is damaged, not a gallery, of a later version, or out of reach.
+            SealError: its embeddings are encrypted with another key, or are and should not be.
+        """
+        self.path = path
+        self.seal = seal
+        with self._translated():
+            make_private_directory(path.parent)
+            with alone_in(path.parent):
+                if not path.exists() or path.stat().st_size == 0:
+                    _create(path)
+                version = inspect(path)
+                if version < SCHEMA.version:
+                    _keep_copy(path, version)
+                self._identity = _identity(path)
+                self._connection = _open(path)
+                self._database = Database(self._connection, execute_plugins=False)
+                try:
+                    with transaction(self._connection):
+                        self._check_seal()
+                except BaseException:
+                    self._connection.close()
+                    raise
+
+    def close(self) -> None:
+        """Release the file; idempotent."""
+        with self._translated():
+            self._connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction that writes: all of it or nothing.
+
+        Raises:
+            GalleryLostError: what was written is in no file that anybody would find.
+        """
+        with self._translated(), transaction(self._connection):
+            self.require_seal()
+            yield
+        self._require_file()
+
+    def require_seal(self) -> None:
+        """Go on only if embeddings are still kept as they were when the file was opened.
+
+        Raises:
+            SealError: another process encrypted or decrypted them, or changed the key.
+        """
+        if key_proof(self._connection, "sealing") != self.seal.proof:
+            raise SealError(
+                f"the gallery {self.path} was encrypted or decrypted meanwhile; nothing was "
+                "written; start this again"
+            )
+
+    def seal_anew(self, seal: Seal, change: Callable[[bytes], bytes]) -> bool:
+        """Keep embeddings in another way from now on, and leave no trace of the earlier.
+
+        Args:
+            seal: the new way.
+            change: brings a stored embedding into it, within the one transaction.
+
+        Returns:
+            False if another process still reads; the write-ahead log then keeps the earlier.
+        """
+        with self.writing():
+            for table in EMBEDDING_TABLES:
+                rewrite(self._connection, table, "embedding", change)
+            note_key_proof(self._connection, "sealing", seal.proof)
+        self.seal = seal
+        with self._translated():
+            self._connection.execute("VACUUM")
+        return self.empty_log()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Several reads of one state, whatever other processes write."""
+        with self._translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
+        """Every row of a query, by column."""
+        with self._translated():
+            return list(self._database.query(sql, parameters))
+
+    def batches(self, size: int, sql: str, *parameters: object) -> Iterator[list[tuple[Any, ...]]]:
+        """Every row of a query as a tuple, so many at a time; within ``reading``."""
+        with self._translated():
+            cursor = self._connection.execute(sql, parameters)
+            while batch := cursor.fetchmany(size):
+                yield batch
+
+    def execute(self, sql: str, *parameters: object) -> int:
+        """Change rows, within ``writing``; how many."""
+        return self._connection.execute(sql, parameters).rowcount
+
+    def insert(self, table: str, **columns: object) -> int:
+        """Add a row, within ``writing``; its identifier."""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        cursor = self._connection.execute(
+            f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - our own words
+            tuple(columns.values()),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def foreign_version(self) -> int:
+        """A number that changes whenever another connection, in any process, has written.
+
+        Raises:
+            GalleryLostError: the file was deleted or replaced.
+        """
+        self._require_file()
+        with self._translated():
+            return number(self._connection, "data_version")
+
+    def empty_log(self) -> bool:
+        """Bring the write-ahead log into the file; False if a reader elsewhere still needs it."""
+        with self._translated():
+            return empty_log(self._connection)
+
+    def _check_seal(self) -> None:
+        proof = key_proof(self._connection, "sealing")
+        if proof == self.seal.proof:
+            return
+        if proof is None and not any(
+            self.rows(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - our own words
+            for table in EMBEDDING_TABLES
+        ):
+            note_key_proof(self._connection, "sealing", self.seal.proof)
+        elif proof is None:
+            raise SealError(
+                f"the gallery {self.path} is not encrypted, and storage.key_file asks for it; "
+                "encrypt it with: doorbell gallery encrypt"
+            )
+        elif self.seal.proof is None:
+            raise SealError(
+                f"the gallery {self.path} is encrypted; set storage.key_file to its key; "
+                "the file was left as it was"
+            )
+        else:
+            raise SealError(
+                f"the gallery {self.path} is encrypted with another key than that of "
+                "storage.key_file; give its own; the file was left as it was"
+            )
+
+    def _require_file(self) -> None:
+        """SQLite goes on with a file that nobody else can find any more, and says nothing."""
+        with self._translated():
+            identity = _identity(self.path)
+        if identity != self._identity:
+            raise GalleryLostError(
+                f"the gallery {self.path} was deleted or replaced while it was in use; start the "
+                "doorbell again to use what is there now, or, where nothing is, "
+                + advice_to_restore(self.path)
+            )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError, UnicodeEncodeError) as exc:
+            if is_damage(exc):
+                raise GalleryLostError(
+                    f"the gallery {self.path} is damaged: {exc}; {advice_to_restore(self.path)}"
+                ) from exc
+            raise GalleryError(
+                f"the gallery {self.path} failed: {exc}; {advice_for(self.path.parent, _ADVICE)}"
+            ) from exc
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """By which a file is known, whatever its name; None where there is none."""
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_dev, about.st_ino
+
+
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Keep other processes out while the file is made or migrated.
+
+    SQLite's busy timeout does not cover the change to WAL. The lock is on the directory: closing
+    the database's file a second time would drop SQLite's own locks on it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+        os.fsync(descriptor)  # the name of a new file, too, is to outlive a power cut
+    finally:
+        os.close(descriptor)
+
+
+def _create(path: Path) -> None:
+    """Make an empty gallery elsewhere and move it here: a kill leaves all of it or nothing."""
+    scratch = path.with_name(path.name + ".new")
+    if scratch.exists():
+        shutil.rmtree(scratch)  # left by a kill
+    make_private_directory(scratch)
+    new = scratch / path.name
+    new.touch(mode=OWNER_ONLY)
+    _open(new).close()
+    remove_logs(path)  # left by one that was deleted
+    new.replace(path)
+    scratch.rmdir()
+    if backups(path):
+        _LOG.warning(
+            "there was no gallery at %s: began an empty one; if that is not what you want, %s",
+            path,
+            advice_to_restore(path),
+        )
+
+
+def _keep_copy(path: Path, version: int) -> None:
+    """Keep the gallery as an earlier doorbell can read it, before it is migrated."""
+    make_backups_directory(path)
+    target = before_migration(path, SCHEMA.version)
+    with reading(path, SCHEMA.busy_seconds) as connection:
+        copy_database(connection, target)
+    _LOG.warning(
+        "the gallery %s is brought from version %d to %d; as it was, it is kept in %s",
+        path,
+        version,
+        SCHEMA.version,
+        target,
+    )
+
+
+def inspect(path: Path, advice: str | None = None) -> int:
+    """Refuse what is not ours to touch, through a connection that cannot write.
+
+    Args:
+        path: the file.
+        advice: what to do about one that is refused; None for that about the gallery in use.
+
+    Returns:
+        The version of what is in it.
+
+    Raises:
+        GalleryError: it is damaged, not a gallery, or of a later version.
+    """
+    if not path.is_file():
+        raise GalleryError(f"{path} is not a file; {advice or 'give another storage.directory'}")
+    restore = advice or f"the file was left as it was; {advice_to_restore(path)}"
+    advice = advice or (
+        "the file was left as it is; move it away, or give another storage.directory"
+    )
+    try:
+        with reading(path, SCHEMA.busy_seconds) as connection:
+            return verify(connection, SCHEMA)
+    except LaterVersionError as exc:
+        raise GalleryError(
+            f"the gallery {path} is of version {exc.version}, written by a later doorbell; "
+            f"this one knows versions up to {SCHEMA.version}: "
+            f"{advice_to_go_back(path, SCHEMA.version)}; {advice}"
+        ) from exc
+    except NotOursError as exc:
+        raise GalleryError(f"{path} is not a gallery: {exc}; {advice}") from exc
+    except sqlite3.DatabaseError as exc:
+        if not is_damage(exc):
+            raise  # busy, or out of reach: no word about what is in it
+        raise GalleryError(f"the gallery {path} is damaged: {exc}; {restore}") from exc
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = connect(path, SCHEMA)
+    try:
+        migrate(connection, SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,187 @@
+"""Whether a gallery is whole: its file, its rows, and what its values mean.
+
+Enters: a path, and how embeddings are kept. Leaves: findings. Changes nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from doorbell.errors import DoorbellError, GalleryError
+from doorbell.gallery.codec import fault_of, person_from
+from doorbell.gallery.database import inspect
+from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
+from doorbell.gallery.names import clean_name, name_key
+from doorbell.storage.encryption import Seal
+from doorbell.storage.sqlite import migrate, reading
+from doorbell.storage.sqlite_copies import advice_to_restore, backups
+
+_PERSON = "SELECT name FROM people WHERE people.id ="
+
+# Whose a row with an embedding is, by table.
+_WHOSE = {
+    "samples": f"coalesce(({_PERSON} person_id), 'stranger-' || stranger_id)",
+    "visit_samples": "'visit ' || visit_id",
+    "negatives": f"'who is not ' || ({_PERSON} not_person_id)",
+    "non_faces": "'what is no face'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryFinding:
+    """What was found out about one part; if it is not well, with what to do."""
+
+    part: str
+    ok: bool
+    message: str
+
+
+def check_gallery(path: Path, seal: Seal, model_id: str) -> Iterator[GalleryFinding]:
+    """Look at everything in a gallery, also while it is in use.
+
+    Args:
+        path: the gallery.
+        seal: how its embeddings are kept.
+        model_id: the embedder in use; samples of others cannot be compared with faces.
+    """
+    try:
+        version = inspect(path)
+        with reading(path, SCHEMA.busy_seconds) as connection:
+            connection.row_factory = sqlite3.Row
+            yield GalleryFinding("file", True, _check_file(connection, path))
+            if version < SCHEMA.version:
+                message = f"of version {version}; the next start brings it to {SCHEMA.version}"
+                yield GalleryFinding("version", True, message)
+                return
+            connection.execute("BEGIN")  # one state for all that follows
+            tables = _find("tables", lambda: _check_tables(connection, path))
+            yield tables
+            if not tables.ok:
+                return
+            parts: dict[str, Callable[[], str]] = {
+                "people": lambda: _check_people(connection),
+                "samples": lambda: _check_samples(connection, path, seal),
+                "models": lambda: _check_models(connection, model_id),
+                "visits": lambda: _check_visits(connection),
+            }
+            for part, check in parts.items():
+                yield _find(part, check)
+    except GalleryError as exc:
+        yield GalleryFinding("file", False, str(exc))
+    except sqlite3.Error as exc:
+        yield GalleryFinding("file", False, f"{path}: {exc}; {advice_to_restore(path)}")
+    found = backups(path)
+    advice = "" if found else "; make one with: doorbell gallery backup"
+    yield GalleryFinding("backups", True, f"{len(found)} in {path.parent / 'backups'}{advice}")
+
+
+def _find(part: str, check: Callable[[], str]) -> GalleryFinding:
+    try:
+        return GalleryFinding(part, True, check())
+    except DoorbellError as exc:
+        return GalleryFinding(part, False, str(exc))
+
+
+def _check_file(connection: sqlite3.Connection, path: Path) -> str:
+    verdicts = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+    if verdicts != ["ok"]:
+        raise GalleryError(f"damaged: {'; '.join(verdicts)}; {advice_to_restore(path)}")
+    orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
+    if orphans:
+        table, row, parent = orphans[0][:3]
+        raise GalleryError(
+            f"{len(orphans)} rows belong to nothing, the first is {row} of {table}, whose row of "
+            f"{parent} is gone; {advice_to_restore(path)}"
+        )
+    return f"{path}, {path.stat().st_size / 1e6:.1f} MB, every page and reference is right"
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path) -> str:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+        migrate(new, SCHEMA)
+        expected = _columns(new)
+    missing = expected - _columns(connection)
+    if missing:
+        table, column = min(missing)
+        raise GalleryError(
+            f"{len(missing)} columns are not there, or of another type, the first is {column} of "
+            f"{table}; {advice_to_restore(path)}"
+        )
+    return f"there with every column: {len({table for table, _ in expected})}"
+
+
+def _columns(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Every column, by its table and with its type."""
+    tables = Database(connection, execute_plugins=False).tables
+    return {(table.name, f"{each.name} {each.type}") for table in tables for each in table.columns}
+
+
+def _check_people(connection: sqlite3.Connection) -> str:
+    rows = connection.execute("SELECT * FROM people").fetchall()
+    for row in rows:
+        person = person_from({key: row[key] for key in row.keys()})  # noqa: SIM118 - not a dict
+        if clean_name(person.name) != person.name or name_key(person.name) != row["name_key"]:
+            raise GalleryError(
+                f"person {person.person_id} has the name {person.name!r}, which cannot be found; "
+                "rename them, or restore a backup"
+            )
+    (strangers,) = connection.execute("SELECT count(*) FROM strangers").fetchone()
+    return f"people: {len(rows)}, strangers: {strangers}"
+
+
+def _check_samples(connection: sqlite3.Connection, path: Path, seal: Seal) -> str:
+    count, wrong = 0, []
+    for table in EMBEDDING_TABLES:
+        whose = _WHOSE[table]
+        rows = connection.execute(
+            f"SELECT id, embedding, quality, ({whose}) AS whose FROM {table}"  # noqa: S608 - our own words
+        ).fetchall()
+        for row in rows:
+            fault = fault_of({key: row[key] for key in row.keys()}, seal)  # noqa: SIM118 - not a dict
+            if fault is None and not 0.0 <= row["quality"] <= 1.0:
+                fault = f"it has the quality {row['quality']}, and 0 to 1 is expected"
+            if fault is not None:
+                wrong.append(f"row {row['id']} of {table}, of {row['whose']}: {fault}")
+        count += len(rows)
+    if wrong:
+        raise GalleryError(
+            f"{len(wrong)} of {count} embeddings are left out: {'; '.join(wrong[:5])}; forget "
+            f"whose they are and enroll again, or {advice_to_restore(path)}"
+        )
+    return f"of the right size and length: {count}"
+
+
+def _check_models(connection: sqlite3.Connection, model_id: str) -> str:
+    others = connection.execute(
+        "SELECT people.name, count(*) FROM people LEFT JOIN samples "
+        "ON samples.person_id = people.id AND model_id = ? AND samples.hidden_by IS NULL "
+        "GROUP BY people.id HAVING count(samples.id) = 0",
+        (model_id,),
+    ).fetchall()
+    if others:
+        names = ", ".join(row[0] for row in others[:5])
+        raise GalleryError(
+            f"{len(others)} people have no sample of {model_id} and are not recognized: {names}; "
+            "enroll them again: doorbell enroll NAME PHOTO"
+        )
+    return f"everybody has samples of {model_id}"
+
+
+def _check_visits(connection: sqlite3.Connection) -> str:
+    wrong = connection.execute(
+        "SELECT id FROM visits WHERE last_seen_at < started_at OR ended_at < started_at "
+        "OR (person_id IS NOT NULL AND stranger_id IS NOT NULL)"
+    ).fetchall()
+    if wrong:
+        raise GalleryError(
+            f"{len(wrong)} visits end before they begin or have two visitors, the first is "
+            f"{wrong[0][0]}; restore a backup if that matters"
+        )
+    (count,) = connection.execute("SELECT count(*) FROM visits").fetchone()
+    return f"in order: {count}"

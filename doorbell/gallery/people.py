@@ -1,0 +1,244 @@
+"""The people in the gallery: whom the household knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from typing import Any
+
+from doorbell.domain import FaceSample, Person
+from doorbell.errors import EnrollmentError, UnknownPersonError, UsageError
+from doorbell.gallery.codec import (
+    consent_from,
+    encode_preferences,
+    person_from,
+    readable,
+)
+from doorbell.gallery.names import clean_consent, clean_name, name_key
+from doorbell.gallery.queries import (
+    add_sample,
+    all_people,
+    delete_visitor,
+    find_or_create_person,
+    move_to_person,
+    person_by_id,
+)
+from doorbell.gallery.records import (
+    EnrolledSample,
+    EnrollmentOutcome,
+    Forgotten,
+    PersonSummary,
+)
+from doorbell.gallery.store import Changes
+
+
+class PeopleStore:
+    """Whom the household knows."""
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+        self._file = changes.file
+
+    def all(self) -> list[Person]:
+        """Everybody enrolled, in order of enrollment."""
+        return all_people(self._file)
+
+    def get(self, name: str) -> Person:
+        """Find somebody by name.
+
+        Raises:
+            UnknownPersonError: nobody has that name; the nearest names are offered.
+        """
+        with suppress(UnicodeEncodeError):  # half of a surrogate pair is in nobody's name
+            key = name_key(name).encode().decode()
+            for row in self._file.rows("SELECT * FROM people WHERE name_key = ?", key):
+                return person_from(row)
+        people = {name_key(person.name): person for person in self.all()}
+        nearest = get_close_matches(name_key(name), people)
+        offer = (
+            "did you mean " + " or ".join(people[key].name for key in nearest) + "?"
+            if nearest
+            else "see who is enrolled with: doorbell people list"
+        )
+        raise UnknownPersonError(f"nobody named {name!r} is enrolled; {offer}")
+
+    def samples(self, name: str, model_id: str) -> list[FaceSample]:
+        """What is enrolled of a person by one embedder, the oldest first.
+
+        Those that are damaged are left out.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+            SealError: another process encrypted the gallery, decrypted it or changed its key.
+        """
+        self._file.require_seal()
+        rows = self._file.rows(
+            "SELECT * FROM samples WHERE person_id = ? AND model_id = ? AND hidden_by IS NULL "
+            "ORDER BY id",
+            self.get(name).person_id,
+            model_id,
+        )
+        return [
+            FaceSample(embedding, model_id, row["quality"])
+            for row, embedding in zip(*readable(rows, self._file.seal), strict=True)
+        ]
+
+    def summaries(self) -> list[PersonSummary]:
+        """Everybody enrolled with what the gallery holds of them, in order of enrollment."""
+        rows = self._file.rows(
+            """SELECT people.*,
+                (SELECT count(*) FROM samples
+                    WHERE person_id = people.id AND hidden_by IS NULL) AS samples,
+                (SELECT count(*) FROM visits WHERE person_id = people.id) AS visits,
+                (SELECT max(last_seen_at) FROM visits WHERE person_id = people.id) AS last_seen_at
+            FROM people ORDER BY id"""
+        )
+        return [
+            PersonSummary(
+                person_from(row),
+                row["samples"],
+                row["visits"],
+                row["last_seen_at"],
+                consent_from(row),
+            )
+            for row in rows
+        ]
+
+    def enroll(self, name: str, samples: Sequence[EnrolledSample]) -> EnrollmentOutcome:
+        """Add samples to a person, who is created if new: all of them or, on any error, none.
+
+        A sample whose picture this person has already is left out and reported.
+
+        Raises:
+            InvalidNameError: the name cannot be stored.
+            EnrollmentError: there is no sample.
+        """
+        cleaned = clean_name(name)
+        if not samples:
+            raise EnrollmentError(f"nothing to enroll for {cleaned!r}: no face was given")
+        with self._changes.one():
+            person_id = find_or_create_person(self._file, cleaned)
+            duplicates = [
+                str(enrolled.source_sha256)
+                for enrolled in samples
+                if not add_sample(self._file, person_id, enrolled.sample, enrolled.source_sha256)
+            ]
+            person = person_by_id(self._file, person_id)
+        return EnrollmentOutcome(person, len(samples) - len(duplicates), tuple(duplicates))
+
+    def rename(self, name: str, new_name: str) -> Person:
+        """Give a person another name.
+
+        Raises:
+            UnknownPersonError: nobody has the first name.
+            InvalidNameError: the new one cannot be stored.
+            UsageError: the new one is somebody else's.
+        """
+        cleaned = clean_name(new_name)
+        with self._changes.one():
+            person = self.get(name)
+            for row in self._file.rows(
+                "SELECT name FROM people WHERE name_key = ? AND id <> ?",
+                name_key(cleaned),
+                person.person_id,
+            ):
+                raise UsageError(
+                    f"{row['name']!r} is enrolled already; if they are one person: "
+                    f"doorbell people merge {person.name!r} {row['name']!r}"
+                )
+            self._file.execute(
+                "UPDATE people SET name = ?, name_key = ? WHERE id = ?",
+                cleaned,
+                name_key(cleaned),
+                person.person_id,
+            )
+            return person_by_id(self._file, person.person_id)
+
+    def merge(self, source: str, into: str) -> Person:
+        """Make two people one: samples and visits of ``source`` move to ``into``.
+
+        Chime, preferences and consent of ``source`` stay where ``into`` has none of its own.
+
+        Raises:
+            UnknownPersonError: nobody has one of the names.
+            UsageError: both are the same person.
+        """
+        with self._changes.one():
+            gone, kept = self.get(source), self.get(into)
+            if gone.person_id == kept.person_id:
+                raise UsageError(f"{gone.name!r} cannot be merged into the same person")
+            self._file.execute(
+                "UPDATE negatives SET not_person_id = ? WHERE not_person_id = ?",
+                kept.person_id,
+                gone.person_id,
+            )
+            move_to_person(self._file, "person_id", gone.person_id, kept.person_id)
+            self._file.execute(
+                "UPDATE people SET chime = ?, preferences = ? WHERE id = ?",
+                gone.chime if kept.chime is None else kept.chime,
+                encode_preferences({**gone.preferences, **kept.preferences}),
+                kept.person_id,
+            )
+            self._file.execute(
+                "UPDATE people SET (consent, consent_at) = "
+                "(SELECT consent, consent_at FROM people WHERE id = ?) "
+                "WHERE id = ? AND consent IS NULL",
+                gone.person_id,
+                kept.person_id,
+            )
+            self._file.execute("DELETE FROM people WHERE id = ?", gone.person_id)
+            return person_by_id(self._file, kept.person_id)
+
+    def forget(self, name: str) -> Forgotten:
+        """Delete a person, every sample and every visit of theirs, and overwrite the bytes.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+        """
+        with self._changes.one():
+            forgotten = delete_visitor(self._file, self.get(name))
+        self._changes.overwrite_log()
+        return forgotten
+
+    def set_chime(self, name: str, chime: str | None) -> Person:
+        """Give a person a chime; None for the default one.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+        """
+        with self._changes.one():
+            person_id = self.get(name).person_id
+            self._file.execute("UPDATE people SET chime = ? WHERE id = ?", chime, person_id)
+            return person_by_id(self._file, person_id)
+
+    def set_preferences(self, name: str, preferences: Mapping[str, Any]) -> Person:
+        """Replace a person's preferences.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+            UsageError: they hold something that JSON cannot.
+        """
+        encoded = encode_preferences(preferences)
+        with self._changes.one():
+            person_id = self.get(name).person_id
+            self._file.execute("UPDATE people SET preferences = ? WHERE id = ?", encoded, person_id)
+            return person_by_id(self._file, person_id)
+
+    def note_consent(self, name: str, words: str, noted_at: float) -> Person:
+        """Note what a person agreed to; what was noted before is replaced.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+            UsageError: there are no words, or too many.
+        """
+        cleaned = clean_consent(words)
+        with self._file.writing():
+            person = self.get(name)
+            self._file.execute(
+                "UPDATE people SET consent = ?, consent_at = ? WHERE id = ?",
+                cleaned,
+                noted_at,
+                person.person_id,
+            )
+            return person

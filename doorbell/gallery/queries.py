@@ -1,0 +1,228 @@
+"""The statements that several verbs of the gallery share.
+
+Enters: the open file and checked values. Leaves: people, strangers and visits as stored.
+Those that write are called within ``GalleryFile.writing``. Knows no transaction and no cache.
+"""
+
+# ruff: noqa: S608 - the words put into statements are table and column names written here
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
+from doorbell.gallery.codec import (
+    Row,
+    encode_embedding,
+    person_from,
+    stranger_from,
+    visit_from,
+)
+from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.names import name_key
+from doorbell.gallery.records import Forgotten
+
+# The best are kept: enough for several poses, and a bound for a stranger who comes every day.
+MAX_STRANGER_SAMPLES = 16
+
+# Kept with a visit, so that a correction has something to teach.
+MAX_VISIT_SAMPLES = 5
+
+WEEK_SECONDS = 7 * 86400.0
+
+# Every stranger, as ``stranger_from`` reads them; those that a correction hid are left out.
+STRANGERS = f"""SELECT strangers.*, max(1, (
+        SELECT count(*) FROM visits WHERE stranger_id = strangers.id
+        AND started_at > strangers.last_seen_at - {WEEK_SECONDS}
+    )) AS visits_week
+    FROM strangers WHERE hidden_by IS NULL"""
+
+
+def all_people(file: GalleryFile) -> list[Person]:
+    """Everybody enrolled, in order of enrollment."""
+    return [person_from(row) for row in file.rows("SELECT * FROM people ORDER BY id")]
+
+
+def all_strangers(file: GalleryFile) -> list[Stranger]:
+    """Every stranger, in order of first appearance."""
+    return [stranger_from(row) for row in file.rows(f"{STRANGERS} ORDER BY id")]
+
+
+def person_by_id(file: GalleryFile, person_id: int) -> Person:
+    """A person who is there."""
+    (row,) = file.rows("SELECT * FROM people WHERE id = ?", person_id)
+    return person_from(row)
+
+
+def find_or_create_person(file: GalleryFile, cleaned_name: str) -> int:
+    """The identifier of the person of that name."""
+    key = name_key(cleaned_name)
+    for row in file.rows("SELECT id FROM people WHERE name_key = ?", key):
+        return int(row["id"])
+    return file.insert("people", name=cleaned_name, name_key=key)
+
+
+def add_sample(
+    file: GalleryFile, person_id: int, sample: FaceSample, source_sha256: str | None
+) -> bool:
+    """Store a person's sample, unless they have that picture already; whether it was stored."""
+    embedding = encode_embedding(sample, file.seal)
+    if file.rows(
+        "SELECT 1 FROM samples WHERE person_id = ? AND model_id = ? AND source_sha256 = ?",
+        person_id,
+        sample.model_id,
+        source_sha256,
+    ):
+        return False
+    file.insert(
+        "samples",
+        person_id=person_id,
+        model_id=sample.model_id,
+        embedding=embedding,
+        quality=sample.quality,
+        source_sha256=source_sha256,
+    )
+    return True
+
+
+def move_to_person(file: GalleryFile, column: str, visitor_id: int, person_id: int) -> None:
+    """Give a person whatever is of another person or of a stranger, as ``column`` says."""
+    for table in ("samples", "visits", "negatives", "corrections"):
+        # A photo that both have stays once: the other goes with its person.
+        file.execute(
+            f"UPDATE OR IGNORE {table} SET stranger_id = NULL, person_id = ? WHERE {column} = ?",
+            person_id,
+            visitor_id,
+        )
+    file.execute("DELETE FROM negatives WHERE not_person_id = person_id")
+
+
+def visits_since(file: GalleryFile, stranger_id: int, started_at: float) -> int:
+    """How many visits of a stranger began after a wall time."""
+    (row,) = file.rows(
+        "SELECT count(*) AS n FROM visits WHERE stranger_id = ? AND started_at > ?",
+        stranger_id,
+        started_at,
+    )
+    return int(row["n"])
+
+
+def add_stranger_samples(
+    file: GalleryFile, stranger_id: int, samples: Sequence[FaceSample]
+) -> None:
+    """Store a stranger's samples and keep the best of all."""
+    for sample in samples:
+        file.insert(
+            "samples",
+            stranger_id=stranger_id,
+            model_id=sample.model_id,
+            embedding=encode_embedding(sample, file.seal),
+            quality=sample.quality,
+        )
+    keep_best_samples(file, stranger_id)
+
+
+def keep_best_samples(file: GalleryFile, stranger_id: int) -> None:
+    """Delete all but the best of a stranger's samples."""
+    file.execute(
+        "DELETE FROM samples WHERE stranger_id = ? AND hidden_by IS NULL AND id NOT IN "
+        "(SELECT id FROM samples WHERE stranger_id = ? AND hidden_by IS NULL "
+        "ORDER BY quality DESC, id LIMIT ?)",
+        stranger_id,
+        stranger_id,
+        MAX_STRANGER_SAMPLES,
+    )
+
+
+def delete_visitor(file: GalleryFile, visitor: Visitor) -> Forgotten:
+    """Delete somebody with every sample and every visit."""
+    table, column, visitor_id = _place_of(visitor)
+    visits = file.rows(f"SELECT id FROM visits WHERE {column} = ?", visitor_id)
+    file.execute(f"DELETE FROM visits WHERE {column} = ?", visitor_id)
+    samples = file.execute(f"DELETE FROM samples WHERE {column} = ?", visitor_id)
+    file.execute(f"DELETE FROM {table} WHERE id = ?", visitor_id)
+    return Forgotten(visitor, samples, tuple(row["id"] for row in visits))
+
+
+def upsert_visit(file: GalleryFile, visit: Visit) -> None:
+    """Store a visit.
+
+    Where its visitor is gone, or there is none, or the household has said who it was, the stored
+    one stays.
+    """
+    columns: dict[str, object] = {
+        "id": visit.visit_id,
+        "started_at": visit.started_at,
+        "last_seen_at": visit.last_seen_at,
+        "ended_at": visit.ended_at,
+        "similarity": visit.similarity,
+        "frames_used": visit.frames_used,
+        "seconds_to_decision": visit.seconds_to_decision,
+    }
+    said = file.rows("SELECT 1 FROM corrections WHERE visit_id = ?", visit.visit_id)
+    if visit.visitor is not None and not said:
+        table, column, visitor_id = _place_of(visit.visitor)
+        if file.rows(f"SELECT 1 FROM {table} WHERE id = ?", visitor_id):
+            columns |= {"person_id": None, "stranger_id": None, column: visitor_id}
+    changes = ", ".join(f"{name} = ?" for name in columns)
+    if not file.execute(
+        f"UPDATE visits SET {changes} WHERE id = ?", *columns.values(), visit.visit_id
+    ):
+        file.insert("visits", **columns)
+
+
+def replace_visit_samples(file: GalleryFile, visit_id: str, samples: Iterable[FaceSample]) -> None:
+    """Keep the best samples of a visit with it, and note which of its visitor's are the same."""
+    file.execute("DELETE FROM visit_samples WHERE visit_id = ?", visit_id)
+    for sample in sorted(samples, key=lambda each: -each.quality)[:MAX_VISIT_SAMPLES]:
+        file.insert(
+            "visit_samples",
+            visit_id=visit_id,
+            model_id=sample.model_id,
+            embedding=encode_embedding(sample, file.seal),
+            quality=sample.quality,
+        )
+    file.execute(
+        "UPDATE samples SET visit_id = visits.id FROM visits WHERE visits.id = ? "
+        "AND samples.visit_id IS NULL AND embedding IN "
+        "(SELECT embedding FROM visit_samples WHERE visit_id = visits.id) "
+        "AND (samples.person_id = visits.person_id OR samples.stranger_id = visits.stranger_id)",
+        visit_id,
+    )
+
+
+def select_visits(file: GalleryFile, where: str, *parameters: object) -> list[Visit]:
+    """Visits with their visitors; ``where`` goes on with the order and the limit."""
+    rows = file.rows(
+        "SELECT *, EXISTS (SELECT 1 FROM corrections WHERE visit_id = visits.id) AS corrected "
+        f"FROM visits WHERE {where}",
+        *parameters,
+    )
+    among = "id IN (SELECT value FROM json_each(?))"
+    people = {
+        row["id"]: person_from(row)
+        for row in file.rows(f"SELECT * FROM people WHERE {among}", _distinct(rows, "person_id"))
+    }
+    strangers = {
+        row["id"]: stranger_from(row)
+        for row in file.rows(f"{STRANGERS} AND {among}", _distinct(rows, "stranger_id"))
+    }
+    return [
+        visit_from(row, people.get(row["person_id"]) or strangers.get(row["stranger_id"]))
+        for row in rows
+    ]
+
+
+def _distinct(rows: Sequence[Row], column: str) -> str:
+    """The values of a column as a list in JSON."""
+    return json.dumps(sorted({row[column] for row in rows} - {None}))
+
+
+def _place_of(visitor: Visitor) -> tuple[str, str, int]:
+    """Table, the column elsewhere that points to it, and identifier."""
+    match visitor:
+        case Person():
+            return "people", "person_id", visitor.person_id
+        case Stranger():
+            return "strangers", "stranger_id", visitor.stranger_id

@@ -1,0 +1,30 @@
+"""Encrypting a gallery that is there, decrypting it, and changing its key.
+
+Enters: a path, how embeddings are kept and how they are to be. Leaves: the gallery, with no trace
+of the earlier way in its files. Knows nobody.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from doorbell.gallery.codec import SEALED_AS
+from doorbell.gallery.database import GalleryFile
+from doorbell.storage.encryption import Seal
+
+
+def seal_gallery(path: Path, before: Seal, after: Seal) -> bool:
+    """Keep every embedding in another way: all of them or, on any error, none.
+
+    Returns:
+        False if another process had the gallery open: its write-ahead log keeps the earlier bytes.
+
+    Raises:
+        GalleryError: the file fails.
+        SealError: it is not kept in the way of ``before``.
+    """
+    with closing(GalleryFile(path, before)) as file:
+        return file.seal_anew(
+            after, lambda embedding: after.seal(before.open(embedding, SEALED_AS), SEALED_AS)
+        )

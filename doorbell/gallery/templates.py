@@ -1,0 +1,241 @@
+"""What faces are compared with, read from the gallery: everybody, or whom a change concerns.
+
+A row that holds no embedding any more is left out and told of, with whose it was: one flipped bit
+on the disk is no reason to know nobody.
+"""
+
+# ruff: noqa: S608 - the words put into statements are written here
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from doorbell.domain import Float32Array, Person, Stranger
+from doorbell.gallery.codec import (
+    Row,
+    fault_of,
+    person_from,
+    readable,
+    stranger_from,
+    unpack,
+)
+from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.queries import STRANGERS, all_people, all_strangers
+from doorbell.recognition.candidates import Source
+from doorbell.recognition.nearest import VectorIndex
+from doorbell.recognition.templates import (
+    EMBEDDING_SIZE,
+    SourceVectors,
+    Templates,
+    directions,
+)
+from doorbell.storage.sqlite_copies import advice_to_restore
+
+_LOG = logging.getLogger(__name__)
+
+BLOCK_ROWS = 4_096
+
+_OF_MODEL = "model_id = ? AND hidden_by IS NULL"
+
+# Of one source alone its vector is the template.
+_ONE_SOURCE: dict[Source, SourceVectors] = {
+    source: MappingProxyType({source: None}) for source in Source
+}
+
+
+class TemplateReader:
+    """Reads the templates of one embedder; within ``GalleryFile.reading``."""
+
+    def __init__(self, file: GalleryFile, model_id: str) -> None:
+        self._file = file
+        self._model_id = model_id
+        self._told: set[str] = set()  # of what is left out
+
+    def everybody(self) -> Templates:
+        """All of one moment."""
+        people = {each.person_id: each for each in all_people(self._file)}
+        strangers = {each.stranger_id: each for each in all_strangers(self._file)}
+        photographs, frames = _Sums(people), _Sums(people)
+        of_strangers = _Sums(strangers)
+        wrong: list[Row] = []
+        for batch in self._file.batches(
+            BLOCK_ROWS,
+            "SELECT id, coalesce(person_id, 0), coalesce(stranger_id, 0), "
+            f"source_sha256 IS NOT NULL, embedding FROM samples WHERE {_OF_MODEL} ORDER BY id",
+            self._model_id,
+        ):
+            ids, person_ids, stranger_ids, photographed, stored = zip(*batch, strict=True)
+            embeddings, whole = unpack(stored, self._file.seal)
+            persons = np.array(person_ids, np.int64)
+            is_photograph = np.array(photographed, np.bool_)
+            photographs.add(persons, embeddings, whole & is_photograph)
+            frames.add(persons, embeddings, whole & ~is_photograph)
+            of_strangers.add(np.array(stranger_ids, np.int64), embeddings, whole)
+            wrong += [
+                {
+                    "id": ids[place],
+                    "person_id": person_ids[place],
+                    "stranger_id": stranger_ids[place],
+                    "embedding": stored[place],
+                }
+                for place in np.flatnonzero(~whole).tolist()
+            ]
+        self._tell(
+            [row for row in wrong if row["person_id"] or row["stranger_id"] in strangers],
+            lambda row: (people.get(row["person_id"]) or strangers[row["stranger_id"]]).label,
+        )
+        sources = _sources(photographs, frames)  # before both are added up
+        templates = Templates(
+            people,
+            photographs.plus(frames).index(),
+            strangers,
+            of_strangers.index(),
+            sources,
+        )
+        self.read_corrected(templates)
+        return templates
+
+    def read_person(self, templates: Templates, person_id: int) -> None:
+        """Bring what is known of one person up to date."""
+        rows = self._file.rows("SELECT * FROM people WHERE id = ?", person_id)
+        if not rows:
+            templates.remove_person(person_id)
+            return
+        person = person_from(rows[0])
+        samples, embeddings = self._samples("person_id", person_id, person)
+        of_source = {
+            source: embeddings[[_source_of(row) is source for row in samples]] for source in Source
+        }
+        present = {source: each for source, each in of_source.items() if len(each)}
+        sources = (
+            {source: directions(each.sum(axis=0)) for source, each in present.items()}
+            if len(present) > 1
+            else dict.fromkeys(present)
+        )
+        templates.put_person(person, _template(embeddings), sources)
+
+    def read_stranger(self, templates: Templates, stranger_id: int) -> None:
+        """Bring what is known of one stranger up to date."""
+        rows = self._file.rows(f"{STRANGERS} AND id = ?", stranger_id)
+        if not rows:
+            templates.remove_stranger(stranger_id)
+            return
+        stranger = stranger_from(rows[0])
+        _, embeddings = self._samples("stranger_id", stranger_id, stranger)
+        templates.put_stranger(stranger, _template(embeddings))
+
+    def read_corrected(self, templates: Templates) -> None:
+        """Bring what corrections say up to date."""
+        negatives = self._file.rows(
+            "SELECT negatives.*, people.name FROM negatives "
+            f"JOIN people ON people.id = not_person_id WHERE {_OF_MODEL} ORDER BY negatives.id",
+            self._model_id,
+        )
+        non_faces = self._file.rows(
+            "SELECT * FROM non_faces WHERE model_id = ? ORDER BY id", self._model_id
+        )
+        whole, embeddings = self._whole(negatives, lambda row: f"who is not {row['name']}")
+        _, non_face_embeddings = self._whole(non_faces, lambda _: "what is no face")
+        ids = np.array([row["not_person_id"] for row in whole], np.int64)
+        templates.set_corrected(ids, embeddings, non_face_embeddings)
+
+    def _samples(
+        self, column: str, visitor_id: int, visitor: Person | Stranger
+    ) -> tuple[list[Row], Float32Array]:
+        rows = self._file.rows(
+            f"SELECT id, embedding, source_sha256 FROM samples WHERE {column} = ? "
+            f"AND {_OF_MODEL} ORDER BY id",
+            visitor_id,
+            self._model_id,
+        )
+        return self._whole(rows, lambda _: visitor.label)
+
+    def _whole(
+        self, rows: Sequence[Row], whose: Callable[[Row], str]
+    ) -> tuple[list[Row], Float32Array]:
+        return readable(rows, self._file.seal, lambda wrong: self._tell(wrong, whose))
+
+    def _tell(self, wrong: Sequence[Row], whose: Callable[[Row], str]) -> None:
+        """Say once whose samples are left out."""
+        by_label: dict[str, list[Row]] = {}
+        for row in wrong:
+            by_label.setdefault(whose(row), []).append(row)
+        for label, rows in by_label.items():
+            message = f"{len(rows)} samples of {label} cannot be read and are left out"
+            if message not in self._told:
+                self._told.add(message)
+                _LOG.error(
+                    "%s: %s; forget %s and enroll again, or %s",
+                    message,
+                    fault_of(rows[0], self._file.seal),
+                    label,
+                    advice_to_restore(self._file.path),
+                )
+
+
+class _Sums:
+    """The samples of visitors, added up."""
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        self.ids = np.array(sorted(ids), np.int64)
+        self.sums = np.zeros((len(self.ids), EMBEDDING_SIZE), np.float32)
+        self.any = np.zeros(len(self.ids), np.bool_)
+
+    def add(
+        self, visitor_ids: NDArray[np.int64], embeddings: Float32Array, wanted: NDArray[np.bool_]
+    ) -> None:
+        """Add (n, 128) float32 of these visitors, (n,); of those that are not among them, none."""
+        if not self.ids.size:
+            return
+        places = np.searchsorted(self.ids, visitor_ids).clip(max=len(self.ids) - 1)
+        wanted = wanted & (self.ids[places] == visitor_ids)
+        places = places[wanted]
+        if not places.size:
+            return
+        starts = np.flatnonzero(np.diff(places, prepend=-1))  # samples of one mostly follow
+        sums, places = np.add.reduceat(embeddings[wanted], starts, axis=0), places[starts]
+        if len(np.unique(places)) == len(places):
+            self.sums[places] += sums
+        else:
+            np.add.at(self.sums, places, sums)
+        self.any[places] = True
+
+    def plus(self, other: _Sums) -> _Sums:
+        """This, with those of the same visitors added."""
+        self.sums[other.any] += other.sums[other.any]
+        self.any |= other.any
+        return self
+
+    def index(self) -> VectorIndex:
+        """The template of each who has a sample."""
+        if self.any.all():
+            return VectorIndex(self.ids, directions(self.sums))
+        return VectorIndex(self.ids[self.any], directions(self.sums[self.any]))
+
+
+def _sources(photographs: _Sums, frames: _Sums) -> dict[int, SourceVectors]:
+    """By person, the mean of each source."""
+    both = photographs.any & frames.any
+    sources: dict[int, SourceVectors] = {}
+    for source, sums in ((Source.PHOTOGRAPH, photographs), (Source.CAMERA, frames)):
+        sources |= dict.fromkeys(sums.ids[sums.any & ~both].tolist(), _ONE_SOURCE[source])
+    for place in np.flatnonzero(both).tolist():
+        sources[int(photographs.ids[place])] = {
+            source: directions(sums.sums[place].copy())
+            for source, sums in ((Source.PHOTOGRAPH, photographs), (Source.CAMERA, frames))
+        }
+    return sources
+
+
+def _source_of(row: Row) -> Source:
+    """A photograph is known by the hash of its file."""
+    return Source.CAMERA if row["source_sha256"] is None else Source.PHOTOGRAPH
+
+
+def _template(embeddings: Float32Array) -> Float32Array | None:
+    return directions(embeddings.sum(axis=0)) if len(embeddings) else None

@@ -1,0 +1,1 @@
+"""Single lines of GPIO chips, and the push button on one."""

@@ -1,0 +1,1 @@
+"""Pictures: files to pixels, boxes and names drawn into pixels."""

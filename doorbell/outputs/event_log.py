@@ -1,0 +1,34 @@
+"""Events in the log: one line each, without pictures.
+
+Enters: events. Leaves: lines for whoever reads the log. Knows nothing of where the log goes.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from doorbell.domain import Event
+from doorbell.status import Message
+
+log = logging.getLogger(__name__)
+
+
+class EventLog:
+    """The output that logs."""
+
+    def handle(self, message: Message) -> None:
+        """Log an event; states stand in the log where they arise."""
+        if not isinstance(message, Event):
+            return
+        visit = message.visit
+        visitor = visit.visitor if visit else None
+        log.info(
+            "%s visit=%s visitor=%s%s",
+            type(message).__name__.lower(),
+            visit.visit_id if visit else "none",
+            visitor.label if visitor else "undecided",
+            f" similarity={visit.similarity:.2f}" if visit and visitor else "",
+        )
+
+    def close(self) -> None:
+        """There is nothing to release."""

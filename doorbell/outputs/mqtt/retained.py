@@ -1,0 +1,221 @@
+"""What the broker keeps of the doorbell: the last of each, naming nobody who was forgotten.
+
+Enters: states, events, the people enrolled, what an earlier run left at the broker. Leaves:
+retained messages: Home Assistant's discovery document, that we are here, and the states; each when
+it changes, and all of them when the doorbell announces itself. Knows no event that waits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence, Set
+
+from doorbell.config import DeviceSection, MqttSection
+from doorbell.domain import (
+    UNSTORED,
+    Arrived,
+    Event,
+    Left,
+    Person,
+    Recognized,
+    Unrecognized,
+)
+from doorbell.outputs.mqtt.connection import BrokerConnection
+from doorbell.outputs.mqtt.discovery import (
+    ONLINE,
+    discovery_document,
+    discovery_topic,
+    person_ids_of,
+)
+from doorbell.outputs.mqtt.messages import (
+    OFF,
+    ON,
+    EventSubject,
+    encode,
+    subject_of,
+    visitor_document,
+)
+from doorbell.outputs.mqtt.topics import Topics
+
+
+class RetainedMessages:
+    """The doorbell as the broker shows it, also to whoever subscribes later; from any thread.
+
+    Args:
+        device: ``[device]``.
+        section: ``[mqtt]``.
+        topics: of this device.
+        connection: to the broker; what is published without one is published with the next.
+        people: everybody enrolled.
+        stranger_ids: of everybody known by an identifier only.
+    """
+
+    def __init__(
+        self,
+        device: DeviceSection,
+        section: MqttSection,
+        topics: Topics,
+        connection: BrokerConnection,
+        *,
+        people: Sequence[Person],
+        stranger_ids: Set[int],
+    ) -> None:
+        self._device = device
+        self._section = section
+        self._topics = topics
+        self._connection = connection
+        self._people = tuple(people)
+        self._person_ids = {person.person_id for person in people}
+        self._stranger_ids = stranger_ids
+        self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
+        self._gone_person_ids: set[int] = set()
+        self._visits: set[str] = set()
+        self._named = EventSubject()  # on the topic of the last visitor
+        self._pictured = EventSubject()  # on that of the picture
+        self._shown = False  # by this run
+        self._just_learned = False  # whom an earlier run named there
+        self._states = {topics.presence: OFF, topics.mute_state: OFF}
+        if not section.publish_images:
+            self._states[topics.image] = b""  # deletes one retained before
+
+    @property
+    def naming_topics(self) -> list[str]:
+        """Where an earlier run may have left somebody who was forgotten since: see ``learn``."""
+        return [self._discovery_topic, self._topics.visitor]
+
+    def announce(self) -> None:
+        """Publish everything: there is a new connection, or somebody new who has seen nothing."""
+        with self._connection.lock:
+            self._publish_discovery()
+            self._publish(self._topics.availability, ONLINE.encode())
+            for topic in self._states:
+                self._publish_state(topic)
+
+    def set(self, topic: str, payload: bytes) -> None:
+        """Publish a state, now and whenever the doorbell announces itself."""
+        with self._connection.lock:
+            self._states[topic] = payload
+            self._publish_state(topic)
+
+    def show(self, event: Event) -> None:
+        """Publish whether somebody is at the door, and who was there last."""
+        with self._connection.lock:
+            self._show(event)
+
+    def show_picture(self, jpeg: bytes, subject: EventSubject) -> None:
+        """Publish the picture of an event, and remember whom it tells of."""
+        with self._connection.lock:
+            self._pictured = subject
+            self.set(self._topics.image, jpeg)
+
+    def set_known_visitors(self, people: Sequence[Person], stranger_ids: Set[int]) -> None:
+        """Publish a trigger for each of these people; nothing is sent where nothing has changed."""
+        with self._connection.lock:
+            self._stranger_ids = stranger_ids
+            if tuple(people) != self._people:
+                known, self._people = self._person_ids, tuple(people)
+                self._person_ids = {person.person_id for person in people}
+                self._gone_person_ids |= known - self._person_ids
+                self._publish_discovery()
+
+    @property
+    def subjects(self) -> frozenset[EventSubject]:
+        """Whom the broker shows."""
+        with self._connection.lock:
+            return frozenset((self._named, self._pictured))
+
+    def knows(self, subject: EventSubject) -> bool:
+        """Whether a document tells of nobody, or of somebody who is known."""
+        if subject.person_id is not None:
+            return subject.person_id in self._person_ids
+        # Who has no lasting identifier yet cannot have been forgotten by it.
+        return (
+            subject.stranger is None
+            or subject.stranger.startswith(UNSTORED)
+            or _id_of(subject.stranger) in self._stranger_ids
+        )
+
+    def hide(self, forgotten: Collection[EventSubject]) -> None:
+        """Show no longer what tells of these."""
+        with self._connection.lock:
+            if self._named in forgotten:
+                self._hide_visitor()
+            if self._pictured in forgotten:
+                self._hide_picture()
+
+    def forget_visits(self, visit_ids: Collection[str]) -> None:
+        """Show no longer what is of these visits."""
+        with self._connection.lock:
+            if self._named.visit_id in visit_ids:
+                self._hide_visitor()
+            if self._pictured.visit_id in visit_ids:
+                self._hide_picture()
+
+    def learn(self, topic: str, payload: bytes) -> None:
+        """Take in what an earlier run left on one of ``naming_topics``."""
+        with self._connection.lock:
+            if topic == self._discovery_topic:
+                gone = person_ids_of(payload) - self._person_ids
+                if gone:
+                    self._gone_person_ids |= gone
+                    self._publish_discovery()
+            elif not self._shown:
+                self._named = self._pictured = subject_of(payload)
+                self._just_learned = True
+
+    def take_learned(self) -> bool:
+        """Whether whom an earlier run named has been learned since this was last asked."""
+        learned = self._just_learned
+        if learned:
+            self._just_learned = False
+        return learned
+
+    def _show(self, event: Event) -> None:
+        match event:
+            case Arrived() | Recognized() | Unrecognized():
+                self._visits.add(event.visit.visit_id)
+                self.set(self._topics.presence, ON)
+            case Left():
+                self._visits.discard(event.visit.visit_id)
+                self.set(self._topics.presence, ON if self._visits else OFF)
+        if isinstance(event, Recognized | Unrecognized | Left):
+            self._shown = True
+            document = encode(visitor_document(event.visit))
+            self._named = subject_of(document)
+            if self._pictured.visit_id == self._named.visit_id:
+                self._pictured = self._named  # whoever it is by now
+            self.set(self._topics.visitor, document)
+
+    def _hide_visitor(self) -> None:
+        self._named = EventSubject()
+        self.set(self._topics.visitor, encode(visitor_document(None)))
+
+    def _hide_picture(self) -> None:
+        self._pictured = EventSubject()
+        self.set(self._topics.image, b"")  # deletes the one retained
+
+    def _publish_state(self, topic: str) -> None:
+        # A picture or a count that is lost is followed by another.
+        qos = 0 if topic in (self._topics.image, self._topics.status) else 1
+        self._publish(topic, self._states[topic], qos)
+
+    def _publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        self._connection.publish(topic, payload, qos=qos, retain=True)
+
+    def _publish_discovery(self) -> None:
+        if not (self._section.discovery and self._connection.connected):
+            return
+        # A trigger is deleted by a document that names it, and stays deleted by one that does not.
+        gone = sorted(self._gone_person_ids)
+        for gone_person_ids in (gone, ()) if gone else ((),):
+            document = discovery_document(
+                self._device, self._section, self._people, gone_person_ids
+            )
+            self._publish(self._discovery_topic, encode(document))
+        self._gone_person_ids.clear()
+
+
+def _id_of(label: str) -> int | None:
+    """The number in a stranger's label; None where it is none of ours."""
+    found = re.fullmatch(r"stranger-([0-9]{1,18})", label)
+    return int(found[1]) if found else None

@@ -1,0 +1,1 @@
+"""Chimes: which one, when, and on what device."""

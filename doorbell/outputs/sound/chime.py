@@ -1,0 +1,246 @@
+"""Which chime a ring gets, and playing it.
+
+Enters: rings, and whether the household wants silence. Leaves: the visitor's chime through the
+speaker, and whether it could be played.
+Knows nothing of how a visitor was recognized; a dead sound device is said once and never stops
+anybody.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, time
+from pathlib import Path
+from time import monotonic
+from typing import TypeAlias
+
+from doorbell.config import ChimeSection
+from doorbell.domain import Person, Ring, Stranger, Visit
+from doorbell.errors import ConfigError, SoundError
+from doorbell.outputs import Publish, publish_nowhere
+from doorbell.outputs.sound.speaker import Speaker
+from doorbell.outputs.sound.synthesis import Sound, load_chime
+from doorbell.outputs.worker import Worker
+from doorbell.status import Message, MuteState, SoundState
+
+# Rings that may wait while one sounds: a family at the door, not a backlog.
+RINGS_WAITING = 4
+CLOSE_SECONDS = 1.0
+# A chime this late, behind a device that hung, would only puzzle.
+LATE_SECONDS = 15.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChimeChoice:
+    """What is to sound.
+
+    Attributes:
+        name: a built-in chime or the path of a WAV file.
+        volume: 0 to 1.
+    """
+
+    name: str
+    volume: float
+
+    @property
+    def label(self) -> str:
+        """What people are shown: no path."""
+        return Path(self.name).stem
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nothing sounds, and why: words for people."""
+
+    reason: str
+
+
+Choice: TypeAlias = ChimeChoice | Silence
+
+
+def choose_chime(
+    event: Ring, section: ChimeSection, *, muted: bool, local_time: time
+) -> ChimeChoice | Silence:
+    """Choose what a ring sounds like, cool-down aside.
+
+    Args:
+        event: the ring.
+        section: ``[chime]``.
+        muted: whether the household has silenced the chimes.
+        local_time: wall time of the ring where the doorbell hangs, for the quiet hours.
+    """
+    if not section.enabled:
+        return Silence("chimes are off")
+    if muted:
+        return Silence("muted")
+    quiet = is_quiet(section, local_time)
+    volume = section.quiet_volume if quiet else section.volume
+    if volume == 0.0:
+        return Silence("quiet hours" if quiet else "volume is 0")
+    match event.visit.visitor if event.visit else None:
+        case Person(chime=str() as name):
+            return ChimeChoice(name, volume)
+        case Stranger():
+            return ChimeChoice(section.stranger, volume)
+        case _:
+            return ChimeChoice(section.default, volume)
+
+
+def is_quiet(section: ChimeSection, local_time: time) -> bool:
+    """Whether a time of day is in the quiet hours."""
+    start, end = section.quiet_from, section.quiet_to
+    if start is None or end is None:
+        return False
+    if start <= end:
+        return start <= local_time < end
+    return local_time >= start or local_time < end  # over midnight
+
+
+def local_time_at(epoch_seconds: float) -> time:
+    """Wall time of a moment in the machine's time zone."""
+    return datetime.fromtimestamp(epoch_seconds).astimezone().time()
+
+
+def _who(visit: Visit) -> str:
+    """Name what the cool-down is counted by; a person's name may change."""
+    match visit.visitor:
+        case Person(person_id=person_id):
+            return f"person-{person_id}"
+        case Stranger(stranger_id=stranger_id):
+            return f"stranger-{stranger_id}"
+        case None:
+            return visit.visit_id
+
+
+def _load_configured(key: str, name: str) -> Sound:
+    try:
+        return load_chime(name)
+    except SoundError as exc:
+        raise ConfigError(f"chime.{key} = {name!r}: {exc}") from exc
+
+
+class Chime:
+    """The output that sounds.
+
+    Args:
+        section: ``[chime]``.
+        speaker: used and closed by the chime.
+        door_id: of the door that it sounds for.
+        publish: told whether sound works, on any thread.
+        on_choice: told of every ring what sounds or why nothing does, on the thread of ``handle``.
+        local_time: wall time of a moment, seconds since the epoch, where the doorbell hangs.
+        now_seconds: by a clock that nobody sets; cool-downs go by it.
+        late_seconds: a chime that had to wait longer is left out.
+
+    Raises:
+        ConfigError: ``chime.default`` or ``chime.stranger`` cannot be played.
+    """
+
+    def __init__(
+        self,
+        section: ChimeSection,
+        speaker: Speaker,
+        *,
+        door_id: str = "",
+        publish: Publish = publish_nowhere,
+        on_choice: Callable[[Ring, Choice], None] | None = None,
+        local_time: Callable[[float], time] = local_time_at,
+        now_seconds: Callable[[], float] = monotonic,
+        late_seconds: float = LATE_SECONDS,
+    ) -> None:
+        self._section = section
+        try:
+            self._default_sound = _load_configured("default", section.default)
+            _load_configured("stranger", section.stranger)
+        except ConfigError:
+            speaker.close()
+            raise
+        self._speaker = speaker
+        self._publish = publish
+        self._on_choice = on_choice
+        self._local_time = local_time
+        self._now_seconds = now_seconds
+        self._late_seconds = late_seconds
+        self._muted = False
+        self._sounded_at: dict[str, float] = {}
+        self._unplayable: set[str] = set()
+        self._sound = SoundState(door_id=door_id)
+        publish(self._sound)
+        self._worker = Worker("chime", self._play, capacity=RINGS_WAITING)
+
+    def handle(self, message: Message) -> None:
+        """Sound for a ring, unless the household wants silence."""
+        match message:
+            case MuteState(muted=muted):
+                self._muted = muted
+            case Ring():
+                self._ring(message)
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Let the chime in hand end, for at most a second; idempotent."""
+        if not self._worker.close(CLOSE_SECONDS):
+            self._speaker.kill()
+            self._worker.close(CLOSE_SECONDS)
+        self._speaker.close()
+
+    def _ring(self, ring: Ring) -> None:
+        choice = self._choose(ring)
+        if self._on_choice is not None:
+            self._on_choice(ring, choice)
+        if isinstance(choice, ChimeChoice):
+            self._worker.submit((choice, self._now_seconds()))
+
+    def _choose(self, ring: Ring) -> Choice:
+        choice = choose_chime(
+            ring,
+            self._section,
+            muted=self._muted,
+            local_time=self._local_time(ring.occurred_at),
+        )
+        if isinstance(choice, Silence) or ring.visit is None:
+            return choice
+        key = _who(ring.visit)
+        cooldown = self._section.cooldown_seconds
+        now = self._now_seconds()
+        self._sounded_at = {k: at for k, at in self._sounded_at.items() if now - at < cooldown}
+        if key in self._sounded_at and not ring.pressed:  # who presses is always heard
+            return Silence(f"rang {now - self._sounded_at[key]:.0f} s ago")
+        self._sounded_at[key] = now
+        return choice
+
+    def _play(self, asked: tuple[ChimeChoice, float]) -> None:
+        choice, asked_seconds = asked
+        late = self._now_seconds() - asked_seconds
+        if late > self._late_seconds:
+            log.info("a chime is left out: it would sound %.0f s late", late)
+            return
+        try:
+            sound = load_chime(choice.name)
+        except SoundError as exc:
+            if choice.name not in self._unplayable:
+                self._unplayable.add(choice.name)
+                log.warning("the default chime sounds instead: %s", exc)
+            sound = self._default_sound
+        try:
+            self._speaker.play(sound, choice.volume)
+        except SoundError as exc:
+            if self._sound.works is False:
+                log.debug("still no sound: %s", exc)
+            else:
+                log.warning("no sound, and the doorbell goes on without: %s", exc)
+            self._tell(replace(self._sound, works=False, reason=str(exc)))
+        else:
+            if self._sound.works is False:
+                log.info("sound is back")
+            self._tell(replace(self._sound, works=True, reason=""))
+
+    def _tell(self, sound: SoundState) -> None:
+        if sound != self._sound:
+            self._sound = sound
+            self._publish(sound)

@@ -1,0 +1,182 @@
+"""The picture that shows each visit best, drawn when an event leaves.
+
+Leaves JPEG bytes, of those visitors alone whose pictures may be made. A visit holds its picture
+itself. Knows no file and no gallery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from doorbell.domain import Face, FaceSample, Frame, Person, UInt8Array, Verdict, Visit
+from doorbell.imaging.annotation import FaceNote, annotate, encode_jpeg
+from doorbell.visits.open_visit import Observation, OpenVisit, Picture, ShownFace
+
+Whose: TypeAlias = Literal["all", "people", "none"]
+
+# A later picture replaces the best one only if it is better by this factor: copies cost time.
+PICTURE_GAIN = 1.15
+
+# A picture in which somebody beside the visitor cannot be told is worth so much of one in which
+# everybody can: a later one is better by more than ``PICTURE_GAIN``.
+UNTOLD_COMPANY = 0.8
+
+# A face is the visitor's if it is this like the visitor's mean, of when they were named. Measured
+# 2026-11-28 on ten clips of five people: one of 591 frames is less like the mean of the first three
+# of its own track (0.37; one in a hundred below 0.55), none of 4,538 of others is as like (0.41 at
+# most). A track itself takes samples from 0.15 on: enough to tell strangers, not look-alikes.
+OWN_SIMILARITY = 0.5
+
+# And this like the person who is named, whose photographs are of another day and light. Measured as
+# above on Labeled Faces in the Wild: two of 263 photographs are less like the mean of five others
+# of the same person (0.18 at most), two of 8,364 as like somebody else.
+PERSON_SIMILARITY = 0.4
+
+# A press with nobody in sight shows the latest frame, if it is of these last seconds.
+LATEST_SECONDS = 5.0
+
+# Boxes end at the forehead and the chin: this much of them is painted over on each side as well.
+COVER_MARGIN = 0.4
+_COVER = 96  # grey
+
+
+class VisitPictures:
+    """Finds the frame that shows each open visit best, and draws it.
+
+    A face stands for a visitor only where its own sample in that frame does: tracks go over to
+    whoever takes a visitor's place before that is noticed.
+
+    Args:
+        whose: of whose visits pictures are made: with ``people`` only enrolled visitors are shown,
+            and every other face in sight is painted over.
+        similarity: how like a person one face is by itself, as a cosine.
+    """
+
+    def __init__(self, whose: Whose, similarity: Callable[[Person, FaceSample], float]) -> None:
+        self._whose = whose
+        self._similarity = similarity
+        self._latest: Frame | None = None
+
+    def see(
+        self,
+        frame: Frame,
+        seen: Sequence[tuple[Observation, OpenVisit | None]],
+        others: Sequence[Face] = (),
+    ) -> None:
+        """Take in one frame: each visit keeps it that it shows better than the one before.
+
+        Args:
+            frame: the next one.
+            seen: what was seen of each track in it, with the visit that it belongs to, if any.
+            others: faces in it that are believed only if they are found again.
+        """
+        if self._whose == "none":
+            return
+        self._latest = frame
+        faces = [ShownFace(each.track, each.sample, entry) for each, entry in seen]
+        for own in faces:
+            entry = own.visit
+            if entry is None:
+                continue
+            best = entry.picture
+            if best is not None and own.sample is None:
+                continue
+            if best is not None and not self._shows(best.own, entry.visit):
+                best = entry.picture = None  # the visitor was named meanwhile, and it is not they
+            # People want to see a face large; recognition is content with less.
+            quality = 0.0 if own.sample is None else own.sample.quality
+            worth = quality * own.track.face.width_pixels
+            if any(each.sample is None for each in faces if each is not own):
+                worth *= UNTOLD_COMPANY
+            if best is not None and worth <= best.worth * PICTURE_GAIN:
+                continue
+            if self._shows(own, entry.visit):
+                beside = tuple(each for each in faces if each is not own)
+                entry.picture = Picture(frame.pixels, own, beside, tuple(others), worth)
+
+    def draw(self, entry: OpenVisit, visit: Visit) -> bytes | None:
+        """A visit's best picture with boxes, keypoints and labels; None where there is to be none.
+
+        Args:
+            entry: the visit with its picture.
+            visit: as it stands in what is told of it.
+        """
+        picture = entry.picture
+        if picture is None or not self._may_show(visit) or not self._shows(picture.own, visit):
+            return None
+        notes: list[FaceNote] = []
+        covered = [] if self._whose == "all" else list(picture.others)
+        for shown in (picture.own, *picture.beside):
+            of_face = visit if shown is picture.own else self._visit_of(shown)
+            if self._may_show(of_face):
+                notes.append(_note(shown.track.face, of_face))
+            else:
+                covered.append(shown.track.face)
+        return encode_jpeg(annotate(_cover(picture.pixels, covered), notes))
+
+    def draw_latest(self, wall_time: float, faces: Sequence[Face]) -> bytes | None:
+        """The latest frame, where it is recent and whoever is in it may be shown.
+
+        Args:
+            wall_time: now.
+            faces: those in sight.
+        """
+        latest = self._latest
+        if self._whose != "all" or latest is None:
+            return None
+        if abs(wall_time - latest.captured_at) > LATEST_SECONDS:
+            return None
+        return encode_jpeg(annotate(latest.pixels, [FaceNote(face) for face in faces]))
+
+    def _visit_of(self, shown: ShownFace) -> Visit | None:
+        """Whose face it is, as far as the frame itself says so."""
+        visit = None if shown.visit is None else shown.visit.visit
+        return visit if visit is not None and self._shows(shown, visit) else None
+
+    def _shows(self, shown: ShownFace, visit: Visit) -> bool:
+        """Whether a face is the visitor's, by what was seen of it in that frame alone."""
+        if shown.visit is None:
+            return False
+        if shown.sample is None:  # as long as nobody knows who it is, nobody is mistaken
+            return visit.visitor is None
+        signature = shown.visit.signature
+        if signature is not None and float(signature @ shown.sample.embedding) < OWN_SIMILARITY:
+            return False
+        if visit.corrected or not isinstance(visit.visitor, Person):
+            return True
+        return self._similarity(visit.visitor, shown.sample) >= PERSON_SIMILARITY
+
+    def _may_show(self, visit: Visit | None) -> bool:
+        if self._whose == "all":
+            return True
+        return visit is not None and isinstance(visit.visitor, Person)
+
+
+def _cover(pixels: UInt8Array, faces: Sequence[Face]) -> UInt8Array:
+    """Paint over faces, on a copy."""
+    if not faces:
+        return pixels
+    covered: UInt8Array = pixels.copy()
+    for face in faces:
+        left, top, right, bottom = face.box_xyxy
+        margin_x = COVER_MARGIN * face.width_pixels
+        margin_y = COVER_MARGIN * face.height_pixels
+        edges = (left - margin_x, top - margin_y, right + margin_x, bottom + margin_y)
+        x0, y0, x1, y1 = (max(0, round(float(edge))) for edge in edges)
+        covered[y0:y1, x0:x1] = np.uint8(_COVER)
+    return covered
+
+
+def _note(face: Face, visit: Visit | None) -> FaceNote:
+    visitor = None if visit is None else visit.visitor
+    if visit is None or visitor is None:
+        return FaceNote(face)
+    if isinstance(visitor, Person):
+        similarity = None if visit.corrected else visit.similarity
+        return FaceNote(face, Verdict.KNOWN, visitor.label, similarity)
+    # At a first visit there is nobody yet whom the face could be similar to.
+    similarity = visit.similarity if visitor.visits > 1 and not visit.corrected else None
+    return FaceNote(face, Verdict.UNKNOWN, visitor.label, similarity)

@@ -1,0 +1,248 @@
+"""One frame in, events out: detection, tracking, recognition, decision and visits in their order.
+
+No threads, no clock of its own, no outputs. Everything it remembers between frames is here or in
+the parts it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from doorbell.config import Config
+from doorbell.domain import (
+    Event,
+    Frame,
+    Left,
+    Person,
+    Recognized,
+    Stranger,
+    Track,
+    Unrecognized,
+    Visit,
+    Visitor,
+)
+from doorbell.errors import EnrollmentError
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.names import name_key
+from doorbell.gallery.records import EnrolledSample, EnrollmentOutcome
+from doorbell.pipeline.best_pictures import VisitPictures
+from doorbell.pipeline.latency import Latency, Stage, Stopwatch
+from doorbell.pipeline.perception import Perception
+from doorbell.pipeline.recognizer import Recognizer
+from doorbell.pipeline.tracking import Tracker
+from doorbell.pipeline.visit_recorder import VisitBook
+from doorbell.recognition.templates import Templates
+from doorbell.visits.lifecycle import Announcement, Visits
+from doorbell.visits.open_visit import Observation
+
+
+class Pipeline:
+    """Watches one door.
+
+    Args:
+        perception: finds and embeds faces.
+        gallery: who is known.
+        config: its sections on everything between faces and events.
+        stopwatch: times the stages of each frame; None to time nothing.
+
+    Raises:
+        GalleryError: the gallery does not answer at the start; what it does later stops nothing.
+    """
+
+    def __init__(
+        self,
+        perception: Perception,
+        gallery: Gallery,
+        config: Config,
+        stopwatch: Stopwatch | None = None,
+    ) -> None:
+        self._perception = perception
+        self._stopwatch = stopwatch or Stopwatch(Latency(), lambda: 0.0)
+        self._gallery = gallery
+        self._section = config.recognition
+        self._door_id = config.device.id
+        self._book = VisitBook(gallery, perception.model_id)
+        self._tracker = Tracker(config.tracking)
+        self._recognizer = Recognizer(perception, config, self._book.templates, self._stopwatch)
+        self._pictures = VisitPictures(config.storage.pictures, self._recognizer.similarity)
+        self._size: tuple[int, int] | None = None
+        self._visits = Visits(
+            config.visits,
+            self._introduce,
+            ring_after_seconds=config.attention.ring_after_seconds,
+            recall=self._recall,
+        )
+        self._applied: int | None = None  # the revision of the templates
+
+    @property
+    def model_id(self) -> str:
+        """Of the embedder."""
+        return self._perception.model_id
+
+    @property
+    def open_visits(self) -> tuple[Visit, ...]:
+        """Visits going on now."""
+        return self._visits.open_visits
+
+    @property
+    def in_sight(self) -> tuple[tuple[Track, Visit | None], ...]:
+        """Every live track with the open visit it belongs to, if to any yet."""
+        return tuple(
+            (track, self._visits.visit_of(track.track_id)) for track in self._tracker.tracks
+        )
+
+    @property
+    def household(self) -> Templates:
+        """Who is known, as the gallery said when it could last be read."""
+        return self._book.templates()
+
+    @property
+    def problem(self) -> str | None:
+        """Why visits are kept in memory only; None where they are stored."""
+        return self._book.problem
+
+    def step(self, frame: Frame) -> list[Event]:
+        """Take in one frame.
+
+        Args:
+            frame: the next one of the camera; time never runs backwards.
+
+        Returns:
+            What happened, in order, with pictures.
+        """
+        self._stopwatch.start()
+        self._follow_size(frame)
+        faces = self._perception.detect(
+            frame.pixels, self._tracker.tracks, device_address=frame.device_address
+        )
+        self._stopwatch.lap(Stage.DETECT)
+        tracks = self._tracker.update(faces, frame.time_seconds)
+        embedded = self._recognizer.step(frame, self._tracker.tracks, tracks, faces)
+        for track_id in embedded.jumped:
+            self._tracker.drop(track_id)
+        self._apply_corrections()
+        confirmed = [
+            track
+            for track in tracks
+            if self._tracker.is_confirmed(track)
+            and track.track_id not in embedded.jumped
+            and not self._recognizer.is_no_face(track)
+        ]
+        observations = [
+            self._recognizer.observation(track, embedded.samples.get(track.track_id))
+            for track in confirmed
+        ]
+        told = self._visits.update(observations, frame.time_seconds, frame.captured_at)
+        seen = [(each, self._visits.open_visit_of(each.track.track_id)) for each in observations]
+        self._pictures.see(frame, seen, [t.face for t in tracks if t not in confirmed])
+        completed = self._complete(told)
+        self._stopwatch.lap(Stage.DECIDE)
+        self._stopwatch.finish()
+        return completed
+
+    def _follow_size(self, frame: Frame) -> None:
+        """Find the visitors again in a stream that has changed its size."""
+        size = frame.width, frame.height
+        if self._size is not None and size != self._size:
+            self._tracker.rescale(size[0] / self._size[0], size[1] / self._size[1])
+        self._size = size
+
+    def press(self, time_seconds: float, wall_time: float) -> list[Event]:
+        """Ring because somebody pressed, whoever is known to be there by now.
+
+        Needs no frame, so that it rings without a camera too.
+        """
+        self._apply_corrections()
+        [event] = self._complete([self._visits.press(time_seconds, wall_time)])
+        if event.visit is None:
+            faces = [track.face for track in self._tracker.tracks]
+            event = replace(event, picture_jpeg=self._pictures.draw_latest(wall_time, faces))
+        return [event]
+
+    def finish(self, wall_time: float) -> list[Event]:
+        """End every visit: there are no more frames."""
+        self._apply_corrections()
+        return self._complete(self._visits.finish(wall_time))
+
+    def follow_clock(self, until: float, seconds: float) -> None:
+        """Move the visits going on with a wall clock that was set; see ``Visits.follow_clock``."""
+        self._visits.follow_clock(until, seconds)
+
+    def catch_up(self) -> None:
+        """Store what the gallery has refused, if it answers again; every few seconds."""
+        self._visits.identify(self._book.catch_up())
+
+    def enroll_visible(self, name: str) -> EnrollmentOutcome:
+        """Enroll the one visitor in sight from what was seen of the visit so far.
+
+        Raises:
+            EnrollmentError: nobody is in sight, several are, no frame was good enough, or it is
+                somebody enrolled under another name.
+            InvalidNameError: the name cannot be stored.
+        """
+        seen = self._recognizer.usable(self._tracker.tracks)
+        if len(seen) != 1:
+            raise EnrollmentError(
+                f"cannot enroll {name!r}: {len(seen)} usable faces are in sight, and it takes "
+                "exactly one; stand alone before the camera, a step nearer"
+            )
+        known = seen[0].match.visitor
+        if isinstance(known, Person) and name_key(known.name) != name_key(name):
+            raise EnrollmentError(
+                f"cannot enroll {name!r}: the visitor in sight is {known.name}; to change a name: "
+                f"doorbell people rename {known.name!r} {name!r}"
+            )
+        samples = [EnrolledSample(sample) for sample in seen[0].samples]
+        return self._gallery.people.enroll(name, samples)
+
+    def _apply_corrections(self) -> None:
+        """Take over what the household has said of visits that are going on."""
+        templates = self._book.templates()
+        revision = templates.revision
+        if revision == self._applied:
+            return
+        self._visits.keep_people(templates.knows_person)
+        for visit in self._visits.open_visits:
+            kept = self._book.visit(visit.visit_id)
+            if self._book.problem is not None:
+                return  # once more when it has answered
+            is_gone = isinstance(visit.visitor, Person) and not templates.knows_person(
+                visit.visitor.person_id
+            )
+            if kept is None or (is_gone and kept.visitor is None and not kept.corrected):
+                for track_id in self._visits.forget(visit.visit_id):
+                    self._recognizer.forget(track_id)
+            elif is_gone or kept.corrected or visit.corrected:  # gone: merged into somebody
+                self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
+        self._applied = revision
+
+    def _recall(self, seen: Observation) -> Visitor | None:
+        """Tell whom a track shows, if they have an identifier already."""
+        return seen.match.visitor or self._recognizer.nearest_stranger(seen.signature)
+
+    def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
+        """Give a stranger the identifier of earlier visits, or a new one."""
+        return self._book.introduce(self._recall(seen), seen.samples, wall_time)
+
+    def _complete(self, told: Sequence[Announcement]) -> list[Event]:
+        """Put pictures to events and visits into the gallery."""
+        completed: list[Event] = []
+        kept, drawn = None, None
+        for each in told:
+            event, entry = replace(each.event, door_id=self._door_id), each.of
+            if entry is None or event.visit is None:
+                completed.append(event)
+                continue
+            if each.mistaken is not None:
+                # The visit is saved under its person first: forgetting takes visits along.
+                self._book.save(event.visit)
+                self._book.withdraw(each.mistaken)
+            if event.visit != kept:  # a ring follows the announcement of the same visit
+                decided = isinstance(event, Recognized | Unrecognized | Left)
+                self._book.save(event.visit, entry.samples if decided else ())
+                kept, drawn = event.visit, self._pictures.draw(entry, event.visit)
+            completed.append(replace(event, picture_jpeg=drawn))
+            if isinstance(event, Left):
+                entry.close()
+        return completed

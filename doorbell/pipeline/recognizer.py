@@ -1,0 +1,242 @@
+"""Who each live track is: tracked faces in, what is known of each of them out.
+
+Embeds the faces that are worth it, gathers evidence and decides anew. Knows neither visits nor
+events, stores nothing, and changes no track: it tells which have jumped to another face.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from doorbell.config import Config
+from doorbell.domain import (
+    Face,
+    FaceSample,
+    Float32Array,
+    Frame,
+    Match,
+    Person,
+    Stranger,
+    Track,
+    Verdict,
+)
+from doorbell.pipeline.latency import Stage, Stopwatch
+from doorbell.pipeline.perception import Perception, Portrait
+from doorbell.recognition.candidates import NOBODY, Candidates
+from doorbell.recognition.decision import Evidence, decide, nearest_stranger
+from doorbell.recognition.negatives import is_no_face
+from doorbell.recognition.pose import head_pose, is_looking
+from doorbell.recognition.templates import Templates
+from doorbell.visits.open_visit import Observation
+
+UNDECIDED = Match(Verdict.UNDECIDED, None, 0.0, 0)
+
+# Once somebody is named the face is still looked at, to notice a track that jumps to another face.
+EMBEDDINGS_PER_SECOND_WHEN_KNOWN = 2.0
+
+# Where another face is embedded, who is named is too after this part of their pause: a picture says
+# of a face only what was seen in that very frame.
+COMPANY_PAUSE = 0.5
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Embedded:
+    """What embedding the faces of one frame gave.
+
+    Attributes:
+        samples: by track, those taken as the track's.
+        jumped: tracks that have gone over to somebody else's face, to be dropped.
+    """
+
+    samples: Mapping[int, FaceSample]
+    jumped: frozenset[int]
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What is known of one live track."""
+
+    evidence: Evidence
+    match: Match = UNDECIDED
+    tries: int = 0
+    tried_seconds: float = -math.inf
+    is_no_face: bool = False  # so the household said of what looks like it
+    candidates: Candidates = NOBODY
+    compared: tuple[int, int] = (0, 0)  # how many frames with which revision of the templates
+
+
+class Recognizer:
+    """Recognizes the tracks of one door.
+
+    Args:
+        perception: cuts out and embeds faces.
+        config: its sections on recognition, tracking and attention.
+        templates: tells who is known.
+        stopwatch: times the stages of each frame.
+    """
+
+    def __init__(
+        self,
+        perception: Perception,
+        config: Config,
+        templates: Callable[[], Templates],
+        stopwatch: Stopwatch,
+    ) -> None:
+        self._perception = perception
+        self._section = config.recognition
+        self._attention = config.attention
+        self._first_tries = max(config.recognition.min_frames, config.tracking.confirm_hits)
+        self._read_templates = templates
+        self._stopwatch = stopwatch
+        self._followed: dict[int, _Followed] = {}
+
+    def usable(self, live: Iterable[Track]) -> list[Observation]:
+        """Those of the live tracks of which a frame was good enough to be recognized by."""
+        return [
+            self.observation(track)
+            for track in live
+            if (followed := self._followed.get(track.track_id)) is not None
+            and followed.evidence.frames
+            and not followed.is_no_face
+        ]
+
+    def step(
+        self, frame: Frame, live: Iterable[Track], tracks: Sequence[Track], faces: Sequence[Face]
+    ) -> Embedded:
+        """Embed the faces that are worth it, and decide anew.
+
+        Args:
+            frame: the next one of the camera.
+            live: every live track; what is known of others is forgotten.
+            tracks: found in the frame.
+            faces: of these, in the same order, as they were detected.
+        """
+        now = frame.time_seconds
+        kept = {track.track_id for track in live}
+        self._followed = {key: value for key, value in self._followed.items() if key in kept}
+        self._stopwatch.lap(Stage.DECIDE)
+        portraits = self._portraits(frame, tracks, faces)
+        embedded = self._embed(portraits, now)
+        templates = self._read_templates()
+        for followed in self._followed.values():
+            self._compare(followed, templates)
+            followed.match = decide(followed.evidence, followed.candidates, self._section, now)
+            followed.is_no_face = is_no_face(followed.candidates, self._section.stranger_similarity)
+        return embedded
+
+    def similarity(self, person: Person, sample: FaceSample) -> float:
+        """How like a person one face is by itself.
+
+        Returns:
+            The cosine, where the person is one of the two whom the face is most like; else -1.
+        """
+        for likely, similarity in self._read_templates().people_like(sample.embedding, 2):
+            if likely.person_id == person.person_id:
+                return similarity
+        return -1.0
+
+    def observation(self, track: Track, sample: FaceSample | None = None) -> Observation:
+        """Tell what is known of a live track.
+
+        Args:
+            track: as it stands.
+            sample: of its face in this frame, if one was taken.
+        """
+        followed = self._followed.get(track.track_id)
+        if followed is None:
+            return Observation(track, UNDECIDED, None)
+        evidence = followed.evidence
+        pose = head_pose(track.face.keypoints_xy)
+        return Observation(
+            track,
+            followed.match,
+            evidence.signature,
+            evidence.best_samples,
+            pose,
+            is_looking(pose, self._attention),
+            sample,
+        )
+
+    def is_no_face(self, track: Track) -> bool:
+        """Whether it looks like what the household said is no face."""
+        followed = self._followed.get(track.track_id)
+        return followed is not None and followed.is_no_face
+
+    def nearest_stranger(self, signature: Float32Array | None) -> Stranger | None:
+        """The stranger met before whose face this is, (128,) float32, if there is one."""
+        if signature is None:
+            return None
+        return nearest_stranger(self._read_templates().candidates(signature), self._section)
+
+    def forget(self, track_id: int) -> None:
+        """Keep nothing of what was seen of a track before."""
+        self._followed.pop(track_id, None)
+
+    def _portraits(
+        self, frame: Frame, tracks: Sequence[Track], faces: Sequence[Face]
+    ) -> dict[int, Portrait]:
+        """By track, the faces that are due and good enough to be embedded."""
+        now = frame.time_seconds
+        portraits: dict[int, Portrait] = {}
+        waiting: list[tuple[Track, Face]] = []
+        for track, face in zip(tracks, faces, strict=True):
+            followed = self._followed.setdefault(
+                track.track_id, _Followed(Evidence(track.first_seen_seconds))
+            )
+            if now - followed.tried_seconds >= self._pause(followed) - 1e-6:
+                self._portray(frame, track, face, portraits)
+            elif followed.match.verdict is Verdict.KNOWN:
+                waiting.append((track, face))
+        if portraits:
+            for track, face in waiting:
+                followed = self._followed[track.track_id]
+                if now - followed.tried_seconds >= COMPANY_PAUSE * self._pause(followed) - 1e-6:
+                    self._portray(frame, track, face, portraits)
+        return portraits
+
+    def _portray(
+        self, frame: Frame, track: Track, face: Face, portraits: dict[int, Portrait]
+    ) -> None:
+        """Add a face to those that are embedded, where it is good enough."""
+        if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
+            return
+        portrait = self._perception.portray(frame.pixels, face)
+        self._stopwatch.lap(Stage.ALIGN)
+        if portrait.quality.value >= self._section.min_quality:
+            portraits[track.track_id] = portrait
+
+    def _compare(self, followed: _Followed, templates: Templates) -> None:
+        """Find out whose the face may be, unless neither it nor anybody else has changed."""
+        signature = followed.evidence.signature
+        compared = followed.evidence.frames, templates.revision
+        if signature is not None and compared != followed.compared:
+            followed.candidates = templates.candidates(signature)
+            followed.compared = compared
+
+    def _embed(self, portraits: Mapping[int, Portrait], now: float) -> Embedded:
+        """Add to the evidence of each track, all faces in one batch."""
+        samples = self._perception.embed(list(portraits.values()))
+        if portraits:
+            self._stopwatch.lap(Stage.EMBED)
+        taken: dict[int, FaceSample] = {}
+        jumped: set[int] = set()
+        for track_id, sample in zip(portraits, samples, strict=True):
+            followed = self._followed[track_id]
+            followed.tries += 1
+            followed.tried_seconds = now
+            if sample is not None and followed.evidence.add(sample):
+                taken[track_id] = sample
+            if followed.evidence.is_broken:
+                jumped.add(track_id)
+                del self._followed[track_id]
+        return Embedded(taken, frozenset(jumped))
+
+    def _pause(self, followed: _Followed) -> float:
+        """How long after its last embedding a face is embedded again."""
+        if followed.tries < self._first_tries:
+            return 0.0  # nothing can be decided, or told and shown, before
+        if followed.match.verdict is Verdict.KNOWN:
+            return 1 / EMBEDDINGS_PER_SECOND_WHEN_KNOWN
+        return 1 / self._section.embeddings_per_second

@@ -1,0 +1,1 @@
+"""Tracks and decisions to visits."""

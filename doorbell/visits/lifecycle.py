@@ -1,0 +1,399 @@
+"""Tracks and decisions to visits: who arrived, was recognized or not, rang, and left.
+
+Pure: draws nothing, no gallery, no clock of its own; who keeps strangers gives new ones their
+identifiers through ``introduce``. A visit outlives its tracks: a face that is hidden for a moment
+and found again continues the visit it belongs to.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from doorbell.config import AttentionSection, VisitsSection
+from doorbell.domain import (
+    Arrived,
+    Event,
+    Left,
+    Person,
+    Recognized,
+    Ring,
+    Stranger,
+    Unrecognized,
+    Verdict,
+    Visit,
+    Visitor,
+)
+from doorbell.visits.open_visit import (
+    REJOIN_SIMILARITY,
+    Introduce,
+    Observation,
+    OpenVisit,
+    Recall,
+    Sightings,
+    as_matched,
+    contradicts,
+    is_confirmed_presence,
+    note_attention,
+    visitor_key,
+)
+
+# A wall clock that moves by this much more or less than the stream was set. Smaller differences
+# come from a slow machine.
+CLOCK_STEP_SECONDS = 2.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Announcement:
+    """An event, and what it takes to complete it.
+
+    Attributes:
+        event: what happened, without a picture.
+        of: the visit with all that it holds, also where it ends with this event; None for a press
+            with nobody there.
+        mistaken: a stranger who was new in this visit and proves to be somebody else.
+    """
+
+    event: Event
+    of: OpenVisit | None = None
+    mistaken: Stranger | None = None
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+class Visits:
+    """Keeps the visits that are going on at one door."""
+
+    def __init__(
+        self,
+        section: VisitsSection,
+        introduce: Introduce,
+        new_id: Callable[[], str] = _new_id,
+        ring_after_seconds: float = AttentionSection().ring_after_seconds,
+        recall: Recall = as_matched,
+    ) -> None:
+        self._section = section
+        self._ring_after_seconds = ring_after_seconds
+        self._introduce = introduce
+        self._recall = recall
+        self._new_id = new_id
+        self._open: list[OpenVisit] = []
+        self._last_rings: dict[tuple[str, int], float] = {}
+        self._pressed_unseen_seconds = -math.inf
+        self._clock_offset_seconds: float | None = None  # wall less stream, in the last frame
+        self._wall_time = 0.0  # of the last frame
+
+    @property
+    def open_visits(self) -> tuple[Visit, ...]:
+        """Visits going on now, the longest first."""
+        return tuple(entry.visit for entry in self._open)
+
+    def visit_of(self, track_id: int) -> Visit | None:
+        """The open visit that a track belongs to, as it stands."""
+        entry = self.open_visit_of(track_id)
+        return None if entry is None else entry.visit
+
+    def open_visit_of(self, track_id: int) -> OpenVisit | None:
+        """The open visit that a track belongs to, with all that it holds."""
+        return next((entry for entry in self._open if track_id in entry.tracks), None)
+
+    def update(
+        self, observations: Sequence[Observation], time_seconds: float, wall_time: float
+    ) -> list[Announcement]:
+        """Take in one frame.
+
+        Args:
+            observations: every confirmed track found in this frame.
+            time_seconds: stream time of the frame.
+            wall_time: seconds since the epoch.
+
+        Returns:
+            What happened, in order.
+        """
+        self._follow_clock(time_seconds, wall_time)
+        told: list[Announcement] = []
+        for seen in observations:
+            entry = self.open_visit_of(seen.track.track_id)
+            if entry is not None:  # in sight, so that no new track can take this visit up
+                entry.last_seen_seconds = time_seconds
+        for seen in observations:
+            entry = self._belongs_to(seen, time_seconds)
+            if entry is None:
+                if seen.signature is None and not is_confirmed_presence(seen.track, time_seconds):
+                    continue
+                entry = self._start(seen, time_seconds, wall_time)
+                note_attention(entry, seen, time_seconds)
+                told.append(Announcement(Arrived(self._new_id(), wall_time, entry.visit), entry))
+            else:
+                note_attention(entry, seen, time_seconds)
+            entry.saw(seen, time_seconds, wall_time)
+            told += self._announce(entry, seen, time_seconds, wall_time)
+            if entry in self._open:  # and was not found to be another one going on
+                told += self._ring_for_looking(entry, time_seconds, wall_time)
+        told += self._end_absent(time_seconds, wall_time)
+        return told
+
+    def correct(self, visit_id: str, visitor: Visitor | None, *, corrected: bool) -> None:
+        """Take over what the household says of an open visit, or that it says nothing any more.
+
+        No event tells of it; the later ones of this visit carry it.
+
+        Args:
+            visit_id: of an open visit.
+            visitor: who it is, or was taken for before.
+            corrected: whether the household says so: then no face changes it.
+        """
+        for entry in self._open:
+            if entry.visit.visit_id == visit_id:
+                entry.visit = replace(entry.visit, visitor=visitor, corrected=corrected)
+
+    def identify(self, identified: Mapping[int, Stranger]) -> None:
+        """Take over what strangers are called for good, by the number they had meanwhile."""
+        for entry in self._open:
+            visitor, newcomer = entry.visit.visitor, entry.newcomer
+            if isinstance(visitor, Stranger) and visitor.stranger_id in identified:
+                entry.visit = replace(entry.visit, visitor=identified[visitor.stranger_id])
+            if newcomer is not None:
+                entry.newcomer = identified.get(newcomer.stranger_id, newcomer)
+        for number, stranger in identified.items():
+            rang = self._last_rings.pop(("stranger", number), None)
+            if rang is not None:
+                self._last_rings[visitor_key(stranger)] = rang
+
+    def forget(self, visit_id: str) -> list[int]:
+        """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells.
+
+        Returns:
+            The tracks that belong to it.
+        """
+        [entry] = [entry for entry in self._open if entry.visit.visit_id == visit_id]
+        entry.forget()
+        return list(entry.tracks)
+
+    def keep_people(self, is_enrolled: Callable[[int], bool]) -> None:
+        """Forget what open visits showed of who is no longer enrolled, as told by identifier."""
+        for entry in self._open:
+            entry.forget_gone_people(is_enrolled)
+
+    def follow_clock(self, until: float, seconds: float) -> None:
+        """Move open visits with a wall clock that was set, where no frame has told of it yet.
+
+        Args:
+            until: wall time when it was set, as it went before.
+            seconds: by how much it is later since; more than a visit outlives its last frame.
+        """
+        if self._clock_offset_seconds is None:
+            return
+        if abs(self._wall_time - until) < abs(self._wall_time - until - seconds):
+            self._clock_offset_seconds += seconds
+            self._wall_time += seconds
+            self._move(seconds)
+
+    def press(self, time_seconds: float, wall_time: float) -> Announcement:
+        """Somebody pressed the bell: ring for the latest visitor at the door, if any.
+
+        Who is named only afterwards is announced, and the bell does not ring by itself once more.
+        """
+        entry = max(self._open, key=lambda e: e.last_seen_seconds, default=None)
+        if entry is None:
+            self._pressed_unseen_seconds = time_seconds
+            return Announcement(Ring(self._new_id(), wall_time, pressed=True))
+        entry.rang = True
+        if entry.visit.visitor is None:
+            entry.rang_before_named = True
+        else:
+            self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
+        return Announcement(Ring(self._new_id(), wall_time, entry.visit, pressed=True), entry)
+
+    def finish(self, wall_time: float) -> list[Announcement]:
+        """End every visit: the camera has stopped for good."""
+        told = [each for entry in self._open for each in self._end(entry, wall_time)]
+        self._open.clear()
+        return told
+
+    def _follow_clock(self, time_seconds: float, wall_time: float) -> None:
+        """Move open visits with a wall clock that was set, so that none gets longer or shorter."""
+        before, self._clock_offset_seconds = self._clock_offset_seconds, wall_time - time_seconds
+        self._wall_time = wall_time
+        if before is None:
+            return
+        step = self._clock_offset_seconds - before
+        if abs(step) >= CLOCK_STEP_SECONDS:
+            self._move(step)
+
+    def _move(self, seconds: float) -> None:
+        for entry in self._open:
+            started_at = entry.visit.started_at + seconds
+            last_seen_at = entry.visit.last_seen_at + seconds
+            entry.visit = replace(entry.visit, started_at=started_at, last_seen_at=last_seen_at)
+
+    def _belongs_to(self, seen: Observation, time_seconds: float) -> OpenVisit | None:
+        """The open visit that a track is of; None where it is somebody new."""
+        entry = self.open_visit_of(seen.track.track_id)
+        if entry is None:
+            return self._continue_visit(seen, time_seconds)
+        if not contradicts(entry, seen):
+            return entry
+        entry.part_with(seen)
+        entry = self._visit_by(seen.match.visitor)
+        if entry is not None:
+            entry.tracks[seen.track.track_id] = Sightings()
+        return entry
+
+    def _continue_visit(self, seen: Observation, time_seconds: float) -> OpenVisit | None:
+        """The visit that a new track takes up again: same face, and nobody seen for it now."""
+        if seen.signature is None:
+            return None
+        best, joined_by, best_similarity = None, None, REJOIN_SIMILARITY
+        for entry in self._open:
+            clearest = None if entry.last_seen_seconds >= time_seconds else entry.clearest
+            known_as = None if clearest is None else clearest.signature
+            if known_as is None:
+                continue
+            similarity = float(np.dot(known_as, seen.signature))
+            if similarity >= best_similarity:
+                best, joined_by, best_similarity = entry, known_as, similarity
+        if best is not None and joined_by is not None:
+            absent_since = time_seconds - self._section.absence_seconds
+            best.take_up(seen.track.track_id, joined_by, absent_since)
+        return best
+
+    def _start(self, seen: Observation, time_seconds: float, wall_time: float) -> OpenVisit:
+        waited = time_seconds - seen.track.first_seen_seconds
+        entry = OpenVisit(
+            Visit(self._new_id(), started_at=wall_time - waited, last_seen_at=wall_time),
+            first_seen_seconds=seen.track.first_seen_seconds,
+            last_seen_seconds=time_seconds,
+            tracks={seen.track.track_id: Sightings()},
+        )
+        if time_seconds - self._pressed_unseen_seconds <= self._section.absence_seconds:
+            # Whoever pressed before being seen.
+            self._pressed_unseen_seconds = -math.inf
+            entry.rang = entry.rang_before_named = True
+        self._open.append(entry)
+        return entry
+
+    def _announce(
+        self, entry: OpenVisit, seen: Observation, time_seconds: float, wall_time: float
+    ) -> list[Announcement]:
+        """Say who it is, once; a stranger may still turn out to be a person, never the reverse.
+
+        What was said before counts, too: a correction that is withdrawn falls back to it.
+        """
+        if entry.visit.corrected:
+            return []
+        seen = entry.telling or seen
+        found, current = seen.match, entry.visit.visitor
+        match found.verdict:
+            case Verdict.KNOWN:
+                if isinstance(current, Person) or found.visitor is None:
+                    return []
+            case Verdict.UNKNOWN:
+                if current is not None:
+                    return []
+            case Verdict.UNDECIDED:
+                return []
+        other = self._visit_by(self._recall(seen))
+        if other is not None and other is not entry:
+            return [self._absorb(entry, other, time_seconds, wall_time)]
+        told = [self._decide(entry, seen, time_seconds, wall_time)]
+        if entry.rang_before_named:  # before it was known for whom
+            self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
+        elif self._section.ring_on_visit:
+            told += self._ring(entry, time_seconds, wall_time)
+        return told
+
+    def _ring(self, entry: OpenVisit, time_seconds: float, wall_time: float) -> list[Announcement]:
+        """Ring, unless the same visitor rang lately."""
+        oldest = time_seconds - self._section.cooldown_seconds
+        self._last_rings = {key: at for key, at in self._last_rings.items() if at > oldest}
+        if visitor_key(entry.visit.visitor) in self._last_rings:
+            return []
+        self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
+        entry.rang = True
+        return [Announcement(Ring(self._new_id(), wall_time, entry.visit), entry)]
+
+    def _ring_for_looking(
+        self, entry: OpenVisit, time_seconds: float, wall_time: float
+    ) -> list[Announcement]:
+        """Ring for who looks at the door for long, where nothing else has rung in this visit."""
+        if entry.rang or not 0 < self._ring_after_seconds <= entry.looking_in_a_row_seconds:
+            return []
+        told = self._ring(entry, time_seconds, wall_time)
+        entry.rang_before_named = entry.rang
+        return told
+
+    def _decide(
+        self, entry: OpenVisit, seen: Observation, time_seconds: float, wall_time: float
+    ) -> Announcement:
+        """Name the visitor by what was seen: the person, or a stranger, who is introduced."""
+        visitor, mistaken = seen.match.visitor, None
+        if isinstance(visitor, Person):
+            mistaken = entry.take_newcomer()
+        else:
+            visitor = self._introduce(seen, wall_time)
+            entry.newcomer = visitor if visitor.visits == 1 else entry.newcomer
+        entry.named_by = seen.signature
+        entry.visit = replace(
+            entry.visit,
+            visitor=visitor,
+            similarity=seen.match.similarity,
+            frames_used=seen.match.frames_used,
+            seconds_to_decision=time_seconds - entry.first_seen_seconds,
+        )
+        kind = Recognized if isinstance(visitor, Person) else Unrecognized
+        return Announcement(kind(self._new_id(), wall_time, entry.visit), entry, mistaken)
+
+    def _visit_by(self, visitor: Visitor | None) -> OpenVisit | None:
+        if visitor is None:
+            return None
+        for entry in self._open:
+            if entry.visit.visitor is not None and visitor_key(entry.visit.visitor) == visitor_key(
+                visitor
+            ):
+                return entry
+        return None
+
+    def _absorb(
+        self, entry: OpenVisit, other: OpenVisit, time_seconds: float, wall_time: float
+    ) -> Announcement:
+        """Nobody is at the door twice: the visit named last ends, and its tracks move over."""
+        other.tracks |= entry.tracks
+        other.last_seen_seconds = time_seconds
+        other.touch(wall_time)
+        self._open.remove(entry)
+        return self._leave(entry, wall_time, continued_by=other)
+
+    def _end_absent(self, time_seconds: float, wall_time: float) -> list[Announcement]:
+        limit = time_seconds - self._section.absence_seconds
+        gone = [entry for entry in self._open if entry.last_seen_seconds < limit]
+        told = [each for entry in gone for each in self._end(entry, wall_time)]
+        self._open = [entry for entry in self._open if entry.last_seen_seconds >= limit]
+        return told
+
+    def _end(self, entry: OpenVisit, wall_time: float) -> list[Announcement]:
+        """The visitor has gone: who was not named before is named now, as far as it was seen."""
+        seen = entry.farewell
+        if entry.visit.visitor is not None or entry.visit.corrected or seen is None:
+            return [self._leave(entry, wall_time)]
+        other = self._visit_by(self._recall(seen))
+        if other is not None:
+            return [self._leave(entry, wall_time, continued_by=other)]
+        named = self._decide(entry, seen, entry.last_seen_seconds, wall_time)
+        return [named, self._leave(entry, wall_time)]
+
+    def _leave(
+        self, entry: OpenVisit, wall_time: float, continued_by: OpenVisit | None = None
+    ) -> Announcement:
+        mistaken = None
+        if continued_by is not None:
+            mistaken = entry.take_newcomer()
+            entry.visit = replace(entry.visit, continued_by=continued_by.visit.visit_id)
+        entry.visit = replace(entry.visit, ended_at=entry.visit.last_seen_at)
+        return Announcement(Left(self._new_id(), wall_time, entry.visit), entry, mistaken)
