@@ -290,7 +290,7 @@ class Recognized(VisitEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class Unrecognized(VisitEvent):
+class Unknown(VisitEvent):
     """The visitor is nobody the household has enrolled."""
 
 
@@ -320,7 +320,7 @@ class Ring:
     door_id: str = ""
 
 
-Event: TypeAlias = Arrived | Recognized | Unrecognized | Left | Ring
+Event: TypeAlias = Arrived | Recognized | Unknown | Left | Ring
 
 
 @dataclass(frozen=True, slots=True)

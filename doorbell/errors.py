@@ -21,7 +21,7 @@ once, at the edge, with ``from exc``.
     ├── InferenceError         a network cannot be loaded or run                      (exit 3)
     ├── GalleryError           the gallery cannot be opened, read or written          (exit 3)
     │   └── GalleryLostError       the one in use was damaged, deleted or replaced
-    ├── SealError              a key is missing or wrong, or what it sealed altered   (exit 3)
+    ├── EncryptionError        a key is missing or wrong, or what it encrypted altered (exit 3)
     └── OutputError            sound, broker or disk refused; the daemon goes on
         ├── SoundError
         └── BrokerError
@@ -112,7 +112,7 @@ class GalleryLostError(GalleryError):
     """
 
 
-class SealError(DoorbellError):
+class EncryptionError(DoorbellError):
     """A key is missing, wrong or no key, or what was encrypted with it was altered."""
 
     exit_code = 3

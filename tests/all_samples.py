@@ -79,7 +79,7 @@ def read_samples(file: GalleryFile, model_id: str) -> Samples:
         samples, negatives, non_faces = (
             readable(
                 file.rows(f"SELECT * FROM {of} model_id = ? ORDER BY id", model_id),  # noqa: S608 - our own words
-                file.seal,
+                file.cipher,
             )
             for of in (
                 "samples WHERE hidden_by IS NULL AND",

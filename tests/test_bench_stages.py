@@ -13,7 +13,7 @@ from doorbell.config import Config, load_config
 from doorbell.errors import UsageError
 from doorbell.measure.speed.peer_environment import environment_python
 from doorbell.measure.speed.peers import Peer, PeerName, SharedPicture, open_peers
-from doorbell.measure.speed.product import DOORBELL, Product, open_product
+from doorbell.measure.speed.product import DOORBELL, SystemUnderTest, open_system
 from doorbell.measure.speed.scene import Size, View, draw, play, standing
 from doorbell.measure.speed.stages import (
     EMBED,
@@ -71,7 +71,7 @@ def test_peers_find_the_face_where_it_is_and_agree_on_its_vector(
     middle = (view.face_xyxy[:2] + view.face_xyxy[2:]) / 2
     with (
         started("naive", "opencv", config=config, picture=picture) as peers,
-        open_product(config) as product,
+        open_system(config) as product,
     ):
         picture.write(view.frame.pixels)
         for peer in peers:
@@ -132,7 +132,7 @@ def test_an_environment_is_made_once(tmp_path: Path) -> None:
 def test_stages_are_measured_beside_a_peer(
     config: Config, models_directory: Path, picture: SharedPicture
 ) -> None:
-    stage = Stage("frame to faces", "faces", SMALL, 30.0, Product.watcher)
+    stage = Stage("frame to faces", "faces", SMALL, 30.0, SystemUnderTest.watcher)
     with started("naive", config=config, picture=picture) as peers:
         bench = Bench(config, 2, 0.0, peers, picture, lambda _: None)
         report = measure_stages(

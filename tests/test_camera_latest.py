@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from doorbell.camera import Camera
-from doorbell.camera.frame_health import Sight
+from doorbell.camera.frame_health import FrameHealth
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
@@ -218,7 +218,7 @@ def test_a_camera_that_may_be_missing_is_waited_for_and_said_once(
         with pytest.raises(CameraError, match="being reopened"):
             latest.get(0.2)
         assert latest.state.reason == "there is no camera"
-        assert not latest.beyond_help
+        assert not latest.needs_restart
         plugged.set()
         latest.get(2)
         assert latest.state.condition is CameraCondition.LIVE
@@ -264,7 +264,7 @@ def test_too_many_hanging_drivers_are_beyond_help_and_one_that_answers_ends_that
 
     latest = LatestFrame(open_camera, reopen_max_seconds=0.02, lossless=False, stuck_seconds=0.05)
     helped = 0
-    while not latest.beyond_help:
+    while not latest.needs_restart:
         helped += 1
         assert helped < 200
         with pytest.raises(CameraError):
@@ -310,7 +310,7 @@ def test_only_a_driver_that_hangs_since_the_last_frame_can_hold_the_camera(
                 latest.get(0.02)
 
     look_for(1.0)
-    assert latest.beyond_help is not seen_since
+    assert latest.needs_restart is not seen_since
     latest.close()
     stuck.let_go.set()
 
@@ -332,7 +332,7 @@ def test_a_frozen_camera_is_opened_anew_and_its_frames_are_not_passed_on(
             lambda: ScriptedCamera(next(scripts)),
             reopen_max_seconds=0.01,
             lossless=False,
-            sight=Sight(dark_seconds=0, frozen_seconds=0.1),
+            sight=FrameHealth(dark_seconds=0, frozen_seconds=0.1),
         )
         seconds = [latest.get(1).time_seconds]
         while (taken := latest.get(3)).pixels is pictures[0]:

@@ -16,14 +16,14 @@ from click.testing import CliRunner, Result
 from doorbell.cli import main
 from doorbell.config import MqttSection, StorageSection
 from doorbell.domain import FaceSample, Recognized, Visit
-from doorbell.errors import SealError
+from doorbell.errors import EncryptionError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.outputs.mqtt.outbox import Outbox
-from doorbell.outputs.mqtt.outbox_store import Moment
+from doorbell.outputs.mqtt.outbox_store import BootTime
 from doorbell.outputs.pictures import Pictures, picture_path, read_picture
 from doorbell.recognition.embedder import SFACE_ID
-from doorbell.storage.encryption import open_seal, write_new_key
+from doorbell.storage.encryption import open_cipher, write_new_key
 
 Cli = Callable[..., Result]
 JPEG = b"\xff\xd8\xff\xe0 a picture of Anna \xff\xd9"
@@ -127,7 +127,7 @@ def test_forgetting_leaves_nothing_but_the_backups_which_it_names(cli: Cli, stat
     with closing(Outbox(state / "outbox.sqlite", MqttSection())) as outbox:
         for event in waiting:
             outbox.append(
-                json.dumps(event).encode(), JPEG if event == waiting[0] else None, Moment.now()
+                json.dumps(event).encode(), JPEG if event == waiting[0] else None, BootTime.now()
             )
     traces = [b"Anna", b"anna", face(1).embedding.tobytes(), face(3).embedding.tobytes(), JPEG]
     cli("people", "consent", "Anna", "so says Anna")
@@ -145,7 +145,7 @@ def test_forgetting_leaves_nothing_but_the_backups_which_it_names(cli: Cli, stat
 
 def test_encrypting_changing_the_key_and_decrypting(cli: Cli, state: Path, tmp_path: Path) -> None:
     with closing(Outbox(state / "outbox.sqlite", MqttSection())) as outbox:
-        outbox.append(b'{"person": "Anna, who waits"}', JPEG, Moment.now())
+        outbox.append(b'{"person": "Anna, who waits"}', JPEG, BootTime.now())
     traces = [face(seed).embedding.tobytes() for seed in (1, 2, 3, 4)]
     traces += [JPEG, b"Anna, who waits"]
     picture = picture_path(state / "pictures", "v1")
@@ -185,10 +185,10 @@ def test_the_daemons_pictures_are_encrypted_from_the_first(tmp_path: Path) -> No
         pictures.handle(Recognized("e", 1000.0, Visit("v1", 1000.0, 1000.0), JPEG))
     kept = picture_path(storage.pictures_directory, "v1")
     assert b"Anna" not in kept.read_bytes()
-    seal = open_seal(storage.key_file)
-    assert read_picture(kept, seal) == JPEG
-    with pytest.raises(SealError, match="the picture of visit v2"):  # one is no other's
-        read_picture(kept.rename(picture_path(storage.pictures_directory, "v2")), seal)
+    cipher = open_cipher(storage.key_file)
+    assert read_picture(kept, cipher) == JPEG
+    with pytest.raises(EncryptionError, match="the picture of visit v2"):  # one is no other's
+        read_picture(kept.rename(picture_path(storage.pictures_directory, "v2")), cipher)
 
 
 def test_nothing_is_encrypted_while_a_daemon_runs(cli: Cli, state: Path, tmp_path: Path) -> None:

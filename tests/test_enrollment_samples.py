@@ -10,15 +10,15 @@ from doorbell.household.enrollment_samples import (
     SeenTrack,
     distinct,
 )
-from doorbell.pipeline.perception import Portrait
+from doorbell.pipeline.perception import FaceCrop
 from doorbell.recognition.quality import Quality
 
 QUALITY = Quality(120, 0.5, Pose(0, 0, 0), 120, 50, 0.95, 0.9, 1.0)
 
 
-def portrait(number: int) -> Portrait:
+def portrait(number: int) -> FaceCrop:
     face = Face(np.zeros(4, np.float32), np.zeros((6, 2), np.float32), number / 10_000)
-    return Portrait(face, np.zeros((112, 112, 3), np.uint8), QUALITY)
+    return FaceCrop(face, np.zeros((112, 112, 3), np.uint8), QUALITY)
 
 
 def like(first: Float32Array, cosine: float, axis: int) -> Float32Array:

@@ -27,7 +27,7 @@ from doorbell.household.forgetting import (
 from doorbell.household.visit_files import forget_in_files
 from doorbell.outputs.mqtt.messages import encode, event_document
 from doorbell.outputs.mqtt.outbox import Outbox
-from doorbell.outputs.mqtt.outbox_store import Moment
+from doorbell.outputs.mqtt.outbox_store import BootTime
 from doorbell.outputs.pictures import Pictures, picture_path
 from doorbell.status import VisitsForgotten
 
@@ -76,14 +76,14 @@ def leave(config: Config, visit: Visit) -> None:
     picture.write_bytes(JPEG + visit.visit_id.encode())
     with closing(Outbox(config.storage.outbox_path, config.mqtt)) as outbox:
         event = Left(f"event of {visit.visit_id}", visit.started_at, visit, JPEG)
-        outbox.append(encode(event_document(event)), JPEG, Moment.now())
+        outbox.append(encode(event_document(event)), JPEG, BootTime.now())
 
 
 def waiting(config: Config) -> list[str]:
     """Whose visits' events wait."""
     with closing(Outbox(config.storage.outbox_path, config.mqtt)) as outbox:
         found, numbers = [], set[int]()
-        while (number := outbox.next_but(numbers)) is not None:
+        while (number := outbox.next_unsent(numbers)) is not None:
             numbers.add(number)
             if (event := outbox.read(number)) is not None:
                 found.append(json.loads(event.document)["visit_id"])

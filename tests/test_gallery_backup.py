@@ -16,7 +16,7 @@ from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.gallery.integrity import check_gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.migrations import MIGRATIONS
-from doorbell.storage.encryption import PLAIN
+from doorbell.storage.encryption import NO_CIPHER
 from doorbell.storage.sqlite_copies import backups
 
 FACE = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
@@ -267,7 +267,9 @@ def test_the_log_of_a_deleted_gallery_is_not_written_into_the_restored_one(path:
 def test_the_log_of_a_deleted_gallery_is_not_written_into_a_new_one(path: Path) -> None:
     assert leave_a_log(path)
     assert names(path) == []
-    assert [finding for finding in check_gallery(path, PLAIN, "sface-test") if not finding.ok] == []
+    assert [
+        finding for finding in check_gallery(path, NO_CIPHER, "sface-test") if not finding.ok
+    ] == []
 
 
 def test_the_journal_of_a_gallery_that_was_replaced_is_not_rolled_back(path: Path) -> None:

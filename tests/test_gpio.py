@@ -7,8 +7,8 @@ from gpiod import Chip, LineRequest
 from gpiod.line import Bias, Direction, Edge, Value
 
 from doorbell.errors import GpioError
-from doorbell.gpio.lines import InputLine, KernelChips, open_input, open_output
 from doorbell.gpio import lines as gpio
+from doorbell.gpio.lines import InputLine, KernelChips, open_input, open_output
 
 
 def take(chips: FakeChips, chip: str | None, line: str) -> InputLine:

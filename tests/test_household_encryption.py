@@ -8,59 +8,63 @@ from pathlib import Path
 import pytest
 
 from doorbell.config import MqttSection, StorageSection
-from doorbell.errors import GalleryError, SealError
+from doorbell.errors import EncryptionError, GalleryError
 from doorbell.gallery.backup import back_up
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.household.encryption import change_key
 from doorbell.outputs.mqtt.outbox import Outbox
-from doorbell.outputs.mqtt.outbox_store import Moment
+from doorbell.outputs.mqtt.outbox_store import BootTime
 from doorbell.outputs.pictures import picture_path, read_picture
-from doorbell.storage.encryption import PLAIN, Seal, open_seal, write_new_key
+from doorbell.storage.encryption import NO_CIPHER, Cipher, open_cipher, write_new_key
 
 
 @pytest.fixture
-def seal(storage: Path) -> Seal:
+def encrypt(storage: Path) -> Cipher:
     write_new_key(storage / "gallery.key")
-    return open_seal(storage / "gallery.key")
+    return open_cipher(storage / "gallery.key")
 
 
-def test_all_of_it_is_encrypted_but_the_backups_which_it_names(storage: Path, seal: Seal) -> None:
+def test_all_of_it_is_encrypted_but_the_backups_which_it_names(
+    storage: Path, cipher: Cipher
+) -> None:
     section = StorageSection(directory=storage)
     with closing(Outbox(section.outbox_path, MqttSection())) as outbox:
-        outbox.append(b'{"person": "Anna"}', None, Moment.now())
+        outbox.append(b'{"person": "Anna"}', None, BootTime.now())
     backup = back_up(section.gallery_path, None, 1000.0)
-    done = change_key(section, PLAIN, seal)
+    done = change_key(section, NO_CIPHER, cipher)
     assert (done.pictures, done.is_clean) == (1, True)
     assert [each.path for each in done.backups] == [backup]
     picture = picture_path(section.pictures_directory, "v2")
     assert picture.read_bytes() != b"jpeg"
-    assert read_picture(picture, seal) == b"jpeg"
-    with pytest.raises(SealError):
+    assert read_picture(picture, cipher) == b"jpeg"
+    with pytest.raises(EncryptionError):
         Gallery.open(section.gallery_path)
-    with closing(Outbox(section.outbox_path, MqttSection(), seal)) as outbox:
+    with closing(Outbox(section.outbox_path, MqttSection(), cipher)) as outbox:
         event = outbox.read(1)
         assert event is not None
         assert json.loads(event.document) == {"person": "Anna"}
     once = picture.read_bytes()
-    assert change_key(section, PLAIN, seal).pictures == 1  # as after a run that was interrupted
+    assert (
+        change_key(section, NO_CIPHER, cipher).pictures == 1
+    )  # as after a run that was interrupted
     assert picture.read_bytes() == once
-    assert change_key(section, seal, PLAIN).is_clean
+    assert change_key(section, cipher, NO_CIPHER).is_clean
     assert picture.read_bytes() == b"jpeg"
 
 
-def test_what_another_process_keeps_of_before_is_told(storage: Path, seal: Seal) -> None:
+def test_what_another_process_keeps_of_before_is_told(storage: Path, cipher: Cipher) -> None:
     section = StorageSection(directory=storage)
     with closing(sqlite3.connect(section.gallery_path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM samples").fetchone()
-        assert not change_key(section, PLAIN, seal).is_clean
-    assert change_key(section, PLAIN, seal).is_clean
+        assert not change_key(section, NO_CIPHER, cipher).is_clean
+    assert change_key(section, NO_CIPHER, cipher).is_clean
 
 
-def test_nothing_is_changed_beside_a_daemon(storage: Path, seal: Seal) -> None:
+def test_nothing_is_changed_beside_a_daemon(storage: Path, cipher: Cipher) -> None:
     section = StorageSection(directory=storage)
     with only_daemon(storage), pytest.raises(GalleryError, match="is running"):
-        change_key(section, PLAIN, seal)
+        change_key(section, NO_CIPHER, cipher)
     assert picture_path(section.pictures_directory, "v2").read_bytes() == b"jpeg"
     Gallery.open(section.gallery_path).close()

@@ -18,7 +18,7 @@ from doorbell.domain import (
     Recognized,
     Ring,
     Stranger,
-    Unrecognized,
+    Unknown,
     Visit,
 )
 from doorbell.outputs.mqtt.messages import (
@@ -83,7 +83,7 @@ def test_an_event_tells_whether_somebody_pressed() -> None:
         (Ring("e", 1.0), "ring"),
         (Arrived("e", 1.0, UNDECIDED), "arrived"),
         (Recognized("e", 1.0, KNOWN), "recognized"),
-        (Unrecognized("e", 1.0, STRANGE), "unknown"),
+        (Unknown("e", 1.0, STRANGE), "unknown"),
         (Left("e", 1.0, KNOWN), "left"),
     ],
 )

@@ -185,7 +185,7 @@ def waiting(outbox_path: Path) -> list[str]:
     """The events that wait, each about one visitor."""
     with closing(Outbox(outbox_path, MqttSection())) as outbox:
         numbers = range(1, 10)
-        events = [outbox.read(n) for n in numbers if outbox.next_but(set(numbers) - {n}) == n]
+        events = [outbox.read(n) for n in numbers if outbox.next_unsent(set(numbers) - {n}) == n]
     return [json.loads(event.document)["event_id"][1:] for event in events if event]
 
 

@@ -69,7 +69,7 @@ def test_less_precision_hardly_turns_an_embedding(
     for name in ("obama", "biden", "ardern", "macron"):
         path = face_path(name, models_directory)
         pixels = decode_photo(read_photo(path), name)
-        crops.append(perception.portray(pixels, perception.detect_still(pixels)[0]).crop)
+        crops.append(perception.crop_face(pixels, perception.detect_still(pixels)[0]).crop)
     images = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32)  # (4, 3, 112, 112)
     vectors = []
     for chosen in ("float32", precision):

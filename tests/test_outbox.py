@@ -22,31 +22,31 @@ from hypothesis import strategies as st
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Ring
-from doorbell.errors import SealError
+from doorbell.errors import EncryptionError
 from doorbell.outputs.mqtt.connection import BrokerConnection
 from doorbell.outputs.mqtt.messages import EventSubject, encode, late_event
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_sender import OutboxSender
-from doorbell.outputs.mqtt.outbox_store import Moment, Waiting, seal_outbox
+from doorbell.outputs.mqtt.outbox_store import BootTime, QueuedEvent, seal_outbox
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.topics import Topics
-from doorbell.storage.encryption import PLAIN, Seal, Sealed
+from doorbell.storage.encryption import NO_CIPHER, AesSivCipher, Cipher
 
-NOW = Moment(1_000_000.0, 500.0, "this boot")
+NOW = BootTime(1_000_000.0, 500.0, "this boot")
 DAY = 86400.0
 SECTION = MqttSection(outbox_events=100, outbox_megabytes=1, outbox_days=7)
 PICTURE = b"\xff\xd8" + bytes(100_000)
 
 
-def later(seconds: float) -> Moment:
+def later(seconds: float) -> BootTime:
     return replace(
         NOW, wall_seconds=NOW.wall_seconds + seconds, boot_seconds=NOW.boot_seconds + seconds
     )
 
 
-def waiting(outbox: Outbox) -> list[Waiting]:
-    found: list[Waiting] = []
-    while (number := outbox.next_but([event.number for event in found])) is not None:
+def waiting(outbox: Outbox) -> list[QueuedEvent]:
+    found: list[QueuedEvent] = []
+    while (number := outbox.next_unsent([event.number for event in found])) is not None:
         event = outbox.read(number)
         assert event is not None
         found.append(event)
@@ -58,8 +58,10 @@ def documents(outbox: Outbox) -> list[bytes]:
 
 
 @contextmanager
-def opened(path: Path, section: MqttSection = SECTION, seal: Seal = PLAIN) -> Iterator[Outbox]:
-    with closing(Outbox(path, section, seal)) as outbox:
+def opened(
+    path: Path, section: MqttSection = SECTION, cipher: Cipher = NO_CIPHER
+) -> Iterator[Outbox]:
+    with closing(Outbox(path, section, cipher)) as outbox:
         yield outbox
 
 
@@ -151,9 +153,9 @@ def test_too_many_and_too_old_events_are_dropped_and_said_once(
 def test_age_is_by_the_machines_own_clock_until_it_starts_again() -> None:
     stepped = replace(later(5), wall_seconds=9e9)
     assert stepped.seconds_since(NOW) == 5
-    rebooted = Moment(NOW.wall_seconds + 60, 3.0, "the next boot")
+    rebooted = BootTime(NOW.wall_seconds + 60, 3.0, "the next boot")
     assert rebooted.seconds_since(NOW) == 60
-    assert Moment.now().seconds_since(Moment.now()) <= 0
+    assert BootTime.now().seconds_since(BootTime.now()) <= 0
 
 
 @pytest.mark.parametrize("content", [b"not a database" * 100, None])
@@ -241,10 +243,10 @@ def test_a_picture_that_the_disk_refused_waits_for_its_event_in_the_file(tmp_pat
 class DefectiveOutbox(Outbox):
     """One with a defect."""
 
-    def append(self, document: bytes, picture: bytes | None, now: Moment) -> Waiting:
+    def append(self, document: bytes, picture: bytes | None, now: BootTime) -> QueuedEvent:
         raise KeyError(document, picture, now)
 
-    def retry(self, now: Moment) -> None:
+    def retry(self, now: BootTime) -> None:
         raise KeyError(now)
 
 
@@ -289,7 +291,7 @@ def test_where_nothing_can_be_written_events_wait_in_memory_until_it_can(
         outbox.retry(NOW)
         assert outbox.on_disk
         assert documents(outbox) == [b"one", b"two", b"four"]
-        assert outbox.next_but(()) != events[1].number
+        assert outbox.next_unsent(()) != events[1].number
         outbox.append(b"five", None, NOW)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "wait in memory" in caplog.records[0].message
@@ -367,13 +369,13 @@ def test_whom_an_event_tells_of_is_found_without_reading_its_picture(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "outbox.sqlite"
-    key = Sealed(bytes(64))
-    with opened(path, seal=key) as outbox:
+    key = AesSivCipher(bytes(64))
+    with opened(path, cipher=key) as outbox:
         for number in (1, 2):
             outbox.append(encode({"visit_id": f"v{number}"}), PICTURE, NOW)
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE pictures SET jpeg = substr(jpeg, 1, 20) WHERE number = 1")
-    with opened(path, seal=key) as outbox:
+    with opened(path, cipher=key) as outbox:
         outbox.forget_visits({"v2"})
         assert list(outbox.subjects()) == [1]
         assert "dropped: " not in caplog.text
@@ -392,51 +394,51 @@ def test_pictures_that_are_wanted_no_longer_leave_their_events(tmp_path: Path) -
 
 def test_with_a_key_nothing_readable_waits_on_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
-    key = Sealed(bytes(range(64)))
+    key = AesSivCipher(bytes(range(64)))
     with opened(path) as outbox:
         outbox.append(b"Anna came, plainly", b"plain pixels", NOW)
-    with opened(path, seal=key) as outbox:
+    with opened(path, cipher=key) as outbox:
         assert documents(outbox) == [b"Anna came, plainly"]  # kept before there was a key
         outbox.append(b"Anna came, secretly", b"secret pixels", NOW)
         held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
         assert b"plainly" in held
         assert b"secret" not in held
-    seal_outbox(path, PLAIN, key)
+    seal_outbox(path, NO_CIPHER, key)
     held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert not any(word in held for word in (b"Anna", b"pixels"))
-    seal_outbox(path, PLAIN, key)  # once more, as after an interruption
+    seal_outbox(path, NO_CIPHER, key)  # once more, as after an interruption
     expected = [
         (b"Anna came, plainly", b"plain pixels"),
         (b"Anna came, secretly", b"secret pixels"),
     ]
-    with opened(path, seal=key) as outbox:
+    with opened(path, cipher=key) as outbox:
         assert [(event.document, event.picture) for event in waiting(outbox)] == expected
-    seal_outbox(path, key, PLAIN)
+    seal_outbox(path, key, NO_CIPHER)
     with opened(path) as outbox:
         assert [(event.document, event.picture) for event in waiting(outbox)] == expected
-    seal_outbox(tmp_path / "none", PLAIN, key)
+    seal_outbox(tmp_path / "none", NO_CIPHER, key)
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("other", [PLAIN, Sealed(bytes(range(64)))])
-def test_what_waits_by_another_key_is_refused_and_stays(tmp_path: Path, other: Seal) -> None:
+@pytest.mark.parametrize("other", [NO_CIPHER, AesSivCipher(bytes(range(64)))])
+def test_what_waits_by_another_key_is_refused_and_stays(tmp_path: Path, other: Cipher) -> None:
     path = tmp_path / "outbox.sqlite"
-    key = Sealed(bytes(64))
-    with opened(path, seal=key) as outbox:
+    key = AesSivCipher(bytes(64))
+    with opened(path, cipher=key) as outbox:
         outbox.append(b"one", PICTURE, NOW)
     for _ in range(2):
         with pytest.raises(
-            SealError, match=r"storage\.key_file.*outbox\.sqlite, and they are lost"
+            EncryptionError, match=r"storage\.key_file.*outbox\.sqlite, and they are lost"
         ):
             Outbox(path, SECTION, other)
-    with pytest.raises(SealError, match="stay as they are"):
-        seal_outbox(path, other, Sealed(bytes(range(1, 65))))
-    with opened(path, seal=key) as outbox:
+    with pytest.raises(EncryptionError, match="stay as they are"):
+        seal_outbox(path, other, AesSivCipher(bytes(range(1, 65))))
+    with opened(path, cipher=key) as outbox:
         assert [(event.document, event.picture) for event in waiting(outbox)] == [(b"one", PICTURE)]
         outbox.remove(1)
-    with opened(path, seal=other) as outbox:  # nothing waits: any key will do
+    with opened(path, cipher=other) as outbox:  # nothing waits: any key will do
         outbox.append(b"two", None, NOW)
-    with opened(path, seal=other) as outbox:
+    with opened(path, cipher=other) as outbox:
         assert documents(outbox) == [b"two"]
 
 
@@ -445,19 +447,19 @@ def test_an_altered_event_goes_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, others: int
 ) -> None:
     path = tmp_path / "outbox.sqlite"
-    key = Sealed(bytes(64))
-    with opened(path, seal=key) as outbox:
+    key = AesSivCipher(bytes(64))
+    with opened(path, cipher=key) as outbox:
         for number in range(others + 1):
             outbox.append(b"%d" % number, None, NOW)
     with closing(sqlite3.connect(path)) as database, database:
-        (sealed,) = database.execute("SELECT document FROM events WHERE number = 1").fetchone()
-        altered = sealed[:-1] + bytes([sealed[-1] ^ 1])
+        (encrypted,) = database.execute("SELECT document FROM events WHERE number = 1").fetchone()
+        altered = encrypted[:-1] + bytes([encrypted[-1] ^ 1])
         database.execute("UPDATE events SET document = ? WHERE number = 1", (altered,))
-    with opened(path, seal=key) as outbox:
+    with opened(path, cipher=key) as outbox:
         assert outbox.read(1) is None
         assert documents(outbox) == [b"%d" % number for number in range(1, others + 1)]
         assert outbox.events_dropped == 1
-    with opened(path, seal=key) as outbox:
+    with opened(path, cipher=key) as outbox:
         assert len(outbox) == others
     [record] = caplog.records
     assert "an event that waited for the broker is dropped" in record.message

@@ -28,7 +28,7 @@ def test_faces_of_one_person_are_alike_and_of_two_are_not(
 ) -> None:
     pictures = [portrait(name, models_directory) for name in ("obama", "obama2", "biden")]
     portraits = [
-        perception.portray(pixels, perception.detect_still(pixels)[0]) for pixels in pictures
+        perception.crop_face(pixels, perception.detect_still(pixels)[0]) for pixels in pictures
     ]
     samples = perception.embed(portraits)
     one, same, other = [sample.embedding for sample in samples if sample is not None]
@@ -45,7 +45,7 @@ def test_what_shows_no_face_has_no_sample(perception: Perception, obama: UInt8Ar
     face = perception.detect_still(obama)[0]
     curtain = np.random.default_rng(1).integers(90, 110, obama.shape, np.uint8)
     shown, hidden = perception.embed(
-        [perception.portray(obama, face), perception.portray(curtain, face)]
+        [perception.crop_face(obama, face), perception.crop_face(curtain, face)]
     )
     assert shown is not None
     assert hidden is None

@@ -11,12 +11,12 @@ from command_line import sample
 
 from doorbell.config import StorageSection
 from doorbell.domain import Visit
-from doorbell.errors import SealError, UnknownPersonError, UsageError
+from doorbell.errors import EncryptionError, UnknownPersonError, UsageError
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.encryption import change_key
 from doorbell.household.personal_data import export_personal_data
 from doorbell.outputs.pictures import picture_path
-from doorbell.storage.encryption import PLAIN, open_seal, write_new_key
+from doorbell.storage.encryption import NO_CIPHER, open_cipher, write_new_key
 
 
 @pytest.fixture
@@ -59,13 +59,13 @@ def test_what_is_there_is_not_overwritten(gallery: Gallery, storage: Path) -> No
 def test_a_picture_that_cannot_be_read_leaves_no_half_of_a_file(storage: Path) -> None:
     section = StorageSection(directory=storage, key_file=storage / "gallery.key")
     write_new_key(storage / "gallery.key")
-    seal, path = open_seal(section.key_file), storage / "anna.zip"
-    change_key(section, PLAIN, seal)
+    cipher, path = open_cipher(section.key_file), storage / "anna.zip"
+    change_key(section, NO_CIPHER, cipher)
     picture = picture_path(section.pictures_directory, "v2")
     encrypted = picture.read_bytes()
     picture.write_bytes(encrypted[:-1] + bytes([encrypted[-1] ^ 1]))
     with Gallery.of(section) as gallery:
-        with pytest.raises(SealError, match="the picture of visit v2"):
+        with pytest.raises(EncryptionError, match="the picture of visit v2"):
             export_personal_data(gallery, "Anna", path, section)
         assert not path.exists()
         picture.write_bytes(encrypted)

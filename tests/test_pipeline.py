@@ -26,7 +26,7 @@ from doorbell.domain import (
     Ring,
     Stranger,
     UInt8Array,
-    Unrecognized,
+    Unknown,
     Visit,
 )
 from doorbell.errors import EndOfStreamError, EnrollmentError
@@ -98,7 +98,7 @@ def frames_of(script: SceneScript) -> Iterator[Frame]:
 
 def test_the_known_visitor_is_named_and_the_stranger_is_not(story: Story) -> None:
     named = [event.visit.visitor for event in story.events if isinstance(event, Recognized)]
-    unnamed = [event.visit.visitor for event in story.events if isinstance(event, Unrecognized)]
+    unnamed = [event.visit.visitor for event in story.events if isinstance(event, Unknown)]
     assert [visitor.label for visitor in named if visitor] == [OBAMA, OBAMA]
     assert [visitor.label for visitor in unnamed if visitor] == ["stranger-1", "stranger-1"]
 
@@ -107,10 +107,10 @@ def test_each_visit_has_its_events_in_order(story: Story) -> None:
     kinds = [[type(event) for event in story.of_visit(visit)] for visit in story.visit_ids]
     # A visitor who comes again within the cool-down does not ring again.
     assert kinds[0] == [Arrived, Recognized, Ring, Left]
-    assert kinds[1] == [Arrived, Unrecognized, Ring, Left]
+    assert kinds[1] == [Arrived, Unknown, Ring, Left]
     assert sorted(kinds[2:], key=str) == [
         [Arrived, Recognized, Left],
-        [Arrived, Unrecognized, Left],
+        [Arrived, Unknown, Left],
     ]
     times = [event.occurred_at for event in story.events]
     assert times == sorted(times)
@@ -126,7 +126,7 @@ def test_two_visitors_at_once_have_visits_that_overlap(story: Story) -> None:
 
 def test_the_stranger_keeps_the_identifier_and_visits_are_counted(story: Story) -> None:
     assert [stranger.visits for stranger in story.strangers] == [2]
-    seen = [event.visit.visitor for event in story.events if isinstance(event, Unrecognized)]
+    seen = [event.visit.visitor for event in story.events if isinstance(event, Unknown)]
     assert [visitor.visits for visitor in seen if isinstance(visitor, Stranger)] == [1, 2]
 
 
@@ -211,7 +211,7 @@ def test_pictures_can_be_switched_off(
 ) -> None:
     door = Door(perception, gallery, load_config(None, ["storage.pictures=false"]))
     events = [*door.see(obama), *door.pipeline.finish(NOW)]
-    assert kinds(events) == [Arrived, Unrecognized, Ring, Left]
+    assert kinds(events) == [Arrived, Unknown, Ring, Left]
     assert all(event.picture_jpeg is None for event in events)
 
 
@@ -222,7 +222,7 @@ def test_a_person_enrolled_by_another_process_is_named_at_the_next_visit(
     models_directory: Path,
     obama: UInt8Array,
 ) -> None:
-    assert Unrecognized in kinds(door.see(obama))
+    assert Unknown in kinds(door.see(obama))
     assert Left in kinds(door.see(seconds=1.5))
     with Gallery.open(gallery_path) as other:
         enroll(perception, other, face_path("obama2", models_directory), OBAMA)
@@ -256,7 +256,7 @@ def test_a_visitor_corrected_from_stranger_to_person_leaves_no_stranger_behind(
     biden: UInt8Array,
 ) -> None:
     before = door.see(biden)
-    assert kinds(before) == [Arrived, Unrecognized, Ring]
+    assert kinds(before) == [Arrived, Unknown, Ring]
     assert len(gallery.strangers.all()) == 1
     enroll(perception, gallery, face_path("biden", models_directory), BIDEN)
     after = [*door.see(biden), *door.pipeline.finish(NOW)]
@@ -279,7 +279,7 @@ def test_a_stranger_who_is_named_or_forgotten_while_at_the_door_disturbs_nothing
     biden: UInt8Array,
     undo: str,
 ) -> None:
-    assert Unrecognized in kinds(door.see(biden))
+    assert Unknown in kinds(door.see(biden))
     with Gallery.open(gallery_path) as other:
         if undo == "named":
             other.strangers.name(1, BIDEN)
@@ -337,7 +337,7 @@ def test_who_is_forgotten_and_stays_at_the_door_is_a_new_stranger(
         door.see(biden)
         other.people.forget(BIDEN)
     events = door.see(biden)
-    assert Unrecognized in kinds(events)
+    assert Unknown in kinds(events)
     assert [stranger.visits for stranger in gallery.strangers.all()] == [1]
     assert all(event.picture_jpeg for event in events)
 
@@ -439,7 +439,7 @@ def test_a_stranger_whom_a_locked_gallery_cannot_take_is_announced_and_stored_wh
         other.execute("BEGIN IMMEDIATE")
         events = door.see(obama)
         door.pipeline.catch_up()
-    assert kinds(events) == [Arrived, Unrecognized, Ring]
+    assert kinds(events) == [Arrived, Unknown, Ring]
     assert events[1].visit
     assert isinstance(events[1].visit.visitor, Stranger)
     assert events[1].visit.visitor.label.startswith("new-stranger-")
@@ -453,7 +453,7 @@ def test_a_stranger_whom_a_locked_gallery_cannot_take_is_announced_and_stored_wh
     assert left.visit.visitor
     assert left.visit.visitor.label == "stranger-1"
     again = door.see(obama)
-    assert kinds(again) == [Arrived, Unrecognized, Ring]
+    assert kinds(again) == [Arrived, Unknown, Ring]
     [visit, before] = gallery.visits.newest(9)
     assert visit.visitor
     assert before.visitor

@@ -17,7 +17,7 @@ from doorbell.domain import (
     Ring,
     Stranger,
     UInt8Array,
-    Unrecognized,
+    Unknown,
     Visit,
 )
 from doorbell.gallery.gallery import Gallery
@@ -76,7 +76,7 @@ def test_a_wrong_name_is_not_given_again_until_the_correction_is_undone(
     assert gallery.visits.get(visit.visit_id).visitor == gallery.strangers.get(1)
 
     again = door.see(visitor, seconds=2.5)
-    assert kinds(again) == [Arrived, Unrecognized, Ring]
+    assert kinds(again) == [Arrived, Unknown, Ring]
     assert again[1].visit
     assert again[1].visit.visitor == gallery.strangers.get(1)
     assert gallery.strangers.get(1).visits == 2
@@ -143,14 +143,14 @@ def test_who_is_merged_while_at_the_door_stays_who_that_is(
 def test_what_is_no_face_rings_no_more_until_that_is_undone(
     door: Door, gallery: Gallery, visitor: UInt8Array
 ) -> None:
-    assert kinds(door.see(visitor)) == [Arrived, Unrecognized, Ring]
+    assert kinds(door.see(visitor)) == [Arrived, Unknown, Ring]
     gallery.corrections.to_no_face(gallery.visits.find("last").visit_id)
     assert kinds(door.see(visitor, seconds=2.0)) == [Left]
     assert door.see(visitor, seconds=3.0) == []
     assert gallery.visits.newest(9) == []
     assert gallery.strangers.all() == []
     gallery.corrections.undo()
-    assert kinds(door.see(visitor)) == [Arrived, Unrecognized, Ring]
+    assert kinds(door.see(visitor)) == [Arrived, Unknown, Ring]
     assert gallery.strangers.get(1).visits == 2
 
 
@@ -161,7 +161,7 @@ def test_somebody_else_is_not_taken_for_what_is_no_face(
     gallery.corrections.to_no_face(gallery.visits.find("last").visit_id)
     door.see(seconds=1.5)
     other = at_the_door("biden", models_directory)
-    assert kinds(door.see(visitor, other)) == [Arrived, Unrecognized, Ring]
+    assert kinds(door.see(visitor, other)) == [Arrived, Unknown, Ring]
 
 
 def face(similarity: float, model_id: str) -> FaceSample:

@@ -56,7 +56,7 @@ def shown(perception: Perception, models_directory: Path) -> Callable[[bytes], l
     """Names the people whose faces can be seen in a picture."""
 
     def faces(pixels: UInt8Array) -> list[Float32Array]:
-        portraits = [perception.portray(pixels, face) for face in perception.detect_still(pixels)]
+        portraits = [perception.crop_face(pixels, face) for face in perception.detect_still(pixels)]
         good = [portrait for portrait in portraits if portrait.quality.value > WORST_QUALITY]
         return [sample.embedding for sample in perception.embed(good) if sample is not None]
 

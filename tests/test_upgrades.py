@@ -22,19 +22,19 @@ from command_line import Cli
 
 from doorbell.config import MqttSection, load_config
 from doorbell.domain import Float32Array
-from doorbell.errors import GalleryError, SealError
+from doorbell.errors import EncryptionError, GalleryError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.integrity import check_gallery
 from doorbell.gallery.migrations import MIGRATIONS
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.recognition.embedder import SFACE_ID
-from doorbell.storage.encryption import PLAIN, Seal, Sealed
+from doorbell.storage.encryption import NO_CIPHER, AesSivCipher, Cipher
 from doorbell.storage.sqlite_copies import backups
 
 UPGRADES = Path(__file__).parent / "upgrades"
 EARLIER = UPGRADES / "version-0.1.0"
-KEY = Sealed(bytes(range(64)))
-KEPT = [("", PLAIN), ("-encrypted", KEY)]
+KEY = AesSivCipher(bytes(range(64)))
+KEPT = [("", NO_CIPHER), ("-encrypted", KEY)]
 
 
 def written_by(dump: Path, path: Path) -> Path:
@@ -118,28 +118,28 @@ def told_by(gallery: Gallery) -> Any:
 
 @pytest.mark.parametrize(("kind", "seal"), KEPT)
 def test_a_gallery_of_the_version_before_tells_the_same(
-    tmp_path: Path, kind: str, seal: Seal
+    tmp_path: Path, kind: str, cipher: Cipher
 ) -> None:
     path = written_by(EARLIER / f"gallery{kind}.sql", tmp_path / "gallery.sqlite")
     states = read_json(EARLIER / "gallery.json")
     assert len(states) == 6
-    with Gallery.open(path, seal) as gallery:
+    with Gallery.open(path, cipher) as gallery:
         assert told_by(gallery) == states[0]
         for before_correction in states[1:]:
             gallery.corrections.undo()
             assert told_by(gallery) == before_correction
-    findings = [finding for finding in check_gallery(path, seal, SFACE_ID) if not finding.ok]
+    findings = [finding for finding in check_gallery(path, cipher, SFACE_ID) if not finding.ok]
     assert findings == []
 
 
 @pytest.mark.parametrize(("kind", "seal"), KEPT)
 def test_what_waits_of_the_version_before_goes_out_in_order_with_its_pictures(
-    tmp_path: Path, kind: str, seal: Seal
+    tmp_path: Path, kind: str, cipher: Cipher
 ) -> None:
     path = written_by(EARLIER / f"outbox{kind}.sql", tmp_path / "outbox.sqlite")
     waiting = []
-    with closing(Outbox(path, MqttSection(), seal)) as outbox:
-        while (number := outbox.next_but(())) is not None:
+    with closing(Outbox(path, MqttSection(), cipher)) as outbox:
+        while (number := outbox.next_unsent(())) is not None:
             event = outbox.read(number)
             assert event is not None
             waiting.append(
@@ -159,11 +159,11 @@ def test_what_waits_of_the_version_before_goes_out_in_order_with_its_pictures(
 def test_another_key_than_the_version_before_had_opens_nothing(tmp_path: Path) -> None:
     gallery = written_by(EARLIER / "gallery-encrypted.sql", tmp_path / "gallery.sqlite")
     outbox = written_by(EARLIER / "outbox-encrypted.sql", tmp_path / "outbox.sqlite")
-    for seal in (PLAIN, Sealed(bytes(64))):
-        with pytest.raises(SealError):
-            Gallery.open(gallery, seal)
-        with pytest.raises(SealError):
-            Outbox(outbox, MqttSection(), seal)
+    for cipher in (NO_CIPHER, AesSivCipher(bytes(64))):
+        with pytest.raises(EncryptionError):
+            Gallery.open(gallery, cipher)
+        with pytest.raises(EncryptionError):
+            Outbox(outbox, MqttSection(), cipher)
 
 
 @pytest.mark.parametrize("name", ["doorbell", "house"])

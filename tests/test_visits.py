@@ -24,7 +24,7 @@ from doorbell.domain import (
     Recognized,
     Ring,
     Stranger,
-    Unrecognized,
+    Unknown,
     Verdict,
 )
 from doorbell.visits.lifecycle import Visits
@@ -71,14 +71,14 @@ def test_a_person_comes_is_recognized_stays_and_leaves() -> None:
 def test_a_stranger_gets_an_identifier_and_a_stranger_met_before_keeps_it() -> None:
     door = Door()
     _, new, ring = door.frame(door.see(1, 0, NOBODY))
-    assert isinstance(new, Unrecognized)
+    assert isinstance(new, Unknown)
     assert isinstance(new.visit.visitor, Stranger)
     assert (new.visit.visitor.stranger_id, new.visit.visitor.visits) == (101, 1)
     assert isinstance(ring, Ring)
     assert door.frame(door.see(1, 0, NOBODY)) == []
     door.wait(6)
     _, again, _ = door.frame(door.see(2, 1, POSTMAN_AGAIN))
-    assert isinstance(again, Unrecognized)
+    assert isinstance(again, Unknown)
     assert isinstance(again.visit.visitor, Stranger)
     assert (again.visit.visitor.stranger_id, again.visit.visitor.visits) == (7, 4)
     assert again.visit.similarity == 0.7
@@ -218,7 +218,7 @@ def test_a_visitor_found_at_the_door_twice_is_one_visit() -> None:
 def test_a_stranger_found_at_the_door_twice_is_one_visit_and_introduced_once() -> None:
     door = Door()
     events = door.frame(door.see(1, 0, POSTMAN_AGAIN), door.see(2, 1, POSTMAN_AGAIN))
-    assert kinds(events) == [Arrived, Unrecognized, Ring, Arrived, Left]
+    assert kinds(events) == [Arrived, Unknown, Ring, Arrived, Left]
     assert len(door.introduced) == 1
     assert len(door.visits.open_visits) == 1
 
@@ -227,7 +227,7 @@ def test_a_stranger_may_turn_out_to_be_a_person() -> None:
     door = Door()
     _, unrecognized, _ = door.frame(door.see(1, 0, NOBODY))
     corrected, ring = door.frame(door.see(1, 0, known(ANNA)))
-    assert isinstance(unrecognized, Unrecognized)
+    assert isinstance(unrecognized, Unknown)
     assert isinstance(corrected, Recognized)
     assert corrected.visit.visit_id == unrecognized.visit.visit_id
     assert corrected.visit.visitor == ANNA
@@ -269,7 +269,7 @@ def test_a_stranger_taken_for_a_person_at_first_glance_is_announced_in_the_end()
     assert door.frame(door.see(2, looks(0, 0.6))) == []  # one poor frame, alike enough
     assert door.frame(door.see(2, looks(0, 0.3))) == []  # more frames: not alike, and undecided
     events = door.frame(door.see(2, looks(0, 0.3), NOBODY))
-    assert kinds(events) == [Arrived, Unrecognized, Ring]
+    assert kinds(events) == [Arrived, Unknown, Ring]
 
 
 def test_who_leaves_undecided_after_enough_usable_frames_was_a_stranger() -> None:
@@ -277,7 +277,7 @@ def test_who_leaves_undecided_after_enough_usable_frames_was_a_stranger() -> Non
     for frames in range(1, FAREWELL_FRAMES + 1):
         door.frame(door.see(1, 0, Match(Verdict.UNDECIDED, None, 0.3, frames)))
     unrecognized, left = door.wait(5.25)
-    assert isinstance(unrecognized, Unrecognized)
+    assert isinstance(unrecognized, Unknown)
     assert isinstance(unrecognized.visit.visitor, Stranger)
     assert unrecognized.visit.frames_used == FAREWELL_FRAMES
     assert unrecognized.visit.ended_at is None
@@ -311,7 +311,7 @@ def test_a_glimpse_on_a_new_track_does_not_undo_what_was_seen_before() -> None:
     door.frame(door.see(2, looks(0, 0.6), Match(Verdict.UNDECIDED, None, 0.3, 1)))
     door.wait(1)
     assert door.frame(door.see(3, 0)) == []  # still compared with the better look
-    assert kinds(door.wait(5.25)) == [Unrecognized, Left]
+    assert kinds(door.wait(5.25)) == [Unknown, Left]
     assert door.introduced == [full]
 
 
@@ -322,7 +322,7 @@ def test_finish_ends_every_visit_once() -> None:
         door.see(2, 1, Match(Verdict.UNDECIDED, None, 0.3, FAREWELL_FRAMES)),
     )
     events = door.finish(1)
-    assert kinds(events) == [Left, Unrecognized, Left]
+    assert kinds(events) == [Left, Unknown, Left]
     assert {event.occurred_at for event in events} == {door.wall + 1}
     assert door.visits.open_visits == ()
     assert door.finish(2) == []
@@ -336,7 +336,7 @@ def test_identifiers_are_unique_by_themselves() -> None:
 def test_a_new_stranger_found_at_the_door_twice_is_one_visit_too() -> None:
     door = Door()
     events = door.frame(door.see(1, 0, NOBODY), door.see(2, 0, NOBODY))
-    assert kinds(events) == [Arrived, Unrecognized, Ring, Arrived, Left]
+    assert kinds(events) == [Arrived, Unknown, Ring, Arrived, Left]
     assert len(door.introduced) == 1
 
 
@@ -347,6 +347,6 @@ def test_a_stranger_who_is_taken_for_an_undecided_visitor_is_introduced_once() -
     door.frame(door.see(2, looks(0, 0.6), UNDECIDED))  # one poor frame, alike enough
     long_seen = Match(Verdict.UNDECIDED, None, 0.3, FAREWELL_FRAMES)
     door.frame(door.see(2, looks(0, 0.3), long_seen))
-    assert kinds(door.frame(door.see(2, looks(0, 0.3), NOBODY))) == [Arrived, Unrecognized, Ring]
+    assert kinds(door.frame(door.see(2, looks(0, 0.3), NOBODY))) == [Arrived, Unknown, Ring]
     assert kinds(door.wait(5.25)) == [Left, Left]
     assert len(door.introduced) == 1

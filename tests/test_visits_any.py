@@ -19,7 +19,7 @@ from doorbell.domain import (
     Recognized,
     Ring,
     Stranger,
-    Unrecognized,
+    Unknown,
     Verdict,
     Visitor,
 )
@@ -104,7 +104,7 @@ class AnyDoor(RuleBasedStateMachine):
                 case Recognized():
                     assert isinstance(visit.visitor, Person)
                     assert not isinstance(before, Person)
-                case Unrecognized():
+                case Unknown():
                     assert isinstance(visit.visitor, Stranger)
                     assert before is None
                 case Left():

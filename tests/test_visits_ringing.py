@@ -22,7 +22,7 @@ from visiting import (
     stays,
 )
 
-from doorbell.domain import Arrived, Left, Match, Person, Recognized, Ring, Stranger, Unrecognized
+from doorbell.domain import Arrived, Left, Match, Person, Recognized, Ring, Stranger, Unknown
 from doorbell.visits.open_visit import GLANCE_SECONDS
 
 
@@ -34,7 +34,7 @@ def test_people_who_come_together_have_a_visit_and_a_ring_each() -> None:
     assert kinds(events) == [
         *(Arrived, Recognized, Ring),
         *(Arrived, Recognized, Ring),
-        *(Arrived, Unrecognized, Ring),
+        *(Arrived, Unknown, Ring),
     ]
     assert len({event.visit.visit_id for event in events if event.visit}) == 3
 
@@ -213,4 +213,4 @@ def test_a_stranger_who_gets_a_lasting_number_keeps_the_cooldown() -> None:
     [left] = door.wait(5.25)
     assert left.visit
     assert left.visit.visitor == POSTMAN
-    assert kinds(come_and_go(door, 2, POSTMAN_AGAIN)) == [Arrived, Unrecognized, Left]
+    assert kinds(come_and_go(door, 2, POSTMAN_AGAIN)) == [Arrived, Unknown, Left]

@@ -26,7 +26,7 @@ from doorbell.domain import (
     Ring,
     Stranger,
     Track,
-    Unrecognized,
+    Unknown,
     Verdict,
     Visit,
     Visitor,
@@ -237,13 +237,13 @@ class VisitStates(RuleBasedStateMachine):
             case Arrived():
                 assert visit.visitor is None
                 self.seen_at[visit.visit_id] = self.now
-            case Recognized() | Unrecognized():
+            case Recognized() | Unknown():
                 assert visit.visit_id not in self.corrected
                 assert isinstance(visit.visitor, Person) == isinstance(event, Recognized)
                 assert any(says(match, event, visit) for _, match, _ in self.seen_lately), (
                     "named without a verdict"
                 )
-                known = visit.visit_id in self.known_in and isinstance(event, Unrecognized)
+                known = visit.visit_id in self.known_in and isinstance(event, Unknown)
                 assert not known, "a known face became a stranger"
                 assert not isinstance(before, Person)
             case Left():

@@ -18,14 +18,14 @@ from contextlib import contextmanager
 _MOST = 3
 
 
-class Capture:
+class CaptureThread:
     """One capture thread, and since when its driver has not answered.
 
     Args:
         run: what the thread does, with this.
     """
 
-    def __init__(self, run: Callable[[Capture], None]) -> None:
+    def __init__(self, run: Callable[[CaptureThread], None]) -> None:
         self._asked_seconds: float | None = None
         self.patience_seconds = 0.0
         self.thread = threading.Thread(target=run, args=(self,), name="capture", daemon=True)
@@ -46,7 +46,7 @@ class Capture:
         return asked is not None and now_seconds - asked > self.patience_seconds
 
 
-class LeftBehind:
+class AbandonedThreads:
     """The threads in drivers that hang; ``len`` is how many there are by now.
 
     All of it is called under the lock of whoever starts them.
@@ -76,6 +76,6 @@ class LeftBehind:
         self._threads.append(thread)
         self._holding.append(thread)
 
-    def acquit(self) -> None:
+    def clear(self) -> None:
         """Note that a frame came: none of them holds the camera."""
         self._holding.clear()

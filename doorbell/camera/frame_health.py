@@ -25,7 +25,7 @@ _CLIPPED_MEAN = 250.0
 _LEAST_PIXELS = 16
 
 
-class Sight:
+class FrameHealth:
     """Tells darkness and a frozen picture from a live one.
 
     Args:

@@ -6,7 +6,7 @@ that is lost, frozen or hangs is opened again, for as long as it takes. Knows no
 happens to a frame.
 
 Where a driver hangs, its thread is left behind, and another one opens the camera anew. Their number
-is bounded; beyond it only a new process helps, which the reader sees by ``beyond_help``.
+is bounded; beyond it only a new process helps, which the reader sees by ``needs_restart``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from functools import partial
 from pathlib import Path
 
 from doorbell.camera import Camera, open_camera
-from doorbell.camera.capture_thread import Capture, LeftBehind
-from doorbell.camera.frame_health import Sight, refuse_malformed
+from doorbell.camera.capture_thread import AbandonedThreads, CaptureThread
+from doorbell.camera.frame_health import FrameHealth, refuse_malformed
 from doorbell.camera.uri import is_live, loses_no_frame
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
@@ -76,7 +76,7 @@ class LatestFrame:
         lossless: bool,
         stuck_seconds: float = _STUCK_SECONDS,
         held_seconds: float = _HELD_SECONDS,
-        sight: Sight | None = None,
+        sight: FrameHealth | None = None,
         may_be_missing: bool = False,
     ) -> None:
         self._open_again = open_again
@@ -97,9 +97,9 @@ class LatestFrame:
         self._ending: Exception | None = None
         self._reopen_seconds = _REOPEN_FIRST_SECONDS
         self._frozen_factor = 1.0
-        self._left_behind = LeftBehind()
+        self._left_behind = AbandonedThreads()
         self._given_up = False
-        self._capture = Capture(self._run)
+        self._capture = CaptureThread(self._run)
         self._capture.thread.start()
         if not may_be_missing:
             self._wait_for_opening()
@@ -117,7 +117,7 @@ class LatestFrame:
             return self._state
 
     @property
-    def beyond_help(self) -> bool:
+    def needs_restart(self) -> bool:
         """Whether only a new process can bring the camera back."""
         with self._changed:
             return self._given_up
@@ -173,7 +173,7 @@ class LatestFrame:
     def _has_news(self) -> bool:
         return self._frame is not None or self._closed or self._ending is not None
 
-    def _run(self, capture: Capture) -> None:
+    def _run(self, capture: CaptureThread) -> None:
         try:
             while self._is_wanted(capture):
                 self._pass_frames(capture)
@@ -184,7 +184,7 @@ class LatestFrame:
                     self._ending = exc
                     self._changed.notify_all()
 
-    def _pass_frames(self, capture: Capture) -> None:
+    def _pass_frames(self, capture: CaptureThread) -> None:
         """Open the camera and read until it is lost or nobody reads any more."""
         try:
             with capture.asking(_OPENING_FACTOR * self._stuck_seconds):
@@ -203,7 +203,7 @@ class LatestFrame:
                 raise
             self._note_lost(str(exc), capture)
 
-    def _read(self, camera: Camera, capture: Capture) -> None:
+    def _read(self, camera: Camera, capture: CaptureThread) -> None:
         opened_seconds = time.monotonic()
         if self._sight is not None and self.state.condition is not CameraCondition.FROZEN:
             self._sight.begin(opened_seconds)
@@ -227,16 +227,16 @@ class LatestFrame:
             elif self._is_frozen_for_good(now - opened_seconds, capture):
                 return
 
-    def _is_wanted(self, capture: Capture) -> bool:
+    def _is_wanted(self, capture: CaptureThread) -> bool:
         with self._changed:
             return capture is self._capture and not self._closed
 
-    def _note_opened(self, capture: Capture) -> None:
+    def _note_opened(self, capture: CaptureThread) -> None:
         with self._changed:
             self._opened = self._opened or capture is self._capture
             self._changed.notify_all()
 
-    def _note_lost(self, reason: str, capture: Capture) -> None:
+    def _note_lost(self, reason: str, capture: CaptureThread) -> None:
         with self._changed:
             if capture is not self._capture or self._closed:
                 return
@@ -248,7 +248,7 @@ class LatestFrame:
                 log.debug("still no camera: %s", reason)
             self._set_state(CameraCondition.LOST, reason)
 
-    def _is_frozen_for_good(self, open_seconds: float, capture: Capture) -> bool:
+    def _is_frozen_for_good(self, open_seconds: float, capture: CaptureThread) -> bool:
         """Say that the picture is frozen, and whether to open the camera anew by now."""
         seconds = 0.0 if self._sight is None else self._sight.frozen_seconds
         with self._changed:
@@ -283,16 +283,16 @@ class LatestFrame:
             log.warning("the camera hangs: %s; left behind and opened anew", reason)
             self._set_state(CameraCondition.STUCK, reason)
             self._left_behind.add(capture.thread)
-            self._capture = Capture(self._run)
+            self._capture = CaptureThread(self._run)
             self._capture.thread.start()
-        beyond_help = (stuck and many) or held
-        if beyond_help and not self._given_up:
+        needs_restart = (stuck and many) or held
+        if needs_restart and not self._given_up:
             log.error(
                 "the camera's driver hangs in %d threads; only a new start of the doorbell, by "
                 "systemd's watchdog or by hand, or of the camera can help",
                 len(self._left_behind),
             )
-        self._given_up = beyond_help
+        self._given_up = needs_restart
 
     def _set_state(self, condition: CameraCondition, reason: str = "") -> None:
         """Note how it stands; with ``_changed`` held."""
@@ -305,7 +305,7 @@ class LatestFrame:
         since = before.since_at if condition is before.condition else time.time()
         self._state = CameraState(condition, reason, since)
 
-    def _wait_to_reopen(self, capture: Capture) -> None:
+    def _wait_to_reopen(self, capture: CaptureThread) -> None:
         """Wait longer each time, by chance a little more or less."""
         with self._changed:
             delay = min(self._reopen_seconds, self._reopen_max_seconds)
@@ -314,7 +314,7 @@ class LatestFrame:
             self._changed.wait_for(lambda: self._closed or capture is not self._capture, jittered)
 
     def _put(
-        self, frame: Frame, condition: CameraCondition, capture: Capture, *, steady: bool
+        self, frame: Frame, condition: CameraCondition, capture: CaptureThread, *, steady: bool
     ) -> None:
         """Leave a frame for the reader."""
         with self._changed:
@@ -333,7 +333,7 @@ class LatestFrame:
             self._changed.notify_all()
 
     def _note_seeing(self, condition: CameraCondition) -> None:
-        self._left_behind.acquit()
+        self._left_behind.clear()
         before = self._state.condition
         if before in _OUTAGES:
             away = time.monotonic() - self._away_seconds
@@ -363,7 +363,7 @@ def open_latest(
     Raises:
         CameraError: the camera cannot be opened.
     """
-    sight = Sight(dark_seconds=section.dark_seconds, frozen_seconds=section.frozen_seconds)
+    sight = FrameHealth(dark_seconds=section.dark_seconds, frozen_seconds=section.frozen_seconds)
     return LatestFrame(
         partial(open_camera, section, faces_directory),
         reopen_max_seconds=section.reopen_max_seconds,

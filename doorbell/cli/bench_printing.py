@@ -14,7 +14,7 @@ from doorbell.cli.printing import plural, print_table
 if TYPE_CHECKING:
     from doorbell.measure.speed.drift import Minute
     from doorbell.measure.speed.report import BenchReport, Result
-    from doorbell.measure.speed.targets import Reached
+    from doorbell.measure.speed.targets import TargetResult
 
 # Figures of results: what they are called above a column, and how they are shown.
 FIGURES: Mapping[str, tuple[str, str]] = {
@@ -110,7 +110,7 @@ def print_drift(measured: Sequence[Minute]) -> None:
     print_table(columns, rows, empty="the daemon said nothing: it ran for less than a minute")
 
 
-def print_reached(rows: Sequence[Reached]) -> None:
+def print_reached(rows: Sequence[TargetResult]) -> None:
     """Print what was to be reached beside what was measured."""
     print_table(
         ("to be reached", "measured", "reach", ""),

@@ -13,7 +13,7 @@ from doorbell.errors import UsageError
 
 if TYPE_CHECKING:
     from doorbell.config import Config, StorageSection
-    from doorbell.storage.encryption import Seal
+    from doorbell.storage.encryption import Cipher
 
 _FILE = click.Path(path_type=Path)
 
@@ -44,15 +44,15 @@ def encrypt(config: Config, old_key: Path | None) -> None:
     The doorbell must be stopped. Names and times of visits stay readable, and so do backups that
     were made before. A run that was interrupted is finished by running it again.
     """
-    from doorbell.storage.encryption import open_seal
+    from doorbell.storage.encryption import open_cipher
 
     if config.storage.key_file is None:
         raise UsageError(
             "there is no key to encrypt with; make one with: doorbell gallery key PATH, "
             "and set storage.key_file to it"
         )
-    after = open_seal(config.storage.key_file)
-    pictures = _keep(config.storage, open_seal(old_key), after)
+    after = open_cipher(config.storage.key_file)
+    pictures = _keep(config.storage, open_cipher(old_key), after)
     click.echo(f"the gallery and {plural(pictures, 'picture')} are encrypted")
 
 
@@ -63,18 +63,18 @@ def decrypt(config: Config) -> None:
 
     The doorbell must be stopped.
     """
-    from doorbell.storage.encryption import PLAIN, open_seal
+    from doorbell.storage.encryption import NO_CIPHER, open_cipher
 
     if config.storage.key_file is None:
         raise UsageError("set storage.key_file to the key that the gallery is encrypted with")
-    pictures = _keep(config.storage, open_seal(config.storage.key_file), PLAIN)
+    pictures = _keep(config.storage, open_cipher(config.storage.key_file), NO_CIPHER)
     click.echo(
         f"the gallery and {plural(pictures, 'picture')} are no longer encrypted; "
         "remove storage.key_file from the configuration"
     )
 
 
-def _keep(storage: StorageSection, before: Seal, after: Seal) -> int:
+def _keep(storage: StorageSection, before: Cipher, after: Cipher) -> int:
     """Bring what is on the disk from one way of keeping into another; how many pictures."""
     from doorbell.household.encryption import change_key
 

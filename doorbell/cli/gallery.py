@@ -191,10 +191,10 @@ def check_(config: Config, *, as_json: bool) -> None:
 
     from doorbell.gallery.integrity import check_gallery
     from doorbell.recognition.embedder import SFACE_ID
-    from doorbell.storage.encryption import open_seal
+    from doorbell.storage.encryption import open_cipher
 
     storage = config.storage
-    found = list(check_gallery(storage.gallery_path, open_seal(storage.key_file), SFACE_ID))
+    found = list(check_gallery(storage.gallery_path, open_cipher(storage.key_file), SFACE_ID))
     if as_json:
         print_json([asdict(finding) for finding in found])
     else:

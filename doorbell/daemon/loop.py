@@ -173,7 +173,7 @@ class MainLoop:
                 # Whoever stood there is not taken for whoever presses now.
                 self._publish(*self._pipeline.finish(time.time()))
         # Only a new process gets rid of a driver that hangs: then the watchdog goes hungry.
-        if self._ready and not self._camera.beyond_help:
+        if self._ready and not self._camera.needs_restart:
             self._notifier.feed_watchdog(now)
 
     def _notify_ready(self) -> None:

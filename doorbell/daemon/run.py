@@ -22,7 +22,7 @@ from doorbell.config import Config, InferenceSection, StorageSection
 from doorbell.daemon.loop import MainLoop
 from doorbell.daemon.signals import (
     StoppedEarlyError,
-    go_on_unless,
+    raise_if_stopping,
     stopping_on_signals,
     stopping_on_thread_faults,
 )
@@ -51,7 +51,7 @@ from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import open_perception
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.status import State
-from doorbell.storage.encryption import open_seal
+from doorbell.storage.encryption import open_cipher
 from doorbell.storage.sqlite import ROOM_BYTES
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def open_gallery(storage: StorageSection) -> Gallery:
     """Open the gallery, if need be in place of the oldest pictures: the bell is worth more.
 
     Raises:
-        GalleryError, SealError: it cannot be opened.
+        GalleryError, EncryptionError: it cannot be opened.
     """
     try:
         return Gallery.of(storage)
@@ -99,7 +99,9 @@ def run_daemon(
     latency = Latency()
 
     def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
-        go_on_unless(stop)  # compiling takes seconds on a slow machine, building engines minutes
+        raise_if_stopping(
+            stop
+        )  # compiling takes seconds on a slow machine, building engines minutes
         return open_runner(files, section)
 
     with suppress(StoppedEarlyError), ExitStack() as stack:
@@ -132,7 +134,7 @@ def run_daemon(
             closing(open_perception(config, open_network=open_network, frames_on_gpu=frames_on_gpu))
         )
         perception.warm_up()
-        go_on_unless(stop)
+        raise_if_stopping(stop)
         built = list(sinks)
 
         def add(sink: Sink) -> None:
@@ -155,7 +157,7 @@ def run_daemon(
                     config.device,
                     config.mqtt,
                     outbox_path=config.storage.outbox_path,
-                    seal=open_seal(config.storage.key_file),
+                    cipher=open_cipher(config.storage.key_file),
                     people=gallery.people.all(),
                     stranger_ids={each.stranger_id for each in gallery.strangers.all()},
                     is_kept=partial(is_kept, gallery),
@@ -172,7 +174,7 @@ def run_daemon(
                     Button(config.button, lambda: inbox.put(RingCommand(door_id=door_id)), chips)
                 )
             )
-        go_on_unless(stop)
+        raise_if_stopping(stop)
         MainLoop(
             camera=live_camera or open_camera(),
             pipeline=Pipeline(perception, gallery, config, Stopwatch(latency, time.perf_counter)),

@@ -33,7 +33,7 @@ class StoppedEarlyError(Exception):
     """The daemon was told to stop while it was starting."""
 
 
-def go_on_unless(stop: threading.Event) -> None:
+def raise_if_stopping(stop: threading.Event) -> None:
     """Call it between two steps of starting.
 
     Raises:

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.domain import FaceSample, Float32Array, Person, Stranger, Visit, Visitor
-from doorbell.errors import GalleryError, SealError, UsageError
+from doorbell.errors import EncryptionError, GalleryError, UsageError
 from doorbell.gallery.records import Consent
 from doorbell.recognition.templates import EMBEDDING_SIZE
-from doorbell.storage.encryption import Seal
+from doorbell.storage.encryption import Cipher
 
 # How far from 1 the length of an embedding may be; float32 normalization stays within 1e-6.
 UNIT_TOLERANCE = 1e-3
 
 # What an embedding is to the seal; the same for all, because statements copy and compare them.
-SEALED_AS = "an embedding"
+ENCRYPTED_AS = "an embedding"
 
 # Little endian whatever the machine, so that the file can move between machines.
 _STORED_FLOAT = np.dtype("<f4")
@@ -30,8 +30,8 @@ _NONE = bytes(_STORED_BYTES)
 Row = Mapping[str, Any]
 
 
-def encode_embedding(sample: FaceSample, seal: Seal) -> bytes:
-    """Check an embedding and turn it into 512 bytes of little-endian float32, sealed.
+def encode_embedding(sample: FaceSample, cipher: Cipher) -> bytes:
+    """Check an embedding and turn it into 512 bytes of little-endian float32, encrypted.
 
     Raises:
         GalleryError: the shape, type, length or quality is not that of an embedding.
@@ -47,17 +47,17 @@ def encode_embedding(sample: FaceSample, seal: Seal) -> bytes:
         raise GalleryError(f"an embedding of length {length:.4f} was refused; 1 is expected")
     if not 0.0 <= sample.quality <= 1.0:
         raise GalleryError(f"a sample of quality {sample.quality} was refused; give 0 to 1")
-    return seal.seal(embedding.astype(_STORED_FLOAT).tobytes(), SEALED_AS)
+    return cipher.encrypt(embedding.astype(_STORED_FLOAT).tobytes(), ENCRYPTED_AS)
 
 
-def decode_embeddings(rows: Sequence[Row], seal: Seal) -> Float32Array:
+def decode_embeddings(rows: Sequence[Row], cipher: Cipher) -> Float32Array:
     """Stack the ``embedding`` of rows of samples to (N, 128) float32, read-only.
 
     Raises:
         GalleryError: one has not the size of an embedding; it is named.
-        SealError: one was sealed by another key, or altered.
+        EncryptionError: one was encrypted by another key, or altered.
     """
-    opened = [seal.open(row["embedding"], SEALED_AS) for row in rows]
+    opened = [cipher.decrypt(row["embedding"], ENCRYPTED_AS) for row in rows]
     for row, embedding in zip(rows, opened, strict=True):
         if len(embedding) != _STORED_BYTES:
             raise GalleryError(
@@ -68,14 +68,14 @@ def decode_embeddings(rows: Sequence[Row], seal: Seal) -> Float32Array:
     return _stack(opened)
 
 
-def unpack(stored: Sequence[bytes], seal: Seal) -> tuple[Float32Array, NDArray[np.bool_]]:
+def unpack(stored: Sequence[bytes], cipher: Cipher) -> tuple[Float32Array, NDArray[np.bool_]]:
     """Stack stored embeddings, and tell which of them are whole.
 
     Returns:
         (N, 128) float32, read-only; and (N,) bool, false where a row is no embedding any more.
     """
-    # Where nothing is encrypted bytes are as they are, and one that was sealed is too long.
-    opened = stored if seal.proof is None else [_opened(each, seal) for each in stored]
+    # Where nothing is encrypted bytes are as they are, and one that was encrypted is too long.
+    opened = stored if cipher.proof is None else [_opened(each, cipher) for each in stored]
     embeddings = _stack([each if len(each) == _STORED_BYTES else _NONE for each in opened])
     with np.errstate(all="ignore"):  # the square of what a flipped bit made large
         lengths = np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings))
@@ -83,27 +83,27 @@ def unpack(stored: Sequence[bytes], seal: Seal) -> tuple[Float32Array, NDArray[n
 
 
 def readable(
-    rows: Sequence[Row], seal: Seal, tell: Callable[[Sequence[Row]], None] | None = None
+    rows: Sequence[Row], cipher: Cipher, tell: Callable[[Sequence[Row]], None] | None = None
 ) -> tuple[list[Row], Float32Array]:
     """The rows of samples that hold an embedding, and those stacked to (N, 128) float32.
 
     Args:
         rows: of samples.
-        seal: how they are kept.
+        cipher: how they are kept.
         tell: called with those that hold none.
     """
-    embeddings, whole = unpack([row["embedding"] for row in rows], seal)
+    embeddings, whole = unpack([row["embedding"] for row in rows], cipher)
     wrong = [row for row, is_whole in zip(rows, whole, strict=True) if not is_whole]
     if wrong and tell is not None:
         tell(wrong)
     return [row for row, is_whole in zip(rows, whole, strict=True) if is_whole], embeddings[whole]
 
 
-def fault_of(row: Row, seal: Seal) -> str | None:
+def fault_of(row: Row, cipher: Cipher) -> str | None:
     """Why a row of samples holds no embedding; None where it does."""
     try:
-        embeddings = decode_embeddings([row], seal)
-    except (GalleryError, SealError) as exc:
+        embeddings = decode_embeddings([row], cipher)
+    except (GalleryError, EncryptionError) as exc:
         return str(exc).partition(";")[0]  # what to do about it depends on whose it is
     with np.errstate(all="ignore"):  # the square of what a flipped bit made large
         length = float(np.linalg.norm(embeddings))
@@ -112,10 +112,10 @@ def fault_of(row: Row, seal: Seal) -> str | None:
     return f"an embedding has the length {length:.3f}, and 1 is expected"
 
 
-def _opened(stored: bytes, seal: Seal) -> bytes:
+def _opened(stored: bytes, cipher: Cipher) -> bytes:
     try:
-        return seal.open(stored, SEALED_AS)
-    except SealError:
+        return cipher.decrypt(stored, ENCRYPTED_AS)
+    except EncryptionError:
         return _NONE
 
 

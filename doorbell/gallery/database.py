@@ -19,9 +19,9 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from doorbell.errors import GalleryError, GalleryLostError, SealError
+from doorbell.errors import EncryptionError, GalleryError, GalleryLostError
 from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
-from doorbell.storage.encryption import PLAIN, Seal
+from doorbell.storage.encryption import NO_CIPHER, Cipher
 from doorbell.storage.files import OWNER_ONLY, make_private_directory
 from doorbell.storage.sqlite import (
     LaterVersionError,
@@ -60,17 +60,18 @@ class GalleryFile:
     Whatever SQLite or the system says against it becomes a ``GalleryError`` that names the file.
     """
 
-    def __init__(self, path: Path, seal: Seal = PLAIN) -> None:
+    def __init__(self, path: Path, cipher: Cipher = NO_CIPHER) -> None:
         """Open the file, creating or migrating it as needed.
 
         It is readable by its owner only (0600), and so is a directory made for it (0700).
 
         Raises:
             GalleryError: it is damaged, not a gallery, of a later version, or out of reach.
-            SealError: its embeddings are encrypted with another key, or are and should not be.
+            EncryptionError: its embeddings are encrypted with another key, or are and should not
+                be.
         """
         self.path = path
-        self.seal = seal
+        self.cipher = cipher
         with self._translated():
             make_private_directory(path.parent)
             with alone_in(path.parent):
@@ -110,19 +111,19 @@ class GalleryFile:
         """Go on only if embeddings are still kept as they were when the file was opened.
 
         Raises:
-            SealError: another process encrypted or decrypted them, or changed the key.
+            EncryptionError: another process encrypted or decrypted them, or changed the key.
         """
-        if key_proof(self._connection, "sealing") != self.seal.proof:
-            raise SealError(
+        if key_proof(self._connection, "sealing") != self.cipher.proof:
+            raise EncryptionError(
                 f"the gallery {self.path} was encrypted or decrypted meanwhile; nothing was "
                 "written; start this again"
             )
 
-    def seal_anew(self, seal: Seal, change: Callable[[bytes], bytes]) -> bool:
+    def reencrypt(self, cipher: Cipher, change: Callable[[bytes], bytes]) -> bool:
         """Keep embeddings in another way from now on, and leave no trace of the earlier.
 
         Args:
-            seal: the new way.
+            cipher: the new way.
             change: brings a stored embedding into it, within the one transaction.
 
         Returns:
@@ -131,8 +132,8 @@ class GalleryFile:
         with self.writing():
             for table in EMBEDDING_TABLES:
                 rewrite(self._connection, table, "embedding", change)
-            note_key_proof(self._connection, "sealing", seal.proof)
-        self.seal = seal
+            note_key_proof(self._connection, "sealing", cipher.proof)
+        self.cipher = cipher
         with self._translated():
             self._connection.execute("VACUUM")
         return self.empty_log()
@@ -189,25 +190,25 @@ class GalleryFile:
 
     def _check_seal(self) -> None:
         proof = key_proof(self._connection, "sealing")
-        if proof == self.seal.proof:
+        if proof == self.cipher.proof:
             return
         if proof is None and not any(
             self.rows(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - our own words
             for table in EMBEDDING_TABLES
         ):
-            note_key_proof(self._connection, "sealing", self.seal.proof)
+            note_key_proof(self._connection, "sealing", self.cipher.proof)
         elif proof is None:
-            raise SealError(
+            raise EncryptionError(
                 f"the gallery {self.path} is not encrypted, and storage.key_file asks for it; "
                 "encrypt it with: doorbell gallery encrypt"
             )
-        elif self.seal.proof is None:
-            raise SealError(
+        elif self.cipher.proof is None:
+            raise EncryptionError(
                 f"the gallery {self.path} is encrypted; set storage.key_file to its key; "
                 "the file was left as it was"
             )
         else:
-            raise SealError(
+            raise EncryptionError(
                 f"the gallery {self.path} is encrypted with another key than that of "
                 "storage.key_file; give its own; the file was left as it was"
             )

@@ -28,7 +28,7 @@ from doorbell.gallery.store import Changes
 from doorbell.gallery.strangers import StrangerStore
 from doorbell.gallery.visits import VisitStore
 from doorbell.recognition.templates import Templates
-from doorbell.storage.encryption import PLAIN, Seal, open_seal
+from doorbell.storage.encryption import NO_CIPHER, Cipher, open_cipher
 
 __all__ = [
     "Correction",
@@ -66,25 +66,25 @@ class Gallery:
         self._indexes: dict[str, GalleryIndex] = {}  # by embedder
 
     @classmethod
-    def open(cls, path: Path, seal: Seal = PLAIN) -> Self:
+    def open(cls, path: Path, cipher: Cipher = NO_CIPHER) -> Self:
         """Open the gallery's file, creating it where there is none.
 
         Raises:
             GalleryError: the file is damaged, not a gallery, of a later version, or out of reach;
                 it is left as it was.
-            SealError: it is encrypted with another key, or is not and should be.
+            EncryptionError: it is encrypted with another key, or is not and should be.
         """
-        return cls(GalleryFile(path, seal))
+        return cls(GalleryFile(path, cipher))
 
     @classmethod
     def of(cls, storage: StorageSection) -> Self:
         """Open the gallery that the configuration names, with the key that it names.
 
         Raises:
-            GalleryError, SealError: see ``open``.
+            GalleryError, EncryptionError: see ``open``.
             ConfigError: the key is a credential of systemd, and none were passed to this process.
         """
-        return cls.open(storage.gallery_path, open_seal(storage.key_file))
+        return cls.open(storage.gallery_path, open_cipher(storage.key_file))
 
     def __enter__(self) -> Self:
         return self
@@ -127,7 +127,7 @@ class Gallery:
             The same object each time.
 
         Raises:
-            SealError: another process encrypted the gallery, decrypted it or changed its key.
+            EncryptionError: another process encrypted the gallery, decrypted it or changed its key.
         """
         index = self._indexes.get(model_id)
         if index is None:

@@ -28,7 +28,7 @@ class GalleryIndex:
 
         Raises:
             GalleryError: the gallery fails.
-            SealError: another process encrypted the gallery, decrypted it or changed its key.
+            EncryptionError: another process encrypted the gallery, decrypted it or changed its key.
         """
         self._changes = changes
         self._file = changes.file
@@ -51,7 +51,7 @@ class GalleryIndex:
             The same object each time.
 
         Raises:
-            GalleryError, SealError: see the construction.
+            GalleryError, EncryptionError: see the construction.
         """
         version = self._latest_version()
         while version != self._version:

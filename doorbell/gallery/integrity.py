@@ -18,7 +18,7 @@ from doorbell.gallery.codec import fault_of, person_from
 from doorbell.gallery.database import inspect
 from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
 from doorbell.gallery.names import clean_name, name_key
-from doorbell.storage.encryption import Seal
+from doorbell.storage.encryption import Cipher
 from doorbell.storage.sqlite import migrate, reading
 from doorbell.storage.sqlite_copies import advice_to_restore, backups
 
@@ -42,12 +42,12 @@ class GalleryFinding:
     message: str
 
 
-def check_gallery(path: Path, seal: Seal, model_id: str) -> Iterator[GalleryFinding]:
+def check_gallery(path: Path, cipher: Cipher, model_id: str) -> Iterator[GalleryFinding]:
     """Look at everything in a gallery, also while it is in use.
 
     Args:
         path: the gallery.
-        seal: how its embeddings are kept.
+        cipher: how its embeddings are kept.
         model_id: the embedder in use; samples of others cannot be compared with faces.
     """
     try:
@@ -66,7 +66,7 @@ def check_gallery(path: Path, seal: Seal, model_id: str) -> Iterator[GalleryFind
                 return
             parts: dict[str, Callable[[], str]] = {
                 "people": lambda: _check_people(connection),
-                "samples": lambda: _check_samples(connection, path, seal),
+                "samples": lambda: _check_samples(connection, path, cipher),
                 "models": lambda: _check_models(connection, model_id),
                 "visits": lambda: _check_visits(connection),
             }
@@ -135,7 +135,7 @@ def _check_people(connection: sqlite3.Connection) -> str:
     return f"people: {len(rows)}, strangers: {strangers}"
 
 
-def _check_samples(connection: sqlite3.Connection, path: Path, seal: Seal) -> str:
+def _check_samples(connection: sqlite3.Connection, path: Path, cipher: Cipher) -> str:
     count, wrong = 0, []
     for table in EMBEDDING_TABLES:
         whose = _WHOSE[table]
@@ -143,7 +143,7 @@ def _check_samples(connection: sqlite3.Connection, path: Path, seal: Seal) -> st
             f"SELECT id, embedding, quality, ({whose}) AS whose FROM {table}"  # noqa: S608 - our own words
         ).fetchall()
         for row in rows:
-            fault = fault_of({key: row[key] for key in row.keys()}, seal)  # noqa: SIM118 - not a dict
+            fault = fault_of({key: row[key] for key in row.keys()}, cipher)  # noqa: SIM118 - not a dict
             if fault is None and not 0.0 <= row["quality"] <= 1.0:
                 fault = f"it has the quality {row['quality']}, and 0 to 1 is expected"
             if fault is not None:

@@ -70,7 +70,7 @@ class PeopleStore:
 
         Raises:
             UnknownPersonError: nobody has that name.
-            SealError: another process encrypted the gallery, decrypted it or changed its key.
+            EncryptionError: another process encrypted the gallery, decrypted it or changed its key.
         """
         self._file.require_seal()
         rows = self._file.rows(
@@ -81,7 +81,7 @@ class PeopleStore:
         )
         return [
             FaceSample(embedding, model_id, row["quality"])
-            for row, embedding in zip(*readable(rows, self._file.seal), strict=True)
+            for row, embedding in zip(*readable(rows, self._file.cipher), strict=True)
         ]
 
     def summaries(self) -> list[PersonSummary]:

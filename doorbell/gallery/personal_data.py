@@ -62,7 +62,7 @@ def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
 
 def _faces(file: GalleryFile, of: str, person_id: int) -> list[dict[str, Any]]:
     rows = file.rows(f"SELECT * FROM {of} ORDER BY id", person_id)  # noqa: S608 - our own words
-    embeddings = decode_embeddings(rows, file.seal)
+    embeddings = decode_embeddings(rows, file.cipher)
     return [
         {**_without(row), "embedding": embedding.tolist()}
         for row, embedding in zip(rows, embeddings, strict=True)

@@ -67,7 +67,7 @@ def add_sample(
     file: GalleryFile, person_id: int, sample: FaceSample, source_sha256: str | None
 ) -> bool:
     """Store a person's sample, unless they have that picture already; whether it was stored."""
-    embedding = encode_embedding(sample, file.seal)
+    embedding = encode_embedding(sample, file.cipher)
     if file.rows(
         "SELECT 1 FROM samples WHERE person_id = ? AND model_id = ? AND source_sha256 = ?",
         person_id,
@@ -117,7 +117,7 @@ def add_stranger_samples(
             "samples",
             stranger_id=stranger_id,
             model_id=sample.model_id,
-            embedding=encode_embedding(sample, file.seal),
+            embedding=encode_embedding(sample, file.cipher),
             quality=sample.quality,
         )
     keep_best_samples(file, stranger_id)
@@ -180,7 +180,7 @@ def replace_visit_samples(file: GalleryFile, visit_id: str, samples: Iterable[Fa
             "visit_samples",
             visit_id=visit_id,
             model_id=sample.model_id,
-            embedding=encode_embedding(sample, file.seal),
+            embedding=encode_embedding(sample, file.cipher),
             quality=sample.quality,
         )
     file.execute(

@@ -9,12 +9,12 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from doorbell.gallery.codec import SEALED_AS
+from doorbell.gallery.codec import ENCRYPTED_AS
 from doorbell.gallery.database import GalleryFile
-from doorbell.storage.encryption import Seal
+from doorbell.storage.encryption import Cipher
 
 
-def seal_gallery(path: Path, before: Seal, after: Seal) -> bool:
+def seal_gallery(path: Path, before: Cipher, after: Cipher) -> bool:
     """Keep every embedding in another way: all of them or, on any error, none.
 
     Returns:
@@ -22,9 +22,10 @@ def seal_gallery(path: Path, before: Seal, after: Seal) -> bool:
 
     Raises:
         GalleryError: the file fails.
-        SealError: it is not kept in the way of ``before``.
+        EncryptionError: it is not kept in the way of ``before``.
     """
     with closing(GalleryFile(path, before)) as file:
-        return file.seal_anew(
-            after, lambda embedding: after.seal(before.open(embedding, SEALED_AS), SEALED_AS)
+        return file.reencrypt(
+            after,
+            lambda embedding: after.encrypt(before.decrypt(embedding, ENCRYPTED_AS), ENCRYPTED_AS),
         )

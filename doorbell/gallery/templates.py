@@ -70,7 +70,7 @@ class TemplateReader:
             self._model_id,
         ):
             ids, person_ids, stranger_ids, photographed, stored = zip(*batch, strict=True)
-            embeddings, whole = unpack(stored, self._file.seal)
+            embeddings, whole = unpack(stored, self._file.cipher)
             persons = np.array(person_ids, np.int64)
             is_photograph = np.array(photographed, np.bool_)
             photographs.add(persons, embeddings, whole & is_photograph)
@@ -158,7 +158,7 @@ class TemplateReader:
     def _whole(
         self, rows: Sequence[Row], whose: Callable[[Row], str]
     ) -> tuple[list[Row], Float32Array]:
-        return readable(rows, self._file.seal, lambda wrong: self._tell(wrong, whose))
+        return readable(rows, self._file.cipher, lambda wrong: self._tell(wrong, whose))
 
     def _tell(self, wrong: Sequence[Row], whose: Callable[[Row], str]) -> None:
         """Say once whose samples are left out."""
@@ -172,7 +172,7 @@ class TemplateReader:
                 _LOG.error(
                     "%s: %s; forget %s and enroll again, or %s",
                     message,
-                    fault_of(rows[0], self._file.seal),
+                    fault_of(rows[0], self._file.cipher),
                     label,
                     advice_to_restore(self._file.path),
                 )

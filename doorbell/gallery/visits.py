@@ -125,7 +125,7 @@ class VisitStore:
         )
         return [
             FaceSample(embedding, row["model_id"], row["quality"])
-            for row, embedding in zip(rows, decode_embeddings(rows, self._file.seal), strict=True)
+            for row, embedding in zip(rows, decode_embeddings(rows, self._file.cipher), strict=True)
         ]
 
     def forget_before(self, seen_at: float) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from doorbell.config import StorageSection
-from doorbell.errors import SealError
+from doorbell.errors import EncryptionError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.reencryption import seal_gallery
 from doorbell.outputs.mqtt.outbox_store import seal_outbox
 from doorbell.outputs.pictures import seal_pictures
-from doorbell.storage.encryption import Seal
+from doorbell.storage.encryption import Cipher
 from doorbell.storage.sqlite_copies import Backup, backups
 
 
@@ -31,7 +31,7 @@ class KeyChange:
     backups: tuple[Backup, ...]
 
 
-def change_key(storage: StorageSection, before: Seal, after: Seal) -> KeyChange:
+def change_key(storage: StorageSection, before: Cipher, after: Cipher) -> KeyChange:
     """Keep embeddings, pictures and events that wait in another way.
 
     A run that was interrupted is finished by running it again.
@@ -43,13 +43,13 @@ def change_key(storage: StorageSection, before: Seal, after: Seal) -> KeyChange:
 
     Raises:
         GalleryError: a daemon is running, or the gallery cannot be written.
-        SealError: something is kept in neither way.
+        EncryptionError: something is kept in neither way.
     """
     path = storage.gallery_path
     with only_daemon(storage.directory):
         try:
             Gallery.open(path, after).close()
-        except SealError:
+        except EncryptionError:
             is_clean = seal_gallery(path, before, after)
         else:  # done by a run that was interrupted afterwards
             is_clean = seal_gallery(path, after, after)

@@ -30,7 +30,7 @@ from doorbell.household.enrollment_checks import (
 from doorbell.household.enrollment_samples import SeenTrack, distinct
 from doorbell.household.enrollment_strength import Coverage, Strength, strength
 from doorbell.imaging.photos import decode_photo, read_photo
-from doorbell.pipeline.perception import Perception, Portrait
+from doorbell.pipeline.perception import FaceCrop, Perception
 from doorbell.pipeline.tracking import Tracker
 from doorbell.recognition.calibration import needed_similarity
 from doorbell.recognition.quality import Quality
@@ -89,7 +89,7 @@ class _Photo:
 
     path: Path
     digest: str
-    portrait: Portrait
+    portrait: FaceCrop
     sample: FaceSample
     checks: list[Check]
 
@@ -195,7 +195,7 @@ class Enroller:
             for track, face in zip(tracks, faces, strict=True):
                 entry = seen.setdefault(track.track_id, SeenTrack())
                 entry.area += face.width_pixels * face.height_pixels
-                portrait = self._perception.portray(frame.pixels, face)
+                portrait = self._perception.crop_face(frame.pixels, face)
                 if self._is_usable(portrait):
                     entry.add(portrait)
                     if coverage is not None and entry is max(seen.values(), key=lambda e: e.area):
@@ -227,13 +227,13 @@ class Enroller:
             self._strength(outcome.person, qualities),
         )
 
-    def _is_usable(self, portrait: Portrait) -> bool:
+    def _is_usable(self, portrait: FaceCrop) -> bool:
         return (
             portrait.quality.size_pixels >= self._config.recognition.min_face_pixels
             and portrait.quality.value >= self._config.recognition.min_quality
         )
 
-    def _embed(self, portraits: Sequence[Portrait]) -> list[FaceSample]:
+    def _embed(self, portraits: Sequence[FaceCrop]) -> list[FaceSample]:
         samples = self._perception.embed(portraits, mirrored=True)
         return [sample for sample in samples if sample is not None]
 
@@ -255,11 +255,11 @@ class Enroller:
             checks if others is None else [*checks, others],
         )
 
-    def _one_face(self, pixels: UInt8Array) -> tuple[Portrait, FaceSample]:
+    def _one_face(self, pixels: UInt8Array) -> tuple[FaceCrop, FaceSample]:
         found = self._perception.detect_still(pixels)
         if len(found) > MAX_FACES:
             raise EnrollmentError(f"{len(found)} faces found; cut the photo to the one to enroll")
-        portraits = [self._perception.portray(pixels, face) for face in found]
+        portraits = [self._perception.crop_face(pixels, face) for face in found]
         samples = self._perception.embed(portraits, mirrored=True)
         faces = [
             (portrait, sample)
@@ -334,5 +334,5 @@ def _box_text(face: Face) -> str:
     return f"({left}, {top})-({right}, {bottom})"
 
 
-def _praise(portrait: Portrait) -> str:
+def _praise(portrait: FaceCrop) -> str:
     return f"good: {portrait.quality.size_pixels:.0f} pixels, quality {portrait.quality.value:.2f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from doorbell.domain import FaceSample
-from doorbell.pipeline.perception import Portrait
+from doorbell.pipeline.perception import FaceCrop
 
 # Samples kept, and how alike two of them may be.
 KEPT_SAMPLES = 8
@@ -28,15 +28,15 @@ class SeenTrack:
     def __init__(self) -> None:
         self.area = 0.0
         self.usable = 0
-        self.portraits: list[Portrait] = []
+        self.portraits: list[FaceCrop] = []
         self._step = 1
 
     @property
-    def spread(self) -> list[Portrait]:
+    def spread(self) -> list[FaceCrop]:
         """Portraits to embed, spread over the time of the track."""
         return self.portraits[:: max(len(self.portraits) // EMBEDDED_PORTRAITS, 1)]
 
-    def add(self, portrait: Portrait) -> None:
+    def add(self, portrait: FaceCrop) -> None:
         """Take in a usable portrait, later than all before."""
         if self.usable % self._step == 0:
             self.portraits.append(portrait)

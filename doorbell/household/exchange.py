@@ -46,7 +46,7 @@ from doorbell.household.exchange_format import (
     read_sample,
     sample_text,
 )
-from doorbell.storage.encryption import open_seal
+from doorbell.storage.encryption import open_cipher
 from doorbell.storage.files import write_whole
 
 # A sample takes 0.8 kB: some 300,000 of them.
@@ -80,13 +80,13 @@ def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
 
     Raises:
         UsageError: there is such a file, or it cannot be written.
-        GalleryError, SealError: the gallery cannot be read.
+        GalleryError, EncryptionError: the gallery cannot be read.
     """
     if path.exists():
         raise UsageError(f"{path} is there already; give another name")
     if not storage.gallery_path.exists():
         raise UsageError(f"there is no gallery {storage.gallery_path} to export")
-    with closing(GalleryFile(storage.gallery_path, open_seal(storage.key_file))) as file:
+    with closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file:
         lines = [line + "\n" for line in export_lines(file, model_id)]
     try:
         write_whole(path, "".join(lines).encode(), replace=False)
@@ -102,7 +102,7 @@ def import_file(
 
     Raises:
         UsageError: it cannot be read, is too large, or is not understood; nothing was added.
-        GalleryError, SealError: the gallery cannot be used.
+        GalleryError, EncryptionError: the gallery cannot be used.
     """
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
         raise UsageError(
@@ -112,7 +112,7 @@ def import_file(
     try:
         with (
             path.open("rb") as lines,
-            closing(GalleryFile(storage.gallery_path, open_seal(storage.key_file))) as file,
+            closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file,
         ):
             return import_lines(file, lines, model_id, is_chime)
     except OSError as exc:
@@ -224,7 +224,7 @@ class _Known:
         self.anywhere: set[bytes] = set()
         self.of_person: dict[int | None, dict[bytes, Float32Array]] = {}
         rows = file.rows("SELECT * FROM samples WHERE model_id = ? ORDER BY id", model_id)
-        for row, embedding in zip(rows, decode_embeddings(rows, file.seal), strict=True):
+        for row, embedding in zip(rows, decode_embeddings(rows, file.cipher), strict=True):
             self.add(row["person_id"], embedding)
 
     def add(self, person_id: int | None, embedding: Float32Array) -> None:
@@ -334,5 +334,5 @@ def _samples_text(
     )
     return tuple(
         sample_text(embedding, row["quality"], row["source_sha256"])
-        for row, embedding in zip(rows, decode_embeddings(rows, file.seal), strict=True)
+        for row, embedding in zip(rows, decode_embeddings(rows, file.cipher), strict=True)
     )

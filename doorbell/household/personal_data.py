@@ -12,7 +12,7 @@ from doorbell.domain import Person
 from doorbell.errors import UsageError
 from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.pictures import picture_path, read_picture
-from doorbell.storage.encryption import Seal, open_seal
+from doorbell.storage.encryption import Cipher, open_cipher
 from doorbell.storage.files import whole_file
 
 
@@ -50,12 +50,12 @@ def export_personal_data(
     Raises:
         UnknownPersonError: nobody has that name; the nearest names are offered.
         UsageError: there is such a file, or it cannot be written.
-        SealError: a picture was encrypted with another key, or altered.
+        EncryptionError: a picture was encrypted with another key, or altered.
     """
     person = gallery.people.get(name)
     held = gallery.personal_data(person.person_id)
     path = path or Path(f"doorbell-{person.person_id}.zip")
-    seal = open_seal(storage.key_file)
+    cipher = open_cipher(storage.key_file)
     pictures = 0
     try:
         with (
@@ -66,7 +66,7 @@ def export_personal_data(
             archive.writestr("person.json", text)
             for visit_id in held.visit_ids:
                 picture = picture_path(storage.pictures_directory, visit_id)
-                if (jpeg := _jpeg(picture, seal)) is not None:
+                if (jpeg := _jpeg(picture, cipher)) is not None:
                     archive.writestr(f"pictures/{picture.name}", jpeg)
                     pictures += 1
     except OSError as exc:
@@ -77,10 +77,10 @@ def export_personal_data(
     return PersonalDataExport(person, path, samples, len(held.visit_ids), pictures)
 
 
-def _jpeg(picture: Path, seal: Seal) -> bytes | None:
+def _jpeg(picture: Path, cipher: Cipher) -> bytes | None:
     """A visit's picture; None where there is none."""
     try:
-        return read_picture(picture, seal)
+        return read_picture(picture, cipher)
     except FileNotFoundError:
         return None
     except OSError as exc:

@@ -13,7 +13,7 @@ from doorbell.gallery.lock import only_daemon
 from doorbell.outputs.mqtt.messages import EventSubject
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.pictures import delete_pictures
-from doorbell.storage.encryption import open_seal
+from doorbell.storage.encryption import open_cipher
 
 
 def forget_in_files(gallery: Gallery, config: Config, visit_ids: Collection[str]) -> None:
@@ -29,7 +29,7 @@ def forget_in_files(gallery: Gallery, config: Config, visit_ids: Collection[str]
 
     Raises:
         GalleryError: the gallery does not answer.
-        SealError: what waits was encrypted with another key.
+        EncryptionError: what waits was encrypted with another key.
     """
     storage = config.storage
     delete_pictures(storage.pictures_directory, visit_ids)
@@ -40,7 +40,7 @@ def forget_in_files(gallery: Gallery, config: Config, visit_ids: Collection[str]
             stack.enter_context(only_daemon(storage.directory))
         except GalleryError:  # one is running
             return
-        outbox = Outbox(storage.outbox_path, config.mqtt, open_seal(storage.key_file))
+        outbox = Outbox(storage.outbox_path, config.mqtt, open_cipher(storage.key_file))
         stack.enter_context(closing(outbox))
         outbox.forget_visits(visit_ids)
         is_forgotten = _whoever_is_gone(gallery)

@@ -22,11 +22,11 @@ from typing import TypeAlias
 from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import StorageSection
 from doorbell.domain import Event
-from doorbell.errors import SealError
+from doorbell.errors import EncryptionError
 from doorbell.outputs import Publish, publish_nowhere
 from doorbell.outputs.worker import Worker
 from doorbell.status import ClockState, ClockStep, Message, StorageState, VisitsForgotten
-from doorbell.storage.encryption import Seal, is_sealed, open_seal
+from doorbell.storage.encryption import Cipher, is_encrypted, open_cipher
 from doorbell.storage.files import make_private_directory, write_whole
 
 PICTURES_WAITING = 16
@@ -42,33 +42,33 @@ def picture_path(directory: Path, visit_id: str) -> Path:
     return directory / f"{visit_id}.jpg"
 
 
-def read_picture(path: Path, seal: Seal) -> bytes:
+def read_picture(path: Path, cipher: Cipher) -> bytes:
     """The JPEG of a visit; one that was kept before pictures were encrypted is read too.
 
     Raises:
         OSError: the file cannot be read.
-        SealError: it was encrypted with another key, or altered.
+        EncryptionError: it was encrypted with another key, or altered.
     """
     data = path.read_bytes()
-    return seal.open(data, _about(path)) if is_sealed(data) else data
+    return cipher.decrypt(data, _about(path)) if is_encrypted(data) else data
 
 
-def seal_pictures(directory: Path, before: Seal, after: Seal) -> int:
+def seal_pictures(directory: Path, before: Cipher, after: Cipher) -> int:
     """Keep every picture in another way, with the time when it was written; how many there are.
 
     Raises:
         OSError: one cannot be read or written; those before it are done.
-        SealError: one is kept in neither way.
+        EncryptionError: one is kept in neither way.
     """
     paths = sorted(directory.glob("*.jpg"))
     for path in paths:
         data, status = path.read_bytes(), path.stat()
         try:
-            jpeg = after.open(data, _about(path))
-        except SealError:
+            jpeg = after.decrypt(data, _about(path))
+        except EncryptionError:
             jpeg = read_picture(path, before)
-        if (sealed := after.seal(jpeg, _about(path))) != data:
-            write_picture(path, sealed)
+        if (encrypted := after.encrypt(jpeg, _about(path))) != data:
+            write_picture(path, encrypted)
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     return len(paths)
 
@@ -142,7 +142,7 @@ class Pictures:
         self._section = section
         self._publish = publish
         self._directory = section.pictures_directory
-        self._seal = open_seal(section.key_file)
+        self._cipher = open_cipher(section.key_file)
         self._unwritten: dict[str, bytes] = {}  # the newest, by visit
         self._kept_bytes = 0  # at least what is there: others only delete
         self._problem: str | None = None
@@ -229,10 +229,10 @@ class Pictures:
             make_private_directory(self._directory)
             self._check_reserve()
             path = picture_path(self._directory, visit_id)
-            sealed = self._seal.seal(jpeg, _about(path))
-            write_picture(path, sealed)
+            encrypted = self._cipher.encrypt(jpeg, _about(path))
+            write_picture(path, encrypted)
             del self._unwritten[visit_id]
-            self._kept_bytes += len(sealed)
+            self._kept_bytes += len(encrypted)
             self._bound()
 
     def _check_reserve(self) -> None:

@@ -20,7 +20,7 @@ from doorbell.domain import (
     Recognized,
     Ring,
     Stranger,
-    Unrecognized,
+    Unknown,
     Visit,
 )
 from doorbell.outputs.sound.chime import ChimeChoice, Choice
@@ -62,7 +62,7 @@ class Timeline:
                 self._line(event, "●", "bright_black", "somebody is at the door")
             case Recognized():
                 self._line(event, "✔", "bold green", _named(event.visit))
-            case Unrecognized():
+            case Unknown():
                 self._line(event, "?", "bold yellow", _unnamed(event.visit))
             case Left():
                 seconds = (event.visit.ended_at or event.occurred_at) - event.visit.started_at

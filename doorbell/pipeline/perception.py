@@ -36,7 +36,7 @@ from doorbell.recognition.quality import Quality, measure_quality
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Portrait:
+class FaceCrop:
     """A face cut out and judged, ready to be embedded.
 
     Attributes:
@@ -109,7 +109,7 @@ class Perception:
             self._stills = self._open_stills()
         return self._stills.detect(pixels)
 
-    def portray(self, pixels: UInt8Array, face: Face) -> Portrait:
+    def crop_face(self, pixels: UInt8Array, face: Face) -> FaceCrop:
         """Cut out and judge one face.
 
         On the processor, also of a frame that a GPU sees: a Jetson's processor reads the same
@@ -117,10 +117,10 @@ class Perception:
         """
         crop = align(pixels, face.keypoints_xy)
         in_frame = part_in_frame(pixels.shape[1], pixels.shape[0], face.keypoints_xy)
-        return Portrait(face, crop, measure_quality(face, crop, in_frame))
+        return FaceCrop(face, crop, measure_quality(face, crop, in_frame))
 
     def embed(
-        self, portraits: Sequence[Portrait], *, mirrored: bool = False
+        self, portraits: Sequence[FaceCrop], *, mirrored: bool = False
     ) -> list[FaceSample | None]:
         """Embed faces, all in one batch; None for what turns out not to show a face.
 

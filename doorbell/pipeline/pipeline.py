@@ -18,7 +18,7 @@ from doorbell.domain import (
     Recognized,
     Stranger,
     Track,
-    Unrecognized,
+    Unknown,
     Visit,
     Visitor,
 )
@@ -31,7 +31,7 @@ from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.recognizer import Recognizer
 from doorbell.pipeline.tracking import Tracker
-from doorbell.pipeline.visit_recorder import VisitBook
+from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.recognition.templates import Templates
 from doorbell.visits.lifecycle import Announcement, Visits
 from doorbell.visits.open_visit import Observation
@@ -62,7 +62,7 @@ class Pipeline:
         self._gallery = gallery
         self._section = config.recognition
         self._door_id = config.device.id
-        self._book = VisitBook(gallery, perception.model_id)
+        self._book = VisitRecorder(gallery, perception.model_id)
         self._tracker = Tracker(config.tracking)
         self._recognizer = Recognizer(perception, config, self._book.templates, self._stopwatch)
         self._pictures = VisitPictures(config.storage.pictures, self._recognizer.similarity)
@@ -239,7 +239,7 @@ class Pipeline:
                 self._book.save(event.visit)
                 self._book.withdraw(each.mistaken)
             if event.visit != kept:  # a ring follows the announcement of the same visit
-                decided = isinstance(event, Recognized | Unrecognized | Left)
+                decided = isinstance(event, Recognized | Unknown | Left)
                 self._book.save(event.visit, entry.samples if decided else ())
                 kept, drawn = event.visit, self._pictures.draw(entry, event.visit)
             completed.append(replace(event, picture_jpeg=drawn))

@@ -23,7 +23,7 @@ from doorbell.domain import (
     Verdict,
 )
 from doorbell.pipeline.latency import Stage, Stopwatch
-from doorbell.pipeline.perception import Perception, Portrait
+from doorbell.pipeline.perception import FaceCrop, Perception
 from doorbell.recognition.candidates import NOBODY, Candidates
 from doorbell.recognition.decision import Evidence, decide, nearest_stranger
 from doorbell.recognition.negatives import is_no_face
@@ -176,10 +176,10 @@ class Recognizer:
 
     def _portraits(
         self, frame: Frame, tracks: Sequence[Track], faces: Sequence[Face]
-    ) -> dict[int, Portrait]:
+    ) -> dict[int, FaceCrop]:
         """By track, the faces that are due and good enough to be embedded."""
         now = frame.time_seconds
-        portraits: dict[int, Portrait] = {}
+        portraits: dict[int, FaceCrop] = {}
         waiting: list[tuple[Track, Face]] = []
         for track, face in zip(tracks, faces, strict=True):
             followed = self._followed.setdefault(
@@ -197,12 +197,12 @@ class Recognizer:
         return portraits
 
     def _portray(
-        self, frame: Frame, track: Track, face: Face, portraits: dict[int, Portrait]
+        self, frame: Frame, track: Track, face: Face, portraits: dict[int, FaceCrop]
     ) -> None:
         """Add a face to those that are embedded, where it is good enough."""
         if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
             return
-        portrait = self._perception.portray(frame.pixels, face)
+        portrait = self._perception.crop_face(frame.pixels, face)
         self._stopwatch.lap(Stage.ALIGN)
         if portrait.quality.value >= self._section.min_quality:
             portraits[track.track_id] = portrait
@@ -215,7 +215,7 @@ class Recognizer:
             followed.candidates = templates.candidates(signature)
             followed.compared = compared
 
-    def _embed(self, portraits: Mapping[int, Portrait], now: float) -> Embedded:
+    def _embed(self, portraits: Mapping[int, FaceCrop], now: float) -> Embedded:
         """Add to the evidence of each track, all faces in one batch."""
         samples = self._perception.embed(list(portraits.values()))
         if portraits:

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 _Write: TypeAlias = Callable[[], object]
 
 
-class VisitBook:
+class VisitRecorder:
     """Stands between the door and its gallery; used by the one thread that opened the gallery.
 
     Args:

@@ -1,11 +1,8 @@
 """Encryption at rest: bytes that only the holder of a key can read, or change unnoticed.
 
-Enters: bytes, and what they are. Leaves: the same bytes sealed, or opened again. Knows no gallery,
-no picture and no file but the key's.
-
 AES-SIV (RFC 5297) of the cryptography package. It needs no random number that must never come
-twice, and equal bytes of the same kind are equal when sealed, so that the gallery's own statements
-still find and copy a face. The package is imported only where there is a key.
+twice, and equal bytes of the same kind are equal when encrypted, so that the gallery's own
+statements still find and copy a face. The package is imported only where there is a key.
 """
 
 from __future__ import annotations
@@ -16,17 +13,18 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from doorbell.config.secrets import secret_path, warn_of_readers
-from doorbell.errors import SealError
+from doorbell.errors import EncryptionError
 from doorbell.storage.files import write_whole
 
 KEY_BYTES = 64  # two keys of AES-256: one authenticates, one encrypts (RFC 5297, 2.1)
 _KEY = "storage.key_file"
 
-# Before whatever is sealed. No embedding begins so (its first number would be 5.7e22), and no JPEG.
+# Before whatever is encrypted. No embedding begins so (its first number would be 5.7e22), and no
+# JPEG.
 _MARK: Final = b"DoBeSIV1"
 
 
-class Seal(Protocol):
+class Cipher(Protocol):
     """How bytes are kept."""
 
     @property
@@ -34,37 +32,40 @@ class Seal(Protocol):
         """By which a key is known again; None where nothing is encrypted."""
         ...
 
-    def seal(self, data: bytes, about: str) -> bytes:
+    def encrypt(self, data: bytes, about: str) -> bytes:
         """Bytes to keep; ``about`` is what they are, and is needed again to open them."""
         ...
 
-    def open(self, data: bytes, about: str) -> bytes:
-        """What was sealed.
+    def decrypt(self, data: bytes, about: str) -> bytes:
+        """What was encrypted.
 
         Raises:
-            SealError: they are kept in another way, by another key, of something else, or altered.
+            EncryptionError: they are kept in another way, by another key, of something else, or
+                altered.
         """
         ...
 
 
-class Plain:
+class NoCipher:
     """Nothing is encrypted."""
 
     proof: bytes | None = None
 
-    def seal(self, data: bytes, about: str) -> bytes:
+    def encrypt(self, data: bytes, about: str) -> bytes:
         """Give the bytes as they are."""
         del about
         return data
 
-    def open(self, data: bytes, about: str) -> bytes:
+    def decrypt(self, data: bytes, about: str) -> bytes:
         """Give the bytes as they are."""
-        if is_sealed(data):
-            raise SealError(f"{about} is encrypted; set {_KEY} to the key it was encrypted with")
+        if is_encrypted(data):
+            raise EncryptionError(
+                f"{about} is encrypted; set {_KEY} to the key it was encrypted with"
+            )
         return data
 
 
-class Sealed:
+class AesSivCipher:
     """Encrypted with a key.
 
     Args:
@@ -75,36 +76,38 @@ class Sealed:
         from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
         self._cipher = AESSIV(key)
-        self.proof: bytes | None = self.seal(b"this key", "the proof of the key")
+        self.proof: bytes | None = self.encrypt(b"this key", "the proof of the key")
 
-    def seal(self, data: bytes, about: str) -> bytes:
+    def encrypt(self, data: bytes, about: str) -> bytes:
         """Encrypt bytes; they grow by 24."""
         return _MARK + self._cipher.encrypt(data, [about.encode()])
 
-    def open(self, data: bytes, about: str) -> bytes:
+    def decrypt(self, data: bytes, about: str) -> bytes:
         """Decrypt bytes."""
         from cryptography.exceptions import InvalidTag
 
-        if not is_sealed(data):
-            raise SealError(f"{about} is not encrypted; encrypt it with: doorbell gallery encrypt")
+        if not is_encrypted(data):
+            raise EncryptionError(
+                f"{about} is not encrypted; encrypt it with: doorbell gallery encrypt"
+            )
         try:
             return self._cipher.decrypt(data[len(_MARK) :], [about.encode()])
         except InvalidTag as exc:
-            raise SealError(
+            raise EncryptionError(
                 f"{about} cannot be decrypted: it was encrypted with another key than that of "
                 f"{_KEY}, belongs elsewhere or was altered; give its own key, or restore a backup"
             ) from exc
 
 
-PLAIN: Final = Plain()
+NO_CIPHER: Final = NoCipher()
 
 
-def is_sealed(data: bytes) -> bool:
-    """Whether bytes were sealed with some key."""
+def is_encrypted(data: bytes) -> bool:
+    """Whether bytes were encrypted with some key."""
     return data.startswith(_MARK)
 
 
-def open_seal(key_file: Path | None) -> Seal:
+def open_cipher(key_file: Path | None) -> Cipher:
     """What the configuration asks for.
 
     Args:
@@ -112,36 +115,36 @@ def open_seal(key_file: Path | None) -> Seal:
             systemd; None encrypts nothing.
 
     Raises:
-        SealError: it cannot be read, or is no key.
+        EncryptionError: it cannot be read, or is no key.
         ConfigError: it is a credential of systemd, and none were passed to this process.
     """
     if key_file is None:
-        return PLAIN
+        return NO_CIPHER
     path = secret_path(_KEY, key_file)
     try:
         key = base64.b64decode(path.read_bytes().strip(), validate=True)
     except OSError as exc:
-        raise SealError(
+        raise EncryptionError(
             f"{_KEY}: cannot read the key {path}: {exc.strerror}; check its path and owner; "
             "without it nothing that was encrypted can be read"
         ) from exc
     except binascii.Error:
         key = b""  # without the cause: it would show what the file holds
     if len(key) != KEY_BYTES:
-        raise SealError(
+        raise EncryptionError(
             f"{_KEY}: {path} holds no key of {KEY_BYTES} bytes in Base64; "
             "make one with: doorbell gallery key PATH"
         )
     if path == key_file:  # systemd looks after its own
         warn_of_readers(_KEY, path)
-    return Sealed(key)
+    return AesSivCipher(key)
 
 
 def write_new_key(path: Path) -> None:
     """Make a key, in a new file for its owner alone.
 
     Raises:
-        SealError: there is such a file, or it cannot be written.
+        EncryptionError: there is such a file, or it cannot be written.
     """
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
@@ -149,6 +152,6 @@ def write_new_key(path: Path) -> None:
         key = AESSIV.generate_key(8 * KEY_BYTES)
         write_whole(path, base64.b64encode(key) + b"\n", replace=False)
     except OSError as exc:
-        raise SealError(
+        raise EncryptionError(
             f"cannot write a key to {path}: {exc.strerror}; give the path of a new file"
         ) from exc

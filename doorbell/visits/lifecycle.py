@@ -23,7 +23,7 @@ from doorbell.domain import (
     Recognized,
     Ring,
     Stranger,
-    Unrecognized,
+    Unknown,
     Verdict,
     Visit,
     Visitor,
@@ -347,7 +347,7 @@ class Visits:
             frames_used=seen.match.frames_used,
             seconds_to_decision=time_seconds - entry.first_seen_seconds,
         )
-        kind = Recognized if isinstance(visitor, Person) else Unrecognized
+        kind = Recognized if isinstance(visitor, Person) else Unknown
         return Announcement(kind(self._new_id(), wall_time, entry.visit), entry, mistaken)
 
     def _visit_by(self, visitor: Visitor | None) -> OpenVisit | None:

@@ -27,7 +27,7 @@ from doorbell.domain import (
     Recognized,
     Ring,
     Stranger,
-    Unrecognized,
+    Unknown,
     Visit,
 )
 from doorbell.outputs import Sink
@@ -127,7 +127,7 @@ def every_kind_of_message() -> list[Message]:
         Arrived("e1", 1.0, undecided),
         Recognized("e2", 2.0, known, b"JPEG"),
         Ring("e3", 2.0, known, b"JPEG"),
-        Unrecognized("e4", 3.0, strange, b"JPEG"),
+        Unknown("e4", 3.0, strange, b"JPEG"),
         Ring("e5", 3.0, strange),
         Ring("e6", 4.0),
         Left("e7", 5.0, known),

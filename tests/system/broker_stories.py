@@ -16,7 +16,7 @@ from doorbell.domain import (
     Recognized,
     Ring,
     Stranger,
-    Unrecognized,
+    Unknown,
     Visit,
     Visitor,
 )
@@ -76,7 +76,7 @@ def story() -> list[Event]:
         Recognized("e2", 1001.0, visit_of(ANNA), PICTURE),
         Ring("e3", 1001.0, visit_of(ANNA), PICTURE),
         Arrived("e4", 1002.0, visit_of(None, 2)),
-        Unrecognized("e5", 1003.0, visit_of(STRANGER, 2)),
+        Unknown("e5", 1003.0, visit_of(STRANGER, 2)),
         Left("e6", 1010.0, visit_of(ANNA, ended_at=1010.0)),
         Left("e7", 1011.0, visit_of(STRANGER, 2, ended_at=1011.0)),
     ]

@@ -16,7 +16,7 @@ from broker_stories import (
     visit_of,
 )
 
-from doorbell.domain import Arrived, Left, Person, Unrecognized, Visitor
+from doorbell.domain import Arrived, Left, Person, Unknown, Visitor
 from doorbell.status import KnownVisitors, VisitsForgotten
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
@@ -132,7 +132,7 @@ def test_the_picture_of_who_is_forgotten_goes_though_somebody_else_was_here_last
         Subscriber(broker.port) as listener,
     ):
         mqtt.handle(Arrived("e1", 1000.0, visit_of(None, 2), PICTURE))
-        mqtt.handle(Unrecognized("e2", 1001.0, visit_of(STRANGER, 2)))
+        mqtt.handle(Unknown("e2", 1001.0, visit_of(STRANGER, 2)))
         mqtt.handle(Left("e3", 1002.0, visit_of(ANNA)))
         assert eventually(lambda: listener.of("image") == [PICTURE])
         mqtt.handle(KnownVisitors((ANNA,), set()))

@@ -12,7 +12,7 @@ import pytest
 from broker_stories import LONG_PAUSE_SECONDS, PICTURE, visit_of
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Person, Recognized, Ring, Unrecognized
+from doorbell.domain import Person, Recognized, Ring, Unknown
 from doorbell.outputs.mqtt.output import Mqtt
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
@@ -161,7 +161,7 @@ def test_pictures_that_wait_are_not_published_once_the_household_wants_none(
 ) -> None:
     path = tmp_path / "outbox.sqlite"
     with running(broker.port, path) as mqtt:
-        mqtt.handle(Unrecognized("e0", 1000.0, visit_of(None), PICTURE))
+        mqtt.handle(Unknown("e0", 1000.0, visit_of(None), PICTURE))
     broker.start()
     with Subscriber(broker.port) as listener:
         with running(broker.port, path, publish_images=False):

@@ -25,35 +25,35 @@ METHODS = ("nms", "blending", "track")
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class FoundBoxes:
     """The faces of one frame, and their boxes by other methods: (n, 4) each, in the same order."""
 
     faces: list[Face]
     boxes: Mapping[str, Float32Array]
 
 
-class Looker(Protocol):
+class BoxFinder(Protocol):
     """Finds faces in the frames of one video."""
 
-    def look(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Looked:
+    def look(self, pixels: UInt8Array, tracks: Sequence[Track]) -> FoundBoxes:
         """Find them in one frame, given what is followed."""
 
 
-class ProductLooker:
+class ProductBoxFinder:
     """The product's candidates in the regions that it plans, made to boxes both ways."""
 
     def __init__(self, perception: Perception, section: DetectionSection) -> None:
         self._perception = perception
         self._min_iou = section.blend_iou
 
-    def look(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Looked:
+    def look(self, pixels: UInt8Array, tracks: Sequence[Track]) -> FoundBoxes:
         """Blend, and keep the best of what was blended."""
         candidates = self._perception.candidates(pixels, tracks)
         faces = blend(candidates, self._min_iou)
         blended = np.array([face.box_xyxy for face in faces], np.float32).reshape(-1, 4)
         best = keep_best(candidates, self._min_iou)
         nearest = [int(np.argmax(iou(box, best))) for box in blended]
-        return Looked(faces, {"nms": best[nearest], "blending": blended})
+        return FoundBoxes(faces, {"nms": best[nearest], "blending": blended})
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class _Boxes:
 
 
 def measure_jitter(
-    folder: Path, looker: Looker, section: TrackingSection, progress: Progress
+    folder: Path, looker: BoxFinder, section: TrackingSection, progress: Progress
 ) -> Report:
     """Follow the main face of every video of a folder.
 
@@ -115,7 +115,7 @@ def keep_best(candidates: Candidates, min_iou: float) -> Float32Array:
     return np.array(kept, np.float32).reshape(-1, 4)
 
 
-def _follow(video: Path, looker: Looker, section: TrackingSection) -> _Boxes:
+def _follow(video: Path, looker: BoxFinder, section: TrackingSection) -> _Boxes:
     """The boxes of the face seen largest and longest."""
     tracker = Tracker(section)
     seen: dict[int, _Boxes] = {}

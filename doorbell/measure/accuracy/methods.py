@@ -21,7 +21,7 @@ from doorbell.inference import open_runner
 from doorbell.measure.accuracy.clips import measure_clips
 from doorbell.measure.accuracy.detection import measure_scenes
 from doorbell.measure.accuracy.identification import measure_household
-from doorbell.measure.accuracy.jitter import Looker, ProductLooker, measure_jitter
+from doorbell.measure.accuracy.jitter import BoxFinder, ProductBoxFinder, measure_jitter
 from doorbell.measure.accuracy.precision import Precision, measure_precision
 from doorbell.measure.accuracy.replay import Door, ProductDoor
 from doorbell.measure.accuracy.report import Report
@@ -49,7 +49,7 @@ class Method:
 
     recognizer: Recognizer
     open_door: Callable[[], AbstractContextManager[Door]]
-    looker: Looker
+    looker: BoxFinder
     tracking: TrackingSection
     open_in: Callable[[Precision], AbstractContextManager[Recognizer]]
 
@@ -109,7 +109,7 @@ def product_method(perception: Perception, config: Config) -> Method:
     return Method(
         ProductRecognizer(perception),
         lambda: _product_door(perception, config),
-        ProductLooker(perception, config.detection),
+        ProductBoxFinder(perception, config.detection),
         config.tracking,
         lambda precision: _product_in(precision, config),
     )

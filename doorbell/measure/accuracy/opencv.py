@@ -14,10 +14,10 @@ import numpy as np
 
 from doorbell.domain import Face, FaceSample, Float32Array, Person, Track, UInt8Array
 from doorbell.errors import EnrollmentError
-from doorbell.measure.accuracy.jitter import Looked
+from doorbell.measure.accuracy.jitter import FoundBoxes
 from doorbell.measure.accuracy.replay import PlayedVisit, read_frames
 from doorbell.measure.accuracy.stills import Recognizer, find_subjects
-from doorbell.pipeline.perception import Portrait
+from doorbell.pipeline.perception import FaceCrop
 from doorbell.recognition.alignment import part_in_frame
 from doorbell.recognition.quality import measure_quality
 
@@ -50,11 +50,11 @@ class OpenCvRecognizer:
         )
         self._embedder = cv2.FaceRecognizerSF.create(str(sface), "")
 
-    def look(self, pixels: UInt8Array) -> list[Portrait]:
+    def look(self, pixels: UInt8Array) -> list[FaceCrop]:
         """Find the faces of a photo."""
         return self.look_at(pixels, 2 if max(pixels.shape[:2]) < DOUBLED_BELOW_PIXELS else 1)
 
-    def look_at(self, pixels: UInt8Array, factor: int) -> list[Portrait]:
+    def look_at(self, pixels: UInt8Array, factor: int) -> list[FaceCrop]:
         """Find the faces of a picture enlarged by a factor."""
         bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         enlarged = bgr if factor == 1 else cv2.resize(bgr, None, fx=factor, fy=factor)
@@ -66,10 +66,10 @@ class OpenCvRecognizer:
             crop = np.asarray(self._embedder.alignCrop(bgr, row)[:, :, ::-1], np.uint8)
             face = _face(row)
             in_frame = part_in_frame(bgr.shape[1], bgr.shape[0], face.keypoints_xy)
-            portraits.append(Portrait(face, crop, measure_quality(face, crop, in_frame)))
+            portraits.append(FaceCrop(face, crop, measure_quality(face, crop, in_frame)))
         return portraits
 
-    def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample | None]:
+    def embed(self, portraits: Sequence[FaceCrop]) -> list[FaceSample | None]:
         """Embed faces one by one: OpenCV takes no batch."""
         samples: list[FaceSample | None] = []
         for portrait in portraits:
@@ -98,12 +98,12 @@ class OpenCvLooker:
     def __init__(self, recognizer: OpenCvRecognizer) -> None:
         self._recognizer = recognizer
 
-    def look(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Looked:
+    def look(self, pixels: UInt8Array, tracks: Sequence[Track]) -> FoundBoxes:
         """Look at the whole frame, whatever is followed."""
         del tracks
         faces = [portrait.face for portrait in self._recognizer.look_at(pixels, 1)]
         boxes = np.array([face.box_xyxy for face in faces], np.float32).reshape(-1, 4)
-        return Looked(faces, {"nms": boxes})
+        return FoundBoxes(faces, {"nms": boxes})
 
 
 class OpenCvDoor:

@@ -18,7 +18,7 @@ from doorbell.domain import Face, FaceSample, Float32Array, UInt8Array
 from doorbell.household.enrollment import SURE_SCORE
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.fetch import Progress
-from doorbell.pipeline.perception import Perception, Portrait
+from doorbell.pipeline.perception import FaceCrop, Perception
 
 # Pictures whose faces are embedded in one batch.
 BATCH = 16
@@ -27,10 +27,10 @@ BATCH = 16
 class Recognizer(Protocol):
     """What finds and embeds the faces of single pictures."""
 
-    def look(self, pixels: UInt8Array) -> list[Portrait]:
+    def look(self, pixels: UInt8Array) -> list[FaceCrop]:
         """Find and cut out the faces of a picture, (height, width, 3) uint8 RGB."""
 
-    def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample | None]:
+    def embed(self, portraits: Sequence[FaceCrop]) -> list[FaceSample | None]:
         """Embed faces; None for what turns out to be none."""
 
 
@@ -40,12 +40,12 @@ class ProductRecognizer:
     def __init__(self, perception: Perception) -> None:
         self._perception = perception
 
-    def look(self, pixels: UInt8Array) -> list[Portrait]:
+    def look(self, pixels: UInt8Array) -> list[FaceCrop]:
         """Look everywhere in the picture."""
         perception = self._perception
-        return [perception.portray(pixels, face) for face in perception.detect_still(pixels)]
+        return [perception.crop_face(pixels, face) for face in perception.detect_still(pixels)]
 
-    def embed(self, portraits: Sequence[Portrait]) -> list[FaceSample | None]:
+    def embed(self, portraits: Sequence[FaceCrop]) -> list[FaceSample | None]:
         """Embed in one batch."""
         return self._perception.embed(portraits, mirrored=True)
 
@@ -117,7 +117,7 @@ def find_faces(
     seen: dict[Path, Seen] = {}
     remaining = iter(paths := list(dict.fromkeys(paths)))
     while batch := list(islice(remaining, BATCH)):
-        portraits: list[Portrait] = []
+        portraits: list[FaceCrop] = []
         found: list[tuple[Path, Float32Array, int]] = []
         for path in batch:
             pixels = read_picture(path)

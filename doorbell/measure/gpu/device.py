@@ -171,7 +171,7 @@ def _main_faces(trial: Trial, backend: Backend) -> list[Found]:
 
 def _main_face(perception: Perception, pixels: UInt8Array) -> Found:
     faces = perception.detect_still(pixels)
-    samples = perception.embed([perception.portray(pixels, face) for face in faces])
+    samples = perception.embed([perception.crop_face(pixels, face) for face in faces])
     known = [(f, s.embedding) for f, s in zip(faces, samples, strict=True) if s is not None]
     return max(known, key=lambda found: found[0].width_pixels, default=None)
 

@@ -95,7 +95,7 @@ def drift_curve(measured: list[Minute]) -> Curve:
 
 
 def minute_of(status: Mapping[str, Any], resident_mb: float) -> Minute:
-    """Read a status: a document of ``doorbell.outputs.mqtt.messages``, and the memory at its time."""
+    """Read a status: a document of ``outputs.mqtt.messages``, and the memory at its time."""
     frame = status["stages"]["frame"]
     return Minute(
         round(status["uptime_seconds"] / 60, 2),

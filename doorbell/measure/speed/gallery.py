@@ -1,6 +1,6 @@
 """What a large gallery costs the daemon: deciding, one stranger more, memory and start.
 
-Everything is done by the objects that the pipeline uses, ``VisitBook`` and the gallery behind it.
+Everything is done by the objects that the pipeline uses, ``VisitRecorder`` and the gallery behind.
 Faces are random: five samples a visitor, as alike as photographs of one person are, half of the
 visitors strangers. Of the tracks to be decided on every second one is of nobody in the gallery.
 """
@@ -26,7 +26,7 @@ from doorbell.errors import GalleryError
 from doorbell.gallery.gallery import Gallery
 from doorbell.measure.speed.report import BenchReport, Result
 from doorbell.measure.speed.timing import MIN_ROUNDS, WARM_UP_ROUNDS, Timing
-from doorbell.pipeline.visit_recorder import VisitBook
+from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.recognition.candidates import NOBODY
 from doorbell.recognition.decision import Evidence, decide
 from doorbell.recognition.nearest import MANY, VectorIndex
@@ -150,7 +150,7 @@ def _measure(path: Path, size: int, seconds: float) -> list[Result]:
     started = time.perf_counter()
     with Gallery.open(path) as gallery:
         opened = time.perf_counter()
-        book = VisitBook(gallery, MODEL)
+        book = VisitRecorder(gallery, MODEL)
         loaded = time.perf_counter()
         _time_deciding(book, np.random.default_rng(SEED), 0)
         give_back_memory()  # as the daemon does after its first frame
@@ -181,7 +181,7 @@ def _stored(storing: Timing) -> dict[str, float]:
     return {"stored_ms": round(storing.p50_ms, 2), "stored_p99_ms": round(storing.p99_ms, 2)}
 
 
-def _tracks(generator: np.random.Generator, book: VisitBook) -> Float32Array:
+def _tracks(generator: np.random.Generator, book: VisitRecorder) -> Float32Array:
     """The faces of two tracks, (2, 60, 128) float32: of somebody enrolled, and of nobody."""
     templates = book.templates()
     known = templates.person_template(int(generator.integers(1, len(templates.people) + 1)))
@@ -189,7 +189,7 @@ def _tracks(generator: np.random.Generator, book: VisitBook) -> Float32Array:
 
 
 def _time_deciding(
-    book: VisitBook, generator: np.random.Generator, seconds: float
+    book: VisitRecorder, generator: np.random.Generator, seconds: float
 ) -> tuple[Timing, Timing]:
     """Decide on a track in every frame: of all frames, and of those with a new sample alone."""
     every_ms: list[float] = []
@@ -214,7 +214,7 @@ def _time_deciding(
     return Timing.of(every_ms[WARM_UP_ROUNDS:]), Timing.of(compared_ms[WARM_UP_ROUNDS:])
 
 
-def _part_that_is_exact(book: VisitBook, generator: np.random.Generator) -> float:
+def _part_that_is_exact(book: VisitRecorder, generator: np.random.Generator) -> float:
     """In how many tracks nobody is more alike than who was found."""
     templates = book.templates()
     ids = np.array([person.person_id for person in templates.people])
@@ -229,7 +229,7 @@ def _part_that_is_exact(book: VisitBook, generator: np.random.Generator) -> floa
 
 
 def _time_new_strangers(
-    book: VisitBook, generator: np.random.Generator, seconds: float
+    book: VisitRecorder, generator: np.random.Generator, seconds: float
 ) -> tuple[Timing, Timing]:
     """Store strangers one by one, and take each over into the templates; both times."""
     storing: list[float] = []

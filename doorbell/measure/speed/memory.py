@@ -1,8 +1,8 @@
 """What holds the memory of a doorbell: a fresh process that builds it part by part.
 
-Run as ``python -m doorbell.measure.speed.memory`` with settings as ``--set`` takes them. Leaves: a line of
-JSON a part on stdout, with how long it took and what the process held after it. It is a process of
-its own because nothing can be measured that has been loaded already.
+Run as ``python -m doorbell.measure.speed.memory`` with settings as ``--set`` takes them. It prints
+a line of JSON for each part, with how long it took and what the process held after it. It is a
+process of its own because nothing can be measured that has been loaded already.
 """
 
 from __future__ import annotations

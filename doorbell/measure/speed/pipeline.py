@@ -14,7 +14,7 @@ from itertools import islice
 
 from doorbell.config import Config
 from doorbell.domain import Frame
-from doorbell.measure.speed.product import DOORBELL, Looked, Product, open_product
+from doorbell.measure.speed.product import DOORBELL, FrameTiming, SystemUnderTest, open_system
 from doorbell.measure.speed.report import BenchReport, Result
 from doorbell.measure.speed.scene import P720, SIZES, Size, View, draw, for_seconds, standing
 from doorbell.measure.speed.timing import MIN_ROUNDS, Timing
@@ -71,7 +71,7 @@ def measure_pipeline(
     """
     faces = models_directory(config.inference) / "faces"
     results = []
-    with open_product(config) as product:
+    with open_system(config) as product:
         for name, (count, size) in work.items():
             say(f"measuring: {name}")
             looked = _look(draw(standing(count, faces), size), product, seconds)
@@ -90,14 +90,16 @@ def measure_pipeline(
     return BenchReport(machine, tuple(results), {})
 
 
-def _look(views: Iterator[View], product: Product, seconds: float) -> list[Looked]:
+def _look(views: Iterator[View], product: SystemUnderTest, seconds: float) -> list[FrameTiming]:
     namer = product.namer()
     for view in islice(views, WARM_UP_FRAMES):
         namer.look(view.frame)
     return [namer.look(view.frame) for view in for_seconds(views, seconds)]
 
 
-def _time_nobody(views: Iterator[View], product: Product, seconds: float) -> tuple[Timing, float]:
+def _time_nobody(
+    views: Iterator[View], product: SystemUnderTest, seconds: float
+) -> tuple[Timing, float]:
     """Times of a frame, and processor seconds a second of stream, at the stream's own speed."""
     drawn = [view.frame for view in islice(views, IDLE_FRAMES)]
     period = 1 / IDLE_FRAMES_PER_SECOND

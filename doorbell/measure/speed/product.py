@@ -24,7 +24,7 @@ from doorbell.household.enrollment import Enroller
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.inference import NetworkFiles, Runner, open_runner
 from doorbell.models.store import face_path, models_directory
-from doorbell.pipeline.perception import Perception, Portrait, open_perception
+from doorbell.pipeline.perception import FaceCrop, Perception, open_perception
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.pipeline.tracking import Tracker
 
@@ -38,7 +38,7 @@ OpenNetwork: TypeAlias = Callable[[NetworkFiles, InferenceSection], Runner]
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class FrameTiming:
     """What the product made of one frame.
 
     Attributes:
@@ -50,37 +50,37 @@ class Looked:
     boxes_xyxy: Float32Array
 
 
-class Looker(Protocol):
+class FrameConsumer(Protocol):
     """Takes in a stream."""
 
-    def look(self, frame: Frame) -> Looked:
+    def look(self, frame: Frame) -> FrameTiming:
         """Take in the next frame."""
 
 
-class Watcher:
+class FaceFinder:
     """Finds and follows faces; finding alone is timed."""
 
     def __init__(self, perception: Perception, config: Config) -> None:
         self._perception = perception
         self._tracker = Tracker(config.tracking)
 
-    def look(self, frame: Frame) -> Looked:
+    def look(self, frame: Frame) -> FrameTiming:
         """Take in the next frame."""
         tracks = self._tracker.tracks
         started = time.perf_counter()
         faces = self._perception.detect(frame.pixels, tracks)
         taken = time.perf_counter() - started
         self._tracker.update(faces, frame.time_seconds)
-        return Looked(taken * 1000, _boxes([face.box_xyxy for face in faces]))
+        return FrameTiming(taken * 1000, _boxes([face.box_xyxy for face in faces]))
 
 
-class Namer:
+class FullPipeline:
     """Does everything that the daemon does with a frame."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    def look(self, frame: Frame) -> Looked:
+    def look(self, frame: Frame) -> FrameTiming:
         """Take in the next frame."""
         started = time.perf_counter()
         self._pipeline.step(frame)
@@ -90,10 +90,10 @@ class Namer:
             for track, _ in self._pipeline.in_sight
             if track.last_seen_seconds == frame.time_seconds
         ]
-        return Looked(taken * 1000, _boxes(seen))
+        return FrameTiming(taken * 1000, _boxes(seen))
 
 
-class Product:
+class SystemUnderTest:
     """Loaded networks and a gallery with one person; every looker begins a stream of its own.
 
     Only the newest looker may be used: what was seen in the last frames belongs to the networks.
@@ -113,17 +113,19 @@ class Product:
             raise EnrollmentError(f"{KNOWN_FACE} shows no face; run `doorbell models build`")
         return sample.embedding
 
-    def watcher(self) -> Watcher:
+    def watcher(self) -> FaceFinder:
         """Begin a stream in which faces are found and followed."""
-        return Watcher(self._perception, self._config)
+        return FaceFinder(self._perception, self._config)
 
-    def namer(self) -> Namer:
+    def namer(self) -> FullPipeline:
         """Begin a stream in which visitors are named."""
-        return Namer(Pipeline(self._perception, self._gallery, self._config))
+        return FullPipeline(Pipeline(self._perception, self._gallery, self._config))
 
 
 @contextmanager
-def open_product(config: Config, open_network: OpenNetwork = open_runner) -> Iterator[Product]:
+def open_system(
+    config: Config, open_network: OpenNetwork = open_runner
+) -> Iterator[SystemUnderTest]:
     """Load the networks; the gallery is one of its own and is gone afterwards.
 
     Raises:
@@ -135,10 +137,10 @@ def open_product(config: Config, open_network: OpenNetwork = open_runner) -> Ite
         closing(open_perception(config, open_network=open_network)) as perception,
         Gallery.open(Path(scratch) / "gallery.sqlite") as gallery,
     ):
-        yield Product(perception, gallery, config)
+        yield SystemUnderTest(perception, gallery, config)
 
 
-def enroll_known(perception: Perception, gallery: Gallery, config: Config) -> Portrait:
+def enroll_known(perception: Perception, gallery: Gallery, config: Config) -> FaceCrop:
     """Enroll the known visitor of the simulated scene, and return the portrait.
 
     Raises:
@@ -150,7 +152,7 @@ def enroll_known(perception: Perception, gallery: Gallery, config: Config) -> Po
     report = Enroller(perception, gallery, config).enroll_photos(KNOWN_NAME, [photo])
     if not report.added or not faces:
         raise EnrollmentError(report.results[0].message)
-    return perception.portray(pixels, faces[0])
+    return perception.crop_face(pixels, faces[0])
 
 
 def _boxes(boxes: Sequence[Float32Array]) -> Float32Array:

@@ -28,7 +28,7 @@ from doorbell.errors import InferenceError
 from doorbell.measure.speed.arithmetic import WorkCounter, floor_ms, peak_multiply_adds
 from doorbell.measure.speed.multiply_adds import count_work
 from doorbell.measure.speed.peers import ONE_THREAD, TITLES, Answer, Peer, SharedPicture
-from doorbell.measure.speed.product import DOORBELL, Looker, Product, open_product
+from doorbell.measure.speed.product import DOORBELL, FrameConsumer, SystemUnderTest, open_system
 from doorbell.measure.speed.report import BenchReport, Result
 from doorbell.measure.speed.scene import (
     FRAMES_PER_SECOND,
@@ -79,14 +79,14 @@ class Stage:
     call: str
     size: Size
     frames_per_second: float
-    look: Callable[[Product], Looker]
+    look: Callable[[SystemUnderTest], FrameConsumer]
 
 
 STAGES = (
-    Stage(FACES_720, "faces", P720, FRAMES_PER_SECOND, Product.watcher),
-    Stage(FACES_1080, "faces", P1080, FRAMES_PER_SECOND, Product.watcher),
-    Stage(NAME, "name", P720, FRAMES_PER_SECOND, Product.namer),
-    Stage(NAME_EACH, "name", P720, SLOW_FRAMES_PER_SECOND, Product.namer),
+    Stage(FACES_720, "faces", P720, FRAMES_PER_SECOND, SystemUnderTest.watcher),
+    Stage(FACES_1080, "faces", P1080, FRAMES_PER_SECOND, SystemUnderTest.watcher),
+    Stage(NAME, "name", P720, FRAMES_PER_SECOND, SystemUnderTest.namer),
+    Stage(NAME_EACH, "name", P720, SLOW_FRAMES_PER_SECOND, SystemUnderTest.namer),
 )
 
 
@@ -132,7 +132,7 @@ def measure_stages(
         peak = peak_multiply_adds(bench.config.inference, Path(scratch))
     work = count_frames(stages, bench, frames)
     results: list[Result] = []
-    with open_product(bench.config) as product:
+    with open_system(bench.config) as product:
         for stage in stages:
             bench.say(f"measuring: {stage.name}")
             figures = {"multiply_adds": work[stage], "floor_ms": floor_ms(work[stage], peak)}
@@ -158,7 +158,7 @@ def count_frames(stages: Sequence[Stage], bench: Bench, frames: Frames) -> dict[
     """Multiply-adds that a frame of each stage takes, in the mean of some frames."""
     counter = WorkCounter()
     counted = {}
-    with open_product(bench.config, counter.open_network) as product:
+    with open_system(bench.config, counter.open_network) as product:
         for stage in stages:
             bench.say(f"counting: {stage.name}")
             looker = stage.look(product)
@@ -173,7 +173,11 @@ def count_frames(stages: Sequence[Stage], bench: Bench, frames: Frames) -> dict[
 
 
 def _measure_stage(
-    stage: Stage, product: Product, bench: Bench, frames: Frames, figures: Mapping[str, float]
+    stage: Stage,
+    product: SystemUnderTest,
+    bench: Bench,
+    frames: Frames,
+    figures: Mapping[str, float],
 ) -> list[Result]:
     calls = {
         TITLES[peer.name, call]: (peer, call)
@@ -213,7 +217,7 @@ def _measure_stage(
     ]
 
 
-def _measure_embedding(product: Product, bench: Bench, peak: float) -> list[Result]:
+def _measure_embedding(product: SystemUnderTest, bench: Bench, peak: float) -> list[Result]:
     calls = {TITLES[peer.name, "embed"]: peer for peer in bench.peers if "embed" in peer.calls}
     times: dict[str, list[float]] = {title: [] for title in (DOORBELL, *calls)}
     vectors: dict[str, Float32Array] = {DOORBELL: product.embed()}

@@ -23,7 +23,7 @@ from doorbell.measure.speed.time_to_detect import ARRIVING
 MILLION = 1_000_000
 
 
-class Findings:
+class Measurements:
     """Results and ratios of one run, by what they are of.
 
     Every method raises ``LookupError`` for what was not measured.
@@ -59,7 +59,7 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class Target:
     """One thing to be reached.
 
     Attributes:
@@ -71,14 +71,14 @@ class Aim:
     """
 
     what: str
-    figure: Callable[[Findings], float]
+    figure: Callable[[Measurements], float]
     limit: float
     more_is_better: bool
     unit: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class TargetResult:
     """An aim, and what was measured.
 
     Attributes:
@@ -86,7 +86,7 @@ class Reached:
         figure: what was measured.
     """
 
-    aim: Aim
+    aim: Target
     figure: float
 
     @property
@@ -107,8 +107,8 @@ class Reached:
         }
 
 
-def _faster(name: str, peer: str, times: float) -> Aim:
-    return Aim(
+def _faster(name: str, peer: str, times: float) -> Target:
+    return Target(
         f"{name}, beside {peer}",
         lambda found: found.ratio(name, peer),
         times,
@@ -117,11 +117,11 @@ def _faster(name: str, peer: str, times: float) -> Aim:
     )
 
 
-def _below(what: str, figure: Callable[[Findings], float], limit: float, unit: str) -> Aim:
-    return Aim(what, figure, limit, more_is_better=False, unit=unit)
+def _below(what: str, figure: Callable[[Measurements], float], limit: float, unit: str) -> Target:
+    return Target(what, figure, limit, more_is_better=False, unit=unit)
 
 
-AIMS: Sequence[Aim] = (
+AIMS: Sequence[Target] = (
     _faster(FACES_720, "MediaPipe, short range", 2.0),
     _faster(FACES_1080, "MediaPipe, short range", 2.0),
     _faster(NAME_EACH, "OpenCV YuNet + SFace", 6.0),
@@ -129,7 +129,7 @@ AIMS: Sequence[Aim] = (
     _faster(EMBED, "ONNX Runtime SFace", 5.0),
     _faster(EMBED, "OpenCV SFace", 5.0),
     _below(f"{NAMED}, p95", lambda found: found.ours(NAMED).figures["p95_ms"], 250.0, "ms"),
-    Aim(
+    Target(
         "frames a second, 720p, one at the door",
         lambda found: found.ours(size_name(P720)).figures["frames_per_second"],
         200.0,
@@ -137,7 +137,7 @@ AIMS: Sequence[Aim] = (
         unit="frames/s",
     ),
     _below(NOBODY, lambda found: 100 * found.ours(NOBODY).figures["core"], 8.0, "% of a core"),
-    Aim(
+    Target(
         "somebody comes, 15 frames a second: found in the first frame with a face",
         lambda found: 100 * found.ours(ARRIVING).figures["at_once"],
         100.0,
@@ -156,7 +156,7 @@ AIMS: Sequence[Aim] = (
         2.0,
         "ms",
     ),
-    Aim(
+    Target(
         "deciding among 1,000,000, exact",
         lambda found: 100 * found.gallery(DECIDING, MILLION).figures["exact"],
         100.0,
@@ -179,15 +179,15 @@ AIMS: Sequence[Aim] = (
         "s",
     ),
     _below(DECIDED, lambda found: found.ours(DECIDED).timing.p50_ms / 1000, 1.5, "s"),
-    _below("resident memory, camera aside", Findings.memory, 220.0, "MB"),
+    _below("resident memory, camera aside", Measurements.memory, 220.0, "MB"),
 )
 
 
-def reached(report: BenchReport) -> list[Reached]:
+def reached(report: BenchReport) -> list[TargetResult]:
     """Put what was measured beside the aims; those of which nothing was measured are left out."""
-    findings = Findings(report)
+    findings = Measurements(report)
     rows = []
     for aim in AIMS:
         with suppress(LookupError):
-            rows.append(Reached(aim, aim.figure(findings)))
+            rows.append(TargetResult(aim, aim.figure(findings)))
     return rows

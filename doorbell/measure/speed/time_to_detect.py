@@ -16,7 +16,7 @@ from doorbell.camera.simulated.camera import SceneRenderer
 from doorbell.camera.simulated.script import Appearance
 from doorbell.config import Config
 from doorbell.domain import Face, Frame, Track
-from doorbell.measure.speed.product import DOORBELL, open_product
+from doorbell.measure.speed.product import DOORBELL, open_system
 from doorbell.measure.speed.report import BenchReport, Result
 from doorbell.measure.speed.scene import P720, WALL_TIME, View, face_box, shows, visits
 from doorbell.measure.speed.timing import Timing
@@ -49,7 +49,7 @@ def measure_arrivals(
     script = visits(count, faces, seed=SEED, between_seconds=EMPTY_SECONDS)
     renderer = SceneRenderer(script, P720.width, P720.height, FRAMES_PER_SECOND)
     late: list[float] = []
-    with open_product(config) as product, closing(open_perception(config)) as guide:
+    with open_system(config) as product, closing(open_perception(config)) as guide:
         for appearance in script.appearances:
             watcher = product.watcher()
             shown_at = None

@@ -34,7 +34,7 @@ uptime_seconds    since the daemon started
 frames_...        _per_second, _dropped
 latency_ms_...    _p50, _p99: from the capture of a frame to the end of its processing
 stages            for each of capture, detect, align, embed, decide, publish and frame that ran: an
-                  object of p50_ms, p95_ms, p99_ms and count; what each is: ``doorbell.pipeline.latency``
+                  object of p50_ms, p95_ms, p99_ms and count; what each is: ``pipeline.latency``
 visits_open       visitors at the door now
 people            in the gallery; so are strangers
 camera_online     whether the camera gives frames
@@ -98,7 +98,7 @@ from doorbell.domain import (
     Recognized,
     Ring,
     Stranger,
-    Unrecognized,
+    Unknown,
     Visit,
 )
 from doorbell.status import CameraState, SoundState, Statistics
@@ -143,7 +143,7 @@ def event_type(event: Event) -> str:
             return "arrived"
         case Recognized():
             return "recognized"
-        case Unrecognized():
+        case Unknown():
             return "unknown"
         case Left():
             return "left"

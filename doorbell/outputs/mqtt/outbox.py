@@ -17,10 +17,16 @@ from typing import TypeVar
 
 from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import MqttSection
-from doorbell.errors import SealError
+from doorbell.errors import EncryptionError
 from doorbell.outputs.mqtt.messages import EventSubject, subject_of
-from doorbell.outputs.mqtt.outbox_store import Moment, OutboxFile, Summary, Waiting, set_aside
-from doorbell.storage.encryption import PLAIN, Seal
+from doorbell.outputs.mqtt.outbox_store import (
+    BootTime,
+    OutboxFile,
+    QueuedEvent,
+    QueuedInfo,
+    set_aside,
+)
+from doorbell.storage.encryption import NO_CIPHER, Cipher
 from doorbell.storage.sqlite import is_damage
 
 BYTES_PER_MEGABYTE = 1_000_000
@@ -40,28 +46,29 @@ class Outbox:
     Args:
         path: of the file, made if missing; its directory as well.
         section: ``[mqtt]``: the limits.
-        seal: how documents and pictures are kept in the file.
+        cipher: how documents and pictures are kept in the file.
 
     Attributes:
         events_dropped, pictures_dropped: since this run began: too old, too many, forgotten or
             altered.
 
     Raises:
-        SealError: what waits was encrypted with another key, or is and there is none; it stays.
+        EncryptionError: what waits was encrypted with another key, or is and there is none; it
+            stays.
     """
 
-    def __init__(self, path: Path, section: MqttSection, seal: Seal = PLAIN) -> None:
+    def __init__(self, path: Path, section: MqttSection, cipher: Cipher = NO_CIPHER) -> None:
         self.events_dropped = self.pictures_dropped = 0
         self._path = path
         self._section = section
-        self._seal = seal
+        self._cipher = cipher
         self._file: OutboxFile | None = None
-        self._waiting: dict[int, Summary] = {}  # in order
+        self._waiting: dict[int, QueuedInfo] = {}  # in order
         self._subjects: dict[int, EventSubject] = {}  # as far as somebody asked
         self._bytes = 0
         self._last_number = 0
         # What the file does not know yet.
-        self._unwritten: dict[int, Waiting] = {}  # without their pictures
+        self._unwritten: dict[int, QueuedEvent] = {}  # without their pictures
         self._unwritten_pictures: dict[int, bytes] = {}
         self._removed: set[int] = set()
         self._without_picture: set[int] = set()
@@ -81,10 +88,10 @@ class Outbox:
         """Whether everything that waits would outlive a kill."""
         return self._file is not None and not self._unwritten
 
-    def append(self, document: bytes, picture: bytes | None, now: Moment) -> Waiting:
+    def append(self, document: bytes, picture: bytes | None, now: BootTime) -> QueuedEvent:
         """Keep an event; behind all others."""
         self._last_number += 1
-        event = Waiting(self._last_number, document, None, now)
+        event = QueuedEvent(self._last_number, document, None, now)
         self._unwritten[event.number] = event
         if picture is not None:
             self._unwritten_pictures[event.number] = picture
@@ -103,11 +110,11 @@ class Outbox:
                 self._waiting[number] = replace(self._waiting[number], picture_bytes=len(picture))
         self._write()
 
-    def next_but(self, numbers: Container[int]) -> int | None:
+    def next_unsent(self, numbers: Container[int]) -> int | None:
         """Number of the first that waits and is none of these; None if there is none."""
         return next((number for number in self._waiting if number not in numbers), None)
 
-    def read(self, number: int) -> Waiting | None:
+    def read(self, number: int) -> QueuedEvent | None:
         """An event that waits; None where the disk will not give it now."""
         event = self._unwritten.get(number) or self._from_file(number, OutboxFile.read)
         if event is None:
@@ -165,7 +172,7 @@ class Outbox:
         self._write()
         self._empty_log()
 
-    def retry(self, now: Moment) -> None:
+    def retry(self, now: BootTime) -> None:
         """Write what the disk refused, and drop what is too old; called now and again."""
         self._trim(now)
         self._write()
@@ -201,7 +208,7 @@ class Outbox:
             return None
         try:
             return read(self._file, number)
-        except SealError as exc:
+        except EncryptionError as exc:
             log.error("an event that waited for the broker is dropped: %s", exc)
             self.events_dropped += 1
             self._forget(number)
@@ -216,9 +223,9 @@ class Outbox:
             except sqlite3.Error as exc:
                 self._take_fault(exc)
 
-    def _count(self, event: Waiting) -> None:
+    def _count(self, event: QueuedEvent) -> None:
         picture_bytes = len(self._unwritten_pictures.get(event.number, b""))
-        self._waiting[event.number] = Summary(event.kept, len(event.document), picture_bytes)
+        self._waiting[event.number] = QueuedInfo(event.kept, len(event.document), picture_bytes)
         self._bytes += len(event.document) + picture_bytes
 
     def _forget(self, number: int) -> None:
@@ -240,7 +247,7 @@ class Outbox:
         if self._unwritten_pictures.pop(number, None) is None:
             self._without_picture.add(number)
 
-    def _trim(self, now: Moment) -> None:
+    def _trim(self, now: BootTime) -> None:
         section = self._section
         oldest_seconds = section.outbox_days * SECONDS_PER_DAY
         while self._waiting:
@@ -291,7 +298,7 @@ class Outbox:
                     without_picture=self._without_picture,
                 )
                 self._unsynced = self._unsynced or bool(self._unwritten)
-        except (sqlite3.Error, OSError, SealError) as exc:
+        except (sqlite3.Error, OSError, EncryptionError) as exc:
             self._take_fault(exc)
             self._spare_memory()
             return
@@ -307,12 +314,12 @@ class Outbox:
     def _open(self) -> None:
         """Open the file; what waits in it comes before what waits in memory."""
         try:
-            file = OutboxFile(self._path, self._seal)
+            file = OutboxFile(self._path, self._cipher)
         except sqlite3.DatabaseError as exc:
             if not is_damage(exc):
                 raise
             self._set_aside(exc)
-            file = OutboxFile(self._path, self._seal)
+            file = OutboxFile(self._path, self._cipher)
         try:
             if self._last_number:  # this run began without the file
                 file.renumber_below(next(iter(self._unwritten), self._last_number + 1))

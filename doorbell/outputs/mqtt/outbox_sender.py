@@ -28,7 +28,7 @@ from doorbell.outputs.mqtt.messages import (
     trigger_payload,
 )
 from doorbell.outputs.mqtt.outbox import Outbox
-from doorbell.outputs.mqtt.outbox_store import Moment, Waiting
+from doorbell.outputs.mqtt.outbox_store import BootTime, QueuedEvent
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.topics import Topics
 
@@ -163,12 +163,12 @@ class OutboxSender:
 
     def _keep(
         self, document: bytes, picture: bytes | None, trigger: bytes | None
-    ) -> Waiting | None:
+    ) -> QueuedEvent | None:
         """Keep an event; itself where it has gone already."""
         nothing_before = self._may_send() and self._next() is None
         # The picture of an event that goes at once is written only if the event is not acknowledged
         # soon: it would delay the event, and wear the disk out for nothing.
-        event = self._outbox.append(document, None if nothing_before else picture, Moment.now())
+        event = self._outbox.append(document, None if nothing_before else picture, BootTime.now())
         if trigger is not None:
             self._triggers[event.number] = trigger
         sent = nothing_before and self._send(event)
@@ -180,7 +180,7 @@ class OutboxSender:
         self._acknowledged.put(None)
         return None
 
-    def _follow(self, event: Waiting) -> None:
+    def _follow(self, event: QueuedEvent) -> None:
         """Publish what comes with an event that has gone."""
         if event.picture is not None and self._section.publish_images:
             self._retained.show_picture(event.picture, subject_of(event.document))
@@ -202,7 +202,7 @@ class OutboxSender:
                 self._send_waiting()
                 if idle:
                     self._keep_pictures()
-                self._outbox.retry(Moment.now())
+                self._outbox.retry(BootTime.now())
             with self._going_on():
                 if self._acknowledged.empty():
                     self._outbox.sync()
@@ -229,7 +229,7 @@ class OutboxSender:
 
     def _next(self) -> int | None:
         """Number of the event whose turn it is; None if all are under way."""
-        return self._outbox.next_but(self._under_way.values())
+        return self._outbox.next_unsent(self._under_way.values())
 
     def _send_waiting(self) -> None:
         while self._may_send() and (number := self._next()) is not None:
@@ -238,8 +238,8 @@ class OutboxSender:
                 return
             self._follow(event)
 
-    def _send(self, event: Waiting) -> bool:
-        late = not 0 <= Moment.now().seconds_since(event.kept) <= self._section.late_seconds
+    def _send(self, event: QueuedEvent) -> bool:
+        late = not 0 <= BootTime.now().seconds_since(event.kept) <= self._section.late_seconds
         try:
             document = late_event(event.document) if late else event.document
         except ValueError as exc:

@@ -16,8 +16,8 @@ from functools import cache, partial
 from pathlib import Path
 
 from doorbell.clock import read_clocks
-from doorbell.errors import SealError
-from doorbell.storage.encryption import Seal, is_sealed
+from doorbell.errors import EncryptionError
+from doorbell.storage.encryption import Cipher, is_encrypted
 from doorbell.storage.files import OWNER_ONLY, make_private_directory, sync
 from doorbell.storage.sqlite import (
     NotOursError,
@@ -35,7 +35,7 @@ from doorbell.storage.sqlite import (
 
 # "DoOb" in ASCII; SQLite keeps it in the file's header.
 APPLICATION_ID = 0x446F4F62
-# What is sealed. Without the number, which changes where an earlier run's events come before.
+# What is encrypted. Without the number, which changes where an earlier run's events come before.
 _DOCUMENT, _PICTURE = "an event that waits", "a picture that waits"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -72,7 +72,7 @@ SCHEMA = Schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class BootTime:
     """A moment whose distance to another outlasts a restart, and steps of the clock till a reboot.
 
     Attributes:
@@ -86,11 +86,11 @@ class Moment:
     boot_id: str
 
     @classmethod
-    def now(cls) -> Moment:
+    def now(cls) -> BootTime:
         """The present."""
         return cls(*read_clocks(), _boot_id())
 
-    def seconds_since(self, earlier: Moment) -> float:
+    def seconds_since(self, earlier: BootTime) -> float:
         """How long ago that was; negative where the clock was set back over a reboot."""
         if self.boot_id == earlier.boot_id:
             return self.boot_seconds - earlier.boot_seconds
@@ -103,7 +103,7 @@ def _boot_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueuedEvent:
     """An event that waits.
 
     Attributes:
@@ -116,11 +116,11 @@ class Waiting:
     number: int
     document: bytes
     picture: bytes | None = field(repr=False)
-    kept: Moment
+    kept: BootTime
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class QueuedInfo:
     """A waiting event without its contents.
 
     Attributes:
@@ -128,7 +128,7 @@ class Summary:
         document_bytes, picture_bytes: sizes.
     """
 
-    kept: Moment
+    kept: BootTime
     document_bytes: int
     picture_bytes: int
 
@@ -138,16 +138,17 @@ class OutboxFile:
 
     Args:
         path: made if missing; its directory as well.
-        seal: how documents and pictures are kept; what an earlier run kept plain is read too.
+        cipher: how documents and pictures are kept; what an earlier run kept plain is read too.
 
     Raises:
         sqlite3.DatabaseError: that ``is_damage``: it is damaged, or not an outbox.
         sqlite3.OperationalError, OSError: out of reach, or the disk is full.
-        SealError: what waits was encrypted with another key, or is and there is none; it stays.
+        EncryptionError: what waits was encrypted with another key, or is and there is none; it
+            stays.
     """
 
-    def __init__(self, path: Path, seal: Seal) -> None:
-        self._seal = seal
+    def __init__(self, path: Path, cipher: Cipher) -> None:
+        self._cipher = cipher
         self._path = path
         self._log = path.with_name(path.name + "-wal")
         make_private_directory(path.parent)
@@ -169,14 +170,14 @@ class OutboxFile:
         with suppress(FileNotFoundError):  # it is in the file itself
             sync(self._log)
 
-    def summaries(self) -> dict[int, Summary]:
+    def summaries(self) -> dict[int, QueuedInfo]:
         """What waits, by number, in order."""
         rows = self._connection.execute(
             "SELECT number, length(document), coalesce(length(jpeg), 0), wall_seconds,"
             " boot_seconds, boot_id FROM events LEFT JOIN pictures USING (number) ORDER BY number"
         )
         return {
-            number: Summary(Moment(*moment), document_bytes, picture_bytes)
+            number: QueuedInfo(BootTime(*moment), document_bytes, picture_bytes)
             for number, document_bytes, picture_bytes, *moment in rows
         }
 
@@ -191,12 +192,12 @@ class OutboxFile:
             with transaction(self._connection):
                 self._connection.execute("UPDATE events SET number = number - ?", (down,))
 
-    def read(self, number: int) -> Waiting:
+    def read(self, number: int) -> QueuedEvent:
         """One event.
 
         Raises:
             sqlite3.DatabaseError: it is not there, though it was written.
-            SealError: it was altered.
+            EncryptionError: it was altered.
         """
         row = self._connection.execute(
             "SELECT document, jpeg, wall_seconds, boot_seconds, boot_id"
@@ -208,13 +209,13 @@ class OutboxFile:
         document, picture, *moment = row
         document = self._opened(document, _DOCUMENT)
         picture = picture and self._opened(picture, _PICTURE)
-        return Waiting(number, document, picture, Moment(*moment))
+        return QueuedEvent(number, document, picture, BootTime(*moment))
 
     def document(self, number: int) -> bytes:
         """The document of one event, without reading its picture.
 
         Raises:
-            sqlite3.DatabaseError, SealError: as ``read``.
+            sqlite3.DatabaseError, EncryptionError: as ``read``.
         """
         row = self._connection.execute(
             "SELECT document FROM events WHERE number = ?", (number,)
@@ -228,29 +229,29 @@ class OutboxFile:
 
         One event that cannot be read was altered; another key is one that proves nothing.
         """
-        if key_proof(self._connection, "keys") == self._seal.proof:
+        if key_proof(self._connection, "keys") == self._cipher.proof:
             return
         documents = self._connection.execute("SELECT document FROM events")
-        refusals = [self._refusal_of(each) for (each,) in documents if is_sealed(each)]
+        refusals = [self._refusal_of(each) for (each,) in documents if is_encrypted(each)]
         refusal = None if None in refusals else next(iter(refusals), None)
         if refusal is not None:
-            raise SealError(
+            raise EncryptionError(
                 f"events that wait for the broker cannot be read: {refusal}; or delete "
                 f"{self._path}, and they are lost"
             ) from refusal
         with transaction(self._connection):
-            note_key_proof(self._connection, "keys", self._seal.proof)
+            note_key_proof(self._connection, "keys", self._cipher.proof)
 
-    def _refusal_of(self, document: bytes) -> SealError | None:
+    def _refusal_of(self, document: bytes) -> EncryptionError | None:
         try:
             self._opened(document, _DOCUMENT)
-        except SealError as exc:
+        except EncryptionError as exc:
             return exc
         return None
 
     def change(
         self,
-        new: Collection[Waiting],
+        new: Collection[QueuedEvent],
         pictures: Mapping[int, bytes],
         *,
         removed: Collection[int],
@@ -266,7 +267,10 @@ class OutboxFile:
                 self._insert(event)
             connection.executemany(
                 "INSERT OR REPLACE INTO pictures VALUES (?, ?)",
-                [(number, self._seal.seal(jpeg, _PICTURE)) for number, jpeg in pictures.items()],
+                [
+                    (number, self._cipher.encrypt(jpeg, _PICTURE))
+                    for number, jpeg in pictures.items()
+                ],
             )
             connection.executemany("DELETE FROM events WHERE number = ?", _each(removed))
             connection.executemany("DELETE FROM pictures WHERE number = ?", _each(without_picture))
@@ -275,30 +279,30 @@ class OutboxFile:
         """Leave no bytes of what was removed in the write-ahead log."""
         empty_log(self._connection)
 
-    def seal_anew(self, seal: Seal) -> None:
+    def reencrypt(self, cipher: Cipher) -> None:
         """Keep what waits in another way, and leave no trace of the earlier."""
         with transaction(self._connection):
             for table, column, about in (
                 ("events", "document", _DOCUMENT),
                 ("pictures", "jpeg", _PICTURE),
             ):
-                rewrite(self._connection, table, column, partial(self._sealed_anew, seal, about))
-            note_key_proof(self._connection, "keys", seal.proof)
-        self._seal = seal
+                rewrite(self._connection, table, column, partial(self._sealed_anew, cipher, about))
+            note_key_proof(self._connection, "keys", cipher.proof)
+        self._cipher = cipher
         self.empty_log()
 
-    def _sealed_anew(self, seal: Seal, about: str, data: bytes) -> bytes:
-        return seal.seal(self._opened(data, about), about)
+    def _sealed_anew(self, cipher: Cipher, about: str, data: bytes) -> bytes:
+        return cipher.encrypt(self._opened(data, about), about)
 
     def _opened(self, data: bytes, about: str) -> bytes:
-        return self._seal.open(data, about) if is_sealed(data) else data
+        return self._cipher.decrypt(data, about) if is_encrypted(data) else data
 
-    def _insert(self, event: Waiting) -> None:
+    def _insert(self, event: QueuedEvent) -> None:
         kept = event.kept
         self._connection.execute(
             "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
             (
-                *(event.number, self._seal.seal(event.document, _DOCUMENT)),
+                *(event.number, self._cipher.encrypt(event.document, _DOCUMENT)),
                 *(kept.wall_seconds, kept.boot_seconds, kept.boot_id),
             ),
         )
@@ -312,23 +316,24 @@ class OutboxFile:
         connection.execute("CREATE TABLE IF NOT EXISTS keys (proof BLOB NOT NULL) STRICT")
 
 
-def seal_outbox(path: Path, before: Seal, after: Seal) -> None:
+def seal_outbox(path: Path, before: Cipher, after: Cipher) -> None:
     """Keep what waits in another way, if anything does; nobody else may have the file open.
 
     Raises:
-        SealError: the file is damaged or out of reach, or what is in it is kept in neither way.
+        EncryptionError: the file is damaged or out of reach, or what is in it is kept in neither
+            way.
     """
     if not path.exists():
         return
     try:
         try:
             file = OutboxFile(path, after)  # plain, or done by a run that was interrupted
-        except SealError:
+        except EncryptionError:
             file = OutboxFile(path, before)
         with closing(file):
-            file.seal_anew(after)
-    except (sqlite3.Error, OSError, SealError) as exc:
-        raise SealError(
+            file.reencrypt(after)
+    except (sqlite3.Error, OSError, EncryptionError) as exc:
+        raise EncryptionError(
             f"events that wait for the broker stay as they are: {path}: {exc}; delete the file if "
             "they may be lost"
         ) from exc

@@ -1,13 +1,10 @@
 """Events and states to an MQTT broker, and commands from it.
 
-Enters: every message of the bus. Leaves: messages on the topics of ``doorbell.outputs.mqtt.topics``,
-Home Assistant's discovery document, and commands. A broker that is down stops nobody:
-``doorbell.outputs.mqtt.retained`` keeps states as they last were, and events wait in the outbox until
-the broker has acknowledged them.
-
-Calls go one way: this stands on the sender of events (``doorbell.outputs.mqtt.outbox_sender``), the sender
-on the retained messages, and those on the connection (``doorbell.outputs.mqtt.connection``), which
-owns the lock. On every connection: what is retained, then what waits, then newer events.
+A broker that is down stops nobody: ``retained`` keeps states as they last were, and events wait in
+the ``outbox`` until the broker has acknowledged them. Calls go one way: this stands on the sender of
+events (``outbox_sender``), the sender on the retained messages, and those on the ``connection``,
+which owns the lock. On every connection what is retained goes out first, then what waits, then newer
+events.
 """
 
 from __future__ import annotations
@@ -50,7 +47,7 @@ from doorbell.status import (
     StorageState,
     VisitsForgotten,
 )
-from doorbell.storage.encryption import PLAIN, Seal
+from doorbell.storage.encryption import NO_CIPHER, Cipher
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +59,7 @@ class Mqtt:
         device: ``[device]``.
         section: ``[mqtt]``.
         outbox_path: of the file where events wait, made if missing.
-        seal: how they are kept there.
+        cipher: how they are kept there.
         people: everybody enrolled; an earlier run's triggers of anybody else are deleted.
         stranger_ids: of everybody known by an identifier only.
         is_kept: whether what tells of somebody who is gone is another's now: then events about it
@@ -73,7 +70,8 @@ class Mqtt:
 
     Raises:
         ConfigError: the password file, a TLS file or the host cannot be used.
-        SealError: what waits was encrypted with another key, or is and there is none; it stays.
+        EncryptionError: what waits was encrypted with another key, or is and there is none; it
+            stays.
     """
 
     def __init__(
@@ -82,7 +80,7 @@ class Mqtt:
         section: MqttSection,
         *,
         outbox_path: Path,
-        seal: Seal = PLAIN,
+        cipher: Cipher = NO_CIPHER,
         people: Sequence[Person],
         stranger_ids: Set[int],
         is_kept: Callable[[EventSubject], bool] = lambda _subject: False,
@@ -109,7 +107,7 @@ class Mqtt:
             people=people,
             stranger_ids=stranger_ids,
         )
-        outbox = Outbox(outbox_path, section, seal)
+        outbox = Outbox(outbox_path, section, cipher)
         self._sender = OutboxSender(section, self._topics, outbox, self._connection, self._retained)
         self._drop_forgotten(self._sender.subjects())
         self._connection.open(

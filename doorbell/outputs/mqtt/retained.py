@@ -18,7 +18,7 @@ from doorbell.domain import (
     Left,
     Person,
     Recognized,
-    Unrecognized,
+    Unknown,
 )
 from doorbell.outputs.mqtt.connection import BrokerConnection
 from doorbell.outputs.mqtt.discovery import (
@@ -172,13 +172,13 @@ class RetainedMessages:
 
     def _show(self, event: Event) -> None:
         match event:
-            case Arrived() | Recognized() | Unrecognized():
+            case Arrived() | Recognized() | Unknown():
                 self._visits.add(event.visit.visit_id)
                 self.set(self._topics.presence, ON)
             case Left():
                 self._visits.discard(event.visit.visit_id)
                 self.set(self._topics.presence, ON if self._visits else OFF)
-        if isinstance(event, Recognized | Unrecognized | Left):
+        if isinstance(event, Recognized | Unknown | Left):
             self._shown = True
             document = encode(visitor_document(event.visit))
             self._named = subject_of(document)

@@ -1,7 +1,6 @@
 """Sounds to the sound device, through a child process that may crash or hang.
 
-Enters: a sound and a volume. Leaves: the sound, or a SoundError. Knows nothing of who rings, and
-never loads a sound library itself: that is the player's business (``doorbell.outputs.sound.player``).
+Never loads a sound library itself: that is the player's business (``outputs.sound.player``).
 """
 
 from __future__ import annotations

@@ -10,17 +10,24 @@ from all_samples import read_samples
 
 from doorbell.config import StorageSection
 from doorbell.domain import FaceSample, Visit
-from doorbell.errors import SealError
+from doorbell.errors import EncryptionError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.gallery.integrity import check_gallery
 from doorbell.gallery.migrations import EMBEDDING_TABLES
 from doorbell.gallery.reencryption import seal_gallery
 from doorbell.recognition.candidates import NOBODY
-from doorbell.storage.encryption import KEY_BYTES, PLAIN, Seal, Sealed, open_seal, write_new_key
+from doorbell.storage.encryption import (
+    KEY_BYTES,
+    NO_CIPHER,
+    AesSivCipher,
+    Cipher,
+    open_cipher,
+    write_new_key,
+)
 
 MODEL = "sface-test"
-KEY = Sealed(bytes(range(KEY_BYTES)))
-OTHER_KEY = Sealed(bytes(KEY_BYTES))
+KEY = AesSivCipher(bytes(range(KEY_BYTES)))
+OTHER_KEY = AesSivCipher(bytes(KEY_BYTES))
 
 
 def face(seed: int) -> FaceSample:
@@ -31,9 +38,9 @@ def face(seed: int) -> FaceSample:
 ANNAS, STRANGERS, VISITS = face(1), face(2), face(3)
 
 
-def live(path: Path, seal: Seal) -> None:
+def live(path: Path, cipher: Cipher) -> None:
     """Write an embedding into each table that holds some."""
-    with Gallery.open(path, seal) as gallery:
+    with Gallery.open(path, cipher) as gallery:
         anna = gallery.people.enroll("Anna", [EnrolledSample(ANNAS)]).person
         gallery.strangers.add([STRANGERS], 1.0)
         for name in ("visit1", "visit2"):
@@ -63,14 +70,14 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_everything_works_with_a_key_as_without(tmp_path: Path) -> None:
-    plain, sealed = tmp_path / "plain" / "g.sqlite", tmp_path / "sealed" / "g.sqlite"
-    live(plain, PLAIN)
-    live(sealed, KEY)
+    plain, encrypted = tmp_path / "plain" / "g.sqlite", tmp_path / "encrypted" / "g.sqlite"
+    live(plain, NO_CIPHER)
+    live(encrypted, KEY)
     assert readable(plain) == [True, True, True]
-    assert readable(sealed) == [False, False, False]
-    assert counts(sealed) == counts(plain)
-    assert min(counts(sealed)) > 0
-    with Gallery.open(plain) as one, Gallery.open(sealed, KEY) as other:
+    assert readable(encrypted) == [False, False, False]
+    assert counts(encrypted) == counts(plain)
+    assert min(counts(encrypted)) > 0
+    with Gallery.open(plain) as one, Gallery.open(encrypted, KEY) as other:
         templates = read_samples(one.file, MODEL), read_samples(other.file, MODEL)
         for name in ("person", "stranger", "negative", "non_face"):
             embeddings = [getattr(each, f"{name}_embeddings") for each in templates]
@@ -87,10 +94,10 @@ def test_everything_works_with_a_key_as_without(tmp_path: Path) -> None:
 
 
 def test_encrypting_leaves_no_plain_face_in_any_file(path: Path) -> None:
-    live(path, PLAIN)
+    live(path, NO_CIPHER)
     with Gallery.open(path) as gallery:
         before = read_samples(gallery.file, MODEL)
-    assert seal_gallery(path, PLAIN, KEY)
+    assert seal_gallery(path, NO_CIPHER, KEY)
     assert readable(path) == [False, False, False]
     with Gallery.open(path, KEY) as gallery:
         after = read_samples(gallery.file, MODEL)
@@ -98,29 +105,29 @@ def test_encrypting_leaves_no_plain_face_in_any_file(path: Path) -> None:
     assert seal_gallery(path, KEY, OTHER_KEY)
     with Gallery.open(path, OTHER_KEY) as gallery:
         assert len(gallery.people.samples("Anna", MODEL)) == 1
-    assert seal_gallery(path, OTHER_KEY, PLAIN)
+    assert seal_gallery(path, OTHER_KEY, NO_CIPHER)
     assert readable(path) == [True, True, True]
     with Gallery.open(path) as gallery:
         after = read_samples(gallery.file, MODEL)
         assert np.array_equal(after.person_embeddings, before.person_embeddings)
 
 
-@pytest.mark.parametrize("wrong", [PLAIN, OTHER_KEY])
-def test_without_its_key_a_gallery_is_refused_and_left_as_it_was(path: Path, wrong: Seal) -> None:
+@pytest.mark.parametrize("wrong", [NO_CIPHER, OTHER_KEY])
+def test_without_its_key_a_gallery_is_refused_and_left_as_it_was(path: Path, wrong: Cipher) -> None:
     live(path, KEY)
     kept = path.read_bytes()
-    with pytest.raises(SealError, match=r"storage\.key_file"):
+    with pytest.raises(EncryptionError, match=r"storage\.key_file"):
         Gallery.open(path, wrong)
-    with pytest.raises(SealError, match=r"storage\.key_file"):
-        seal_gallery(path, wrong, PLAIN)
+    with pytest.raises(EncryptionError, match=r"storage\.key_file"):
+        seal_gallery(path, wrong, NO_CIPHER)
     assert path.read_bytes() == kept
     with Gallery.open(path, KEY) as gallery:
         assert len(gallery.people.samples("Anna", MODEL)) == 1
 
 
 def test_a_plain_gallery_is_not_taken_for_an_encrypted_one(path: Path) -> None:
-    live(path, PLAIN)
-    with pytest.raises(SealError, match="doorbell gallery encrypt"):
+    live(path, NO_CIPHER)
+    with pytest.raises(EncryptionError, match="doorbell gallery encrypt"):
         Gallery.open(path, KEY)
     Gallery.open(path).close()
 
@@ -128,25 +135,25 @@ def test_a_plain_gallery_is_not_taken_for_an_encrypted_one(path: Path) -> None:
 def test_a_process_that_had_it_open_writes_no_plain_face_into_an_encrypted_gallery(
     path: Path,
 ) -> None:
-    live(path, PLAIN)
+    live(path, NO_CIPHER)
     with Gallery.open(path) as enrolling:
-        seal_gallery(path, PLAIN, KEY)
-        with pytest.raises(SealError, match="start this again"):
+        seal_gallery(path, NO_CIPHER, KEY)
+        with pytest.raises(EncryptionError, match="start this again"):
             enrolling.people.enroll("Ben", [EnrolledSample(face(4))])
-        with pytest.raises(SealError, match="encrypted"):
+        with pytest.raises(EncryptionError, match="encrypted"):
             enrolling.people.samples("Anna", MODEL)
     with Gallery.open(path, KEY) as gallery:
         assert [each.name for each in gallery.people.all()] == ["Anna"]
 
 
 def test_while_another_process_reads_the_log_keeps_what_was(path: Path) -> None:
-    live(path, PLAIN)
+    live(path, NO_CIPHER)
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM samples").fetchall()
         with Gallery.open(path) as gallery:
             gallery.people.set_chime("Anna", "gong")
-        assert not seal_gallery(path, PLAIN, KEY)
+        assert not seal_gallery(path, NO_CIPHER, KEY)
         reader.execute("ROLLBACK")
     assert seal_gallery(path, KEY, KEY)
     assert readable(path) == [False, False, False]
@@ -163,11 +170,11 @@ def flip_a_bit_in_each(path: Path, table: str) -> None:
         connection.commit()
 
 
-@pytest.mark.parametrize("seal", [PLAIN, KEY], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("seal", [NO_CIPHER, KEY], ids=["plain", "encrypted"])
 def test_an_altered_face_is_left_out_and_its_person_named_once(
-    path: Path, seal: Seal, caplog: pytest.LogCaptureFixture
+    path: Path, cipher: Cipher, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Gallery.open(path, seal) as gallery:
+    with Gallery.open(path, cipher) as gallery:
         gallery.people.enroll("Anna", [EnrolledSample(ANNAS)])
         flip_a_bit_in_each(path, "samples")  # while it is in use
         gallery.people.enroll("Ben", [EnrolledSample(VISITS)])
@@ -207,7 +214,7 @@ def test_a_daemon_does_not_go_on_with_a_key_that_was_changed(path: Path) -> None
     with Gallery.open(path, KEY) as gallery:
         gallery.templates(MODEL)
         seal_gallery(path, KEY, OTHER_KEY)
-        with pytest.raises(SealError, match="start this again"):
+        with pytest.raises(EncryptionError, match="start this again"):
             gallery.templates(MODEL)
 
 
@@ -217,5 +224,5 @@ def test_the_configuration_names_the_key(tmp_path: Path) -> None:
     with Gallery.of(storage) as gallery:
         gallery.people.enroll("Anna", [EnrolledSample(ANNAS)])
     assert readable(storage.gallery_path)[0] is False
-    with Gallery.open(storage.gallery_path, open_seal(storage.key_file)) as gallery:
+    with Gallery.open(storage.gallery_path, open_cipher(storage.key_file)) as gallery:
         assert len(gallery.people.samples("Anna", MODEL)) == 1

@@ -11,7 +11,7 @@ from doorbell.domain import (
     Recognized,
     Ring,
     Stranger,
-    Unrecognized,
+    Unknown,
     Visit,
     Visitor,
 )
@@ -81,7 +81,7 @@ def test_a_stranger_is_told_with_how_often_they_came(
     terminal: Terminal, visits: int, week: int, words: str
 ) -> None:
     stranger = Stranger(7, START, START, visits, week)
-    assert words in terminal.shows(Unrecognized("e1", START, visit(stranger)))
+    assert words in terminal.shows(Unknown("e1", START, visit(stranger)))
 
 
 def test_visits_are_numbered_in_order_of_arrival(terminal: Terminal) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from doorbell.domain import FaceSample, Stranger, Visit
 from doorbell.gallery.gallery import EnrolledSample, Gallery
-from doorbell.pipeline.visit_recorder import WRITES_KEPT, VisitBook
+from doorbell.pipeline.visit_recorder import WRITES_KEPT, VisitRecorder
 
 NOW = 1_700_000_000.0
 MODEL = "test"
@@ -49,7 +49,7 @@ def test_a_new_stranger_gets_an_identifier_and_what_was_saved_once_the_gallery_a
     gallery: Gallery, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = gallery.strangers.add([sample(0)], NOW - 99)
-    book = VisitBook(gallery, MODEL)
+    book = VisitRecorder(gallery, MODEL)
     caplog.set_level(logging.INFO)
     with locked(path):
         newcomer = book.introduce(None, [sample(1)], NOW)
@@ -82,7 +82,7 @@ def test_a_stranger_met_before_keeps_the_identifier_and_the_visit_is_counted_lat
     gallery: Gallery, path: Path
 ) -> None:
     known = gallery.strangers.add([sample(0)], NOW - 99)
-    book = VisitBook(gallery, MODEL)
+    book = VisitRecorder(gallery, MODEL)
     with locked(path):
         met = book.introduce(known, [sample(0)], NOW)
         assert (met.stranger_id, met.visits, met.last_seen_at) == (1, 2, NOW)
@@ -93,7 +93,7 @@ def test_a_stranger_met_before_keeps_the_identifier_and_the_visit_is_counted_lat
 
 def test_a_new_stranger_who_was_none_leaves_nothing_behind(gallery: Gallery, path: Path) -> None:
     anna = gallery.people.enroll("Anna", [EnrolledSample(sample(0))]).person
-    book = VisitBook(gallery, MODEL)
+    book = VisitRecorder(gallery, MODEL)
     with locked(path):
         newcomer = book.introduce(None, [sample(1)], NOW)
         book.save(visit("v1", newcomer))
@@ -109,7 +109,7 @@ def test_what_waits_brings_no_face_back_of_who_was_forgotten_meanwhile(
     gallery: Gallery, path: Path
 ) -> None:
     anna = gallery.people.enroll("Anna", [EnrolledSample(sample(0))]).person
-    book = VisitBook(gallery, MODEL)
+    book = VisitRecorder(gallery, MODEL)
     with locked(path):
         book.save(Visit("v1", NOW, NOW + 6, visitor=anna), [sample(0)])
     gallery.people.forget("Anna")
@@ -121,7 +121,7 @@ def test_what_waits_brings_no_face_back_of_who_was_forgotten_meanwhile(
 def test_what_waits_is_bounded_and_the_oldest_goes(
     gallery: Gallery, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    book = VisitBook(gallery, MODEL)
+    book = VisitRecorder(gallery, MODEL)
     with locked(path):
         for number in range(WRITES_KEPT + 3):
             book.save(visit(f"v{number}"))
@@ -133,7 +133,7 @@ def test_what_waits_is_bounded_and_the_oldest_goes(
 
 def test_a_gallery_that_was_deleted_is_a_problem_and_no_end(gallery: Gallery, path: Path) -> None:
     gallery.strangers.add([sample(0)], NOW)
-    book = VisitBook(gallery, MODEL)
+    book = VisitRecorder(gallery, MODEL)
     path.unlink()
     assert [each.label for each in book.templates().strangers] == ["stranger-1"]
     assert book.visit("v1") is None

@@ -12,7 +12,7 @@ from doorbell.cli import main
 from doorbell.domain import FaceSample, Visit
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.gallery.integrity import check_gallery
-from doorbell.storage.encryption import PLAIN
+from doorbell.storage.encryption import NO_CIPHER
 
 FACE = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
 
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def bad(path: Path, model_id: str = "sface-test") -> dict[str, str]:
-    return {f.part: f.message for f in check_gallery(path, PLAIN, model_id) if not f.ok}
+    return {f.part: f.message for f in check_gallery(path, NO_CIPHER, model_id) if not f.ok}
 
 
 def change(path: Path, statement: str, *values: object) -> None:
