@@ -1,10 +1,10 @@
 """Events and states to an MQTT broker, and commands from it.
 
-A broker that is down stops nobody: ``retained`` keeps states as they last were, and events wait in
-the ``outbox`` until the broker has acknowledged them. Calls go one way: this stands on the sender of
-events (``outbox_sender``), the sender on the retained messages, and those on the ``connection``,
-which owns the lock. On every connection what is retained goes out first, then what waits, then newer
-events.
+A broker that is down stops nobody: ``retained`` keeps states as they last were, and events wait
+in the ``outbox`` until the broker has acknowledged them. Calls go one way: this stands on the
+sender of events (``outbox_sender``), the sender on the retained messages, and those on the
+``connection``, which owns the lock. On every connection what is retained goes out first, then what
+waits, then newer events.
 """
 
 from __future__ import annotations
