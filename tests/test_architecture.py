@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -55,3 +57,55 @@ def test_every_module_can_be_imported_without_what_a_machine_may_lack() -> None:
     )
 
     assert imported.returncode == 0, imported.stderr
+
+
+def test_files_that_the_architecture_names_are_there() -> None:
+    document = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/.-]+\.(?:py|toml))`", document))
+
+    assert len(named) > 10
+    places = (ROOT, ROOT / "doorbell")
+    assert {
+        name for name in named if not any((place / name).is_file() for place in places)
+    } == set()
+
+
+def test_layers_and_modules_at_the_root_are_few() -> None:
+    assert len(contract_layers()) <= 12
+    assert len(list((ROOT / "doorbell").glob("*.py"))) <= 10
+
+
+def definitions() -> Iterator[tuple[str, ast.AST]]:
+    """Every class and function of the product, with where it is."""
+    for path in sorted((ROOT / "doorbell").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{path.relative_to(ROOT)}:{node.name}", node
+
+
+def public_methods(node: ast.ClassDef) -> int:
+    functions = (each for each in node.body if isinstance(each, ast.FunctionDef))
+    return sum(not each.name.startswith("_") for each in functions)
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    names = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+def test_no_class_has_more_than_25_public_methods() -> None:
+    counted = {at: public_methods(n) for at, n in definitions() if isinstance(n, ast.ClassDef)}
+
+    assert len(counted) > 200
+    assert {at: count for at, count in counted.items() if count > 25} == {}
+
+
+def test_no_function_has_more_than_8_parameters() -> None:
+    counted = {
+        at: parameters(node)
+        for at, node in definitions()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+    assert len(counted) > 1000
+    assert {at: count for at, count in counted.items() if count > 8} == {}

@@ -14,6 +14,7 @@ from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Arrived, Left, Person, Recognized, Visit
 from doorbell.errors import BrokerError
 from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.status import KnownVisitors
 from doorbell.testbed.embedded_broker import EmbeddedBroker
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
@@ -35,8 +36,7 @@ def test_the_doorbell_can_live_on_it(broker: EmbeddedBroker, tmp_path: Path) -> 
         DeviceSection(),
         MqttSection(host="127.0.0.1", port=broker.port),
         outbox_path=tmp_path / "outbox.sqlite",
-        people=[ANNA],
-        stranger_ids=set(),
+        known=KnownVisitors((ANNA,), set()),
         on_command=lambda _: None,
     )
     assert eventually(lambda: mqtt.connected)
@@ -64,9 +64,10 @@ def test_it_delivers_a_will(broker: EmbeddedBroker, tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from doorbell.config import DeviceSection, MqttSection\n"
         "from doorbell.outputs.mqtt.output import Mqtt\n"
+        "from doorbell.status import KnownVisitors\n"
         "section = MqttSection(host='127.0.0.1', port=int(sys.argv[1]))\n"
-        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(),"
-        " stranger_ids=set(), on_command=print)\n"
+        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), "
+        " known=KnownVisitors((), set()), on_command=print)\n"
         "time.sleep(60)\n"
     )
     listener = Subscriber(broker.port)

@@ -170,7 +170,7 @@ def flip_a_bit_in_each(path: Path, table: str) -> None:
         connection.commit()
 
 
-@pytest.mark.parametrize("seal", [NO_CIPHER, KEY], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("cipher", [NO_CIPHER, KEY], ids=["plain", "encrypted"])
 def test_an_altered_face_is_left_out_and_its_person_named_once(
     path: Path, cipher: Cipher, caplog: pytest.LogCaptureFixture
 ) -> None:

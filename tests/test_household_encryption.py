@@ -20,7 +20,7 @@ from doorbell.storage.encryption import NO_CIPHER, Cipher, open_cipher, write_ne
 
 
 @pytest.fixture
-def encrypt(storage: Path) -> Cipher:
+def cipher(storage: Path) -> Cipher:
     write_new_key(storage / "gallery.key")
     return open_cipher(storage / "gallery.key")
 

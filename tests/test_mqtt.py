@@ -30,8 +30,7 @@ def open_mqtt(folder: Path, **section: Any) -> Mqtt:
         DeviceSection(),
         MqttSection.model_validate({"host": "127.0.0.1", "port": 1, **section}),
         outbox_path=folder / "outbox.sqlite",
-        people=(),
-        stranger_ids=set(),
+        known=KnownVisitors((), set()),
         on_command=lambda _: None,
     )
 
@@ -121,8 +120,10 @@ def waiting_for(gallery: Gallery, outbox_path: Path, *visitors: Visitor) -> Iter
         DeviceSection(),
         MqttSection(host="127.0.0.1", port=1),
         outbox_path=outbox_path,
-        people=gallery.people.all(),
-        stranger_ids={each.stranger_id for each in gallery.strangers.all()},
+        known=KnownVisitors(
+            tuple(gallery.people.all()),
+            {each.stranger_id for each in gallery.strangers.all()},
+        ),
         is_kept=partial(is_kept, gallery),
         on_command=lambda _: None,
     )
@@ -155,8 +156,7 @@ def test_whose_a_visit_is_is_asked_while_nobody_waits_for_the_answer(tmp_path: P
         DeviceSection(),
         MqttSection(host="127.0.0.1", port=1),
         outbox_path=tmp_path / "outbox.sqlite",
-        people=(anna,),
-        stranger_ids=set(),
+        known=KnownVisitors((anna,), set()),
         is_kept=is_kept,
         on_command=lambda _: None,
     )

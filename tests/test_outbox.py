@@ -30,6 +30,7 @@ from doorbell.outputs.mqtt.outbox_sender import OutboxSender
 from doorbell.outputs.mqtt.outbox_store import BootTime, QueuedEvent, seal_outbox
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.topics import Topics
+from doorbell.status import KnownVisitors
 from doorbell.storage.encryption import NO_CIPHER, AesSivCipher, Cipher
 
 NOW = BootTime(1_000_000.0, 500.0, "this boot")
@@ -102,10 +103,10 @@ def test_a_kill_loses_nothing_that_was_appended(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from doorbell.config import MqttSection\n"
         "from doorbell.outputs.mqtt.outbox import Outbox\n"
-        "from doorbell.outputs.mqtt.outbox_store import Moment\n"
+        "from doorbell.outputs.mqtt.outbox_store import BootTime\n"
         "outbox = Outbox(Path(sys.argv[1]), MqttSection())\n"
         "for number in range(50):\n"
-        "    outbox.append(b'%d' % number, b'picture', Moment.now())\n"
+        "    outbox.append(b'%d' % number, b'picture', BootTime.now())\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", script, str(path)], check=False)
@@ -256,7 +257,7 @@ def test_a_defect_of_the_outbox_reaches_nobody(
     topics = Topics("front-door")
     connection = BrokerConnection(SECTION, "doorbell", topics.availability)
     retained = RetainedMessages(
-        DeviceSection(), SECTION, topics, connection, people=(), stranger_ids=set()
+        DeviceSection(), SECTION, topics, connection, known=KnownVisitors((), set())
     )
     outbox = DefectiveOutbox(tmp_path / "outbox.sqlite", SECTION)
     sender = OutboxSender(SECTION, topics, outbox, connection, retained)

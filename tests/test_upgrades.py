@@ -116,7 +116,7 @@ def told_by(gallery: Gallery) -> Any:
     )
 
 
-@pytest.mark.parametrize(("kind", "seal"), KEPT)
+@pytest.mark.parametrize(("kind", "cipher"), KEPT)
 def test_a_gallery_of_the_version_before_tells_the_same(
     tmp_path: Path, kind: str, cipher: Cipher
 ) -> None:
@@ -132,7 +132,7 @@ def test_a_gallery_of_the_version_before_tells_the_same(
     assert findings == []
 
 
-@pytest.mark.parametrize(("kind", "seal"), KEPT)
+@pytest.mark.parametrize(("kind", "cipher"), KEPT)
 def test_what_waits_of_the_version_before_goes_out_in_order_with_its_pictures(
     tmp_path: Path, kind: str, cipher: Cipher
 ) -> None:

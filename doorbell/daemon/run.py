@@ -50,7 +50,7 @@ from doorbell.outputs.sound.speaker import Speaker
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import open_perception
 from doorbell.pipeline.pipeline import Pipeline
-from doorbell.status import State
+from doorbell.status import KnownVisitors, State
 from doorbell.storage.encryption import open_cipher
 from doorbell.storage.sqlite import ROOM_BYTES
 
@@ -158,8 +158,10 @@ def run_daemon(
                     config.mqtt,
                     outbox_path=config.storage.outbox_path,
                     cipher=open_cipher(config.storage.key_file),
-                    people=gallery.people.all(),
-                    stranger_ids={each.stranger_id for each in gallery.strangers.all()},
+                    known=KnownVisitors(
+                        tuple(gallery.people.all()),
+                        {each.stranger_id for each in gallery.strangers.all()},
+                    ),
                     is_kept=partial(is_kept, gallery),
                     on_command=inbox.put,
                     on_published=partial(latency.add, Stage.PUBLISH),

@@ -73,8 +73,7 @@ def mqtt_without_broker(folder: Path) -> Sink:
         DeviceSection(),
         MqttSection(host="127.0.0.1", port=1),
         outbox_path=folder / "outbox.sqlite",
-        people=(),
-        stranger_ids=set(),
+        known=KnownVisitors((), set()),
         on_command=lambda _: None,
     )
 

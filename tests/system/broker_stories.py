@@ -21,6 +21,7 @@ from doorbell.domain import (
     Visitor,
 )
 from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.status import KnownVisitors
 from doorbell.testbed.waiting import eventually
 
 ANNA = Person(1, 'Anna "{{ 1/0 }}" \U0001f98a', preferences={"scene": "evening", "tv": [1, None]})
@@ -50,8 +51,7 @@ def running(
             DeviceSection(),
             MqttSection.model_validate({"host": "127.0.0.1", "port": port, **section}),
             outbox_path=Path(folder, "outbox.sqlite"),
-            people=people,
-            stranger_ids={each.stranger_id for each in strangers},
+            known=KnownVisitors(people, {each.stranger_id for each in strangers}),
             on_command=on_command,
             on_published=on_published,
         )

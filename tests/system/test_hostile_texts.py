@@ -17,6 +17,7 @@ from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Command, Left, Person, Recognized, Ring, Visit
 from doorbell.outputs.mqtt.commands import RATES
 from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.status import KnownVisitors
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
@@ -38,8 +39,7 @@ def running(
         DeviceSection(),
         MqttSection(host="127.0.0.1", port=port, allow_enroll=True),
         outbox_path=folder / "outbox.sqlite",
-        people=people,
-        stranger_ids=set(),
+        known=KnownVisitors(tuple(people), set()),
         on_command=on_command,
     )
     try:

@@ -130,9 +130,10 @@ def test_the_will_says_offline_when_the_daemon_is_killed(broker: Mosquitto, tmp_
         "from pathlib import Path\n"
         "from doorbell.config import DeviceSection, MqttSection\n"
         "from doorbell.outputs.mqtt.output import Mqtt\n"
+        "from doorbell.status import KnownVisitors\n"
         "section = MqttSection(host='127.0.0.1', port=int(sys.argv[1]))\n"
-        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), people=(),"
-        " stranger_ids=set(), on_command=print)\n"
+        "Mqtt(DeviceSection(), section, outbox_path=Path(sys.argv[2]), "
+        " known=KnownVisitors((), set()), on_command=print)\n"
         "time.sleep(60)\n"
     )
     with Subscriber(broker.port) as listener:

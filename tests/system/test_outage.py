@@ -14,6 +14,7 @@ from broker_stories import LONG_PAUSE_SECONDS, PICTURE, visit_of
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Person, Recognized, Ring, Unknown
 from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.status import KnownVisitors
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
@@ -29,8 +30,7 @@ def running(port: int, outbox_path: Path, **section: Any) -> Iterator[Mqtt]:
         DeviceSection(),
         MqttSection.model_validate({"host": "127.0.0.1", "port": port, **section}),
         outbox_path=outbox_path,
-        people=(),
-        stranger_ids=set(),
+        known=KnownVisitors((), set()),
         on_command=lambda _: None,
     )
     try:
@@ -69,8 +69,9 @@ def test_a_thousand_events_outlive_kills_and_arrive_in_order_marked_late(
         "from doorbell.config import DeviceSection, MqttSection\n"
         "from doorbell.domain import Ring\n"
         "from doorbell.outputs.mqtt.output import Mqtt\n"
+        "from doorbell.status import KnownVisitors\n"
         "mqtt = Mqtt(DeviceSection(), MqttSection(host='127.0.0.1', port=int(sys.argv[1])),\n"
-        "            outbox_path=Path(sys.argv[2]), people=(), stranger_ids=set(),\n"
+        "            outbox_path=Path(sys.argv[2]), known=KnownVisitors((), set()),\n"
         "            on_command=print)\n"
         "for number in range(int(sys.argv[3]), int(sys.argv[3]) + 500):\n"
         "    mqtt.handle(Ring(f'e{number}', 1000.0))\n"

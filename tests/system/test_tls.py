@@ -16,6 +16,7 @@ import pytest
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.status import KnownVisitors
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.waiting import eventually
 
@@ -75,8 +76,7 @@ def running(folder: Path, **section: Any) -> Iterator[Mqtt]:
         DeviceSection(),
         MqttSection.model_validate({"host": "127.0.0.1", "tls": True, **section}),
         outbox_path=folder / "outbox.sqlite",
-        people=(),
-        stranger_ids=set(),
+        known=KnownVisitors((), set()),
         on_command=lambda _: None,
     )
     try:
@@ -187,6 +187,7 @@ import logging, socket, subprocess, sys, time
 from pathlib import Path
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.status import KnownVisitors
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 subprocess.run(["ip", "address", "add", "{PUBLIC}/32", "dev", "lo"], check=True)
 logging.basicConfig(format="%(message)s")
@@ -203,7 +204,7 @@ section = MqttSection(
 )
 mqtt = Mqtt(
     DeviceSection(), section, outbox_path=Path(sys.argv[1], "outbox.sqlite"),
-    people=(), stranger_ids=set(), on_command=print,
+    known=KnownVisitors((), set()), on_command=print,
 )
 connection, _ = server.accept()
 connection.settimeout(5)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Command, CommandResult, Person
+from doorbell.domain import Command, CommandResult
 from doorbell.outputs.mqtt.commands import CommandGate
 from doorbell.outputs.mqtt.connection import BrokerConnection, Received
 from doorbell.outputs.mqtt.discovery import OFFLINE, ONLINE, birth_topic
@@ -60,8 +60,7 @@ class Mqtt:
         section: ``[mqtt]``.
         outbox_path: of the file where events wait, made if missing.
         cipher: how they are kept there.
-        people: everybody enrolled; an earlier run's triggers of anybody else are deleted.
-        stranger_ids: of everybody known by an identifier only.
+        known: who is known now; an earlier run's triggers of anybody else are deleted.
         is_kept: whether what tells of somebody who is gone is another's now: then events about it
             wait on. Asked here and in ``handle``, never under a lock.
         on_command: takes each well-formed command, on paho's thread; hands off and never waits.
@@ -81,8 +80,7 @@ class Mqtt:
         *,
         outbox_path: Path,
         cipher: Cipher = NO_CIPHER,
-        people: Sequence[Person],
-        stranger_ids: Set[int],
+        known: KnownVisitors,
         is_kept: Callable[[EventSubject], bool] = lambda _subject: False,
         on_command: Callable[[Command], None],
         on_published: Callable[[float], None] | None = None,
@@ -104,8 +102,7 @@ class Mqtt:
             section,
             self._topics,
             self._connection,
-            people=people,
-            stranger_ids=stranger_ids,
+            known=known,
         )
         outbox = Outbox(outbox_path, section, cipher)
         self._sender = OutboxSender(section, self._topics, outbox, self._connection, self._retained)
@@ -139,7 +136,7 @@ class Mqtt:
             case Statistics():
                 self._publish_statistics(message)
             case KnownVisitors():
-                self._retained.set_known_visitors(message.people, message.stranger_ids)
+                self._retained.set_known_visitors(message)
                 self._drop_forgotten(self._sender.subjects())
             case VisitsForgotten():
                 self._retained.forget_visits(message.visit_ids)

@@ -8,7 +8,7 @@ it changes, and all of them when the doorbell announces itself. Knows no event t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
@@ -16,7 +16,6 @@ from doorbell.domain import (
     Arrived,
     Event,
     Left,
-    Person,
     Recognized,
     Unknown,
 )
@@ -36,6 +35,7 @@ from doorbell.outputs.mqtt.messages import (
     visitor_document,
 )
 from doorbell.outputs.mqtt.topics import Topics
+from doorbell.status import KnownVisitors
 
 
 class RetainedMessages:
@@ -46,8 +46,7 @@ class RetainedMessages:
         section: ``[mqtt]``.
         topics: of this device.
         connection: to the broker; what is published without one is published with the next.
-        people: everybody enrolled.
-        stranger_ids: of everybody known by an identifier only.
+        known: who is known now.
     """
 
     def __init__(
@@ -57,16 +56,15 @@ class RetainedMessages:
         topics: Topics,
         connection: BrokerConnection,
         *,
-        people: Sequence[Person],
-        stranger_ids: Set[int],
+        known: KnownVisitors,
     ) -> None:
         self._device = device
         self._section = section
         self._topics = topics
         self._connection = connection
-        self._people = tuple(people)
-        self._person_ids = {person.person_id for person in people}
-        self._stranger_ids = stranger_ids
+        self._people = known.people
+        self._person_ids = {person.person_id for person in known.people}
+        self._stranger_ids = known.stranger_ids
         self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
         self._gone_person_ids: set[int] = set()
         self._visits: set[str] = set()
@@ -108,14 +106,14 @@ class RetainedMessages:
             self._pictured = subject
             self.set(self._topics.image, jpeg)
 
-    def set_known_visitors(self, people: Sequence[Person], stranger_ids: Set[int]) -> None:
+    def set_known_visitors(self, known: KnownVisitors) -> None:
         """Publish a trigger for each of these people; nothing is sent where nothing has changed."""
         with self._connection.lock:
-            self._stranger_ids = stranger_ids
-            if tuple(people) != self._people:
-                known, self._people = self._person_ids, tuple(people)
-                self._person_ids = {person.person_id for person in people}
-                self._gone_person_ids |= known - self._person_ids
+            self._stranger_ids = known.stranger_ids
+            if known.people != self._people:
+                earlier, self._people = self._person_ids, known.people
+                self._person_ids = {person.person_id for person in known.people}
+                self._gone_person_ids |= earlier - self._person_ids
                 self._publish_discovery()
 
     @property
