@@ -99,9 +99,8 @@ def run_daemon(
     latency = Latency()
 
     def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
-        raise_if_stopping(
-            stop
-        )  # compiling takes seconds on a slow machine, building engines minutes
+        # Compiling takes seconds on a slow machine, building engines minutes.
+        raise_if_stopping(stop)
         return open_runner(files, section)
 
     with suppress(StoppedEarlyError), ExitStack() as stack:
