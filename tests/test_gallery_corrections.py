@@ -234,6 +234,31 @@ def test_forgetting_takes_what_a_correction_taught_along(gallery: Gallery, path:
     assert gallery.corrections.undo().visit is None
 
 
+@pytest.mark.parametrize("gone", ["the person", "the visits"])
+def test_undoing_once_the_visit_is_gone_brings_back_no_stranger_without_a_visit(
+    gallery: Gallery, gone: str
+) -> None:
+    newcomer = gallery.strangers.add([sample(50)], 5 * DAY)
+    gallery.visits.save(Visit("newcomer-1", 5 * DAY, 5 * DAY + 5, visitor=newcomer), [sample(50)])
+    gallery.corrections.to_person("newcomer-1", "Anna", learn=False)
+    if gone == "the person":
+        gallery.people.forget("Anna")
+    else:
+        gallery.visits.forget_before(6 * DAY)
+    gallery.corrections.undo()
+    assert [each.stranger_id for each in gallery.strangers.all()] == [1]
+    assert axes(read_samples(gallery.file, MODEL).stranger_embeddings) == [30, 31]
+
+
+def test_whoever_is_forgotten_leaves_no_face_that_a_correction_hid(gallery: Gallery) -> None:
+    """The household said whose face it was: the stranger's samples of that visit were Anna's."""
+    gallery.corrections.to_person("other-2", "Anna", learn=False)
+    gallery.people.forget("Anna")
+    gallery.corrections.undo()
+    assert axes(read_samples(gallery.file, MODEL).stranger_embeddings) == [30]
+    assert gallery.strangers.get(1).visits == 1
+
+
 def test_a_negative_outlives_the_visit_and_the_stranger_that_time_takes(gallery: Gallery) -> None:
     gallery.corrections.to_stranger("annas-1", None)
     assert gallery.visits.forget_before(2 * DAY) == ("annas-1",)

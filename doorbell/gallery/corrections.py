@@ -161,6 +161,10 @@ class CorrectionStore:
             before = [self._visits.get(visit["id"]) for visit in visits]
             for visit in visits:
                 self._give_back(visit, correction)
+            if not visits:  # forgotten since, and with it whoever was seen in that visit alone
+                self._file.execute(
+                    "DELETE FROM strangers WHERE visits <= 0 AND hidden_by = ?", correction["id"]
+                )
             self._file.execute("DELETE FROM corrections WHERE id = ?", correction["id"])
             return self._outcome(before[0]) if before else Correction(None, None)
 

@@ -136,9 +136,19 @@ def keep_best_samples(file: GalleryFile, stranger_id: int) -> None:
 
 
 def delete_visitor(file: GalleryFile, visitor: Visitor) -> Forgotten:
-    """Delete somebody with every sample and every visit."""
+    """Delete somebody with every sample and every visit.
+
+    What corrections of these visits hid goes too: samples of the same faces, taken for another's,
+    and strangers who were seen in these visits alone.
+    """
     table, column, visitor_id = _place_of(visitor)
     visits = file.rows(f"SELECT id FROM visits WHERE {column} = ?", visitor_id)
+    hidden = (
+        "hidden_by IN (SELECT corrections.id FROM corrections JOIN visits "
+        f"ON visits.id = corrections.visit_id WHERE visits.{column} = ?)"
+    )
+    file.execute(f"DELETE FROM samples WHERE {hidden}", visitor_id)
+    file.execute(f"DELETE FROM strangers WHERE visits <= 0 AND {hidden}", visitor_id)
     file.execute(f"DELETE FROM visits WHERE {column} = ?", visitor_id)
     samples = file.execute(f"DELETE FROM samples WHERE {column} = ?", visitor_id)
     file.execute(f"DELETE FROM {table} WHERE id = ?", visitor_id)
