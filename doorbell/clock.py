@@ -1,8 +1,7 @@
 """Whether the wall clock can be believed, and how far somebody has set it.
 
-Enters: wall time and the time of a clock that nobody sets, both in seconds. Leaves: steps. Many
-small computers have no clock that outlives a power cut: they start in the past and jump to today
-once the network answers. Knows nothing of what is dated.
+Many small computers have no clock that outlives a power cut: they start in the past and jump to
+today once the network answers.
 """
 
 from __future__ import annotations

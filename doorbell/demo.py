@@ -1,6 +1,5 @@
 """The whole doorbell on a laptop: simulated camera, real networks, real broker, real chimes.
 
-Enters: where pictures are to go. Leaves: a timeline on the terminal and a picture of every visit.
 Everything runs the production path; the gallery is new and is deleted at the end.
 """
 

@@ -1,7 +1,7 @@
 """Is everything there that the doorbell needs: one finding a part, each with how to mend it.
 
-Enters: the configuration. Leaves: findings, one after the other as they are made. Opens what the
-daemon would open and closes it again; changes nothing but a new, empty gallery where none was.
+Opens what the daemon would open and closes it again; changes nothing but a new, empty gallery where
+none was.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Finding:
 
 
 def check_all(config: Config) -> Iterator[Finding]:
-    """Check every part in turn; a part that is switched off is said to be so."""
+    """Check every part in turn; a part that is switched off is reported as such."""
     parts: dict[str, Callable[[Config], str]] = {
         "models": _check_models,
         "camera": _check_camera,

@@ -1,8 +1,5 @@
 """Threads that read a camera: whether one hangs in its driver, and those that were left there.
 
-Enters: when a driver is asked, and the time. Leaves: whether it hangs, how many do, and whether one
-of them may hold the camera. Knows no camera and no frame, and does nothing about it.
-
 A driver that hangs in C cannot be interrupted: its thread is left behind, and lives on until the
 driver answers after all.
 """

@@ -1,7 +1,6 @@
 """What a live camera shows: the door, darkness, or one picture for ever.
 
-Enters: pictures and the time. Leaves: live, dark or frozen. Looks at some of the pixels only, which
-takes some ten microseconds. Knows nothing of threads, and does nothing about it.
+Looks at some of the pixels only, which takes some ten microseconds.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class FrameHealth:
     """Tells darkness and a frozen picture from a live one.
 
     Args:
-        dark_seconds: how long it must be dark before it is said; 0 never says it.
+        dark_seconds: how long it must be dark before it is reported; 0 never reports it.
         frozen_seconds: likewise of a picture that does not change in a single bit.
     """
 

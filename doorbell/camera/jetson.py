@@ -1,8 +1,7 @@
 """CSI, USB and RTSP cameras on a Jetson, through NVIDIA's jetson-utils.
 
-Enters: the camera's section and source. Leaves: RGB frames in memory of their own, which processor
-and GPU share. The only place that knows ``jetson_utils``, which comes with JetPack's build and is
-imported here only.
+The only place that knows ``jetson_utils``, which comes with JetPack's build and is imported here
+only.
 """
 
 from __future__ import annotations

@@ -1,9 +1,6 @@
 """The newest frame of a camera, captured by a thread of its own.
 
-Enters: a way to open a camera. Leaves: its newest frame, whenever the reader comes; what the reader
-was too slow for is dropped and counted, never queued; and how it stands with the camera. A camera
-that is lost, frozen or hangs is opened again, for as long as it takes. Knows nothing of what
-happens to a frame.
+A camera that is lost, frozen or hangs is opened again, for as long as it takes.
 
 Where a driver hangs, its thread is left behind, and another one opens the camera anew. Their number
 is bounded; beyond it only a new process helps, which the reader sees by ``needs_restart``.

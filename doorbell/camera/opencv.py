@@ -1,7 +1,6 @@
 """USB and network cameras, video files and GStreamer pipelines, through OpenCV.
 
-Enters: the camera's section and source. Leaves: RGB frames; those of a file on the file's own
-clock. The only place that knows ``cv2.VideoCapture``.
+The only place that knows ``cv2.VideoCapture``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What a camera's URI means.
-
-Enters: ``camera.uri``, or the file that holds it. Leaves: a kind of source and where it is. Opens
-no camera.
-"""
+"""What a camera's URI means."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The command line: parses, prints, sets the exit code.
 
-Enters: arguments. Leaves: text on stdout, messages and logs on stderr, and an exit code. What a
-verb needs is imported when it runs, so that help comes at once.
+What a verb needs is imported when it runs, so that help comes at once.
 """
 
 from __future__ import annotations

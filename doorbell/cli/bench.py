@@ -1,4 +1,4 @@
-"""``doorbell bench``: how fast it is on this machine, beside something else in the same run."""
+"""``doorbell bench``: how fast it is on this machine, compared with others in the same run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ against_option = click.option(
     callback=_peers,
     default="",
     metavar="PEER,...",
-    help="Measure beside: mediapipe (fetched the first time, about 1 GB), opencv, naive.",
+    help="Compare with: mediapipe (fetched the first time, about 1 GB), opencv, naive.",
 )
 plots_option = click.option(
     "--plots",
@@ -115,7 +115,7 @@ def bench(
     """Measure times on this machine: medians, and what 99 in 100 stay below.
 
     Everything that is compared is measured in one run, in alternation. Without a verb everything is
-    measured, and put beside what the doorbell is meant to reach.
+    measured, and compared with the targets.
 
     JSON: machine; results, each with name, backend, p50_ms, p99_ms, mean_ms, rounds, threads (null
     on a GPU) and its own figures; ratios; and without a verb also reach.

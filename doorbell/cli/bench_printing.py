@@ -111,9 +111,9 @@ def print_drift(measured: Sequence[Minute]) -> None:
 
 
 def print_reached(rows: Sequence[TargetResult]) -> None:
-    """Print what was to be reached beside what was measured."""
+    """Print the targets and what was measured."""
     print_table(
-        ("to be reached", "measured", "reach", ""),
+        ("what", "measured", "target", ""),
         [
             (
                 row.aim.what,
@@ -123,7 +123,7 @@ def print_reached(rows: Sequence[TargetResult]) -> None:
             )
             for row in rows
         ],
-        empty="nothing of what is to be reached was measured",
+        empty="none of the targets was measured",
     )
 
 
@@ -147,7 +147,7 @@ def _cells(result: Result, columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def print_networks(report: BenchReport) -> None:
-    """Print BlazeFace beside MobileNetV2-SSD, a table for each backend."""
+    """Print BlazeFace and MobileNetV2-SSD, a table for each backend."""
     from doorbell.measure.speed.networks import (
         PAPER_BLAZEFACE_MS,
         PAPER_RATIO,

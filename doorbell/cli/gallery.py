@@ -183,7 +183,7 @@ def import_(config: Config, file: Path, *, as_json: bool) -> None:
 def check_(config: Config, *, as_json: bool) -> None:
     """Check every page, reference and value of the gallery, also while the daemon runs.
 
-    The exit code is 1 if anything is wrong; what to do is said.
+    The exit code is 1 if anything is wrong; each line says what to do.
 
     JSON: a list of objects with part, ok and message.
     """

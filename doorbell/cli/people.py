@@ -148,8 +148,8 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
         person = gallery.people.get(name)
         if not yes:
             click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
-        beside = partial(forget_in_files, gallery, config)
-        outcome = forget_person(gallery, person.name, config.storage, beside)
+        forget_visits = partial(forget_in_files, gallery, config)
+        outcome = forget_person(gallery, person.name, config.storage, forget_visits)
     print_forgotten(outcome)
 
 

@@ -148,6 +148,6 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
             click.confirm(
                 f"Forget {stranger.label} with every sample, visit and picture?", abort=True
             )
-        beside = partial(forget_in_files, gallery, config)
-        outcome = forget_stranger(gallery, stranger_id, config.storage, beside)
+        forget_visits = partial(forget_in_files, gallery, config)
+        outcome = forget_stranger(gallery, stranger_id, config.storage, forget_visits)
     print_forgotten(outcome)

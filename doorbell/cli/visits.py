@@ -122,7 +122,7 @@ def correct(
     it, or: last. NAME is somebody enrolled.
 
     A face that had a wrong name is not given that name again. Nothing becomes a sample of a person
-    without --learn. A daemon that is running heeds this at once, and `doorbell visits undo` takes
+    without --learn. A running daemon applies this at once, and `doorbell visits undo` takes
     it back.
     """
     from doorbell.gallery.gallery import Gallery

@@ -1,8 +1,4 @@
-"""TOML to frozen, validated sections.
-
-Enters: one TOML file and ``section.key=value`` overrides. Leaves: a ``Config`` of one section per
-part. Reads that one file and touches nothing else: no camera, no network, no other file.
-"""
+"""TOML to frozen, validated sections."""
 
 from __future__ import annotations
 

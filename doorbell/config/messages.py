@@ -1,7 +1,4 @@
-"""What is wrong with a configuration, in words for people.
-
-Enters: pydantic's errors and the schema. Leaves: text without credentials. Reads no file.
-"""
+"""What is wrong with a configuration, in words for people."""
 
 from __future__ import annotations
 

@@ -1,9 +1,5 @@
 """Secrets: read out of files, and kept out of every text that is shown.
 
-Enters: the path of a file, as the configuration names it; or a text that may hold a password.
-Leaves: the secret; or the text without it. Knows nothing of what a secret opens, and never shows
-what a file holds.
-
 A path that begins with ``$CREDENTIALS_DIRECTORY`` is a credential that systemd passes to the
 service (``LoadCredential=``); see https://systemd.io/CREDENTIALS.
 """
@@ -61,7 +57,7 @@ def secret_path(key: str, path: Path) -> Path:
 def read_secret(key: str, path: Path) -> str:
     """Read a secret of one line, such as a password.
 
-    A file that others may read as well is said in the log, and read.
+    A file that others may read as well is read, with a warning in the log.
 
     Args:
         key: of the configuration, for messages.

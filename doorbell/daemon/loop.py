@@ -1,8 +1,4 @@
-"""The loop of the main thread: frames and commands in, events and states to everybody who listens.
-
-Enters: the parts that the daemon has built. Leaves: nothing; it runs until it is told to stop or a
-recording has ended. Knows no configuration but retention and visits, and opens nothing.
-"""
+"""The loop of the main thread: frames and commands in, events and states to every sink."""
 
 from __future__ import annotations
 
@@ -71,7 +67,7 @@ class MainLoop:
         gallery: who is known.
         sinks: what hears of every event and state, in this order.
         notifier: the service manager.
-        inbox: what was asked for, and what outputs tell of themselves; from any thread.
+        inbox: commands, and states that outputs report; from any thread.
         latency: what the stages took.
         config: retention.
     """
@@ -197,7 +193,7 @@ class MainLoop:
                 sink.handle(message)
 
     def _read_inbox(self) -> None:
-        """Do what was asked for, and pass on what outputs tell of themselves."""
+        """Carry out commands, and publish the states that outputs report."""
         while True:
             try:
                 item = self._inbox.get_nowait()
@@ -265,7 +261,7 @@ class MainLoop:
 
     def _publish_known(self) -> None:
         """Tell who is known where that has changed, also from the command line."""
-        known = self._pipeline.household
+        known = self._pipeline.known_visitors
         if known.revision != self._known_revision:
             self._known_revision = known.revision
             self._publish(KnownVisitors(known.people, known.stranger_ids))
@@ -285,8 +281,8 @@ class MainLoop:
             latency_ms_p50=frame.p50_ms,
             latency_ms_p99=frame.p99_ms,
             visits_open=len(self._pipeline.open_visits),
-            people=len(self._pipeline.household.people),
-            strangers=len(self._pipeline.household.strangers),
+            people=len(self._pipeline.known_visitors.people),
+            strangers=len(self._pipeline.known_visitors.strangers),
             camera_online=self._camera.state.gives_frames,
             stages={stage.value: took for stage, took in stages.items()},
             door_id=self._door_id,

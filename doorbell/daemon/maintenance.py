@@ -1,8 +1,6 @@
 """What is kept, looked after now and again: retention, a full disk, a clock that was set.
 
-Enters: the time by two clocks. Leaves: less in the gallery, dates that fit the clock, and states
-that tell every output to do the same. No threads, no clock of its own. Nothing here ends the
-daemon.
+No threads, no clock of its own. Nothing here ends the daemon.
 """
 
 from __future__ import annotations

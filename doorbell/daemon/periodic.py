@@ -1,6 +1,6 @@
 """What is done now and again.
 
-Enters: the time, by a clock that nobody sets. Leaves: calls. No threads, no clock of its own.
+No threads, no clock of its own.
 """
 
 from __future__ import annotations

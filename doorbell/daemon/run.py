@@ -167,7 +167,7 @@ def run_daemon(
                 )
             )
         add(Pictures(config.storage, publish=inbox.put))
-        # Last: what the log tells of outlives a kill, since the outbox has taken it before.
+        # Last: an event in the log survives a kill, since the outbox has taken it before.
         add(EventLog())
         if config.button.line is not None:
             stack.enter_context(

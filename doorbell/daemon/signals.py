@@ -1,7 +1,4 @@
-"""How the daemon is asked to stop: by a signal, by a thread that failed, or while it still starts.
-
-Enters: the event that everything waits for. Leaves: it set. Refuses to know what stops then.
-"""
+"""How the daemon is asked to stop: by a signal, a failed thread, or while it still starts."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""What systemd is told: ready, alive, stopping.
-
-Enters: calls of the daemon. Leaves: datagrams on the socket that systemd names in
-``NOTIFY_SOCKET``; without one, nothing. Refuses to know what the daemon does and when it deserves
-to be called alive: the caller feeds the watchdog.
-"""
+"""What systemd is told: ready, alive, stopping."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Squares of a frame: whole, tiles, the neighbourhood of a face.
-
-Enters: sizes and boxes in pixels of the frame. Leaves: regions. Refuses to know which of them are
-looked at, and when.
-"""
+"""Squares of a frame: whole, tiles, the neighbourhood of a face."""
 
 from __future__ import annotations
 

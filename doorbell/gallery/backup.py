@@ -1,7 +1,7 @@
 """Backing up the gallery, and putting a backup in its place.
 
-Enters: the gallery's path, a file. Leaves: a copy, or the gallery as the copy has it. Both appear
-at once or not at all. Reads no embedding: what is encrypted stays so, and needs its key again.
+Both appear at once or not at all. Reads no embedding: what is encrypted stays so, and needs its key
+again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The gallery's file: created, checked, migrated.
 
-Enters: a path, and how embeddings are kept. Leaves: an open database of the present version. A
-file that is damaged, foreign, of a later version or of another key is refused and left as it is,
-byte for byte. Knows no person.
+A file that is damaged, foreign, of a later version or of another key is refused and left as it is,
+byte for byte.
 """
 
 from __future__ import annotations

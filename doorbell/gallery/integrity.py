@@ -1,6 +1,6 @@
 """Whether a gallery is whole: its file, its rows, and what its values mean.
 
-Enters: a path, and how embeddings are kept. Leaves: findings. Changes nothing.
+Changes nothing.
 """
 
 from __future__ import annotations

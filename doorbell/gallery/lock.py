@@ -1,8 +1,7 @@
 """One daemon a gallery.
 
-Enters: the gallery's directory. Leaves: the right to watch with it, for as long as it is held. The
-system takes it back from a process that was killed. Other commands work beside the daemon without
-it; only what may not, takes it as well.
+The system takes it back from a process that was killed. Other commands work beside the daemon
+without it; only what may not, takes it as well.
 """
 
 from __future__ import annotations

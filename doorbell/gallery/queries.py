@@ -1,7 +1,6 @@
 """The statements that several verbs of the gallery share.
 
-Enters: the open file and checked values. Leaves: people, strangers and visits as stored.
-Those that write are called within ``GalleryFile.writing``. Knows no transaction and no cache.
+Those that write are called within ``GalleryFile.writing``.
 """
 
 # ruff: noqa: S608 - the words put into statements are table and column names written here

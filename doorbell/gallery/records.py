@@ -1,4 +1,4 @@
-"""What the gallery takes and gives, beside people, strangers and visits."""
+"""What the gallery takes and gives, apart from people, strangers and visits."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Encrypting a gallery that is there, decrypting it, and changing its key.
-
-Enters: a path, how embeddings are kept and how they are to be. Leaves: the gallery, with no trace
-of the earlier way in its files. Knows nobody.
-"""
+"""Encrypting a gallery that is there, decrypting it, and changing its key."""
 
 from __future__ import annotations
 

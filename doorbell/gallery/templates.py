@@ -1,6 +1,6 @@
 """What faces are compared with, read from the gallery: everybody, or whom a change concerns.
 
-A row that holds no embedding any more is left out and told of, with whose it was: one flipped bit
+A row that no longer holds an embedding is left out and logged, with whose it was: one flipped bit
 on the disk is no reason to know nobody.
 """
 

@@ -1,8 +1,7 @@
 """A push button at the door.
 
-Enters: the edges of its GPIO line. Leaves: one call for each press, on the button's own thread.
-Refuses to know what a press does. A held or bouncing button is one press; a chip that vanishes is
-said once and tried again until it answers.
+A held or bouncing button is one press; a chip that vanishes is logged once and tried again until it
+answers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Single lines of GPIO chips, by the kernel's character devices and libgpiod.
 
-Enters: which chip and line, and how it is wired. Leaves: the edges of an input with the kernel's
-time of each, or an output that can be switched. Refuses to know what hangs on a line. Every
-``OSError`` of libgpiod becomes a ``GpioError`` here.
+Every ``OSError`` of libgpiod becomes a ``GpioError`` here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Photos, video or live frames to embeddings to the gallery, by the path that visitors take.
 
-Enters: pictures and a name. Leaves: samples in the gallery, and for every picture what became of
-it. A picture that would teach the gallery something wrong is refused, with the reason and a hint.
+A picture that would teach the gallery something wrong is refused, with the reason and a hint.
 """
 
 from __future__ import annotations

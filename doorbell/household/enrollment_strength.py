@@ -1,7 +1,6 @@
 """How well the gallery knows a person, and what another picture would have to show.
 
-Enters: a person's samples, and the qualities of the pictures at hand. Leaves: a strength, and hints
-for people. Pure.
+Pure.
 """
 
 from __future__ import annotations

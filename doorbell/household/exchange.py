@@ -1,8 +1,7 @@
 """The gallery's people and strangers as a file that other machines and programs can read.
 
-Enters: the open file of a gallery, lines of JSON from anywhere. Leaves: lines of JSON, or what was
-added. What is not understood is refused with its line, and nothing is added then. Visits, pictures
-and corrections are no part of it. The lines are described in docs/reliability.md.
+What is not understood is refused with its line, and nothing is added then. Visits, pictures and
+corrections are no part of it. The lines are described in docs/reliability.md.
 """
 
 from __future__ import annotations

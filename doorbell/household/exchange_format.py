@@ -1,8 +1,4 @@
-"""The lines of an exported gallery, described in docs/reliability.md.
-
-Enters: a line of JSON from anywhere. Leaves: a line that is well-formed, or what is wrong with it.
-Knows no gallery.
-"""
+"""The lines of an exported gallery, described in docs/reliability.md."""
 
 from __future__ import annotations
 

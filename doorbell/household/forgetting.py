@@ -2,7 +2,8 @@
 
 Whoever is forgotten goes from the gallery first, in one transaction; then whatever else is held of
 their visits: pictures, and events that wait for the broker. Where that lies is the caller's to say:
-in files (``household.visit_files``), or with a daemon's outputs. Backups stay, and are told of.
+in files (``household.visit_files``), or with a daemon's outputs. Backups stay, and are listed in
+the outcome.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from doorbell.domain import Visitor
 from doorbell.gallery.gallery import Forgotten, Gallery
 from doorbell.storage.sqlite_copies import Backup, backups
 
-# Deletes what is held of visits outside the gallery; what cannot be deleted is said in the log.
+# Deletes what is held of visits outside the gallery; what cannot be deleted is logged.
 ForgetVisits: TypeAlias = Callable[[tuple[str, ...]], None]
 
 

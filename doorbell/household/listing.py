@@ -1,4 +1,4 @@
-"""What is shown of people and strangers beside what the gallery has of them in one row."""
+"""What is shown of people and strangers in addition to their row in the gallery."""
 
 from __future__ import annotations
 

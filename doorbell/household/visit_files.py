@@ -52,7 +52,7 @@ def is_kept(gallery: Gallery, subject: EventSubject) -> bool:
     """Whether a visit that names nobody of the household is theirs all the same.
 
     Two people became one, or a stranger was named, or found to be somebody known. A visit that was
-    taken for somebody else's may tell of whom to forget.
+    taken for somebody else's may name the person to be forgotten.
     """
     if subject.visit_id is None:
         return False

@@ -1,8 +1,4 @@
-"""Boxes, keypoints and names drawn on a picture.
-
-Enters: a picture, and what is known of each face in it. Leaves: a copy with it drawn, or JPEG
-bytes. Knows nothing of visits, files or topics.
-"""
+"""Boxes, keypoints and names drawn on a picture."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Photo files to pixels.
 
-Enters: a file that somebody says is a photo. Leaves: upright RGB pixels, or the reason why not.
-Knows no face. A file is not trusted: its size is checked before it is read, and its number of
-pixels, and what it would cost to decode them, before they are decoded.
+A file is not trusted: its size is checked before it is read, and its number of pixels, and what it
+would cost to decode them, before they are decoded.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Networks as named tensors in, named tensors out: the only place that knows a GPU.
-
-Enters: the files of a built network and the ``[inference]`` section. Leaves: a ``Runner``. Knows
-nothing of faces: anchors, decoding and alignment are written once, above it.
-"""
+"""Networks as named tensors in, named tensors out: the only place that knows a GPU."""
 
 import logging
 from collections.abc import Mapping

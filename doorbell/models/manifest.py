@@ -1,6 +1,6 @@
 """The manifest of models and sample pictures, read from ``models/manifest.toml``.
 
-Enters: one file of this package. Leaves: frozen records. Fetches and converts nothing.
+Fetches and converts nothing.
 """
 
 from __future__ import annotations

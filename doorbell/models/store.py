@@ -1,7 +1,6 @@
 """The directory of built models: where it is, and that what lies there is what was built.
 
-Enters: the ``[inference]`` section. Leaves: paths of files whose hash has just been checked. Builds
-and fetches nothing, and loads no conversion code, so that the daemon starts without it.
+Builds and fetches nothing, and loads no conversion code, so that the daemon starts without it.
 """
 
 from __future__ import annotations

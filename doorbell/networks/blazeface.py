@@ -1,8 +1,6 @@
 """BlazeFace as code: the three released networks and the one of the paper.
 
-Enters: a source of weights. Leaves: an ONNX graph with input ``image`` (batch, 3, size, size) in
--1..1 and outputs ``regressors`` (batch, anchors, 16), in pixels of the input, and ``scores``
-(batch, anchors, 1), before the sigmoid. Anchors and decoding are the detector's, not the network's.
+Anchors and decoding are the detector's, not the network's.
 
 Source: Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs" (2019),
 and the files of MediaPipe's face detection, whose channels are written down here.

@@ -1,8 +1,5 @@
 """Writing a convolutional network as code, and getting an ONNX graph out.
 
-Enters: calls in the order of the network, and a source of weights. Leaves: an ``onnx.ModelProto``
-with a dynamic batch. Knows nothing of BlazeFace, of files or of what will run the graph.
-
 Everything is NCHW. Padding is TensorFlow's SAME, which for stride 2 is asymmetric: the odd pixel is
 added at the bottom and at the right.
 """

@@ -1,7 +1,5 @@
 """MobileNetV2-SSD as code: what the BlazeFace paper compares itself with, at the same input.
 
-Enters: a source of weights. Leaves: an ONNX graph with the input ``image`` (batch, 3, 128, 128) and
-the outputs ``regressors`` (batch, 680, 16) and ``scores`` (batch, 680, 1), as BlazeFace has them.
 Nobody has published weights for it: it shows time and work, and finds no faces.
 
 Source: the network is Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks"

@@ -1,9 +1,6 @@
 """A network that cuts its regions out of the frame itself, so that a frame on a GPU stays there.
 
-Enters: a network with the input ``image`` (batch, 3, size, size) in -1..1. Leaves: the same network
-with the inputs ``frame`` (1, height, width, 3) uint8 RGB of any size and ``regions`` (batch, 3)
-float32: left, top and side in pixels of the frame. What a region has outside the frame is black, as
-in the detector's own letterbox. Knows nothing of faces.
+What a region has outside the frame is black, as in the detector's own letterbox.
 """
 
 from __future__ import annotations

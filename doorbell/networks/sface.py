@@ -1,8 +1,5 @@
 """SFace, from the block-quantized file of the OpenCV Zoo to a clean float32 graph.
 
-Enters: the bytes of the file. Leaves: an ONNX graph with input ``image`` (batch, 3, 112, 112), RGB
-0..255, and output ``embedding`` (batch, 128), not normalized.
-
 The file keeps every weight as int8 behind DequantizeLinear and Reshape, and lists its weights among
 its inputs, which no runtime takes as it is. All that depends on constants alone is computed once
 here, with the reference semantics of ONNX, and batch normalization is folded into its neighbours.

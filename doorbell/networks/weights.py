@@ -1,9 +1,4 @@
-"""Where the weights of a network written as code come from.
-
-Enters: the bytes of a TensorFlow Lite file, or a seed. Leaves: float32 kernels and biases, one
-convolution after the other, in ONNX's layout. Knows no network: the network asks in its own order
-and every shape is compared.
-"""
+"""Where the weights of a network written as code come from."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Events in the log: one line each, without pictures.
-
-Enters: events. Leaves: lines for whoever reads the log. Knows nothing of where the log goes.
-"""
+"""Events in the log: one line each, without pictures."""
 
 from __future__ import annotations
 

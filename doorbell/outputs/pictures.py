@@ -1,8 +1,7 @@
 """Annotated pictures of visits on the disk: one JPEG a visit, for some days and some megabytes.
 
-Enters: events with a picture, what was forgotten, and how the clock is. Leaves: ``<visit id>.jpg``
-in one folder, readable by the owner alone, whole or not at all. A disk that refuses stops nobody:
-it is said once, the newest pictures wait, and it is said again when they are written.
+A disk that refuses stops nobody: it is logged once, the newest pictures wait, and it is logged
+again when they are written.
 
 ``write_picture`` is the one place where the bytes of a picture reach the disk, and
 ``read_picture`` the one where they come back.
@@ -74,7 +73,7 @@ def seal_pictures(directory: Path, before: Cipher, after: Cipher) -> int:
 
 
 def delete_pictures(directory: Path, visit_ids: Iterable[str]) -> None:
-    """Delete the pictures of visits that were forgotten; one that cannot be is said."""
+    """Delete the pictures of visits that were forgotten; one that cannot be is logged."""
     for visit_id in visit_ids:
         path = picture_path(directory, visit_id)
         try:

@@ -1,8 +1,6 @@
 """A relay or lamp that is switched for a moment at each ring.
 
-Enters: rings, and whether the household wants silence. Leaves: a GPIO line active for
-``relay.pulse_seconds``. Knows nothing of what hangs on the line. A chip that is lost is said once
-and tried again at the next ring.
+A chip that is lost is logged once and tried again at the next ring.
 """
 
 from __future__ import annotations

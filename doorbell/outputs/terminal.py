@@ -1,8 +1,4 @@
-"""What happens at the door, line by line, for people at a terminal.
-
-Enters: events, and which chime a ring got. Leaves: one readable line each. Knows no network, no
-file and no picture.
-"""
+"""What happens at the door, line by line, for people at a terminal."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """One named thread behind a bounded queue, for outputs that are slow.
 
-Enters: items, from any thread. Leaves: one call of ``work`` per item, in order, on the worker's
-thread. Knows nothing of what an item is. An exception out of ``work`` ends the thread and reaches
-``threading.excepthook``: whoever expects a fault deals with it in ``work``.
+An exception out of ``work`` ends the thread and reaches ``threading.excepthook``: whoever expects a
+fault deals with it in ``work``.
 """
 
 from __future__ import annotations

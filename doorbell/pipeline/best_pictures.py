@@ -102,7 +102,7 @@ class VisitPictures:
 
         Args:
             entry: the visit with its picture.
-            visit: as it stands in what is told of it.
+            visit: as it stands in the event.
         """
         picture = entry.picture
         if picture is None or not self._may_show(visit) or not self._shows(picture.own, visit):

@@ -1,7 +1,6 @@
 """How long each stage takes of what happens between a frame and a message.
 
-Enters: the durations of stages, from any thread. Leaves: their medians and 95th percentiles since
-the last question. Has no clock of its own, and keeps a fixed amount however long it is not asked.
+Has no clock of its own, and keeps a fixed amount however long it is not asked.
 """
 
 from __future__ import annotations

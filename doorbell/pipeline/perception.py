@@ -1,8 +1,4 @@
-"""Pictures to faces and vectors: what the pipeline and enrollment share.
-
-Enters: pixels. Leaves: faces, their quality and their embeddings. Refuses to know time, tracks'
-histories and who anybody is.
-"""
+"""Pictures to faces and vectors: what the pipeline and enrollment share."""
 
 from __future__ import annotations
 

@@ -62,9 +62,9 @@ class Pipeline:
         self._gallery = gallery
         self._section = config.recognition
         self._door_id = config.device.id
-        self._book = VisitRecorder(gallery, perception.model_id)
+        self._recorder = VisitRecorder(gallery, perception.model_id)
         self._tracker = Tracker(config.tracking)
-        self._recognizer = Recognizer(perception, config, self._book.templates, self._stopwatch)
+        self._recognizer = Recognizer(perception, config, self._recorder.templates, self._stopwatch)
         self._pictures = VisitPictures(config.storage.pictures, self._recognizer.similarity)
         self._size: tuple[int, int] | None = None
         self._visits = Visits(
@@ -93,14 +93,14 @@ class Pipeline:
         )
 
     @property
-    def household(self) -> Templates:
+    def known_visitors(self) -> Templates:
         """Who is known, as the gallery said when it could last be read."""
-        return self._book.templates()
+        return self._recorder.templates()
 
     @property
     def problem(self) -> str | None:
         """Why visits are kept in memory only; None where they are stored."""
-        return self._book.problem
+        return self._recorder.problem
 
     def step(self, frame: Frame) -> list[Event]:
         """Take in one frame.
@@ -171,7 +171,7 @@ class Pipeline:
 
     def catch_up(self) -> None:
         """Store what the gallery has refused, if it answers again; every few seconds."""
-        self._visits.identify(self._book.catch_up())
+        self._visits.identify(self._recorder.catch_up())
 
     def enroll_visible(self, name: str) -> EnrollmentOutcome:
         """Enroll the one visitor in sight from what was seen of the visit so far.
@@ -198,14 +198,14 @@ class Pipeline:
 
     def _apply_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""
-        templates = self._book.templates()
+        templates = self._recorder.templates()
         revision = templates.revision
         if revision == self._applied:
             return
         self._visits.keep_people(templates.knows_person)
         for visit in self._visits.open_visits:
-            kept = self._book.visit(visit.visit_id)
-            if self._book.problem is not None:
+            kept = self._recorder.visit(visit.visit_id)
+            if self._recorder.problem is not None:
                 return  # once more when it has answered
             is_gone = isinstance(visit.visitor, Person) and not templates.knows_person(
                 visit.visitor.person_id
@@ -223,7 +223,7 @@ class Pipeline:
 
     def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
         """Give a stranger the identifier of earlier visits, or a new one."""
-        return self._book.introduce(self._recall(seen), seen.samples, wall_time)
+        return self._recorder.introduce(self._recall(seen), seen.samples, wall_time)
 
     def _complete(self, told: Sequence[Announcement]) -> list[Event]:
         """Put pictures to events and visits into the gallery."""
@@ -236,11 +236,11 @@ class Pipeline:
                 continue
             if each.mistaken is not None:
                 # The visit is saved under its person first: forgetting takes visits along.
-                self._book.save(event.visit)
-                self._book.withdraw(each.mistaken)
+                self._recorder.save(event.visit)
+                self._recorder.withdraw(each.mistaken)
             if event.visit != kept:  # a ring follows the announcement of the same visit
                 decided = isinstance(event, Recognized | Unknown | Left)
-                self._book.save(event.visit, entry.samples if decided else ())
+                self._recorder.save(event.visit, entry.samples if decided else ())
                 kept, drawn = event.visit, self._pictures.draw(entry, event.visit)
             completed.append(replace(event, picture_jpeg=drawn))
             if isinstance(event, Left):

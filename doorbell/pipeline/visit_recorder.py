@@ -1,10 +1,8 @@
 """What the daemon reads and writes in the gallery, whether or not the disk plays along.
 
-Enters: strangers at the door, visits as they stand. Leaves: strangers with an identifier, and what
-the gallery knew when it could last be read. A gallery that fails stops nobody and is said once:
-what it refuses waits in memory, in order, and is written when it answers again. One that was
-deleted or damaged under us stops the bell as little as a full disk does, and answers after a new
-start only. Decides nobody's identity.
+A gallery that fails stops nobody and is logged once: what it refuses waits in memory, in order, and
+is written when it answers again. One that was deleted or damaged under us stops the bell as little
+as a full disk does, and answers after a new start only. Decides nobody's identity.
 """
 
 from __future__ import annotations

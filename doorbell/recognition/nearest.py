@@ -27,7 +27,7 @@ Ids: TypeAlias = NDArray[np.int64]
 Products: TypeAlias = NDArray[np.floating[Any]]
 
 # Up to so many are multiplied in float32; OpenBLAS shares more than these among all cores, where
-# it waits in vain if another program is at work (two cores, 2026-11-28: 5,000 take 0.02 ms, or
+# it waits for nothing if another program is at work (two cores, 2026-11-28: 5,000 take 0.02 ms, or
 # 22 ms beside another program; in one byte a number 0.06 ms, or 0.11 ms).
 MANY = 2_000
 

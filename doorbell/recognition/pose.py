@@ -1,8 +1,4 @@
-"""Which way a head is turned: six keypoints in, three angles out.
-
-Enters: the keypoints of one face. Leaves: yaw, pitch and roll towards the camera, and whether that
-is looking at the door. Knows nothing of eyes: a head that faces the camera is taken to look at it.
-"""
+"""Which way a head is turned: six keypoints in, three angles out."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def advice_for(directory: Path, otherwise: str) -> str:
-    """What to do about a file that fails: make room where there is none, or what else is said."""
+    """What to do about a file that fails: make room where there is none, or the advice given."""
     with suppress(OSError):
         disk = os.statvfs(directory)
         free = disk.f_bavail * disk.f_frsize

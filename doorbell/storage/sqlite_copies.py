@@ -1,7 +1,4 @@
-"""Copies of the gallery, each whole in one file: made, and found again.
-
-Enters: an open database, paths. Leaves: files that are complete or not there. Knows no table.
-"""
+"""Copies of the gallery, each whole in one file: made, and found again."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """A small MQTT broker inside this process, for the demonstration.
 
-Enters: a port, or none for a free one. Leaves: a broker on the loopback device that takes anybody
-who can reach it, which is nobody outside this machine. Knows nothing of doorbells. A household runs
-a broker of its own.
+A household runs a broker of its own.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class Visits:
     def correct(self, visit_id: str, visitor: Visitor | None, *, corrected: bool) -> None:
         """Take over what the household says of an open visit, or that it says nothing any more.
 
-        No event tells of it; the later ones of this visit carry it.
+        No event is made for it; the later ones of this visit carry it.
 
         Args:
             visit_id: of an open visit.
@@ -182,7 +182,7 @@ class Visits:
             entry.forget_gone_people(is_enrolled)
 
     def follow_clock(self, until: float, seconds: float) -> None:
-        """Move open visits with a wall clock that was set, where no frame has told of it yet.
+        """Move open visits with a wall clock that was set, where no frame has shown it yet.
 
         Args:
             until: wall time when it was set, as it went before.

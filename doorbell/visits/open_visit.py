@@ -274,7 +274,7 @@ class OpenVisit:
         self.named_by = self.newcomer = self.picture = None
 
     def forget_gone_people(self, is_enrolled: Callable[[int], bool]) -> None:
-        """Forget what was seen of who is no longer enrolled, whoever the visit is said to be of."""
+        """Forget what was seen of who is no longer enrolled, whatever visitor the visit has."""
         for each in (self.earlier, *self.tracks.values()):
             named = None if each.telling is None else each.telling.match.visitor
             if isinstance(named, Person) and not is_enrolled(named.person_id):

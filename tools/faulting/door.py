@@ -1,8 +1,7 @@
 """A front door with everything that belongs to it, as real processes, and the script of its visits.
 
-Enters: visitors and faults. Leaves: what a subscriber of the broker heard of them. The subscriber
-keeps its session at the broker, and the broker keeps it on the disk, as Home Assistant's can: what
-the broker has acknowledged then reaches it, whoever starts anew.
+The subscriber keeps its session at the broker, and the broker keeps it on the disk, as Home
+Assistant's can: what the broker has acknowledged then reaches it, whoever starts anew.
 """
 
 from __future__ import annotations
@@ -166,7 +165,7 @@ class Door:
 
         Args:
             who: ``KNOWN`` or ``STRANGER``.
-            stays: until the daemon is killed, which cannot tell of their going any more.
+            stays: until the daemon is killed, which can no longer report their leaving.
         """
         kinds = KNOWN_KINDS if who == KNOWN else STRANGER_KINDS
         self.script.append(Scripted(NAME if who == KNOWN else None, kinds[:-1] if stays else kinds))

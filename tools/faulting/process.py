@@ -14,7 +14,7 @@ HOUR_SECONDS = 3600
 FLOOD = 10_000
 MALFORMED = (b"?" * 2000, b"{", b'{"name": 7}', b"\x00\xff", b"[" * 900)
 VERBS = ("ring", "mute", "enroll", "forget")
-# After a flood of `ring` the next one is obeyed once there is a token for it.
+# After a flood of `ring` the next one is carried out once there is a token for it.
 RING_SECONDS = 2.5
 HELD_BY_ANOTHER = 3
 
@@ -62,7 +62,7 @@ def second_daemon(door: Door) -> float:
 
 
 def flood(door: Door) -> float:
-    """10,000 malformed commands come during a visit; then a good one is obeyed."""
+    """10,000 malformed commands come during a visit; then a good one is carried out."""
     door.comes(STRANGER)
     with Subscriber(door.broker.port, door.broker.host) as other:
         for number in range(FLOOD):

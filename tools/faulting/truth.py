@@ -1,8 +1,4 @@
-"""The script's truth against what a subscriber heard.
-
-Enters: who came, in order, and the documents on the event topic. Leaves: how many events are lost,
-doubled, out of order or tell a wrong name. Knows nothing of how they came.
-"""
+"""The script's truth against what a subscriber heard."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _STOP_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A line of the daemon's log that tells of a visit."""
+    """A line of the daemon's log about a visit."""
 
     what: str
     visit_id: str

@@ -1,8 +1,5 @@
 """Plays the script on the real daemon, and notes what it did.
 
-Enters: the week. Leaves: which visits the daemon began for each scripted one, what it held, and
-what did not happen in time. Judges no name.
-
 The camera is the simulated one, as fast as the daemon takes its frames, with some seconds of an
 empty porch between visitors. Time stands still until the daemon has seen the next one come.
 """

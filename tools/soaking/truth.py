@@ -1,8 +1,4 @@
-"""What has to be known of the week, and whether it is.
-
-Enters: what was played, what a subscriber received, what was heard, what was kept. Leaves:
-findings.
-"""
+"""What has to be known of the week, and whether it is."""
 
 from __future__ import annotations
 

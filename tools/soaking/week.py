@@ -1,7 +1,5 @@
 """The script of the week: who comes when, what fails when, and what has to be known of it.
 
-Enters: how many days. Leaves: a list of what happens, in order. Does nothing itself.
-
 Times are true ones, whatever the doorbell's clock shows. The week begins on the Thursday before
 daylight-saving time ends in Berlin, so that Sunday has twenty-five hours.
 """

@@ -1,8 +1,4 @@
-"""An empty porch as a doorbell sees it, drawn from a seed.
-
-Enters: a size and a seed. Leaves: one picture: sky, trees, lawn and path, a brick wall, the door
-frame, a railing and potted plants. Knows nothing of visitors or time.
-"""
+"""An empty porch as a doorbell sees it, drawn from a seed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """A camera that plays a scene script: visitors on a porch, without a camera.
 
-Enters: a scene script, or a folder of pictures. Leaves: frames with the faults of a real camera:
-noise, motion blur, changing light. A frame depends only on the script and its index, so the same
-seed gives the same bits. Knows nothing of detection.
+A frame depends only on the script and its index, so the same seed gives the same bits.
 """
 
 from __future__ import annotations

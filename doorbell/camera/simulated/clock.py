@@ -1,7 +1,4 @@
-"""The clock of a recorded or simulated camera.
-
-Enters: stream time. Leaves: waiting, where frames are to come at their own speed.
-"""
+"""The clock of a recorded or simulated camera."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A visitor cut out of a portrait, for the simulated camera.
-
-Enters: a picture file and where the face is in it. Leaves: head and shoulders with a soft edge, on
-nothing. Knows nothing of scripts, time or frames.
-"""
+"""A visitor cut out of a portrait, for the simulated camera."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A folder of pictures as a camera.
-
-Enters: a folder. Leaves: its pictures in the order of their names, each in its own size. Knows
-nothing of what is in them.
-"""
+"""A folder of pictures as a camera."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The script of a simulated scene: who comes to the door, when, and how near.
-
-Enters: a script file, or the portraits of the demo. Leaves: appearances in time, and with them the
-truth that a test compares detections with. Draws nothing.
-"""
+"""The script of a simulated scene: who comes to the door, when, and how near."""
 
 from __future__ import annotations
 

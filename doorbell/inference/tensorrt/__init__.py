@@ -1,8 +1,8 @@
 """Running a network on an NVIDIA GPU with TensorRT.
 
-Enters: the ONNX files of a network. Leaves: a ``Runner``. An engine is built once for this GPU and
-this TensorRT, kept in a directory, and built anew where it cannot be loaded. TensorRT comes with
-JetPack or CUDA, is imported by ``device`` only, and was not run on hardware when this was written.
+An engine is built once for this GPU and this TensorRT, kept in a directory, and built anew where it
+cannot be loaded. TensorRT comes with JetPack or CUDA, is imported by ``device`` only, and was not
+run on hardware when this was written.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def build_engines(
 
 
 def keeps_float32(precision: Precision, *, open_gpu: Callable[[], Device] = open_device) -> bool:
-    """Say whether what a network does in float32 is done so here, beside what it does in float16.
+    """Say whether what a network does in float32 is done so here, next to what it does in float16.
 
     The flag of 8.6 lets TensorRT halve anything, the place of a region in a frame as well.
 

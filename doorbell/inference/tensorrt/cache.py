@@ -1,7 +1,7 @@
 """The files that make the next start fast: engines, timings, compiled kernels.
 
-Enters: a directory, and what the files depend on. Leaves: engines. Every file can be lost, damaged
-or of another machine: then it is made again, and where it cannot be written that is a warning.
+Every file can be lost, damaged or of another machine: then it is made again, and where it cannot be
+written that is a warning.
 """
 
 from __future__ import annotations

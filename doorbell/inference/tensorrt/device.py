@@ -1,8 +1,6 @@
 """The first NVIDIA GPU: its memory, its stream, and running on it.
 
-Enters: the modules ``tensorrt`` (or ``tensorrt_rtx``) and ``pycuda.driver``, and the CUDA driver's
-library. Leaves: engines, memory and recorded runs. This is the only place that calls a GPU; which
-names it calls stands in ``versions``. Knows nothing of networks or of files.
+This is the only place that calls a GPU; which names it calls stands in ``versions``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Building an engine from an ONNX file.
 
-Enters: a TensorRT module and a network. Leaves: the serialized engine. What a module can do is
-asked of the module (see ``versions``), so that one path serves TensorRT 8.6, 10, 11 and RTX.
+What a module can do is asked of the module (see ``versions``), so that one path serves TensorRT
+8.6, 10, 11 and RTX.
 """
 
 from __future__ import annotations

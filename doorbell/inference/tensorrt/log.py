@@ -1,7 +1,4 @@
-"""TensorRT's log, written to ours.
-
-Enters: what TensorRT says. Leaves: log records, and the errors for the message of an exception.
-"""
+"""TensorRT's log, written to ours."""
 
 from __future__ import annotations
 

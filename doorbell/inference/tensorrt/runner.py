@@ -1,7 +1,7 @@
 """Running an engine: named arrays in, named arrays out.
 
-Enters: an engine and the device that loaded it. Leaves: outputs. Copies inputs into memory of the
-GPU unless they are there, cuts large batches into parts, and records runs whose shapes recur.
+Copies inputs into memory of the GPU unless they are there, cuts large batches into parts, and
+records runs whose shapes recur.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Every name of TensorRT, pycuda and the CUDA driver that is used here, and where it exists.
 
-Enters: nothing. Leaves: tables. The code asks a module what it has and never compares versions;
-the tests compare the tables with the installed module, and give the stand-in for a GPU these names
-only.
+The code asks a module what it has and never compares versions; the tests compare the tables with
+the installed module, and give the stand-in for a GPU these names only.
 """
 
 from __future__ import annotations

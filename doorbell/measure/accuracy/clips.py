@@ -40,7 +40,7 @@ def measure_clips(
     Args:
         folder: of the clips.
         open_door: gives a door with an empty gallery.
-        progress: told of each clip.
+        progress: called for each clip.
 
     Raises:
         UsageError: the folder is not as it should be.

@@ -1,6 +1,5 @@
 """Labelled folders to records: who is on which picture, what is to be compared with what.
 
-Enters: a folder in one of the formats of ``doorbell evaluate``. Leaves: records whose files exist.
 Opens no picture and no video.
 """
 

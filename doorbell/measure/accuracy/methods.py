@@ -1,7 +1,4 @@
-"""Which measurement of what, by whose method: builds the parts, measures, and takes them down.
-
-Enters: the configuration, a folder and two words. Leaves: a ``Report``. Counts nothing itself.
-"""
+"""Which measurement of what, by whose method: builds the parts, measures, and takes them down."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """What the product is compared with: YuNet and SFace as OpenCV ships them, by the same commands.
 
-Enters: pictures and videos. Leaves: faces, vectors and names by OpenCV's own code, its threshold
-and the first frame that passes it. Shares with the product only the weights of SFace.
+Shares with the product only the weights of SFace.
 """
 
 from __future__ import annotations

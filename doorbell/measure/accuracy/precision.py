@@ -1,4 +1,4 @@
-"""What float16 and bfloat16 change: the faces of the same pictures, beside those of float32.
+"""What float16 and bfloat16 change: the faces of the same pictures, compared with float32.
 
 Differences go all the way: a box that moved changes the crop, and the embedding with it.
 """

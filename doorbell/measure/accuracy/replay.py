@@ -1,7 +1,6 @@
 """A door whose household is enrolled from labelled pictures, and who is named at it.
 
-Enters: photos and videos. Leaves: names, and how long they took. ``ProductDoor`` goes the way of
-the daemon, with a gallery of its own that nobody else sees.
+``ProductDoor`` goes the way of the daemon, with a gallery of its own that nobody else sees.
 """
 
 from __future__ import annotations

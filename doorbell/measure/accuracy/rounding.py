@@ -1,8 +1,6 @@
 """What a GPU computes from a float16 network, computed on the CPU.
 
-Enters: a float16 graph. Leaves: a ``Runner`` whose operators compute in float32 and round every
-result to float16, as a strongly typed engine does that adds up in float32 and fuses nothing. Slow:
-made to be compared with, not to be used.
+Slow: made to be compared with, not to be used.
 
 A float16 graph given to a CPU runtime does not show that. OpenVINO and ONNX Runtime round its
 weights and compute in float32 from the first cast to the last: 2048 + 1 - 2048 is 1 in both, in

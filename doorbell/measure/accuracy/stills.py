@@ -1,7 +1,7 @@
 """The main face of each of many photos, as a vector.
 
-Enters: picture files. Leaves: where the main face is and its embedding. Whose method finds and
-embeds is behind ``Recognizer``: the product's own, or the one it is compared with.
+Whose method finds and embeds is behind ``Recognizer``: the product's own, or the one it is compared
+with.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""One backend's answers beside another's: how far apart, and whether that is near enough.
+"""Two backends' answers compared: how far apart, and whether that is near enough.
 
-Enters: outputs of a network, or faces with their vectors, of both. Leaves: differences and words
-about them. Runs nothing and knows no device.
+Runs nothing and knows no device.
 """
 
 from __future__ import annotations

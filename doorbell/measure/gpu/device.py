@@ -1,7 +1,6 @@
 """Trying a device: its answers beside the reference's, and its times.
 
-Enters: a trial. Leaves: a report with everything that had to be right. Decides nothing by time:
-how fast a device is depends on its power mode and on what else it does.
+Decides nothing by time: how fast a device is depends on its power mode and on what else it does.
 """
 
 from __future__ import annotations

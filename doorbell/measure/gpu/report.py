@@ -1,7 +1,7 @@
 """What was found out about a device, as JSON and Markdown that can be passed on.
 
-Enters: checks and benchmarks. Leaves: text. Lets nothing through that says whose device it is: no
-path but a file's own name, and of the pictures only how many there were.
+Lets nothing through that says whose device it is: no path but a file's own name, and of the
+pictures only how many there were.
 """
 
 from __future__ import annotations

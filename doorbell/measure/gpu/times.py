@@ -1,7 +1,4 @@
-"""How fast a device is: each network in both precisions, and every step from a frame to a vector.
-
-Enters: a trial. Leaves: times of one run each, and how they compare with what is published.
-"""
+"""How fast a device is: each network in both precisions, each step from a frame to a vector."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ from doorbell.measure.speed.networks import (
 from doorbell.measure.speed.report import BenchReport, Result
 from doorbell.measure.speed.timing import time_alternating
 
-# What float16 is said to gain over float32 on a GPU.
+# What float16 is expected to gain over float32 on a GPU.
 CLAIMED_FLOAT16_RATIO = 2.3
 
 FRAME_HEIGHT, FRAME_WIDTH = 720, 1280
@@ -86,7 +83,7 @@ def _measure_stages(trial: Trial, say: Callable[[str], None]) -> tuple[Result, .
 
 
 def notes(bench: BenchReport, trial: Trial) -> tuple[str, ...]:
-    """What is published beside what was measured, a sentence each."""
+    """What is published and what was measured, a sentence each."""
     gain = bench.ratios[f"{RELEASED}, {trial.float32.name} / {trial.float16.name}"]
     lead = bench.ratios[f"{SSD} / {PUBLISHED}, {trial.float16.name}"]
     return (

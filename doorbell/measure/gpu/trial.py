@@ -54,7 +54,7 @@ class Trial:
 
 
 def gpu_trial(config: Config, gpu: str) -> Trial:
-    """The first GPU beside this processor, on the sample portraits.
+    """The first GPU compared with this processor, on the sample portraits.
 
     Args:
         config: as it applies to the daemon.

@@ -1,7 +1,6 @@
 """How much the networks compute for a frame, and how fast this processor could at best.
 
-Enters: an ``open_network`` to be watched; a section on inference. Leaves: multiply-adds, runs, and
-the processor's peak. Their quotient is the floor below which no frame of the same work can be.
+Their quotient is the floor below which no frame of the same work can be.
 """
 
 from __future__ import annotations

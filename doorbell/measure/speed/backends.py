@@ -1,7 +1,6 @@
 """What networks are measured on: each backend with its precision, under a name.
 
-Enters: the ``[inference]`` section. Leaves: backends that open networks. The measuring code knows
-no other way to a runner, so that a processor can stand where a GPU will.
+The measuring code knows no other way to a runner, so that a processor can stand where a GPU will.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Whether a daemon grows slower, or larger, while it runs.
 
-Enters: the configuration, and for how long. Leaves: what its status says minute by minute, and its
-memory. Visitors come one after the other, in real time.
+Visitors come one after the other, in real time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """How long it takes from the first usable face to a message at home automation, and from a start.
 
-Enters: the configuration. Leaves: times of a real daemon with a real broker, its memory. A face is
-usable from the first frame on in which the networks, told where to look, find it as large and as
-good as recognition wants it. The clock starts when that frame was due.
+A face is usable from the first frame on in which the networks, told where to look, find it as large
+and as good as recognition wants it. The clock starts when that frame was due.
 """
 
 from __future__ import annotations

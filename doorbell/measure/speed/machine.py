@@ -1,7 +1,7 @@
 """On what a figure was measured: processor, system, versions, and what a Jetson says of itself.
 
-Enters: the root of the file system. Leaves: words and temperatures. Leaves out whatever tells whose
-machine it is: its name on the network, its users, its paths, its serial numbers.
+Leaves out whatever tells whose machine it is: its name on the network, its users, its paths, its
+serial numbers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How much work a network is, counted from its graph.
 
-Enters: an ONNX model. Leaves: multiply-adds and parameters. Runs nothing and measures no time.
+Runs nothing and measures no time.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """BlazeFace beside MobileNetV2-SSD at the same input: the comparison of BlazeFace's paper.
 
-Enters: backends. Leaves: multiply-adds, parameters and time of each network on each of them.
 Two of the networks have no published weights and are filled with random ones, which cost the same
 time; how well anything is found is not looked at here.
 

@@ -1,7 +1,6 @@
 """Python environments of peers whose requirements are not the doorbell's.
 
-Enters: a pinned package. Leaves: a Python that has it, made with pip in the user's cache the first
-time and kept there. Refuses to touch the environment that the doorbell runs in.
+Refuses to touch the environment that the doorbell runs in.
 """
 
 from __future__ import annotations

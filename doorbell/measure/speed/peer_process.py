@@ -3,11 +3,8 @@
 Run by path, in any Python that has the peer's packages: ``python -I peer.py PEER FRAMES SETTINGS``.
 Imports nothing of the doorbell, so that the peer's environment needs none of its packages.
 
-Enters: a request a line on stdin, as JSON: ``call``, and ``shape`` of the picture that lies in the
-file FRAMES, RGB. Leaves: a line of JSON for each, with the milliseconds that the call alone took
-and what it found; before the first one a line with ``calls`` and ``versions``. A picture is copied
-and brought to the order of colours that the peer wants before the clock starts, as a camera would
-deliver it.
+A picture is copied and brought to the order of colours that the peer wants before the clock starts,
+as a camera would deliver it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """This end of the peers: one process each, asked for one call at a time.
 
-Enters: names of peers. Leaves: what a call took and found. The picture is handed over in memory
-that all processes share; nothing is timed here.
+The picture is handed over in memory that all processes share; nothing is timed here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What frames cost as work grows: more visitors, larger frames, and nobody at all.
 
-Enters: the configuration. Leaves: times of ``Pipeline.step`` on simulated frames, and the part of a
-core that an empty porch takes. Drawing the frames, which stands for decoding them, is not counted.
+Drawing the frames, which stands for decoding them, is not counted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The product, with a stop watch: finding faces alone, or all of what the daemon does with a frame.
 
-Enters: the configuration and frames. Leaves: how long each frame took and the faces in it. Frames
-of one looker come from one stream, in order.
+Frames of one looker come from one stream, in order.
 """
 
 from __future__ import annotations

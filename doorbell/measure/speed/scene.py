@@ -1,8 +1,4 @@
-"""What the benchmark looks at: a porch drawn by the simulated camera, or a video of one's own.
-
-Enters: who is to be there. Leaves: frames in order, with the place of the first visitor's face
-where it is known. Detects nothing.
-"""
+"""What the benchmark looks at: a porch drawn by the simulated camera, or a video of one's own."""
 
 from __future__ import annotations
 

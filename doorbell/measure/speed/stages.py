@@ -1,8 +1,7 @@
 """From a frame to faces, from a frame to a name, from a face to a vector: beside peers.
 
-Enters: frames in order, the configuration, peers. Leaves: times, how often the visitor was found,
-and how many multiply-adds it took. Each round is one frame: the product and every peer look at it,
-in another order each time, after a rest in which the one before comes to rest too.
+Each round is one frame: the product and every peer look at it, in another order each time, after a
+rest in which the one before comes to rest too.
 
 The product does not do the same work in every frame: it follows a face and searches the rest in
 turns. So frames come in the order of a camera's stream, one visitor is being followed, and the mean

@@ -1,8 +1,4 @@
-"""The parts of the benchmark as they are run together: which sizes, frames, backends and threads.
-
-Enters: the configuration and what was asked for. Leaves: the report of each part. Measures nothing
-itself.
-"""
+"""The parts of the benchmark run together: which sizes, frames, backends and threads."""
 
 from __future__ import annotations
 
@@ -48,7 +44,7 @@ def run_stages(
         seconds: for each stage.
         video: whose frames are looked at; None for the simulated camera's.
         say: told what is being done.
-        warn: told of a peer that is left out.
+        warn: called for a peer that is left out.
     """
     threads = _threads(config)
     if video is None:

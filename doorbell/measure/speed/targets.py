@@ -1,7 +1,6 @@
 """What the doorbell is meant to reach, beside what was measured.
 
-Enters: reports. Leaves: a row for each aim, as far as it was measured. The aims are for two cores
-of a usual processor; what falls short is reported as it is.
+The aims are for two cores of a usual processor; what falls short is reported as it is.
 """
 
 from __future__ import annotations

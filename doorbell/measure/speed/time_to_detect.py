@@ -1,7 +1,6 @@
 """How late a visitor who comes to an empty porch is found.
 
-Enters: the configuration. Leaves: the time from the first frame that shows a face to the first in
-which it is found. A frame shows a face where the networks, told where to look, find it.
+A frame shows a face where the networks, told where to look, find it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Calls to times: one round after the other, each call once in a round.
-
-Enters: what is to be compared, as calls without arguments. Leaves: medians and 99th percentiles of
-one run, so that whatever else the machine did in the meantime met all of them alike.
-"""
+"""Calls to times: one round after the other, each call once in a round."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
 """A paho client from the configuration: credentials, TLS, and whom it speaks to without.
 
-Enters: ``[mqtt]``. Leaves: a client that is not connected yet. Reads the password and TLS files,
-and never logs what is in them.
+Reads the password and TLS files, and never logs what is in them.
 
 Without TLS everybody on the way reads the password. In the home's own network that is the
 household's choice, and usual; with a broker elsewhere it takes ``mqtt.allow_unencrypted``. A name
 may mean another address each time, so what counts is the address that answered: it is looked at
-after each connection is made and before anything is said.
+after each connection is made and before anything is sent.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
 """Commands from the broker: read, and let through where that is allowed and not too often.
 
-Enters: the payload of a message on a command's topic, and the time. Leaves: a command, or why it is
-refused, in an answer and in the log. Knows nothing of connections, nor of how a command is carried
-out.
-
 Whoever may write to the broker may write anything, of any length, as often as they like. So every
 payload has a schema and a greatest length, every verb a rate, and what gives or takes away a name
-is off unless the household has switched it on. What was refused is said once, then at most once a
+is off unless the household has switched it on. What was refused is logged once, then at most once a
 minute with its number: a flood fills neither the log nor the queue, and is not answered by another.
 """
 
@@ -46,7 +42,7 @@ class MalformedCommandError(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often a verb is obeyed: ``burst`` times at once, then again every ``seconds``."""
+    """How often a command is carried out: ``burst`` times at once, then again every ``seconds``."""
 
     burst: int
     seconds: float

@@ -1,8 +1,7 @@
 """One connection to the broker, kept up for as long as the daemon runs.
 
-Enters: messages to publish. Leaves: what the broker sends, acknowledges, and that it is there. A
-broker that is away is said once, and tried again with growing pauses. paho's own thread does all
-network work; nothing here waits for it but ``leave`` and ``close``.
+A broker that is away is logged once, and tried again with growing pauses. paho's own thread does
+all network work; nothing here waits for it but ``leave`` and ``close``.
 """
 
 from __future__ import annotations
@@ -241,9 +240,9 @@ class BrokerConnection:
             self._connection_log.lose(f"the connection ended ({reason})", time.monotonic())
 
     def _time(self, message_id: int, moment: float) -> None:
-        """Note one end of a message's way, or tell of the whole once both are known.
+        """Note one end of a message's way, or report the whole once both are known.
 
-        Without our lock: paho holds one of its own when it tells of an acknowledgement.
+        Without our lock: paho holds one of its own when it reports an acknowledgement.
         """
         if self._on_published is None:
             return

@@ -1,7 +1,4 @@
-"""Saying that the broker is away: once, and again where the reason is another.
-
-Enters: why an attempt failed. Leaves: a line in the log now and then. Knows no client.
-"""
+"""Saying that the broker is away: once, and again where the reason is another."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """The discovery document of Home Assistant: pure data.
 
-Enters: which device, which people, which topics. Leaves: one JSON document that makes a device
-with its entities and triggers. Knows nothing of connections. Person ids, never names, are part of
-ids; a name is only ever a plain text value, which Home Assistant renders no template in.
-Source: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
+Person ids, never names, are part of ids; a name is only ever a plain text value, which Home
+Assistant renders no template in. Source:
+https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 """
 
 from __future__ import annotations

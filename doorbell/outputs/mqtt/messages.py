@@ -1,7 +1,6 @@
 """What goes over MQTT: payloads as pure data.
 
-Enters: events and statistics. Leaves: JSON documents. Knows nothing of brokers. Names and
-preferences are anybody's text: they are JSON values and never part of a topic.
+Names and preferences are anybody's text: they are JSON values and never part of a topic.
 
 The document on ``event``, version 1:
 
@@ -182,7 +181,7 @@ def late_event(document: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class EventSubject:
-    """Whom a document tells of; None for what it does not tell.
+    """Whom a document is about; None for what it does not say.
 
     Attributes:
         person_id: of a person.

@@ -1,9 +1,8 @@
 """Events that wait until the broker has acknowledged them.
 
-Enters: an event's document and picture. Leaves: what waits, in order, until it is removed. Bounded
-by age, count and size: the oldest pictures go before any event. Survives a kill; what a full disk
-refuses waits in memory until there is space, and a damaged file is set aside. Raises nothing but
-for another key than that of what waits, at the start; knows nothing of brokers.
+Bounded by age, count and size: the oldest pictures go before any event. Survives a kill; what a
+full disk refuses waits in memory until there is space, and a damaged file is set aside. Raises
+nothing but for another key than that of what waits, at the start; knows nothing of brokers.
 """
 
 from __future__ import annotations
@@ -123,7 +122,7 @@ class Outbox:
         return replace(event, picture=self._unwritten_pictures.get(number, written))
 
     def subjects(self) -> dict[int, EventSubject]:
-        """Whom each event tells of, by number, in order; without those that the disk withholds."""
+        """Whom each event is about, by number, in order; without those that cannot be read."""
         for number in self._waiting.keys() - self._subjects.keys():
             unwritten = self._unwritten.get(number)
             if unwritten is not None:

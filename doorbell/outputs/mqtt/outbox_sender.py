@@ -1,9 +1,7 @@
 """Events from the outbox to the broker: strictly in order, until each is acknowledged.
 
-Enters: events as they happen, connections, acknowledgements. Leaves: messages, a few events ahead
-of their acknowledgements, each followed by its picture and by what starts an automation. An event
-that goes out late is marked. One thread of its own removes what is acknowledged and sends what
-waits; an event with nothing before it goes at once, on the thread that brings it.
+An event that goes out late is marked. One thread of its own removes what is acknowledged and sends
+what waits; an event with nothing before it goes at once, on the thread that brings it.
 """
 
 from __future__ import annotations
@@ -115,7 +113,7 @@ class OutboxSender:
         self._acknowledged.put(None)
 
     def subjects(self) -> Mapping[int, EventSubject]:
-        """Whom each waiting event tells of, by number."""
+        """Whom each queued event is about, by number."""
         with self._connection.lock, self._going_on():
             return self._outbox.subjects()
         return {}

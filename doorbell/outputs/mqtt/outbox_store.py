@@ -1,8 +1,7 @@
 """The outbox's file: events that wait for the broker, on the disk.
 
-Enters: numbered events, and how they are kept. Leaves: the same, also after a kill. Lets SQLite's
-errors through: what to do about a full disk or a damaged file is the caller's business. Knows no
-limits and no broker.
+Lets SQLite's errors through: what to do about a full disk or a damaged file is the caller's
+business.
 """
 
 from __future__ import annotations

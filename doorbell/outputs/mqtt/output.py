@@ -61,7 +61,7 @@ class Mqtt:
         outbox_path: of the file where events wait, made if missing.
         cipher: how they are kept there.
         known: who is known now; an earlier run's triggers of anybody else are deleted.
-        is_kept: whether what tells of somebody who is gone is another's now: then events about it
+        is_kept: whether an event about somebody who is gone is another's now: then events about it
             wait on. Asked here and in ``handle``, never under a lock.
         on_command: takes each well-formed command, on paho's thread; hands off and never waits.
         on_published: takes the seconds from handing a message to the client to its acknowledgement
@@ -177,7 +177,7 @@ class Mqtt:
         """Show no longer who was forgotten, and drop what waits about them.
 
         Args:
-            waiting: whom each waiting event tells of, by number.
+            waiting: whom each queued event is about, by number.
         """
         told_of = {*self._retained.subjects, *waiting.values()}
         gone = {each for each in told_of if not self._retained.knows(each)}
@@ -208,7 +208,7 @@ class Mqtt:
                 self._retained.learn(message.topic, message.payload)
         elif message.retained or message.repeated:
             # A retained ring would ring at every connection; a retained birth came before ours.
-            # What is delivered again was obeyed already, or is old.
+            # What is delivered again was carried out already, or is old.
             log.debug("ignored a retained or repeated message on %s", message.topic)
         elif message.topic == self._birth_topic:
             if message.payload == ONLINE.encode():

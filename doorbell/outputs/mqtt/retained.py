@@ -1,9 +1,4 @@
-"""What the broker keeps of the doorbell: the last of each, naming nobody who was forgotten.
-
-Enters: states, events, the people enrolled, what an earlier run left at the broker. Leaves:
-retained messages: Home Assistant's discovery document, that we are here, and the states; each when
-it changes, and all of them when the doorbell announces itself. Knows no event that waits.
-"""
+"""What the broker keeps of the doorbell: the last of each, naming nobody who was forgotten."""
 
 from __future__ import annotations
 
@@ -101,7 +96,7 @@ class RetainedMessages:
             self._show(event)
 
     def show_picture(self, jpeg: bytes, subject: EventSubject) -> None:
-        """Publish the picture of an event, and remember whom it tells of."""
+        """Publish the picture of an event, and remember whom it is about."""
         with self._connection.lock:
             self._pictured = subject
             self.set(self._topics.image, jpeg)
@@ -123,7 +118,7 @@ class RetainedMessages:
             return frozenset((self._named, self._pictured))
 
     def knows(self, subject: EventSubject) -> bool:
-        """Whether a document tells of nobody, or of somebody who is known."""
+        """Whether a document is about nobody, or about somebody who is known."""
         if subject.person_id is not None:
             return subject.person_id in self._person_ids
         # Who has no lasting identifier yet cannot have been forgotten by it.
@@ -134,7 +129,7 @@ class RetainedMessages:
         )
 
     def hide(self, forgotten: Collection[EventSubject]) -> None:
-        """Show no longer what tells of these."""
+        """Stop showing what is about these."""
         with self._connection.lock:
             if self._named in forgotten:
                 self._hide_visitor()

@@ -1,10 +1,4 @@
-"""Which chime a ring gets, and playing it.
-
-Enters: rings, and whether the household wants silence. Leaves: the visitor's chime through the
-speaker, and whether it could be played.
-Knows nothing of how a visitor was recognized; a dead sound device is said once and never stops
-anybody.
-"""
+"""Which chime a ring gets, and playing it."""
 
 from __future__ import annotations
 
@@ -131,7 +125,7 @@ class Chime:
         speaker: used and closed by the chime.
         door_id: of the door that it sounds for.
         publish: told whether sound works, on any thread.
-        on_choice: told of every ring what sounds or why nothing does, on the thread of ``handle``.
+        on_choice: called with every ring and what sounds, or why nothing does, by ``handle``.
         local_time: wall time of a moment, seconds since the epoch, where the doorbell hangs.
         now_seconds: by a clock that nobody sets; cool-downs go by it.
         late_seconds: a chime that had to wait longer is left out.

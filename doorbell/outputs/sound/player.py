@@ -1,10 +1,7 @@
 """The sound device, in a process of its own: ``python -m doorbell.outputs.sound.player``.
 
-Enters: on stdin, a header line ``<sample rate> <channels> <bytes>`` and that many bytes of 16-bit
-samples in the machine's byte order, again and again. Leaves: on stdout, one line for each,
-``done`` or ``error <reason>``. Ends as soon as stdin does, so it dies with its parent even while a
-device hangs. Knows nothing of chimes, volume or the daemon. A crash in a sound library ends this
-process and no other.
+Ends as soon as stdin does, so it dies with its parent even while a device hangs. A crash in a sound
+library ends this process and no other.
 """
 
 from __future__ import annotations

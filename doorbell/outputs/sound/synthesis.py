@@ -1,8 +1,5 @@
 """The sounds of the bell: synthesized ones, and WAV files.
 
-Enters: the name of a built-in chime or the path of a WAV file. Leaves: 16-bit samples. Knows
-nothing of visitors, volume or sound devices.
-
 A note is a struck bar: a fundamental with weaker, faster fading partials (the first three modes of
 a tuned marimba bar are near 1 : 4 : 10), so that the documented pitch is the strongest in the
 spectrum.
