@@ -259,6 +259,12 @@ class Visit:
     corrected: bool = False
 
 
+class UnknownReason(Enum):
+    """Why nobody can be named."""
+
+    NO_USABLE_FACE = "no_usable_face"  # dark, far away, covered
+
+
 @dataclass(frozen=True, slots=True)
 class VisitEvent:
     """What every event of a visit carries.
@@ -291,7 +297,13 @@ class Recognized(VisitEvent):
 
 @dataclass(frozen=True, slots=True)
 class Unknown(VisitEvent):
-    """The visitor is nobody the household has enrolled."""
+    """The visitor is nobody the household has enrolled, or cannot be told.
+
+    Attributes:
+        reason: why the visitor cannot be told; None where a face was compared, and is a stranger's.
+    """
+
+    reason: UnknownReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +322,7 @@ class Ring:
         picture_jpeg: as in ``VisitEvent``; of a press with nobody in sight what the camera saw.
         pressed: whether somebody pressed, at the door or in home automation.
         door_id: as in ``VisitEvent``.
+        reason: why the visitor cannot be told, where that was announced; see ``Unknown``.
     """
 
     event_id: str
@@ -318,6 +331,7 @@ class Ring:
     picture_jpeg: bytes | None = field(default=None, repr=False)
     pressed: bool = False
     door_id: str = ""
+    reason: UnknownReason | None = None
 
 
 Event: TypeAlias = Arrived | Recognized | Unknown | Left | Ring

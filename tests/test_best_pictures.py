@@ -31,9 +31,10 @@ OTHER_PIXELS = np.full((200, 400, 3), (40, 40, 200), np.uint8)
 WITHIN_FACES = {1: (100, 80), 2: (100, 320)}  # row and column, away from what is drawn
 
 
-def track(number: int) -> Track:
+def track(number: int, grown: float = 1.0) -> Track:
     row, column = WITHIN_FACES[number]
-    box = np.array([column - 30, row - 30, column + 30, row + 30], np.float32)
+    half = 30 * grown
+    box = np.array([column - half, row - half, column + half, row + half], np.float32)
     keypoints = np.tile(np.array([[column + 20, row + 20]], np.float32), (6, 1))
     return Track(number, Face(box, keypoints, 0.9), 0.0, 0.0, 5)
 
@@ -77,14 +78,18 @@ class Porch:
         return entry.visit
 
     def see(
-        self, faces: Mapping[int, float | None], others: Sequence[Face] = (), quality: float = 0.5
+        self,
+        faces: Mapping[int, float | None],
+        others: Sequence[Face] = (),
+        quality: float = 0.5,
+        grown: float = 1.0,
     ) -> None:
         """One frame: what the face of each track looks like; None where it is too poor."""
         seen = []
         for number, angle in faces.items():
             sample = None if angle is None else FaceSample(looks(angle), "test", quality)
             match = Match(Verdict.UNDECIDED, None, 0.0, 0)
-            observation = Observation(track(number), match, None, sample=sample)
+            observation = Observation(track(number, grown), match, None, sample=sample)
             seen.append((observation, self.visits.get(number)))
         self.pictures.see(Frame(self.pixels, 0.0, NOW, 0), seen, others)
 
@@ -181,6 +186,30 @@ def test_a_face_too_poor_to_compare_shows_who_is_not_named_and_nobody_else() -> 
     porch.see({1: None})
     assert porch.draw(1) is not None
     porch.names(1, POSTMAN)
+    assert porch.draw(1) is None
+
+
+def test_who_cannot_be_told_is_shown_in_the_frame_with_the_largest_face() -> None:
+    porch = Porch("all")
+    porch.comes(1, None)
+    porch.see({1: None})
+    porch.pixels = OTHER_PIXELS
+    porch.see({1: None}, grown=1.1)
+    assert shown(porch.draw(1), 1), "exchanged for hardly more"
+    porch.see({1: None}, grown=1.5)
+    assert not shown(porch.draw(1), 1)
+    porch.pixels = PIXELS
+    porch.see({1: 0.0}, quality=0.1)
+    assert shown(porch.draw(1), 1), "a face that can be told is worth more than a larger one"
+    porch.pixels = OTHER_PIXELS
+    porch.see({1: None}, grown=9.0)
+    assert shown(porch.draw(1), 1)
+
+
+def test_of_people_who_cannot_be_told_no_picture_is_made() -> None:
+    porch = Porch("people")
+    porch.comes(1, None)
+    porch.see({1: None})
     assert porch.draw(1) is None
 
 

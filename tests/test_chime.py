@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorbell.config import ChimeSection
-from doorbell.domain import Arrived, Person, Ring, Stranger, Visit, Visitor
+from doorbell.domain import Arrived, Person, Ring, Stranger, UnknownReason, Visit, Visitor
 from doorbell.errors import ConfigError
 from doorbell.outputs.sound.chime import (
     Chime,
@@ -86,6 +86,14 @@ def test_each_visitor_has_a_chime(event: Ring, name: str) -> None:
     section = ChimeSection(default="gong", stranger="horn", volume=0.5)
     choice = choose_chime(event, section, muted=False, local_time=NOON)
     assert choice == ChimeChoice(name, 0.5)
+
+
+def test_who_cannot_be_told_has_the_chime_of_strangers() -> None:
+    section = ChimeSection(default="gong", stranger="horn", volume=0.5)
+    unseen = replace(ring(None), reason=UnknownReason.NO_USABLE_FACE)
+    choice = choose_chime(unseen, section, muted=False, local_time=NOON)
+    assert choice == ChimeChoice("horn", 0.5)
+    assert choose_chime(unseen, section, muted=True, local_time=NOON) == Silence("muted")
 
 
 def test_off_muted_and_volume_zero_are_silent_with_the_reason() -> None:

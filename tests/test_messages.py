@@ -19,6 +19,7 @@ from doorbell.domain import (
     Ring,
     Stranger,
     Unknown,
+    UnknownReason,
     Visit,
 )
 from doorbell.outputs.mqtt.messages import (
@@ -62,6 +63,7 @@ KEYS = {
     "seconds_to_decision",
     "preferences",
     "attention",
+    "reason",
 }
 
 
@@ -93,6 +95,19 @@ def test_every_event_has_a_type_and_the_same_keys(event: Event, expected: str) -
     document = decoded(event_document(event))
     assert document.keys() == KEYS
     assert document["event_type"] == expected
+
+
+def test_an_unknown_visitor_and_the_ring_tell_why_nobody_can_be_named() -> None:
+    reason = UnknownReason.NO_USABLE_FACE
+    for event in (Unknown("e", 1.0, UNDECIDED, reason=reason), Ring("e", 1.0, reason=reason)):
+        document = decoded(event_document(event))
+        assert (document["reason"], document["person"], document["stranger"]) == (
+            "no_usable_face",
+            None,
+            None,
+        )
+    for named in (Unknown("e", 1.0, STRANGE), Ring("e", 1.0, KNOWN), Left("e", 1.0, UNDECIDED)):
+        assert decoded(event_document(named))["reason"] is None
 
 
 def test_who_it_is() -> None:

@@ -12,6 +12,7 @@ from doorbell.domain import (
     Ring,
     Stranger,
     Unknown,
+    UnknownReason,
     Visit,
     Visitor,
 )
@@ -82,6 +83,11 @@ def test_a_stranger_is_told_with_how_often_they_came(
 ) -> None:
     stranger = Stranger(7, START, START, visits, week)
     assert words in terminal.shows(Unknown("e1", START, visit(stranger)))
+
+
+def test_who_cannot_be_told_is_told_as_somebody(terminal: Terminal) -> None:
+    event = Unknown("e1", START, visit(None), reason=UnknownReason.NO_USABLE_FACE)
+    assert "?  unknown: somebody whose face cannot be made out\n" in terminal.shows(event)
 
 
 def test_visits_are_numbered_in_order_of_arrival(terminal: Terminal) -> None:

@@ -27,6 +27,7 @@ from doorbell.domain import (
     Stranger,
     Track,
     Unknown,
+    UnknownReason,
     Verdict,
     Visit,
     Visitor,
@@ -71,7 +72,9 @@ class VisitStates(RuleBasedStateMachine):
         self.strangers = count(1)
         self.met: dict[int, Stranger] = {}  # by identity
         self.visits = Visits(
-            VisitsSection(absence_seconds=ABSENCE_SECONDS, cooldown_seconds=4.0),
+            VisitsSection(
+                absence_seconds=ABSENCE_SECONDS, cooldown_seconds=4.0, announce_after_seconds=1.0
+            ),
             self.introduce,
             lambda: f"id-{next(numbers)}",
             RING_AFTER_SECONDS,
@@ -237,6 +240,10 @@ class VisitStates(RuleBasedStateMachine):
             case Arrived():
                 assert visit.visitor is None
                 self.seen_at[visit.visit_id] = self.now
+            case Unknown(reason=UnknownReason.NO_USABLE_FACE):
+                assert visit.visit_id not in self.corrected
+                assert visit.visitor is None
+                assert before is None
             case Recognized() | Unknown():
                 assert visit.visit_id not in self.corrected
                 assert isinstance(visit.visitor, Person) == isinstance(event, Recognized)

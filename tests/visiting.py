@@ -76,11 +76,12 @@ class Door:
         identity: int | Float32Array | None = None,
         match: Match = UNDECIDED,
         score: float = 0.95,
+        left: float = 10,
     ) -> Observation:
         """Somebody in the next frame: a face of that identity, None where it is too poor."""
         next_frame = self.now + 0.125
         first = self._first_seen.setdefault(track_id, next_frame)
-        box = np.array([10, 10, 60, 60], np.float32)
+        box = np.array([left, 10, left + 50, 60], np.float32)
         face = Face(box, np.zeros((6, 2), np.float32), score)
         track = Track(track_id, face, first, next_frame, 5)
         if identity is None:

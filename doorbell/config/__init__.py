@@ -163,6 +163,7 @@ class VisitsSection(Section):
     absence_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 5.0
     ring_on_visit: bool = True
     cooldown_seconds: Annotated[float, Field(ge=0.0, le=86400.0)] = 30.0
+    announce_after_seconds: Annotated[float, Field(ge=0.0, le=600.0)] = 3.0
 
 
 class AttentionSection(Section):

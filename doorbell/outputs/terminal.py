@@ -17,6 +17,7 @@ from doorbell.domain import (
     Ring,
     Stranger,
     Unknown,
+    UnknownReason,
     Visit,
 )
 from doorbell.outputs.sound.chime import ChimeChoice, Choice
@@ -59,7 +60,7 @@ class Timeline:
             case Recognized():
                 self._line(event, "✔", "bold green", _named(event.visit))
             case Unknown():
-                self._line(event, "?", "bold yellow", _unnamed(event.visit))
+                self._line(event, "?", "bold yellow", _unnamed(event.visit, event.reason))
             case Left():
                 seconds = (event.visit.ended_at or event.occurred_at) - event.visit.started_at
                 self._line(
@@ -92,7 +93,9 @@ def _named(visit: Visit) -> str:
     return f"{_who(visit)}  (similarity {visit.similarity:.2f}, {_speed(visit)})"
 
 
-def _unnamed(visit: Visit) -> str:
+def _unnamed(visit: Visit, reason: UnknownReason | None) -> str:
+    if reason is UnknownReason.NO_USABLE_FACE:
+        return "unknown: somebody whose face cannot be made out"
     visitor = visit.visitor
     if visitor is None or isinstance(visitor, Person) or visitor.visits == 1:
         return f"unknown: {_who(visit)}, never seen before  ({_speed(visit)})"

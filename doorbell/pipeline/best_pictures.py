@@ -82,16 +82,18 @@ class VisitPictures:
             if entry is None:
                 continue
             best = entry.picture
-            if best is not None and own.sample is None:
+            told = own.sample is not None
+            if best is not None and best.own.sample is not None and not told:
                 continue
             if best is not None and not self._shows(best.own, entry.visit):
                 best = entry.picture = None  # the visitor was named meanwhile, and it is not they
             # People want to see a face large; recognition is content with less.
-            quality = 0.0 if own.sample is None else own.sample.quality
+            quality = 1.0 if own.sample is None else own.sample.quality
             worth = quality * own.track.face.width_pixels
             if any(each.sample is None for each in faces if each is not own):
                 worth *= UNTOLD_COMPANY
-            if best is not None and worth <= best.worth * PICTURE_GAIN:
+            first_told = best is not None and told and best.own.sample is None
+            if best is not None and not first_told and worth <= best.worth * PICTURE_GAIN:
                 continue
             if self._shows(own, entry.visit):
                 beside = tuple(each for each in faces if each is not own)

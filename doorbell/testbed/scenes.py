@@ -49,7 +49,11 @@ class Visitor:
 
 
 def simulated(
-    folder: Path, faces: Path, *visitors: Visitor, duration_seconds: float = 300.0
+    folder: Path,
+    faces: Path,
+    *visitors: Visitor,
+    duration_seconds: float = 300.0,
+    light: float = 1.0,
 ) -> str:
     """The address of a camera before which these come.
 
@@ -58,12 +62,15 @@ def simulated(
         faces: the folder of portraits.
         visitors: in any order.
         duration_seconds: of the scene.
+        light: how much of the day's there is, above 0 and at most 1.
 
     Raises:
         CameraSetupError: a portrait is missing.
     """
     appearances = tuple(each.appearance(faces) for each in visitors)
-    return write_scene(folder / "scene.toml", SceneScript(appearances, duration_seconds))
+    return write_scene(
+        folder / "scene.toml", SceneScript(appearances, duration_seconds, light=light)
+    )
 
 
 def write_scene(path: Path, script: SceneScript) -> str:
@@ -74,7 +81,7 @@ def write_scene(path: Path, script: SceneScript) -> str:
 
 def scene_toml(script: SceneScript) -> str:
     """Write a script as the simulated camera reads it."""
-    lines = [f"duration_seconds = {script.duration_seconds}", f"seed = {script.seed}"]
+    lines = [f"{key} = {getattr(script, key)}" for key in ("duration_seconds", "seed", "light")]
     for appearance in script.appearances:
         lines.append("[[appearances]]")
         lines += [

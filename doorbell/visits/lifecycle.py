@@ -12,8 +12,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from doorbell.config import AttentionSection, VisitsSection
 from doorbell.domain import (
     Arrived,
@@ -28,8 +26,10 @@ from doorbell.domain import (
     Visit,
     Visitor,
 )
+from doorbell.visits.continuation import continued_visit
+from doorbell.visits.cooldown import Cooldown
 from doorbell.visits.open_visit import (
-    REJOIN_SIMILARITY,
+    ARRIVAL_SECONDS,
     Introduce,
     Observation,
     OpenVisit,
@@ -84,7 +84,7 @@ class Visits:
         self._recall = recall
         self._new_id = new_id
         self._open: list[OpenVisit] = []
-        self._last_rings: dict[tuple[str, int], float] = {}
+        self._cooldown = Cooldown(section.cooldown_seconds)
         self._pressed_unseen_seconds = -math.inf
         self._clock_offset_seconds: float | None = None  # wall less stream, in the last frame
         self._wall_time = 0.0  # of the last frame
@@ -135,6 +135,7 @@ class Visits:
             entry.saw(seen, time_seconds, wall_time)
             told += self._announce(entry, seen, time_seconds, wall_time)
             if entry in self._open:  # and was not found to be another one going on
+                told += self._announce_unnamed(entry, time_seconds, wall_time)
                 told += self._ring_for_looking(entry, time_seconds, wall_time)
         told += self._end_absent(time_seconds, wall_time)
         return told
@@ -161,10 +162,7 @@ class Visits:
                 entry.visit = replace(entry.visit, visitor=identified[visitor.stranger_id])
             if newcomer is not None:
                 entry.newcomer = identified.get(newcomer.stranger_id, newcomer)
-        for number, stranger in identified.items():
-            rang = self._last_rings.pop(("stranger", number), None)
-            if rang is not None:
-                self._last_rings[visitor_key(stranger)] = rang
+        self._cooldown.identify(identified)
 
     def forget(self, visit_id: str) -> list[int]:
         """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells.
@@ -208,8 +206,9 @@ class Visits:
         if entry.visit.visitor is None:
             entry.rang_before_named = True
         else:
-            self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
-        return Announcement(Ring(self._new_id(), wall_time, entry.visit, pressed=True), entry)
+            self._cooldown.note(entry.visit.visitor, time_seconds)
+        ring = Ring(self._new_id(), wall_time, entry.visit, pressed=True, reason=entry.reason)
+        return Announcement(ring, entry)
 
     def finish(self, wall_time: float) -> list[Announcement]:
         """End every visit: the camera has stopped for good."""
@@ -237,7 +236,8 @@ class Visits:
         """The open visit that a track is of; None where it is somebody new."""
         entry = self.open_visit_of(seen.track.track_id)
         if entry is None:
-            return self._continue_visit(seen, time_seconds)
+            absence = self._section.absence_seconds
+            return continued_visit(self._open, seen, time_seconds, absence)
         if not contradicts(entry, seen):
             return entry
         entry.part_with(seen)
@@ -246,24 +246,6 @@ class Visits:
             entry.tracks[seen.track.track_id] = Sightings()
         return entry
 
-    def _continue_visit(self, seen: Observation, time_seconds: float) -> OpenVisit | None:
-        """The visit that a new track takes up again: same face, and nobody seen for it now."""
-        if seen.signature is None:
-            return None
-        best, joined_by, best_similarity = None, None, REJOIN_SIMILARITY
-        for entry in self._open:
-            clearest = None if entry.last_seen_seconds >= time_seconds else entry.clearest
-            known_as = None if clearest is None else clearest.signature
-            if known_as is None:
-                continue
-            similarity = float(np.dot(known_as, seen.signature))
-            if similarity >= best_similarity:
-                best, joined_by, best_similarity = entry, known_as, similarity
-        if best is not None and joined_by is not None:
-            absent_since = time_seconds - self._section.absence_seconds
-            best.take_up(seen.track.track_id, joined_by, absent_since)
-        return best
-
     def _start(self, seen: Observation, time_seconds: float, wall_time: float) -> OpenVisit:
         waited = time_seconds - seen.track.first_seen_seconds
         entry = OpenVisit(
@@ -271,6 +253,10 @@ class Visits:
             first_seen_seconds=seen.track.first_seen_seconds,
             last_seen_seconds=time_seconds,
             tracks={seen.track.track_id: Sightings()},
+            # Doubtful finds before do not count.
+            unnamed_since_seconds=max(
+                seen.track.first_seen_seconds, time_seconds - ARRIVAL_SECONDS
+            ),
         )
         if time_seconds - self._pressed_unseen_seconds <= self._section.absence_seconds:
             # Whoever pressed before being seen.
@@ -304,20 +290,42 @@ class Visits:
             return [self._absorb(entry, other, time_seconds, wall_time)]
         told = [self._decide(entry, seen, time_seconds, wall_time)]
         if entry.rang_before_named:  # before it was known for whom
-            self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
+            self._cooldown.note(entry.visit.visitor, time_seconds)
         elif self._section.ring_on_visit:
             told += self._ring(entry, time_seconds, wall_time)
         return told
 
+    def _announce_unnamed(
+        self, entry: OpenVisit, time_seconds: float, wall_time: float
+    ) -> list[Announcement]:
+        """Say that somebody is there whom no face has told for long, and ring, each once a visit.
+
+        Those who cannot be told from each other share a cool-down; who is still there when it is
+        over rings then.
+        """
+        wait = self._section.announce_after_seconds
+        if entry.visit.visitor is not None or entry.visit.corrected or wait == 0:
+            return []
+        told: list[Announcement] = []
+        if not entry.announced_unnamed:
+            if time_seconds - entry.unnamed_since_seconds < wait:
+                return []
+            entry.announced_unnamed = True
+            event = Unknown(self._new_id(), wall_time, entry.visit, reason=entry.reason)
+            told.append(Announcement(event, entry))
+        if self._section.ring_on_visit and not entry.rang:
+            told += self._ring(entry, time_seconds, wall_time)
+            entry.rang_before_named = entry.rang
+        return told
+
     def _ring(self, entry: OpenVisit, time_seconds: float, wall_time: float) -> list[Announcement]:
         """Ring, unless the same visitor rang lately."""
-        oldest = time_seconds - self._section.cooldown_seconds
-        self._last_rings = {key: at for key, at in self._last_rings.items() if at > oldest}
-        if visitor_key(entry.visit.visitor) in self._last_rings:
+        if not self._cooldown.may_ring(entry.visit.visitor, time_seconds):
             return []
-        self._last_rings[visitor_key(entry.visit.visitor)] = time_seconds
+        self._cooldown.note(entry.visit.visitor, time_seconds)
         entry.rang = True
-        return [Announcement(Ring(self._new_id(), wall_time, entry.visit), entry)]
+        ring = Ring(self._new_id(), wall_time, entry.visit, reason=entry.reason)
+        return [Announcement(ring, entry)]
 
     def _ring_for_looking(
         self, entry: OpenVisit, time_seconds: float, wall_time: float

@@ -23,6 +23,7 @@ from doorbell.domain import (
     Stranger,
     Track,
     UInt8Array,
+    UnknownReason,
     Verdict,
     Visit,
     Visitor,
@@ -126,7 +127,7 @@ class Sightings:
 
     Attributes:
         last_seen_seconds: stream time.
-        joined_by: the visit's signature when the track took the visit up again.
+        joined_by: the visit's signature when the track took the visit up again, if it had one.
         clearest: the observation with the most frames behind its signature.
         telling: the observation whose verdict says most of who it is, the latest of several.
         samples: the best.
@@ -174,6 +175,9 @@ class OpenVisit:
         looking_in_a_row_seconds: without looking away.
         rang: whether the bell rang in this visit.
         rang_before_named: whether that was before it was known for whom.
+        unnamed_since_seconds: stream time since when the faces could have named the visitor.
+        announced_unnamed: whether it was said that somebody is there who cannot be told.
+        face: where one of its tracks was seen last.
     """
 
     visit: Visit
@@ -188,6 +192,16 @@ class OpenVisit:
     looking_in_a_row_seconds: float = 0.0
     rang: bool = False
     rang_before_named: bool = False
+    unnamed_since_seconds: float = math.inf
+    announced_unnamed: bool = False
+    face: Face | None = None
+
+    @property
+    def reason(self) -> UnknownReason | None:
+        """Why the visitor is announced without being told; None where there is none."""
+        if self.announced_unnamed and self.visit.visitor is None and not self.visit.corrected:
+            return UnknownReason.NO_USABLE_FACE
+        return None
 
     @property
     def clearest(self) -> Observation | None:
@@ -228,12 +242,14 @@ class OpenVisit:
         """The best samples of each track."""
         return [sample for each in (self.earlier, *self.tracks.values()) for sample in each.samples]
 
-    def take_up(self, track_id: int, joined_by: Float32Array, gone_since_seconds: float) -> None:
+    def take_up(
+        self, track_id: int, joined_by: Float32Array | None, gone_since_seconds: float
+    ) -> None:
         """Go on with a new track.
 
         Args:
             track_id: of the new one.
-            joined_by: the signature that it was like.
+            joined_by: the signature that it was like, or is to be like once it has one.
             gone_since_seconds: stream time; tracks not seen since are gone for good.
         """
         gone = [k for k, v in self.tracks.items() if v.last_seen_seconds < gone_since_seconds]
@@ -256,6 +272,7 @@ class OpenVisit:
         """Take in what one frame shows of the visitor."""
         sightings = self.tracks[seen.track.track_id]
         sightings.learn(seen)
+        self.face = seen.track.face
         self.last_seen_seconds = sightings.last_seen_seconds = time_seconds
         self.touch(wall_time)
 
@@ -272,6 +289,8 @@ class OpenVisit:
             track_id: Sightings(s.last_seen_seconds) for track_id, s in self.tracks.items()
         }
         self.named_by = self.newcomer = self.picture = None
+        self.unnamed_since_seconds = self.last_seen_seconds
+        self.announced_unnamed = False
 
     def forget_gone_people(self, is_enrolled: Callable[[int], bool]) -> None:
         """Forget what was seen of who is no longer enrolled, whatever visitor the visit has."""

@@ -32,6 +32,7 @@ _WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 1280, 720, 30.0
 _SHUTTER = 0.5
 _NOISE_SIGMA = 3.0
 _NOISE_MARGIN = 64
+_GAMMA = 2.2  # pixels go by this root of the light
 
 
 class SceneRenderer:
@@ -129,7 +130,8 @@ class SceneRenderer:
             + 0.01 * np.sin(2 * np.pi * time_seconds / 0.9 + quick)
         )
         warmth = 0.025 * np.sin(2 * np.pi * time_seconds / 17 + warm)
-        gains = brightness * np.array([1 + warmth, 1.0, 1 - warmth])
+        dimmed = self._script.light ** (1 / _GAMMA)
+        gains = dimmed * brightness * np.array([1 + warmth, 1.0, 1 - warmth])
         table = np.arange(256)[:, None] * gains  # (256, 3)
         return np.asarray(np.clip(np.rint(table), 0, 255), np.uint8)[:, None, :]
 

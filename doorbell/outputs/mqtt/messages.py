@@ -23,6 +23,7 @@ similarity            cosine behind the name or identifier, or null while undeci
 seconds_to_decision   from the first frame with the face, or null while undecided
 preferences           the person's own JSON object; empty for anybody else
 attention             looking, looking_seconds, yaw_degrees, pitch_degrees; or null
+reason                why an unknown visitor cannot be told: no_usable_face; or null
 ====================  ===========================================================================
 
 The document on ``status``, version 1, is about the last minute:
@@ -151,6 +152,7 @@ def event_type(event: Event) -> str:
 def event_document(event: Event) -> Document:
     """Describe an event, as in the table above."""
     visit = event.visit
+    reason = event.reason if isinstance(event, Unknown | Ring) else None
     return {
         "version": SCHEMA_VERSION,
         "event_id": event.event_id,
@@ -163,6 +165,7 @@ def event_document(event: Event) -> Document:
         "visit_ended_at": iso_utc(visit.ended_at) if visit else None,
         **_visitor_keys(visit),
         "attention": _attention(visit.attention) if visit and visit.attention else None,
+        "reason": reason.value if reason else None,
     }
 
 

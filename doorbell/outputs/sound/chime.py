@@ -75,13 +75,12 @@ def choose_chime(
     volume = section.quiet_volume if quiet else section.volume
     if volume == 0.0:
         return Silence("quiet hours" if quiet else "volume is 0")
-    match event.visit.visitor if event.visit else None:
-        case Person(chime=str() as name):
-            return ChimeChoice(name, volume)
-        case Stranger():
-            return ChimeChoice(section.stranger, volume)
-        case _:
-            return ChimeChoice(section.default, volume)
+    visitor = event.visit.visitor if event.visit else None
+    if isinstance(visitor, Stranger) or event.reason is not None:
+        return ChimeChoice(section.stranger, volume)
+    if visitor is not None and visitor.chime is not None:
+        return ChimeChoice(visitor.chime, volume)
+    return ChimeChoice(section.default, volume)
 
 
 def is_quiet(section: ChimeSection, local_time: time) -> bool:

@@ -1,0 +1,70 @@
+"""Which visit a new track goes on with: by its face, or by its place where that is too poor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from doorbell.domain import Face
+from doorbell.visits.open_visit import (
+    REJOIN_SIMILARITY,
+    Observation,
+    OpenVisit,
+    is_confirmed_presence,
+)
+
+# A face too poor to be compared continues a visit if it is within so many face sizes of where that
+# visit's was seen last, and neither is more than this many times as large as the other. People wait
+# where they stand; whoever else comes there so soon is told from them by the first better frame.
+PLACE_DISTANCE = 2.0
+PLACE_SIZE_RATIO = 1.8
+
+
+def continued_visit(
+    visits: Sequence[OpenVisit], seen: Observation, time_seconds: float, absence_seconds: float
+) -> OpenVisit | None:
+    """Let a new track take up the visit again that it belongs to, if nobody is seen for it now.
+
+    Args:
+        visits: going on.
+        seen: the new track.
+        time_seconds: stream time of the frame.
+        absence_seconds: tracks not seen for so long are gone for good.
+
+    Returns:
+        The visit; None where the track is of somebody else.
+    """
+    absent = [entry for entry in visits if entry.last_seen_seconds < time_seconds]
+    found = _by_place(absent, seen, time_seconds) if seen.signature is None else None
+    joined_by = None if found is None else found.signature
+    best_similarity = REJOIN_SIMILARITY
+    for entry in absent:
+        clearest = entry.clearest
+        known_as = None if clearest is None else clearest.signature
+        if known_as is None or seen.signature is None:
+            continue
+        similarity = float(np.dot(known_as, seen.signature))
+        if similarity >= best_similarity:
+            found, joined_by, best_similarity = entry, known_as, similarity
+    if found is not None:
+        found.take_up(seen.track.track_id, joined_by, time_seconds - absence_seconds)
+    return found
+
+
+def _by_place(
+    absent: Sequence[OpenVisit], seen: Observation, time_seconds: float
+) -> OpenVisit | None:
+    """The visit last seen of those whose place a face has taken for long enough."""
+    if not is_confirmed_presence(seen.track, time_seconds):
+        return None
+    near = [entry for entry in absent if entry.face and _is_near(entry.face, seen.track.face)]
+    return max(near, key=lambda entry: entry.last_seen_seconds, default=None)
+
+
+def _is_near(before: Face, now: Face) -> bool:
+    larger = max(before.width_pixels, now.width_pixels)
+    if larger > PLACE_SIZE_RATIO * min(before.width_pixels, now.width_pixels):
+        return False
+    moved = (now.box_xyxy - before.box_xyxy).reshape(2, 2).mean(axis=0)  # (2,) of the centre
+    return float(np.linalg.norm(moved)) <= PLACE_DISTANCE * larger

@@ -1,0 +1,37 @@
+"""Who has rung lately and does not ring again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from doorbell.domain import Stranger, Visitor
+from doorbell.visits.open_visit import visitor_key
+
+
+class Cooldown:
+    """When each visitor rang last; those whom nobody can name count as one.
+
+    Args:
+        seconds: for how long nobody rings again.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._rang: dict[tuple[str, int], float] = {}  # stream time
+
+    def note(self, visitor: Visitor | None, time_seconds: float) -> None:
+        """The bell rang for the visitor."""
+        self._rang[visitor_key(visitor)] = time_seconds
+
+    def may_ring(self, visitor: Visitor | None, time_seconds: float) -> bool:
+        """Whether the visitor has not rung lately."""
+        oldest = time_seconds - self._seconds
+        self._rang = {key: at for key, at in self._rang.items() if at > oldest}
+        return visitor_key(visitor) not in self._rang
+
+    def identify(self, identified: Mapping[int, Stranger]) -> None:
+        """Take over what strangers are called for good, by the number they had meanwhile."""
+        for number, stranger in identified.items():
+            rang = self._rang.pop(("stranger", number), None)
+            if rang is not None:
+                self._rang[visitor_key(stranger)] = rang
