@@ -143,10 +143,12 @@ class KnownVisitors:
         people: everybody enrolled.
         stranger_ids: of everybody known by an identifier only; what is so at any time, so it is
             asked only while this is handled.
+        gone: how many were removed since the start, forgotten or made one with others.
     """
 
     people: tuple[Person, ...]
     stranger_ids: Set[int]
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,8 +211,10 @@ def test_many_strangers_are_read_and_one_more_is_found(path: Path, gallery: Gall
     templates = gallery.templates(MODEL)
     assert len(templates.strangers) == MANY + 10
     newcomer = gallery.strangers.add([sample(7)], 1.0)
+    assert gallery.templates(MODEL).gone == 0
     gallery.strangers.forget(5)
     templates = gallery.templates(MODEL)
+    assert templates.gone == 1
     assert templates.candidates(axis(7)).stranger == newcomer
     assert templates.candidates(vectors[99]).stranger == gallery.strangers.get(100)
     assert templates.candidates(vectors[4]).stranger_similarity < 0.9

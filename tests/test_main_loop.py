@@ -186,7 +186,10 @@ def test_who_is_forgotten_by_command_is_known_to_every_output_in_the_same_turn(
     with watching(perception, gallery, act) as house:
         heard = house.heard.messages
     place = heard.index(VisitsForgotten(("v1",)))
-    assert heard[place + 1 : place + 3] == [KnownVisitors((), set()), MuteState(True, "back-door")]
+    assert heard[place + 1 : place + 3] == [
+        KnownVisitors((), set(), gone=1),
+        MuteState(True, "back-door"),
+    ]
 
 
 class DefectivePeople(PeopleStore):

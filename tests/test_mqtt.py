@@ -168,6 +168,21 @@ def test_whose_a_visit_is_is_asked_while_nobody_waits_for_the_answer(tmp_path: P
     assert asked == [(EventSubject(1, None, "v1"), False)]  # once for all that tell the same
 
 
+def test_only_who_goes_is_overwritten_on_the_disk_which_takes_its_time(tmp_path: Path) -> None:
+    """With each newcomer it would keep the main thread for as long as the disk takes."""
+    mqtt = open_mqtt(tmp_path)
+    log = next(tmp_path.rglob("*-wal"))
+    somebody = Stranger(7, 1000.0, 1000.0, visits=1)
+    with closing(mqtt):
+        visit = Visit("v1", 1000.0, 1000.0, visitor=somebody)
+        mqtt.handle(Left("e1", 1000.0, visit))
+        mqtt.handle(KnownVisitors((), {7}))
+        mqtt.handle(KnownVisitors((), {7, 8}))
+        assert log.stat().st_size > 0
+        mqtt.handle(KnownVisitors((), {7}, gone=1))  # whose events were sent
+        assert log.stat().st_size == 0
+
+
 def test_a_visit_that_is_forgotten_waits_no_longer_and_is_no_last_visit(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:

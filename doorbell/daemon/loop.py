@@ -264,7 +264,7 @@ class MainLoop:
         known = self._pipeline.known_visitors
         if known.revision != self._known_revision:
             self._known_revision = known.revision
-            self._publish(KnownVisitors(known.people, known.stranger_ids))
+            self._publish(KnownVisitors(known.people, known.stranger_ids, known.gone))
 
     def _maintain(self) -> None:
         self._maintenance.run(*read_clocks(), synchronized=is_synchronized())

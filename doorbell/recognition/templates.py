@@ -53,6 +53,7 @@ class Templates:
 
     Attributes:
         revision: changes with whatever may change an answer of this.
+        gone: how many people and strangers were removed so far.
         changed_strangers: whose templates are new since somebody last emptied this; at first those
             of all, unless they are many.
     """
@@ -65,7 +66,7 @@ class Templates:
         stranger_vectors: VectorIndex,
         sources: Mapping[int, SourceVectors],
     ) -> None:
-        self.revision = 0
+        self.revision = self.gone = 0
         self._people = dict(people)
         self._people_listed: tuple[Person, ...] | None = None
         self._people_vectors = people_vectors
@@ -120,6 +121,7 @@ class Templates:
         """Remove a person, if there is one."""
         if self._people.pop(person_id, None) is not None:
             self._people_listed = None
+            self.gone += 1
         self._people_vectors.remove(person_id)
         self._sources.pop(person_id, None)
 
@@ -134,7 +136,8 @@ class Templates:
 
     def remove_stranger(self, stranger_id: int) -> None:
         """Remove a stranger, if there is one."""
-        self._strangers.pop(stranger_id, None)
+        if self._strangers.pop(stranger_id, None) is not None:
+            self.gone += 1
         self._stranger_vectors.remove(stranger_id)
         self.changed_strangers.discard(stranger_id)
 

@@ -106,7 +106,7 @@ class Mqtt:
         )
         outbox = Outbox(outbox_path, section, cipher)
         self._sender = OutboxSender(section, self._topics, outbox, self._connection, self._retained)
-        self._drop_forgotten(self._sender.subjects())
+        self._drop_forgotten(self._sender.subjects(), anybody_gone=True)  # for all we know
         self._connection.open(
             on_connected=self._announce,
             on_received=self._receive,
@@ -123,7 +123,7 @@ class Mqtt:
         if self._connection.closed:
             return
         if self._retained.take_learned():  # of an earlier run, whose visitors may be forgotten
-            self._drop_forgotten({})
+            self._drop_forgotten({}, anybody_gone=False)
         match message:
             case CameraState():
                 self._publish_camera(message)
@@ -136,8 +136,8 @@ class Mqtt:
             case Statistics():
                 self._publish_statistics(message)
             case KnownVisitors():
-                self._retained.set_known_visitors(message)
-                self._drop_forgotten(self._sender.subjects())
+                anybody_gone = self._retained.set_known_visitors(message)
+                self._drop_forgotten(self._sender.subjects(), anybody_gone=anybody_gone)
             case VisitsForgotten():
                 self._retained.forget_visits(message.visit_ids)
                 self._sender.forget_visits(message.visit_ids)
@@ -173,24 +173,26 @@ class Mqtt:
         document = {**statistics_document(statistics), **self._sender.figures}
         self._retained.set(self._topics.status, encode(document))
 
-    def _drop_forgotten(self, waiting: Mapping[int, EventSubject]) -> None:
+    def _drop_forgotten(self, waiting: Mapping[int, EventSubject], *, anybody_gone: bool) -> None:
         """Show no longer who was forgotten, and drop what waits about them.
 
         Args:
             waiting: whom each queued event is about, by number.
+            anybody_gone: whether the disk may still hold what was sent of somebody who is gone;
+                overwriting that waits for the disk.
         """
         told_of = {*self._retained.subjects, *waiting.values()}
         gone = {each for each in told_of if not self._retained.knows(each)}
         forgotten = {each for each in gone if not self._is_kept(each)}
         visit_ids = {each.visit_id for each in forgotten} - {None}
         self._retained.hide(forgotten)
-        self._sender.forget(
-            [
-                number
-                for number, subject in waiting.items()
-                if subject in forgotten or subject.visit_id in visit_ids
-            ]
-        )
+        numbers = [
+            number
+            for number, subject in waiting.items()
+            if subject in forgotten or subject.visit_id in visit_ids
+        ]
+        if numbers or anybody_gone:
+            self._sender.forget(numbers)
 
     def _announce(self) -> None:
         """There is a new connection: say that we are here, show everything, send what waits."""

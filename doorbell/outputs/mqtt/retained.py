@@ -60,6 +60,7 @@ class RetainedMessages:
         self._people = known.people
         self._person_ids = {person.person_id for person in known.people}
         self._stranger_ids = known.stranger_ids
+        self._gone = known.gone
         self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
         self._gone_person_ids: set[int] = set()
         self._visits: set[str] = set()
@@ -101,15 +102,23 @@ class RetainedMessages:
             self._pictured = subject
             self.set(self._topics.image, jpeg)
 
-    def set_known_visitors(self, known: KnownVisitors) -> None:
-        """Publish a trigger for each of these people; nothing is sent where nothing has changed."""
+    def set_known_visitors(self, known: KnownVisitors) -> bool:
+        """Publish a trigger for each of these people; nothing is sent where nothing has changed.
+
+        Returns:
+            Whether anybody is gone.
+        """
         with self._connection.lock:
             self._stranger_ids = known.stranger_ids
+            anybody_gone, self._gone = known.gone != self._gone, known.gone
             if known.people != self._people:
                 earlier, self._people = self._person_ids, known.people
                 self._person_ids = {person.person_id for person in known.people}
-                self._gone_person_ids |= earlier - self._person_ids
+                gone = earlier - self._person_ids
+                anybody_gone = anybody_gone or bool(gone)
+                self._gone_person_ids |= gone
                 self._publish_discovery()
+            return anybody_gone
 
     @property
     def subjects(self) -> frozenset[EventSubject]:
