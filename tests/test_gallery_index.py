@@ -229,6 +229,18 @@ def test_once_open_a_gallery_is_read_without_writing_a_byte(path: Path, gallery:
         other.execute("ROLLBACK")
 
 
+def test_a_trigger_that_went_with_its_table_is_made_again(path: Path, gallery: Gallery) -> None:
+    gallery.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TRIGGER people_insert_changes_templates")
+    with Gallery.open(path) as again, Gallery.open(path) as other:
+        again.templates(MODEL)
+        other.people.enroll("Anna", [photo(1)])
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("INSERT INTO people (name, name_key) VALUES ('Ben', 'ben')")
+        assert [each.name for each in again.templates(MODEL).people] == ["Anna", "Ben"]
+
+
 def test_the_log_of_changes_is_kept_once(path: Path, gallery: Gallery) -> None:
     gallery.templates(MODEL)
     gallery.strangers.add([sample(1)], 1.0)
