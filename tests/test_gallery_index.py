@@ -220,6 +220,27 @@ def test_many_strangers_are_read_and_one_more_is_found(path: Path, gallery: Gall
     assert templates.candidates(vectors[4]).stranger_similarity < 0.9
 
 
+def test_once_open_a_gallery_is_read_without_writing_a_byte(path: Path, gallery: Gallery) -> None:
+    """A disk that is full, or another process that writes, must not keep the bell from starting."""
+    gallery.wait_at_most(0.01)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert gallery.templates(MODEL).people == ()
+        other.execute("ROLLBACK")
+
+
+def test_a_trigger_that_went_with_its_table_is_made_again(path: Path, gallery: Gallery) -> None:
+    gallery.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TRIGGER people_insert_changes_templates")
+    with Gallery.open(path) as again, Gallery.open(path) as other:
+        again.templates(MODEL)
+        other.people.enroll("Anna", [photo(1)])
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("INSERT INTO people (name, name_key) VALUES ('Ben', 'ben')")
+        assert [each.name for each in again.templates(MODEL).people] == ["Anna", "Ben"]
+
+
 def test_the_log_of_changes_is_kept_once(path: Path, gallery: Gallery) -> None:
     gallery.templates(MODEL)
     gallery.strangers.add([sample(1)], 1.0)

@@ -102,8 +102,8 @@ def keep_change_log(file: GalleryFile) -> None:
         GalleryError: it cannot be written.
     """
     statements = _statements()
-    made_last = statements[-1].split()[5]
-    if not file.rows("SELECT 1 FROM sqlite_schema WHERE name = ?", made_last):
+    needed = {statement.split()[5] for statement in statements}
+    if not needed <= {row["name"] for row in file.rows("SELECT name FROM sqlite_schema")}:
         with file.writing():
             for statement in statements:
                 file.execute(statement)

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing_extensions import Self
 
 from doorbell.config import StorageSection
+from doorbell.gallery.change_log import keep_change_log
 from doorbell.gallery.corrections import CorrectionStore
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.index import GalleryIndex
@@ -74,7 +75,13 @@ class Gallery:
                 it is left as it was.
             EncryptionError: it is encrypted with another key, or is not and should be.
         """
-        return cls(GalleryFile(path, cipher))
+        file = GalleryFile(path, cipher)
+        try:
+            keep_change_log(file)
+        except BaseException:
+            file.close()
+            raise
+        return cls(file)
 
     @classmethod
     def of(cls, storage: StorageSection) -> Self:

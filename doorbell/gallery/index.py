@@ -9,7 +9,6 @@ from doorbell.gallery.change_log import (
     Change,
     ChangeKind,
     changes_since,
-    keep_change_log,
     latest_revision,
 )
 from doorbell.gallery.store import Changes
@@ -33,7 +32,6 @@ class GalleryIndex:
         self._changes = changes
         self._file = changes.file
         self._reader = TemplateReader(self._file, model_id)
-        keep_change_log(self._file)
         self._version = self._latest_version()
         with self._file.reading():
             self._file.require_seal()
