@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from doorbell.camera.simulated.script import load_script
 from doorbell.cli import main
-from doorbell.cli.bench_printing import print_reached, print_results
+from doorbell.cli.bench_printing import print_results, print_targets
 from doorbell.config import Config, load_config
 from doorbell.errors import UsageError
 from doorbell.measure.plots import drawing
@@ -23,7 +23,7 @@ from doorbell.measure.speed.product import DOORBELL
 from doorbell.measure.speed.report import BenchReport, Result
 from doorbell.measure.speed.scene import P480, visits
 from doorbell.measure.speed.stages import EMBED, FACES_720
-from doorbell.measure.speed.targets import reached
+from doorbell.measure.speed.targets import target_results
 from doorbell.measure.speed.time_to_detect import ARRIVING, measure_arrivals
 from doorbell.measure.speed.timing import MIN_ROUNDS, Timing
 from doorbell.testbed.broker import find_mosquitto, open_broker
@@ -123,7 +123,7 @@ def test_aims_stand_beside_what_was_measured_and_nothing_else() -> None:
         result(PART.format("frames"), 0, added_mb=50.0),
         ratios={f"{FACES_720}: MediaPipe, short range / doorbell": 2.0},
     )
-    rows = {row.aim.what: row for row in reached(found)}
+    rows = {row.target.what: row for row in target_results(found)}
     assert len(rows) == 4
     assert rows[f"{FACES_720}, beside MediaPipe, short range"].met
     assert not rows[f"{NAMED}, p95"].met
@@ -139,7 +139,7 @@ def test_aims_stand_beside_what_was_measured_and_nothing_else() -> None:
 
 
 def test_what_falls_short_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    print_reached(reached(report(result(NAMED, 200, p95_ms=251.0))))
+    print_targets(target_results(report(result(NAMED, 200, p95_ms=251.0))))
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.split()[-5:] == ["251", "ms", "below", "250", "short"]
 

@@ -14,8 +14,8 @@ from doorbell.cli.bench_printing import (
     print_gallery,
     print_machine,
     print_networks,
-    print_reached,
     print_results,
+    print_targets,
 )
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import example, json_option, print_json
@@ -139,7 +139,7 @@ def bench(
         run_stages,
         run_startup,
     )
-    from doorbell.measure.speed.targets import reached
+    from doorbell.measure.speed.targets import target_results
 
     with _saying() as say:
         looked = BenchReport.joined(
@@ -156,7 +156,7 @@ def bench(
             run_networks(config, seconds, say, _warn),
         )
     report = BenchReport.joined([looked, found, compared])
-    rows = reached(report)
+    rows = target_results(report)
     if as_json:
         print_json({**report.document(), "reach": [row.document() for row in rows]})
     else:
@@ -168,7 +168,7 @@ def bench(
         ):
             print_part(part)
             click.echo()
-        print_reached(rows)
+        print_targets(rows)
     _draw(report, plots)
 
 

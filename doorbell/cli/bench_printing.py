@@ -116,15 +116,15 @@ def print_drift(measured: Sequence[Minute]) -> None:
     print_table(columns, rows, empty="the daemon said nothing: it ran for less than a minute")
 
 
-def print_reached(rows: Sequence[TargetResult]) -> None:
+def print_targets(rows: Sequence[TargetResult]) -> None:
     """Print the targets and what was measured."""
     print_table(
         ("what", "measured", "target", ""),
         [
             (
-                row.aim.what,
-                f"{row.figure:.3g} {row.aim.unit}",
-                f"{'at least' if row.aim.more_is_better else 'below'} {row.aim.limit:g}",
+                row.target.what,
+                f"{row.figure:.3g} {row.target.unit}",
+                f"{'at least' if row.target.more_is_better else 'below'} {row.target.limit:g}",
                 "" if row.met else "short",
             )
             for row in rows

@@ -13,7 +13,7 @@ import numpy as np
 from doorbell.errors import EnrollmentError
 from doorbell.gallery.names import name_key
 from doorbell.measure.accuracy.labels import Clip, read_clips
-from doorbell.measure.accuracy.replay import Door, PlayedVisit
+from doorbell.measure.accuracy.replay import PlayedVisit, Replay
 from doorbell.measure.accuracy.report import Report
 from doorbell.models.fetch import Progress
 
@@ -30,7 +30,7 @@ class _Outcome:
 
 
 def measure_clips(
-    folder: Path, open_door: Callable[[], AbstractContextManager[Door]], progress: Progress
+    folder: Path, open_replay: Callable[[], AbstractContextManager[Replay]], progress: Progress
 ) -> Report:
     """Play the clips of ``labels.json`` with each of its people as the stranger in turn.
 
@@ -39,7 +39,7 @@ def measure_clips(
 
     Args:
         folder: of the clips.
-        open_door: gives a door with an empty gallery.
+        open_replay: gives a door with an empty gallery.
         progress: called for each clip.
 
     Raises:
@@ -58,10 +58,10 @@ def measure_clips(
     notes: list[str] = []
     total, done = sum(len(played) for played in turns.values()), 0
     for stranger, played in turns.items():
-        with open_door() as door:
+        with open_replay() as door:
             notes += _enroll(door, [clip for clip in firsts.values() if clip.person != stranger])
             for clip in played:
-                found = _outcomes(door.play(clip.path), clip.person, stranger)
+                found = _outcomes(door.run(clip.path), clip.person, stranger)
                 notes += [
                     f"{clip.path.name} with {stranger} as the stranger: {outcome.kind}"
                     for outcome in found
@@ -83,7 +83,7 @@ def measure_clips(
     )
 
 
-def _enroll(door: Door, clips: Sequence[Clip]) -> list[str]:
+def _enroll(door: Replay, clips: Sequence[Clip]) -> list[str]:
     """Enroll the main person of each clip; why somebody could not be."""
     refusals = []
     for clip in clips:

@@ -11,7 +11,7 @@ import numpy as np
 from doorbell.gallery.names import name_key
 from doorbell.measure.accuracy.figures import fraction, threshold_at
 from doorbell.measure.accuracy.labels import read_household
-from doorbell.measure.accuracy.replay import Door
+from doorbell.measure.accuracy.replay import Replay
 from doorbell.measure.accuracy.report import Mistake, Report, Scores, View
 from doorbell.measure.accuracy.stills import Subject, find_subjects
 from doorbell.models.fetch import Progress
@@ -55,7 +55,7 @@ class _Answer:
         return _are_same(self.who, self.named)
 
 
-def measure_household(folder: Path, door: Door, progress: Progress) -> Report:
+def measure_household(folder: Path, door: Replay, progress: Progress) -> Report:
     """Enroll the members of ``household.json``, then show the other photos to the door.
 
     Raises:
@@ -101,7 +101,7 @@ def measure_household(folder: Path, door: Door, progress: Progress) -> Report:
     )
 
 
-def _answer(door: Door, who: str | None, path: Path, subject: Subject | None) -> _Answer:
+def _answer(door: Replay, who: str | None, path: Path, subject: Subject | None) -> _Answer:
     if subject is None:
         return _Answer(who, View(path))
     view = View(path, subject.box_xyxy)

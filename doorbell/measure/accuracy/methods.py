@@ -20,7 +20,7 @@ from doorbell.measure.accuracy.detection import measure_scenes
 from doorbell.measure.accuracy.identification import measure_household
 from doorbell.measure.accuracy.jitter import BoxFinder, ProductBoxFinder, measure_jitter
 from doorbell.measure.accuracy.precision import Precision, measure_precision
-from doorbell.measure.accuracy.replay import Door, ProductDoor
+from doorbell.measure.accuracy.replay import ProductReplay, Replay
 from doorbell.measure.accuracy.report import Report
 from doorbell.measure.accuracy.stills import ProductRecognizer, Recognizer
 from doorbell.measure.accuracy.verification import measure_pairs
@@ -38,14 +38,14 @@ class Method:
 
     Attributes:
         recognizer: of single pictures.
-        open_door: gives a door with an empty gallery.
+        open_replay: gives a door with an empty gallery.
         looker: of videos.
         tracking: by what boxes are followed.
         open_in: gives the recognizer with networks that compute in another precision.
     """
 
     recognizer: Recognizer
-    open_door: Callable[[], AbstractContextManager[Door]]
+    open_replay: Callable[[], AbstractContextManager[Replay]]
     looker: BoxFinder
     tracking: TrackingSection
     open_in: Callable[[Precision], AbstractContextManager[Recognizer]]
@@ -69,10 +69,10 @@ def measure(what: Measurement, folder: Path, method: Method, progress: Progress)
         case "pairs":
             return measure_pairs(folder, method.recognizer, progress)
         case "household":
-            with method.open_door() as door:
+            with method.open_replay() as door:
                 return measure_household(folder, door, progress)
         case "clips":
-            return measure_clips(folder, method.open_door, progress)
+            return measure_clips(folder, method.open_replay, progress)
         case "scenes":
             return measure_scenes(folder, method.recognizer, progress)
         case "jitter":
@@ -105,7 +105,7 @@ def product_method(perception: Perception, config: Config) -> Method:
     """The product's own path, with the configuration that applies."""
     return Method(
         ProductRecognizer(perception),
-        lambda: _product_door(perception, config),
+        lambda: _product_replay(perception, config),
         ProductBoxFinder(perception, config.detection),
         config.tracking,
         lambda precision: _product_in(precision, config),
@@ -128,16 +128,16 @@ def _product_in(precision: Precision, config: Config) -> Iterator[ProductRecogni
 
 
 @contextmanager
-def _product_door(perception: Perception, config: Config) -> Iterator[ProductDoor]:
+def _product_replay(perception: Perception, config: Config) -> Iterator[ProductReplay]:
     with ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="doorbell-"))
         gallery = stack.enter_context(Gallery.open(Path(directory) / "gallery.sqlite"))
-        yield ProductDoor(perception, gallery, config)
+        yield ProductReplay(perception, gallery, config)
 
 
 def _opencv_method(config: Config, progress: Progress) -> Method:
     # Converting and fetching are loaded by nothing else that measures.
-    from doorbell.measure.accuracy.opencv import OpenCvDoor, OpenCvLooker, OpenCvRecognizer
+    from doorbell.measure.accuracy.opencv import OpenCvLooker, OpenCvRecognizer, OpenCvReplay
     from doorbell.models.build import fetch_baseline
 
     section = config.inference
@@ -145,7 +145,7 @@ def _opencv_method(config: Config, progress: Progress) -> Method:
     recognizer = OpenCvRecognizer(yunet, network_files("sface", section).float32)
     return Method(
         recognizer,
-        lambda: nullcontext(OpenCvDoor(recognizer)),
+        lambda: nullcontext(OpenCvReplay(recognizer)),
         OpenCvLooker(recognizer),
         config.tracking,
         _opencv_in,

@@ -105,7 +105,7 @@ class OpenCvLooker:
         return FoundBoxes(faces, {"nms": boxes})
 
 
-class OpenCvDoor:
+class OpenCvReplay:
     """A door that names whoever is nearest in the first frame that passes the threshold."""
 
     def __init__(self, recognizer: OpenCvRecognizer) -> None:
@@ -146,7 +146,7 @@ class OpenCvDoor:
         nearest = self.nearest(sample)
         return nearest[0] if nearest is not None and nearest[1] >= SAME_PERSON else None
 
-    def play(self, video: Path) -> list[PlayedVisit]:
+    def run(self, video: Path) -> list[PlayedVisit]:
         """Look at the largest face of each frame until one is named: one visit."""
         first_face_seconds: float | None = None
         for frame in read_frames(video):

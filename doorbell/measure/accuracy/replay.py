@@ -1,6 +1,6 @@
 """A door whose household is enrolled from labelled pictures, and who is named at it.
 
-``ProductDoor`` goes the way of the daemon, with a gallery of its own that nobody else sees.
+``ProductReplay`` goes the way of the daemon, with a gallery of its own that nobody else sees.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PlayedVisit:
     is_main: bool
 
 
-class Door(Protocol):
+class Replay(Protocol):
     """A door, its camera's method of recognition and its gallery."""
 
     @property
@@ -64,11 +64,11 @@ class Door(Protocol):
     def name_on_photo(self, sample: FaceSample) -> Person | None:
         """Whom a single photo would be announced as; None for a stranger or in doubt."""
 
-    def play(self, video: Path) -> list[PlayedVisit]:
+    def run(self, video: Path) -> list[PlayedVisit]:
         """Let a video happen at the door, from an empty porch to an empty porch."""
 
 
-class ProductDoor:
+class ProductReplay:
     """The daemon's own path: ``Enroller``, ``Gallery``, ``decide`` and ``Pipeline``."""
 
     def __init__(self, perception: Perception, gallery: Gallery, config: Config) -> None:
@@ -104,7 +104,7 @@ class ProductDoor:
         visitor = decide_on_photo(sample, self._templates(), self._config.recognition).visitor
         return visitor if isinstance(visitor, Person) else None
 
-    def play(self, video: Path) -> list[PlayedVisit]:
+    def run(self, video: Path) -> list[PlayedVisit]:
         """Step the pipeline through the video at the video's own time."""
         pipeline = Pipeline(self._perception, self._gallery, self._config)
         first_face_seconds: float | None = None

@@ -1,6 +1,6 @@
 """What the doorbell is meant to reach, beside what was measured.
 
-The aims are for two cores of a usual processor; what falls short is reported as it is.
+The targets are for two cores of a usual processor; what falls short is reported as it is.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Measurements:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to be reached.
+    """One figure to reach.
 
     Attributes:
         what: for people.
@@ -78,30 +78,30 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class TargetResult:
-    """An aim, and what was measured.
+    """A target, and what was measured.
 
     Attributes:
-        aim: what was to be reached.
+        target: what is to be met.
         figure: what was measured.
     """
 
-    aim: Target
+    target: Target
     figure: float
 
     @property
     def met(self) -> bool:
         """Whether it is enough."""
-        if self.aim.more_is_better:
-            return self.figure >= self.aim.limit
-        return self.figure < self.aim.limit
+        if self.target.more_is_better:
+            return self.figure >= self.target.limit
+        return self.figure < self.target.limit
 
     def document(self) -> Mapping[str, object]:
         """The format of ``--json``."""
         return {
-            "what": self.aim.what,
+            "what": self.target.what,
             "figure": round(self.figure, 4),
-            "at_least" if self.aim.more_is_better else "below": self.aim.limit,
-            "unit": self.aim.unit,
+            "at_least" if self.target.more_is_better else "below": self.target.limit,
+            "unit": self.target.unit,
             "met": self.met,
         }
 
@@ -120,7 +120,7 @@ def _below(what: str, figure: Callable[[Measurements], float], limit: float, uni
     return Target(what, figure, limit, more_is_better=False, unit=unit)
 
 
-AIMS: Sequence[Target] = (
+TARGETS: Sequence[Target] = (
     _faster(FACES_720, "MediaPipe, short range", 2.0),
     _faster(FACES_1080, "MediaPipe, short range", 2.0),
     _faster(NAME_EACH, "OpenCV YuNet + SFace", 6.0),
@@ -182,11 +182,11 @@ AIMS: Sequence[Target] = (
 )
 
 
-def reached(report: BenchReport) -> list[TargetResult]:
-    """Put what was measured beside the aims; those of which nothing was measured are left out."""
+def target_results(report: BenchReport) -> list[TargetResult]:
+    """Compare what was measured with the targets; those that were not measured are left out."""
     findings = Measurements(report)
     rows = []
-    for aim in AIMS:
+    for target in TARGETS:
         with suppress(LookupError):
-            rows.append(TargetResult(aim, aim.figure(findings)))
+            rows.append(TargetResult(target, target.figure(findings)))
     return rows
