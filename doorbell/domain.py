@@ -122,7 +122,7 @@ class FaceSample:
     Attributes:
         embedding: (128,) float32 of unit length. Never logged, never published.
         model_id: which embedder made it; embeddings of different models are never compared.
-        quality: 0 to 1, from size, sharpness and pose.
+        quality: 0 to 1, the cosine that is to be expected with the person's own template.
     """
 
     embedding: Float32Array

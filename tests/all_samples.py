@@ -18,7 +18,8 @@ from doorbell.domain import Float32Array, Match, Person, Stranger, Verdict
 from doorbell.gallery.codec import Row, readable
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.queries import all_people, all_strangers
-from doorbell.recognition.calibration import log_odds, needed_log_odds
+from doorbell.recognition.calibration import log_odds, needed_lead, needed_similarity
+from doorbell.recognition.candidates import Source
 from doorbell.recognition.decision import UNKNOWN_FRAMES_FACTOR, UNKNOWN_LOG_ODDS, Evidence
 from doorbell.recognition.nearest import SUM_ERROR, VectorIndex
 from doorbell.recognition.templates import Templates, no_embeddings, no_ids
@@ -58,14 +59,14 @@ class Samples:
         )
 
     def templates(self) -> Templates:
-        """The same, as the product compares with it; sources are left out."""
+        """The same, as the product compares with it, all of photographs."""
         people, people_vectors, strangers, stranger_vectors = self.means()
         templates = Templates(
             {each.person_id: each for each in self.people},
             _index([each.person_id for each in people], people_vectors),
             {each.stranger_id: each for each in self.strangers},
             _index([each.stranger_id for each in strangers], stranger_vectors),
-            {each.person_id: {} for each in people},
+            {each.person_id: {Source.PHOTOGRAPH: None} for each in people},
         )
         ids = np.array([self.people[place].person_id for place in self.negative_index], np.int64)
         templates.set_corrected(ids, self.negative_embeddings, self.non_face_embeddings)
@@ -143,18 +144,22 @@ def decide_plainly(
             for refused, cosine in zip(samples.negative_index, negatives, strict=True)
         )
     ][:2]
-    odds = [*log_odds(similarities[order], evidence.worth).tolist(), -math.inf, -math.inf]
+    worth = evidence.quality, evidence.looks
+    odds = [*(log_odds(float(similarities[place]), *worth) for place in order)]
+    odds += [-math.inf, -math.inf]
     similarity = float(similarities[order[0]]) if order else 0.0
     enough = evidence.frames >= section.min_frames
-    named = order and enough and odds[0] >= needed_log_odds(len(people), section.risk)
-    if named and odds[0] - odds[1] >= needed_log_odds(1, section.risk):
+    needed = needed_similarity(len(people), *worth, section.risk)
+    named = order and enough and similarity >= needed
+    if named and odds[0] - odds[1] >= needed_lead(section.risk):
         return Match(Verdict.KNOWN, people[order[0]], similarity, evidence.frames)
     nobody_near = (
         odds[0] <= UNKNOWN_LOG_ODDS
         and evidence.frames >= UNKNOWN_FRAMES_FACTOR * section.min_frames
     )
     waited = time_seconds - evidence.started_seconds
-    if not (nobody_near or (enough and waited >= section.decide_within_seconds)):
+    is_over = nobody_near or (enough and waited >= section.decide_within_seconds)
+    if not is_over or evidence.quality < needed:
         return Match(Verdict.UNDECIDED, None, similarity, evidence.frames)
     if strangers:
         cosines = stranger_vectors @ signature

@@ -5,18 +5,19 @@ from hypothesis import strategies as st
 
 from doorbell.recognition.calibration import (
     FRAME_SPREAD,
-    OTHERS_MEAN,
     OTHERS_SPREAD,
-    PERSON_MEAN,
     PERSON_SPREAD,
     log_odds,
-    needed_log_odds,
     needed_similarity,
+    others_mean,
 )
+from doorbell.recognition.candidates import Source
 
 PEOPLE = st.integers(1, 2000)
-FRAMES = st.floats(0.1, 50)
+QUALITIES = st.floats(0.1, 0.71)
+LOOKS = st.floats(0.1, 50)
 RISKS = st.floats(1e-6, 0.1)
+SOURCES = st.sampled_from(Source)
 
 
 def test_evidence_is_the_ratio_of_both_densities() -> None:
@@ -24,56 +25,51 @@ def test_evidence_is_the_ratio_of_both_densities() -> None:
         return float(np.exp(-((value - mean) ** 2) / 2 / variance) / np.sqrt(2 * np.pi * variance))
 
     noise = FRAME_SPREAD**2 / 4
-    expected = density(0.5, PERSON_MEAN, PERSON_SPREAD**2 + noise) / density(
-        0.5, OTHERS_MEAN, OTHERS_SPREAD**2 + noise
+    expected = density(0.5, 0.6, PERSON_SPREAD**2 + noise) / density(
+        0.5, others_mean(0.6), OTHERS_SPREAD**2 + noise
     )
-    found = log_odds(np.array([0.5], np.float32), 4)
-    assert float(found[0]) == pytest.approx(np.log(expected), rel=1e-4)
+    assert log_odds(0.5, 0.6, 4) == pytest.approx(np.log(expected), rel=1e-4)
 
 
-@given(FRAMES)
-def test_more_alike_is_more_evidence(frames: float) -> None:
-    odds = log_odds(np.linspace(0, 1, 101, dtype=np.float32), frames)
-    assert (np.diff(odds) > 0).all()
-    assert odds[0] < 0 < odds[-1]
-
-
-@given(PEOPLE, FRAMES, RISKS)
-def test_the_needed_similarity_has_the_needed_evidence(
-    people: int, frames: float, risk: float
+@given(QUALITIES, LOOKS, SOURCES)
+def test_who_is_as_alike_as_expected_is_likelier_the_person(
+    quality: float, looks: float, source: Source
 ) -> None:
-    needed = needed_similarity(people, frames, risk)
-    assert OTHERS_MEAN < needed <= 1
-    if needed < 1:
-        around = log_odds(np.array([needed - 0.001, needed], np.float32), frames)
-        assert around[0] < needed_log_odds(people, risk) <= around[1]
+    if quality > others_mean(quality, source) + 0.1:
+        assert log_odds(quality, quality, looks, source) > 0
+        assert log_odds(others_mean(quality, source) - 0.1, quality, looks, source) < 0
 
 
-@given(PEOPLE, FRAMES, RISKS)
-def test_more_people_fewer_frames_and_less_risk_take_more(
-    people: int, frames: float, risk: float
+@given(PEOPLE, QUALITIES, LOOKS, RISKS, SOURCES)
+def test_more_people_fewer_looks_and_less_risk_take_more(
+    people: int, quality: float, looks: float, risk: float, source: Source
 ) -> None:
-    needed = needed_similarity(people, frames, risk)
-    assert needed_similarity(people + 100, frames, risk) >= needed
-    assert needed_similarity(people, frames / 2, risk) >= needed
-    assert needed_similarity(people, frames, risk / 2) >= needed
+    needed = needed_similarity(people, quality, looks, risk, source)
+    assert others_mean(quality, source) < needed <= 1
+    assert needed_similarity(people + 100, quality, looks, risk, source) >= needed
+    assert needed_similarity(people, quality, looks / 2, risk, source) >= needed
+    assert needed_similarity(people, quality, looks, risk / 2, source) >= needed
+    assert needed_similarity(people, quality, looks, risk, Source.CAMERA) >= needed
 
 
 @pytest.mark.parametrize("people", [1, 8])
-def test_strangers_who_stay_long_are_named_no_more_often_than_the_risk(people: int) -> None:
-    """The bound holds over all frames of a visit together, not only for one look."""
+@pytest.mark.parametrize("quality", [0.3, 0.65])
+def test_strangers_who_stay_long_are_named_no_more_often_than_the_risk(
+    people: int, quality: float
+) -> None:
+    """However often one looks."""
     rng = np.random.default_rng(5)
     visits, frames, risk = 4000, 30, 0.05
-    own = rng.normal(OTHERS_MEAN, OTHERS_SPREAD, (visits, people, 1))
+    own = rng.normal(others_mean(quality), OTHERS_SPREAD, (visits, people, 1))
     cosines = own + rng.normal(0, FRAME_SPREAD, (visits, people, frames))
     means = np.cumsum(cosines, axis=2) / np.arange(1, frames + 1)
     named = np.zeros(visits, bool)
-    for seen in range(1, frames + 1):
-        odds = log_odds(means[:, :, seen - 1].astype(np.float32), seen)
-        named |= (odds >= needed_log_odds(people, risk)).any(axis=1)
+    for seen in range(3, frames + 1):
+        needed = needed_similarity(people, quality, seen, risk)
+        named |= (means[:, :, seen - 1] >= needed).any(axis=1)
     assert 0 < named.mean() <= risk
 
 
-def test_a_person_seen_as_in_the_measurements_is_named() -> None:
-    for people in (1, 5, 30):
-        assert needed_similarity(people, 1.0, 0.001) < PERSON_MEAN
+@pytest.mark.parametrize("people", [1, 5, 30])
+def test_who_is_seen_well_is_named_with_room_to_spare(people: int) -> None:
+    assert needed_similarity(people, 0.65, 1.0, 0.001) < 0.65 - 1.3 * PERSON_SPREAD

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from doorbell.config import RecognitionSection
 from doorbell.domain import FaceSample, Float32Array, Match, Person, Stranger, Verdict
 from doorbell.recognition.calibration import needed_similarity
-from doorbell.recognition.candidates import Candidates
+from doorbell.recognition.candidates import Candidates, PersonCandidate, Source
 from doorbell.recognition.decision import (
     ALIEN_RUN,
     ALIEN_SIMILARITY,
@@ -28,9 +28,9 @@ SECTION = RecognitionSection(
     min_frames=3,
     decide_within_seconds=2.0,
 )
-QUALITY = 0.8
+QUALITY = 0.65
 # Every frame of ``evidence`` is the same, and so worth no more than one.
-THRESHOLD = needed_similarity(2, QUALITY, SECTION.risk)
+THRESHOLD = needed_similarity(2, QUALITY, 1.0, SECTION.risk)
 ENOUGH_FOR_UNKNOWN = SECTION.min_frames * UNKNOWN_FRAMES_FACTOR
 
 ANNA, BELA = Person(1, "Anna"), Person(2, "Béla")
@@ -77,10 +77,10 @@ HOUSEHOLD = templates(
 NOBODY = templates()
 
 
-def evidence(embedding: Float32Array, frames: int) -> Evidence:
+def evidence(embedding: Float32Array, frames: int, quality: float = QUALITY) -> Evidence:
     gathered = Evidence(started_seconds=10.0)
     for _ in range(frames):
-        gathered.add(FaceSample(embedding, "test", QUALITY))
+        gathered.add(FaceSample(embedding, "test", quality))
     return gathered
 
 
@@ -148,7 +148,7 @@ def test_between_two_people_nobody_is_named_even_when_time_is_up() -> None:
 
 def test_the_only_person_enrolled_needs_no_lead_and_less_evidence() -> None:
     alone = templates([(ANNA, vector(anna=1))])
-    threshold = needed_similarity(1, QUALITY, SECTION.risk)
+    threshold = needed_similarity(1, QUALITY, 1.0, SECTION.risk)
     assert threshold < THRESHOLD
     assert verdict({"anna": threshold + 0.002}, known=alone).visitor == ANNA
     assert verdict({"anna": threshold - 0.002}, known=alone).verdict is Verdict.UNDECIDED
@@ -158,21 +158,66 @@ def test_frames_that_show_nothing_new_are_worth_no_more_than_one() -> None:
     alike, different = evidence(vector(anna=1), 5), Evidence(0.0)
     for axis in ("bela", "postman", "courier"):
         different.add(FaceSample(vector(anna=0.8, **{axis: 0.6}), "test", QUALITY))
-    assert alike.worth == pytest.approx(QUALITY)
-    assert different.worth == pytest.approx(3 * QUALITY)
+    assert alike.looks == pytest.approx(1)
+    assert different.looks == pytest.approx(3)
 
 
 def test_frames_that_differ_make_a_name_possible_that_one_alone_does_not() -> None:
     alone = templates([(ANNA, vector(anna=1))])
+    needed = [needed_similarity(1, QUALITY, looks, SECTION.risk) for looks in (1.0, 3.0)]
+    cosine = sum(needed) / 2
     moving = Evidence(10.0)
-    for axis in ("bela", "postman", "courier"):
-        moving.add(FaceSample(vector(anna=0.36, **{axis: 0.8}), "test", QUALITY))
+    for axis in ("bela", "postman", "courier"):  # whose mean is 0.757 long
+        moving.add(FaceSample(vector(anna=0.757 * cosine, **{axis: 0.8}), "test", QUALITY))
     assert moving.signature is not None
-    cosine = float(moving.signature @ vector(anna=1))
-    assert needed_similarity(1, moving.worth, SECTION.risk) < cosine
-    assert cosine < needed_similarity(1, QUALITY, SECTION.risk)
+    assert float(moving.signature @ vector(anna=1)) == pytest.approx(cosine, abs=1e-3)
+    assert moving.looks == pytest.approx(3)
     assert decided(moving, alone, 10.5).visitor == ANNA
     assert verdict({"anna": cosine}, known=alone).verdict is Verdict.UNDECIDED
+
+
+def test_frames_that_could_not_tell_the_household_make_no_strangers() -> None:
+    """In the dark Anna's face may be as unlike Anna as anybody's."""
+    poor = needed_similarity(2, 0.3, 1.0, SECTION.risk) - 0.1
+    gathered = evidence(vector(anna=0.0), ENOUGH_FOR_UNKNOWN, quality=poor)
+    assert decided(gathered, HOUSEHOLD, 100.0).verdict is Verdict.UNDECIDED
+    assert decided(gathered, NOBODY, 100.0).verdict is Verdict.UNDECIDED
+    better = evidence(vector(anna=0.0), ENOUGH_FOR_UNKNOWN, quality=poor + 0.2)
+    assert decided(better, HOUSEHOLD, 100.0).verdict is Verdict.UNKNOWN
+
+
+def test_a_poor_face_that_is_alike_enough_is_named() -> None:
+    gathered = evidence(vector(anna=0.5), 3, quality=0.3)
+    assert decided(gathered, HOUSEHOLD, 10.5).visitor == ANNA
+
+
+def test_the_quality_is_the_mean_as_the_signature_weighs_it() -> None:
+    gathered = Evidence(0.0)
+    assert gathered.quality == 0
+    gathered.add(FaceSample(vector(anna=1), "test", 0.6))
+    gathered.add(FaceSample(vector(anna=0.8, bela=0.6), "test", 0.2))
+    assert gathered.quality == pytest.approx((0.6**2 + 0.2**2) / 0.8)
+
+
+def likeness_to_anna(by_source: Mapping[Source, float], quality: float = QUALITY) -> Match:
+    candidates = Candidates((PersonCandidate(ANNA, max(by_source.values()), by_source),), 4)
+    return decide(evidence(vector(anna=1), 3, quality=quality), candidates, SECTION, 10.5)
+
+
+def test_frames_of_a_camera_must_be_more_alike_than_photographs() -> None:
+    """They share its lens and light with every visitor."""
+    cosine = needed_similarity(4, QUALITY, 1.0, SECTION.risk) + 0.01
+    assert likeness_to_anna({Source.PHOTOGRAPH: cosine}).visitor == ANNA
+    assert likeness_to_anna({Source.CAMERA: cosine}).visitor is None
+    assert likeness_to_anna({Source.CAMERA: cosine + 0.15}).visitor == ANNA
+
+
+def test_one_of_a_persons_templates_is_enough() -> None:
+    alike = needed_similarity(8, QUALITY, 1.0, SECTION.risk) + 0.01
+    found = likeness_to_anna({Source.PHOTOGRAPH: alike, Source.CAMERA: 0.1})
+    assert found.visitor == ANNA
+    neither = likeness_to_anna({Source.PHOTOGRAPH: alike - 0.02, Source.CAMERA: 0.1})
+    assert neither.visitor is None
 
 
 def test_a_stranger_met_before_is_known_by_identifier() -> None:
@@ -309,7 +354,7 @@ def test_a_town_is_told_apart_as_a_household_is() -> None:
         VectorIndex(ids, vectors),
         strangers,
         VectorIndex(ids, -vectors),
-        {number: {} for number in people},
+        {number: {Source.PHOTOGRAPH: None} for number in people},
     )
     first = verdict_on(vectors[77], town)
     assert (first.verdict, first.visitor) == (Verdict.KNOWN, people[77])

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from doorbell.domain import Float32Array, Pose
 from doorbell.household.enrollment_checks import (
+    ANOTHER_PERSON_SIMILARITY,
     CHECKS,
     SAME_PERSON_SIMILARITY,
     check_others,
@@ -20,7 +21,7 @@ NONE_STORED = np.empty((0, 128), np.float32)
 def quality(
     size: float = 120, sharpness: float = 0.5, yaw: float = 0, brightness: float = 120
 ) -> Quality:
-    return Quality(size, sharpness, Pose(yaw, 0.0, 0.0), brightness, 50, 0.95, 0.9, 1.0)
+    return Quality(size, sharpness, Pose(yaw, 0.0, 0.0), brightness, 1.0, 30.0, 0.0)
 
 
 def photos(identity: int, count: int, seed: int = 0, likeness: float = 0.8) -> list[Float32Array]:
@@ -60,18 +61,25 @@ def test_a_good_picture_passes() -> None:
 
 
 def test_who_looks_like_somebody_else_is_told_whom() -> None:
-    assert check_others(0.4, 0.5, "Anna").passed
-    check = check_others(0.5, 0.5, "Anna")
+    assert check_others(ANOTHER_PERSON_SIMILARITY - 0.01, "Anna").passed
+    check = check_others(ANOTHER_PERSON_SIMILARITY, "Anna")
     assert not check.passed
     assert "looks like Anna (similarity 0.50)" in check.problem
 
 
 def test_who_is_unlike_the_other_pictures_may_be_somebody_else() -> None:
-    assert check_same_person(SAME_PERSON_SIMILARITY, "Anna").passed
-    check = check_same_person(0.1, "Anna")
+    assert check_same_person(SAME_PERSON_SIMILARITY, 0.7, "Anna").passed
+    assert not check_same_person(SAME_PERSON_SIMILARITY - 0.01, 0.7, "Anna").passed
+    check = check_same_person(0.1, 0.7, "Anna")
     assert not check.passed
     assert "Anna's other pictures" in check.problem
     assert "somebody else" in check.hint
+
+
+def test_of_a_picture_by_night_less_likeness_is_asked() -> None:
+    assert check_same_person(0.2, 0.35, "Anna").passed
+    assert not check_same_person(0.2, 0.6, "Anna").passed
+    assert not check_same_person(0.1, 0.35, "Anna").passed
 
 
 def test_a_single_picture_has_nothing_to_be_compared_with() -> None:

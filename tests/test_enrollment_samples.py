@@ -13,7 +13,7 @@ from doorbell.household.enrollment_samples import (
 from doorbell.pipeline.perception import FaceCrop
 from doorbell.recognition.quality import Quality
 
-QUALITY = Quality(120, 0.5, Pose(0, 0, 0), 120, 50, 0.95, 0.9, 1.0)
+QUALITY = Quality(120, 0.5, Pose(0, 0, 0), 120, 1.0, 30.0, 0.0)
 
 
 def portrait(number: int) -> FaceCrop:

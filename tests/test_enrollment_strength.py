@@ -16,7 +16,7 @@ from doorbell.household.enrollment_strength import (
 )
 from doorbell.recognition.quality import Quality
 
-GOOD = Quality(120, 0.5, Pose(0, 0, 0), 120, 50, 0.95, 0.9, 1.0)
+GOOD = Quality(120, 0.5, Pose(0, 0, 0), 120, 1.0, 30.0, 0.0)
 
 
 def samples(count: int, quality: float = 0.8, apart: float = 1.0) -> list[FaceSample]:

@@ -57,8 +57,8 @@ def shown(perception: Perception, models_directory: Path) -> Callable[[bytes], l
 
     def faces(pixels: UInt8Array) -> list[Float32Array]:
         portraits = [perception.crop_face(pixels, face) for face in perception.detect_still(pixels)]
-        good = [portrait for portrait in portraits if portrait.quality.value > WORST_QUALITY]
-        return [sample.embedding for sample in perception.embed(good) if sample is not None]
+        samples = [sample for sample in perception.embed(portraits) if sample is not None]
+        return [sample.embedding for sample in samples if sample.quality > WORST_QUALITY]
 
     people = {BARACK: "obama", JOE: "biden"}
     known = {name: faces(at_the_door(of, models_directory))[0] for name, of in people.items()}

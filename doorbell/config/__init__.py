@@ -148,7 +148,7 @@ class TrackingSection(Section):
 class RecognitionSection(Section):
     """``[recognition]``: who a face is."""
 
-    min_face_pixels: Annotated[int, Field(ge=16, le=1024)] = 40
+    min_face_pixels: Annotated[int, Field(ge=16, le=1024)] = 18
     min_quality: Fraction = 0.25
     risk: Annotated[float, Field(ge=0.0001, le=0.1)] = 0.001
     stranger_similarity: Fraction = 0.5

@@ -42,6 +42,9 @@ BLOCK_ROWS = 4_096
 
 _OF_MODEL = "model_id = ? AND hidden_by IS NULL"
 
+# A photograph is known by the hash of its file; so are the frames of a video, with their number.
+_OF_PHOTOGRAPH = "(source_sha256 IS NOT NULL AND instr(source_sha256, '-') = 0)"
+
 # Of one source alone its vector is the template.
 _ONE_SOURCE: dict[Source, SourceVectors] = {
     source: MappingProxyType({source: None}) for source in Source
@@ -66,7 +69,7 @@ class TemplateReader:
         for batch in self._file.batches(
             BLOCK_ROWS,
             "SELECT id, coalesce(person_id, 0), coalesce(stranger_id, 0), "
-            f"source_sha256 IS NOT NULL, embedding FROM samples WHERE {_OF_MODEL} ORDER BY id",
+            f"{_OF_PHOTOGRAPH}, embedding FROM samples WHERE {_OF_MODEL} ORDER BY id",
             self._model_id,
         ):
             ids, person_ids, stranger_ids, photographed, stored = zip(*batch, strict=True)
@@ -233,8 +236,8 @@ def _sources(photographs: _Sums, frames: _Sums) -> dict[int, SourceVectors]:
 
 
 def _source_of(row: Row) -> Source:
-    """A photograph is known by the hash of its file."""
-    return Source.CAMERA if row["source_sha256"] is None else Source.PHOTOGRAPH
+    digest = row["source_sha256"]
+    return Source.CAMERA if digest is None or "-" in digest else Source.PHOTOGRAPH
 
 
 def _template(embeddings: Float32Array) -> Float32Array | None:

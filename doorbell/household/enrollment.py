@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -31,13 +32,17 @@ from doorbell.household.enrollment_strength import Coverage, Strength, strength
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.pipeline.perception import FaceCrop, Perception
 from doorbell.pipeline.tracking import Tracker
-from doorbell.recognition.calibration import needed_similarity
 from doorbell.recognition.quality import Quality
 from doorbell.recognition.templates import no_embeddings
 
 # What the detector is less sure of than this beside a surer face is no second person. Measured
 # 2026-11-22 on outdoor photographs: nineteen in twenty mistakes score below 0.72.
 SURE_SCORE = 0.75
+
+# Of a video, frames are taken whose face the border cuts no further than this, and of these such as
+# tell at least so much of what the best one tells.
+MIN_IN_FRAME = 0.8
+NEAR_BEST = 0.8
 
 # Of a photo with more faces than this none is looked at closely: it shows a crowd, or was made to
 # take time and memory.
@@ -201,7 +206,7 @@ class Enroller:
                         coverage.add(portrait.quality.pose)
         usable, chosen, qualities = 0, [], []
         for entry in sorted(seen.values(), key=lambda e: -e.area):
-            usable, chosen = entry.usable, distinct(self._embed(entry.spread))
+            usable, chosen = entry.usable, distinct(self._good_samples(entry.spread))
             if chosen:
                 qualities = [portrait.quality for portrait in entry.portraits]
                 break
@@ -229,12 +234,16 @@ class Enroller:
     def _is_usable(self, portrait: FaceCrop) -> bool:
         return (
             portrait.quality.size_pixels >= self._config.recognition.min_face_pixels
-            and portrait.quality.value >= self._config.recognition.min_quality
+            and portrait.quality.in_frame >= MIN_IN_FRAME
         )
 
-    def _embed(self, portraits: Sequence[FaceCrop]) -> list[FaceSample]:
-        samples = self._perception.embed(portraits, mirrored=True)
-        return [sample for sample in samples if sample is not None]
+    def _good_samples(self, portraits: Sequence[FaceCrop]) -> list[FaceSample]:
+        """The samples of one face that are not much worse than its best."""
+        found = self._perception.embed(portraits, mirrored=True)
+        samples = [sample for sample in found if sample is not None]
+        best = max((sample.quality for sample in samples), default=0.0)
+        least = max(NEAR_BEST * best, self._config.recognition.min_quality)
+        return [sample for sample in samples if sample.quality >= least]
 
     def _read(self, name: str, path: Path) -> _Photo:
         """Find the one face of a photo and check it by itself.
@@ -280,10 +289,9 @@ class Enroller:
 
     def _check_others(self, name: str, sample: FaceSample) -> Check | None:
         templates = self._gallery.templates(self._perception.model_id)
-        needed = needed_similarity(templates.enrolled, 1.0, self._config.recognition.risk)
         for person, similarity in templates.people_like(sample.embedding, 2):
             if name_key(person.name) != name_key(name):
-                return check_others(similarity, needed, person.name)
+                return check_others(similarity, person.name)
         return None
 
     def _compare_with_own(self, name: str, photos: Sequence[_Photo]) -> None:
@@ -291,7 +299,8 @@ class Enroller:
         likeness = likeness_to_own([p.sample.embedding for p in photos], self._stored(name))
         for photo, similarity in zip(photos, likeness, strict=True):
             if similarity is not None:
-                photo.checks.append(check_same_person(similarity, name))
+                check = check_same_person(similarity, photo.sample.quality, name)
+                photo.checks.append(check)
 
     def _refuse_mistaken(self, name: str, samples: Sequence[FaceSample]) -> None:
         """Refuse a video of somebody else."""
@@ -300,7 +309,9 @@ class Enroller:
         if len(stored):
             mean = np.mean([sample.embedding for sample in samples], axis=0)
             [similarity] = likeness_to_own([mean / np.linalg.norm(mean)], stored)
-            checks.append(None if similarity is None else check_same_person(similarity, name))
+            if similarity is not None:
+                quality = median(sample.quality for sample in samples)
+                checks.append(check_same_person(similarity, quality, name))
         for check in checks:
             if check is not None and not check.passed:
                 raise EnrollmentError(f"{check.problem}; {check.hint}")
@@ -322,7 +333,7 @@ class Enroller:
 def _result(photo: _Photo, *, force: bool) -> PictureResult:
     source, checks, problem = str(photo.path), tuple(photo.checks), photo.problem
     if problem is None:
-        return PictureResult(source, True, _praise(photo.portrait), checks=checks)
+        return PictureResult(source, True, _praise(photo), checks=checks)
     if force:
         return PictureResult(source, True, f"forced: {problem.problem}", checks=checks)
     return PictureResult(source, False, problem.problem, problem.hint, checks)
@@ -333,5 +344,6 @@ def _box_text(face: Face) -> str:
     return f"({left}, {top})-({right}, {bottom})"
 
 
-def _praise(portrait: FaceCrop) -> str:
-    return f"good: {portrait.quality.size_pixels:.0f} pixels, quality {portrait.quality.value:.2f}"
+def _praise(photo: _Photo) -> str:
+    size, quality = photo.portrait.quality.size_pixels, photo.sample.quality
+    return f"good: {size:.0f} pixels, quality {quality:.2f}"

@@ -21,7 +21,7 @@ FAIR_SAMPLES, STRONG_SAMPLES = 2, 5
 # press photos of one person 2 in 1000 are.
 ALIKE = 0.9
 # A sample below this quality counts for nothing.
-GOOD_QUALITY = 0.3
+GOOD_QUALITY = 0.45
 
 # Angles as measured, which show about three quarters of a turn and half of a nod.
 TURNED_DEGREES = 12.0

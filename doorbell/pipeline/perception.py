@@ -28,7 +28,8 @@ from doorbell.inference import (
 from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align, part_in_frame
 from doorbell.recognition.embedder import FACE_LENGTH, SFACE_ID, Embedder
-from doorbell.recognition.quality import Quality, measure_quality
+from doorbell.recognition.quality import Quality, expected_similarity, measure_quality
+from doorbell.recognition.veil import unveil
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -37,7 +38,7 @@ class FaceCrop:
 
     Attributes:
         face: as detected.
-        crop: (112, 112, 3) uint8, aligned.
+        crop: (112, 112, 3) uint8, aligned, without veil.
         quality: of this picture of the face.
     """
 
@@ -111,9 +112,10 @@ class Perception:
         On the processor, also of a frame that a GPU sees: a Jetson's processor reads the same
         memory, so nothing is copied, and the crop is small.
         """
-        crop = align(pixels, face.keypoints_xy)
+        aligned = align(pixels, face.keypoints_xy)
         in_frame = part_in_frame(pixels.shape[1], pixels.shape[0], face.keypoints_xy)
-        return FaceCrop(face, crop, measure_quality(face, crop, in_frame))
+        clear = unveil(aligned)
+        return FaceCrop(face, clear.crop, measure_quality(face, aligned, in_frame, clear))
 
     def embed(
         self, portraits: Sequence[FaceCrop], *, mirrored: bool = False
@@ -127,7 +129,7 @@ class Perception:
         crops = [portrait.crop for portrait in portraits]
         embeddings = self._embedder.embed(crops, mirrored=mirrored)
         return [
-            FaceSample(vector, self.model_id, portrait.quality.value)
+            FaceSample(vector, self.model_id, expected_similarity(portrait.quality, float(length)))
             if FACE_LENGTH <= length < np.inf
             else None
             for vector, length, portrait in zip(

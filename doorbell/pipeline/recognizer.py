@@ -177,7 +177,7 @@ class Recognizer:
     def _portraits(
         self, frame: Frame, tracks: Sequence[Track], faces: Sequence[Face]
     ) -> dict[int, FaceCrop]:
-        """By track, the faces that are due and good enough to be embedded."""
+        """By track, the faces that are due and large enough to be embedded."""
         now = frame.time_seconds
         portraits: dict[int, FaceCrop] = {}
         waiting: list[tuple[Track, Face]] = []
@@ -199,13 +199,11 @@ class Recognizer:
     def _portray(
         self, frame: Frame, track: Track, face: Face, portraits: dict[int, FaceCrop]
     ) -> None:
-        """Add a face to those that are embedded, where it is good enough."""
+        """Add a face to those that are embedded, where it is large enough."""
         if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
             return
-        portrait = self._perception.crop_face(frame.pixels, face)
+        portraits[track.track_id] = self._perception.crop_face(frame.pixels, face)
         self._stopwatch.lap(Stage.ALIGN)
-        if portrait.quality.value >= self._section.min_quality:
-            portraits[track.track_id] = portrait
 
     def _compare(self, followed: _Followed, templates: Templates) -> None:
         """Find out whose the face may be, unless neither it nor anybody else has changed."""
@@ -226,7 +224,9 @@ class Recognizer:
             followed = self._followed[track_id]
             followed.tries += 1
             followed.tried_seconds = now
-            if sample is not None and followed.evidence.add(sample):
+            if sample is None or sample.quality < self._section.min_quality:
+                continue
+            if followed.evidence.add(sample):
                 taken[track_id] = sample
             if followed.evidence.is_broken:
                 jumped.add(track_id)

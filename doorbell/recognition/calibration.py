@@ -1,85 +1,107 @@
-"""What a similarity is worth: cosines and frames in, log-odds out.
+"""What a similarity is worth: a cosine and the quality of the frames behind it in, a decision out.
 
 The arithmetic of the decision, pure and without a gallery.
 
-A track's cosine with a person is modelled as the face's own part plus noise of the frames::
+The cosine of a track's mean face with a person's template is modelled as normal::
 
-    cosine ~ Normal(mean, spread^2 + FRAME_SPREAD^2 / frames)
+    cosine ~ Normal(mean, spread^2 + FRAME_SPREAD^2 / looks)
 
-with one mean and spread for pictures of the person and another for pictures of anybody else. The
-logarithm of the ratio of both densities is the evidence for the person. The frames' noise is the
-same under both, so the mean of the frames is a sufficient statistic and this is the likelihood
-ratio of the whole sequence; by Ville's inequality (1939; Wald's bound of the sequential test) it
-exceeds 1 / risk for a stranger with a probability of at most ``risk``, however often one looks.
-With n people enrolled a stranger has n chances, and 1 / risk becomes n / risk.
+with one mean and spread for pictures of the person and another for pictures of anybody else. Both
+means depend on the quality, the likeness that the frames are expected to have with a portrait of
+the same person; the second part is what changes from frame to frame. A name takes a cosine that
+anybody else reaches with a probability of at most ``risk``, shared among all people enrolled, and
+more where more is to be expected of the person.
 """
 
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
-import numpy as np
+from doorbell.recognition.candidates import Source
 
-from doorbell.domain import Float32Array
+# Of other people, five photographs enrolled of each. Fitted 2026-11-28 on 34 people and 240
+# strangers in 25 conditions: the mean is 0.07 for the worst faces and 0.11 for the best, the spread
+# 0.084 to 0.095, and one pair in 5000 reaches 0.39 to 0.43.
+OTHERS_MEAN, OTHERS_MEAN_PER_QUALITY, OTHERS_SPREAD = 0.06, 0.06, 0.085
 
-# Of other people. Photographs of 145 people against 2000 strangers (measured 2026-11-22: one
-# stranger in four reaches 0.363 with somebody, one in a thousand 0.488) fit a mean of 0.11 and a
-# total spread of 0.086; five people before one camera have a mean of 0.22, because pose, light and
-# lens are shared. The mean stands between both.
-OTHERS_MEAN, OTHERS_SPREAD = 0.17, 0.07
+# Templates of frames share a lens, light and background with every visitor: five people before one
+# camera have a mean of 0.25 by day and 0.13 to 0.2 in the dark, at most 0.42.
+CAMERA_MEAN_PER_QUALITY = 0.17
 
-# Of the person: one photograph enrolled and one seen 0.68 with a spread of 0.09, five enrolled
-# 0.78, one camera 0.77 to 0.97 (measured 2026-11-22 on 34 people with 271 pictures and on ten
-# clips). The hardest case, and a little more room for those who look unlike their photograph.
-PERSON_MEAN, PERSON_SPREAD = 0.65, 0.12
+# Of the person, around the quality: 0.09 to 0.11, 0.14 for the worst faces.
+PERSON_SPREAD = 0.11
 
-# From frame to frame of one face: 0.038 at a mean quality of 0.48 (measured 2026-11-22 on ten
-# clips), which is this much at a quality of 1.
-FRAME_SPREAD = 0.025
+# From frame to frame of one face.
+FRAME_SPREAD = 0.03
+
+# Whoever is looked at in every frame of a visit exceeds a bound somewhere so many times as often as
+# in one look (simulated, thirty frames).
+REPEATED_LOOKS = 1.5
+
+# Where the person may be expected to be more alike than a name takes, it takes this part of the
+# room more: that costs hardly a name, and relatives are more alike than other people.
+SPARE_ROOM = 0.1
 
 
-def log_odds(similarities: Float32Array, frames: float) -> Float32Array:
-    """The evidence for each person.
+def others_mean(quality: float, source: Source = Source.PHOTOGRAPH) -> float:
+    """The mean cosine of faces of a quality with templates of somebody else."""
+    per_quality = OTHERS_MEAN_PER_QUALITY
+    if source is Source.CAMERA:
+        per_quality += CAMERA_MEAN_PER_QUALITY
+    return OTHERS_MEAN + per_quality * quality
+
+
+def log_odds(
+    similarity: float, quality: float, looks: float, source: Source = Source.PHOTOGRAPH
+) -> float:
+    """The evidence for a person: the logarithm of how much likelier it is than anybody else.
 
     Args:
-        similarities: (p,) float32, cosines of a track's mean embedding with people.
-        frames: how many independent frames of good quality the mean is worth; above 0.
+        similarity: cosine of a track's mean face with the person's template.
+        quality: of the frames behind it, 0 to 1.
+        looks: how many independent frames they are worth; above 0.
+        source: of the template.
 
     Returns:
-        (p,) float32: natural logarithm of the likelihood ratio, above 0 for the person.
+        Natural logarithm of the likelihood ratio, above 0 for the person.
     """
-    noise = FRAME_SPREAD**2 / max(frames, 1e-3)
-    person = _log_density(similarities, PERSON_MEAN, PERSON_SPREAD**2 + noise)
-    others = _log_density(similarities, OTHERS_MEAN, OTHERS_SPREAD**2 + noise)
-    return np.asarray(person - others, np.float32)
+    noise = FRAME_SPREAD**2 / max(looks, 1e-3)
+    person = NormalDist(quality, math.sqrt(PERSON_SPREAD**2 + noise))
+    others = NormalDist(others_mean(quality, source), math.sqrt(OTHERS_SPREAD**2 + noise))
+    return _log_density(person, similarity) - _log_density(others, similarity)
 
 
-def _log_density(values: Float32Array, mean: float, variance: float) -> Float32Array:
-    density = -0.5 * (values - mean) ** 2 / variance - 0.5 * math.log(2 * math.pi * variance)
-    return np.asarray(density, np.float32)
+def _log_density(distribution: NormalDist, value: float) -> float:
+    return -0.5 * distribution.zscore(value) ** 2 - math.log(distribution.stdev)
 
 
-def needed_log_odds(people: int, risk: float) -> float:
-    """How much evidence a name takes.
-
-    Args:
-        people: number of people enrolled, each of whom a stranger could be taken for.
-        risk: largest part of strangers' visits that may end with a name.
-    """
-    return math.log(max(people, 1) / risk)
-
-
-def needed_similarity(people: int, frames: float, risk: float) -> float:
+def needed_similarity(
+    people: int,
+    quality: float,
+    looks: float,
+    risk: float,
+    source: Source = Source.PHOTOGRAPH,
+) -> float:
     """The cosine from which on a name is given, were there no second-best person.
 
     Args:
-        people: as in ``needed_log_odds``.
-        frames: as in ``log_odds``.
-        risk: as in ``needed_log_odds``.
+        people: number of people enrolled, each of whom a stranger could be taken for.
+        quality: as in ``log_odds``.
+        looks: as in ``log_odds``.
+        risk: largest part of strangers' visits that may end with a name.
+        source: as in ``log_odds``.
 
     Returns:
         0 to 1.
     """
-    candidates = np.linspace(0, 1, 1001, dtype=np.float32)  # (1001,)
-    enough = log_odds(candidates, frames) >= needed_log_odds(people, risk)
-    return float(candidates[int(np.argmax(enough))]) if enough.any() else 1.0
+    spread = math.sqrt(OTHERS_SPREAD**2 + FRAME_SPREAD**2 / max(looks, 1e-3))
+    chances = REPEATED_LOOKS * max(people, 1)
+    tail = NormalDist().inv_cdf(1 - risk / chances) * spread
+    reached = others_mean(quality, source) + tail
+    return min(reached + SPARE_ROOM * max(quality - reached, 0.0), 1.0)
+
+
+def needed_lead(risk: float) -> float:
+    """By how much the evidence for a person must exceed that for the second: log-odds."""
+    return math.log(1 / risk)

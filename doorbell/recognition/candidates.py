@@ -6,7 +6,7 @@ Whatever can answer this can stand behind the door, be it a file or a database e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from doorbell.domain import Person, Stranger
@@ -16,7 +16,7 @@ class Source(Enum):
     """Where a person's samples come from."""
 
     PHOTOGRAPH = "photograph"
-    CAMERA = "camera"  # of the door
+    CAMERA = "camera"  # frames, of the door or of a video
     DRAWN = "drawn"  # variants of another sample, as of another light
 
 
@@ -32,7 +32,7 @@ class PersonCandidate:
 
     person: Person
     similarity: float
-    similarity_by_source: Mapping[Source, float] = field(default_factory=dict)
+    similarity_by_source: Mapping[Source, float]
 
 
 @dataclass(frozen=True, slots=True)

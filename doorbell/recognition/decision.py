@@ -13,8 +13,8 @@ import numpy as np
 
 from doorbell.config import RecognitionSection
 from doorbell.domain import FaceSample, Float32Array, Match, Stranger, Verdict
-from doorbell.recognition.calibration import log_odds, needed_log_odds
-from doorbell.recognition.candidates import Candidates
+from doorbell.recognition.calibration import log_odds, needed_lead, needed_similarity
+from doorbell.recognition.candidates import Candidates, PersonCandidate
 
 # A face that is this unlike the mean of its own track, three times running, is somebody else's:
 # the track has jumped. Two faces of one clip and person stay above 0.5 when both are usable.
@@ -40,8 +40,8 @@ class Evidence:
     Attributes:
         started_seconds: stream time of the track's first frame.
         frames: embeddings taken in.
-        worth: the number of independent frames of good quality that they are worth; a face that
-            holds still before the camera is seen often and shows little that is new.
+        looks: the number of independent frames that they are worth; a face that holds still before
+            the camera is seen often and shows little that is new.
     """
 
     KEPT = 5
@@ -50,8 +50,9 @@ class Evidence:
     def __init__(self, started_seconds: float) -> None:
         self.started_seconds = started_seconds
         self.frames = 0
-        self.worth = 0.0
+        self.looks = 0.0
         self._sum: Float32Array | None = None
+        self._weight = self._weighted_quality = 0.0
         self._best: list[FaceSample] = []
         self._latest: deque[Float32Array] = deque(maxlen=self.COMPARED)
         self._alien_run = 0
@@ -62,6 +63,11 @@ class Evidence:
         if self._sum is None:
             return None
         return np.asarray(self._sum / max(float(np.linalg.norm(self._sum)), 1e-12), np.float32)
+
+    @property
+    def quality(self) -> float:
+        """The mean quality of the frames, weighted as they are in the signature, 0 to 1."""
+        return self._weighted_quality / self._weight if self._weight else 0.0
 
     @property
     def best_samples(self) -> tuple[FaceSample, ...]:
@@ -80,10 +86,13 @@ class Evidence:
             self._alien_run += 1
             return False
         self._alien_run = 0
-        weighted = sample.embedding * np.float32(max(sample.quality, 0.05))
+        weight = max(sample.quality, 0.05)
+        weighted = sample.embedding * np.float32(weight)
         self._sum = weighted if self._sum is None else self._sum + weighted
+        self._weight += weight
+        self._weighted_quality += weight * sample.quality
         self.frames += 1
-        self.worth += sample.quality * self._novelty(sample.embedding)
+        self.looks += self._novelty(sample.embedding)
         self._latest.append(sample.embedding)
         self._best = sorted([*self._best, sample], key=lambda s: -s.quality)[: self.KEPT]
         return True
@@ -104,9 +113,10 @@ def decide(
 ) -> Match:
     """Say who a track is, if that can be said yet.
 
-    Known: the evidence for the nearest person exceeds what a stranger would show with a probability
-    of ``risk``, and by as much the evidence for the second. Unknown: the odds are against
-    everybody over several times as many frames, or time is up.
+    Known: the track is more like the nearest person than strangers are but for a part of ``risk``,
+    and the evidence exceeds that for the second. Unknown: the frames are good enough to tell one of
+    the household, and either the odds are against everybody over several times as many, or time is
+    up. Worse frames leave it undecided: they would make strangers of the household's own people.
 
     Args:
         evidence: of the track.
@@ -118,27 +128,45 @@ def decide(
         return Match(Verdict.UNDECIDED, None, 0.0, 0)
     people = candidates.people
     similarity = people[0].similarity if people else 0.0
-    similarities = np.array([each.similarity for each in people], np.float32)  # (0 to 2,)
-    odds = [*log_odds(similarities, evidence.worth).tolist(), -math.inf, -math.inf]
+    odds = [*(_odds(each, evidence) for each in people), -math.inf, -math.inf]
     enough = evidence.frames >= section.min_frames
     if (
         people
         and enough
-        and odds[0] >= needed_log_odds(candidates.enrolled, section.risk)
-        and odds[0] - odds[1] >= needed_log_odds(1, section.risk)
+        and _is_alike(people[0], evidence, candidates.enrolled, section.risk)
+        and odds[0] - odds[1] >= needed_lead(section.risk)
     ):
         return Match(Verdict.KNOWN, people[0].person, similarity, evidence.frames)
+    needed = needed_similarity(candidates.enrolled, evidence.quality, evidence.looks, section.risk)
     nobody_near = (
         odds[0] <= UNKNOWN_LOG_ODDS
         and evidence.frames >= UNKNOWN_FRAMES_FACTOR * section.min_frames
     )
     waited = time_seconds - evidence.started_seconds
-    if nobody_near or (enough and waited >= section.decide_within_seconds):
+    is_over = nobody_near or (enough and waited >= section.decide_within_seconds)
+    if is_over and evidence.quality >= needed:
         stranger = nearest_stranger(candidates, section)
         if stranger is not None:
             similarity = candidates.stranger_similarity
         return Match(Verdict.UNKNOWN, stranger, similarity, evidence.frames)
     return Match(Verdict.UNDECIDED, None, similarity, evidence.frames)
+
+
+def _odds(candidate: PersonCandidate, evidence: Evidence) -> float:
+    """The evidence for a person, by the template that speaks most for it."""
+    return max(
+        log_odds(similarity, evidence.quality, evidence.looks, source)
+        for source, similarity in candidate.similarity_by_source.items()
+    )
+
+
+def _is_alike(candidate: PersonCandidate, evidence: Evidence, enrolled: int, risk: float) -> bool:
+    """Whether a track is more like one of a person's templates than strangers are."""
+    templates = enrolled * len(candidate.similarity_by_source)
+    return any(
+        similarity >= needed_similarity(templates, evidence.quality, evidence.looks, risk, source)
+        for source, similarity in candidate.similarity_by_source.items()
+    )
 
 
 def nearest_stranger(candidates: Candidates, section: RecognitionSection) -> Stranger | None:

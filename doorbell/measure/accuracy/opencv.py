@@ -18,7 +18,8 @@ from doorbell.measure.accuracy.replay import PlayedVisit, read_frames
 from doorbell.measure.accuracy.stills import Recognizer, find_subjects
 from doorbell.pipeline.perception import FaceCrop
 from doorbell.recognition.alignment import part_in_frame
-from doorbell.recognition.quality import measure_quality
+from doorbell.recognition.quality import expected_similarity, measure_quality
+from doorbell.recognition.veil import Unveiled
 
 MODEL_ID = "opencv-sface"
 
@@ -65,7 +66,9 @@ class OpenCvRecognizer:
             crop = np.asarray(self._embedder.alignCrop(bgr, row)[:, :, ::-1], np.uint8)
             face = _face(row)
             in_frame = part_in_frame(bgr.shape[1], bgr.shape[0], face.keypoints_xy)
-            portraits.append(FaceCrop(face, crop, measure_quality(face, crop, in_frame)))
+            portraits.append(
+                FaceCrop(face, crop, measure_quality(face, crop, in_frame, Unveiled(crop, 0.0)))
+            )
         return portraits
 
     def embed(self, portraits: Sequence[FaceCrop]) -> list[FaceSample | None]:
@@ -73,8 +76,9 @@ class OpenCvRecognizer:
         samples: list[FaceSample | None] = []
         for portrait in portraits:
             vector = self._embedder.feature(np.ascontiguousarray(portrait.crop[:, :, ::-1]))[0]
-            unit = np.asarray(vector / np.linalg.norm(vector), np.float32)
-            samples.append(FaceSample(unit, MODEL_ID, portrait.quality.value))
+            length = float(np.linalg.norm(vector))
+            quality = expected_similarity(portrait.quality, length)
+            samples.append(FaceSample(np.asarray(vector / length, np.float32), MODEL_ID, quality))
         return samples
 
 

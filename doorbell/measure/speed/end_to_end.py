@@ -204,10 +204,10 @@ def _first_usable(
             there = Face(face_box(pose), np.zeros((6, 2), np.float32), 1.0)
             for face in perception.detect(pixels, [Track(1, there, seconds, seconds, 1)]):
                 large = min(face.width_pixels, face.height_pixels) >= section.min_face_pixels
-                if (
-                    large
-                    and perception.crop_face(pixels, face).quality.value >= section.min_quality
-                ):
+                if not large:
+                    continue
+                [sample] = perception.embed([perception.crop_face(pixels, face)])
+                if sample is not None and sample.quality >= section.min_quality:
                     return seconds
         index += 1
     return math.nan
