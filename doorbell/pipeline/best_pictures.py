@@ -32,8 +32,10 @@ OWN_SIMILARITY = 0.5
 
 # And this like the person who is named, whose photographs are of another day and light. Measured as
 # above on Labeled Faces in the Wild: two of 263 photographs are less like the mean of five others
-# of the same person (0.18 at most), two of 8,364 as like somebody else.
+# of the same person (0.18 at most), two of 8,364 as like somebody else. Of a frame that promises
+# less, as in the dark, this part of that is enough.
 PERSON_SIMILARITY = 0.4
+PERSON_PART = 0.6
 
 # A press with nobody in sight shows the latest frame, if it is of these last seconds.
 LATEST_SECONDS = 5.0
@@ -149,7 +151,8 @@ class VisitPictures:
             return False
         if visit.corrected or not isinstance(visit.visitor, Person):
             return True
-        return self._similarity(visit.visitor, shown.sample) >= PERSON_SIMILARITY
+        least = min(PERSON_SIMILARITY, PERSON_PART * shown.sample.quality)
+        return self._similarity(visit.visitor, shown.sample) >= least
 
     def _may_show(self, visit: Visit | None) -> bool:
         if self._whose == "all":
