@@ -43,7 +43,7 @@ def exported(tmp_path: Path) -> Path:
         gallery.people.enroll("Änne 🌻", [EnrolledSample(face(1), SHA256), EnrolledSample(face(2))])
         gallery.people.set_chime("Änne 🌻", "gong")
         gallery.people.set_preferences("Änne 🌻", {"tv": ["news"]})
-        gallery.people.enroll("Ben", [EnrolledSample(face(3))])
+        gallery.people.enroll("Ben", [EnrolledSample(face(3), f"{SHA256}-17")])  # of a video
         gallery.people.set_chime("Ben", "/srv/ben.wav")
         gallery.strangers.add([face(4), face(5)], 10.0)
     path = tmp_path / "household.jsonl"

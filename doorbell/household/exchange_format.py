@@ -40,7 +40,7 @@ class SampleText(_Line):
 
     embedding: Annotated[str, Field(max_length=1000)]
     quality: Annotated[float, Field(ge=0.0, le=1.0)]
-    source_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    source_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}(-[0-9]{1,5})?$")] | None = None
 
 
 class PersonLine(_Line):
