@@ -10,6 +10,7 @@ import errno
 import logging
 from collections import deque
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from doorbell.camera import Camera, open_camera
@@ -206,3 +207,15 @@ def open_controls(section: CameraSection, camera: Camera) -> Controls | None:
         return camera.controls
     source = source_of(section)
     return V4l2Controls(Path(source.place)) if source.kind is Kind.DEVICE else None
+
+
+def can_be_exposed(section: CameraSection) -> bool:
+    """Whether the exposure of the configured camera, which is there, can be set from here."""
+    source = source_of(section)
+    if source.kind is not Kind.DEVICE:
+        return source.kind is Kind.SIMULATED
+    try:
+        with closing(V4l2Controls(Path(source.place))) as controls:
+            return can_expose(controls.read())
+    except OSError:
+        return False
