@@ -1,6 +1,6 @@
 """The controls of a camera's driver: the kernel's virtual one (vivid), where this kernel has it.
 
-``tools/vivid.py pytest -n 0 -p no:cacheprovider tests/system/test_vivid.py`` boots one that has.
+``tools/camera_machine.py`` boots one that has.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""Runs a command beside the kernel's virtual camera, in QEMU: ``tools/vivid.py pytest ...``.
+"""Runs a command where the kernel has cameras, in QEMU: ``tools/camera_machine.py pytest ...``.
 
-Most machines that develop and test have no camera, and a kernel without that driver (vivid). This
-boots Debian's kernel, which has it, in QEMU, with this machine's own files to read only, and runs
-the command there, as root, in the working directory; /tmp, /var/tmp and /run are empty and its own.
-``/dev/video0`` is a camera with real controls then. Ends with the command's exit code.
+Most machines that develop and test have no camera, and a kernel without the drivers that would
+stand in for one: the virtual camera (vivid), and webcams (uvcvideo) behind the virtual host
+controller (vhci_hcd). This boots Debian's kernel, which has them, in QEMU, with this machine's own
+files to read only, and runs the command there, as root, in the working directory; /tmp, /var/tmp
+and /run are empty and its own. Ends with the command's exit code.
 
 Needs the packages qemu-system-x86, busybox-static and cpio, and fetches Debian's kernel (70 MB,
-with apt-get) into ``build/vivid`` where it is not there. All is emulated, so that it works without
-KVM: a start takes some 15 s, and what runs takes ten times as long as here.
+with apt-get) into ``build/camera-machine`` where it is not there. All is emulated, so that it works
+without KVM: a start takes some 15 s, and what runs takes ten times as long as here.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WORK = ROOT / "build" / "vivid"
+WORK = ROOT / "build" / "camera-machine"
 BUSYBOX = Path("/bin/busybox")
-MODULES = ("virtio_pci", "9pnet_virtio", "9p", "vivid")
+MODULES = ("virtio_pci", "9pnet_virtio", "9p", "vivid", "vhci_hcd", "uvcvideo")
 # One capture device with one webcam input: no tuners, outputs and radios.
 VIVID = "n_devs=1 node_types=0x1 num_inputs=1 input_types=0x0"
 MEGABYTES = 3072
-DONE = re.compile(r"^vivid: exit code (\d+)\s*$", re.MULTILINE)
+DONE = re.compile(r"^camera machine: exit code (\d+)\s*$", re.MULTILINE)
 
 INIT = """\
 #!/bin/sh
@@ -47,7 +48,7 @@ mkdir -p /machine/dev/shm
 for folder in tmp run var/tmp dev/shm; do mount -t tmpfs none "/machine/$folder"; done
 ip link set lo up
 chroot /machine /bin/sh -c {command}
-echo "vivid: exit code $?"
+echo "camera machine: exit code $?"
 poweroff -f
 """
 
@@ -65,7 +66,7 @@ def fetch_kernel() -> tuple[Path, Path]:
         ).stdout
         package = re.search(r"Depends: (linux-image-\S+)", depends)
         if package is None:
-            raise SystemExit("vivid: apt knows no linux-image-amd64; run apt-get update")
+            raise SystemExit("camera_machine: apt knows no linux-image-amd64; run apt-get update")
         subprocess.run(["apt-get", "download", "--quiet", package[1]], check=True, cwd=WORK)
         [archive] = WORK.glob(f"{package[1]}_*.deb")
         subprocess.run(["dpkg-deb", "-x", str(archive), "kernel"], check=True, cwd=WORK)
