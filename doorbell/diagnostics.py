@@ -12,23 +12,43 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.camera import open_camera
+from doorbell.camera.exposed import can_be_exposed
 from doorbell.camera.latest import open_latest
 from doorbell.camera.uri import source_of
 from doorbell.config import CameraSection, Config
-from doorbell.errors import BrokerError, DoorbellError, OutputError
+from doorbell.domain import UInt8Array
+from doorbell.errors import (
+    BrokerError,
+    DoorbellError,
+    InferenceError,
+    ModelError,
+    OutputError,
+)
 from doorbell.gallery.gallery import Gallery
 from doorbell.gpio.button import open_button
 from doorbell.gpio.lines import KernelChips
+from doorbell.imaging.view import (
+    FaceView,
+    advise_on_face,
+    advise_on_noise,
+    advise_on_picture,
+    describe_face,
+    describe_sizes,
+    view_face,
+    view_picture,
+)
 from doorbell.models.store import models_directory, verify_models
 from doorbell.outputs.mqtt.client import configured_client, describe_failure
 from doorbell.outputs.mqtt.topics import Topics
@@ -47,7 +67,7 @@ CAMERA_FRAMES = 5
 # The built-in scene's first visitor comes and stands at the door within these.
 SCENE_FRAMES_PER_SECOND = 10.0
 SCENE_FRAMES = 60
-DARK_GREY = 12.0
+STAND_THERE = "stand at the door and check again: then your face is measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +78,29 @@ class Finding:
         part: which, in one word.
         ok: whether it will do.
         message: what was found; if it will not do, with how to mend it.
+        advice: what would make it better, where it will do; in whole sentences.
     """
 
     part: str
     ok: bool
     message: str
+    advice: tuple[str, ...] = ()
 
 
-def check_all(config: Config) -> Iterator[Finding]:
-    """Check every part in turn; a part that is switched off is reported as such."""
-    parts: dict[str, Callable[[Config], str]] = {
+# What a check says; with advice where there is some.
+_Found: TypeAlias = str | tuple[str, Sequence[str]]
+
+
+def check_all(config: Config, *, field_of_view_degrees: float) -> Iterator[Finding]:
+    """Check every part in turn; a part that is switched off is reported as such.
+
+    Args:
+        config: what is to be checked.
+        field_of_view_degrees: of the camera's width, for how large faces will be.
+    """
+    parts: dict[str, Callable[[Config], _Found]] = {
         "models": _check_models,
-        "camera": _check_camera,
+        "camera": partial(_check_camera, field_of_view_degrees=field_of_view_degrees),
         "latency": _check_latency,
         "sound": _check_sound,
         "button": _check_button,
@@ -83,9 +114,11 @@ def check_all(config: Config) -> Iterator[Finding]:
         yield _find(part, check, config)
 
 
-def _find(part: str, check: Callable[[Config], str], config: Config) -> Finding:
+def _find(part: str, check: Callable[[Config], _Found], config: Config) -> Finding:
     try:
-        return Finding(part, True, check(config))
+        found = check(config)
+        message, advice = (found, ()) if isinstance(found, str) else found
+        return Finding(part, True, message, tuple(advice))
     except DoorbellError as exc:
         return Finding(part, False, str(exc))
 
@@ -95,19 +128,52 @@ def _check_models(config: Config) -> str:
     return f"{len(paths)} files unaltered"
 
 
-def _check_camera(config: Config) -> str:
+def _check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str, Sequence[str]]:
+    """Look through the camera: how fast it is, and what it makes of faces."""
+    section = config.camera
     faces = models_directory(config.inference) / "faces"
     latency = Latency()
-    with closing(open_latest(config.camera, faces)) as camera:
+    frames = []
+    with closing(open_latest(section, faces)) as camera:
         for _ in range(CAMERA_FRAMES):
-            frame = camera.get(config.camera.timeout_seconds)
+            frame = camera.get(section.timeout_seconds)
             latency.add(Stage.CAPTURE, time.time() - frame.captured_at)
-    grey = float(frame.pixels.mean())
-    seen = f"{frame.width} x {frame.height} pixels from {source_of(config.camera).shown}"
+            frames.append(frame.pixels)
+    seen = f"{frame.width} x {frame.height} pixels from {source_of(section).shown}"
     seen += f"; {describe(latency.take())}"
-    if grey < DARK_GREY:
-        return f"{seen}; the picture is almost black: is the lens covered, or is it night?"
-    return seen
+    smallest = config.recognition.min_face_pixels
+    picture, face = view_picture(frames), _face_in_sight(config, frames[-1])
+    if face is not None:
+        advice = [*advise_on_face(face, smallest), *advise_on_noise(picture)]
+        return f"{seen}; {describe_face(face)}", [*advice, *_advise_on_exposure(section, advice)]
+    advice = advise_on_picture(picture, smallest, field_of_view_degrees)
+    advice += [*_advise_on_exposure(section, advice), STAND_THERE]
+    return f"{seen}; no face in sight: {describe_sizes(frame.width, field_of_view_degrees)}", advice
+
+
+def _face_in_sight(config: Config, pixels: UInt8Array) -> FaceView | None:
+    """Measure the nearest face of a picture; None where there is none."""
+    try:
+        with closing(open_perception(config)) as perception:
+            faces = perception.detect_still(pixels)
+    except (ModelError, InferenceError):  # said by the other parts
+        return None
+    nearest = max(faces, key=lambda face: face.width_pixels, default=None)
+    return None if nearest is None else view_face(pixels, nearest)
+
+
+def _advise_on_exposure(section: CameraSection, advice: Sequence[str]) -> list[str]:
+    """Say whether this camera can be exposed by the face, where that would help."""
+    if not any("expos" in each for each in advice):
+        return []
+    if not can_be_exposed(section):
+        return [
+            "this camera's exposure cannot be set from here: look for exposure compensation, "
+            "backlight compensation or WDR in its own settings"
+        ]
+    if section.expose_faces:
+        return ["camera.expose_faces is on, and comes to work when somebody stands there"]
+    return ["this camera can be exposed by the face: set camera.expose_faces = true"]
 
 
 def _check_latency(config: Config) -> str:

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+import cv2
 import pytest
 from click.testing import CliRunner
 from command_line import Cli
 
+from doorbell.camera.simulated.background import draw_porch
 from doorbell.cli import main
 from doorbell.cli.options import find_config
 from doorbell.errors import ConfigError
@@ -173,6 +175,20 @@ def test_check_finds_what_will_not_do(cli: Cli) -> None:
         r"detect [\d.]+, align [\d.]+, embed [\d.]+, decide [\d.]+ ms; of a simulated visitor",
         findings["latency"]["message"],
     )
+
+
+@pytest.mark.usefixtures("models_directory")
+def test_check_prints_what_helps_below_what_it_found(cli: Cli, tmp_path: Path) -> None:
+    porch = cv2.cvtColor(draw_porch(320, 180, 1), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(tmp_path / "porch.png"), porch)
+    settings = ["--set", f"camera.uri={tmp_path}", "--set", "chime.enabled=false"]
+
+    told = cli("check", "--field-of-view", "110", *settings).stdout.splitlines()
+
+    [found] = [line for line in told if line.startswith("ok  camera")]
+    assert found.endswith("17 pixels wide at 1 m, 9 at 2 m, 6 at 3 m (with 110 degrees of view)")
+    below = told[told.index(found) + 1]
+    assert below.startswith("             faces are recognized up to 0.4 metres away")
 
 
 @pytest.mark.system

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from doorbell.camera import Camera, open_camera
 from doorbell.camera.capture_thread import AbandonedThreads, CaptureThread
+from doorbell.camera.exposed import FaceMeter, open_exposed
 from doorbell.camera.frame_health import FrameHealth, refuse_malformed
 from doorbell.camera.uri import is_live, loses_no_frame
 from doorbell.config import CameraSection
@@ -60,6 +61,10 @@ class LatestFrame:
         sight: tells darkness and a frozen picture; None to look for neither.
         may_be_missing: a camera that cannot be opened at first is waited for like a lost one;
             else the constructor waits for it and raises.
+        meter: what the reader tells of the faces in the frames; None where nobody asks.
+
+    Attributes:
+        meter: as given.
 
     Raises:
         CameraError: the camera cannot be opened.
@@ -75,7 +80,9 @@ class LatestFrame:
         held_seconds: float = _HELD_SECONDS,
         sight: FrameHealth | None = None,
         may_be_missing: bool = False,
+        meter: FaceMeter | None = None,
     ) -> None:
+        self.meter = meter
         self._open_again = open_again
         self._reopen_max_seconds = reopen_max_seconds
         self._lossless = lossless
@@ -361,11 +368,15 @@ def open_latest(
         CameraError: the camera cannot be opened.
     """
     sight = FrameHealth(dark_seconds=section.dark_seconds, frozen_seconds=section.frozen_seconds)
+    meter = FaceMeter() if section.expose_faces else None
     return LatestFrame(
-        partial(open_camera, section, faces_directory),
+        partial(open_camera, section, faces_directory)
+        if meter is None
+        else partial(open_exposed, section, faces_directory, meter),
         reopen_max_seconds=section.reopen_max_seconds,
         lossless=loses_no_frame(section),
         stuck_seconds=section.timeout_seconds + section.stuck_seconds,
         sight=sight if is_live(section) else None,
         may_be_missing=may_be_missing,
+        meter=meter,
     )

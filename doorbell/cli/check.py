@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 EXIT_CODE = 3
 # A GPU that computes something else than it should.
 FAILED_CODE = 1
+# What most webcams see from side to side.
+WEBCAM_DEGREES = 78.0
 
 
 @click.command(
     epilog=example(
         "doorbell check",
-        "doorbell check --set camera.uri=/dev/video0",
+        "doorbell check --set camera.uri=/dev/video0 --field-of-view 110",
         "doorbell check --gpu --report orin-nano",
     )
 )
@@ -37,12 +39,22 @@ FAILED_CODE = 1
     metavar="PATH",
     help="Of --gpu: writes PATH.json and PATH.md.",
 )
+@click.option(
+    "--field-of-view",
+    type=click.FloatRange(10.0, 170.0),
+    default=WEBCAM_DEGREES,
+    show_default=True,
+    metavar="DEGREES",
+    help="Of the camera's width, for how large faces will be.",
+)
 @json_option
 @with_config
-def check(config: Config, report: Path, *, gpu: bool, as_json: bool) -> None:
+def check(config: Config, report: Path, field_of_view: float, *, gpu: bool, as_json: bool) -> None:
     """Check models, camera, latency, sound, broker, disk and clock.
 
     The latency is that of each step from a frame to a name, for a simulated visitor.
+    Of the camera it says whether faces at the door will be too dark, too small, blurred or against
+    the light, and what helps: measured on your face if you stand there, else on the picture.
     Says of each what was found, and how to mend what will not do; the exit code is 3 if anything
     will not. The camera may not be in use: stop the daemon first.
 
@@ -52,23 +64,25 @@ def check(config: Config, report: Path, *, gpu: bool, as_json: bool) -> None:
     fault: no name, no picture, no vector and no path is in it. The exit code is 1 if the GPU
     computes something else, and 3 if there is none. The first time takes minutes.
 
-    JSON: a list of objects with part, ok and message; with --gpu the report.
+    JSON: a list of objects with part, ok, message and advice; with --gpu the report.
     """
     if gpu:
         _check_gpu(config, report, as_json=as_json)
     else:
-        _check_parts(config, as_json=as_json)
+        _check_parts(config, field_of_view, as_json=as_json)
 
 
-def _check_parts(config: Config, *, as_json: bool) -> None:
+def _check_parts(config: Config, field_of_view: float, *, as_json: bool) -> None:
     from doorbell.diagnostics import check_all
 
     findings = []
-    for finding in check_all(config):
+    for finding in check_all(config, field_of_view_degrees=field_of_view):
         findings.append(finding)
         if not as_json:
             mark = click.style("ok ", fg="green") if finding.ok else click.style("BAD", fg="red")
             click.echo(f"{mark} {finding.part:<8} {finding.message}")
+            for each in finding.advice:
+                click.echo(f"             {each}")
     if as_json:
         print_json([asdict(finding) for finding in findings])
     if not all(finding.ok for finding in findings):

@@ -104,6 +104,7 @@ class CameraSection(Section):
     reopen_max_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
     dark_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 60.0
     frozen_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 30.0
+    expose_faces: bool = False
     realtime: bool = True
     loop: bool = False
 

@@ -149,6 +149,8 @@ class MainLoop:
         started = time.monotonic()
         self._stream_seconds = frame.time_seconds
         self._publish(*self._pipeline.step(frame))
+        if self._camera.meter is not None:
+            self._camera.meter.look(frame.pixels, self._pipeline.faces_of_visits(frame))
         ended = time.monotonic()
         self._latency.add(Stage.CAPTURE, waited)
         self._latency.add(Stage.FRAME, waited + ended - started)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from doorbell.config import Config
 from doorbell.domain import (
     Event,
+    Face,
     Frame,
     Left,
     Person,
@@ -91,6 +92,14 @@ class Pipeline:
         return tuple(
             (track, self._visits.visit_of(track.track_id)) for track in self._tracker.tracks
         )
+
+    def faces_of_visits(self, frame: Frame) -> list[Face]:
+        """Tell where in the frame that was taken in last the faces of visitors are."""
+        return [
+            track.face
+            for track, visit in self.in_sight
+            if visit is not None and track.last_seen_seconds == frame.time_seconds
+        ]
 
     @property
     def known_visitors(self) -> Templates:

@@ -54,6 +54,7 @@ def simulated(
     *visitors: Visitor,
     duration_seconds: float = 300.0,
     light: float = 1.0,
+    shade: float = 1.0,
 ) -> str:
     """The address of a camera before which these come.
 
@@ -63,13 +64,14 @@ def simulated(
         visitors: in any order.
         duration_seconds: of the scene.
         light: how much of the day's there is, above 0 and at most 1.
+        shade: how much of it falls on the visitors, likewise.
 
     Raises:
         CameraSetupError: a portrait is missing.
     """
     appearances = tuple(each.appearance(faces) for each in visitors)
     return write_scene(
-        folder / "scene.toml", SceneScript(appearances, duration_seconds, light=light)
+        folder / "scene.toml", SceneScript(appearances, duration_seconds, light=light, shade=shade)
     )
 
 
@@ -81,7 +83,8 @@ def write_scene(path: Path, script: SceneScript) -> str:
 
 def scene_toml(script: SceneScript) -> str:
     """Write a script as the simulated camera reads it."""
-    lines = [f"{key} = {getattr(script, key)}" for key in ("duration_seconds", "seed", "light")]
+    keys = ("duration_seconds", "seed", "light", "shade")
+    lines = [f"{key} = {getattr(script, key)}" for key in keys]
     for appearance in script.appearances:
         lines.append("[[appearances]]")
         lines += [

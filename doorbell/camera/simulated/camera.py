@@ -20,6 +20,7 @@ from doorbell.camera.simulated.clock import Pace
 from doorbell.camera.simulated.cutout import CutOut, cut_out
 from doorbell.camera.simulated.folder import FolderCamera
 from doorbell.camera.simulated.script import Appearance, Pose, SceneScript, demo_script, load_script
+from doorbell.camera.simulated.sensor import SimulatedSensor
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
 from doorbell.domain import Frame, UInt8Array
@@ -42,15 +43,22 @@ class SceneRenderer:
         script: who comes when.
         width, height: of the frames, in pixels.
         frames_per_second: what motion blur depends on.
+        sensor: what exposes it; one of its own in its automatic unless given.
 
     Raises:
         CameraSetupError: a portrait of the script cannot be used.
     """
 
     def __init__(
-        self, script: SceneScript, width: int, height: int, frames_per_second: float
+        self,
+        script: SceneScript,
+        width: int,
+        height: int,
+        frames_per_second: float,
+        sensor: SimulatedSensor | None = None,
     ) -> None:
         self._script = script
+        self._sensor = sensor or SimulatedSensor()
         self._size = (width, height)
         self._shutter_seconds = _SHUTTER / frames_per_second
         self._porch = draw_porch(width, height, script.seed)
@@ -58,6 +66,7 @@ class SceneRenderer:
         # One larger picture of noise, seen through a window that jumps: as good as fresh noise.
         noise = rng.normal(0, _NOISE_SIGMA, (height + _NOISE_MARGIN, width + _NOISE_MARGIN, 3))
         self._noise = np.rint(noise).astype(np.int16)
+        self._amplified: tuple[float, NDArray[np.int16]] = (1.0, self._noise)
         self._light_phases = rng.uniform(0, 2 * np.pi, 4)
         self._visitors: dict[Appearance, list[CutOut]] = {}
         cut_outs: dict[tuple[object, ...], list[CutOut]] = {}  # one for all who look the same
@@ -88,7 +97,7 @@ class SceneRenderer:
         cv2.LUT(pixels, self._light(time_seconds), dst=pixels)
         rng = np.random.default_rng((self._script.seed, index))
         x, y = (int(offset) for offset in rng.integers(0, _NOISE_MARGIN, 2))
-        noise = self._noise[y : y + self._size[1], x : x + self._size[0]]
+        noise = self._noise_now()[y : y + self._size[1], x : x + self._size[0]]
         cv2.add(pixels, noise, dst=pixels, dtype=cv2.CV_8U)
         return pixels
 
@@ -115,10 +124,21 @@ class SceneRenderer:
         blur = np.rint(np.abs(moved)).astype(int) + 1
         if blur.max() > 1:
             layer = cv2.blur(layer, (int(blur[0]), int(blur[1])))
+        if self._script.shade < 1:
+            shade = self._script.shade ** (1 / _GAMMA)
+            layer = np.rint(layer * np.array([shade, shade, shade, 1.0])).astype(np.uint8)
         uncovered = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(layer, 3)), cv2.COLOR_GRAY2RGB)
         place = pixels[top:bottom, left:right]
         behind = cv2.multiply(place, uncovered, scale=1 / 255)
         place[:] = cv2.add(behind, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB))
+
+    def _noise_now(self) -> NDArray[np.int16]:
+        """The noise, amplified as the light is."""
+        gain = self._sensor.gain
+        if self._amplified[0] != gain:
+            amplified = np.rint(self._noise * gain ** (1 / _GAMMA)).astype(np.int16)
+            self._amplified = (gain, amplified)
+        return self._amplified[1]
 
     def _light(self, time_seconds: float) -> UInt8Array:
         """Clouds pass, the white balance follows: (256, 1, 3) uint8, one table a channel."""
@@ -130,7 +150,8 @@ class SceneRenderer:
             + 0.01 * np.sin(2 * np.pi * time_seconds / 0.9 + quick)
         )
         warmth = 0.025 * np.sin(2 * np.pi * time_seconds / 17 + warm)
-        dimmed = self._script.light ** (1 / _GAMMA)
+        light = self._script.light * self._sensor.exposure * self._sensor.gain
+        dimmed = light ** (1 / _GAMMA)
         gains = dimmed * brightness * np.array([1 + warmth, 1.0, 1 - warmth])
         table = np.arange(256)[:, None] * gains  # (256, 3)
         return np.asarray(np.clip(np.rint(table), 0, 255), np.uint8)[:, None, :]
@@ -141,13 +162,21 @@ class SimulatedCamera:
 
     At its own speed a frame that is late is left out, as a camera would; otherwise every frame
     comes, and ``time_seconds`` is the scene's.
+
+    Attributes:
+        controls: of its exposure.
     """
 
     def __init__(self, section: CameraSection, script: SceneScript) -> None:
         self._duration_seconds = script.duration_seconds
         self._frames_per_second = section.frames_per_second or _FRAMES_PER_SECOND
+        self.controls = SimulatedSensor()
         self._renderer = SceneRenderer(
-            script, section.width or _WIDTH, section.height or _HEIGHT, self._frames_per_second
+            script,
+            section.width or _WIDTH,
+            section.height or _HEIGHT,
+            self._frames_per_second,
+            self.controls,
         )
         self._loop = section.loop
         self._pace = Pace(realtime=section.realtime)

@@ -123,6 +123,7 @@ class SceneScript:
         duration_seconds: one round of the scene.
         seed: of the porch, the light and the noise.
         light: how much of the day's light there is, 1 by day; the camera does not make up for it.
+        shade: how much of the porch's light falls on who stands there; below 1 it is behind them.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -131,6 +132,7 @@ class SceneScript:
     duration_seconds: Annotated[float, Field(gt=0.0, le=86400.0)]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     light: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    shade: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
 
     def visible_at(self, time_seconds: float) -> tuple[Appearance, ...]:
         """Who is in sight at a time of the round, at least in part."""

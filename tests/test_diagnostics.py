@@ -1,0 +1,88 @@
+"""What the check finds out about the camera and the faces before it."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from doorbell.camera.simulated.background import draw_porch
+from doorbell.config import load_config
+from doorbell.diagnostics import STAND_THERE, Finding, check_all
+from doorbell.domain import UInt8Array
+from doorbell.imaging.photos import decode_photo, read_photo
+from doorbell.models.store import face_path
+from doorbell.testbed.scenes import Visitor, simulated
+
+
+@pytest.fixture
+def portrait(models_directory: Path) -> UInt8Array:
+    pixels = decode_photo(read_photo(face_path("obama", models_directory)), "obama")
+    small = cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def check_camera(*settings: str) -> Finding:
+    """The camera is the second that is checked; nothing after it is."""
+    findings = [*islice(check_all(load_config(None, settings), field_of_view_degrees=110.0), 2)]
+    assert [each.part for each in findings] == ["models", "camera"]
+    return findings[1]
+
+
+def check_picture(folder: Path, pixels: UInt8Array) -> Finding:
+    cv2.imwrite(str(folder / "seen.png"), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    return check_camera(f"camera.uri={folder}")
+
+
+def test_a_good_face_is_measured_and_needs_nothing(tmp_path: Path, portrait: UInt8Array) -> None:
+    found = check_picture(tmp_path, portrait)
+
+    assert found.ok
+    assert re.search(r"; a face 1\d\d pixels wide, brightness 1\d\d of 255$", found.message)
+    assert found.advice == ()
+
+
+def test_a_dark_face_is_told_what_helps(tmp_path: Path, portrait: UInt8Array) -> None:
+    dark = np.rint(255 * ((portrait / 255.0) ** 2.2 * 0.02) ** (1 / 2.2)).astype(np.uint8)
+
+    found = check_picture(tmp_path, dark)
+
+    assert found.ok, "advice changes no exit code"
+    assert [each.split(" (")[0][:40] for each in found.advice] == [
+        "the face is too dark",
+        "this camera's exposure cannot be set fro",
+    ]
+
+
+def test_without_a_face_sizes_are_those_of_the_lens(tmp_path: Path) -> None:
+    found = check_picture(tmp_path, draw_porch(1280, 720, 1))
+
+    assert found.message.endswith(
+        "; no face in sight: a face would be 69 pixels wide at 1 m, 34 at 2 m, 23 at 3 m "
+        "(with 110 degrees of view)"
+    )
+    assert found.advice[-1] == STAND_THERE
+
+
+@pytest.mark.parametrize(
+    ("expose", "said"),
+    [("false", "set camera.expose_faces = true"), ("true", "camera.expose_faces is on")],
+)
+def test_a_camera_that_can_be_exposed_is_said_to(
+    tmp_path: Path, faces: Path, expose: str, said: str
+) -> None:
+    visitor = Visitor(enters=0.0, approach=0.1)
+    uri = simulated(tmp_path, faces, visitor, shade=0.02)
+
+    found = check_camera(
+        f"camera.uri={uri}",
+        f"camera.expose_faces={expose}",
+        *("camera.realtime=false", "camera.frames_per_second=10"),
+    )
+
+    assert "the face is too dark" in found.advice[0]
+    assert said in found.advice[-1]
