@@ -101,15 +101,18 @@ def test_no_picture_of_a_visit_shows_who_takes_the_visitors_place(
     enroll(perception, gallery, face_path("obama2", models_directory), BARACK)
     door = Door(perception, gallery, config)
     events: list[Event] = [*door.see(barack)]
-    events += door.see(other, seconds=0.8)
-    [in_that_second] = door.pipeline.press(door.time_seconds, NOW + door.time_seconds)
-    events += [in_that_second, *door.see(other, seconds=seconds - 0.8), *door.see(seconds=4.0)]
+    events += door.see(other, seconds=0.1)
+    [at_once] = door.pipeline.press(door.time_seconds, NOW + door.time_seconds)
+    events += [at_once, *door.see(other, seconds=0.7)]
+    [later] = door.pipeline.press(door.time_seconds, NOW + door.time_seconds)
+    events += [later, *door.see(other, seconds=seconds - 0.8), *door.see(seconds=4.0)]
 
     [recognized] = [event for event in events if isinstance(event, Recognized)]
     assert recognized.visit
     assert recognized.visit.visitor == gallery.people.get(BARACK)
     of_visit = [event for event in events if visit_of(event) == visit_of(recognized)]
-    assert in_that_second in of_visit
+    assert at_once in of_visit
+    assert later not in of_visit
     assert isinstance(of_visit[-1], Left)
     with closing(Pictures(config.storage)) as kept:
         for event in events:

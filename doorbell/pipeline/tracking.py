@@ -94,9 +94,13 @@ class Tracker:
             for track in self._tracks
         ]
 
-    def drop(self, track_id: int) -> None:
-        """Forget a track that jumped to somebody else's face; the next frame starts anew."""
-        self._tracks = [track for track in self._tracks if track.track_id != track_id]
+    def restart(self, track_id: int) -> None:
+        """Follow the face of a track as a new one from here: it is somebody else's than before."""
+        for position, old in enumerate(self._tracks):
+            if old.track_id == track_id:
+                seen = old.last_seen_seconds
+                self._tracks[position] = Track(self._next_id, old.face, seen, seen, 1)
+                self._next_id += 1
 
     def _match(self, faces: Sequence[Face], time_seconds: float) -> dict[int, int]:
         """Pair faces with tracks, nearest first: index of face -> position of track."""
