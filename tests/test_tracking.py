@@ -115,11 +115,9 @@ def test_a_track_that_is_restarted_goes_on_as_a_new_one_in_its_place() -> None:
     tracker = Tracker(SECTION)
     for seconds in (0.0, 0.1, 0.2):
         tracker.update([face(100, 100), face(400, 100)], seconds)
-    tracker.restart(1)
-    [other, new] = tracker.tracks
-    assert (other.track_id, new.track_id) == (2, 3)
+    new = tracker.restart(1)
+    assert [track.track_id for track in tracker.tracks] == [2, new.track_id] == [2, 3]
     assert (new.first_seen_seconds, new.hits, tracker.is_confirmed(new)) == (0.2, 1, False)
-    tracker.restart(1)
     assert ids(tracker, [face(100, 100), face(400, 100)], 0.3) == [3, 2]
 
 

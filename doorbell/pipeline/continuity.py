@@ -21,10 +21,12 @@ ABRUPT = 0.88
 # from when they were last: one frame in ten of those above is, a second later.
 SINCE_EMBEDDED = 0.8
 
-# So many frames with a face that is not the track's are another's; where none can be compared, it
-# is one that looks so different for so long.
+# So many frames with a face that is not the track's are another's. Where none can be compared it is
+# one that looks different for so long: whose faces were compared so lately, and are not from the
+# very change on, is another at once; in the dark a movement changes as much as a newcomer may.
 UNLIKE_FRAMES = 2
 DOUBT_SECONDS = 0.2
+LATELY_SECONDS = 1.0
 
 
 class Continuity:
@@ -40,6 +42,7 @@ class Continuity:
         self._before: Float32Array | None = None  # the one before an abrupt change
         self._doubted_seconds = math.inf  # stream time since when; infinite without a doubt
         self._held: list[FaceSample] = []
+        self._sampled_seconds = -math.inf  # stream time of the last sample that was the track's
 
     @property
     def in_doubt(self) -> bool:
@@ -90,6 +93,7 @@ class Continuity:
             self._doubted_seconds = min(self._doubted_seconds, time_seconds)
             return ()
         samples = [*self._held, sample]
+        self._sampled_seconds = time_seconds
         self._end_doubt()
         return samples
 
@@ -99,8 +103,10 @@ class Continuity:
             return True
         if time_seconds - self._doubted_seconds < DOUBT_SECONDS - 1e-6:
             return False
+        was_compared = self._doubted_seconds - self._sampled_seconds <= LATELY_SECONDS
+        least = ABRUPT if was_compared else OWN_APPEARANCE
         is_other = self._before is not None and (
-            bool(self._held) or _correlation(self._before, self.appearance) < OWN_APPEARANCE
+            bool(self._held) or _correlation(self._before, self.appearance) < least
         )
         self._end_doubt()
         return is_other

@@ -126,7 +126,7 @@ class Pipeline:
         tracks = self._tracker.update(faces, frame.time_seconds)
         embedded = self._recognizer.step(frame, self._tracker.tracks, tracks, faces)
         for track_id in embedded.jumped:
-            self._tracker.restart(track_id)
+            self._visits.part(track_id, self._tracker.restart(track_id).track_id)
         self._apply_corrections()
         confirmed = [
             track

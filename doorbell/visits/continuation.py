@@ -67,7 +67,10 @@ def _by_place(
     near = [
         entry
         for entry in absent
-        if entry.face and _is_near(entry.face, seen.track.face) and _looks_like(entry, seen)
+        if entry.face
+        and seen.track.track_id not in entry.parted
+        and _is_near(entry.face, seen.track.face)
+        and _looks_like(entry, seen)
     ]
     return max(near, key=lambda entry: entry.last_seen_seconds, default=None)
 

@@ -182,6 +182,8 @@ class OpenVisit:
         announced_unnamed: whether it was said that somebody is there who cannot be told.
         face: where one of its tracks was seen last.
         appearance: of the visitor there.
+        parted: tracks that took the visitor's place before the camera's eyes: only their faces can
+            tell that they are the visitor after all.
     """
 
     visit: Visit
@@ -200,6 +202,7 @@ class OpenVisit:
     announced_unnamed: bool = False
     face: Face | None = None
     appearance: Float32Array | None = None
+    parted: set[int] = field(default_factory=set)
 
     @property
     def reason(self) -> UnknownReason | None:
