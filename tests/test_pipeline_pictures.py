@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from doorstep import NOW, Door, at_the_door, enroll
+from doorstep import NOW, PERIOD, Door, at_the_door, enroll
 
 from doorbell.config import load_config
 from doorbell.domain import (
@@ -19,6 +19,7 @@ from doorbell.domain import (
     Ring,
     Stranger,
     UInt8Array,
+    Unknown,
 )
 from doorbell.gallery.gallery import Gallery
 from doorbell.imaging.photos import decode_photo
@@ -180,3 +181,29 @@ def test_whoever_is_announced_is_shown(
     events = door.see(barack, seconds=1, period=1 / 30)
     assert [type(event) for event in events] == [Arrived, Recognized, Ring]
     assert all(event.picture_jpeg for event in events)
+
+
+def test_an_unnamed_visit_in_the_dark_shows_its_largest_face(
+    perception: Perception, gallery: Gallery, *, barack: UInt8Array
+) -> None:
+    """He steps up to the door and back; not one frame is good enough to be compared."""
+
+    def in_the_dark(size: float) -> UInt8Array:
+        dark = cv2.resize(barack, None, fx=size, fy=size, interpolation=cv2.INTER_AREA) // 8
+        return np.asarray(
+            np.pad(dark, ((360 - dark.shape[0], 0), (0, 620 - dark.shape[1]), (0, 0)), mode="edge"),
+            np.uint8,
+        )
+
+    sizes = [*np.linspace(0.7, 1.0, 20), *np.linspace(1.0, 0.7, 20)]
+    door = Door(perception, gallery, load_config(None, ["visits.absence_seconds=1.5"]))
+    events = [event for size in sizes for event in door.see(in_the_dark(size), seconds=PERIOD)]
+    events += door.see(seconds=3.0)
+    assert [type(event) for event in events] == [Arrived, Unknown, Ring, Left]
+    assert events[1].visit
+    assert events[1].visit.visitor is None
+    for event in events[1:]:
+        assert event.picture_jpeg
+        picture = decode_photo(event.picture_jpeg, "event")[:, 20:].astype(int)
+        unlike = {size: float(np.abs(picture - in_the_dark(size)).mean()) for size in sizes}
+        assert min(unlike, key=lambda size: unlike[size]) > 0.9
