@@ -188,7 +188,7 @@ def test_check_prints_what_helps_below_what_it_found(cli: Cli, tmp_path: Path) -
     [found] = [line for line in told if line.startswith("ok  camera")]
     assert found.endswith("17 pixels wide at 1 m, 9 at 2 m, 6 at 3 m (with 110 degrees of view)")
     below = told[told.index(found) + 1]
-    assert below.startswith("             faces are recognized up to 0.4 metres away")
+    assert below.startswith("             faces are recognized up to 1.0 metres away")
 
 
 @pytest.mark.system

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from doorstep import NOW, Door, at_the_door, enroll
+from doorstep import NOW, PERIOD, Door, at_the_door, enroll
 
 from doorbell.config import load_config
 from doorbell.domain import (
@@ -19,6 +19,7 @@ from doorbell.domain import (
     Ring,
     Stranger,
     UInt8Array,
+    Unknown,
 )
 from doorbell.gallery.gallery import Gallery
 from doorbell.imaging.photos import decode_photo
@@ -101,15 +102,18 @@ def test_no_picture_of_a_visit_shows_who_takes_the_visitors_place(
     enroll(perception, gallery, face_path("obama2", models_directory), BARACK)
     door = Door(perception, gallery, config)
     events: list[Event] = [*door.see(barack)]
-    events += door.see(other, seconds=0.8)
-    [in_that_second] = door.pipeline.press(door.time_seconds, NOW + door.time_seconds)
-    events += [in_that_second, *door.see(other, seconds=seconds - 0.8), *door.see(seconds=4.0)]
+    events += door.see(other, seconds=0.1)
+    [at_once] = door.pipeline.press(door.time_seconds, NOW + door.time_seconds)
+    events += [at_once, *door.see(other, seconds=0.7)]
+    [later] = door.pipeline.press(door.time_seconds, NOW + door.time_seconds)
+    events += [later, *door.see(other, seconds=seconds - 0.8), *door.see(seconds=4.0)]
 
     [recognized] = [event for event in events if isinstance(event, Recognized)]
     assert recognized.visit
     assert recognized.visit.visitor == gallery.people.get(BARACK)
     of_visit = [event for event in events if visit_of(event) == visit_of(recognized)]
-    assert in_that_second in of_visit
+    assert at_once in of_visit
+    assert later not in of_visit
     assert isinstance(of_visit[-1], Left)
     with closing(Pictures(config.storage)) as kept:
         for event in events:
@@ -177,3 +181,29 @@ def test_whoever_is_announced_is_shown(
     events = door.see(barack, seconds=1, period=1 / 30)
     assert [type(event) for event in events] == [Arrived, Recognized, Ring]
     assert all(event.picture_jpeg for event in events)
+
+
+def test_an_unnamed_visit_in_the_dark_shows_its_largest_face(
+    perception: Perception, gallery: Gallery, *, barack: UInt8Array
+) -> None:
+    """He steps up to the door and back; not one frame is good enough to be compared."""
+
+    def in_the_dark(size: float) -> UInt8Array:
+        dark = cv2.resize(barack, None, fx=size, fy=size, interpolation=cv2.INTER_AREA) // 8
+        return np.asarray(
+            np.pad(dark, ((360 - dark.shape[0], 0), (0, 620 - dark.shape[1]), (0, 0)), mode="edge"),
+            np.uint8,
+        )
+
+    sizes = [*np.linspace(0.7, 1.0, 20), *np.linspace(1.0, 0.7, 20)]
+    door = Door(perception, gallery, load_config(None, ["visits.absence_seconds=1.5"]))
+    events = [event for size in sizes for event in door.see(in_the_dark(size), seconds=PERIOD)]
+    events += door.see(seconds=3.0)
+    assert [type(event) for event in events] == [Arrived, Unknown, Ring, Left]
+    assert events[1].visit
+    assert events[1].visit.visitor is None
+    for event in events[1:]:
+        assert event.picture_jpeg
+        picture = decode_photo(event.picture_jpeg, "event")[:, 20:].astype(int)
+        unlike = {size: float(np.abs(picture - in_the_dark(size)).mean()) for size in sizes}
+        assert min(unlike, key=lambda size: unlike[size]) > 0.9

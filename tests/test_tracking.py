@@ -111,13 +111,14 @@ def test_a_track_is_confirmed_by_hits_alone() -> None:
     assert confirmed == [False, False, True, True]
 
 
-def test_a_dropped_track_starts_anew() -> None:
+def test_a_track_that_is_restarted_goes_on_as_a_new_one_in_its_place() -> None:
     tracker = Tracker(SECTION)
-    tracker.update([face(100, 100), face(400, 100)], 0.0)
-    tracker.drop(1)
-    assert [track.track_id for track in tracker.tracks] == [2]
-    tracker.drop(1)
-    assert ids(tracker, [face(100, 100), face(400, 100)], 0.1) == [3, 2]
+    for seconds in (0.0, 0.1, 0.2):
+        tracker.update([face(100, 100), face(400, 100)], seconds)
+    new = tracker.restart(1)
+    assert [track.track_id for track in tracker.tracks] == [2, new.track_id] == [2, 3]
+    assert (new.first_seen_seconds, new.hits, tracker.is_confirmed(new)) == (0.2, 1, False)
+    assert ids(tracker, [face(100, 100), face(400, 100)], 0.3) == [3, 2]
 
 
 def test_the_track_seen_most_comes_first() -> None:

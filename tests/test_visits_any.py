@@ -81,6 +81,14 @@ class AnyDoor(RuleBasedStateMachine):
             for track in seen:
                 self.has_been_heard_of(track)
 
+    @rule(frames=st.sampled_from([8, 16, 28]))
+    def stand_there_in_the_dark(self, frames: int) -> None:
+        seen = [track for track, looks in self.tracks.items() if looks is None][-2:]
+        for _ in range(frames):
+            self.check(self.door.frame(*(self.door.see(track) for track in seen)))
+            for track in seen:
+                self.has_been_heard_of(track)
+
     @rule(seconds=st.sampled_from([0.5, 0.9, 1.5]))
     def wait(self, seconds: float) -> None:
         self.check(self.door.wait(seconds))

@@ -12,6 +12,7 @@ from visiting import (
     Door,
     kinds,
     known,
+    looks,
     rings,
 )
 
@@ -19,6 +20,7 @@ from doorbell.config import VisitsSection
 from doorbell.domain import (
     Arrived,
     Event,
+    Float32Array,
     Left,
     Match,
     Recognized,
@@ -28,7 +30,7 @@ from doorbell.domain import (
     UnknownReason,
     Verdict,
 )
-from doorbell.visits.continuation import PLACE_DISTANCE
+from doorbell.visits.continuation import OWN_APPEARANCE, PLACE_DISTANCE
 from doorbell.visits.open_visit import ARRIVAL_SCORE, ARRIVAL_SECONDS
 
 WAIT = SECTION.announce_after_seconds
@@ -36,12 +38,18 @@ FEW_FRAMES = Match(Verdict.UNDECIDED, None, 0.3, 2)
 FAR = 10 + 50 * (PLACE_DISTANCE + 0.1)  # pixels, from the place of everybody else
 
 
-def stands(door: Door, track_id: int, seconds: float, left: float = 10) -> list[Event]:
+def stands(
+    door: Door,
+    track_id: int,
+    seconds: float,
+    left: float = 10,
+    appearance: Float32Array | None = None,
+) -> list[Event]:
     """A face in sight that is never good enough."""
     return [
         event
         for _ in range(round(seconds * 8))
-        for event in door.frame(door.see(track_id, left=left))
+        for event in door.frame(door.see(track_id, left=left, appearance=appearance))
     ]
 
 
@@ -155,6 +163,44 @@ def test_who_takes_the_place_of_somebody_named_has_a_visit_once_the_face_is_comp
     events = door.frame(door.see(2, 1, NOBODY))
     assert kinds(events) == [Arrived, Unknown, Ring]
     assert kinds(door.wait(6)) == [Left, Left]
+
+
+COAT = looks(5)
+
+
+def test_who_steps_into_the_place_of_somebody_named_and_looks_different_rings() -> None:
+    door = Door()
+    door.frame(door.see(1, 0, known(ANNA), appearance=COAT))
+    door.wait(2)
+    events = stands(door, 2, 6, appearance=looks(5, OWN_APPEARANCE - 0.05))
+    assert kinds(events) == [Arrived, Unknown, Ring, Left]
+    assert reasons(events) == [UnknownReason.NO_USABLE_FACE] * 2
+
+
+def test_who_was_named_turns_away_and_looks_much_as_before_rings_no_more() -> None:
+    door = Door()
+    door.frame(door.see(1, 0, known(ANNA), appearance=COAT))
+    for track_id in range(2, 6):
+        door.wait(2)
+        appearance = looks(5, OWN_APPEARANCE + 0.05) if track_id % 2 else COAT
+        assert stands(door, track_id, 6, appearance=appearance) == []
+
+
+def test_who_took_over_the_track_of_somebody_named_rings_however_alike_they_look() -> None:
+    door = Door()
+    door.frame(door.see(1, 0, known(ANNA), appearance=COAT))
+    door.visits.part(1, 2)
+    assert kinds(stands(door, 2, 6, appearance=COAT)) == [Arrived, Unknown, Ring, Left]
+
+
+def test_who_only_seemed_to_be_another_has_the_name_back_by_the_face() -> None:
+    door = Door()
+    door.frame(door.see(1, 0, known(ANNA), appearance=COAT))
+    door.visits.part(1, 2)
+    assert door.frame(door.see(2, 0)) == []
+    visit = door.visits.visit_of(2)
+    assert visit
+    assert visit.visitor == ANNA
 
 
 def test_who_comes_to_another_place_meanwhile_is_somebody_else() -> None:

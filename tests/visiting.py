@@ -77,6 +77,8 @@ class Door:
         match: Match = UNDECIDED,
         score: float = 0.95,
         left: float = 10,
+        *,
+        appearance: Float32Array | None = None,
     ) -> Observation:
         """Somebody in the next frame: a face of that identity, None where it is too poor."""
         next_frame = self.now + 0.125
@@ -85,9 +87,10 @@ class Door:
         face = Face(box, np.zeros((6, 2), np.float32), score)
         track = Track(track_id, face, first, next_frame, 5)
         if identity is None:
-            return Observation(track, match, None)
+            return Observation(track, match, None, appearance=appearance)
         signature = looks(identity) if isinstance(identity, int) else identity
-        return Observation(track, match, signature, (FaceSample(signature, "test", 0.5),))
+        samples = (FaceSample(signature, "test", 0.5),)
+        return Observation(track, match, signature, samples, appearance=appearance)
 
     def frame(self, *seen: Observation) -> list[Event]:
         return [told.event for told in self.update(*seen)]

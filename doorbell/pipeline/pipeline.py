@@ -88,9 +88,15 @@ class Pipeline:
 
     @property
     def in_sight(self) -> tuple[tuple[Track, Visit | None], ...]:
-        """Every live track with the open visit it belongs to, if to any yet."""
+        """Every live track with the open visit it belongs to, if to any yet and without doubt."""
         return tuple(
-            (track, self._visits.visit_of(track.track_id)) for track in self._tracker.tracks
+            (
+                track,
+                None
+                if self._recognizer.is_in_doubt(track)
+                else self._visits.visit_of(track.track_id),
+            )
+            for track in self._tracker.tracks
         )
 
     def faces_of_visits(self, frame: Frame) -> list[Face]:
@@ -129,7 +135,7 @@ class Pipeline:
         tracks = self._tracker.update(faces, frame.time_seconds)
         embedded = self._recognizer.step(frame, self._tracker.tracks, tracks, faces)
         for track_id in embedded.jumped:
-            self._tracker.drop(track_id)
+            self._visits.part(track_id, self._tracker.restart(track_id).track_id)
         self._apply_corrections()
         confirmed = [
             track
@@ -137,6 +143,7 @@ class Pipeline:
             if self._tracker.is_confirmed(track)
             and track.track_id not in embedded.jumped
             and not self._recognizer.is_no_face(track)
+            and not self._recognizer.is_in_doubt(track)
         ]
         observations = [
             self._recognizer.observation(track, embedded.samples.get(track.track_id))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from doorbell.config import Config
 from doorbell.domain import (
@@ -22,8 +22,10 @@ from doorbell.domain import (
     Track,
     Verdict,
 )
+from doorbell.pipeline.continuity import Continuity
 from doorbell.pipeline.latency import Stage, Stopwatch
 from doorbell.pipeline.perception import FaceCrop, Perception
+from doorbell.recognition.appearance import measure_appearance
 from doorbell.recognition.candidates import NOBODY, Candidates
 from doorbell.recognition.decision import Evidence, decide, nearest_stranger
 from doorbell.recognition.negatives import is_no_face
@@ -33,7 +35,7 @@ from doorbell.visits.open_visit import Observation
 
 UNDECIDED = Match(Verdict.UNDECIDED, None, 0.0, 0)
 
-# Once somebody is named the face is still looked at, to notice a track that jumps to another face.
+# Once somebody is named the face is still looked at, and at once where its appearance has changed.
 EMBEDDINGS_PER_SECOND_WHEN_KNOWN = 2.0
 
 # Where another face is embedded, who is named is too after this part of their pause: a picture says
@@ -65,6 +67,7 @@ class _Followed:
     is_no_face: bool = False  # so the household said of what looks like it
     candidates: Candidates = NOBODY
     compared: tuple[int, int] = (0, 0)  # how many frames with which revision of the templates
+    continuity: Continuity = field(default_factory=Continuity)
 
 
 class Recognizer:
@@ -118,13 +121,14 @@ class Recognizer:
         self._followed = {key: value for key, value in self._followed.items() if key in kept}
         self._stopwatch.lap(Stage.DECIDE)
         portraits = self._portraits(frame, tracks, faces)
-        embedded = self._embed(portraits, now)
+        samples = self._embed(portraits, now)
+        jumped = self._gone_over(tracks, now)
         templates = self._read_templates()
         for followed in self._followed.values():
             self._compare(followed, templates)
             followed.match = decide(followed.evidence, followed.candidates, self._section, now)
             followed.is_no_face = is_no_face(followed.candidates, self._section.stranger_similarity)
-        return embedded
+        return Embedded({k: v for k, v in samples.items() if k not in jumped}, jumped)
 
     def similarity(self, person: Person, sample: FaceSample) -> float:
         """How like a person one face is by itself.
@@ -157,12 +161,18 @@ class Recognizer:
             pose,
             is_looking(pose, self._attention),
             sample,
+            followed.continuity.appearance,
         )
 
     def is_no_face(self, track: Track) -> bool:
         """Whether it looks like what the household said is no face."""
         followed = self._followed.get(track.track_id)
         return followed is not None and followed.is_no_face
+
+    def is_in_doubt(self, track: Track) -> bool:
+        """Whether the track may have gone over to somebody else's face."""
+        followed = self._followed.get(track.track_id)
+        return followed is not None and followed.continuity.in_doubt
 
     def nearest_stranger(self, signature: Float32Array | None) -> Stranger | None:
         """The stranger met before whose face this is, (128,) float32, if there is one."""
@@ -185,6 +195,7 @@ class Recognizer:
             followed = self._followed.setdefault(
                 track.track_id, _Followed(Evidence(track.first_seen_seconds))
             )
+            followed.continuity.look(measure_appearance(frame.pixels, face), now)
             if now - followed.tried_seconds >= self._pause(followed) - 1e-6:
                 self._portray(frame, track, face, portraits)
             elif followed.match.verdict is Verdict.KNOWN:
@@ -213,30 +224,52 @@ class Recognizer:
             followed.candidates = templates.candidates(signature)
             followed.compared = compared
 
-    def _embed(self, portraits: Mapping[int, FaceCrop], now: float) -> Embedded:
-        """Add to the evidence of each track, all faces in one batch."""
+    def _embed(self, portraits: Mapping[int, FaceCrop], now: float) -> dict[int, FaceSample]:
+        """Add to the evidence of each track, all faces in one batch; by track, what was added."""
         samples = self._perception.embed(list(portraits.values()))
         if portraits:
             self._stopwatch.lap(Stage.EMBED)
         taken: dict[int, FaceSample] = {}
-        jumped: set[int] = set()
         for track_id, sample in zip(portraits, samples, strict=True):
             followed = self._followed[track_id]
             followed.tries += 1
             followed.tried_seconds = now
+            followed.continuity.note_embedding()
             if sample is None or sample.quality < self._section.min_quality:
                 continue
-            if followed.evidence.add(sample):
+            if _take(followed, sample, now):
                 taken[track_id] = sample
-            if followed.evidence.is_broken:
-                jumped.add(track_id)
-                del self._followed[track_id]
-        return Embedded(taken, frozenset(jumped))
+        return taken
+
+    def _gone_over(self, tracks: Iterable[Track], now: float) -> frozenset[int]:
+        """Forget what is known of tracks that show somebody else's face by now."""
+        jumped = frozenset(
+            track.track_id
+            for track in tracks
+            if self._followed[track.track_id].evidence.is_broken
+            or self._followed[track.track_id].continuity.is_over(now)
+        )
+        for track_id in jumped:
+            del self._followed[track_id]
+        return jumped
 
     def _pause(self, followed: _Followed) -> float:
         """How long after its last embedding a face is embedded again."""
         if followed.tries < self._first_tries:
             return 0.0  # nothing can be decided, or told and shown, before
+        if followed.continuity.is_changed:
+            return 0.0
         if followed.match.verdict is Verdict.KNOWN:
             return 1 / EMBEDDINGS_PER_SECOND_WHEN_KNOWN
         return 1 / self._section.embeddings_per_second
+
+
+def _take(followed: _Followed, sample: FaceSample, now: float) -> bool:
+    """Add to the evidence what is the track's; whether the face in this frame is."""
+    taken = followed.continuity.take(
+        sample,
+        followed.evidence.signature,
+        now,
+        decided=followed.match.verdict is not Verdict.UNDECIDED,
+    )
+    return [followed.evidence.add(each) for each in taken][-1:] == [True]

@@ -94,9 +94,18 @@ class Tracker:
             for track in self._tracks
         ]
 
-    def drop(self, track_id: int) -> None:
-        """Forget a track that jumped to somebody else's face; the next frame starts anew."""
-        self._tracks = [track for track in self._tracks if track.track_id != track_id]
+    def restart(self, track_id: int) -> Track:
+        """Follow the face of a live track as a new one from here: it is somebody else's.
+
+        Returns:
+            The new track.
+        """
+        [position] = [i for i, each in enumerate(self._tracks) if each.track_id == track_id]
+        old = self._tracks[position]
+        new = Track(self._next_id, old.face, old.last_seen_seconds, old.last_seen_seconds, 1)
+        self._tracks[position] = new
+        self._next_id += 1
+        return new
 
     def _match(self, faces: Sequence[Face], time_seconds: float) -> dict[int, int]:
         """Pair faces with tracks, nearest first: index of face -> position of track."""

@@ -174,6 +174,12 @@ class Visits:
         entry.forget()
         return list(entry.tracks)
 
+    def part(self, track_id: int, new_track_id: int) -> None:
+        """Know that a track is over and another face goes on in its place, under a new one."""
+        entry = self.open_visit_of(track_id)
+        if entry is not None and entry.signature is not None:
+            entry.parted.add(new_track_id)
+
     def keep_people(self, is_enrolled: Callable[[int], bool]) -> None:
         """Forget what open visits showed of who is no longer enrolled, as told by identifier."""
         for entry in self._open:

@@ -64,6 +64,8 @@ class Observation:
         looking: whether that is looking at the door.
         sample: of the face in this very frame; None where it was not embedded, or is not the
             track's.
+        appearance: of the visitor around the face in this frame, of unit length: the product of two
+            is their correlation; None where nobody measures it.
     """
 
     track: Track
@@ -73,6 +75,7 @@ class Observation:
     pose: Pose | None = None
     looking: bool = False
     sample: FaceSample | None = None
+    appearance: Float32Array | None = None
 
 
 Introduce: TypeAlias = Callable[[Observation, float], Stranger]
@@ -178,6 +181,9 @@ class OpenVisit:
         unnamed_since_seconds: stream time since when the faces could have named the visitor.
         announced_unnamed: whether it was said that somebody is there who cannot be told.
         face: where one of its tracks was seen last.
+        appearance: of the visitor there.
+        parted: tracks that took the visitor's place before the camera's eyes: only their faces can
+            tell that they are the visitor after all.
     """
 
     visit: Visit
@@ -195,6 +201,8 @@ class OpenVisit:
     unnamed_since_seconds: float = math.inf
     announced_unnamed: bool = False
     face: Face | None = None
+    appearance: Float32Array | None = None
+    parted: set[int] = field(default_factory=set)
 
     @property
     def reason(self) -> UnknownReason | None:
@@ -272,7 +280,7 @@ class OpenVisit:
         """Take in what one frame shows of the visitor."""
         sightings = self.tracks[seen.track.track_id]
         sightings.learn(seen)
-        self.face = seen.track.face
+        self.face, self.appearance = seen.track.face, seen.appearance
         self.last_seen_seconds = sightings.last_seen_seconds = time_seconds
         self.touch(wall_time)
 

@@ -74,7 +74,7 @@ class ProductReplay:
     def __init__(self, perception: Perception, gallery: Gallery, config: Config) -> None:
         self._perception = perception
         self._gallery = gallery
-        storage = config.storage.model_copy(update={"pictures": False})
+        storage = config.storage.model_copy(update={"pictures": "none"})
         self._config = config.model_copy(update={"storage": storage})
         self._enroller = Enroller(perception, gallery, config)
 
