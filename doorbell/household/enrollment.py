@@ -235,6 +235,7 @@ class Enroller:
         return (
             portrait.quality.size_pixels >= self._config.recognition.min_face_pixels
             and portrait.quality.in_frame >= MIN_IN_FRAME
+            and portrait.face.score >= SURE_SCORE  # else the keypoints tell no pose
         )
 
     def _good_samples(self, portraits: Sequence[FaceCrop]) -> list[FaceSample]:
