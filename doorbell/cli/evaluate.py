@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from doorbell.cli.printing import example, json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from doorbell.config import Config
+    from doorbell.measure.accuracy.conditions import Trials
     from doorbell.measure.accuracy.methods import Baseline, Measurement
     from doorbell.models.fetch import Progress
 
@@ -23,6 +25,8 @@ What FOLDER holds:
   pairs      images/ and pairs.csv: first, second, same (1 or 0)
   household  images/ and household.json: members, each with lists of
              pictures to enroll and to probe with; strangers, a list
+  conditions  what household holds; its pictures are made as a door
+             camera would see them: far away, dark, masked, ...
   clips      videos and labels.json: each video's main person
   scenes     pictures and boxes.json: each picture's [x1, y1, x2, y2]
   jitter     videos
@@ -32,16 +36,75 @@ What FOLDER holds:
 """
 
 
+def with_trials(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb the options on how much is tried of conditions, and hand it ``trials``."""
+
+    @click.option(
+        "--household",
+        type=click.IntRange(min=1),
+        default=5,
+        show_default=True,
+        metavar="N",
+        help="Conditions: people behind one door.",
+    )
+    @click.option(
+        "--probes",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Conditions: at most so many pictures of each member.",
+    )
+    @click.option(
+        "--strangers",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Conditions: at most so many pictures of strangers.",
+    )
+    @click.option(
+        "--conditions",
+        metavar="A,B",
+        default="",
+        help="Conditions: these only, as daylight,dark,mask.",
+    )
+    @click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Conditions: of noise, movement and what is worn.",
+    )
+    @functools.wraps(verb)
+    def wrapper(
+        household: int,
+        probes: int | None,
+        strangers: int | None,
+        conditions: str,
+        seed: int,
+        **arguments: object,
+    ) -> None:
+        from doorbell.measure.accuracy.conditions import Trials
+
+        keys = tuple(key.strip() for key in conditions.split(",") if key.strip())
+        trials = Trials(household, probes, strangers, keys, seed)
+        verb(trials=trials, **arguments)
+
+    return wrapper
+
+
 @click.command(
     epilog=FOLDERS
     + example(
         "doorbell evaluate household my-pictures",
+        "doorbell evaluate conditions my-pictures --probes 2 --strangers 40",
         "doorbell evaluate pairs my-pictures --json",
         "doorbell evaluate scenes street --plots plots --set detection.score_threshold=0.4",
     )
 )
 @click.argument(
-    "what", type=click.Choice(["pairs", "household", "clips", "scenes", "jitter", "precision"])
+    "what",
+    type=click.Choice(
+        ["pairs", "household", "conditions", "clips", "scenes", "jitter", "precision"]
+    ),
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
@@ -54,15 +117,17 @@ What FOLDER holds:
     type=click.Path(file_okay=False, path_type=Path),
     help="Draw curves, scores and the worst mistakes into this folder (takes matplotlib).",
 )
+@with_trials
 @json_option
 @with_config
 def evaluate(
     config: Config,
     what: Measurement,
     folder: Path,
+    *,
+    trials: Trials,
     baseline: Baseline | None,
     plots: Path | None,
-    *,
     as_json: bool,
 ) -> None:
     """Measure recognition on labelled pictures and videos.
@@ -72,18 +137,29 @@ def evaluate(
 
     JSON: the figures; rates are fractions, times are seconds of video.
     """
+    from doorbell.errors import UsageError
+    from doorbell.measure.accuracy.conditions import Trials as Chosen
     from doorbell.measure.accuracy.methods import measure, open_method
 
+    if what != "conditions" and trials != Chosen():
+        raise UsageError(
+            f"--household, --probes, --strangers, --conditions and --seed are for conditions, "
+            f"not for {what}"
+        )
     if baseline is not None:  # OpenCV's own networks take as many threads as it gives them
         import cv2
 
         cv2.setNumThreads(cv2.getNumberOfCPUs())
     with _progress() as progress, open_method(config, baseline, progress) as method:
-        report = measure(what, folder, method, progress)
+        report = measure(what, folder, method, progress, trials)
     if as_json:
         print_json(dict(report.figures))
     else:
-        print_table(("figure", "value"), [*_rows(report.figures)], empty="")
+        for table in report.tables:
+            print_table(table.columns, table.rows, empty="")
+            click.echo()
+        if not report.tables:
+            print_table(("figure", "value"), [*_rows(report.figures)], empty="")
         for note in report.notes:
             click.echo(note)
     if plots is not None:

@@ -108,6 +108,11 @@ class Pipeline:
         ]
 
     @property
+    def observed(self) -> tuple[Observation, ...]:
+        """What is known of every live track, most hits first."""
+        return tuple(self._recognizer.observation(track) for track in self._tracker.tracks)
+
+    @property
     def known_visitors(self) -> Templates:
         """Who is known, as the gallery said when it could last be read."""
         return self._recorder.templates()

@@ -104,11 +104,11 @@ def measure_household(folder: Path, door: Replay, progress: Progress) -> Report:
 def _answer(door: Replay, who: str | None, path: Path, subject: Subject | None) -> _Answer:
     if subject is None:
         return _Answer(who, View(path))
-    view = View(path, subject.box_xyxy)
+    view = View(path, subject.face.box_xyxy)
     nearest = door.nearest(subject.sample)
     if nearest is None:
         return _Answer(who, view)
-    person = door.name_on_photo(subject.sample)
+    person = door.name_on_photo(subject)
     return _Answer(
         who,
         view,

@@ -16,10 +16,12 @@ from doorbell.errors import UsageError
 from doorbell.gallery.gallery import Gallery
 from doorbell.inference import open_runner
 from doorbell.measure.accuracy.clips import measure_clips
+from doorbell.measure.accuracy.conditions import Trials, measure_conditions
 from doorbell.measure.accuracy.detection import measure_scenes
 from doorbell.measure.accuracy.identification import measure_household
 from doorbell.measure.accuracy.jitter import BoxFinder, ProductBoxFinder, measure_jitter
 from doorbell.measure.accuracy.precision import Precision, measure_precision
+from doorbell.measure.accuracy.remembering import RememberingPerception
 from doorbell.measure.accuracy.replay import ProductReplay, Replay
 from doorbell.measure.accuracy.report import Report
 from doorbell.measure.accuracy.stills import ProductRecognizer, Recognizer
@@ -28,7 +30,9 @@ from doorbell.models.fetch import Progress
 from doorbell.models.store import models_directory, network_files
 from doorbell.pipeline.perception import Perception, open_perception
 
-Measurement: TypeAlias = Literal["pairs", "household", "clips", "scenes", "jitter", "precision"]
+Measurement: TypeAlias = Literal[
+    "pairs", "household", "conditions", "clips", "scenes", "jitter", "precision"
+]
 Baseline: TypeAlias = Literal["opencv"]
 
 
@@ -38,6 +42,7 @@ class Method:
 
     Attributes:
         recognizer: of single pictures.
+        open_finder: gives what finds the faces that conditions are drawn around, the same for all.
         open_replay: gives a door with an empty gallery.
         looker: of videos.
         tracking: by what boxes are followed.
@@ -45,13 +50,20 @@ class Method:
     """
 
     recognizer: Recognizer
+    open_finder: Callable[[], AbstractContextManager[Recognizer]]
     open_replay: Callable[[], AbstractContextManager[Replay]]
     looker: BoxFinder
     tracking: TrackingSection
     open_in: Callable[[Precision], AbstractContextManager[Recognizer]]
 
 
-def measure(what: Measurement, folder: Path, method: Method, progress: Progress) -> Report:
+def measure(  # noqa: PLR0911 - one for each kind
+    what: Measurement,
+    folder: Path,
+    method: Method,
+    progress: Progress,
+    trials: Trials = Trials(),  # noqa: B008 - frozen
+) -> Report:
     """Measure one thing on a folder of labelled pictures or videos.
 
     Args:
@@ -59,6 +71,7 @@ def measure(what: Measurement, folder: Path, method: Method, progress: Progress)
         folder: is only read.
         method: whose.
         progress: told about each step.
+        trials: how much is tried of conditions.
 
     Raises:
         UsageError: the folder is not as it should be.
@@ -71,6 +84,9 @@ def measure(what: Measurement, folder: Path, method: Method, progress: Progress)
         case "household":
             with method.open_replay() as door:
                 return measure_household(folder, door, progress)
+        case "conditions":
+            with method.open_finder() as finder:
+                return measure_conditions(folder, trials, finder, method.open_replay, progress)
         case "clips":
             return measure_clips(folder, method.open_replay, progress)
         case "scenes":
@@ -103,13 +119,22 @@ def open_method(config: Config, baseline: Baseline | None, progress: Progress) -
 
 def product_method(perception: Perception, config: Config) -> Method:
     """The product's own path, with the configuration that applies."""
+    recognizer = ProductRecognizer(perception)
+    remembering = RememberingPerception(perception)
     return Method(
-        ProductRecognizer(perception),
-        lambda: _product_replay(perception, config),
+        recognizer,
+        lambda: nullcontext(recognizer),
+        lambda: _product_replay(remembering, config),
         ProductBoxFinder(perception, config.detection),
         config.tracking,
         lambda precision: _product_in(precision, config),
     )
+
+
+@contextmanager
+def _product_finder(config: Config) -> Iterator[ProductRecognizer]:
+    with closing(open_perception(config)) as perception:
+        yield ProductRecognizer(perception)
 
 
 @contextmanager
@@ -145,6 +170,7 @@ def _opencv_method(config: Config, progress: Progress) -> Method:
     recognizer = OpenCvRecognizer(yunet, network_files("sface", section).float32)
     return Method(
         recognizer,
+        lambda: _product_finder(config),
         lambda: nullcontext(OpenCvReplay(recognizer)),
         OpenCvLooker(recognizer),
         config.tracking,

@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from doorbell.domain import Face, FaceSample, Float32Array, Person, Track, UInt8Array
+from doorbell.domain import Face, FaceSample, Float32Array, Frame, Person, Track, UInt8Array
 from doorbell.errors import EnrollmentError
 from doorbell.measure.accuracy.jitter import FoundBoxes
-from doorbell.measure.accuracy.replay import PlayedVisit, read_frames
-from doorbell.measure.accuracy.stills import Recognizer, find_subjects
+from doorbell.measure.accuracy.replay import NOT_SEEN, PlayedVisit, ShownVisitor, read_frames
+from doorbell.measure.accuracy.stills import Recognizer, Subject, find_subjects
 from doorbell.pipeline.perception import FaceCrop
 from doorbell.recognition.alignment import part_in_frame
 from doorbell.recognition.quality import expected_similarity, measure_quality
@@ -35,6 +35,9 @@ TOP_K = 5000  # OpenCV's default
 # A photo smaller than this is looked at twice as large, which finds more of its small faces.
 DOUBLED_BELOW_PIXELS = 640
 
+# Frames whose face is remembered: several doors may be shown the same.
+REMEMBERED = 32
+
 
 class OpenCvRecognizer:
     """``FaceDetectorYN`` and ``FaceRecognizerSF``."""
@@ -49,6 +52,7 @@ class OpenCvRecognizer:
             str(yunet), "", (320, 320), SCORE_THRESHOLD, NMS_THRESHOLD, TOP_K
         )
         self._embedder = cv2.FaceRecognizerSF.create(str(sface), "")
+        self._seen: dict[Frame, FaceSample | None] = {}
 
     def look(self, pixels: UInt8Array) -> list[FaceCrop]:
         """Find the faces of a photo."""
@@ -80,6 +84,20 @@ class OpenCvRecognizer:
             quality = expected_similarity(portrait.quality, length)
             samples.append(FaceSample(np.asarray(vector / length, np.float32), MODEL_ID, quality))
         return samples
+
+    def largest(self, frame: Frame) -> FaceSample | None:
+        """The largest face of a frame; of the latest frames it is remembered."""
+        if frame not in self._seen:
+            portraits = self.look_at(frame.pixels, 1)
+            largest = max(portraits, key=_area, default=None)
+            self._seen[frame] = None if largest is None else self.embed([largest])[0]
+            while len(self._seen) > REMEMBERED:
+                del self._seen[next(iter(self._seen))]
+        return self._seen[frame]
+
+
+def _area(portrait: FaceCrop) -> float:
+    return portrait.face.width_pixels * portrait.face.height_pixels
 
 
 def _face(row: Float32Array) -> Face:
@@ -131,7 +149,7 @@ class OpenCvReplay:
 
     def enroll_video(self, name: str, video: Path) -> None:
         """Enroll the largest face of every frame."""
-        largest = (self._largest(frame.pixels) for frame in read_frames(video))
+        largest = (self._recognizer.largest(frame) for frame in read_frames(video))
         vectors = [sample.embedding for sample in largest if sample is not None]
         if not vectors:
             raise EnrollmentError(f"{video} shows no face")
@@ -145,21 +163,30 @@ class OpenCvReplay:
         place = int(np.argmax(similarities))
         return Person(place + 1, [*self._means][place]), float(similarities[place])
 
-    def name_on_photo(self, sample: FaceSample) -> Person | None:
+    def name_on_photo(self, subject: Subject) -> Person | None:
         """The nearest person, if near enough."""
-        nearest = self.nearest(sample)
-        return nearest[0] if nearest is not None and nearest[1] >= SAME_PERSON else None
+        return self._name(subject.sample)
+
+    def show(self, frames: Sequence[Frame]) -> ShownVisitor:
+        """Take the best frame: the one most like anybody enrolled."""
+        samples = [self._recognizer.largest(frame) for frame in frames]
+        found = [near for s in samples if s is not None and (near := self.nearest(s)) is not None]
+        if not found:
+            return ShownVisitor(None, None, NOT_SEEN)
+        person, similarity = max(found, key=lambda near: near[1])
+        named = person.name if similarity >= SAME_PERSON else None
+        return ShownVisitor(named, person.name, similarity)
 
     def run(self, video: Path) -> list[PlayedVisit]:
         """Look at the largest face of each frame until one is named: one visit."""
         first_face_seconds: float | None = None
         for frame in read_frames(video):
-            sample = self._largest(frame.pixels)
+            sample = self._recognizer.largest(frame)
             if sample is None:
                 continue
             if first_face_seconds is None:
                 first_face_seconds = frame.time_seconds
-            person = self.name_on_photo(sample)
+            person = self._name(sample)
             if person is not None:
                 waited = frame.time_seconds - first_face_seconds
                 return [PlayedVisit((person.name,), waited, is_main=True)]
@@ -169,12 +196,9 @@ class OpenCvReplay:
         mean = np.mean(vectors, axis=0)
         self._means[name] = np.asarray(mean / np.linalg.norm(mean), np.float32)
 
-    def _largest(self, pixels: UInt8Array) -> FaceSample | None:
-        portraits = self._recognizer.look_at(pixels, 1)
-        if not portraits:
-            return None
-        largest = max(portraits, key=lambda p: p.face.width_pixels * p.face.height_pixels)
-        return self._recognizer.embed([largest])[0]
+    def _name(self, sample: FaceSample) -> Person | None:
+        nearest = self.nearest(sample)
+        return nearest[0] if nearest is not None and nearest[1] >= SAME_PERSON else None
 
 
 def _say_nothing(work: str, done: int, total: int) -> None:

@@ -14,16 +14,19 @@ from typing import Protocol
 
 from doorbell.camera import open_camera
 from doorbell.config import CameraSection, Config, RecognitionSection
-from doorbell.domain import FaceSample, Frame, Left, Match, Person, Recognized
+from doorbell.domain import FaceSample, Frame, Left, Match, Person, Recognized, Track
 from doorbell.errors import EndOfStreamError
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.enrollment import Enroller
-from doorbell.measure.accuracy.stills import ProductRecognizer, Recognizer
+from doorbell.measure.accuracy.stills import ProductRecognizer, Recognizer, Subject
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.recognition.candidates import NOBODY
 from doorbell.recognition.decision import Evidence, decide
 from doorbell.recognition.templates import Templates
+
+# The similarity where there is no usable face, or nobody to be similar to.
+NOT_SEEN = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,21 @@ class PlayedVisit:
     names: tuple[str, ...]
     seconds: float | None
     is_main: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownVisitor:
+    """What the door made of somebody shown in a few frames.
+
+    Attributes:
+        named: as whom the visitor was announced; None for a stranger or in doubt.
+        nearest: who enrolled is most alike; None where nobody is, or no face was usable.
+        similarity: with that person, of all usable frames together; -1 without one.
+    """
+
+    named: str | None
+    nearest: str | None
+    similarity: float
 
 
 class Replay(Protocol):
@@ -61,8 +79,11 @@ class Replay(Protocol):
     def nearest(self, sample: FaceSample) -> tuple[Person, float] | None:
         """Who enrolled is most alike, and the cosine; None where nobody is enrolled."""
 
-    def name_on_photo(self, sample: FaceSample) -> Person | None:
+    def name_on_photo(self, subject: Subject) -> Person | None:
         """Whom a single photo would be announced as; None for a stranger or in doubt."""
+
+    def show(self, frames: Sequence[Frame]) -> ShownVisitor:
+        """Show a visitor; of several faces the one that is largest and most often found counts."""
 
     def run(self, video: Path) -> list[PlayedVisit]:
         """Let a video happen at the door, from an empty porch to an empty porch."""
@@ -99,10 +120,37 @@ class ProductReplay:
         found = self._templates().people_like(sample.embedding, 1)
         return found[0] if found else None
 
-    def name_on_photo(self, sample: FaceSample) -> Person | None:
-        """What the decision says of a single photo."""
-        visitor = decide_on_photo(sample, self._templates(), self._config.recognition).visitor
+    def name_on_photo(self, subject: Subject) -> Person | None:
+        """What the decision says of a single photo, if the door would look at such a face."""
+        section = self._config.recognition
+        if min(subject.face.width_pixels, subject.face.height_pixels) < section.min_face_pixels:
+            return None
+        if subject.sample.quality < section.min_quality:
+            return None
+        visitor = decide_on_photo(subject.sample, self._templates(), section).visitor
         return visitor if isinstance(visitor, Person) else None
+
+    def show(self, frames: Sequence[Frame]) -> ShownVisitor:
+        """Step the pipeline through the frames."""
+        pipeline = Pipeline(self._perception, self._gallery, self._config)
+        names: dict[str, str] = {}
+        for frame in frames:
+            names |= {
+                event.visit.visit_id: event.visit.visitor.label
+                for event in pipeline.step(frame)
+                if isinstance(event, Recognized) and event.visit.visitor is not None
+            }
+        in_sight = pipeline.in_sight
+        if not in_sight:
+            return ShownVisitor(None, None, NOT_SEEN)
+        main, visit = max(in_sight, key=lambda seen: _presence(seen[0]))
+        named = None if visit is None else names.get(visit.visit_id)
+        [signature] = [o.signature for o in pipeline.observed if o.track.track_id == main.track_id]
+        found = [] if signature is None else self._templates().people_like(signature, 1)
+        if not found:
+            return ShownVisitor(named, None, NOT_SEEN)
+        [(person, similarity)] = found
+        return ShownVisitor(named, person.name, similarity)
 
     def run(self, video: Path) -> list[PlayedVisit]:
         """Step the pipeline through the video at the video's own time."""
@@ -157,6 +205,11 @@ def decide_on_photo(sample: FaceSample, templates: Templates, section: Recogniti
     signature = evidence.signature
     candidates = NOBODY if signature is None else templates.candidates(signature)
     return decide(evidence, candidates, section, 0.0)
+
+
+def _presence(track: Track) -> float:
+    """How much of a track was seen: its size times the frames that it was found in."""
+    return track.hits * track.face.width_pixels * track.face.height_pixels
 
 
 def read_frames(video: Path) -> Iterator[Frame]:

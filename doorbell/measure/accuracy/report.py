@@ -35,12 +35,21 @@ class Scores:
     impostors: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures side by side, as they are printed."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Report:
     """The result of one evaluation.
 
     Attributes:
         figures: what is printed, in order; the keys are the format of ``--json``.
+        tables: what is printed instead, where figures are many.
         scores: None where nothing was compared.
         mistakes: the worst first, by the name of their sheet.
         notes: one line each about what a figure does not show.
@@ -50,3 +59,4 @@ class Report:
     scores: Scores | None = None
     mistakes: Mapping[str, tuple[Mistake, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()

@@ -56,12 +56,12 @@ class Subject:
 
     Attributes:
         path: the photo.
-        box_xyxy: (4,) float32.
+        face: as detected.
         sample: its embedding.
     """
 
     path: Path
-    box_xyxy: Float32Array
+    face: Face
     sample: FaceSample
 
 
@@ -86,7 +86,7 @@ class Seen:
         if not faces:
             return None
         face, sample = max(faces, key=lambda pair: _prominence(pair[0], self.middle_xy))
-        return Subject(self.path, face.box_xyxy, sample)
+        return Subject(self.path, face, sample)
 
 
 def read_picture(path: Path) -> UInt8Array:

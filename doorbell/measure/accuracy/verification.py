@@ -70,4 +70,4 @@ def _similarity(first: Subject | None, second: Subject | None) -> float:
 
 def _view(path: Path, subjects: Mapping[Path, Subject | None]) -> View:
     subject = subjects[path]
-    return View(path, None if subject is None else subject.box_xyxy)
+    return View(path, None if subject is None else subject.face.box_xyxy)

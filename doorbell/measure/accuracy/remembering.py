@@ -1,0 +1,81 @@
+"""Networks that look at each frame once, however many doors it is shown to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from doorbell.domain import Face, FaceSample, Track, UInt8Array
+from doorbell.pipeline.perception import FaceCrop, Perception
+
+# Frames, and faces in them, that are remembered; a visitor is shown in fewer.
+REMEMBERED = 32
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class RememberingPerception(Perception):
+    """Another perception's answers about the latest frames, remembered.
+
+    Faces are found and embedded without knowing who is enrolled, so every door sees the same ones;
+    which of them it embeds, and what it makes of them, is its own. Frames and faces are told apart
+    by identity: nothing may write to them.
+
+    Args:
+        perception: of whom; closing it is for its owner.
+    """
+
+    def __init__(self, perception: Perception) -> None:
+        self._perception = perception
+        self._found: dict[int, tuple[UInt8Array, list[Face]]] = {}
+        self._crops: dict[Face, FaceCrop] = {}
+        self._samples: dict[FaceCrop, FaceSample | None] = {}
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._found, self._crops, self._samples = {}, {}, {}
+
+    @property
+    def model_id(self) -> str:
+        """Which embedder the samples are of."""
+        return self._perception.model_id
+
+    def detect(
+        self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None
+    ) -> list[Face]:
+        """Find faces in a frame of a stream, once."""
+        key = id(pixels)  # which no other pixels get, as long as these are kept
+        if key not in self._found:
+            faces = self._perception.detect(pixels, tracks, device_address=device_address)
+            _keep(self._found, key, (pixels, faces))
+        return self._found[key][1]
+
+    def detect_still(self, pixels: UInt8Array) -> list[Face]:
+        """Find faces in a single picture."""
+        return self._perception.detect_still(pixels)
+
+    def crop_face(self, pixels: UInt8Array, face: Face) -> FaceCrop:
+        """Cut out and judge one face, once."""
+        if face not in self._crops:
+            _keep(self._crops, face, self._perception.crop_face(pixels, face))
+        return self._crops[face]
+
+    def embed(
+        self, portraits: Sequence[FaceCrop], *, mirrored: bool = False
+    ) -> list[FaceSample | None]:
+        """Embed faces, those of streams once."""
+        if mirrored:
+            return self._perception.embed(portraits, mirrored=True)
+        known = {each: self._samples[each] for each in portraits if each in self._samples}
+        new = [portrait for portrait in portraits if portrait not in known]
+        for portrait, sample in zip(new, self._perception.embed(new), strict=True):
+            known[portrait] = sample
+            _keep(self._samples, portrait, sample)
+        return [known[portrait] for portrait in portraits]
+
+
+def _keep(memory: dict[Key, Value], key: Key, value: Value) -> None:
+    memory[key] = value
+    while len(memory) > REMEMBERED:
+        del memory[next(iter(memory))]
