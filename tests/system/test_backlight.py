@@ -17,7 +17,7 @@ from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
-# Of the porch's light; the face is at a brightness of about 20 of 255, and nobody is named by it.
+# Of the porch's light; the face is at a brightness of about 20 of 255 before it is exposed.
 SHADE = 0.01
 
 

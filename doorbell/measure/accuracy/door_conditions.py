@@ -199,6 +199,7 @@ def compressed(shots: Sequence[UInt8Array], bits_per_second: int) -> list[UInt8A
         stream.options = {
             "preset": "veryfast",
             "tune": "zerolatency",
+            "threads": "1",  # else what the control of the rate does depends on their timing
             "maxrate": str(bits_per_second),
             "bufsize": str(bits_per_second // 4),
         }
