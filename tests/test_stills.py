@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from doorbell.config import DetectionSection
 from doorbell.detection.blazeface import SHORT_RANGE, BlazeFace
-from doorbell.detection.regions import whole_frame
-from doorbell.detection.stills import HEARD_SCORE, Source, StillDetector
-from doorbell.domain import Float32Array, UInt8Array
+from doorbell.detection.regions import several_looks, whole_frame
+from doorbell.detection.stills import CLOSELY_SEEN_FACES, HEARD_SCORE, Source, StillDetector
+from doorbell.domain import Face, Float32Array, UInt8Array
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.inference import Input
 from doorbell.inference.tensors import host_array
@@ -26,21 +26,25 @@ PICTURE = np.zeros((SIDE, SIDE, 3), np.uint8)
 
 
 class Says:
-    """A network that sees a face with this score, with its box here, by so many anchors."""
+    """A network that sees faces with this score, each by so many anchors.
 
-    def __init__(self, score: float, box: Float32Array = BOX, anchors: int = 1) -> None:
+    Attributes:
+        looks: how many regions it was shown.
+    """
+
+    def __init__(self, score: float, *boxes: Float32Array, anchors: int = 1) -> None:
+        self.looks = 0
         self._outputs = Outputs(1)
-        for anchor in range(anchors):
-            self._outputs.put(
-                0,
-                whole_frame(SIDE, SIDE),
-                box,
-                logit=math.log(score / (1 - score)),
-                neighbour=2 * anchor,
-            )
+        logit = math.log(score / (1 - score))
+        for box in boxes or [BOX]:
+            for anchor in range(anchors):
+                self._outputs.put(
+                    0, whole_frame(SIDE, SIDE), box, logit=logit, neighbour=2 * anchor
+                )
 
     def infer(self, inputs: Mapping[str, Input]) -> dict[str, NDArray[np.float32]]:
         batch = len(host_array(inputs["image"]))
+        self.looks += batch
         outputs = self._outputs
         return {
             "regressors": np.repeat(outputs.regressors, batch, axis=0),
@@ -51,14 +55,14 @@ class Says:
         """Nothing is held."""
 
 
-def still_detector(light: Says, heavy: Says) -> StillDetector:
-    """One network of weight 1, one of weight 3; close looks show nothing."""
+def still_detector(light: Says, heavy: Says, close_look: Says | None = None) -> StillDetector:
+    """One network of weight 1, one of weight 3; close looks show nothing unless they are given."""
     sources = [
         Source(BlazeFace(says, SHORT_RANGE, HEARD_SCORE), SIDE, weight)
         for says, weight in ((light, 1.0), (heavy, 3.0))
     ]
     return StillDetector(
-        sources, BlazeFace(Says(0.01), SHORT_RANGE, HEARD_SCORE), DetectionSection()
+        sources, BlazeFace(close_look or Says(0.01), SHORT_RANGE, HEARD_SCORE), DetectionSection()
     )
 
 
@@ -80,6 +84,23 @@ def test_a_face_lies_where_networks_see_it_by_weight_and_not_by_number_of_sighti
 
 def portrait(name: str, models_directory: Path) -> UInt8Array:
     return decode_photo(read_photo(face_path(name, models_directory)), name)
+
+
+def test_in_a_crowd_only_the_largest_faces_are_looked_at_closely() -> None:
+    crowd = [
+        np.array([x, y, x + 8, y + 8], np.float32)
+        for x in range(12, 120, 24)
+        for y in range(12, 120, 24)
+    ]
+    large = np.array([100, 100, 128, 128], np.float32)
+    close_look = Says(0.9, large)
+    crowded = still_detector(
+        Says(0.9, *crowd[:-1], large), Says(0.9, *crowd[:-1], large), close_look
+    )
+    assert len(crowded.detect(PICTURE)) == 25
+    assert close_look.looks == CLOSELY_SEEN_FACES * len(
+        several_looks(Face(large, points_in(large), 0.9))
+    )
 
 
 @pytest.fixture
