@@ -116,6 +116,7 @@ def test_a_device_that_computes_the_same_passes(passed: DeviceReport) -> None:
         "blazeface_back",
         "blazeface_full",
         "blazeface_full of a frame",
+        "yunet",
         "sface",
         "faces",
     ]

@@ -116,7 +116,7 @@ def test_expected_values_are_those_of_litert(name: str, models_directory: Path) 
         assert sample_values(values) == pytest.approx(model.expected[output], abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["blazeface_short", "blazeface_back", "blazeface_full", "sface"])
+@pytest.mark.parametrize("name", [*load_manifest().models])
 def test_built_shapes_are_those_of_the_manifest(name: str, models_directory: Path) -> None:
     model = load_manifest().models[name]
     runner = OpenVinoRunner(

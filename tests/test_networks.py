@@ -6,11 +6,12 @@ import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper, shape_inference
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
 from doorbell.errors import ModelError
 from doorbell.inference.openvino import OpenVinoRunner
+from doorbell.models.build import check_image, sample_values
 from doorbell.models.fetch import read_member
 from doorbell.models.manifest import Model, load_manifest
 from doorbell.models.store import face_path, network_path
@@ -18,9 +19,10 @@ from doorbell.networks import blazeface
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.graph import GraphBuilder
 from doorbell.networks.weights import SeededWeights, TfliteWeights
+from doorbell.networks.yunet import yunet
 
 BLAZEFACES = ["blazeface_short", "blazeface_back", "blazeface_full"]
-NETWORKS = [*BLAZEFACES, "sface"]
+NETWORKS = [*BLAZEFACES, "yunet", "sface"]
 FACES = ["obama", "obama2", "biden", "ardern", "macron"]
 Floats = NDArray[np.float32]
 
@@ -90,6 +92,57 @@ def test_blazeface_gives_what_litert_gives(
     np.testing.assert_allclose(found["scores"], expected[1], atol=1e-3, rtol=1e-5)
 
 
+def yunet_in_the_form_of_blazeface(content: bytes, images: Floats) -> tuple[Floats, Floats]:
+    """What OpenCV computes of the published file, as BlazeFace's regressors and scores."""
+    network = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
+    network.setInput(np.ascontiguousarray((images[:, ::-1] + 1) * 127.5))
+    names = network.getUnconnectedOutLayersNames()
+    outputs = dict(zip(names, network.forward(names), strict=True))
+    regressors, scores = [], []
+    for stride in (8, 16, 32):
+        kind, objectness, box, points = (
+            np.asarray(outputs[f"{head}_{stride}"]) for head in ("cls", "obj", "bbox", "kps")
+        )
+        points = points.reshape(-1, 5, 2)
+        nose, mouth = points[:, 2], points[:, 3:].mean(axis=1)
+        ears = [
+            nose + 1.83 * (same - nose) - 0.27 * (other - nose) + 1.3 * (mouth - nose)
+            for same, other in ((points[:, 0], points[:, 1]), (points[:, 1], points[:, 0]))
+        ]
+        six = np.stack([points[:, 0], points[:, 1], nose, mouth, *ears], axis=1)  # (n, 6, 2)
+        # YuNet counts from a cell's corner, BlazeFace from its middle.
+        parts = [box[0, :, :2] - 0.5, np.exp(box[0, :, 2:]), (six - 0.5).reshape(-1, 12)]
+        regressors.append(np.concatenate(parts, axis=1) * stride)
+        score = np.sqrt(kind[0] * objectness[0]).clip(1e-3, 1 - 1e-3)
+        scores.append(np.log(score / (1 - score)))
+    return np.concatenate(regressors), np.concatenate(scores)
+
+
+def test_yunet_gives_what_the_published_file_gives(models_directory: Path) -> None:
+    model = load_manifest().models["yunet"]
+    images = blazeface_pictures(models_directory, model)[:1]
+    content = published_file(model, models_directory)
+    regressors, scores = yunet_in_the_form_of_blazeface(content, images)
+    assert scores.max() > 2  # it sees the face itself
+    for precision, pixels, logits in (("float32", 0.01, 1e-3), ("float16", 2.0, 0.05)):
+        found = run_openvino(network_path(models_directory, "yunet", precision), images)
+        assert np.abs(found["regressors"][0] - regressors).max() < pixels
+        assert np.abs(found["scores"][0] - scores).max() < logits
+    wave = yunet_in_the_form_of_blazeface(content, check_image(model))
+    for name, values in zip(("regressors", "scores"), wave, strict=True):
+        assert sample_values(values) == pytest.approx(model.expected[name], abs=1e-3)
+
+
+def test_another_file_is_no_yunet() -> None:
+    node = helper.make_node("Softmax", ["image"], ["scores"])
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("image", "scores")
+    ]
+    graph = helper.make_graph([node], "another", values[:1], values[1:])
+    with pytest.raises(ModelError, match=r"YuNet file holds unknown operators \['Softmax'\]"):
+        yunet(helper.make_model(graph).SerializeToString())
+
+
 def test_sface_gives_what_the_published_file_gives(models_directory: Path) -> None:
     model = load_manifest().models["sface"]
     content = published_file(model, models_directory)
@@ -104,7 +157,8 @@ def test_sface_gives_what_the_published_file_gives(models_directory: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "cosine"), [("blazeface_short", 0.9999), ("blazeface_back", 0.9999), ("sface", 0.9999)]
+    ("name", "cosine"),
+    [(name, 0.9999) for name in ("blazeface_short", "blazeface_back", "sface")],
 )
 def test_float16_arithmetic_keeps_the_answer(
     name: str, cosine: float, models_directory: Path

@@ -102,7 +102,7 @@ def test_networks_of_stills_are_opened_with_the_first_still(
         assert opened == [(name, "auto") for name in stream]
         perception.detect_still(obama)
         perception.detect_still(obama)
-    stills = ["blazeface_short", "blazeface_full", "blazeface_back"]
+    stills = ["blazeface_short", "blazeface_full", "blazeface_back", "yunet"]
     assert opened[3:] == [(name, "float32") for name in stills]
 
 

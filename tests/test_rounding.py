@@ -49,7 +49,9 @@ def test_every_result_is_rounded_which_a_cpu_does_not_do_by_itself(tmp_path: Pat
     assert result[0] == 0
 
 
-@pytest.mark.parametrize("name", ["blazeface_short", "blazeface_full", "blazeface_back", "sface"])
+@pytest.mark.parametrize(
+    "name", ["blazeface_short", "blazeface_full", "blazeface_back", "yunet", "sface"]
+)
 def test_every_operator_of_a_network_is_rounded(name: str, models_directory: Path) -> None:
     network = onnx.load(network_path(models_directory, name, "float16"))
     operators = [node for node in network.graph.node if node.op_type != "Cast"]

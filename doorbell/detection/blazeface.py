@@ -58,6 +58,9 @@ SHORT_RANGE = Geometry(128, (AnchorLayer(16, 2), AnchorLayer(8, 6)))
 BACK = Geometry(256, SHORT_RANGE.layers)
 FULL_RANGE = Geometry(192, (AnchorLayer(48, 1),))
 
+# YuNet's strides of 8, 16 and 32; ``doorbell.networks.yunet`` gives it BlazeFace's outputs.
+YUNET = Geometry(640, (AnchorLayer(80, 1), AnchorLayer(40, 1), AnchorLayer(20, 1)))
+
 
 def anchor_centres(geometry: Geometry) -> Float32Array:
     """Centres of all anchors, as fractions of the input: (anchors, 2) float32, x then y.

@@ -39,6 +39,7 @@ from doorbell.networks.float16 import to_float16
 from doorbell.networks.regions import MIDDLE, cutting_regions
 from doorbell.networks.sface import sface
 from doorbell.networks.weights import TfliteWeights
+from doorbell.networks.yunet import yunet
 from doorbell.storage.files import READABLE, write_whole
 
 # How far a built network may be from the published file. Float16 rounds SFace's weights: measured
@@ -119,6 +120,7 @@ def convert(network: str, content: bytes) -> onnx.ModelProto:
         "blazeface_short": lambda: blazeface.short_range(TfliteWeights(content)),
         "blazeface_back": lambda: blazeface.back(TfliteWeights(content)),
         "blazeface_full": lambda: blazeface.full_range(TfliteWeights(content)),
+        "yunet": lambda: yunet(content),
         "sface": lambda: sface(content),
     }
     try:

@@ -73,7 +73,7 @@ class Model(Member):
         expected: some values of each output for ``check_image``, from the published file.
     """
 
-    network: Literal["blazeface_short", "blazeface_back", "blazeface_full", "sface"]
+    network: Literal["blazeface_short", "blazeface_back", "blazeface_full", "yunet", "sface"]
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
     value_range: tuple[float, float]

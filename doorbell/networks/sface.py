@@ -41,11 +41,11 @@ def sface(content: bytes) -> onnx.ModelProto:
         ModelError: the file is not the graph that is known here.
     """
     source = onnx.load_model_from_string(content).graph
-    _check_operators(source.node, KEPT_OPERATORS | FOLDED_OPERATORS)
+    check_operators("SFace", source.node, KEPT_OPERATORS | FOLDED_OPERATORS)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in source.initializer}
-    nodes = _fold_constants(source, constants)
+    nodes = fold_constants(source, constants)
     nodes = _fold_batch_normalization(nodes, constants)
-    _check_operators(nodes, KEPT_OPERATORS)
+    check_operators("SFace", nodes, KEPT_OPERATORS)
     renamed = {source.input[0].name: "image", source.output[0].name: "embedding"}
     for node in nodes:
         node.input[:] = [renamed.get(name, name) for name in node.input]
@@ -65,15 +65,21 @@ def sface(content: bytes) -> onnx.ModelProto:
     return finished_model(graph)
 
 
-def _check_operators(nodes: Iterable[onnx.NodeProto], known: frozenset[str]) -> None:
+def check_operators(name: str, nodes: Iterable[onnx.NodeProto], known: frozenset[str]) -> None:
+    """Refuse a graph that holds other operators.
+
+    Raises:
+        ModelError: it does.
+    """
     unknown = {node.op_type for node in nodes} - known
     if unknown:
         raise ModelError(
-            f"the SFace file holds unknown operators {sorted(unknown)}: take its 2021 file"
+            f"the {name} file holds unknown operators {sorted(unknown)}: take the one that the "
+            "manifest names"
         )
 
 
-def _fold_constants(graph: onnx.GraphProto, constants: Constants) -> list[onnx.NodeProto]:
+def fold_constants(graph: onnx.GraphProto, constants: Constants) -> list[onnx.NodeProto]:
     """Compute what needs no input, and drop Dropout, which does nothing after training."""
     nodes: list[onnx.NodeProto] = []
     same: dict[str, str] = {}

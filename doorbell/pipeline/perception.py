@@ -8,12 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbell.config import Config, InferenceSection
-from doorbell.detection.blazeface import BACK, FULL_RANGE, SHORT_RANGE, BlazeFace, Candidates
+from doorbell.detection.blazeface import (
+    BACK,
+    FULL_RANGE,
+    SHORT_RANGE,
+    YUNET,
+    BlazeFace,
+    Candidates,
+)
 from doorbell.detection.stills import (
     BACK_TILE_PIXELS,
     FULL_TILE_PIXELS,
     HEARD_SCORE,
     SHORT_TILE_PIXELS,
+    YUNET_TILE_PIXELS,
+    YUNET_WEIGHT,
     Source,
     StillDetector,
 )
@@ -170,18 +179,20 @@ def open_perception(
 
     def open_stills() -> StillDetector:
         exact = in_float32(config.inference)
-        short, full, back = (
+        short, full, back, yunet = (
             BlazeFace(opened(name, exact), geometry, HEARD_SCORE)
             for name, geometry in (
                 ("blazeface_short", SHORT_RANGE),
                 ("blazeface_full", FULL_RANGE),
                 ("blazeface_back", BACK),
+                ("yunet", YUNET),
             )
         )
         sources = (
             Source(back, BACK_TILE_PIXELS),
             Source(full, FULL_TILE_PIXELS),
             Source(short, SHORT_TILE_PIXELS),
+            Source(yunet, YUNET_TILE_PIXELS, YUNET_WEIGHT),
         )
         return StillDetector(sources, short, section)
 
