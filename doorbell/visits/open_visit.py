@@ -14,6 +14,8 @@ import numpy as np
 
 from doorbell.domain import (
     Attention,
+    Body,
+    BodyTrack,
     Face,
     FaceSample,
     Float32Array,
@@ -64,6 +66,7 @@ class Observation:
         looking: whether that is looking at the door.
         sample: of the face in this very frame; None where it was not embedded, or is not the
             track's.
+        is_ignored: whether it is where nobody begins a visit.
     """
 
     track: Track
@@ -73,6 +76,7 @@ class Observation:
     pose: Pose | None = None
     looking: bool = False
     sample: FaceSample | None = None
+    is_ignored: bool = False
 
 
 Introduce: TypeAlias = Callable[[Observation, float], Stranger]
@@ -178,6 +182,9 @@ class OpenVisit:
         unnamed_since_seconds: stream time since when the faces could have named the visitor.
         announced_unnamed: whether it was said that somebody is there who cannot be told.
         face: where one of its tracks was seen last.
+        face_seen_seconds: stream time, when that was.
+        bodies: figures that are the visitor's, by track.
+        body: where one of them was seen last.
     """
 
     visit: Visit
@@ -195,6 +202,9 @@ class OpenVisit:
     unnamed_since_seconds: float = math.inf
     announced_unnamed: bool = False
     face: Face | None = None
+    face_seen_seconds: float = -math.inf
+    bodies: set[int] = field(default_factory=set)
+    body: Body | None = None
 
     @property
     def reason(self) -> UnknownReason | None:
@@ -274,6 +284,14 @@ class OpenVisit:
         sightings.learn(seen)
         self.face = seen.track.face
         self.last_seen_seconds = sightings.last_seen_seconds = time_seconds
+        self.face_seen_seconds = time_seconds
+        self.touch(wall_time)
+
+    def saw_body(self, track: BodyTrack, time_seconds: float, wall_time: float) -> None:
+        """Take in that the visitor's figure is there."""
+        self.bodies.add(track.track_id)
+        self.body = track.body
+        self.last_seen_seconds = time_seconds
         self.touch(wall_time)
 
     def touch(self, wall_time: float) -> None:
