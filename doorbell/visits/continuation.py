@@ -65,12 +65,12 @@ def _by_place(
 
 
 def _by_body(absent: Sequence[OpenVisit], seen: Observation) -> OpenVisit | None:
-    """The visit of whom only the figure was seen so far, where its head is."""
+    """The visit of whose face nothing can be compared, where the head of its figure is."""
     face = seen.track.face
     held = [
         entry
         for entry in absent
-        if entry.body is not None and entry.face is None and holds(entry.body, face)
+        if entry.body is not None and entry.signature is None and holds(entry.body, face)
     ]
     return max(held, key=lambda entry: entry.last_seen_seconds, default=None)
 

@@ -288,8 +288,6 @@ class Visits:
         wait, track = self._section.announce_after_seconds, seen.track
         entry = next((each for each in self._open if track.track_id in each.bodies), None)
         if entry is not None:  # whose bell may have been in its cool-down
-            if entry.face is not None:
-                return []
             return self._announce_unnamed(entry, time_seconds, wall_time)
         waited = self._bodies.waited_seconds(track, time_seconds)
         if wait == 0 or waited is None or waited < wait or seen.is_ignored:
