@@ -149,6 +149,47 @@ class Track:
     hits: int
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Body:
+    """Somebody's figure in pixels of the frame, whatever can be seen of the face.
+
+    Attributes:
+        box_xyxy: (4,) float32: left, top, right, bottom.
+        score: 0 to 1.
+        is_moving: whether something has just moved within the box.
+    """
+
+    box_xyxy: Float32Array
+    score: float
+    is_moving: bool = False
+
+    @property
+    def height_pixels(self) -> float:
+        """Height of the box."""
+        return float(self.box_xyxy[3] - self.box_xyxy[1])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class BodyTrack:
+    """A figure followed over the frames in which figures were looked for.
+
+    Attributes:
+        track_id: unique within one run of the daemon, among bodies.
+        body: where it was last seen.
+        first_seen_seconds, last_seen_seconds, last_moved_seconds: stream time.
+        hits: looks that found it.
+        moves: of these, how often it was moving.
+    """
+
+    track_id: int
+    body: Body
+    first_seen_seconds: float
+    last_seen_seconds: float
+    last_moved_seconds: float
+    hits: int
+    moves: int
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody enrolled by the household.

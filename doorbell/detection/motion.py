@@ -92,8 +92,7 @@ class Motion:
         """
         unexplained = self._moving * (self._resting == 0)
         for box in explained:
-            left, top, right, bottom = np.maximum(box * self._scale, 0).astype(int)
-            unexplained[top : bottom + 1, left : right + 1] = 0
+            unexplained[self._inside(box)] = 0
         if not unexplained.any():
             return []
         kernel = np.ones((JOINED_PIXELS, JOINED_PIXELS), np.uint8)
@@ -101,6 +100,30 @@ class Motion:
         areas = np.bincount(labels[unexplained > 0], minlength=count)
         order = [i for i in np.argsort(-areas, kind="stable") if areas[i] >= LEAST_AREA]
         return [self._window(stats[i], least_side) for i in order]
+
+    def box(self, explained: Iterable[Float32Array]) -> Float32Array | None:
+        """The box of all that has just moved and has no reason: (4,) xyxy of the frame, or None.
+
+        Args:
+            explained: boxes (4,) xyxy of the frame whose motion has its reason.
+        """
+        moved = self._remembered > 0
+        for box in explained:
+            moved[self._inside(box)] = False
+        if int(moved.sum()) < LEAST_AREA:
+            return None
+        rows, columns = np.flatnonzero(moved.any(axis=1)), np.flatnonzero(moved.any(axis=0))
+        edges = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        return np.array([edge / self._scale for edge in edges], np.float32)
+
+    def is_within(self, box: Float32Array) -> bool:
+        """Whether something has just moved in a box (4,) xyxy of the frame."""
+        return int((self._remembered[self._inside(box)] > 0).sum()) >= LEAST_AREA
+
+    def _inside(self, box: Float32Array) -> tuple[slice, slice]:
+        """Rows and columns of the thumbnail that a box of the frame covers."""
+        left, top, right, bottom = np.maximum(box * self._scale, 0).astype(int)
+        return slice(top, bottom + 1), slice(left, right + 1)
 
     def rest(self, region: Region, frames: int) -> None:
         """Note that a region has been looked at: it rests, unless what moves there moves anew.

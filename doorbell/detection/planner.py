@@ -83,6 +83,11 @@ class RegionPlanner:
         self._track_regions: dict[int, Region] = {}
         self._latest_seconds = -math.inf
 
+    @property
+    def motion(self) -> Motion:
+        """What has moved, up to the frame that was planned last."""
+        return self._motion
+
     def plan(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Plan:
         """Regions for one frame, at most ``regions_per_frame`` with far ones counted at their cost.
 
@@ -134,7 +139,7 @@ class RegionPlanner:
         if places < 1:
             return []
         doubtful = self._frames % DOUBT_FRAMES == 0
-        bodies = [] if doubtful else [_body(track, self._size[1]) for track in found]
+        bodies = [] if doubtful else [body_box(track, self._size[1]) for track in found]
         windows = self._motion.windows(bodies, self._section.far_tile_pixels)[:places]
         for window in windows:
             self._motion.rest(window, FOLLOWED_REST_FRAMES if found else EMPTY_REST_FRAMES)
@@ -158,7 +163,7 @@ class RegionPlanner:
         return own_region(track.face)
 
 
-def _body(track: Track, height: int) -> Float32Array:
+def body_box(track: Track, height: int) -> Float32Array:
     """Where a visitor's own motion is: (4,) xyxy."""
     left, top, right, bottom = track.face.box_xyxy
     aside = BODY_WIDTHS * (right - left)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from doorbell.config import DetectionSection
 from doorbell.detection.blazeface import BlazeFace, Candidates, blend
+from doorbell.detection.motion import Motion
 from doorbell.detection.planner import RegionPlanner
 from doorbell.domain import Face, Track, UInt8Array
 from doorbell.inference import DeviceArray
@@ -24,6 +25,11 @@ class StreamDetector:
         """Release the networks; idempotent."""
         self._near.close()
         self._far.close()
+
+    @property
+    def motion(self) -> Motion:
+        """What has moved, up to the frame that was looked at last."""
+        return self._planner.motion
 
     def detect(
         self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None

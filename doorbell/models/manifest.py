@@ -70,14 +70,18 @@ class Model(Member):
         inputs, outputs: tensor shapes of the built ONNX.
         value_range: of the pixels it takes.
         cuts_regions: whether it is also built to take whole frames, for frames on a GPU.
+        float16_tolerance: how far float16 weights may move the values that ``expected`` has.
         expected: some values of each output for ``check_image``, from the published file.
     """
 
-    network: Literal["blazeface_short", "blazeface_back", "blazeface_full", "yunet", "sface"]
+    network: Literal[
+        "blazeface_short", "blazeface_back", "blazeface_full", "yunet", "sface", "pedestrian_ssd"
+    ]
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
     value_range: tuple[float, float]
     cuts_regions: bool = False
+    float16_tolerance: float = 1e-2
     expected: dict[str, tuple[float, ...]]
 
 

@@ -16,6 +16,8 @@ from doorbell.detection.blazeface import (
     BlazeFace,
     Candidates,
 )
+from doorbell.detection.bodies import BodyDetector
+from doorbell.detection.body_watch import BodyWatch
 from doorbell.detection.stills import (
     BACK_TILE_PIXELS,
     FULL_TILE_PIXELS,
@@ -27,7 +29,7 @@ from doorbell.detection.stills import (
     StillDetector,
 )
 from doorbell.detection.stream import StreamDetector
-from doorbell.domain import Face, FaceSample, Track, UInt8Array
+from doorbell.domain import Body, BodyTrack, Face, FaceSample, Track, UInt8Array
 from doorbell.inference import (
     NetworkFiles,
     Runner,
@@ -64,11 +66,13 @@ class Perception:
         stream: StreamDetector,
         embedder: Embedder,
         open_stills: Callable[[], StillDetector],
+        bodies: BodyWatch | None = None,
     ) -> None:
         self._stream = stream
         self._embedder = embedder
         self._open_stills = open_stills
         self._stills: StillDetector | None = None
+        self._bodies = bodies
 
     def close(self) -> None:
         """Release the networks; idempotent."""
@@ -76,6 +80,8 @@ class Perception:
         self._embedder.close()
         if self._stills is not None:
             self._stills.close()
+        if self._bodies is not None:
+            self._bodies.close()
 
     def warm_up(self) -> None:
         """Embed a grey square: a network's first run takes many times as long as any other."""
@@ -101,6 +107,32 @@ class Perception:
     def candidates(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Candidates:
         """Find what ``detect`` blends to faces, from the same arguments."""
         return self._stream.candidates(pixels, tracks)
+
+    def find_bodies(
+        self,
+        pixels: UInt8Array,
+        time_seconds: float,
+        faces: Sequence[Track],
+        followed: Sequence[BodyTrack],
+    ) -> list[Body] | None:
+        """Find people by their figure in the frame that was given to ``detect`` last.
+
+        Args:
+            pixels: (height, width, 3) uint8, RGB.
+            time_seconds: stream time of the frame.
+            faces: followed now.
+            followed: bodies followed now.
+
+        Returns:
+            Those found; None where nobody was looked for, which is so in most frames.
+        """
+        if self._bodies is None:
+            return None
+        return self._bodies.look(pixels, time_seconds, self._stream.motion, faces, followed)
+
+    def bodies_in(self, pixels: UInt8Array) -> list[Body]:
+        """Find people by their figure in a whole picture; nobody where that is not configured."""
+        return [] if self._bodies is None else self._bodies.everywhere(pixels)
 
     def detect_still(self, pixels: UInt8Array) -> list[Face]:
         """Find faces in a single picture, looking everywhere.
@@ -205,4 +237,9 @@ def open_perception(
         BlazeFace(runner, geometry, section.score_threshold, cuts_regions=frames_on_gpu)
         for runner, geometry in ((short, SHORT_RANGE), (full, FULL_RANGE))
     )
-    return Perception(StreamDetector(near, far, section), Embedder(sface, SFACE_ID), open_stills)
+    bodies = None
+    if section.person_looks_per_second or config.storage.pictures == "people":
+        detector = BodyDetector(opened("pedestrian_ssd"), section.person_score_threshold)
+        bodies = BodyWatch(detector, section.person_looks_per_second)
+    stream = StreamDetector(near, far, section)
+    return Perception(stream, Embedder(sface, SFACE_ID), open_stills, bodies)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from doorbell.config import Config
+from doorbell.detection.zones import IgnoredZones
 from doorbell.domain import (
     Event,
     Face,
@@ -28,14 +29,20 @@ from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.names import name_key
 from doorbell.gallery.records import EnrolledSample, EnrollmentOutcome
 from doorbell.pipeline.best_pictures import VisitPictures
+from doorbell.pipeline.body_tracking import BodyTracker
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.recognizer import Recognizer
 from doorbell.pipeline.tracking import Tracker
 from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.recognition.templates import Templates
+from doorbell.visits.bodies import BodySighting
 from doorbell.visits.lifecycle import Announcement, Visits
 from doorbell.visits.open_visit import Observation
+
+# A figure that is less of the frame's height is farther away than a door's visitor: somebody of 1.7
+# metres is a quarter of it at 5 metres, before a camera that sees 70 degrees up and down.
+LEAST_BODY_PART = 0.25
 
 
 class Pipeline:
@@ -67,6 +74,8 @@ class Pipeline:
         self._tracker = Tracker(config.tracking)
         self._recognizer = Recognizer(perception, config, self._recorder.templates, self._stopwatch)
         self._pictures = VisitPictures(config.storage.pictures, self._recognizer.similarity)
+        self._body_tracker = BodyTracker()
+        self._ignored = IgnoredZones(config.detection.ignore)
         self._size: tuple[int, int] | None = None
         self._visits = Visits(
             config.visits,
@@ -151,10 +160,14 @@ class Pipeline:
             and not self._recognizer.is_in_doubt(track)
         ]
         observations = [
-            self._recognizer.observation(track, embedded.samples.get(track.track_id))
+            replace(
+                self._recognizer.observation(track, embedded.samples.get(track.track_id)),
+                is_ignored=self._ignored.hold(track.face.box_xyxy, frame.width, frame.height),
+            )
             for track in confirmed
         ]
-        told = self._visits.update(observations, frame.time_seconds, frame.captured_at)
+        bodies = self._find_bodies(frame)
+        told = self._visits.update(observations, frame.time_seconds, frame.captured_at, bodies)
         seen = [(each, self._visits.open_visit_of(each.track.track_id)) for each in observations]
         self._pictures.see(frame, seen, [t.face for t in tracks if t not in confirmed])
         completed = self._complete(told)
@@ -162,11 +175,30 @@ class Pipeline:
         self._stopwatch.finish()
         return completed
 
+    def _find_bodies(self, frame: Frame) -> list[BodySighting]:
+        """Find people by their figure, where that is due in this frame."""
+        now = frame.time_seconds
+        self._body_tracker.expire(now)
+        found = self._perception.find_bodies(
+            frame.pixels, now, self._tracker.tracks, self._body_tracker.tracks
+        )
+        if found is None:
+            return []
+        return [
+            BodySighting(
+                track,
+                track.body.height_pixels < LEAST_BODY_PART * frame.height
+                or self._ignored.hold(track.body.box_xyxy, frame.width, frame.height),
+            )
+            for track in self._body_tracker.update(found, now)
+        ]
+
     def _follow_size(self, frame: Frame) -> None:
         """Find the visitors again in a stream that has changed its size."""
         size = frame.width, frame.height
         if self._size is not None and size != self._size:
             self._tracker.rescale(size[0] / self._size[0], size[1] / self._size[1])
+            self._body_tracker.clear()
         self._size = size
 
     def press(self, time_seconds: float, wall_time: float) -> list[Event]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from doorbell.domain import Face
+from doorbell.visits.bodies import holds
 from doorbell.visits.open_visit import (
     REJOIN_SIMILARITY,
     Observation,
@@ -43,6 +44,7 @@ def continued_visit(
     """
     absent = [entry for entry in visits if entry.last_seen_seconds < time_seconds]
     found = _by_place(absent, seen, time_seconds) if seen.signature is None else None
+    found = found or _by_body(absent, seen)
     joined_by = None if found is None else found.signature
     best_similarity = REJOIN_SIMILARITY
     for entry in absent:
@@ -73,6 +75,17 @@ def _by_place(
         and _looks_like(entry, seen)
     ]
     return max(near, key=lambda entry: entry.last_seen_seconds, default=None)
+
+
+def _by_body(absent: Sequence[OpenVisit], seen: Observation) -> OpenVisit | None:
+    """The visit of whose face nothing can be compared, where the head of its figure is."""
+    face = seen.track.face
+    held = [
+        entry
+        for entry in absent
+        if entry.body is not None and entry.signature is None and holds(entry.body, face)
+    ]
+    return max(held, key=lambda entry: entry.last_seen_seconds, default=None)
 
 
 def _is_near(before: Face, now: Face) -> bool:

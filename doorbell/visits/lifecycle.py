@@ -26,6 +26,7 @@ from doorbell.domain import (
     Visit,
     Visitor,
 )
+from doorbell.visits.bodies import Bodies, BodySighting
 from doorbell.visits.continuation import continued_visit
 from doorbell.visits.cooldown import Cooldown
 from doorbell.visits.open_visit import (
@@ -84,6 +85,7 @@ class Visits:
         self._recall = recall
         self._new_id = new_id
         self._open: list[OpenVisit] = []
+        self._bodies = Bodies()
         self._cooldown = Cooldown(section.cooldown_seconds)
         self._pressed_unseen_seconds = -math.inf
         self._clock_offset_seconds: float | None = None  # wall less stream, in the last frame
@@ -104,7 +106,11 @@ class Visits:
         return next((entry for entry in self._open if track_id in entry.tracks), None)
 
     def update(
-        self, observations: Sequence[Observation], time_seconds: float, wall_time: float
+        self,
+        observations: Sequence[Observation],
+        time_seconds: float,
+        wall_time: float,
+        bodies: Sequence[BodySighting] = (),
     ) -> list[Announcement]:
         """Take in one frame.
 
@@ -112,6 +118,7 @@ class Visits:
             observations: every confirmed track found in this frame.
             time_seconds: stream time of the frame.
             wall_time: seconds since the epoch.
+            bodies: people found in it by their figure, where that was looked for.
 
         Returns:
             What happened, in order.
@@ -125,6 +132,8 @@ class Visits:
         for seen in observations:
             entry = self._belongs_to(seen, time_seconds)
             if entry is None:
+                if seen.is_ignored:
+                    continue
                 if seen.signature is None and not is_confirmed_presence(seen.track, time_seconds):
                     continue
                 entry = self._start(seen, time_seconds, wall_time)
@@ -137,6 +146,9 @@ class Visits:
             if entry in self._open:  # and was not found to be another one going on
                 told += self._announce_unnamed(entry, time_seconds, wall_time)
                 told += self._ring_for_looking(entry, time_seconds, wall_time)
+        self._bodies.attend(bodies, self._open, time_seconds, wall_time)
+        for body in bodies:
+            told += self._begin_by_body(body, time_seconds, wall_time)
         told += self._end_absent(time_seconds, wall_time)
         return told
 
@@ -253,16 +265,20 @@ class Visits:
         return entry
 
     def _start(self, seen: Observation, time_seconds: float, wall_time: float) -> OpenVisit:
-        waited = time_seconds - seen.track.first_seen_seconds
+        first_seen = seen.track.first_seen_seconds
+        entry = self._opened(first_seen, time_seconds, wall_time)
+        entry.tracks[seen.track.track_id] = Sightings()
+        # Doubtful finds before do not count.
+        entry.unnamed_since_seconds = max(first_seen, time_seconds - ARRIVAL_SECONDS)
+        return entry
+
+    def _opened(self, first_seen: float, time_seconds: float, wall_time: float) -> OpenVisit:
+        """A new visit of somebody seen since a stream time."""
+        waited = time_seconds - first_seen
         entry = OpenVisit(
             Visit(self._new_id(), started_at=wall_time - waited, last_seen_at=wall_time),
-            first_seen_seconds=seen.track.first_seen_seconds,
+            first_seen_seconds=first_seen,
             last_seen_seconds=time_seconds,
-            tracks={seen.track.track_id: Sightings()},
-            # Doubtful finds before do not count.
-            unnamed_since_seconds=max(
-                seen.track.first_seen_seconds, time_seconds - ARRIVAL_SECONDS
-            ),
         )
         if time_seconds - self._pressed_unseen_seconds <= self._section.absence_seconds:
             # Whoever pressed before being seen.
@@ -270,6 +286,23 @@ class Visits:
             entry.rang = entry.rang_before_named = True
         self._open.append(entry)
         return entry
+
+    def _begin_by_body(
+        self, seen: BodySighting, time_seconds: float, wall_time: float
+    ) -> list[Announcement]:
+        """Begin a visit of somebody whose figure is there for long and whose face is not found."""
+        wait, track = self._section.announce_after_seconds, seen.track
+        entry = next((each for each in self._open if track.track_id in each.bodies), None)
+        if entry is not None:  # whose bell may have been in its cool-down
+            return self._announce_unnamed(entry, time_seconds, wall_time)
+        waited = self._bodies.waited_seconds(track, time_seconds)
+        if wait == 0 or waited is None or waited < wait or seen.is_ignored:
+            return []
+        entry = self._opened(time_seconds - waited, time_seconds, wall_time)
+        entry.unnamed_since_seconds = entry.first_seen_seconds
+        entry.saw_body(track, time_seconds, wall_time)
+        arrived = Announcement(Arrived(self._new_id(), wall_time, entry.visit), entry)
+        return [arrived, *self._announce_unnamed(entry, time_seconds, wall_time)]
 
     def _announce(
         self, entry: OpenVisit, seen: Observation, time_seconds: float, wall_time: float
@@ -379,6 +412,7 @@ class Visits:
     ) -> Announcement:
         """Nobody is at the door twice: the visit named last ends, and its tracks move over."""
         other.tracks |= entry.tracks
+        other.bodies |= entry.bodies
         other.last_seen_seconds = time_seconds
         other.touch(wall_time)
         self._open.remove(entry)

@@ -14,6 +14,8 @@ import numpy as np
 
 from doorbell.domain import (
     Attention,
+    Body,
+    BodyTrack,
     Face,
     FaceSample,
     Float32Array,
@@ -66,6 +68,7 @@ class Observation:
             track's.
         appearance: of the visitor around the face in this frame, of unit length: the product of two
             is their correlation; None where nobody measures it.
+        is_ignored: whether it is where nobody begins a visit.
     """
 
     track: Track
@@ -76,6 +79,7 @@ class Observation:
     looking: bool = False
     sample: FaceSample | None = None
     appearance: Float32Array | None = None
+    is_ignored: bool = False
 
 
 Introduce: TypeAlias = Callable[[Observation, float], Stranger]
@@ -184,6 +188,9 @@ class OpenVisit:
         appearance: of the visitor there.
         parted: tracks that took the visitor's place before the camera's eyes: only their faces can
             tell that they are the visitor after all.
+        face_seen_seconds: stream time, when that was.
+        bodies: figures that are the visitor's, by track.
+        body: where one of them was seen last.
     """
 
     visit: Visit
@@ -203,6 +210,9 @@ class OpenVisit:
     face: Face | None = None
     appearance: Float32Array | None = None
     parted: set[int] = field(default_factory=set)
+    face_seen_seconds: float = -math.inf
+    bodies: set[int] = field(default_factory=set)
+    body: Body | None = None
 
     @property
     def reason(self) -> UnknownReason | None:
@@ -282,6 +292,14 @@ class OpenVisit:
         sightings.learn(seen)
         self.face, self.appearance = seen.track.face, seen.appearance
         self.last_seen_seconds = sightings.last_seen_seconds = time_seconds
+        self.face_seen_seconds = time_seconds
+        self.touch(wall_time)
+
+    def saw_body(self, track: BodyTrack, time_seconds: float, wall_time: float) -> None:
+        """Take in that the visitor's figure is there."""
+        self.bodies.add(track.track_id)
+        self.body = track.body
+        self.last_seen_seconds = time_seconds
         self.touch(wall_time)
 
     def touch(self, wall_time: float) -> None:

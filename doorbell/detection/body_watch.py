@@ -1,0 +1,122 @@
+"""When and where people are looked for by their figure: what moves and has no face.
+
+At most so many looks a second, each at one square of the frame, so that the cost is bounded; a
+porch where nothing moves costs none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from doorbell.detection.bodies import BodyDetector
+from doorbell.detection.motion import Motion
+from doorbell.detection.planner import body_box
+from doorbell.detection.regions import Region, RegionKind, whole_frame
+from doorbell.domain import Body, BodyTrack, Float32Array, Track, UInt8Array
+
+# A figure that is followed fills this part of its square.
+BODY_PART = 0.75
+
+
+class BodyWatch:
+    """Looks for people in the frames of one camera.
+
+    Args:
+        detector: finds them.
+        looks_per_second: at most so many; 0 never looks by itself.
+    """
+
+    def __init__(self, detector: BodyDetector, looks_per_second: float) -> None:
+        self._detector = detector
+        self._pause_seconds = 1 / looks_per_second if looks_per_second else math.inf
+        self._looked_seconds = -math.inf
+        self._followed_last = False
+
+    def close(self) -> None:
+        """Release the network; idempotent."""
+        self._detector.close()
+
+    def everywhere(self, pixels: UInt8Array) -> list[Body]:
+        """Find people in a whole picture: (height, width, 3) uint8, RGB."""
+        height, width = pixels.shape[:2]
+        return self._detector.find(pixels, [whole_frame(width, height)])
+
+    def look(
+        self,
+        pixels: UInt8Array,
+        time_seconds: float,
+        motion: Motion,
+        faces: Sequence[Track],
+        followed: Sequence[BodyTrack],
+    ) -> list[Body] | None:
+        """Look once, where it is due.
+
+        Args:
+            pixels: (height, width, 3) uint8, RGB.
+            time_seconds: stream time of the frame.
+            motion: that has seen this frame.
+            faces: followed now.
+            followed: bodies followed now.
+
+        Returns:
+            The bodies in the square that was looked at; None where none was.
+        """
+        if time_seconds - self._looked_seconds < self._pause_seconds - 1e-6:
+            return None
+        height, width = pixels.shape[:2]
+        explained = [body_box(track, height) for track in faces]
+        alone = [each for each in followed if not _is_explained(each, faces)]
+        moving = motion.box([*explained, *(each.body.box_xyxy for each in alone)])
+        if alone and (moving is None or not self._followed_last):
+            waiting = min(alone, key=lambda each: each.last_seen_seconds)
+            region = _around(waiting.body.box_xyxy, width, height)
+            self._followed_last = True
+        elif moving is not None:
+            region = _tall(moving, width, height)
+            self._followed_last = False
+        else:
+            return None
+        self._looked_seconds = time_seconds
+        found = self._detector.find(pixels, [region])
+        return [replace(each, is_moving=motion.is_within(each.box_xyxy)) for each in found]
+
+
+def _is_explained(track: BodyTrack, faces: Sequence[Track]) -> bool:
+    """Whether a body's face is followed, so that its figure need not be."""
+    left, top, right, bottom = track.body.box_xyxy
+    for face in faces:
+        x, y = face.face.box_xyxy.reshape(2, 2).mean(axis=0)
+        if left <= x <= right and top <= y <= bottom:
+            return True
+    return False
+
+
+def _around(box: Float32Array, width: int, height: int) -> Region:
+    """The square in which a figure is looked for again."""
+    left, top, right, bottom = (float(edge) for edge in box)
+    side = min(max(right - left, bottom - top) / BODY_PART, max(width, height))
+    return _square((left + right) / 2, (top + bottom) / 2, side, width, height)
+
+
+def _tall(box: Float32Array, width: int, height: int) -> Region:
+    """A square as high as the frame around what moves; the whole frame where that is wider."""
+    left, _, right, _ = (float(edge) for edge in box)
+    side = min(width, height)
+    if right - left > side or height > width:
+        return whole_frame(width, height)
+    return _square((left + right) / 2, height / 2, side, width, height)
+
+
+def _square(centre_x: float, centre_y: float, side: float, width: int, height: int) -> Region:
+    """A square about a point, moved into the frame where it fits."""
+    edges = [
+        float(np.clip(centre - side / 2, 0, length - side))
+        if side < length
+        else (length - side) / 2
+        for centre, length in ((centre_x, width), (centre_y, height))
+    ]
+    return Region(round(edges[0]), round(edges[1]), round(side), RegionKind.TILE)

@@ -1,0 +1,48 @@
+"""MobileNetV2-SSDLite of 300 pixels as code: finds people by their figure.
+
+Source: as trained and published with TensorFlow's Object Detection API
+(ssdlite_mobilenet_v2, one class): MobileNetV2, four further levels, and on each of the six levels a
+separable head for boxes and one for classes. Anchors and decoding are the detector's.
+"""
+
+from __future__ import annotations
+
+import onnx
+
+from doorbell.networks.graph import GraphBuilder, Tensor, WeightSource
+from doorbell.networks.mobilenet_ssd import backbone
+
+SIZE = 300
+# Cells a side and anchors a cell of each level.
+LEVELS = ((19, 3), (10, 6), (5, 6), (3, 6), (2, 6), (1, 6))
+ANCHORS = sum(cells * cells * per_cell for cells, per_cell in LEVELS)
+# Channels of the four further levels: squeezed, and after the step to half the size.
+FURTHER = ((256, 512), (128, 256), (128, 256), (64, 128))
+BOX_VALUES = 4
+# Background and person.
+CLASSES = 2
+
+
+def pedestrian_ssd(weights: WeightSource) -> onnx.ModelProto:
+    """Build the detector."""
+    g = GraphBuilder(weights)
+    *_, fine, coarse = backbone(g, g.image(SIZE))  # 19x19, 10x10
+    levels = [fine, coarse]
+    for squeezed, channels in FURTHER:
+        x = g.relu6(g.convolution(levels[-1], squeezed))
+        x = g.relu6(g.depthwise(x, stride=2))
+        levels.append(g.relu6(g.convolution(x, channels)))
+    boxes, scores = [], []
+    for level, (_, per_cell) in zip(levels, LEVELS, strict=True):
+        boxes.append(_head(g, level, per_cell, BOX_VALUES))
+        scores.append(_head(g, level, per_cell, CLASSES))
+    g.concatenate_anchors(boxes, output="regressors")
+    g.concatenate_anchors(scores, output="scores")
+    return g.model(
+        "pedestrian_ssd", {"regressors": (ANCHORS, BOX_VALUES), "scores": (ANCHORS, CLASSES)}
+    )
+
+
+def _head(g: GraphBuilder, x: Tensor, per_cell: int, values: int) -> str:
+    y = g.convolution(g.relu6(g.depthwise(x)), per_cell * values)
+    return g.per_anchor(y, values)
