@@ -7,6 +7,7 @@ from visiting import looks
 from doorbell.domain import Face, FaceSample, Float32Array
 from doorbell.pipeline.continuity import ABRUPT, DOUBT_SECONDS, LATELY_SECONDS, Continuity
 from doorbell.recognition.appearance import measure_appearance
+from doorbell.recognition.decision import Evidence
 from doorbell.visits.continuation import OWN_APPEARANCE
 from doorbell.visits.open_visit import REJOIN_SIMILARITY
 
@@ -41,7 +42,10 @@ class Film:
         taken = 0
         if face is not None:
             self.continuity.note_embedding()
-            samples = self.continuity.take(sample(face), signature, self.now, decided=decided)
+            seen = Evidence(0.0)
+            if signature is not None:
+                seen.add(sample(signature))
+            samples = self.continuity.take(sample(face), seen, self.now, decided=decided)
             taken = len(samples)
         return taken, self.continuity.is_over(self.now)
 
@@ -166,3 +170,13 @@ def test_appearance_at_the_border_and_of_one_colour(left: float) -> None:
     grey = np.full((240, 320, 3), 90, np.uint8)
     face = Face(np.array([left, 0, left + 80, 80], np.float32), np.zeros((6, 2), np.float32), 0.9)
     assert not measure_appearance(grey, face).any()
+
+
+def test_a_good_frame_after_poor_ones_is_no_other_face() -> None:
+    """Who comes in is cut by the border and smeared at first."""
+    face = 0.35 * ANNA + np.sqrt(1 - 0.35**2) * np.eye(128, dtype=np.float32)[40]
+    for quality, taken in ((0.4, 1), (0.65, 0)):
+        seen = Evidence(0.0)
+        seen.add(FaceSample(ANNA, "test", quality))
+        good = FaceSample(np.asarray(face, np.float32), "test", 0.65)
+        assert len(Continuity().take(good, seen, 1.0, decided=True)) == taken

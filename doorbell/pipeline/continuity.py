@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from doorbell.domain import FaceSample, Float32Array
+from doorbell.recognition.decision import Evidence
 from doorbell.visits.continuation import OWN_APPEARANCE
 from doorbell.visits.open_visit import REJOIN_SIMILARITY
 
@@ -72,7 +73,7 @@ class Continuity:
     def take(
         self,
         sample: FaceSample,
-        signature: Float32Array | None,
+        evidence: Evidence,
         time_seconds: float,
         *,
         decided: bool,
@@ -81,13 +82,14 @@ class Continuity:
 
         Args:
             sample: of the face in this frame.
-            signature: of the track, (128,) float32 of unit length; None before its first sample.
+            evidence: of the track so far.
             time_seconds: stream time of the frame.
             decided: whether it is known who the track is; before, an unlike frame is no surprise.
         """
-        is_own = signature is None or _likeness(signature, [*self._held, sample]) >= (
-            REJOIN_SIMILARITY
-        )
+        # Frames of one face are less alike where one of them is poor and the other is not.
+        least = REJOIN_SIMILARITY - abs(sample.quality - evidence.quality)
+        signature = evidence.signature
+        is_own = signature is None or _likeness(signature, [*self._held, sample]) >= least
         if not is_own and (decided or self.in_doubt):
             self._held.append(sample)
             self._doubted_seconds = min(self._doubted_seconds, time_seconds)

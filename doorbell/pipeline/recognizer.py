@@ -237,9 +237,16 @@ class Recognizer:
             followed.continuity.note_embedding()
             if sample is None or sample.quality < self._section.min_quality:
                 continue
-            if _take(followed, sample, now):
+            if self._take(followed, sample, now):
                 taken[track_id] = sample
         return taken
+
+    def _take(self, followed: _Followed, sample: FaceSample, now: float) -> bool:
+        """Add to the evidence what is the track's; whether the face in this frame is."""
+        evidence = followed.evidence
+        decided = followed.match.verdict is not Verdict.UNDECIDED
+        taken = followed.continuity.take(sample, evidence, now, decided=decided)
+        return [evidence.add(each) for each in taken][-1:] == [True]
 
     def _gone_over(self, tracks: Iterable[Track], now: float) -> frozenset[int]:
         """Forget what is known of tracks that show somebody else's face by now."""
@@ -262,14 +269,3 @@ class Recognizer:
         if followed.match.verdict is Verdict.KNOWN:
             return 1 / EMBEDDINGS_PER_SECOND_WHEN_KNOWN
         return 1 / self._section.embeddings_per_second
-
-
-def _take(followed: _Followed, sample: FaceSample, now: float) -> bool:
-    """Add to the evidence what is the track's; whether the face in this frame is."""
-    taken = followed.continuity.take(
-        sample,
-        followed.evidence.signature,
-        now,
-        decided=followed.match.verdict is not Verdict.UNDECIDED,
-    )
-    return [followed.evidence.add(each) for each in taken][-1:] == [True]

@@ -28,7 +28,7 @@ OPEN_SIZES = {
     "height": (16, 720, 2160),
     "width": (16, 1280, 3840),
 }
-WORKSPACE_BYTES = 256 << 20
+WORKSPACE_BYTES = 512 << 20
 
 
 def is_strongly_typed(trt: Any) -> bool:
