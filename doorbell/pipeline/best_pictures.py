@@ -11,8 +11,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from doorbell.domain import Face, FaceSample, Frame, Person, UInt8Array, Verdict, Visit
+from doorbell.domain import Body, Face, FaceSample, Frame, Person, UInt8Array, Verdict, Visit
 from doorbell.imaging.annotation import FaceNote, annotate, encode_jpeg
+from doorbell.visits.bodies import holds
 from doorbell.visits.open_visit import Observation, OpenVisit, Picture, ShownFace
 
 Whose: TypeAlias = Literal["all", "people", "none"]
@@ -45,6 +46,11 @@ COVER_MARGIN = 0.4
 _COVER = 96  # grey
 
 
+def _no_bodies(_pixels: UInt8Array) -> Sequence[Body]:
+    """Find nobody by their figure."""
+    return ()
+
+
 class VisitPictures:
     """Finds the frame that shows each open visit best, and draws it.
 
@@ -55,10 +61,18 @@ class VisitPictures:
         whose: of whose visits pictures are made: with ``people`` only enrolled visitors are shown,
             and every other face in sight is painted over.
         similarity: how like a person one face is by itself, as a cosine.
+        find_bodies: finds people by their figure in a picture; with ``people`` those of others are
+            painted over whole.
     """
 
-    def __init__(self, whose: Whose, similarity: Callable[[Person, FaceSample], float]) -> None:
+    def __init__(
+        self,
+        whose: Whose,
+        similarity: Callable[[Person, FaceSample], float],
+        find_bodies: Callable[[UInt8Array], Sequence[Body]] = _no_bodies,
+    ) -> None:
         self._whose = whose
+        self._find_bodies = find_bodies
         self._similarity = similarity
         self._latest: Frame | None = None
 
@@ -119,7 +133,11 @@ class VisitPictures:
                 notes.append(_note(shown.track.face, of_face))
             else:
                 covered.append(shown.track.face)
-        return encode_jpeg(annotate(_cover(picture.pixels, covered), notes))
+        pixels = _cover(picture.pixels, covered)
+        if self._whose == "people":
+            shown_faces = [note.face for note in notes]
+            pixels = _cover_bodies(pixels, self._find_bodies(picture.pixels), shown_faces)
+        return encode_jpeg(annotate(pixels, notes))
 
     def draw_latest(self, wall_time: float, faces: Sequence[Face]) -> bytes | None:
         """The latest frame, where it is recent and whoever is in it may be shown.
@@ -172,6 +190,21 @@ def _cover(pixels: UInt8Array, faces: Sequence[Face]) -> UInt8Array:
         edges = (left - margin_x, top - margin_y, right + margin_x, bottom + margin_y)
         x0, y0, x1, y1 = (max(0, round(float(edge))) for edge in edges)
         covered[y0:y1, x0:x1] = np.uint8(_COVER)
+    return covered
+
+
+def _cover_bodies(pixels: UInt8Array, bodies: Sequence[Body], shown: Sequence[Face]) -> UInt8Array:
+    """Paint over whoever is not shown, on a copy, and leave the shown faces in front of them."""
+    others = [body for body in bodies if not any(holds(body, face) for face in shown)]
+    if not others:
+        return pixels
+    covered: UInt8Array = pixels.copy()
+    for body in others:
+        left, top, right, bottom = (max(0, round(float(edge))) for edge in body.box_xyxy)
+        covered[top:bottom, left:right] = np.uint8(_COVER)
+    for face in shown:
+        left, top, right, bottom = (max(0, round(float(edge))) for edge in face.box_xyxy)
+        covered[top:bottom, left:right] = pixels[top:bottom, left:right]
     return covered
 
 

@@ -73,7 +73,9 @@ class Pipeline:
         self._recorder = VisitRecorder(gallery, perception.model_id)
         self._tracker = Tracker(config.tracking)
         self._recognizer = Recognizer(perception, config, self._recorder.templates, self._stopwatch)
-        self._pictures = VisitPictures(config.storage.pictures, self._recognizer.similarity)
+        self._pictures = VisitPictures(
+            config.storage.pictures, self._recognizer.similarity, perception.bodies_in
+        )
         self._body_tracker = BodyTracker()
         self._ignored = IgnoredZones(config.detection.ignore)
         self._size: tuple[int, int] | None = None
