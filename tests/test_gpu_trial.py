@@ -118,6 +118,7 @@ def test_a_device_that_computes_the_same_passes(passed: DeviceReport) -> None:
         "blazeface_full of a frame",
         "yunet",
         "sface",
+        "pedestrian_ssd",
         "faces",
     ]
     assert [check.name for check in passed.checks] == [

@@ -311,4 +311,4 @@ def test_where_models_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_model_of_an_unknown_network_is_no_manifest() -> None:
     model = load_manifest().models["sface"].model_dump()
     with pytest.raises(ValueError, match="network"):
-        Model.model_validate({**model, "network": "yunet"})
+        Model.model_validate({**model, "network": "retinaface"})

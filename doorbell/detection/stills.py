@@ -27,6 +27,9 @@ CLOSE_LOOKS_PART = 0.25
 # would take longer than all the rest.
 CLOSELY_SEEN_FACES = 16
 
+# Keypoints from here on are ears.
+EARS = 4
+
 # By which a face seen closely is known to be the one that was to be looked at.
 SAME_FACE_IOU = 0.4
 # Width of each network's smallest tiles, in pixels of the picture. Measured 2026-11-22 on 100
@@ -51,11 +54,13 @@ class Source:
         detector: finds candidates.
         tile_pixels: the width of its smallest tiles in pixels of the picture.
         weight: of its scores in the agreement.
+        sees_ears: whether it looks for them, rather than put them where faces have them.
     """
 
     detector: BlazeFace
     tile_pixels: int
     weight: float = 1.0
+    sees_ears: bool = True
 
 
 class StillDetector:
@@ -75,6 +80,7 @@ class StillDetector:
         self._sources = sources
         weights = np.array([source.weight for source in sources])
         self._shares = weights / weights.sum()  # (s,)
+        self._sees_ears = np.array([source.sees_ears for source in sources])
         self._close_look = close_look
         self._section = section
 
@@ -113,7 +119,15 @@ class StillDetector:
                 weights = candidates.scores[cluster] ** 2
                 whose = origins[cluster]
                 weights = weights * self._shares[whose] / np.bincount(whose, weights)[whose]
-                faces.append(mean_face(candidates, cluster, weights, float(best.max())))
+                face = mean_face(candidates, cluster, weights, float(best.max()))
+                seen = self._sees_ears[whose]
+                if seen.any() and not seen.all():
+                    of_seen = mean_face(candidates, cluster[seen], weights[seen], face.score)
+                    keypoints = np.concatenate(
+                        [face.keypoints_xy[:EARS], of_seen.keypoints_xy[EARS:]]
+                    )
+                    face = replace(face, keypoints_xy=keypoints)
+                faces.append(face)
         return faces
 
     def _sharpened(self, pixels: UInt8Array, faces: list[Face]) -> list[Face]:

@@ -86,6 +86,11 @@ def network_files(
     )
 
 
+# Networks that compute in float32 on every device: in float16 YuNet's points move by a tenth of a
+# pixel, and only photographs wait for it.
+FLOAT32_NETWORKS = frozenset({"yunet"})
+
+
 def built_networks(section: InferenceSection) -> list[NetworkFiles]:
     """Return every network of the manifest, checked, of every kind that is built.
 

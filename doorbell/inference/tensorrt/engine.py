@@ -28,7 +28,8 @@ OPEN_SIZES = {
     "height": (16, 720, 2160),
     "width": (16, 1280, 3840),
 }
-WORKSPACE_BYTES = 512 << 20
+# For a batch of faces or people at 300 pixels Turing takes more than half of this.
+WORKSPACE_BYTES = 1 << 30
 
 
 def is_strongly_typed(trt: Any) -> bool:

@@ -1,6 +1,6 @@
 """What the product is compared with: YuNet and SFace as OpenCV ships them, by the same commands.
 
-Shares with the product only the weights of SFace.
+Shares with the product only the weights of SFace, and of YuNet, which looks at photographs there.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from doorbell.domain import Face, FaceSample, Track, UInt8Array
+from doorbell.domain import Body, BodyTrack, Face, FaceSample, Track, UInt8Array
 from doorbell.pipeline.perception import FaceCrop, Perception
 
 # Frames, and faces in them, that are remembered; a visitor is shown in fewer.
@@ -54,6 +54,21 @@ class RememberingPerception(Perception):
     def detect_still(self, pixels: UInt8Array) -> list[Face]:
         """Find faces in a single picture."""
         return self._perception.detect_still(pixels)
+
+    def find_bodies(
+        self,
+        pixels: UInt8Array,
+        time_seconds: float,
+        faces: Sequence[Track],
+        followed: Sequence[BodyTrack],
+    ) -> None:
+        """Look for nobody's figure: whose face is not found is not recognized either."""
+        del pixels, time_seconds, faces, followed
+
+    def bodies_in(self, pixels: UInt8Array) -> list[Body]:
+        """Find nobody's figure."""
+        del pixels
+        return []
 
     def crop_face(self, pixels: UInt8Array, face: Face) -> FaceCrop:
         """Cut out and judge one face, once."""

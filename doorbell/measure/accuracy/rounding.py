@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from doorbell.config import InferenceSection
 from doorbell.errors import UsageError
-from doorbell.inference import Input, NetworkFiles
+from doorbell.inference import Input, NetworkFiles, Runner, open_runner
 from doorbell.inference.tensors import TensorSpec, check_inputs, host_array
 
 
@@ -64,8 +64,10 @@ class RoundingRunner:
         """Hold nothing but memory."""
 
 
-def open_rounding(files: NetworkFiles, section: InferenceSection) -> RoundingRunner:
-    """Load the float16 graph of a network; raises as ``RoundingRunner``."""
+def open_rounding(files: NetworkFiles, section: InferenceSection) -> Runner:
+    """Load the float16 graph of a network, unless that is never used; raises as ``open_runner``."""
+    if section.precision == "float32":
+        return open_runner(files, section)
     return RoundingRunner(onnx.load(files.float16), threads=section.threads)
 
 
