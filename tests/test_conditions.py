@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -181,19 +182,22 @@ def test_wrong_names_and_named_strangers_are_counted(
     assert cells[0] == ("daylight", "0.50", "0.50", "0.50", "1000.0", "4", "8 + 4")
 
 
-def test_a_table_is_printed_and_the_same_as_json(
-    call: Callable[..., Result], household: Path
-) -> None:
-    words = ("conditions", household, "--probes", 1, "--strangers", 1, "--conditions")
-    printed = call(*words, "2m")
+def test_a_table_is_printed(call: Callable[..., Result], household: Path) -> None:
+    words = ("--probes", 1, "--strangers", 1, "--conditions", "2m")
+    printed = call("conditions", household, *words)
     assert printed.exit_code == 0, printed.output
-    assert "2 m (40 px)" in printed.stdout
+    assert re.search(r"2 m \(40 px\) +1\.00 +1\.00 +1\.00 +0\.0 +0 +6 \+ 2", printed.stdout)
+    assert re.search(r"mean +1\.00", printed.stdout)
     assert "the worst" in printed.stdout
     assert "lightest third" in printed.stdout
-    tree = json.loads(call(*words, "2m, mask", "--household", 1, "--json").stdout)
-    assert [*tree["conditions"]] == ["2m", "mask"]
+
+
+def test_json_stays_alone_on_stdout(call: Callable[..., Result], household: Path) -> None:
+    words = ("--probes", 1, "--strangers", 0, "--conditions", "mask, 4m", "--seed", 3, "--json")
+    tree = json.loads(call("conditions", household, *words).stdout)
+    assert [*tree["conditions"]] == ["mask", "4m"]
     assert [*tree["mean"]] == [*tree["conditions"]["mask"]]
-    assert (tree["mean"]["member_trials"], tree["mean"]["stranger_trials"]) == (12, 12)
+    assert (tree["seed"], tree["mean"]["member_trials"]) == (3, 12)
 
 
 def test_what_is_asked_for_in_vain_is_a_usage_error(
