@@ -70,7 +70,7 @@ def test_shows_what_each_photo_was_judged_by_as_a_table_and_as_json(
     assert (refused["accepted"], taken["accepted"]) == (False, True)
     assert refused["message"].startswith("this face looks like Barack")
     assert not refused["checks"]["nobody_else"]["passed"]
-    assert refused["checks"]["size"] == {"passed": True, "value": pytest.approx(280, rel=0.1)}
+    assert refused["checks"]["size"] == {"passed": True, "value": pytest.approx(237, rel=0.1)}
     assert set(taken["checks"]) == {"size", "blur", "pose", "light", "nobody_else"}
 
 

@@ -98,12 +98,12 @@ def test_networks_of_stills_are_opened_with_the_first_still(
         return open_runner(files, section)
 
     with closing(open_perception(config, open_network=open_network)) as perception:
-        stream = ["blazeface_short", "blazeface_full", "sface"]
+        stream = ["blazeface_short", "blazeface_full", "sface", "pedestrian_ssd"]
         assert opened == [(name, "auto") for name in stream]
         perception.detect_still(obama)
         perception.detect_still(obama)
     stills = ["blazeface_short", "blazeface_full", "blazeface_back", "yunet"]
-    assert opened[3:] == [(name, "float32") for name in stills]
+    assert opened[4:] == [(name, "float32") for name in stills]
 
 
 def test_networks_are_opened_by_the_thread_that_asks() -> None:
@@ -115,4 +115,4 @@ def test_networks_are_opened_by_the_thread_that_asks() -> None:
         return open_runner(files, section)
 
     with closing(open_perception(load_config(None), open_network=open_network)):
-        assert threads == [threading.current_thread()] * 3
+        assert threads == [threading.current_thread()] * 4
