@@ -261,12 +261,15 @@ class Match:
         visitor: the person if known; the stranger met before if unknown and recognized; else None.
         similarity: cosine with the visitor named, or with the nearest person if there is none.
         frames_used: number of embeddings behind it.
+        may_be_stranger: whether somebody whom it does not name may be taken for a stranger: not
+            where the frames would not tell the household's own people, or may be pictures of them.
     """
 
     verdict: Verdict
     visitor: Visitor | None
     similarity: float
     frames_used: int
+    may_be_stranger: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +288,8 @@ class Visit:
         continued_by: the visit that goes on in its place, where one visitor was taken for two.
         attention: not kept in the gallery.
         corrected: whether the household said who it was; the faces have no more say then.
+        live: how likely the face is that of somebody standing there and not a picture held up, 0 to
+            1; None where nothing was measured; not kept in the gallery.
     """
 
     visit_id: str
@@ -298,6 +303,7 @@ class Visit:
     continued_by: str | None = None
     attention: Attention | None = None
     corrected: bool = False
+    live: float | None = None
 
 
 class UnknownReason(Enum):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from doorbell.domain import (
+    Body,
     Face,
     FaceSample,
     Float32Array,
@@ -60,8 +61,8 @@ def similarity(person: Person, sample: FaceSample) -> float:
 class Porch:
     """Visits in sight, each with the track of its number."""
 
-    def __init__(self, whose: Whose) -> None:
-        self.pictures = VisitPictures(whose, similarity)
+    def __init__(self, whose: Whose, bodies: Sequence[Body] = ()) -> None:
+        self.pictures = VisitPictures(whose, similarity, lambda _pixels: bodies)
         self.visits: dict[int, OpenVisit] = {}
         self.pixels = PIXELS
 
@@ -83,6 +84,7 @@ class Porch:
         others: Sequence[Face] = (),
         quality: float = 0.5,
         grown: float = 1.0,
+        figures: Mapping[int, Body] | None = None,
     ) -> None:
         """One frame: what the face of each track looks like; None where it is too poor."""
         seen = []
@@ -91,7 +93,10 @@ class Porch:
             match = Match(Verdict.UNDECIDED, None, 0.0, 0)
             observation = Observation(track(number, grown), match, None, sample=sample)
             seen.append((observation, self.visits.get(number)))
-        self.pictures.see(Frame(self.pixels, 0.0, NOW, 0), seen, others)
+        for number, body in (figures or {}).items():
+            self.visits[number].body = body
+        entries = [self.visits[number] for number in figures or {}]
+        self.pictures.see(Frame(self.pixels, 0.0, NOW, 0), seen, others, entries)
 
     def draw(self, number: int, visit: Visit | None = None) -> bytes | None:
         entry = self.visits[number]
@@ -233,3 +238,63 @@ def test_who_stands_beside_is_painted_over_unless_that_frame_shows_it_is_they(
     porch.see({1: 0.0, 2: beside}, quality=0.99)
     assert not shown(porch.draw(1), 2)
     assert shown(porch.draw(2), 2)
+
+
+def figure(number: int, grown: float = 1.0) -> Body:
+    """Somebody whose head is where a track's face is."""
+    row, column = WITHIN_FACES[number]
+    half = 35 * grown
+    box = np.array([column - half, row - half, column + half, row + 90 * grown], np.float32)
+    return Body(box, 0.9)
+
+
+def test_whoever_shows_no_face_is_shown_by_the_figure() -> None:
+    porch = Porch("all")
+    porch.comes(1, None)
+    porch.see({}, figures={1: figure(1)})
+    porch.pixels = OTHER_PIXELS
+    porch.see({})  # gone from the porch, and from the camera
+    assert shown(porch.draw(1), 1)
+
+
+def test_a_larger_figure_and_any_face_show_a_visitor_better() -> None:
+    porch = Porch("all")
+    porch.comes(1, None)
+    porch.see({}, figures={1: figure(1)})
+    porch.pixels = OTHER_PIXELS
+    porch.see({}, figures={1: figure(1, grown=1.05)})
+    assert shown(porch.draw(1), 1)
+    porch.see({}, figures={1: figure(1, grown=1.3)})
+    assert not shown(porch.draw(1), 1)
+    porch.pixels = PIXELS
+    porch.see({1: None}, figures={1: figure(1, grown=2.0)})
+    porch.pixels = OTHER_PIXELS
+    porch.see({}, figures={1: figure(1, grown=3.0)})
+    assert shown(porch.draw(1), 1)
+
+
+def test_a_figure_is_nobodys_picture_once_the_visitor_is_named() -> None:
+    porch = Porch("all")
+    porch.comes(1, None)
+    porch.see({}, figures={1: figure(1)})
+    assert porch.draw(1, porch.names(1, ANNA)) is None
+
+
+def test_pictures_of_people_are_made_of_nobody_by_the_figure() -> None:
+    porch = Porch("people")
+    porch.comes(1, None)
+    porch.see({}, figures={1: figure(1)})
+    assert porch.draw(1) is None
+
+
+def test_pictures_of_people_paint_over_the_figures_of_others() -> None:
+    porch = Porch("people", [figure(1), figure(2)])
+    porch.comes(1, ANNA, 0.0)
+    porch.see({1: 0.0})
+    drawn = porch.draw(1)
+    assert shown(drawn, 1)
+    assert not shown(drawn, 2)
+    everybody = Porch("all", [figure(1), figure(2)])
+    everybody.comes(1, ANNA, 0.0)
+    everybody.see({1: 0.0})
+    assert shown(everybody.draw(1), 2)

@@ -52,3 +52,20 @@ def test_a_figure_is_followed_lost_and_taken_for_a_thing_that_stands_still() -> 
     tracker.update([figure(0, moving=False)], 10.0 + STILL_SECONDS + 0.1)
     tracker.expire(10.0 + STILL_SECONDS + 0.1)
     assert tracker.tracks == ()
+
+
+def test_another_stream_is_looked_at_from_its_beginning(perception: Perception) -> None:
+    """Its time begins anew."""
+    rng = np.random.default_rng(1)
+    frames = [rng.integers(0, 255, (240, 320, 3), np.uint8) for _ in range(6)]
+
+    def looks(first_seconds: float) -> int:
+        found = 0
+        for index, pixels in enumerate(frames):
+            perception.detect(pixels, [])
+            now = first_seconds + 0.2 * index
+            found += perception.find_bodies(pixels, now, [], []) is not None
+        return found
+
+    assert looks(1000.0) > 0
+    assert looks(0.0) > 0

@@ -64,6 +64,7 @@ KEYS = {
     "preferences",
     "attention",
     "reason",
+    "live",
 }
 
 

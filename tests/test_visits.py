@@ -286,6 +286,16 @@ def test_who_leaves_undecided_after_enough_usable_frames_was_a_stranger() -> Non
     assert left.visit.visit_id == unrecognized.visit.visit_id
 
 
+def test_who_leaves_undecided_and_could_have_been_of_the_household_was_no_stranger() -> None:
+    door = Door()
+    poor = Match(Verdict.UNDECIDED, None, 0.3, FAREWELL_FRAMES, may_be_stranger=False)
+    door.frame(door.see(1, 0, poor))
+    (left,) = door.wait(5.25)
+    assert isinstance(left, Left)
+    assert left.visit.visitor is None
+    assert door.introduced == []
+
+
 def test_a_passer_by_is_never_given_an_identifier() -> None:
     door = Door()
     for frames in range(1, FAREWELL_FRAMES):

@@ -65,7 +65,8 @@ class BodyWatch:
         Returns:
             The bodies in the square that was looked at; None where none was.
         """
-        if time_seconds - self._looked_seconds < self._pause_seconds - 1e-6:
+        since = time_seconds - self._looked_seconds
+        if 0 <= since < self._pause_seconds - 1e-6:  # below 0 another stream has begun
             return None
         height, width = pixels.shape[:2]
         explained = [body_box(track, height) for track in faces]

@@ -81,6 +81,7 @@ class VisitPictures:
         frame: Frame,
         seen: Sequence[tuple[Observation, OpenVisit | None]],
         others: Sequence[Face] = (),
+        figures: Sequence[OpenVisit] = (),
     ) -> None:
         """Take in one frame: each visit keeps it that it shows better than the one before.
 
@@ -88,6 +89,7 @@ class VisitPictures:
             frame: the next one.
             seen: what was seen of each track in it, with the visit that it belongs to, if any.
             others: faces in it that are believed only if they are found again.
+            figures: visits whose visitor's figure was found in it; without a face that is shown.
         """
         if self._whose == "none":
             return
@@ -97,23 +99,29 @@ class VisitPictures:
             entry = own.visit
             if entry is None:
                 continue
-            best = entry.picture
+            best, shown = entry.picture, None if entry.picture is None else entry.picture.own
             told = own.sample is not None
-            if best is not None and best.own.sample is not None and not told:
+            if shown is None:
+                best = None  # any face is better than a figure
+            elif shown.sample is not None and not told:
                 continue
-            if best is not None and not self._shows(best.own, entry.visit):
+            elif not self._shows(shown, entry.visit):
                 best = entry.picture = None  # the visitor was named meanwhile, and it is not they
             # People want to see a face large; recognition is content with less.
             quality = 1.0 if own.sample is None else own.sample.quality
             worth = quality * own.track.face.width_pixels
             if any(each.sample is None for each in faces if each is not own):
                 worth *= UNTOLD_COMPANY
-            first_told = best is not None and told and best.own.sample is None
+            first_told = told and shown is not None and shown.sample is None
             if best is not None and not first_told and worth <= best.worth * PICTURE_GAIN:
                 continue
             if self._shows(own, entry.visit):
                 beside = tuple(each for each in faces if each is not own)
                 entry.picture = Picture(frame.pixels, own, beside, tuple(others), worth)
+        for entry in figures:
+            best, height = entry.picture, 0.0 if entry.body is None else entry.body.height_pixels
+            if best is None or (best.own is None and height > best.worth * PICTURE_GAIN):
+                entry.picture = Picture(frame.pixels, None, tuple(faces), tuple(others), height)
 
     def draw(self, entry: OpenVisit, visit: Visit) -> bytes | None:
         """A visit's best picture with boxes, keypoints and labels; None where there is to be none.
@@ -123,11 +131,16 @@ class VisitPictures:
             visit: as it stands in the event.
         """
         picture = entry.picture
-        if picture is None or not self._may_show(visit) or not self._shows(picture.own, visit):
+        if picture is None or not self._may_show(visit):
+            return None
+        if picture.own is None:
+            if visit.visitor is not None:  # of whom a figure says nothing
+                return None
+        elif not self._shows(picture.own, visit):
             return None
         notes: list[FaceNote] = []
         covered = [] if self._whose == "all" else list(picture.others)
-        for shown in (picture.own, *picture.beside):
+        for shown in (*([] if picture.own is None else [picture.own]), *picture.beside):
             of_face = visit if shown is picture.own else self._visit_of(shown)
             if self._may_show(of_face):
                 notes.append(_note(shown.track.face, of_face))

@@ -171,7 +171,13 @@ class Pipeline:
         bodies = self._find_bodies(frame)
         told = self._visits.update(observations, frame.time_seconds, frame.captured_at, bodies)
         seen = [(each, self._visits.open_visit_of(each.track.track_id)) for each in observations]
-        self._pictures.see(frame, seen, [t.face for t in tracks if t not in confirmed])
+        figures = [self._visits.open_visit_of_body(each.track.track_id) for each in bodies]
+        self._pictures.see(
+            frame,
+            seen,
+            [track.face for track in tracks if track not in confirmed],
+            [entry for entry in figures if entry is not None],
+        )
         completed = self._complete(told)
         self._stopwatch.lap(Stage.DECIDE)
         self._stopwatch.finish()
@@ -241,6 +247,12 @@ class Pipeline:
             raise EnrollmentError(
                 f"cannot enroll {name!r}: {len(seen)} usable faces are in sight, and it takes "
                 "exactly one; stand alone before the camera, a step nearer"
+            )
+        if seen[0].live is not None and seen[0].live < self._section.min_live:
+            raise EnrollmentError(
+                f"cannot enroll {name!r}: what is in sight looks like a picture held up (live "
+                f"{seen[0].live:.2f}, recognition.min_live = {self._section.min_live:.2f}); step "
+                "before the camera yourself"
             )
         known = seen[0].match.visitor
         if isinstance(known, Person) and name_key(known.name) != name_key(name):

@@ -28,6 +28,7 @@ from doorbell.pipeline.perception import FaceCrop, Perception
 from doorbell.recognition.appearance import measure_appearance
 from doorbell.recognition.candidates import NOBODY, Candidates
 from doorbell.recognition.decision import Evidence, decide, nearest_stranger
+from doorbell.recognition.liveness import Liveness, withhold
 from doorbell.recognition.negatives import is_no_face
 from doorbell.recognition.pose import head_pose, is_looking
 from doorbell.recognition.templates import Templates
@@ -61,6 +62,7 @@ class _Followed:
     """What is known of one live track."""
 
     evidence: Evidence
+    liveness: Liveness = field(default_factory=Liveness)
     match: Match = UNDECIDED
     tries: int = 0
     tried_seconds: float = -math.inf
@@ -126,7 +128,8 @@ class Recognizer:
         templates = self._read_templates()
         for followed in self._followed.values():
             self._compare(followed, templates)
-            followed.match = decide(followed.evidence, followed.candidates, self._section, now)
+            match = decide(followed.evidence, followed.candidates, self._section, now)
+            followed.match = withhold(match, followed.liveness.score, self._section.min_live)
             followed.is_no_face = is_no_face(followed.candidates, self._section.stranger_similarity)
         return Embedded({k: v for k, v in samples.items() if k not in jumped}, jumped)
 
@@ -162,6 +165,7 @@ class Recognizer:
             is_looking(pose, self._attention),
             sample,
             followed.continuity.appearance,
+            live=followed.liveness.score,
         )
 
     def is_no_face(self, track: Track) -> bool:
@@ -196,6 +200,8 @@ class Recognizer:
                 track.track_id, _Followed(Evidence(track.first_seen_seconds))
             )
             followed.continuity.look(measure_appearance(frame.pixels, face), now)
+            if followed.match.verdict is not Verdict.KNOWN:  # whoever has passed is let be
+                followed.liveness.see(frame.pixels, face)
             if now - followed.tried_seconds >= self._pause(followed) - 1e-6:
                 self._portray(frame, track, face, portraits)
             elif followed.match.verdict is Verdict.KNOWN:

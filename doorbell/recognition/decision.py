@@ -138,18 +138,19 @@ def decide(
     ):
         return Match(Verdict.KNOWN, people[0].person, similarity, evidence.frames)
     needed = needed_similarity(candidates.enrolled, evidence.quality, evidence.looks, section.risk)
+    may_be_stranger = evidence.quality >= needed
     nobody_near = (
         odds[0] <= UNKNOWN_LOG_ODDS
         and evidence.frames >= UNKNOWN_FRAMES_FACTOR * section.min_frames
     )
     waited = time_seconds - evidence.started_seconds
     is_over = nobody_near or (enough and waited >= section.decide_within_seconds)
-    if is_over and evidence.quality >= needed:
+    if is_over and may_be_stranger:
         stranger = nearest_stranger(candidates, section)
         if stranger is not None:
             similarity = candidates.stranger_similarity
         return Match(Verdict.UNKNOWN, stranger, similarity, evidence.frames)
-    return Match(Verdict.UNDECIDED, None, similarity, evidence.frames)
+    return Match(Verdict.UNDECIDED, None, similarity, evidence.frames, may_be_stranger)
 
 
 def _odds(candidate: PersonCandidate, evidence: Evidence) -> float:

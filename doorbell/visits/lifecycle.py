@@ -105,6 +105,10 @@ class Visits:
         """The open visit that a track belongs to, with all that it holds."""
         return next((entry for entry in self._open if track_id in entry.tracks), None)
 
+    def open_visit_of_body(self, track_id: int) -> OpenVisit | None:
+        """The open visit that a body belongs to, by the body's track."""
+        return next((entry for entry in self._open if track_id in entry.bodies), None)
+
     def update(
         self,
         observations: Sequence[Observation],
@@ -292,7 +296,7 @@ class Visits:
     ) -> list[Announcement]:
         """Begin a visit of somebody whose figure is there for long and whose face is not found."""
         wait, track = self._section.announce_after_seconds, seen.track
-        entry = next((each for each in self._open if track.track_id in each.bodies), None)
+        entry = self.open_visit_of_body(track.track_id)
         if entry is not None:  # whose bell may have been in its cool-down
             return self._announce_unnamed(entry, time_seconds, wall_time)
         waited = self._bodies.waited_seconds(track, time_seconds)

@@ -69,6 +69,7 @@ class Observation:
         appearance: of the visitor around the face in this frame, of unit length: the product of two
             is their correlation; None where nobody measures it.
         is_ignored: whether it is where nobody begins a visit.
+        live: how likely the face is no picture held up, 0 to 1; None where nobody measures it.
     """
 
     track: Track
@@ -80,6 +81,7 @@ class Observation:
     sample: FaceSample | None = None
     appearance: Float32Array | None = None
     is_ignored: bool = False
+    live: float | None = None
 
 
 Introduce: TypeAlias = Callable[[Observation, float], Stranger]
@@ -115,14 +117,14 @@ class Picture:
 
     Attributes:
         pixels: (height, width, 3) uint8, RGB; of the camera, not to be written to.
-        own: the visitor's face.
+        own: the visitor's face; None where only the figure is to be seen.
         beside: the other faces that are followed.
         others: faces that are believed only if they are found again.
         worth: how well the visitor is shown; any unit.
     """
 
     pixels: UInt8Array
-    own: ShownFace
+    own: ShownFace | None
     beside: tuple[ShownFace, ...]
     others: tuple[Face, ...]
     worth: float
@@ -241,7 +243,7 @@ class OpenVisit:
             return telling
         if clearest is None or clearest.match.frames_used < FAREWELL_FRAMES:
             return None
-        return clearest
+        return clearest if clearest.match.may_be_stranger else None
 
     @property
     def signature(self) -> Float32Array | None:
@@ -283,7 +285,11 @@ class OpenVisit:
         if seen.match.verdict is Verdict.KNOWN and said_before != seen.match.visitor:
             parted.samples = ()  # it has jumped, and was the visitor's before
             self.earlier.join(parted)
-        elif self.picture is not None and self.picture.own.track.track_id == track_id:
+        elif (
+            self.picture is not None
+            and self.picture.own is not None
+            and self.picture.own.track.track_id == track_id
+        ):
             self.picture = None
 
     def saw(self, seen: Observation, time_seconds: float, wall_time: float) -> None:
@@ -293,6 +299,8 @@ class OpenVisit:
         self.face, self.appearance = seen.track.face, seen.appearance
         self.last_seen_seconds = sightings.last_seen_seconds = time_seconds
         self.face_seen_seconds = time_seconds
+        if seen.live is not None:
+            self.visit = replace(self.visit, live=seen.live)
         self.touch(wall_time)
 
     def saw_body(self, track: BodyTrack, time_seconds: float, wall_time: float) -> None:

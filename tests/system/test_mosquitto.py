@@ -69,6 +69,7 @@ def test_discovery_availability_states_and_events_come_in_this_order(broker: Mos
             "stranger_visits_week": None,
             "attention": None,
             "reason": None,
+            "live": None,
             "pressed": False,
             "late": False,
             "similarity": 0.7123,

@@ -23,7 +23,7 @@ from doorbell.measure.accuracy.door_conditions import Condition, film, named_con
 from doorbell.measure.accuracy.figures import accepted_at, fraction
 from doorbell.measure.accuracy.labels import Household, Member, read_household
 from doorbell.measure.accuracy.replay import NOT_SEEN, Replay, ShownVisitor
-from doorbell.measure.accuracy.report import Report, Table
+from doorbell.measure.accuracy.report import LIFELESS, Report, Table
 from doorbell.measure.accuracy.skin_tone import (
     THIRDS,
     gap,
@@ -227,6 +227,7 @@ def measure_conditions(
         },
         notes=(
             LEGEND,
+            LIFELESS,
             *notes,
             *([f"photos without a face, left out: {faceless}"] if faceless else []),
             *(f"not enrolled: {reason}" for reason in refused),

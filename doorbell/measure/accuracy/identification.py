@@ -12,7 +12,7 @@ from doorbell.gallery.names import name_key
 from doorbell.measure.accuracy.figures import fraction, threshold_at
 from doorbell.measure.accuracy.labels import read_household
 from doorbell.measure.accuracy.replay import Replay
-from doorbell.measure.accuracy.report import Mistake, Report, Scores, View
+from doorbell.measure.accuracy.report import LIFELESS, Mistake, Report, Scores, View
 from doorbell.measure.accuracy.stills import Subject, find_subjects
 from doorbell.models.fetch import Progress
 
@@ -97,6 +97,7 @@ def measure_household(folder: Path, door: Replay, progress: Progress) -> Report:
             f"{named_wrong} of {len(members)} photos of members named as another member",
             f"{sum(subject is None for subject in subjects.values())} photos without a face",
             *(f"not enrolled: {reason}" for reason in refused),
+            LIFELESS,
         ),
     )
 

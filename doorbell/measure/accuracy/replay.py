@@ -131,8 +131,10 @@ class ProductReplay:
         return visitor if isinstance(visitor, Person) else None
 
     def show(self, frames: Sequence[Frame]) -> ShownVisitor:
-        """Step the pipeline through the frames."""
-        pipeline = Pipeline(self._perception, self._gallery, self._config)
+        """Step the pipeline through the frames, which were photographs and can't prove life."""
+        recognition = self._config.recognition.model_copy(update={"min_live": 0.0})
+        config = self._config.model_copy(update={"recognition": recognition})
+        pipeline = Pipeline(self._perception, self._gallery, config)
         names: dict[str, str] = {}
         for frame in frames:
             names |= {

@@ -10,6 +10,9 @@ from typing import Any
 from doorbell.domain import Float32Array
 from doorbell.measure.accuracy.figures import Floats
 
+# What is said of everything that is measured on photographs.
+LIFELESS = "photographs can't prove that somebody is alive: recognition.min_live is left out"
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class View:

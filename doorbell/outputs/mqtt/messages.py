@@ -24,6 +24,7 @@ seconds_to_decision   from the first frame with the face, or null while undecide
 preferences           the person's own JSON object; empty for anybody else
 attention             looking, looking_seconds, yaw_degrees, pitch_degrees; or null
 reason                why an unknown visitor cannot be told: no_usable_face; or null
+live                  how likely the face is no picture held up, 0 to 1; or null
 ====================  ===========================================================================
 
 The document on ``status``, version 1, is about the last minute:
@@ -166,6 +167,7 @@ def event_document(event: Event) -> Document:
         **_visitor_keys(visit),
         "attention": _attention(visit.attention) if visit and visit.attention else None,
         "reason": reason.value if reason else None,
+        "live": round(visit.live, 2) if visit and visit.live is not None else None,
     }
 
 
