@@ -18,7 +18,7 @@ from doorbell.models.store import face_path, network_path
 from doorbell.networks import blazeface
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.graph import GraphBuilder
-from doorbell.networks.weights import SeededWeights, TfliteWeights
+from doorbell.networks.weights import SeededWeights
 from doorbell.networks.yunet import yunet
 
 BLAZEFACES = ["blazeface_short", "blazeface_back", "blazeface_full"]
@@ -237,7 +237,7 @@ def test_seeded_weights_keep_the_variance_of_what_passes() -> None:
 
 def test_weights_of_another_network_are_refused(models_directory: Path) -> None:
     model = load_manifest().models["blazeface_full"]
-    weights = TfliteWeights(published_file(model, models_directory))
+    weights = tflite_weights(published_file(model, models_directory))
     with pytest.raises(ModelError, match=r"convolution 0 of the weights .* another network"):
         blazeface.short_range(weights)
 
@@ -245,11 +245,11 @@ def test_weights_of_another_network_are_refused(models_directory: Path) -> None:
 def test_too_few_or_too_many_weights_are_refused(models_directory: Path) -> None:
     model = load_manifest().models["blazeface_short"]
     content = published_file(model, models_directory)
-    short = GraphBuilder(TfliteWeights(content))
+    short = GraphBuilder(tflite_weights(content))
     short.convolution(short.image(128), 24, kernel=5, stride=2)
     with pytest.raises(ModelError, match="hold 37 convolutions, the network used 1"):
         short.model("short", {})
-    weights = TfliteWeights(content)
+    weights = tflite_weights(content)
     blazeface.short_range(weights)
     with pytest.raises(ModelError, match="37 convolutions and the network has more"):
         weights.take((1, 1, 1, 1))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from doorbell.config.messages import describe, shown
+from doorbell.config.zones import Zones
 from doorbell.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -31,10 +32,6 @@ IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 
 # The documented file has 14 kB; a larger one is none of ours, and TOML is parsed in memory.
 MAX_BYTES = 1_000_000
-
-# A polygon needs so many corners, and so large a part of the frame within them.
-LEAST_CORNERS = 3
-LEAST_ZONE = 1e-4
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -76,50 +73,6 @@ GpioLine = Annotated[
     str,
     BeforeValidator(_number_as_text),
     Field(min_length=1, description='a line\'s name, as in "PQ.05", or its number in its chip'),
-]
-
-
-def _zone(corners: object) -> object:
-    """Check one polygon of a frame's parts: at least three corners that span an area."""
-    if not isinstance(corners, list | tuple):
-        msg = "must be a list of zones, each a list of corners: [[[0, 0], [0.3, 0], [0.3, 1]]]"
-        raise ValueError(msg)  # noqa: TRY004 # pydantic turns only this into its own error
-    if len(corners) < LEAST_CORNERS:
-        msg = f"must be zones of {LEAST_CORNERS} corners or more, this one has {len(corners)}"
-        raise ValueError(msg)
-    points: list[tuple[float, float]] = []
-    for corner in corners:
-        if (
-            not isinstance(corner, list | tuple)
-            or len(corner) != 2
-            or not all(
-                isinstance(part, int | float) and not isinstance(part, bool) and 0 <= part <= 1
-                for part in corner
-            )
-        ):
-            msg = (
-                f"must be zones of corners [x, y], not {shown(corner)}: parts of the width and "
-                "height of the picture from its upper left, 0 to 1"
-            )
-            raise ValueError(msg)
-        points.append((float(corner[0]), float(corner[1])))
-    following = [*points[1:], points[0]]
-    area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(points, following, strict=True))
-    if abs(area) / 2 < LEAST_ZONE:
-        msg = "must be zones with an area: the corners of this one lie on one line"
-        raise ValueError(msg)
-    return tuple(points)
-
-
-def _zones(zones: object) -> object:
-    return tuple(_zone(each) for each in zones) if isinstance(zones, list | tuple) else zones
-
-
-Zone: TypeAlias = tuple[tuple[float, float], ...]
-Zones: TypeAlias = Annotated[
-    tuple[Zone, ...],
-    BeforeValidator(_zones),
-    Field(max_length=64, description="a list of at most 64 zones, each a list of corners [x, y]"),
 ]
 
 

@@ -36,11 +36,11 @@ from doorbell.models.store import (
 )
 from doorbell.networks import blazeface
 from doorbell.networks.float16 import to_float16
-from doorbell.networks.frozen_graph import FrozenGraphWeights
+from doorbell.networks.frozen_graph import frozen_graph_weights
 from doorbell.networks.pedestrian_ssd import pedestrian_ssd
 from doorbell.networks.regions import MIDDLE, cutting_regions
 from doorbell.networks.sface import sface
-from doorbell.networks.weights import TfliteWeights
+from doorbell.networks.weights import tflite_weights
 from doorbell.networks.yunet import yunet
 from doorbell.storage.files import READABLE, write_whole
 
@@ -120,12 +120,12 @@ def convert(network: str, content: bytes) -> onnx.ModelProto:
         ModelError: they are damaged, or of another network.
     """
     conversions: dict[str, Callable[[], onnx.ModelProto]] = {
-        "blazeface_short": lambda: blazeface.short_range(TfliteWeights(content)),
-        "blazeface_back": lambda: blazeface.back(TfliteWeights(content)),
-        "blazeface_full": lambda: blazeface.full_range(TfliteWeights(content)),
+        "blazeface_short": lambda: blazeface.short_range(tflite_weights(content)),
+        "blazeface_back": lambda: blazeface.back(tflite_weights(content)),
+        "blazeface_full": lambda: blazeface.full_range(tflite_weights(content)),
         "yunet": lambda: yunet(content),
         "sface": lambda: sface(content),
-        "pedestrian_ssd": lambda: pedestrian_ssd(FrozenGraphWeights(content)),
+        "pedestrian_ssd": lambda: pedestrian_ssd(frozen_graph_weights(content)),
     }
     try:
         return conversions[network]()

@@ -14,6 +14,7 @@ import numpy as np
 
 from doorbell.domain import Float32Array
 from doorbell.errors import ModelError
+from doorbell.networks.weights import ReadWeights
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
@@ -31,37 +32,13 @@ class _Node:
     tensor: bytes | None
 
 
-class FrozenGraphWeights:
-    """The weights of a frozen graph, in the order of its convolutions; see ``WeightSource``."""
+def frozen_graph_weights(content: bytes) -> ReadWeights:
+    """Read the weights of a frozen graph.
 
-    def __init__(self, content: bytes) -> None:
-        self._convolutions = _read_convolutions(content)
-        self._taken = 0
-
-    def take(self, shape: tuple[int, int, int, int]) -> tuple[Float32Array, Float32Array]:
-        """Return the next kernel and bias; see ``WeightSource``."""
-        if self._taken == len(self._convolutions):
-            raise ModelError(
-                f"the graph holds {self._taken} convolutions and the network has more: "
-                "it is the file of another network"
-            )
-        kernel, bias = self._convolutions[self._taken]
-        if kernel.shape != shape or bias.shape != shape[:1]:
-            raise ModelError(
-                f"convolution {self._taken} of the graph has kernel {kernel.shape} and bias "
-                f"{bias.shape}, the network needs {shape} and {shape[:1]}: "
-                "it is the file of another network"
-            )
-        self._taken += 1
-        return kernel, bias
-
-    def finish(self) -> None:
-        """Check that nothing is left over; see ``WeightSource``."""
-        if self._taken != len(self._convolutions):
-            raise ModelError(
-                f"the graph holds {len(self._convolutions)} convolutions, the network used "
-                f"{self._taken}: it is the file of another network"
-            )
+    Raises:
+        ModelError: it is none, or holds what is not read here.
+    """
+    return ReadWeights(_read_convolutions(content))
 
 
 def _read_convolutions(content: bytes) -> list[tuple[Float32Array, Float32Array]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,15 @@ _TYPES: dict[int, np.dtype[Any]] = {
 }
 
 
-class TfliteWeights:
-    """The weights of a TensorFlow Lite file, in the order of its convolutions."""
+class ReadWeights:
+    """The weights of a published file, in the order of its convolutions.
 
-    def __init__(self, content: bytes) -> None:
-        self._convolutions = _read_convolutions(content)
+    Args:
+        convolutions: kernel (out, in / groups, height, width) and bias (out,) of each, float32.
+    """
+
+    def __init__(self, convolutions: Sequence[tuple[Float32Array, Float32Array]]) -> None:
+        self._convolutions = convolutions
         self._taken = 0
 
     def take(self, shape: tuple[int, int, int, int]) -> tuple[Float32Array, Float32Array]:
@@ -47,6 +52,15 @@ class TfliteWeights:
                 f"the weights hold {len(self._convolutions)} convolutions, the network used "
                 f"{self._taken}: it is the file of another network"
             )
+
+
+def tflite_weights(content: bytes) -> ReadWeights:
+    """Read the weights of a TensorFlow Lite file.
+
+    Raises:
+        ModelError: it is none.
+    """
+    return ReadWeights(_read_convolutions(content))
 
 
 class SeededWeights:
