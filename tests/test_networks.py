@@ -18,7 +18,7 @@ from doorbell.models.store import face_path, network_path
 from doorbell.networks import blazeface
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.graph import GraphBuilder
-from doorbell.networks.weights import SeededWeights
+from doorbell.networks.weights import SeededWeights, tflite_weights
 from doorbell.networks.yunet import yunet
 
 BLAZEFACES = ["blazeface_short", "blazeface_back", "blazeface_full"]

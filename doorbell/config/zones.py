@@ -1,4 +1,4 @@
-"""Zones of the picture, as a configuration gives them: polygons in parts of its width and height."""
+"""Zones of the picture as a configuration gives them: polygons in parts of its width and height."""
 
 from __future__ import annotations
 
