@@ -145,9 +145,13 @@ def _check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str,
     picture, face = view_picture(frames), _face_in_sight(config, frames[-1])
     if face is not None:
         advice = [*advise_on_face(face, smallest), *advise_on_noise(picture)]
-        return f"{seen}; {describe_face(face)}", [*advice, *_advise_on_exposure(section, advice)]
+        if face.is_ill_exposed:
+            advice.append(_advise_on_exposure(section))
+        return f"{seen}; {describe_face(face)}", advice
     advice = advise_on_picture(picture, smallest, field_of_view_degrees)
-    advice += [*_advise_on_exposure(section, advice), STAND_THERE]
+    if picture.is_ill_exposed:
+        advice.append(_advise_on_exposure(section))
+    advice.append(STAND_THERE)
     return f"{seen}; no face in sight: {describe_sizes(frame.width, field_of_view_degrees)}", advice
 
 
@@ -162,18 +166,16 @@ def _face_in_sight(config: Config, pixels: UInt8Array) -> FaceView | None:
     return None if nearest is None else view_face(pixels, nearest)
 
 
-def _advise_on_exposure(section: CameraSection, advice: Sequence[str]) -> list[str]:
-    """Say whether this camera can be exposed by the face, where that would help."""
-    if not any("expos" in each for each in advice):
-        return []
+def _advise_on_exposure(section: CameraSection) -> str:
+    """Say whether this camera can be exposed by the face."""
     if not can_be_exposed(section):
-        return [
+        return (
             "this camera's exposure cannot be set from here: look for exposure compensation, "
             "backlight compensation or WDR in its own settings"
-        ]
+        )
     if section.expose_faces:
-        return ["camera.expose_faces is on, and comes to work when somebody stands there"]
-    return ["this camera can be exposed by the face: set camera.expose_faces = true"]
+        return "camera.expose_faces is on, and comes to work when somebody stands there"
+    return "this camera can be exposed by the face: set camera.expose_faces = true"
 
 
 def _check_latency(config: Config) -> str:

@@ -149,6 +149,11 @@ class Track:
     hits: int
 
 
+# A face belongs to a body whose box, so much wider, holds its middle in this upper part of the
+# height: who sits or bends down has the head low.
+HEAD_MARGIN, HEAD_PART = 0.1, 0.6
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Body:
     """Somebody's figure in pixels of the frame, whatever can be seen of the face.
@@ -167,6 +172,15 @@ class Body:
     def height_pixels(self) -> float:
         """Height of the box."""
         return float(self.box_xyxy[3] - self.box_xyxy[1])
+
+    def holds(self, face: Face) -> bool:
+        """Whether a face is where the head is."""
+        left, top, right, bottom = (float(edge) for edge in self.box_xyxy)
+        x, y = (float(value) for value in face.box_xyxy.reshape(2, 2).mean(axis=0))
+        margin = HEAD_MARGIN * (right - left)
+        return left - margin <= x <= right + margin and (
+            top - margin <= y <= top + HEAD_PART * (bottom - top)
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)

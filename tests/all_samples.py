@@ -159,8 +159,9 @@ def decide_plainly(
     )
     waited = time_seconds - evidence.started_seconds
     is_over = nobody_near or (enough and waited >= section.decide_within_seconds)
-    if not is_over or evidence.quality < needed:
-        return Match(Verdict.UNDECIDED, None, similarity, evidence.frames)
+    may_be_stranger = evidence.quality >= needed
+    if not is_over or not may_be_stranger:
+        return Match(Verdict.UNDECIDED, None, similarity, evidence.frames, may_be_stranger)
     if strangers:
         cosines = stranger_vectors @ signature
         place = int(cosines.argmax())

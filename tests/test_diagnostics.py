@@ -58,6 +58,14 @@ def test_a_dark_face_is_told_what_helps(tmp_path: Path, portrait: UInt8Array) ->
     ]
 
 
+def test_a_blurred_face_in_good_light_is_not_to_be_exposed(
+    tmp_path: Path, portrait: UInt8Array
+) -> None:
+    found = check_picture(tmp_path, np.asarray(cv2.blur(portrait, (25, 25)), np.uint8))
+
+    assert [each.split(":")[0] for each in found.advice] == ["the face is blurred"]
+
+
 def test_without_a_face_sizes_are_those_of_the_lens(tmp_path: Path) -> None:
     found = check_picture(tmp_path, draw_porch(1280, 720, 1))
 

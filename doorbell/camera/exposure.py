@@ -21,7 +21,7 @@ from doorbell.camera.controls import (
     Control,
     Name,
 )
-from doorbell.imaging.light import FaceLight, linear
+from doorbell.imaging.light import CLIPPED_PART, FaceLight, linear
 
 # Where a face belongs, as a grey value: mid-grey. A lighter or darker skin is exposed alike.
 TARGET_GREY = 115.0
@@ -29,8 +29,6 @@ TARGET_GREY = 115.0
 # and once they are.
 TAKE_OVER_STOPS = 1.0
 HOLD_STOPS = 0.4
-# A face of which more than this is white is too bright, whatever its median: one side in the sun.
-CLIPPED = 0.15
 # At most one step in so many seconds, and each from what was seen later than the first part of it:
 # a changed exposure shows some frames later.
 PERIOD_SECONDS = 0.5
@@ -129,7 +127,7 @@ class ExposureLoop:
         levels = [max(each.level, darkest) for each in self._seen]
         stops = math.log2(linear(TARGET_GREY) / statistics.median(levels))
         near = HOLD_STOPS if self.holds else TAKE_OVER_STOPS
-        if statistics.median(each.clipped for each in self._seen) > CLIPPED:
+        if statistics.median(each.clipped for each in self._seen) > CLIPPED_PART:
             stops = min(stops, -1.25 * near)
         if abs(stops) <= near:
             self._reach_stops, self._direction = STEP_STOPS, 0.0

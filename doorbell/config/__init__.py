@@ -33,6 +33,10 @@ IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 # The documented file has 14 kB; a larger one is none of ours, and TOML is parsed in memory.
 MAX_BYTES = 1_000_000
 
+# Looks for figures each second, if any: a figure is followed from one look at it to the next, and
+# with two of them and something else that moves each gets one look in four.
+LEAST_LOOKS = 2.0
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -48,6 +52,16 @@ def _expand(path: Path) -> Path:
 
 
 LocalPath = Annotated[Path, AfterValidator(_expand)]
+
+
+def _often_enough(looks: float) -> float:
+    if 0 < looks < LEAST_LOOKS:
+        msg = f"must be 0, or {LEAST_LOOKS:g} or more: fewer looks follow nobody"
+        raise ValueError(msg)
+    return looks
+
+
+LooksPerSecond = Annotated[float, Field(ge=0.0, le=30.0), AfterValidator(_often_enough)]
 
 
 def _where_it_hangs(clock: time) -> time:
@@ -138,7 +152,7 @@ class DetectionSection(Section):
     far_tile_pixels: Annotated[int, Field(ge=64, le=2048)] = 256
     far_regions_per_frame: Annotated[int, Field(ge=0, le=64)] = 1
     still_agreement: Fraction = 0.44
-    person_looks_per_second: Annotated[float, Field(ge=0.0, le=30.0)] = 2.0
+    person_looks_per_second: LooksPerSecond = 2.0
     person_score_threshold: Fraction = 0.6
     ignore: Zones = ()
 

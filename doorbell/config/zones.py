@@ -40,7 +40,10 @@ def _zone(corners: object) -> object:
     following = [*points[1:], points[0]]
     area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(points, following, strict=True))
     if abs(area) / 2 < LEAST_ZONE:
-        msg = "must be zones with an area: the corners of this one lie on one line"
+        msg = (
+            f"must be zones of {LEAST_ZONE:g} of the picture or more, this one has "
+            f"{abs(area) / 2:.2g}: its corners lie on one line, or its sides cross"
+        )
         raise ValueError(msg)
     return tuple(points)
 

@@ -70,7 +70,10 @@ class BodyWatch:
             return None
         height, width = pixels.shape[:2]
         explained = [body_box(track, height) for track in faces]
-        alone = [each for each in followed if not _is_explained(each, faces)]
+        # Whose face is followed need not be followed by the figure.
+        alone = [
+            each for each in followed if not any(each.body.holds(track.face) for track in faces)
+        ]
         moving = motion.box([*explained, *(each.body.box_xyxy for each in alone)])
         if alone and (moving is None or not self._followed_last):
             waiting = min(alone, key=lambda each: each.last_seen_seconds)
@@ -84,16 +87,6 @@ class BodyWatch:
         self._looked_seconds = time_seconds
         found = self._detector.find(pixels, [region])
         return [replace(each, is_moving=motion.is_within(each.box_xyxy)) for each in found]
-
-
-def _is_explained(track: BodyTrack, faces: Sequence[Track]) -> bool:
-    """Whether a body's face is followed, so that its figure need not be."""
-    left, top, right, bottom = track.body.box_xyxy
-    for face in faces:
-        x, y = face.face.box_xyxy.reshape(2, 2).mean(axis=0)
-        if left <= x <= right and top <= y <= bottom:
-            return True
-    return False
 
 
 def _around(box: Float32Array, width: int, height: int) -> Region:

@@ -15,7 +15,9 @@ from doorbell.domain import Face, UInt8Array
 
 GAMMA = 2.2
 # From here on a pixel is as good as white: whatever was there is lost.
-_CLIPPED_GREY = 250
+CLIPPED_GREY = 250
+# A face of which more than this is white is too bright, whatever its median: one side in the sun.
+CLIPPED_PART = 0.15
 # The middle of a face's box, as fractions of it: skin, whatever the hair and background are.
 _SKIN_X, _SKIN_Y = (0.2, 0.8), (0.2, 0.9)
 # A face wider than this is looked at in fewer pixels.
@@ -61,7 +63,7 @@ def face_light(pixels: UInt8Array, face: Face) -> FaceLight | None:
         return None
     some = skin[:: 1 + skin.shape[0] // _ENOUGH_PIXELS, :: 1 + skin.shape[1] // _ENOUGH_PIXELS]
     grey = cv2.cvtColor(np.ascontiguousarray(some), cv2.COLOR_RGB2GRAY)
-    return FaceLight(linear(float(np.median(grey))), float((grey >= _CLIPPED_GREY).mean()))
+    return FaceLight(linear(float(np.median(grey))), float((grey >= CLIPPED_GREY).mean()))
 
 
 def _within(first: float, last: float, size: int) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 With a face in sight it is measured itself; without one, the picture has to do. Thresholds were set
 on 60 photographs of faces formed as a door camera does (light, noise, lenses) and on 50 street
-scenes, 2026-11-28; what each finds of them stands in docs/troubleshooting.md.
+scenes, 2026-11-28; what each finds of the faces stands in docs/camera.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.domain import Face, UInt8Array
-from doorbell.imaging.light import FaceLight, face_light
+from doorbell.imaging.light import CLIPPED_GREY, CLIPPED_PART, FaceLight, face_light
 
 # A detected box is 2.43 times as wide as the eyes are apart (median of those photographs), and
 # adults' eyes are 63 mm apart.
@@ -33,10 +33,8 @@ BLACK_PICTURE_GREY = 12.0
 # Around a face this bright, one no brighter than that stands against the light.
 BRIGHT_AROUND_GREY = 225.0
 AGAINST_LIGHT_GREY = 150.0
-# The part of a face or picture that is white.
-CLIPPED_FACE = 0.15
+# The part of a picture that is white.
 CLIPPED_PICTURE = 0.1
-_WHITE = 250
 # Standard deviation of a still pixel's grey.
 NOISY_GREY = 6.0
 # By ``blur_of``.
@@ -64,6 +62,27 @@ class FaceView:
     around_grey: float
     blur: float | None
 
+    @property
+    def is_against_light(self) -> bool:
+        """Whether it is dark before something bright."""
+        grey = self.light.grey
+        return self.around_grey >= BRIGHT_AROUND_GREY and grey < AGAINST_LIGHT_GREY
+
+    @property
+    def is_too_dark(self) -> bool:
+        """Whether too little light falls on it."""
+        return self.light.grey < DARK_FACE_GREY
+
+    @property
+    def is_too_bright(self) -> bool:
+        """Whether too much light falls on it."""
+        return self.light.clipped > CLIPPED_PART or self.light.grey > BRIGHT_FACE_GREY
+
+    @property
+    def is_ill_exposed(self) -> bool:
+        """Whether another exposure would help."""
+        return self.is_against_light or self.is_too_dark or self.is_too_bright
+
 
 @dataclass(frozen=True, slots=True)
 class PictureView:
@@ -82,6 +101,21 @@ class PictureView:
     clipped: float
     noise_grey: float | None
     blur: float
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether a face in it would be dark; a black picture shows no porch at all."""
+        return BLACK_PICTURE_GREY <= self.grey < DARK_PICTURE_GREY
+
+    @property
+    def is_bright(self) -> bool:
+        """Whether who stands before what is white would be dark."""
+        return self.clipped > CLIPPED_PICTURE
+
+    @property
+    def is_ill_exposed(self) -> bool:
+        """Whether another exposure would help."""
+        return self.is_dark or self.is_bright
 
 
 def view_face(pixels: UInt8Array, face: Face) -> FaceView | None:
@@ -119,7 +153,7 @@ def view_picture(frames: Sequence[UInt8Array]) -> PictureView:
     """
     greys = [cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in frames]
     last = greys[-1]
-    white = last >= _WHITE
+    white = last >= CLIPPED_GREY
     rest = last[~white]
     changes = [_spread(a, b) for a, b in pairwise(greys) if a.shape == b.shape]
     return PictureView(
@@ -182,18 +216,17 @@ def advise_on_face(view: FaceView, min_face_pixels: int) -> list[str]:
     """
     advice = []
     grey = view.light.grey
-    against = view.around_grey >= BRIGHT_AROUND_GREY and grey < AGAINST_LIGHT_GREY
-    if against:
+    if view.is_against_light:
         advice.append(
             f"the face stands against the light ({grey:.0f} before {view.around_grey:.0f}): turn "
             "the camera away from sky and lamps, light faces from the front, or expose by the face"
         )
-    elif grey < DARK_FACE_GREY:
+    elif view.is_too_dark:
         advice.append(
             f"the face is too dark ({grey:.0f}, good from {DARK_FACE_GREY:.0f} on): a lamp beside "
             "or above the camera, a longer exposure, or exposing by the face"
         )
-    if view.light.clipped > CLIPPED_FACE or grey > BRIGHT_FACE_GREY:
+    if view.is_too_bright:
         advice.append(
             f"{view.light.clipped:.0%} of the face is plain white: dim or turn the lamp, or expose "
             "less"
@@ -204,7 +237,7 @@ def advise_on_face(view: FaceView, min_face_pixels: int) -> list[str]:
             f"(recognition.min_face_pixels = {min_face_pixels}): a larger picture (camera.width), "
             "a lens that sees less at the sides, or a camera nearer to the visitor"
         )
-    if view.blur is not None and view.blur > BLURRED_FACE and not against:
+    if view.blur is not None and view.blur > BLURRED_FACE and not view.is_against_light:
         advice.append(
             "the face is blurred: clean and focus the lens; if only those who move are, more light "
             "lets the camera expose for a shorter time"
@@ -225,12 +258,12 @@ def advise_on_picture(
     advice = []
     if view.grey < BLACK_PICTURE_GREY:
         advice.append("the picture is almost black: is the lens covered, or is it night?")
-    elif view.grey < DARK_PICTURE_GREY:
+    elif view.is_dark:
         advice.append(
             f"the picture is dark ({view.grey:.0f} of 255): faces need a lamp beside or above the "
             "camera, a longer exposure, or exposing by the face"
         )
-    if view.clipped > CLIPPED_PICTURE:
+    if view.is_bright:
         advice.append(
             f"{view.clipped:.0%} of the picture is plain white: whoever stands before it is dark. "
             "Turn the camera away from sky and lamps, light faces from the front, or expose by the "

@@ -6,6 +6,7 @@ itself. Knows no file and no gallery.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from doorbell.domain import Body, Face, FaceSample, Frame, Person, UInt8Array, Verdict, Visit
 from doorbell.imaging.annotation import FaceNote, annotate, encode_jpeg
-from doorbell.visits.bodies import holds
+from doorbell.recognition.calibration import others_reach
 from doorbell.visits.open_visit import Observation, OpenVisit, Picture, ShownFace
 
 Whose: TypeAlias = Literal["all", "people", "none"]
@@ -34,9 +35,10 @@ OWN_SIMILARITY = 0.5
 # And this like the person who is named, whose photographs are of another day and light. Measured as
 # above on Labeled Faces in the Wild: two of 263 photographs are less like the mean of five others
 # of the same person (0.18 at most), two of 8,364 as like somebody else. Of a frame that promises
-# less, as in the dark, this part of that is enough.
+# less, as in the dark, so much of what it promises is enough, but not less than one in twenty other
+# people would reach (``calibration``); it is like the visitor's mean besides.
 PERSON_SIMILARITY = 0.4
-PERSON_PART = 0.6
+PROMISED_PART, OTHERS_PART = 0.6, 0.05
 
 # A press with nobody in sight shows the latest frame, if it is of these last seconds.
 LATEST_SECONDS = 5.0
@@ -182,8 +184,9 @@ class VisitPictures:
             return False
         if visit.corrected or not isinstance(visit.visitor, Person):
             return True
-        least = min(PERSON_SIMILARITY, PERSON_PART * shown.sample.quality)
-        return self._similarity(visit.visitor, shown.sample) >= least
+        quality = shown.sample.quality
+        least = max(PROMISED_PART * quality, others_reach(quality, OTHERS_PART))
+        return self._similarity(visit.visitor, shown.sample) >= min(PERSON_SIMILARITY, least)
 
     def _may_show(self, visit: Visit | None) -> bool:
         if self._whose == "all":
@@ -207,8 +210,19 @@ def _cover(pixels: UInt8Array, faces: Sequence[Face]) -> UInt8Array:
 
 
 def _cover_bodies(pixels: UInt8Array, bodies: Sequence[Body], shown: Sequence[Face]) -> UInt8Array:
-    """Paint over whoever is not shown, on a copy, and leave the shown faces in front of them."""
-    others = [body for body in bodies if not any(holds(body, face) for face in shown)]
+    """Paint over whoever is not shown, on a copy, and leave the shown faces in front of them.
+
+    Each shown face has one figure, the one whose head it is nearest to.
+    """
+    others = list(bodies)
+    for face in shown:
+        own = min(
+            (body for body in others if body.holds(face)),
+            key=lambda body: _distance_from_head(face, body),
+            default=None,
+        )
+        if own is not None:
+            others.remove(own)
     if not others:
         return pixels
     covered: UInt8Array = pixels.copy()
@@ -219,6 +233,13 @@ def _cover_bodies(pixels: UInt8Array, bodies: Sequence[Body], shown: Sequence[Fa
         left, top, right, bottom = (max(0, round(float(edge))) for edge in face.box_xyxy)
         covered[top:bottom, left:right] = pixels[top:bottom, left:right]
     return covered
+
+
+def _distance_from_head(face: Face, body: Body) -> float:
+    """From the middle of a figure's upper edge to a face's, in heights of the figure."""
+    left, top, right, _ = (float(edge) for edge in body.box_xyxy)
+    x, upper = float(face.box_xyxy[0::2].mean()), float(face.box_xyxy[1])
+    return math.hypot(x - (left + right) / 2, upper - top) / max(body.height_pixels, 1.0)
 
 
 def _note(face: Face, visit: Visit | None) -> FaceNote:

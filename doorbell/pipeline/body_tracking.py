@@ -15,8 +15,9 @@ from doorbell.domain import Body, BodyTrack
 MAX_DISTANCE = 0.6
 MAX_HEIGHT_RATIO = 1.6
 
-# A body that is not found for so long is lost: four looks at two a second.
-LOST_SECONDS = 2.0
+# A body that is not found for so long is lost: two bodies and something else that moves are each
+# looked at every 2.1 seconds, at two looks a second.
+LOST_SECONDS = 3.0
 
 # Nobody stands so still for so long: a coat on a hook, a statue, a shadow.
 STILL_SECONDS = 20.0

@@ -36,13 +36,9 @@ from doorbell.pipeline.recognizer import Recognizer
 from doorbell.pipeline.tracking import Tracker
 from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.recognition.templates import Templates
-from doorbell.visits.bodies import BodySighting
+from doorbell.visits.bodies import BodySighting, is_far
 from doorbell.visits.lifecycle import Announcement, Visits
 from doorbell.visits.open_visit import Observation
-
-# A figure that is less of the frame's height is farther away than a door's visitor: somebody of 1.7
-# metres is a quarter of it at 5 metres, before a camera that sees 70 degrees up and down.
-LEAST_BODY_PART = 0.25
 
 
 class Pipeline:
@@ -195,7 +191,7 @@ class Pipeline:
         return [
             BodySighting(
                 track,
-                track.body.height_pixels < LEAST_BODY_PART * frame.height
+                is_far(track.body, frame.height)
                 or self._ignored.hold(track.body.box_xyxy, frame.width, frame.height),
             )
             for track in self._body_tracker.update(found, now)

@@ -50,7 +50,7 @@ class Embedded:
 
     Attributes:
         samples: by track, those taken as the track's.
-        jumped: tracks that have gone over to somebody else's face, to be dropped.
+        jumped: tracks that have gone over to somebody else's face, to go on as new ones.
     """
 
     samples: Mapping[int, FaceSample]
@@ -105,6 +105,7 @@ class Recognizer:
             if (followed := self._followed.get(track.track_id)) is not None
             and followed.evidence.frames
             and not followed.is_no_face
+            and not followed.continuity.in_doubt
         ]
 
     def step(
@@ -252,7 +253,8 @@ class Recognizer:
         evidence = followed.evidence
         decided = followed.match.verdict is not Verdict.UNDECIDED
         taken = followed.continuity.take(sample, evidence, now, decided=decided)
-        return [evidence.add(each) for each in taken][-1:] == [True]
+        added = [evidence.add(each) for each in taken]
+        return bool(added) and added[-1]
 
     def _gone_over(self, tracks: Iterable[Track], now: float) -> frozenset[int]:
         """Forget what is known of tracks that show somebody else's face by now."""

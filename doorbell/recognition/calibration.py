@@ -52,6 +52,23 @@ def others_mean(quality: float, source: Source = Source.PHOTOGRAPH) -> float:
     return OTHERS_MEAN + per_quality * quality
 
 
+def others_reach(quality: float, risk: float, looks: float = math.inf) -> float:
+    """The cosine with a person's photographs that somebody else's face reaches so rarely.
+
+    Args:
+        quality: of the face, 0 to 1.
+        risk: the part of other people who reach it.
+        looks: as in ``log_odds``; without end where only what stays of a face counts.
+    """
+    return others_mean(quality) + _tail(risk, looks)
+
+
+def _tail(risk: float, looks: float) -> float:
+    """How far above the mean of other people one in 1 / risk of them is."""
+    spread = math.sqrt(OTHERS_SPREAD**2 + FRAME_SPREAD**2 / max(looks, 1e-3))
+    return NormalDist().inv_cdf(1 - risk) * spread
+
+
 def log_odds(
     similarity: float, quality: float, looks: float, source: Source = Source.PHOTOGRAPH
 ) -> float:
@@ -95,10 +112,8 @@ def needed_similarity(
     Returns:
         0 to 1.
     """
-    spread = math.sqrt(OTHERS_SPREAD**2 + FRAME_SPREAD**2 / max(looks, 1e-3))
     chances = REPEATED_LOOKS * max(people, 1)
-    tail = NormalDist().inv_cdf(1 - risk / chances) * spread
-    reached = others_mean(quality, source) + tail
+    reached = others_mean(quality, source) + _tail(risk / chances, looks)
     return min(reached + SPARE_ROOM * max(quality - reached, 0.0), 1.0)
 
 

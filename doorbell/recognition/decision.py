@@ -14,7 +14,7 @@ import numpy as np
 from doorbell.config import RecognitionSection
 from doorbell.domain import FaceSample, Float32Array, Match, Stranger, Verdict
 from doorbell.recognition.calibration import log_odds, needed_lead, needed_similarity
-from doorbell.recognition.candidates import Candidates, PersonCandidate
+from doorbell.recognition.candidates import Candidates, PersonCandidate, Source
 
 # A face that is this unlike the mean of its own track, three times running, is somebody else's:
 # the track has jumped. Two faces of one clip and person stay above 0.5 when both are usable.
@@ -137,8 +137,11 @@ def decide(
         and odds[0] - odds[1] >= needed_lead(section.risk)
     ):
         return Match(Verdict.KNOWN, people[0].person, similarity, evidence.frames)
-    needed = needed_similarity(candidates.enrolled, evidence.quality, evidence.looks, section.risk)
-    may_be_stranger = evidence.quality >= needed
+    sources = people[0].similarity_by_source if people else (Source.PHOTOGRAPH,)
+    may_be_stranger = any(
+        evidence.quality >= _needed(evidence, candidates.enrolled, section.risk, each)
+        for each in sources
+    )
     nobody_near = (
         odds[0] <= UNKNOWN_LOG_ODDS
         and evidence.frames >= UNKNOWN_FRAMES_FACTOR * section.min_frames
@@ -165,9 +168,13 @@ def _is_alike(candidate: PersonCandidate, evidence: Evidence, enrolled: int, ris
     """Whether a track is more like one of a person's templates than strangers are."""
     templates = enrolled * len(candidate.similarity_by_source)
     return any(
-        similarity >= needed_similarity(templates, evidence.quality, evidence.looks, risk, source)
+        similarity >= _needed(evidence, templates, risk, source)
         for source, similarity in candidate.similarity_by_source.items()
     )
+
+
+def _needed(evidence: Evidence, templates: int, risk: float, source: Source) -> float:
+    return needed_similarity(templates, evidence.quality, evidence.looks, risk, source)
 
 
 def nearest_stranger(candidates: Candidates, section: RecognitionSection) -> Stranger | None:

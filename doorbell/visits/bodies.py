@@ -11,18 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from doorbell.domain import Body, BodyTrack, Face
+from doorbell.domain import Body, BodyTrack
 from doorbell.visits.open_visit import OpenVisit
 
 # A body is believed after so many looks found it, so many of them moving.
 CONFIRMED_HITS = 3
 CONFIRMED_MOVES = 2
 
-# A face belongs to a body whose box holds its middle, in this upper part of the height.
-HEAD_PART = 0.6
+# A body is where it was seen for so long: at two looks a second, two bodies that are followed and
+# something else that moves are each looked at every 2.1 seconds.
+FRESH_SECONDS = 3.0
 
-# A body is where it was seen for so long: looks are that far apart where several are followed.
-FRESH_SECONDS = 2.0
+# Whoever is a smaller part of the frame's height is farther away than a door's visitor: somebody of
+# 1.7 metres is a quarter of it at 5 metres, before a camera that sees 70 degrees up and down.
+LEAST_HEIGHT_PART = 0.25
 
 # A face is in sight that was found so lately: trackers miss one now and then.
 FACE_SECONDS = 0.5
@@ -42,6 +44,11 @@ class BodySighting:
 
     track: BodyTrack
     is_ignored: bool = False
+
+
+def is_far(body: Body, frame_height: int) -> bool:
+    """Whether somebody is too far away to be at the door, in a frame of so many pixels."""
+    return body.height_pixels < LEAST_HEIGHT_PART * frame_height
 
 
 class Bodies:
@@ -94,25 +101,23 @@ class Bodies:
         return time_seconds - since
 
 
-def holds(body: Body, face: Face) -> bool:
-    """Whether a face is where the head of a body is."""
-    left, top, right, bottom = (float(edge) for edge in body.box_xyxy)
-    x, y = (float(value) for value in face.box_xyxy.reshape(2, 2).mean(axis=0))
-    margin = 0.1 * (right - left)
-    return left - margin <= x <= right + margin and (
-        top - margin <= y <= top + HEAD_PART * (bottom - top)
-    )
-
-
 def _visit_of(
     track: BodyTrack, visits: Sequence[OpenVisit], time_seconds: float
 ) -> OpenVisit | None:
-    """The visit whose face the body holds now, that it was of before, or that was there last."""
-    held = [each for each in visits if each.face is not None and holds(track.body, each.face)]
+    """The visit whose face the body holds now, that it was of before, or that was there last.
+
+    Whoever comes to the place of somebody known who has been gone for a while is somebody else.
+    """
+    held = [each for each in visits if each.face is not None and track.body.holds(each.face)]
     in_sight = [each for each in held if each.face_seen_seconds >= time_seconds - FACE_SECONDS]
     own = [each for each in visits if track.track_id in each.bodies]
     near = [each for each in visits if each.body is not None and _is_same_place(each.body, track)]
-    for group in (in_sight, own, held, near):
+    taken_up = [
+        each
+        for each in (*held, *near)
+        if each.visit.visitor is None or each.last_seen_seconds >= time_seconds - FRESH_SECONDS
+    ]
+    for group in (in_sight, own, taken_up):
         if group:
             return max(group, key=lambda each: each.last_seen_seconds)
     return None

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from doorbell.domain import Face
-from doorbell.visits.bodies import holds
 from doorbell.visits.open_visit import (
     REJOIN_SIMILARITY,
     Observation,
@@ -83,7 +82,7 @@ def _by_body(absent: Sequence[OpenVisit], seen: Observation) -> OpenVisit | None
     held = [
         entry
         for entry in absent
-        if entry.body is not None and entry.signature is None and holds(entry.body, face)
+        if entry.body is not None and entry.signature is None and entry.body.holds(face)
     ]
     return max(held, key=lambda entry: entry.last_seen_seconds, default=None)
 

@@ -195,6 +195,9 @@ class Visits:
         entry = self.open_visit_of(track_id)
         if entry is not None and entry.signature is not None:
             entry.parted.add(new_track_id)
+        for each in self._open:  # over once more, before it was of any visit
+            if track_id in each.parted:
+                each.parted.add(new_track_id)
 
     def keep_people(self, is_enrolled: Callable[[int], bool]) -> None:
         """Forget what open visits showed of who is no longer enrolled, as told by identifier."""
@@ -417,6 +420,8 @@ class Visits:
         """Nobody is at the door twice: the visit named last ends, and its tracks move over."""
         other.tracks |= entry.tracks
         other.bodies |= entry.bodies
+        other.body = entry.body or other.body
+        other.parted |= entry.parted
         other.last_seen_seconds = time_seconds
         other.touch(wall_time)
         self._open.remove(entry)

@@ -323,6 +323,8 @@ class OpenVisit:
             track_id: Sightings(s.last_seen_seconds) for track_id, s in self.tracks.items()
         }
         self.named_by = self.newcomer = self.picture = None
+        self.appearance = self.face = self.body = None
+        self.parted.clear()
         self.unnamed_since_seconds = self.last_seen_seconds
         self.announced_unnamed = False
 
@@ -344,7 +346,7 @@ class OpenVisit:
         """Let go of what the visit held: it has ended, and only others' pictures still show it."""
         self.tracks.clear()
         self.earlier = Sightings()
-        self.picture = None
+        self.picture = self.appearance = None
 
 
 def _clearness(seen: Observation) -> tuple[int, float]:
