@@ -33,6 +33,7 @@ PERIOD_SECONDS = 1 / FRAMES_PER_SECOND
 # Some squeeze the picture, as cameras do in their smaller streams.
 SIZES = ((640, 360), (320, 240), (1280, 720), (704, 576), (642, 362))
 STAYS_SECONDS = 600.0
+LEAVES_SECONDS = 1.2
 
 
 class Porch:
@@ -46,7 +47,7 @@ class Porch:
         self._visitors: dict[str, Appearance] = {}
         if faces is not None:
             for who, enters, from_x in ((KNOWN, 1.0, 0.45), (STRANGER, 1000.0, 0.55)):
-                visitor = Visitor(enters, 1.5, STAYS_SECONDS, 1.2, who, from_x)
+                visitor = Visitor(enters, 1.5, STAYS_SECONDS, LEAVES_SECONDS, who, from_x)
                 self._visitors[who] = visitor.appearance(faces)
         script = SceneScript(tuple(self._visitors.values()), duration_seconds=2000.0)
         self._renderer = SceneRenderer(script, *SIZES[0], FRAMES_PER_SECOND)

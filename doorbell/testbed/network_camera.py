@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from doorbell.testbed.broker import free_port
+from doorbell.testbed.camera_server import LEAVES_SECONDS
 from doorbell.testbed.scenes import Who
 
 SERVER = "doorbell.testbed.camera_server"
@@ -48,6 +49,11 @@ class NetworkCamera:
     def goes(self) -> None:
         """Whoever is at the door goes."""
         self._show(left=time.monotonic())
+
+    def empties(self) -> None:
+        """Whoever is at the door goes; back once nobody is to be seen any more."""
+        self.goes()
+        time.sleep(LEAVES_SECONDS)
 
     def plug(self) -> None:
         """Start it."""

@@ -24,7 +24,7 @@ def killed(door: Door) -> float:
     door.broker.stop()
     door.comes(KNOWN, stays=True)
     door.kill()
-    door.camera.goes()
+    door.camera.empties()
     door.broker.start()
     began = time.monotonic()
     door.start()
@@ -37,7 +37,7 @@ def terminated(door: Door) -> float:
     """The daemon is restarted during a visit."""
     door.comes(KNOWN)
     door.terminate()
-    door.camera.goes()
+    door.camera.empties()
     seconds = door.start()
     door.visit(STRANGER)
     return seconds
