@@ -140,18 +140,18 @@ class RetainedMessages:
     def hide(self, forgotten: Collection[EventSubject]) -> None:
         """Stop showing what is about these."""
         with self._connection.lock:
-            if self._named in forgotten:
-                self._hide_visitor()
             if self._pictured in forgotten:
                 self._hide_picture()
+            if self._named in forgotten:
+                self._hide_visitor()
 
     def forget_visits(self, visit_ids: Collection[str]) -> None:
         """Show no longer what is of these visits."""
         with self._connection.lock:
-            if self._named.visit_id in visit_ids:
-                self._hide_visitor()
             if self._pictured.visit_id in visit_ids:
                 self._hide_picture()
+            if self._named.visit_id in visit_ids:
+                self._hide_visitor()
 
     def learn(self, topic: str, payload: bytes) -> None:
         """Take in what an earlier run left on one of ``naming_topics``."""
@@ -197,9 +197,10 @@ class RetainedMessages:
         self.set(self._topics.image, b"")  # deletes the one retained
 
     def _publish_state(self, topic: str) -> None:
-        # A picture or a count that is lost is followed by another.
-        qos = 0 if topic in (self._topics.image, self._topics.status) else 1
-        self._publish(topic, self._states[topic], qos)
+        # A picture or a count that is lost is followed by another; the end of a picture is not.
+        payload = self._states[topic]
+        qos = 0 if payload and topic in (self._topics.image, self._topics.status) else 1
+        self._publish(topic, payload, qos)
 
     def _publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
         self._connection.publish(topic, payload, qos=qos, retain=True)
