@@ -130,6 +130,13 @@ class Perception:
             return None
         return self._bodies.look(pixels, time_seconds, self._stream.motion, faces, followed)
 
+    def is_moving(self, face: Face) -> bool:
+        """Whether something moved in a face's place in one of the frames given to ``detect`` lately.
+
+        Which are ``REMEMBERED_FRAMES``.
+        """
+        return self._stream.motion.is_within(face.box_xyxy)
+
     def bodies_in(self, pixels: UInt8Array) -> list[Body]:
         """Find people by their figure in a whole picture; nobody where that is not configured."""
         return [] if self._bodies is None else self._bodies.everywhere(pixels)
