@@ -115,6 +115,34 @@ def test_a_print_of_somebody_enrolled_rings_and_is_nobody(
     assert all(score is not None and (score < SECTION.min_live) for score in live[1:])
 
 
+@pytest.mark.parametrize("name", ["obama", "biden"])
+def test_a_picture_on_the_wall_does_not_ring_until_somebody_takes_it(
+    name: str, perception: Perception, models_directory: Path, tmp_path: Path
+) -> None:
+    photo, middle = portrait(name, perception, models_directory)
+    [(hanging, _)] = held_up(photo, middle, border=12, seed=5, frames=1)
+    chance = np.random.default_rng(6)
+    events: list[Event] = []
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        pipeline = Pipeline(perception, gallery, load_config(None))
+
+        def show(pixels: UInt8Array) -> None:
+            noisy = np.clip(pixels + chance.normal(0, 2, pixels.shape), 0, 255).astype(np.uint8)
+            index = next(counted)
+            events.extend(pipeline.step(Frame(noisy, index / 15, NOW + index / 15, index)))
+
+        counted = iter(range(10_000))
+        for _ in range(60):
+            show(np.zeros_like(hanging))
+        for _ in range(150):  # the lamp goes on
+            show(hanging)
+        assert len(pipeline.observed) == 1
+        assert events == []
+        for pixels, _ in held_up(photo, middle, border=12, seed=5, frames=60):
+            show(pixels)
+    assert [type(event) for event in events] == [Arrived, Unknown, Ring]
+
+
 def test_visitors_who_come_to_the_door_are_alive_for_all_the_edges_behind_them(
     perception: Perception, models_directory: Path
 ) -> None:

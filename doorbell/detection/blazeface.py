@@ -183,6 +183,11 @@ class BlazeFace:
         threshold = min(max(min_score, 1e-6), 1 - 1e-6)
         self._logit_threshold = float(np.log(threshold / (1 - threshold)))
 
+    @property
+    def input_pixels(self) -> int:
+        """Side of the square that the network sees."""
+        return self._geometry.input_pixels
+
     def close(self) -> None:
         """Release the network; idempotent."""
         self._runner.close()

@@ -8,6 +8,7 @@ from doorbell.config import DetectionSection
 from doorbell.detection.blazeface import BlazeFace, Candidates, blend
 from doorbell.detection.motion import Motion
 from doorbell.detection.planner import RegionPlanner
+from doorbell.detection.second_look import look_again
 from doorbell.domain import Face, Track, UInt8Array
 from doorbell.inference import DeviceArray
 
@@ -57,3 +58,12 @@ class StreamDetector:
         if plan.far:
             found.append(self._far.candidates(picture, plan.far))
         return Candidates.joined(found)
+
+    def look_again(self, pixels: UInt8Array, face: Face) -> Face | None:
+        """Find a face of a frame once more, in its own light; None where it is not found again.
+
+        Args:
+            pixels: (height, width, 3) uint8, RGB.
+            face: in pixels of it.
+        """
+        return look_again(self._near, pixels, face, self._min_iou)

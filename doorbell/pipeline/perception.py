@@ -40,7 +40,7 @@ from doorbell.models.store import FLOAT32_NETWORKS, network_files
 from doorbell.recognition.alignment import align, part_in_frame
 from doorbell.recognition.embedder import FACE_LENGTH, SFACE_ID, Embedder
 from doorbell.recognition.quality import Quality, expected_similarity, measure_quality
-from doorbell.recognition.veil import unveil
+from doorbell.recognition.veil import WHOLE_VEIL, unveil
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -48,7 +48,7 @@ class FaceCrop:
     """A face cut out and judged, ready to be embedded.
 
     Attributes:
-        face: as detected.
+        face: as detected; behind scattered light, as found by a second look.
         crop: (112, 112, 3) uint8, aligned, without veil.
         quality: of this picture of the face.
     """
@@ -130,6 +130,13 @@ class Perception:
             return None
         return self._bodies.look(pixels, time_seconds, self._stream.motion, faces, followed)
 
+    def is_moving(self, face: Face) -> bool:
+        """Whether something moved in a face's place in one of the frames given to ``detect`` lately.
+
+        Which are ``REMEMBERED_FRAMES``.
+        """
+        return self._stream.motion.is_within(face.box_xyxy)
+
     def bodies_in(self, pixels: UInt8Array) -> list[Body]:
         """Find people by their figure in a whole picture; nobody where that is not configured."""
         return [] if self._bodies is None else self._bodies.everywhere(pixels)
@@ -153,10 +160,11 @@ class Perception:
         On the processor, also of a frame that a GPU sees: a Jetson's processor reads the same
         memory, so nothing is copied, and the crop is small.
         """
-        aligned = align(pixels, face.keypoints_xy)
-        in_frame = part_in_frame(pixels.shape[1], pixels.shape[0], face.keypoints_xy)
-        clear = unveil(aligned)
-        return FaceCrop(face, clear.crop, measure_quality(face, aligned, in_frame, clear))
+        crop = _crop(pixels, face)
+        if crop.quality.veil < WHOLE_VEIL:
+            return crop
+        again = self._stream.look_again(pixels, face)
+        return crop if again is None else _crop(pixels, again)
 
     def embed(
         self, portraits: Sequence[FaceCrop], *, mirrored: bool = False
@@ -177,6 +185,13 @@ class Perception:
                 embeddings.vectors, embeddings.lengths, portraits, strict=True
             )
         ]
+
+
+def _crop(pixels: UInt8Array, face: Face) -> FaceCrop:
+    aligned = align(pixels, face.keypoints_xy)
+    in_frame = part_in_frame(pixels.shape[1], pixels.shape[0], face.keypoints_xy)
+    clear = unveil(aligned)
+    return FaceCrop(face, clear.crop, measure_quality(face, aligned, in_frame, clear))
 
 
 def open_perception(

@@ -160,7 +160,8 @@ class Pipeline:
         observations = [
             replace(
                 self._recognizer.observation(track, embedded.samples.get(track.track_id)),
-                is_ignored=self._ignored.hold(track.face.box_xyxy, frame.width, frame.height),
+                is_ignored=self._recognizer.is_hung_up(track)
+                or self._ignored.hold(track.face.box_xyxy, frame.width, frame.height),
             )
             for track in confirmed
         ]
@@ -183,9 +184,9 @@ class Pipeline:
         """Find people by their figure, where that is due in this frame."""
         now = frame.time_seconds
         self._body_tracker.expire(now)
-        found = self._perception.find_bodies(
-            frame.pixels, now, self._tracker.tracks, self._body_tracker.tracks
-        )
+        # A picture on the wall is not the face of whoever stands before it.
+        faces = [each for each in self._tracker.tracks if not self._recognizer.is_hung_up(each)]
+        found = self._perception.find_bodies(frame.pixels, now, faces, self._body_tracker.tracks)
         if found is None:
             return []
         return [

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from doorbell.config import Config
+from doorbell.detection.motion import REMEMBERED_FRAMES
 from doorbell.domain import (
     Face,
     FaceSample,
@@ -63,6 +64,7 @@ class _Followed:
 
     evidence: Evidence
     liveness: Liveness = field(default_factory=Liveness)
+    has_moved: bool = False  # since what its coming moved is forgotten
     match: Match = UNDECIDED
     tries: int = 0
     tried_seconds: float = -math.inf
@@ -174,6 +176,15 @@ class Recognizer:
         followed = self._followed.get(track.track_id)
         return followed is not None and followed.is_no_face
 
+    def is_hung_up(self, track: Track) -> bool:
+        """Whether it is a picture that nobody holds: it has not moved since it is followed."""
+        followed = self._followed.get(track.track_id)
+        return (
+            followed is not None
+            and not followed.has_moved
+            and followed.liveness.score < self._section.min_live
+        )
+
     def is_in_doubt(self, track: Track) -> bool:
         """Whether the track may have gone over to somebody else's face."""
         followed = self._followed.get(track.track_id)
@@ -203,6 +214,8 @@ class Recognizer:
             followed.continuity.look(measure_appearance(frame.pixels, face), now)
             if followed.match.verdict is not Verdict.KNOWN:  # whoever has passed is let be
                 followed.liveness.see(frame.pixels, face)
+            if not followed.has_moved and track.hits > REMEMBERED_FRAMES:
+                followed.has_moved = self._perception.is_moving(face)
             if now - followed.tried_seconds >= self._pause(followed) - 1e-6:
                 self._portray(frame, track, face, portraits)
             elif followed.match.verdict is Verdict.KNOWN:

@@ -68,7 +68,7 @@ class Observation:
             track's.
         appearance: of the visitor around the face in this frame, of unit length: the product of two
             is their correlation; None where nobody measures it.
-        is_ignored: whether it is where nobody begins a visit.
+        is_ignored: whether it begins no visit: it is where nobody does, or a picture on a wall.
         live: how likely the face is no picture held up, 0 to 1; None where nobody measures it.
     """
 
