@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from doorbell.detection.bodies import INPUT_PIXELS, BodyDetector, anchors
+from doorbell.detection.bodies import BodyDetector, anchors
 from doorbell.detection.body_watch import BodyWatch
 from doorbell.detection.motion import Motion
 from doorbell.domain import Body, BodyTrack, Face, Float32Array, Track, UInt8Array
 from doorbell.inference import Input
+from doorbell.networks.pedestrian_anchors import SIZE
 
 WIDTH, HEIGHT = 320, 240
 GREY, WHITE = 60, 250
@@ -90,9 +91,9 @@ def test_the_look_is_at_what_moves() -> None:
     porch.see(0.0, 250)
     assert porch.see(0.1, 260)
     [seen] = porch.eyes.shown
-    assert seen.shape == (1, 3, INPUT_PIXELS, INPUT_PIXELS)
-    across = seen[0, 1, INPUT_PIXELS // 2]  # the frame's right 240 pixels
-    assert np.flatnonzero(across > 0.5).min() / INPUT_PIXELS * HEIGHT + 80 == 260
+    assert seen.shape == (1, 3, SIZE, SIZE)
+    across = seen[0, 1, SIZE // 2]  # the frame's right 240 pixels
+    assert np.flatnonzero(across > 0.5).min() / SIZE * HEIGHT + 80 == 260
 
 
 def test_whoever_shows_a_face_is_not_looked_for_and_somebody_beside_is() -> None:
