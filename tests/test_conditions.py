@@ -271,6 +271,17 @@ def test_a_frame_is_looked_at_once_however_many_doors_it_is_shown_to() -> None:
     assert remembering.detect(frames[0], []) != [answers[0][0]]
 
 
+def test_whatever_is_asked_of_the_networks_is_answered_by_those_who_remember(
+    perception: Perception,
+) -> None:
+    asked = {name for name in vars(Perception) if not name.startswith("_")}
+    assert asked - vars(RememberingPerception).keys() == set()
+    remembering = RememberingPerception(perception)
+    remembering.warm_up()
+    pixels = np.full((240, 320, 3), 90, np.uint8)
+    assert remembering.candidates(pixels, []) is not None
+
+
 def test_a_photo_of_too_small_a_face_is_nobody_of_the_household(
     perception: Perception, household: Path, tmp_path: Path
 ) -> None:
