@@ -83,11 +83,12 @@ def test_the_network_gives_what_the_published_file_gives(
     published: openvino.CompiledModel,
     images: Floats,
     models_directory: Path,
+    *,
     precision: str,
     absolute: float,
     relative: float,
 ) -> None:
-    """Rounded weights move boxes by 0.09 at most and logits, which reach 30, by 0.22 (2026-11-28)."""
+    """Rounded weights move boxes by 0.09 and logits, which reach 30, by 0.22 (2026-11-28)."""
     expected = answers(published, images)
     person = expected["scores"][:, :, 1]
     assert (person.max(axis=1) > 2).all(), "the published file itself sees who is portrayed"
@@ -123,6 +124,13 @@ def test_a_constant_that_is_made_of_itself_is_refused(around: list[str]) -> None
     plain = [node for node in CONVOLUTION if node[0] != "weights"]
     with pytest.raises(ModelError, match="weights of the graph is made of itself"):
         convert("pedestrian_ssd", frozen_graph([*plain, *ring]))
+
+
+def test_a_variance_below_zero_is_refused() -> None:
+    nodes = [node for node in CONVOLUTION if node[0] != "var"]
+    nodes.append(("var", "Const", [], np.array([1, -1], np.float32)))
+    with pytest.raises(ModelError, match="norm of the graph has a variance below 0"):
+        convert("pedestrian_ssd", frozen_graph(nodes))
 
 
 def test_a_chain_as_long_as_the_graph_is_followed_to_its_end() -> None:

@@ -16,6 +16,7 @@ from doorbell.domain import Float32Array
 from doorbell.errors import ModelError
 from doorbell.networks.weights import ReadWeights
 
+_DAMAGED = "the graph is damaged"
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
 # Adds to the variance; every FusedBatchNorm of the graphs read here has it.
@@ -62,6 +63,10 @@ def _read_convolutions(content: bytes) -> list[tuple[Float32Array, Float32Array]
             [bias] = values
         else:
             gamma, beta, mean, variance = values
+            if not (variance > -EPSILON).all():
+                raise ModelError(
+                    f"{following.name} of the graph has a variance below 0: {_DAMAGED}"
+                )
             scale = gamma / np.sqrt(variance + np.float32(EPSILON))
             kernel, bias = kernel * scale[:, None, None, None], beta - mean * scale
         convolutions.append((np.ascontiguousarray(kernel, np.float32), bias))
@@ -75,7 +80,7 @@ def _constant(nodes: dict[str, _Node], name: str) -> Float32Array:
             break
         node = nodes[node.inputs[0]]
     else:
-        raise ModelError(f"{name} of the graph is made of itself: the graph is damaged")
+        raise ModelError(f"{name} of the graph is made of itself: {_DAMAGED}")
     if node.operator != "Const" or node.tensor is None:
         raise ModelError(f"{name} of the graph is no constant: it is the file of another network")
     shape: list[int] = []
