@@ -101,12 +101,13 @@ def test_members_are_named_at_their_own_door_and_strangers_at_none(
     assert any("wall.png" in note for note in report.notes)
 
 
-def test_nobody_is_named_where_there_is_no_light(perception: Perception, household: Path) -> None:
+def test_nobody_is_named_where_no_frame_is_good_enough_for_the_door(
+    perception: Perception, household: Path
+) -> None:
     config = load_config(None, ["recognition.min_quality=1.0"])
     trials = Trials(probes=1, strangers=1, conditions=("daylight",))
     method = product_method(perception, config)
     row = measure("conditions", household, method, say_nothing, trials).figures["mean"]
-    # The gate of the door holds here too: not one frame is good enough.
     assert row["named_of_five"] == row["named_of_one"] == row["possible"] == 0.0
     assert (row["member_trials"], row["stranger_trials"]) == (6, 2)
 
