@@ -27,7 +27,7 @@ from doorbell.camera import open_camera
 from doorbell.camera.exposed import can_be_exposed
 from doorbell.camera.latest import open_latest
 from doorbell.camera.uri import source_of
-from doorbell.config import CameraSection, Config
+from doorbell.config import CameraSection, Config, RecognitionSection
 from doorbell.domain import UInt8Array
 from doorbell.errors import (
     BrokerError,
@@ -147,11 +147,12 @@ def _check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str,
         advice = [*advise_on_face(face, smallest), *advise_on_noise(picture)]
         if face.is_ill_exposed:
             advice.append(_advise_on_exposure(section))
+        advice += _advise_on_far_faces(config.recognition)
         return f"{seen}; {describe_face(face)}", advice
     advice = advise_on_picture(picture, smallest, field_of_view_degrees)
     if picture.is_ill_exposed:
         advice.append(_advise_on_exposure(section))
-    advice.append(STAND_THERE)
+    advice += [*_advise_on_far_faces(config.recognition), STAND_THERE]
     return f"{seen}; no face in sight: {describe_sizes(frame.width, field_of_view_degrees)}", advice
 
 
@@ -176,6 +177,17 @@ def _advise_on_exposure(section: CameraSection) -> str:
     if section.expose_faces:
         return "camera.expose_faces is on, and comes to work when somebody stands there"
     return "this camera can be exposed by the face: set camera.expose_faces = true"
+
+
+def _advise_on_far_faces(section: RecognitionSection) -> list[str]:
+    """Say whether the configuration keeps faces unnamed that could be."""
+    enough = RecognitionSection().min_face_pixels
+    if section.min_face_pixels <= enough:
+        return []
+    return [
+        f"recognition.min_face_pixels = {section.min_face_pixels} leaves faces unnamed that are "
+        f"narrower: {enough} pixels are enough, take it out of the configuration"
+    ]
 
 
 def _check_latency(config: Config) -> str:

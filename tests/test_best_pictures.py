@@ -103,14 +103,19 @@ class Porch:
         return self.pictures.draw(entry, visit or entry.visit)
 
 
-def shown(jpeg: bytes | None, number: int) -> bool:
-    """Whether a face is as the camera saw it."""
+def is_as_seen(jpeg: bytes | None, place: tuple[int, int]) -> bool:
+    """Whether a place (row, column) of a picture is as the camera saw it."""
     assert jpeg is not None
     decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None
     rgb: UInt8Array = np.asarray(decoded[..., ::-1], np.uint8)
-    found = rgb[WITHIN_FACES[number]].astype(int)
+    found = rgb[place].astype(int)
     return bool(np.abs(found - PIXELS[0, 0].astype(int)).max() < 30)
+
+
+def shown(jpeg: bytes | None, number: int) -> bool:
+    """Whether a face is as the camera saw it."""
+    return is_as_seen(jpeg, WITHIN_FACES[number])
 
 
 def test_pictures_of_all_show_everybody() -> None:
@@ -298,3 +303,33 @@ def test_pictures_of_people_paint_over_the_figures_of_others() -> None:
     everybody.comes(1, ANNA, 0.0)
     everybody.see({1: 0.0})
     assert shown(everybody.draw(1), 2)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_figures_that_hold_a_shown_face_the_other_is_painted_over(order: int) -> None:
+    own = figure(1)
+    behind = Body(np.array([70, 60, 230, 200], np.float32), 0.95)
+    face = track(1).face
+    assert own.holds(face)
+    assert behind.holds(face)
+    porch = Porch("people", [own, behind][::order])
+    porch.comes(1, ANNA, 0.0)
+    porch.see({1: 0.0})
+    drawn = porch.draw(1)
+    assert shown(drawn, 1)
+    assert is_as_seen(drawn, (165, 55)), "of the visitor's own figure alone"
+    for of_the_other in ((80, 200), (140, 200), (190, 150)):
+        assert not is_as_seen(drawn, of_the_other)
+    assert is_as_seen(drawn, (100, 260)), "of nobody"
+
+
+def test_two_shown_faces_within_one_figure_excuse_one_figure_each() -> None:
+    both = Body(np.array([40, 60, 360, 200], np.float32), 0.9)
+    porch = Porch("people", [both, figure(2), figure(1)])
+    porch.comes(1, ANNA, 0.0)
+    porch.comes(2, BELA, 90.0)
+    porch.see({1: 0.0, 2: 90.0})
+    drawn = porch.draw(1)
+    assert shown(drawn, 1)
+    assert shown(drawn, 2)
+    assert not is_as_seen(drawn, (150, 200)), "of a figure that is neither's"

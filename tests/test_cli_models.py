@@ -16,7 +16,7 @@ def test_every_network_that_is_built_gets_an_engine(models_directory: Path, tmp_
     networks = built_networks(InferenceSection(models_directory=models_directory))
     names = [files.name for files in networks]
     assert {"blazeface_short", "blazeface_full", "blazeface_back", "yunet", "sface"} <= set(names)
-    assert len(names) == len(set(names)) == len(list(models_directory.glob("*float16.onnx")))
+    assert len(names) == len(set(names)) == len(list(models_directory.glob("*float32.onnx")))
     gpu = FakeGpu()
     finished = []
 

@@ -101,12 +101,13 @@ def test_members_are_named_at_their_own_door_and_strangers_at_none(
     assert any("wall.png" in note for note in report.notes)
 
 
-def test_nobody_is_named_where_there_is_no_light(perception: Perception, household: Path) -> None:
+def test_nobody_is_named_where_no_frame_is_good_enough_for_the_door(
+    perception: Perception, household: Path
+) -> None:
     config = load_config(None, ["recognition.min_quality=1.0"])
     trials = Trials(probes=1, strangers=1, conditions=("daylight",))
     method = product_method(perception, config)
     row = measure("conditions", household, method, say_nothing, trials).figures["mean"]
-    # The gate of the door holds here too: not one frame is good enough.
     assert row["named_of_five"] == row["named_of_one"] == row["possible"] == 0.0
     assert (row["member_trials"], row["stranger_trials"]) == (6, 2)
 
@@ -269,6 +270,17 @@ def test_a_frame_is_looked_at_once_however_many_doors_it_is_shown_to() -> None:
     for grey in range(100):  # what is old is forgotten
         remembering.detect(np.full((112, 112, 3), grey, np.uint8), [])
     assert remembering.detect(frames[0], []) != [answers[0][0]]
+
+
+def test_whatever_is_asked_of_the_networks_is_answered_by_those_who_remember(
+    perception: Perception,
+) -> None:
+    asked = {name for name in vars(Perception) if not name.startswith("_")}
+    assert asked - vars(RememberingPerception).keys() == set()
+    remembering = RememberingPerception(perception)
+    remembering.warm_up()
+    pixels = np.full((240, 320, 3), 90, np.uint8)
+    assert remembering.candidates(pixels, []) is not None
 
 
 def test_a_photo_of_too_small_a_face_is_nobody_of_the_household(

@@ -158,6 +158,35 @@ def test_each_kind_of_limit_is_told(override: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("zones", "message"),
+    [
+        ("[[0, 0], [1, 1]]", "each a list of corners, not [0, 0]: [[[0, 0], [0.3, 0], [0.3, 1]]]"),
+        ("['left']", "must be a list of zones, each a list of corners, not 'left': [[[0, 0],"),
+        ("[[[0, 0], [1, 1]]]", "must be zones of 3 corners or more, this one has 2"),
+        ("[[[0, 0], [100, 0], [1, 1]]]", "must be zones of corners [x, y], not [100, 0]: parts of"),
+        ("[[[0, 0], [1, -0.1], [1, 1]]]", "not [1, -0.1]: parts of the width and height of the"),
+        ("[[[0, 0], [1, 0, 0], [1, 1]]]", "not [1, 0, 0]: parts of the width and height"),
+        ("[[[0, 0], [nan, 0], [1, 1]]]", "not [nan, 0]: parts of the width and height"),
+        ("[[[0, 0], [true, 0], [1, 1]]]", "not [True, 0]: parts of the width and height"),
+        ("[[[0, 0], [0.5, 0.5], [1, 1]]]", "this one has 0: its corners lie on one line, or its"),
+        ("[[[0, 0], [1, 1], [1, 0], [0, 1]]]", "this one has 0: its corners lie on one line, or"),
+        ("0.5", "detection.ignore = 0.5: must be a list of at most 64 zones, each a list of"),
+    ],
+)
+def test_zones_that_cannot_be_meant_are_told_with_what_to_write(zones: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
+        load_config(None, [f"detection.ignore={zones}"])
+    assert "detection.ignore = " in str(caught.value)
+
+
+def test_zones_are_read_as_polygons() -> None:
+    zones = "[[[0, 0], [0.5, 0], [0.5, 1]], [[1, 1], [0.6, 1], [0.6, 0.2], [1, 0.2]]]"
+    left, right = load_config(None, [f"detection.ignore={zones}"]).detection.ignore
+    assert left == ((0, 0), (0.5, 0), (0.5, 1))
+    assert len(right) == 4
+
+
+@pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["chime.quiet_from=22:00:00"], "set both or neither"),

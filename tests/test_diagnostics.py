@@ -66,6 +66,22 @@ def test_a_blurred_face_in_good_light_is_not_to_be_exposed(
     assert [each.split(":")[0] for each in found.advice] == ["the face is blurred"]
 
 
+@pytest.mark.parametrize(("pixels", "said"), [(17, False), (18, False), (19, True), (40, True)])
+def test_a_width_that_leaves_far_faces_unnamed_is_said(
+    tmp_path: Path, portrait: UInt8Array, *, pixels: int, said: bool
+) -> None:
+    advice = (
+        f"recognition.min_face_pixels = {pixels} leaves faces unnamed that are narrower: 18 pixels "
+        "are enough, take it out of the configuration"
+    )
+    setting = f"recognition.min_face_pixels={pixels}"
+    cv2.imwrite(str(tmp_path / "seen.png"), cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR))
+    for picture in (tmp_path, "simulated:"):
+        found = check_camera(f"camera.uri={picture}", setting)
+        assert found.ok
+        assert (advice in found.advice) == said
+
+
 def test_without_a_face_sizes_are_those_of_the_lens(tmp_path: Path) -> None:
     found = check_picture(tmp_path, draw_porch(1280, 720, 1))
 

@@ -30,7 +30,7 @@ Find = Callable[[str], Path]
 ARCHITECTURES = ("SM75", "SM86", "SM89", "SM120")
 
 MODELS = load_manifest().models
-BUILT = [f"{name}.float16" for name in MODELS]
+BUILT = [f"{name}.float16" for name in MODELS if not MODELS[name].float32_only]
 CUTTING_REGIONS = [f"{name}.{CUTTING}float16" for name in MODELS if MODELS[name].cuts_regions]
 # No weights were published for these.
 SEEDED = {"blazeface_published": blazeface.published, "mobilenet_v2_ssd": mobilenet_ssd}

@@ -16,9 +16,11 @@ from doorbell.models.build import build_models, check_image, fetch_faces, sample
 from doorbell.models.fetch import fetch_package, read_member
 from doorbell.models.manifest import MANIFEST_PATH, Manifest, Model, load_manifest
 from doorbell.models.store import (
+    CUTTING,
     DIRECTORY_VARIABLE,
     RECORD_NAME,
     face_path,
+    kinds_of,
     network_files,
     network_path,
     verify_models,
@@ -119,12 +121,14 @@ def test_expected_values_are_those_of_litert(name: str, models_directory: Path) 
 @pytest.mark.parametrize("name", [*load_manifest().models])
 def test_built_shapes_are_those_of_the_manifest(name: str, models_directory: Path) -> None:
     model = load_manifest().models[name]
-    runner = OpenVinoRunner(
-        network_path(models_directory, name, "float16"), threads=1, cache_directory=None
-    )
-    outputs = runner.infer({"image": np.repeat(check_image(model), 3, axis=0)})
-    found = {output: ("batch", *values.shape[1:]) for output, values in outputs.items()}
-    assert found == model.outputs
+    for kind in kinds_of(model):
+        if kind.startswith(CUTTING):
+            continue
+        path = network_path(models_directory, name, kind)
+        runner = OpenVinoRunner(path, threads=1, cache_directory=None)
+        outputs = runner.infer({"image": np.repeat(check_image(model), 3, axis=0)})
+        found = {output: ("batch", *values.shape[1:]) for output, values in outputs.items()}
+        assert found == model.outputs
 
 
 def test_a_second_build_changes_nothing(directory: Path) -> None:
@@ -148,6 +152,23 @@ def test_a_build_that_was_cut_off_goes_on(directory: Path) -> None:
     build_models(directory, progress=Told(), manifest=only_blazeface())
     assert network_path(directory, "blazeface_short", "float16").read_bytes() == whole
     assert not list(directory.glob(".*.part"))
+
+
+def test_a_network_for_float32_alone_leaves_no_other_behind(
+    directory: Path, models_directory: Path
+) -> None:
+    build_models(directory, progress=Told(), manifest=only_blazeface())
+    beside = directory / "blazeface_short_of_another.float16.onnx"
+    beside.write_bytes(b"")
+    manifest = only_blazeface(float32_only=True, cuts_regions=False)
+    build_models(directory, progress=Told(), manifest=manifest)
+    left = {path.name for path in directory.glob("*.onnx")}
+    assert left == {"blazeface_short.float32.onnx", beside.name}
+    again = Told()
+    build_models(directory, progress=again, manifest=manifest)
+    assert again.steps == [("build blazeface_short", 1, 1)]
+    yunet = network_files("yunet", InferenceSection(models_directory=models_directory))
+    assert yunet.float16 is None
 
 
 def test_who_did_not_build_them_reads_the_models(directory: Path) -> None:
@@ -198,8 +219,9 @@ def test_verify_names_every_file(models_directory: Path) -> None:
         f"{name}.{kind}{precision}.onnx"
         for name, model in load_manifest().models.items()
         for kind in (["", "regions_"] if model.cuts_regions else [""])
-        for precision in ("float32", "float16")
+        for precision in (["float32"] if model.float32_only else ["float32", "float16"])
     }
+    assert "yunet.float16.onnx" not in names
 
 
 def test_an_unreadable_record_is_refused(directory: Path, section: InferenceSection) -> None:

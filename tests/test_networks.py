@@ -124,10 +124,9 @@ def test_yunet_gives_what_the_published_file_gives(models_directory: Path) -> No
     content = published_file(model, models_directory)
     regressors, scores = yunet_in_the_form_of_blazeface(content, images)
     assert scores.max() > 2  # it sees the face itself
-    for precision, pixels, logits in (("float32", 0.01, 1e-3), ("float16", 2.0, 0.05)):
-        found = run_openvino(network_path(models_directory, "yunet", precision), images)
-        assert np.abs(found["regressors"][0] - regressors).max() < pixels
-        assert np.abs(found["scores"][0] - scores).max() < logits
+    found = run_openvino(network_path(models_directory, "yunet", "float32"), images)
+    assert np.abs(found["regressors"][0] - regressors).max() < 0.01
+    assert np.abs(found["scores"][0] - scores).max() < 1e-3
     wave = yunet_in_the_form_of_blazeface(content, check_image(model))
     for name, values in zip(("regressors", "scores"), wave, strict=True):
         assert sample_values(values) == pytest.approx(model.expected[name], abs=1e-3)
@@ -177,7 +176,7 @@ def test_float16_arithmetic_keeps_the_answer(
         assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > cosine
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*BLAZEFACES, "sface", "pedestrian_ssd"])
 def test_float16_graphs_hold_no_float32_inside(name: str, models_directory: Path) -> None:
     model = onnx.load(network_path(models_directory, name, "float16"))
     graph = shape_inference.infer_shapes(model, strict_mode=True).graph

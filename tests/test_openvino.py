@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -99,6 +100,23 @@ def test_left_to_itself_a_network_computes_as_the_processor_does_best(
             outputs[precision] = runner.infer(image)["regressors"]
     expected = outputs["bfloat16" if best == "bf16" else "float32"]
     np.testing.assert_array_equal(outputs["auto"], expected)
+
+
+@pytest.mark.parametrize("precision", ["auto", "bfloat16", "float16"])
+def test_a_network_for_float32_alone_computes_in_it_whatever_is_configured(
+    models_directory: Path, precision: str
+) -> None:
+    image = {"image": np.random.default_rng(1).uniform(-1, 1, (1, 3, 128, 128)).astype(np.float32)}
+    built = network_files("blazeface_short", InferenceSection(models_directory=models_directory))
+    outputs = []
+    for files, chosen in (
+        (built, "float32"),
+        (replace(built, float16=None), precision),
+    ):
+        section = InferenceSection.model_validate({"precision": chosen, "backend": "openvino"})
+        with closing(open_runner(files, section)) as runner:
+            outputs.append(runner.infer(image)["regressors"])
+    np.testing.assert_array_equal(outputs[0], outputs[1])
 
 
 def test_float32_is_asked_for_only_where_it_costs_time_alone() -> None:

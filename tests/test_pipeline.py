@@ -367,6 +367,18 @@ def test_nobody_and_several_in_sight_are_not_enrolled(
     assert gallery.people.all() == []
 
 
+def test_whose_place_somebody_seems_to_take_is_not_enrolled(
+    door: Door, gallery: Gallery, *, obama: UInt8Array, biden: UInt8Array
+) -> None:
+    """What was seen of the track so far may be of somebody else than who is in sight."""
+    door.see(obama)
+    door.see(biden, seconds=0.1)
+    assert [visit for _, visit in door.pipeline.in_sight] == [None]
+    with pytest.raises(EnrollmentError, match="0 usable faces"):
+        door.pipeline.enroll_visible(BIDEN)
+    assert gallery.people.all() == []
+
+
 def test_a_visitor_who_is_known_is_not_enrolled_under_another_name(
     door: Door, gallery: Gallery, obama: UInt8Array
 ) -> None:

@@ -50,7 +50,7 @@ def test_every_result_is_rounded_which_a_cpu_does_not_do_by_itself(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "name", ["blazeface_short", "blazeface_full", "blazeface_back", "yunet", "sface"]
+    "name", ["blazeface_short", "blazeface_full", "blazeface_back", "sface", "pedestrian_ssd"]
 )
 def test_every_operator_of_a_network_is_rounded(name: str, models_directory: Path) -> None:
     network = onnx.load(network_path(models_directory, name, "float16"))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -225,6 +226,16 @@ def test_precision_comes_from_a_flag_or_from_the_graph_never_both(
     chosen = tensorrt_precision(InferenceSection.model_validate({"precision": precision}))
     open_tensorrt(files, cache_directory=tmp_path, precision=chosen, open_gpu=gpu.open).close()
     assert [(build["network"], build["flags"]) for build in gpu.builds] == [built]
+
+
+@pytest.mark.parametrize("version", ["8.6", "10.3"])
+def test_a_network_for_float32_alone_is_built_in_it(
+    version: str, files: NetworkFiles, tmp_path: Path
+) -> None:
+    gpu = FakeGpu(version=version)
+    exact = replace(files, float16=None)
+    open_tensorrt(exact, cache_directory=tmp_path, open_gpu=gpu.open).close()
+    assert [(build["network"], build["flags"]) for build in gpu.builds] == [("sampled", [])]
 
 
 def test_what_tensorrt_computes_in_is_chosen() -> None:

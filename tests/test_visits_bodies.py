@@ -18,7 +18,7 @@ from doorbell.domain import (
     Unknown,
     UnknownReason,
 )
-from doorbell.visits.bodies import BodySighting
+from doorbell.visits.bodies import FRESH_SECONDS, BodySighting
 from doorbell.visits.open_visit import Observation
 
 
@@ -94,6 +94,25 @@ def test_a_visitor_who_turns_away_stays_the_same_visit() -> None:
     assert kinds(door.figures(2, (1, 0), faces=[(1, 0)])) == [Arrived, Recognized, Ring]
     assert door.figures(60, (1, 0)) == []
     assert kinds(door.wait(6)) == [Left]
+
+
+def test_who_comes_to_the_place_of_somebody_named_who_has_gone_rings_by_the_figure() -> None:
+    door = Porch()
+    door.figures(2, (1, 0), faces=[(1, 0)])
+    assert door.wait(FRESH_SECONDS + 0.25) == []
+    events = door.figures(6, (2, 0))
+    assert kinds(events) == [Left, Arrived, Unknown, Ring]
+    assert events[0].visit
+    assert events[0].visit.visitor == ANNA
+    assert events[-1].visit
+    assert events[-1].visit.visitor is None
+
+
+def test_who_was_named_and_is_found_again_by_the_figure_a_moment_later_does_not_ring() -> None:
+    door = Porch()
+    door.figures(2, (1, 0), faces=[(1, 0)])
+    assert door.wait(FRESH_SECONDS - 1) == []
+    assert door.figures(30, (2, 0)) == []
 
 
 def test_somebody_beside_a_known_visitor_rings_by_the_figure() -> None:

@@ -193,6 +193,14 @@ def test_who_took_over_the_track_of_somebody_named_rings_however_alike_they_look
     assert kinds(stands(door, 2, 6, appearance=COAT)) == [Arrived, Unknown, Ring, Left]
 
 
+def test_who_took_the_track_over_is_another_also_where_it_is_taken_over_once_more() -> None:
+    door = Door()
+    door.frame(door.see(1, 0, known(ANNA), appearance=COAT))
+    for track_id in (1, 2, 3):  # before any of them was of a visit
+        door.visits.part(track_id, track_id + 1)
+    assert kinds(stands(door, 4, 6, appearance=COAT)) == [Arrived, Unknown, Ring, Left]
+
+
 def test_who_only_seemed_to_be_another_has_the_name_back_by_the_face() -> None:
     door = Door()
     door.frame(door.see(1, 0, known(ANNA), appearance=COAT))

@@ -37,7 +37,7 @@ def build(config: Config, *, portraits: bool, engine: bool) -> None:
 
     from doorbell.inference import tensorrt_precision
     from doorbell.models.build import build_models, fetch_faces
-    from doorbell.models.store import FLOAT32_NETWORKS, built_networks, models_directory
+    from doorbell.models.store import built_networks, models_directory
 
     if engine:
         from doorbell.inference.tensorrt import ENGINES, build_engines, require_gpu
@@ -57,13 +57,12 @@ def build(config: Config, *, portraits: bool, engine: bool) -> None:
         if portraits:
             fetch_faces(directory, progress=show)
         if engine:
-            for files in built_networks(config.inference):
-                build_engines(
-                    [files],
-                    cache_directory=config.inference.cache_directory,
-                    precision="float32" if files.name in FLOAT32_NETWORKS else precision,
-                    progress=lambda name, share: show(f"engine {name}", round(1000 * share), 1000),
-                )
+            build_engines(
+                built_networks(config.inference),
+                cache_directory=config.inference.cache_directory,
+                precision=precision,
+                progress=lambda name, share: show(f"engine {name}", round(1000 * share), 1000),
+            )
     click.echo(f"the models are in {directory}")
     if engine:
         engines = config.inference.cache_directory or directory / ENGINES

@@ -15,21 +15,22 @@ LEAST_ZONE = 1e-4
 
 def _zone(corners: object) -> object:
     """Check one polygon of a frame's parts: at least three corners that span an area."""
-    if not isinstance(corners, list | tuple):
-        msg = "must be a list of zones, each a list of corners: [[[0, 0], [0.3, 0], [0.3, 1]]]"
-        raise ValueError(msg)  # noqa: TRY004 # pydantic turns only this into its own error
+    if not isinstance(corners, list | tuple) or any(
+        not isinstance(corner, list | tuple) for corner in corners
+    ):
+        msg = (
+            f"must be a list of zones, each a list of corners, not {shown(corners)}: "
+            "[[[0, 0], [0.3, 0], [0.3, 1]]]"
+        )
+        raise ValueError(msg)
     if len(corners) < LEAST_CORNERS:
         msg = f"must be zones of {LEAST_CORNERS} corners or more, this one has {len(corners)}"
         raise ValueError(msg)
     points: list[tuple[float, float]] = []
     for corner in corners:
-        if (
-            not isinstance(corner, list | tuple)
-            or len(corner) != 2
-            or not all(
-                isinstance(part, int | float) and not isinstance(part, bool) and 0 <= part <= 1
-                for part in corner
-            )
+        if len(corner) != 2 or not all(
+            isinstance(part, int | float) and not isinstance(part, bool) and 0 <= part <= 1
+            for part in corner
         ):
             msg = (
                 f"must be zones of corners [x, y], not {shown(corner)}: parts of the width and "

@@ -14,24 +14,8 @@ from doorbell.detection.blazeface import iou, letterbox
 from doorbell.detection.regions import Region
 from doorbell.domain import Body, Float32Array, UInt8Array
 from doorbell.inference import Runner
+from doorbell.networks.pedestrian_anchors import LEVELS, SIZE
 
-INPUT_PIXELS = 300
-
-# Of each level: cells a side, and the (scale, width over height) of each anchor in a cell.
-_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)
-LEVELS: tuple[tuple[int, tuple[tuple[float, float], ...]], ...] = (
-    (19, ((0.1, 1.0), (0.2, 2.0), (0.2, 0.5))),
-    *(
-        (cells, (*((scale, ratio) for ratio in _RATIOS), (between, 1.0)))
-        for cells, scale, between in (
-            (10, 0.35, 0.418330),
-            (5, 0.5, 0.570088),
-            (3, 0.65, 0.721110),
-            (2, 0.8, 0.871780),
-            (1, 0.95, 0.974679),
-        )
-    ),
-)
 # Regressors are y, x, height and width: offsets in these parts of the anchor, and logarithms.
 OFFSET_SCALE, SIZE_SCALE = 10.0, 5.0
 
@@ -89,7 +73,7 @@ class BodyDetector:
 
     def _look(self, pixels: UInt8Array, region: Region) -> tuple[Float32Array, Float32Array]:
         """Candidates in one region: boxes (k, 4) xyxy in pixels of the frame, scores (k,)."""
-        cut = np.empty((INPUT_PIXELS, INPUT_PIXELS, 3), np.uint8)
+        cut = np.empty((SIZE, SIZE, 3), np.uint8)
         letterbox(pixels, region, cut)
         tensor = cut.transpose(2, 0, 1)[None].astype(np.float32, order="C") / 127.5 - 1
         outputs = self._runner.infer({"image": np.ascontiguousarray(tensor, np.float32)})

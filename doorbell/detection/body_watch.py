@@ -65,6 +65,8 @@ class BodyWatch:
         Returns:
             The bodies in the square that was looked at; None where none was.
         """
+        if math.isinf(self._pause_seconds):
+            return None
         since = time_seconds - self._looked_seconds
         if 0 <= since < self._pause_seconds - 1e-6:  # below 0 another stream has begun
             return None

@@ -67,12 +67,13 @@ class NetworkFiles:
     Attributes:
         name: of the network, for messages.
         float32: computes in float32.
-        float16: computes in float16; inputs and outputs are float32.
+        float16: computes in float16; inputs and outputs are float32. None for a network that
+            computes in float32 on every device, whatever is configured.
     """
 
     name: str
     float32: Path
-    float16: Path
+    float16: Path | None
 
 
 def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
@@ -88,8 +89,11 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
             from doorbell.inference.compiled import kept_compilation
             from doorbell.inference.openvino import OpenVinoRunner
 
-            path = files.float16 if section.precision == "float16" else files.float32
-            precision = "float32" if section.precision == "float16" else section.precision
+            path, precision = files.float32, section.precision
+            if files.float16 is None:
+                precision = "float32"
+            elif precision == "float16":
+                path, precision = files.float16, "float32"
             manner = f"{precision}.{section.threads}"
             with kept_compilation(path, manner, section.cache_directory) as directory:
                 return OpenVinoRunner(

@@ -31,6 +31,7 @@ from doorbell.models.store import (
     RECORD_NAME,
     BuiltNetwork,
     check_hash,
+    kinds_of,
     network_path,
     read_record,
 )
@@ -79,6 +80,7 @@ def build_models(directory: Path, *, progress: Progress, manifest: Manifest | No
                 content = _fetch(directory, manifest, model, progress)
                 record[name] = _build(directory, name, model, recipe, content)
                 _write(directory / RECORD_NAME, _to_json(record))
+                _remove_others(directory, name, record[name])
             progress(f"build {name}", 1, 1)
 
 
@@ -161,7 +163,7 @@ def _is_built(
     built = record.get(name)
     if built is None or (built.source_sha256, built.recipe) != (model.sha256, recipe):
         return False
-    if model.cuts_regions != any(kind.startswith(CUTTING) for kind in built.files):
+    if built.files.keys() != kinds_of(model):
         return False
     try:
         for kind, sha256 in built.files.items():
@@ -183,7 +185,9 @@ def _build(directory: Path, name: str, model: Model, recipe: str, content: bytes
                 f"the conversion of {name} has {kind} {found}, the manifest says {expected}: "
                 "the manifest and this version of doorbell do not belong together; install it again"
             )
-    networks = {"float32": float32, "float16": to_float16(float32)}
+    networks = {"float32": float32}
+    if not model.float32_only:
+        networks["float16"] = to_float16(float32)
     if model.cuts_regions:
         # Float16 begins behind the cutting: the place of a region needs more digits.
         networks |= {CUTTING + kind: cutting_regions(plain) for kind, plain in networks.items()}
@@ -199,6 +203,14 @@ def _build(directory: Path, name: str, model: Model, recipe: str, content: bytes
             _check_values(path, {"image": check_image(model)}, model.expected, tolerance)
         files[kind] = hashlib.sha256(serialized).hexdigest()
     return BuiltNetwork(source_sha256=model.sha256, recipe=recipe, files=files)
+
+
+def _remove_others(directory: Path, name: str, built: BuiltNetwork) -> None:
+    """Remove what an earlier version built of a network and this one does not."""
+    kept = {network_path(directory, name, kind) for kind in built.files}
+    for path in directory.glob(network_path(directory, name, "*").name):
+        if path not in kept:
+            path.unlink(missing_ok=True)
 
 
 def _check_cutting(path: Path, plain: Path, model: Model, tolerance: float) -> None:

@@ -70,6 +70,7 @@ class Model(Member):
         inputs, outputs: tensor shapes of the built ONNX.
         value_range: of the pixels it takes.
         cuts_regions: whether it is also built to take whole frames, for frames on a GPU.
+        float32_only: whether it computes in float32 on every device, and is built for nothing else.
         float16_tolerance: how far float16 weights may move the values that ``expected`` has.
         expected: some values of each output for ``check_image``, from the published file.
     """
@@ -81,6 +82,7 @@ class Model(Member):
     outputs: dict[str, Shape]
     value_range: tuple[float, float]
     cuts_regions: bool = False
+    float32_only: bool = False
     float16_tolerance: float = 1e-2
     expected: dict[str, tuple[float, ...]]
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from doorbell.config import InferenceSection
 from doorbell.errors import ModelError
 from doorbell.inference import NetworkFiles
-from doorbell.models.manifest import load_manifest
+from doorbell.models.manifest import Model, load_manifest
 
 DIRECTORY_VARIABLE = "DOORBELL_MODELS_DIRECTORY"
 RECORD_NAME = "built.json"
@@ -82,13 +82,10 @@ def network_files(
     return NetworkFiles(
         name,
         float32=network_path(directory, name, f"{kind}float32"),
-        float16=network_path(directory, name, f"{kind}float16"),
+        float16=None
+        if load_manifest().models[name].float32_only
+        else network_path(directory, name, f"{kind}float16"),
     )
-
-
-# Networks that compute in float32 on every device: in float16 YuNet's points move by a tenth of a
-# pixel, and only photographs wait for it.
-FLOAT32_NETWORKS = frozenset({"yunet"})
 
 
 def built_networks(section: InferenceSection) -> list[NetworkFiles]:
@@ -135,6 +132,13 @@ def face_path(name: str, directory: Path) -> Path:
     path = directory / "faces" / f"{name}{Path(member.member).suffix}"
     check_hash(path, member.sha256)
     return path
+
+
+def kinds_of(model: Model) -> frozenset[str]:
+    """Say what is built of a model; for the kinds see ``BuiltNetwork``."""
+    precisions = ("float32",) if model.float32_only else ("float32", "float16")
+    shapes = ("", CUTTING) if model.cuts_regions else ("",)
+    return frozenset(shape + precision for shape in shapes for precision in precisions)
 
 
 def network_path(directory: Path, name: str, kind: str) -> Path:

@@ -16,11 +16,14 @@ from doorbell.domain import Float32Array
 from doorbell.errors import ModelError
 from doorbell.networks.weights import ReadWeights
 
+_DAMAGED = "the graph is damaged"
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
 # Adds to the variance; every FusedBatchNorm of the graphs read here has it.
 EPSILON = 1e-3
 
+# Of a number of 64 bits, 7 in each.
+_VARINT_BYTES = 10
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 
 
@@ -60,6 +63,10 @@ def _read_convolutions(content: bytes) -> list[tuple[Float32Array, Float32Array]
             [bias] = values
         else:
             gamma, beta, mean, variance = values
+            if not (variance > -EPSILON).all():
+                raise ModelError(
+                    f"{following.name} of the graph has a variance below 0: {_DAMAGED}"
+                )
             scale = gamma / np.sqrt(variance + np.float32(EPSILON))
             kernel, bias = kernel * scale[:, None, None, None], beta - mean * scale
         convolutions.append((np.ascontiguousarray(kernel, np.float32), bias))
@@ -68,8 +75,12 @@ def _read_convolutions(content: bytes) -> list[tuple[Float32Array, Float32Array]
 
 def _constant(nodes: dict[str, _Node], name: str) -> Float32Array:
     node = nodes[name]
-    while node.operator == "Identity":
+    for _ in nodes:
+        if node.operator != "Identity":
+            break
         node = nodes[node.inputs[0]]
+    else:
+        raise ModelError(f"{name} of the graph is made of itself: {_DAMAGED}")
     if node.operator != "Const" or node.tensor is None:
         raise ModelError(f"{name} of the graph is no constant: it is the file of another network")
     shape: list[int] = []
@@ -129,14 +140,16 @@ def _fields(content: bytes | int) -> Iterator[tuple[int, bytes | int]]:
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
     """The number that begins at a place, and where the next thing begins."""
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, 7 * _VARINT_BYTES, 7):
+        if at >= len(content):
+            raise ModelError("the graph ends within a number: it is cut off")
         byte = content[at]
         at += 1
         value |= (byte & 127) << shift
-        shift += 7
         if byte < 128:
             return value, at
+    raise ModelError("a number in the graph has no end: it is damaged")
 
 
 def _bytes(value: bytes | int) -> bytes:

@@ -2,7 +2,7 @@
 
 Source: as trained and published with TensorFlow's Object Detection API
 (ssdlite_mobilenet_v2, one class): MobileNetV2, four further levels, and on each of the six levels a
-separable head for boxes and one for classes. Anchors and decoding are the detector's.
+separable head for boxes and one for classes. Decoding is the detector's.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import onnx
 
 from doorbell.networks.graph import GraphBuilder, Tensor, WeightSource
 from doorbell.networks.mobilenet_ssd import backbone
+from doorbell.networks.pedestrian_anchors import LEVELS, SIZE
 
-SIZE = 300
-# Cells a side and anchors a cell of each level.
-LEVELS = ((19, 3), (10, 6), (5, 6), (3, 6), (2, 6), (1, 6))
-ANCHORS = sum(cells * cells * per_cell for cells, per_cell in LEVELS)
+ANCHORS = sum(cells * cells * len(shapes) for cells, shapes in LEVELS)
 # Channels of the four further levels: squeezed, and after the step to half the size.
 FURTHER = ((256, 512), (128, 256), (128, 256), (64, 128))
 BOX_VALUES = 4
@@ -33,9 +31,9 @@ def pedestrian_ssd(weights: WeightSource) -> onnx.ModelProto:
         x = g.relu6(g.depthwise(x, stride=2))
         levels.append(g.relu6(g.convolution(x, channels)))
     boxes, scores = [], []
-    for level, (_, per_cell) in zip(levels, LEVELS, strict=True):
-        boxes.append(_head(g, level, per_cell, BOX_VALUES))
-        scores.append(_head(g, level, per_cell, CLASSES))
+    for level, (_, shapes) in zip(levels, LEVELS, strict=True):
+        boxes.append(_head(g, level, len(shapes), BOX_VALUES))
+        scores.append(_head(g, level, len(shapes), CLASSES))
     g.concatenate_anchors(boxes, output="regressors")
     g.concatenate_anchors(scores, output="scores")
     return g.model(

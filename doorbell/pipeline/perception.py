@@ -36,7 +36,7 @@ from doorbell.inference import (
     in_float32,
     open_runner,
 )
-from doorbell.models.store import FLOAT32_NETWORKS, network_files
+from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align, part_in_frame
 from doorbell.recognition.embedder import FACE_LENGTH, SFACE_ID, Embedder
 from doorbell.recognition.quality import Quality, expected_similarity, measure_quality
@@ -226,13 +226,8 @@ def open_perception(
 
     def open_stills() -> StillDetector:
         exact = in_float32(config.inference)
-        in_any_case = config.inference.model_copy(update={"precision": "float32"})
         short, full, back, yunet = (
-            BlazeFace(
-                opened(name, in_any_case if name in FLOAT32_NETWORKS else exact),
-                geometry,
-                HEARD_SCORE,
-            )
+            BlazeFace(opened(name, exact), geometry, HEARD_SCORE)
             for name, geometry in (
                 ("blazeface_short", SHORT_RANGE),
                 ("blazeface_full", FULL_RANGE),

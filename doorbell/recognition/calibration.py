@@ -21,8 +21,8 @@ from statistics import NormalDist
 from doorbell.recognition.candidates import Source
 
 # Of other people, five photographs enrolled of each. Fitted 2026-11-28 on 34 people and 240
-# strangers in 25 conditions: the mean is 0.07 for the worst faces and 0.11 for the best, the spread
-# 0.084 to 0.095, and one pair in 5000 reaches 0.39 to 0.43.
+# strangers in the 25 conditions of ``quality.LENGTHS``: the mean is 0.07 for the worst faces and
+# 0.11 for the best, the spread 0.084 to 0.095, and one pair in 5000 reaches 0.39 to 0.43.
 OTHERS_MEAN, OTHERS_MEAN_PER_QUALITY, OTHERS_SPREAD = 0.06, 0.06, 0.085
 
 # Templates of frames share a lens, light and background with every visitor: five people before one

@@ -5,11 +5,13 @@ The conversion never sees a file with another hash; this is what would happen if
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import flatbuffers
 import numpy as np
 import tflite
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from doorbell.errors import ModelError
@@ -18,7 +20,20 @@ from doorbell.models.build import convert
 MAX_BYTES = 4096
 MAX_SECONDS = 1.0
 
-NETWORKS = ("sface", "blazeface_short")
+NETWORKS = ("sface", "blazeface_short", "pedestrian_ssd")
+
+Node: TypeAlias = tuple[str, str, list[str], NDArray[np.float32] | None]
+"""Name, operator, inputs, and of a constant its values."""
+
+# As in the person detector: kernels behind an Identity, batch normalization after a convolution.
+CONVOLUTION: list[Node] = [
+    ("image", "Placeholder", [], None),
+    ("kernel", "Const", [], np.ones((1, 1, 3, 2), np.float32)),
+    ("weights", "Identity", ["kernel"], None),
+    *((name, "Const", [], np.ones(2, np.float32)) for name in ("gamma", "beta", "mean", "var")),
+    ("conv", "Conv2D", ["image", "weights"], None),
+    ("norm", "FusedBatchNorm", ["conv", "gamma", "beta", "mean", "var"], None),
+]
 
 
 def seeds() -> Iterator[bytes]:
@@ -26,15 +41,45 @@ def seeds() -> Iterator[bytes]:
     for quantized in (False, True):
         yield b"\x00" + _onnx(quantized=quantized)
     yield b"\x01" + _tflite()
+    yield b"\x02" + frozen_graph(CONVOLUTION)
+    yield b"\x02" + frozen_graph([*CONVOLUTION, ("weights", "Identity", ["weights"], None)])
 
 
 def check(content: bytes) -> None:
-    """Convert it as one network or the other, which the first byte says."""
+    """Convert it as the network that the first byte says."""
     name = NETWORKS[content[0] % len(NETWORKS)] if content else NETWORKS[0]
     try:
         convert(name, content[1:])
     except ModelError:
         return
+
+
+def frozen_graph(nodes: Iterable[Node]) -> bytes:
+    """Write TensorFlow's ``GraphDef``."""
+    return b"".join(_message(1, _node(*node)) for node in nodes)
+
+
+def _node(
+    name: str, operator: str, inputs: Sequence[str], values: NDArray[np.float32] | None
+) -> bytes:
+    fields = [_message(1, name.encode()), _message(2, operator.encode())]
+    fields += [_message(3, each.encode()) for each in inputs]
+    if values is not None:
+        sizes = b"".join(_message(2, b"\x08" + _varint(size)) for size in values.shape)
+        tensor = _message(2, sizes) + _message(4, values.astype("<f4").tobytes())
+        fields.append(_message(5, _message(1, b"value") + _message(2, _message(8, tensor))))
+    return b"".join(fields)
+
+
+def _message(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    more = b""
+    while value > 127:
+        more, value = more + bytes([value & 127 | 128]), value >> 7
+    return more + bytes([value])
 
 
 def _onnx(*, quantized: bool) -> bytes:

@@ -74,7 +74,7 @@ def open_tensorrt(
     Args:
         files: for float16, TensorRT 10 and later take the float16 graph, 8.6 the other.
         cache_directory: where engines are kept; None for ``engines`` beside the network.
-        precision: of the network's arithmetic.
+        precision: of the network's arithmetic; float32 for one that has no other.
         progress: told how far a build is; a line of the log for each quarter unless given.
         open_gpu: opens the device to run on.
 
@@ -82,6 +82,7 @@ def open_tensorrt(
         InferenceError: TensorRT or pycuda is not installed, there is no GPU, or it refuses the
             network.
     """
+    precision = "float32" if files.float16 is None else precision
     device = _open(open_gpu)
     try:
         return _load(device, files, cache_directory, precision, progress or _Quarters(files.name))

@@ -39,7 +39,7 @@ def is_strongly_typed(trt: Any) -> bool:
 
 def network_file(trt: Any, files: NetworkFiles, precision: Precision = "float16") -> Path:
     """Return the file to build from: the graph's own float16, or float32 and a flag, never both."""
-    if precision == "float32" or not is_strongly_typed(trt):
+    if files.float16 is None or precision == "float32" or not is_strongly_typed(trt):
         return files.float32
     return files.float16
 

@@ -14,6 +14,7 @@ import numpy as np
 from doorbell.domain import Face, FaceSample, Float32Array, Frame, Person, Track, UInt8Array
 from doorbell.errors import EnrollmentError
 from doorbell.measure.accuracy.jitter import FoundBoxes
+from doorbell.measure.accuracy.remembering import keep
 from doorbell.measure.accuracy.replay import NOT_SEEN, PlayedVisit, ShownVisitor, read_frames
 from doorbell.measure.accuracy.stills import Recognizer, Subject, find_subjects
 from doorbell.pipeline.perception import FaceCrop
@@ -34,9 +35,6 @@ TOP_K = 5000  # OpenCV's default
 
 # A photo smaller than this is looked at twice as large, which finds more of its small faces.
 DOUBLED_BELOW_PIXELS = 640
-
-# Frames whose face is remembered: several doors may be shown the same.
-REMEMBERED = 32
 
 
 class OpenCvRecognizer:
@@ -90,9 +88,7 @@ class OpenCvRecognizer:
         if frame not in self._seen:
             portraits = self.look_at(frame.pixels, 1)
             largest = max(portraits, key=_area, default=None)
-            self._seen[frame] = None if largest is None else self.embed([largest])[0]
-            while len(self._seen) > REMEMBERED:
-                del self._seen[next(iter(self._seen))]
+            keep(self._seen, frame, None if largest is None else self.embed([largest])[0])
         return self._seen[frame]
 
 

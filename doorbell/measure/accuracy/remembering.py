@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from doorbell.detection.blazeface import Candidates
 from doorbell.domain import Body, BodyTrack, Face, FaceSample, Track, UInt8Array
 from doorbell.pipeline.perception import FaceCrop, Perception
 
@@ -36,6 +37,10 @@ class RememberingPerception(Perception):
         """Forget everything."""
         self._found, self._crops, self._samples = {}, {}, {}
 
+    def warm_up(self) -> None:
+        """Embed a grey square."""
+        self._perception.warm_up()
+
     @property
     def model_id(self) -> str:
         """Which embedder the samples are of."""
@@ -48,8 +53,12 @@ class RememberingPerception(Perception):
         key = id(pixels)  # which no other pixels get, as long as these are kept
         if key not in self._found:
             faces = self._perception.detect(pixels, tracks, device_address=device_address)
-            _keep(self._found, key, (pixels, faces))
+            keep(self._found, key, (pixels, faces))
         return self._found[key][1]
+
+    def candidates(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Candidates:
+        """Find what ``detect`` blends to faces; not remembered."""
+        return self._perception.candidates(pixels, tracks)
 
     def detect_still(self, pixels: UInt8Array) -> list[Face]:
         """Find faces in a single picture."""
@@ -78,7 +87,7 @@ class RememberingPerception(Perception):
     def crop_face(self, pixels: UInt8Array, face: Face) -> FaceCrop:
         """Cut out and judge one face, once."""
         if face not in self._crops:
-            _keep(self._crops, face, self._perception.crop_face(pixels, face))
+            keep(self._crops, face, self._perception.crop_face(pixels, face))
         return self._crops[face]
 
     def embed(
@@ -91,11 +100,12 @@ class RememberingPerception(Perception):
         new = [portrait for portrait in portraits if portrait not in known]
         for portrait, sample in zip(new, self._perception.embed(new), strict=True):
             known[portrait] = sample
-            _keep(self._samples, portrait, sample)
+            keep(self._samples, portrait, sample)
         return [known[portrait] for portrait in portraits]
 
 
-def _keep(memory: dict[Key, Value], key: Key, value: Value) -> None:
+def keep(memory: dict[Key, Value], key: Key, value: Value) -> None:
+    """Remember a value, and forget the oldest beyond ``REMEMBERED``."""
     memory[key] = value
     while len(memory) > REMEMBERED:
         del memory[next(iter(memory))]

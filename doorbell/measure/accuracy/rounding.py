@@ -66,7 +66,7 @@ class RoundingRunner:
 
 def open_rounding(files: NetworkFiles, section: InferenceSection) -> Runner:
     """Load the float16 graph of a network, unless that is never used; raises as ``open_runner``."""
-    if section.precision == "float32":
+    if section.precision == "float32" or files.float16 is None:
         return open_runner(files, section)
     return RoundingRunner(onnx.load(files.float16), threads=section.threads)
 

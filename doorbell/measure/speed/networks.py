@@ -51,12 +51,10 @@ def compared_networks(section: InferenceSection, directory: Path) -> dict[str, N
     networks = {RELEASED: network_files(RELEASED, section)}
     for name, write in seeded.items():
         float32 = write(SeededWeights(SEED))
-        files = NetworkFiles(
-            name, *(network_path(directory, name, p) for p in ("float32", "float16"))
-        )
-        onnx.save(float32, files.float32)
-        onnx.save(to_float16(float32), files.float16)
-        networks[name] = files
+        exact, half = (network_path(directory, name, p) for p in ("float32", "float16"))
+        onnx.save(float32, exact)
+        onnx.save(to_float16(float32), half)
+        networks[name] = NetworkFiles(name, exact, half)
     return {name: networks[name] for name in TITLES}
 
 
