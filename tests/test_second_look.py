@@ -1,4 +1,4 @@
-"""Faces behind scattered light, found once more."""
+"""Faces found once more before they are embedded."""
 
 from pathlib import Path
 
@@ -57,18 +57,28 @@ def test_a_face_against_the_sky_is_cut_out_where_a_second_look_finds_it(
     photo, true = portrait(name, perception, models_directory)
     for seed in range(3):
         veiled, first = against_the_sky(photo, true, seed), mistaken(true, seed)
-        crop = perception.crop_face(veiled, first)
+        crop = perception.portray(veiled, first)
         assert off(first, true) > 0.2
         assert off(crop.face, true) < 0.12
         assert crop.face.score == first.score
 
 
-def test_what_is_well_to_be_seen_is_not_looked_at_again(
-    perception: Perception, models_directory: Path
+@pytest.mark.parametrize("pixels", [21, 80])
+@pytest.mark.parametrize("name", ["obama", "macron"])
+def test_a_face_of_a_stream_is_cut_out_where_a_second_look_finds_it(
+    name: str, pixels: int, perception: Perception, models_directory: Path
 ) -> None:
-    photo, true = portrait("obama", perception, models_directory)
-    first = mistaken(true, 1)
-    assert perception.crop_face(photo, first).face is first
+    photo, true = portrait(name, perception, models_directory)
+    scale = pixels / true.width_pixels
+    size = round(photo.shape[1] * scale), round(photo.shape[0] * scale)
+    small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+    here = Face(true.box_xyxy * scale, true.keypoints_xy * scale, true.score)
+    for seed in range(3):
+        first = mistaken(here, seed)
+        crop = perception.portray(small, first)
+        assert off(crop.face, here) < 0.12 < 0.2 < off(first, here)
+        assert (crop.face.box_xyxy == first.box_xyxy).all()
+        assert perception.crop_face(small, first).face is first
 
 
 def test_where_no_face_is_found_again_the_first_look_counts(
@@ -76,6 +86,7 @@ def test_where_no_face_is_found_again_the_first_look_counts(
 ) -> None:
     photo, true = portrait("obama", perception, models_directory)
     fog = np.random.default_rng(1).integers(170, 180, photo.shape).astype(np.uint8)
-    assert perception.crop_face(fog, true).face is true
+    assert perception.portray(fog, true).face is true
+    assert perception.portray(np.zeros_like(photo), true).face is true
     beside = Face(true.box_xyxy - true.width_pixels * 1.2, true.keypoints_xy, true.score)
-    assert perception.crop_face(against_the_sky(photo, true, 1), beside).face is beside
+    assert perception.portray(against_the_sky(photo, true, 1), beside).face is beside

@@ -1,22 +1,25 @@
-"""A face found once more, close up and in its own light: a face in, the same with better keypoints.
+"""A face found once more before it is embedded: a face in, the same with better keypoints out.
 
-Where light is scattered in the lens a face is a grey patch before something bright. The networks
-still say where it is, and no longer where its eyes are.
+A followed face is found in every frame by the network for near faces, which is cheap and shakes
+little. The crop that is embedded needs the points themselves, and there another look is worth more
+than it costs: by the network for far faces, whose grid is finer, or, where light is scattered in
+the lens and a face is a grey patch before something bright, close up and in the face's own light.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from doorbell.detection.blazeface import BlazeFace, blend, iou, letterbox
+from doorbell.detection.blazeface import BlazeFace, Picture, blend, iou, letterbox
 from doorbell.detection.regions import Region, RegionKind
-from doorbell.domain import Face, UInt8Array
+from doorbell.domain import Face, Float32Array, UInt8Array
 from doorbell.imaging.light import GAMMA
 
-# How many times as large as the face the square is that is looked at: closer than a followed face's
-# own region, with less of what is bright around it. Of 1.7, 2.2, 3 and 4 this is where faces before
-# the light were found best.
-SIDE_PER_FACE = 2.2
+# How many times as large as the face the square is that is looked at, by the network for far faces
+# and in the face's own light. ARCHITECTURE.md says what others gave.
+FAR_SIDE, LIT_SIDE = 3.5, 2.2
 # These hundredths of the face's values become black and nearly white, in linear light.
 DARK, LIGHT = 2, 90
 LIGHT_LEVEL = 0.75
@@ -26,47 +29,67 @@ SAME_IOU = 0.3
 _LINEAR = (np.arange(256) / 255) ** GAMMA  # (256,) values of a picture in linear light
 
 
-def look_again(network: BlazeFace, pixels: UInt8Array, face: Face, min_iou: float) -> Face | None:
-    """Find a face once more; None where it is not found again.
+def look_with_finer_grid(far: BlazeFace, picture: Picture, face: Face, min_iou: float) -> Face:
+    """Find a face once more; the same one where it is not found again.
 
     Args:
-        network: the one for near faces.
-        pixels: (height, width, 3) uint8, RGB.
-        face: in pixels of it, from the first look.
+        far: the network for far faces.
+        picture: with the face.
+        face: from the first look, in pixels of the picture.
         min_iou: as ``blend`` takes it.
     """
+    found = blend(far.candidates(picture, [_square(face, FAR_SIDE)]), min_iou)
+    points = _points_of(found, face.box_xyxy)
+    return face if points is None else Face(face.box_xyxy, points, face.score)
+
+
+def look_in_its_light(near: BlazeFace, pixels: UInt8Array, face: Face, min_iou: float) -> Face:
+    """Find a face behind scattered light once more; the same one where it is not found again.
+
+    Args:
+        near: the network for near faces.
+        pixels: (height, width, 3) uint8, RGB.
+        face: from the first look, in pixels of it.
+        min_iou: as ``blend`` takes it.
+    """
+    square, side = _square(face, LIT_SIDE), near.input_pixels
+    picture = np.empty((side, side, 3), np.uint8)
+    letterbox(pixels, square, picture)
+    corner, scale = np.array([square.left, square.top]), square.side / side
+    box = ((face.box_xyxy.reshape(2, 2) - corner) / scale).astype(np.float32)
+    (left, top), (right, bottom) = np.clip(np.rint(box), 0, side).astype(int)
+    lit = _lit(picture, picture[top:bottom, left:right])
+    found = blend(near.candidates(lit, [Region(0, 0, side, RegionKind.TRACK)]), min_iou)
+    points = _points_of(found, box.ravel())
+    if points is None:
+        return face
+    return Face(face.box_xyxy, (points * scale + corner).astype(np.float32), face.score)
+
+
+def _square(face: Face, side: float) -> Region:
     left, top, right, bottom = (float(edge) for edge in face.box_xyxy)
-    side = round(SIDE_PER_FACE * max(right - left, bottom - top))
-    corner = np.array([round((left + right - side) / 2), round((top + bottom - side) / 2)])
-    picture = np.empty((network.input_pixels, network.input_pixels, 3), np.uint8)
-    scale = side / network.input_pixels
-    if scale <= 0:
-        return None
-    letterbox(pixels, Region(int(corner[0]), int(corner[1]), side, RegionKind.TRACK), picture)
-    box = (face.box_xyxy.reshape(2, 2) - corner) / scale  # in pixels of the picture
-    inner = (
-        slice(round(float(box[0, 1])), round(float(box[1, 1]))),
-        slice(round(float(box[0, 0])), round(float(box[1, 0]))),
+    pixels = max(round(side * max(right - left, bottom - top)), 1)
+    return Region(
+        round((left + right - pixels) / 2),
+        round((top + bottom - pixels) / 2),
+        pixels,
+        RegionKind.TRACK,
     )
-    lit = _lit(picture, picture[inner])
-    whole = Region(0, 0, network.input_pixels, RegionKind.TRACK)
-    found = blend(network.candidates(lit, [whole]), min_iou)
+
+
+def _points_of(found: Sequence[Face], box: Float32Array) -> Float32Array | None:
+    """The keypoints of the face that a box (4,) is of, (6, 2); None where it is not among them."""
     if not found:
         return None
-    overlaps = iou(box.ravel().astype(np.float32), np.stack([each.box_xyxy for each in found]))
+    overlaps = iou(box, np.stack([each.box_xyxy for each in found]))
     nearest = int(overlaps.argmax())
-    if overlaps[nearest] < SAME_IOU:
-        return None
-    again = found[nearest]
-    return Face(
-        (again.box_xyxy.reshape(2, 2) * scale + corner).ravel().astype(np.float32),
-        (again.keypoints_xy * scale + corner).astype(np.float32),
-        face.score,
-    )
+    return found[nearest].keypoints_xy if overlaps[nearest] >= SAME_IOU else None
 
 
 def _lit(picture: UInt8Array, face: UInt8Array) -> UInt8Array:
     """A picture in such light that a part of it is neither dark nor pale."""
+    if not face.size:
+        return picture
     dark, light = _LINEAR[np.percentile(face, [DARK, LIGHT]).astype(np.intp)]
     part = np.clip((_LINEAR - dark) / max(light - dark, 1e-3) * LIGHT_LEVEL, 0, 1)
     table = np.round(255 * part ** (1 / GAMMA)).astype(np.uint8)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from doorbell.config import DetectionSection
-from doorbell.detection.blazeface import BlazeFace, Candidates, blend
+from doorbell.detection.blazeface import BlazeFace, Candidates, Picture, blend
 from doorbell.detection.motion import Motion
 from doorbell.detection.planner import RegionPlanner
-from doorbell.detection.second_look import look_again
+from doorbell.detection.second_look import look_in_its_light, look_with_finer_grid
 from doorbell.domain import Face, Track, UInt8Array
 from doorbell.inference import DeviceArray
 
@@ -52,18 +52,30 @@ class StreamDetector:
         self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None
     ) -> Candidates:
         """Find what ``detect`` blends to faces, from the same arguments."""
-        picture = pixels if device_address is None else DeviceArray(device_address, pixels)
+        picture = _picture(pixels, device_address)
         plan = self._planner.plan(pixels, tracks)
         found = [self._near.candidates(picture, plan.near)]
         if plan.far:
             found.append(self._far.candidates(picture, plan.far))
         return Candidates.joined(found)
 
-    def look_again(self, pixels: UInt8Array, face: Face) -> Face | None:
-        """Find a face of a frame once more, in its own light; None where it is not found again.
+    def look_closer(
+        self, pixels: UInt8Array, face: Face, *, device_address: int | None = None
+    ) -> Face:
+        """Find a face of a frame once more, with better keypoints; the same where it is not found.
 
         Args:
             pixels: (height, width, 3) uint8, RGB.
             face: in pixels of it.
+            device_address: as ``detect`` takes it.
         """
-        return look_again(self._near, pixels, face, self._min_iou)
+        picture = _picture(pixels, device_address)
+        return look_with_finer_grid(self._far, picture, face, self._min_iou)
+
+    def look_in_its_light(self, pixels: UInt8Array, face: Face) -> Face:
+        """Find a face once more that is behind scattered light, from the same arguments."""
+        return look_in_its_light(self._near, pixels, face, self._min_iou)
+
+
+def _picture(pixels: UInt8Array, device_address: int | None) -> Picture:
+    return pixels if device_address is None else DeviceArray(device_address, pixels)

@@ -199,7 +199,9 @@ class Enroller:
             for track, face in zip(tracks, faces, strict=True):
                 entry = seen.setdefault(track.track_id, SeenTrack())
                 entry.area += face.width_pixels * face.height_pixels
-                portrait = self._perception.crop_face(frame.pixels, face)
+                portrait = self._perception.portray(
+                    frame.pixels, face, device_address=frame.device_address
+                )
                 if self._is_usable(portrait):
                     entry.add(portrait)
                     if coverage is not None and entry is max(seen.values(), key=lambda e: e.area):

@@ -48,7 +48,7 @@ class FaceCrop:
     """A face cut out and judged, ready to be embedded.
 
     Attributes:
-        face: as detected; behind scattered light, as found by a second look.
+        face: as detected; where a second look was taken, with its keypoints.
         crop: (112, 112, 3) uint8, aligned, without veil.
         quality: of this picture of the face.
     """
@@ -155,16 +155,32 @@ class Perception:
         return self._stills.detect(pixels)
 
     def crop_face(self, pixels: UInt8Array, face: Face) -> FaceCrop:
-        """Cut out and judge one face.
+        """Cut out and judge one face where it was found.
 
         On the processor, also of a frame that a GPU sees: a Jetson's processor reads the same
         memory, so nothing is copied, and the crop is small.
         """
-        crop = _crop(pixels, face)
+        aligned = align(pixels, face.keypoints_xy)
+        in_frame = part_in_frame(pixels.shape[1], pixels.shape[0], face.keypoints_xy)
+        clear = unveil(aligned)
+        return FaceCrop(face, clear.crop, measure_quality(face, aligned, in_frame, clear))
+
+    def portray(
+        self, pixels: UInt8Array, face: Face, *, device_address: int | None = None
+    ) -> FaceCrop:
+        """Cut out and judge one face of a frame of a stream, after a second look at it.
+
+        Args:
+            pixels: (height, width, 3) uint8, RGB.
+            face: as ``detect`` found it.
+            device_address: as ``detect`` takes it.
+        """
+        closer = self._stream.look_closer(pixels, face, device_address=device_address)
+        crop = self.crop_face(pixels, closer)
         if crop.quality.veil < WHOLE_VEIL:
             return crop
-        again = self._stream.look_again(pixels, face)
-        return crop if again is None else _crop(pixels, again)
+        lit = self._stream.look_in_its_light(pixels, face)
+        return crop if lit is face else self.crop_face(pixels, lit)
 
     def embed(
         self, portraits: Sequence[FaceCrop], *, mirrored: bool = False
@@ -185,13 +201,6 @@ class Perception:
                 embeddings.vectors, embeddings.lengths, portraits, strict=True
             )
         ]
-
-
-def _crop(pixels: UInt8Array, face: Face) -> FaceCrop:
-    aligned = align(pixels, face.keypoints_xy)
-    in_frame = part_in_frame(pixels.shape[1], pixels.shape[0], face.keypoints_xy)
-    clear = unveil(aligned)
-    return FaceCrop(face, clear.crop, measure_quality(face, aligned, in_frame, clear))
 
 
 def open_perception(

@@ -233,7 +233,9 @@ class Recognizer:
         """Add a face to those that are embedded, where it is large enough."""
         if min(face.width_pixels, face.height_pixels) < self._section.min_face_pixels:
             return
-        portraits[track.track_id] = self._perception.crop_face(frame.pixels, face)
+        portraits[track.track_id] = self._perception.portray(
+            frame.pixels, face, device_address=frame.device_address
+        )
         self._stopwatch.lap(Stage.ALIGN)
 
     def _compare(self, followed: _Followed, templates: Templates) -> None:

@@ -85,9 +85,16 @@ class RememberingPerception(Perception):
         return []
 
     def crop_face(self, pixels: UInt8Array, face: Face) -> FaceCrop:
-        """Cut out and judge one face, once."""
+        """Cut out and judge one face of a single picture."""
+        return self._perception.crop_face(pixels, face)
+
+    def portray(
+        self, pixels: UInt8Array, face: Face, *, device_address: int | None = None
+    ) -> FaceCrop:
+        """Cut out and judge one face of a frame of a stream, once."""
         if face not in self._crops:
-            keep(self._crops, face, self._perception.crop_face(pixels, face))
+            crop = self._perception.portray(pixels, face, device_address=device_address)
+            keep(self._crops, face, crop)
         return self._crops[face]
 
     def embed(

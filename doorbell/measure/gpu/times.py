@@ -68,8 +68,8 @@ def _measure_stages(trial: Trial, say: Callable[[str], None]) -> tuple[Result, .
             faces = perception.detect_still(frame)
             calls["detect", backend] = partial(perception.detect, frame, ())
             if faces:
-                portrait = perception.crop_face(frame, faces[0])
-                calls["align", backend] = partial(perception.crop_face, frame, faces[0])
+                portrait = perception.portray(frame, faces[0])
+                calls["align", backend] = partial(perception.portray, frame, faces[0])
                 calls["embed", backend] = partial(perception.embed, [portrait])
         say("measuring every step")
         timings = time_alternating(

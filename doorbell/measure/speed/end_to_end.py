@@ -206,7 +206,7 @@ def _first_usable(
                 large = min(face.width_pixels, face.height_pixels) >= section.min_face_pixels
                 if not large:
                     continue
-                [sample] = perception.embed([perception.crop_face(pixels, face)])
+                [sample] = perception.embed([perception.portray(pixels, face)])
                 if sample is not None and sample.quality >= section.min_quality:
                     return seconds
         index += 1
