@@ -229,8 +229,9 @@ def test_precision_comes_from_a_flag_or_from_the_graph_never_both(
 
 def test_what_tensorrt_computes_in_is_chosen() -> None:
     assert tensorrt_precision(InferenceSection()) == "float16"
-    with pytest.raises(InferenceError, match=r"inference\.precision"):
-        tensorrt_precision(InferenceSection(precision="bfloat16"))
+    for precision in ("bfloat16", "int8"):
+        with pytest.raises(InferenceError, match=r"inference\.precision"):
+            tensorrt_precision(InferenceSection.model_validate({"precision": precision}))
 
 
 def test_an_engine_is_built_once(gpu: FakeGpu, open_again: Open, directory: Path) -> None:

@@ -79,10 +79,12 @@ def network_files(
         raise ModelError(f"model {name} is not in {directory}: {BUILD_HINT}")
     for each, sha256 in built.files.items():
         check_hash(network_path(directory, name, each), sha256)
+    has_int8 = f"{kind}int8" in built.files
     return NetworkFiles(
         name,
         float32=network_path(directory, name, f"{kind}float32"),
         float16=network_path(directory, name, f"{kind}float16"),
+        int8=network_path(directory, name, f"{kind}int8") if has_int8 else None,
     )
 
 
