@@ -49,7 +49,8 @@ from doorbell.imaging.view import (
     view_face,
     view_picture,
 )
-from doorbell.models.store import models_directory, verify_models
+from doorbell.inference import says_how
+from doorbell.models.store import models_directory, network_files, verify_models
 from doorbell.outputs.mqtt.client import configured_client, describe_failure
 from doorbell.outputs.mqtt.topics import Topics
 from doorbell.outputs.relay import open_relay
@@ -125,7 +126,8 @@ def _find(part: str, check: Callable[[Config], _Found], config: Config) -> Findi
 
 def _check_models(config: Config) -> str:
     paths = verify_models(models_directory(config.inference))
-    return f"{len(paths)} files unaltered"
+    how = says_how(network_files("sface", config.inference), config.inference)
+    return f"{len(paths)} files unaltered; faces are embedded by {how}"
 
 
 def _check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str, Sequence[str]]:

@@ -350,8 +350,10 @@ def test_lower_precision_finds_the_same_faces(
     rows = [f"{first},{second},{same}" for first, second, same in pairs]
     (tmp_path / "pairs.csv").write_text("\n".join(["first,second,same", *rows]))
     figures = evaluate("precision", tmp_path)
-    exact, float16, bfloat16 = (figures[p] for p in ("float32", "float16", "bfloat16"))
-    for rough in (float16, bfloat16):
+    exact, float16, bfloat16, int8 = (
+        figures[p] for p in ("float32", "float16", "bfloat16", "int8")
+    )
+    for rough in (float16, bfloat16, int8):
         assert rough["faces"] == exact["faces"] == 5
         assert rough["in_one_only"] == 0
         assert rough["accuracy"] == exact["accuracy"]
@@ -362,6 +364,8 @@ def test_lower_precision_finds_the_same_faces(
     assert bfloat16["box_largest"] < 0.03
     assert bfloat16["keypoints_largest"] < 0.03
     assert bfloat16["cosine_lowest"] > 0.99
+    assert int8["box_largest"] == 0
+    assert 0.99 < int8["cosine_lowest"] < 1
 
 
 def test_precision_is_measured_on_scenes_too(

@@ -11,7 +11,7 @@ import pytest
 
 from doorbell.config import InferenceSection
 from doorbell.imaging.photos import decode_photo, read_photo
-from doorbell.inference import in_float32, open_runner
+from doorbell.inference import PROCESSOR, in_float32, on_processor, open_runner, says_how
 from doorbell.inference.openvino import OpenVinoRunner
 from doorbell.models.store import face_path, network_files, network_path
 from doorbell.pipeline.perception import Perception
@@ -62,7 +62,9 @@ def test_a_machine_without_tensorrt_takes_openvino_by_itself(models_directory: P
     runner.close()
 
 
-@pytest.mark.parametrize(("precision", "least"), [("float16", 0.9999), ("bfloat16", 0.995)])
+@pytest.mark.parametrize(
+    ("precision", "least"), [("float16", 0.9999), ("bfloat16", 0.995), ("int8", 0.99)]
+)
 def test_less_precision_hardly_turns_an_embedding(
     models_directory: Path, perception: Perception, precision: str, least: float
 ) -> None:
@@ -119,13 +121,45 @@ def test_a_network_for_float32_alone_computes_in_it_whatever_is_configured(
     np.testing.assert_array_equal(outputs[0], outputs[1])
 
 
+@pytest.mark.skipif(
+    "avx2" not in PROCESSOR.read_text().split(), reason="8 bits were not measured to be faster here"
+)
+def test_left_to_itself_the_embedder_computes_in_8_bits(models_directory: Path) -> None:
+    section = InferenceSection(models_directory=models_directory, backend="openvino")
+    sface, blazeface = (network_files(name, section) for name in ("sface", "blazeface_short"))
+    assert on_processor(sface, section) == (sface.int8, "auto")
+    assert on_processor(blazeface, section) == (blazeface.float32, "auto")
+    assert says_how(sface, section) == "OpenVINO in 8 bits"
+
+
+@pytest.mark.parametrize(
+    ("precision", "kind", "said"),
+    [
+        ("float32", "float32", "OpenVINO in float32"),
+        ("bfloat16", "float32", "OpenVINO in bfloat16"),
+        ("float16", "float16", "OpenVINO in float16"),
+        ("int8", "int8", "OpenVINO in 8 bits"),
+    ],
+)
+def test_what_is_asked_for_is_what_is_taken(
+    models_directory: Path, precision: str, kind: str, said: str
+) -> None:
+    section = InferenceSection.model_validate(
+        {"models_directory": models_directory, "precision": precision, "backend": "openvino"}
+    )
+    files = network_files("sface", section)
+    assert on_processor(files, section)[0] == network_path(models_directory, "sface", kind)
+    assert says_how(files, section) == said
+
+
 def test_float32_is_asked_for_only_where_it_costs_time_alone() -> None:
     chosen = {
         (backend, precision): in_float32(
             InferenceSection.model_validate({"backend": backend, "precision": precision})
         ).precision
         for backend in ("openvino", "tensorrt")
-        for precision in ("auto", "bfloat16", "float16")
+        for precision in ("auto", "int8", "bfloat16", "float16")
     }
     assert chosen.pop(("openvino", "auto")) == "float32"
+    assert chosen.pop(("openvino", "int8")) == "float32"
     assert all(precision == asked for (_, asked), precision in chosen.items())

@@ -50,6 +50,20 @@ def test_the_pose_of_a_projected_head_is_recovered(
     assert angles(head_pose(projected(*turn, scale))) == pytest.approx(turn, abs=0.1)
 
 
+@given(turns, st.integers(0, 2**32 - 1))
+def test_of_a_head_that_fits_no_pose_it_is_the_nearest_rotation(
+    turn: tuple[float, float, float], seed: int
+) -> None:
+    points = projected(*turn) + np.random.default_rng(seed).normal(0, 12, (6, 2))
+    camera = (points - points.mean(axis=0)).T @ np.linalg.pinv(HEAD - HEAD.mean(axis=0)).T
+    left, lengths, right = np.linalg.svd(camera, full_matrices=False)
+    assume(lengths[1] > 0.05 * lengths[0])
+    nearest = left @ right  # (2, 3): the rotation that is least far from the camera
+    pose = head_pose(points.astype(np.float32))
+    rows = rotation(*angles(pose))[:2]
+    np.testing.assert_allclose(rows, nearest, atol=1e-4)
+
+
 @given(turns)
 def test_a_mirrored_face_is_turned_and_tilted_the_other_way(
     turn: tuple[float, float, float],

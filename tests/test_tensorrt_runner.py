@@ -240,8 +240,9 @@ def test_a_network_for_float32_alone_is_built_in_it(
 
 def test_what_tensorrt_computes_in_is_chosen() -> None:
     assert tensorrt_precision(InferenceSection()) == "float16"
-    with pytest.raises(InferenceError, match=r"inference\.precision"):
-        tensorrt_precision(InferenceSection(precision="bfloat16"))
+    for precision in ("bfloat16", "int8"):
+        with pytest.raises(InferenceError, match=r"inference\.precision"):
+            tensorrt_precision(InferenceSection.model_validate({"precision": precision}))
 
 
 def test_an_engine_is_built_once(gpu: FakeGpu, open_again: Open, directory: Path) -> None:

@@ -31,7 +31,7 @@ What FOLDER holds:
   scenes     pictures and boxes.json: each picture's [x1, y1, x2, y2]
   jitter     videos
   precision  what pairs or scenes holds; float16, as a GPU rounds, and
-             bfloat16 are compared with float32
+             bfloat16, and SFace in 8 bits are compared with float32
 
 """
 

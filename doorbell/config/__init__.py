@@ -136,7 +136,7 @@ class InferenceSection(Section):
 
     backend: Literal["auto", "openvino", "tensorrt"] = "auto"
     threads: Annotated[int, Field(ge=0, le=256)] = 0
-    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "float16", "bfloat16", "int8"] = "auto"
     models_directory: LocalPath | None = None
     cache_directory: LocalPath | None = None
 

@@ -251,21 +251,19 @@ class BlazeFace:
         raw = regressors[which, anchor] / self._geometry.input_pixels  # (k, 16)
         centres = self._anchors[anchor]  # (k, 2)
         squares = _squares(regions)[which]  # (k, 3)
+        limits = [_limits(region, frame_width, frame_height) for region in regions]
+        least, most = np.array(limits, np.float32)[which].transpose(1, 0, 2)  # (k, 2) each
         origin, scale = squares[:, :2], squares[:, 2:]
         middle = origin + (raw[:, :2] + centres) * scale  # (k, 2)
         half = raw[:, 2:4] * scale / 2
-        boxes = np.concatenate([middle - half, middle + half], axis=1)  # (k, 4)
+        near, far = middle - half, middle + half
         points = raw[:, 4:].reshape(-1, 6, 2) + centres[:, None]  # (k, 6, 2)
         points = origin[:, None] + points * scale[:, None]
         scores = 1 / (1 + np.exp(-np.clip(logits[which, anchor, 0], -80, 80)))
         ranks = np.array([r.kind.value for r in regions], np.int64)[which]
-        whole = ~_cut_by_border(boxes, squares, frame_width, frame_height)
-        valid = whole & (half > 0).all(axis=1)
+        valid = ((near >= least) & (far <= most) & (half > 0)).all(axis=1)
         return Candidates(
-            boxes[valid].astype(np.float32),
-            points[valid].astype(np.float32),
-            scores[valid].astype(np.float32),
-            ranks[valid],
+            np.concatenate([near, far], axis=1)[valid], points[valid], scores[valid], ranks[valid]
         )
 
 
@@ -281,20 +279,26 @@ def _squares(regions: Sequence[Region]) -> Float32Array:
     return np.array([[r.left, r.top, r.side] for r in regions], np.float32)
 
 
-def _cut_by_border(
-    boxes: Float32Array, squares: Float32Array, frame_width: int, frame_height: int
-) -> NDArray[np.bool_]:
-    """Which boxes reach over a border of their region that is not the frame's: (k,) bool.
+def _limits(
+    region: Region, frame_width: int, frame_height: int
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Least and greatest x, y of a box in a region: its borders, where they are not the frame's.
 
-    The network guesses the hidden part of such a face; an overlapping region sees it whole.
+    The network guesses what is hidden of a face that reaches over one; an overlapping region sees
+    it whole.
     """
-    slack = 0.02 * squares[:, 2:]  # (k, 1)
-    near = squares[:, :2]
-    far = near + squares[:, 2:]
-    frame = np.array([frame_width, frame_height], np.float32)
-    cut_near = (boxes[:, :2] < near - slack) & (near > 0)
-    cut_far = (boxes[:, 2:] > far + slack) & (far < frame)
-    return np.asarray((cut_near | cut_far).any(axis=1))
+    slack = 0.02 * region.side
+    right, bottom = region.left + region.side, region.top + region.side
+    return (
+        (
+            region.left - slack if region.left > 0 else -math.inf,
+            region.top - slack if region.top > 0 else -math.inf,
+        ),
+        (
+            right + slack if right < frame_width else math.inf,
+            bottom + slack if bottom < frame_height else math.inf,
+        ),
+    )
 
 
 def iou(box: Float32Array, boxes: Float32Array) -> Float32Array:

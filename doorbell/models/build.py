@@ -38,6 +38,7 @@ from doorbell.models.store import (
 from doorbell.networks import blazeface
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.frozen_graph import frozen_graph_weights
+from doorbell.networks.int8 import to_int8
 from doorbell.networks.pedestrian_ssd import pedestrian_ssd
 from doorbell.networks.regions import MIDDLE, cutting_regions
 from doorbell.networks.sface import sface
@@ -49,6 +50,10 @@ from doorbell.storage.files import READABLE, write_whole
 # (``Model.float16_tolerance``): it rounds SFace's weights, measured 0.0026 on its embedding; and
 # 0.024 on the person detector's logits, which reach 23; BlazeFace's are published in float16.
 FLOAT32_TOLERANCE = 1e-3
+
+# In 8 bits SFace's embedding, values of about 0.4, is off by 0.08 where the waves of the check have
+# a tenth of their contrast; at all of it they reach far beyond what any face does, and are clipped.
+INT8_CONTRAST, INT8_TOLERANCE = 0.1, 0.2
 
 # What the readers of the two file formats raise where a file is not what it says, found by fuzzing.
 DAMAGED = (
@@ -188,19 +193,24 @@ def _build(directory: Path, name: str, model: Model, recipe: str, content: bytes
     networks = {"float32": float32}
     if not model.float32_only:
         networks["float16"] = to_float16(float32)
+    tolerances = {"float32": FLOAT32_TOLERANCE, "float16": model.float16_tolerance}
     if model.cuts_regions:
         # Float16 begins behind the cutting: the place of a region needs more digits.
         networks |= {CUTTING + kind: cutting_regions(plain) for kind, plain in networks.items()}
+        tolerances |= {CUTTING + kind: tolerance for kind, tolerance in tolerances.items()}
+    if model.int8_ranges:
+        networks["int8"] = to_int8(float32, model.int8_ranges)
     files = {}
     for kind, network in networks.items():
         path = network_path(directory, name, kind)
         serialized = network.SerializeToString()
         _write(path, serialized)
-        tolerance = FLOAT32_TOLERANCE if kind.endswith("float32") else model.float16_tolerance
         if kind.startswith(CUTTING):
-            _check_cutting(path, network_path(directory, name, "float32"), model, tolerance)
+            _check_cutting(path, network_path(directory, name, "float32"), model, tolerances[kind])
+        elif kind == "int8":
+            _check_int8(path, network_path(directory, name, "float32"), model)
         else:
-            _check_values(path, {"image": check_image(model)}, model.expected, tolerance)
+            _check_values(path, {"image": check_image(model)}, model.expected, tolerances[kind])
         files[kind] = hashlib.sha256(serialized).hexdigest()
     return BuiltNetwork(source_sha256=model.sha256, recipe=recipe, files=files)
 
@@ -211,6 +221,15 @@ def _remove_others(directory: Path, name: str, built: BuiltNetwork) -> None:
     for path in directory.glob(network_path(directory, name, "*").name):
         if path not in kept:
             path.unlink(missing_ok=True)
+
+
+def _check_int8(path: Path, plain: Path, model: Model) -> None:
+    """Compare with the checked network, on the waves at a contrast that stays within the ranges."""
+    middle = np.mean(model.value_range)
+    image = (middle + INT8_CONTRAST * (check_image(model) - middle)).astype(np.float32)
+    outputs = _infer(plain, {"image": image})
+    expected = {output: sample_values(values) for output, values in outputs.items()}
+    _check_values(path, {"image": image}, expected, INT8_TOLERANCE)
 
 
 def _check_cutting(path: Path, plain: Path, model: Model, tolerance: float) -> None:

@@ -72,6 +72,8 @@ class Model(Member):
         cuts_regions: whether it is also built to take whole frames, for frames on a GPU.
         float32_only: whether it computes in float32 on every device, and is built for nothing else.
         float16_tolerance: how far float16 weights may move the values that ``expected`` has.
+        int8_ranges: of what its layers in 8 bits read (``doorbell.networks.int8``); empty where it
+            is not built in 8 bits.
         expected: some values of each output for ``check_image``, from the published file.
     """
 
@@ -84,6 +86,7 @@ class Model(Member):
     cuts_regions: bool = False
     float32_only: bool = False
     float16_tolerance: float = 1e-2
+    int8_ranges: dict[str, tuple[float, float]] = {}
     expected: dict[str, tuple[float, ...]]
 
 

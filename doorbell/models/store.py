@@ -79,12 +79,14 @@ def network_files(
         raise ModelError(f"model {name} is not in {directory}: {BUILD_HINT}")
     for each, sha256 in built.files.items():
         check_hash(network_path(directory, name, each), sha256)
+    has_int8 = f"{kind}int8" in built.files
     return NetworkFiles(
         name,
         float32=network_path(directory, name, f"{kind}float32"),
         float16=None
         if load_manifest().models[name].float32_only
         else network_path(directory, name, f"{kind}float16"),
+        int8=network_path(directory, name, f"{kind}int8") if has_int8 else None,
     )
 
 
@@ -138,7 +140,8 @@ def kinds_of(model: Model) -> frozenset[str]:
     """Say what is built of a model; for the kinds see ``BuiltNetwork``."""
     precisions = ("float32",) if model.float32_only else ("float32", "float16")
     shapes = ("", CUTTING) if model.cuts_regions else ("",)
-    return frozenset(shape + precision for shape in shapes for precision in precisions)
+    kinds = {shape + precision for shape in shapes for precision in precisions}
+    return frozenset(kinds | {"int8"} if model.int8_ranges else kinds)
 
 
 def network_path(directory: Path, name: str, kind: str) -> Path:

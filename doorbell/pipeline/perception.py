@@ -131,10 +131,7 @@ class Perception:
         return self._bodies.look(pixels, time_seconds, self._stream.motion, faces, followed)
 
     def is_moving(self, face: Face) -> bool:
-        """Whether something moved in a face's place in one of the frames given to ``detect`` lately.
-
-        Which are ``REMEMBERED_FRAMES``.
-        """
+        """Whether something moved in a face's place in the last few frames given to ``detect``."""
         return self._stream.motion.is_within(face.box_xyxy)
 
     def bodies_in(self, pixels: UInt8Array) -> list[Body]:

@@ -1,4 +1,4 @@
-"""What float16 and bfloat16 change: the faces of the same pictures, compared with float32.
+"""What float16, bfloat16 and 8 bits change: the faces of the same pictures, compared with float32.
 
 Differences go all the way: a box that moved changes the crop, and the embedding with it.
 """
@@ -22,8 +22,8 @@ from doorbell.measure.accuracy.stills import Recognizer, Seen, find_faces
 from doorbell.measure.accuracy.verification import similarities
 from doorbell.models.fetch import Progress
 
-Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
-LOWER: tuple[Precision, ...] = ("float16", "bfloat16")
+Precision: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
+LOWER: tuple[Precision, ...] = ("float16", "bfloat16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
