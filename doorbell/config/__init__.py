@@ -174,7 +174,7 @@ class RecognitionSection(Section):
     min_frames: Annotated[int, Field(ge=2, le=100)] = 3
     decide_within_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 2.0
     embeddings_per_second: Annotated[float, Field(gt=0.0, le=60.0)] = 10.0
-    min_live: Fraction = 0.5
+    min_live: Fraction = 0.3
 
 
 class VisitsSection(Section):
