@@ -72,9 +72,8 @@ def list_(config: Config, *, as_json: bool) -> None:
     )
     again = [each.enroll_again for each in known if each.enroll_again is not None]
     if again:
-        click.echo("these would be known in a hood, in sunglasses and by infrared too after:")
-        for command in again:
-            click.echo(f"  {command}")
+        gain = "these would be known in a hood, in sunglasses and by infrared too after:"
+        click.echo("\n  ".join([gain, *again]), err=True)  # beside the table, for people
 
 
 @people.command(epilog=example("doorbell people show Anna"))
