@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from command_line import Cli
+from command_line import Cli, sample
 
 from doorbell.domain import Visit
-from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.outputs.pictures import picture_path
 from doorbell.outputs.sound.synthesis import chime_names
 
@@ -31,6 +31,19 @@ def test_lists_people(cli: Cli) -> None:
     assert lines[3].split() == ["李小龍", "1", "weak", "0", "default", "no"]
 
 
+def test_says_who_gains_by_being_enrolled_again(cli: Cli, storage: Path) -> None:
+    told = ["doorbell enroll Anna PHOTO...", "doorbell enroll '李小龍' PHOTO..."]
+    lines = cli("people", "list").stderr.splitlines()
+    assert [line.strip() for line in lines[-2:]] == told
+    assert cli("people", "show", "Anna").stdout.splitlines()[-1].endswith(told[0])
+    with Gallery.open(storage / "gallery.sqlite") as gallery:
+        gallery.people.enroll("Anna", [EnrolledSample(sample(7), None, {"hood": sample(8)})])
+    assert [line.strip() for line in cli("people", "list").stderr.splitlines()[1:]] == told[1:]
+    again = [each["enroll_again"] for each in json.loads(cli("people", "list", "--json").stdout)]
+    assert again == [None, told[1]]
+    assert "PHOTO" not in cli("people", "show", "Anna").stdout
+
+
 def test_lists_people_as_json(cli: Cli) -> None:
     people = json.loads(cli("people", "list", "--json").stdout)
     assert people[0] == {
@@ -43,6 +56,7 @@ def test_lists_people_as_json(cli: Cli) -> None:
         "chime": None,
         "preferences": {},
         "consent": None,
+        "enroll_again": "doorbell enroll Anna PHOTO...",
     }
     assert people[1]["name"] == "李小龍"
     assert people[1]["last_seen_at"] is None

@@ -220,6 +220,40 @@ def test_one_of_a_persons_templates_is_enough() -> None:
     assert neither.visitor is None
 
 
+DRAWN = [source for source in Source if source.is_drawn]
+
+
+@pytest.mark.parametrize("source", DRAWN)
+def test_a_drawn_variant_names_somebody_and_asks_for_more(source: Source) -> None:
+    of_photograph = needed_similarity(4, QUALITY, 1.0, SECTION.risk)
+    of_drawn = needed_similarity(4, QUALITY, 1.0, SECTION.risk, source)
+    assert of_drawn > of_photograph + 0.02
+    below = {Source.PHOTOGRAPH: of_photograph - 0.01}
+    assert likeness_to_anna({**below, source: of_drawn - 0.01}).visitor is None
+    assert likeness_to_anna({**below, source: of_drawn + 0.01}).visitor == ANNA
+
+
+def test_variants_ask_no_more_of_the_photograph() -> None:
+    alike = needed_similarity(4, QUALITY, 1.0, SECTION.risk) + 0.001
+    drawn = dict.fromkeys(DRAWN, 0.1)
+    assert likeness_to_anna({Source.PHOTOGRAPH: alike, **drawn}).visitor == ANNA
+
+
+def test_nobody_is_waited_for_because_of_a_variant() -> None:
+    """Whoever is a little like one of them, and like no photograph, is a stranger at once."""
+    by_source = {Source.PHOTOGRAPH: 0.0, **dict.fromkeys(DRAWN, 0.36)}
+    candidates = Candidates((PersonCandidate(ANNA, 0.0, by_source),), 4)
+    gathered = evidence(vector(bela=1), ENOUGH_FOR_UNKNOWN)
+    assert decide(gathered, candidates, SECTION, 0.5).verdict is Verdict.UNKNOWN
+
+
+def test_two_who_are_alike_in_a_hood_are_not_told_apart_by_it() -> None:
+    hooded = {Source.PHOTOGRAPH: 0.3, Source.HOODED: 0.6}
+    both = tuple(PersonCandidate(each, 0.3, hooded) for each in (ANNA, BELA))
+    match = decide(evidence(vector(anna=1), 3), Candidates(both, 4), SECTION, 10.5)
+    assert match.verdict is not Verdict.KNOWN
+
+
 def test_a_stranger_met_before_is_known_by_identifier() -> None:
     match = verdict({"courier": 0.6, "anna": 0.2}, frames=ENOUGH_FOR_UNKNOWN)
     assert (match.verdict, match.visitor) == (Verdict.UNKNOWN, COURIER)

@@ -81,6 +81,29 @@ def test_what_is_exported_comes_back_and_a_second_time_adds_nothing(
     assert contents(there) == before
 
 
+def test_variants_are_exported_with_their_sample(exported: Path, tmp_path: Path) -> None:
+    assert json.loads(exported.read_text().splitlines()[0])["version"] == 1
+    assert "variants" not in exported.read_text()
+    here, there = storage(tmp_path / "here"), storage(tmp_path / "there")
+    with Gallery.of(here) as gallery:
+        gallery.people.enroll("Dora", [EnrolledSample(face(6), "cd" * 32, {"hood": face(7)})])
+    path = tmp_path / "again.jsonl"
+    export_file(here, path, MODEL)
+    assert json.loads(path.read_text().splitlines()[0])["version"] == 2
+    import_file(there, path, MODEL, is_chime)
+    import_file(there, path, MODEL, is_chime)
+    for section in (here, there):
+        with Gallery.of(section) as gallery:
+            (variant,) = gallery.file.rows("SELECT * FROM variants")
+            assert variant["embedding"] == face(7).embedding.tobytes()
+            assert (variant["drawing"], variant["quality"]) == ("hood", 0.5)
+            assert [each.has_variants for each in gallery.people.summaries()] == [
+                False,
+                False,
+                True,
+            ]
+
+
 def test_a_stranger_named_since_does_not_come_back(exported: Path, tmp_path: Path) -> None:
     there = storage(tmp_path / "there")
     import_file(there, exported, MODEL, is_chime)
@@ -151,7 +174,7 @@ def something_after_the_end(lines: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed(0, version=2), "version 2; this doorbell reads version 1"),
+        (changed(0, version=3), "version 3; this doorbell reads version 1 and 2"),
         (changed(0, kind="recipes"), "no export of a gallery"),
         (changed(0, model_id="facenet"), "made by 'facenet'"),
         (changed(1, birthday="1 May"), "line 2: person.birthday"),

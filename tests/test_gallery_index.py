@@ -122,6 +122,88 @@ def test_a_source_of_samples_is_told_apart(gallery: Gallery) -> None:
             assert templates.candidates(axis(2)).people[0].similarity == pytest.approx(0.5**0.5)
 
 
+def with_variants(place: int, **drawn: int) -> EnrolledSample:
+    variants = {name: sample(at) for name, at in drawn.items()}
+    return EnrolledSample(sample(place), f"{place:064x}", variants)
+
+
+def test_variants_are_templates_of_their_own(gallery: Gallery) -> None:
+    gallery.people.enroll("Anna", [with_variants(0, hood=1, hat=2, grey=3), photo(4)])
+    gallery.people.enroll("Ben", [photo(5)])
+    gallery.people.enroll("Cleo", [with_variants(6, unheard=7)])  # a later version's
+    half = pytest.approx(0.5**0.5)
+    with Gallery.open(gallery.file.path) as again:
+        for templates in (gallery.templates(MODEL), again.templates(MODEL)):  # one by one, and all
+            hooded = templates.candidates(axis(1))
+            [anna] = [each for each in hooded.people if each.person.name == "Anna"]
+            assert anna.similarity_by_source == {
+                Source.PHOTOGRAPH: 0,
+                Source.HOODED: half,
+                Source.GREY: 0,
+            }
+            assert anna.similarity == hooded.nearest_similarity == 0
+            [first, _] = templates.candidates(axis(0)).people
+            assert first.person.name == "Anna"
+            assert first.similarity == half
+            [cleo, _] = templates.candidates(axis(6)).people
+            assert cleo.similarity_by_source == {Source.PHOTOGRAPH: 1}
+    assert [each.samples for each in gallery.people.summaries()] == [2, 1, 1]
+    assert len(gallery.people.samples("Anna", MODEL)) == 2
+
+
+def test_variants_go_where_their_sample_goes(gallery: Gallery) -> None:
+    followed = Followed(gallery)
+    variants = "SELECT * FROM variants"
+
+    def hooded() -> list[str]:
+        followed.check()
+        people = followed.templates.candidates(axis(1)).people
+        sources = [(each.person.name, each.similarity_by_source) for each in people]
+        return [name for name, cosines in sources if cosines.get(Source.HOODED, 0) > 0.9]
+
+    gallery.people.enroll("Ann", [with_variants(0, hood=1)])
+    gallery.people.enroll("Anna", [photo(2)])
+    assert hooded() == ["Ann"]
+    gallery.people.merge("Ann", "Anna")
+    assert hooded() == ["Anna"]
+    gallery.people.enroll("Ben", [photo(3)])
+    gallery.people.enroll("Ben", [with_variants(3, hood=1)])  # the same photo again
+    assert sorted(hooded()) == ["Anna", "Ben"]
+    for name, left in (("Anna", 1), ("Ben", 0)):
+        forgotten = gallery.people.forget(name)
+        assert forgotten.samples == (2 if name == "Anna" else 1)
+        assert len(gallery.file.rows(variants)) == left
+    assert hooded() == []
+
+
+def test_variants_of_a_sample_that_a_correction_hides_are_hidden(gallery: Gallery) -> None:
+    anna = gallery.people.enroll("Anna", [with_variants(0, hood=1), photo(2)]).person
+    gallery.visits.save(Visit("v1", 1.0, 2.0, 2.0, anna), [sample(0)])
+    followed = Followed(gallery)
+
+    def sources() -> set[Source]:
+        followed.check()
+        return set(followed.templates.candidates(axis(2)).people[0].similarity_by_source)
+
+    assert sources() == {Source.PHOTOGRAPH, Source.HOODED}
+    gallery.corrections.to_stranger("v1", None)
+    assert sources() == {Source.PHOTOGRAPH}
+    assert not gallery.people.summaries()[0].has_variants
+    gallery.corrections.undo()
+    assert sources() == {Source.PHOTOGRAPH, Source.HOODED}
+
+
+def test_a_damaged_variant_is_left_out_and_named(
+    gallery: Gallery, caplog: pytest.LogCaptureFixture
+) -> None:
+    gallery.people.enroll("Anna", [with_variants(0, hood=1, grey=2)])
+    with gallery.file.writing():
+        gallery.file.execute("UPDATE variants SET embedding = x'00' WHERE drawing = 'hood'")
+    [anna] = gallery.templates(MODEL).candidates(axis(0)).people
+    assert set(anna.similarity_by_source) == {Source.PHOTOGRAPH, Source.GREY}
+    assert "1 samples of Anna cannot be read" in caplog.text
+
+
 class Followed:
     """Templates that follow a gallery, and are compared with what is read anew."""
 

@@ -35,13 +35,13 @@ def face(seed: int) -> FaceSample:
     return FaceSample(embedding / np.linalg.norm(embedding), MODEL, 0.9)
 
 
-ANNAS, STRANGERS, VISITS = face(1), face(2), face(3)
+ANNAS, STRANGERS, VISITS, HOODED = face(1), face(2), face(3), face(4)
 
 
 def live(path: Path, cipher: Cipher) -> None:
     """Write an embedding into each table that holds some."""
     with Gallery.open(path, cipher) as gallery:
-        anna = gallery.people.enroll("Anna", [EnrolledSample(ANNAS)]).person
+        anna = gallery.people.enroll("Anna", [EnrolledSample(ANNAS, None, {"hood": HOODED})]).person
         gallery.strangers.add([STRANGERS], 1.0)
         for name in ("visit1", "visit2"):
             gallery.visits.save(Visit(name, 1.0, 2.0, 2.0, anna), [VISITS])
@@ -50,7 +50,7 @@ def live(path: Path, cipher: Cipher) -> None:
 
 
 def counts(path: Path) -> list[int]:
-    tables = ("samples", "visit_samples", "negatives", "non_faces")
+    tables = ("samples", "variants", "visit_samples", "negatives", "non_faces")
     with closing(sqlite3.connect(path)) as connection:
         return [
             connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own words
@@ -59,8 +59,9 @@ def counts(path: Path) -> list[int]:
 
 
 def readable(path: Path) -> list[bool]:
-    """Which of the three faces stand in some file of the gallery's folder."""
+    """Which of the faces stand in some file of the gallery's folder; the variant as Anna's."""
     held = b"".join(each.read_bytes() for each in path.parent.iterdir() if each.is_file())
+    assert (HOODED.embedding.tobytes() in held) == (ANNAS.embedding.tobytes() in held)
     return [each.embedding.tobytes() in held for each in (ANNAS, STRANGERS, VISITS)]
 
 

@@ -62,6 +62,7 @@ def test_a_person_has_what_is_held_and_nothing_of_a_face() -> None:
         "chime": "gong",
         "preferences": {"tv": "news"},
         "consent": {"words": "in writing", "noted_at": "1970-01-01T00:33:20.000+00:00"},
+        "enroll_again": "doorbell enroll 'Anna 🌻' PHOTO...",
     }
     new = person_document(KnownPerson(PersonSummary(ANNA, 0, 0, None), Strength(Level.WEAK, ())))
     assert (new["last_seen_at"], new["consent"]) == (None, None)

@@ -12,7 +12,7 @@ from command_line import sample
 from doorbell.config import StorageSection
 from doorbell.domain import Visit
 from doorbell.errors import EncryptionError, UnknownPersonError, UsageError
-from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.household.encryption import change_key
 from doorbell.household.personal_data import export_personal_data
 from doorbell.outputs.pictures import picture_path
@@ -41,6 +41,18 @@ def test_it_has_the_person_and_the_pictures_that_are_kept(gallery: Gallery, stor
     assert [visit["id"] for visit in document["visits"]] == ["v2", "v4"]
     [face] = document["faces_of_visits"]
     assert face["embedding"] == sample(9).embedding.tolist()
+
+
+def test_it_has_what_was_drawn_over_the_samples(gallery: Gallery, storage: Path) -> None:
+    gallery.people.enroll("Anna", [EnrolledSample(sample(7), None, {"hood": sample(8)})])
+    path = storage / "anna.zip"
+    done = export_personal_data(gallery, "anna", path, StorageSection(directory=storage))
+    assert done.samples == 3
+    with ZipFile(path) as archive:
+        document = json.loads(archive.read("person.json"))
+    (variant,) = document["variants"]
+    assert variant["drawing"] == "hood"
+    assert variant["embedding"] == sample(8).embedding.tolist()
 
 
 def test_what_is_there_is_not_overwritten(gallery: Gallery, storage: Path) -> None:

@@ -227,7 +227,7 @@ def test_one_command_brings_back_what_a_later_version_changed(tmp_path: Path, cl
         before = told_by(gallery)
     # What the versions after this one will do.
     later = len(MIGRATIONS) + 1
-    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups").mkdir(exist_ok=True)
     for version in (later, later + 1):
         kept = tmp_path / "backups" / f"before-version-{version}.sqlite"
         kept.write_bytes(path.read_bytes())

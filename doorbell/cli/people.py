@@ -41,8 +41,9 @@ def list_(config: Config, *, as_json: bool) -> None:
     """List everybody enrolled.
 
     JSON: a list of objects with person_id, name, samples, strength (weak, fair or strong), visits,
-    last_seen_at (ISO 8601, UTC, or null), chime (null for the default one), preferences and
-    consent (an object with words and noted_at, or null where none was noted).
+    last_seen_at (ISO 8601, UTC, or null), chime (null for the default one), preferences, consent
+    (an object with words and noted_at, or null where none was noted) and enroll_again (the command
+    after which they are known in a hood, in sunglasses and by infrared too, or null).
     """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import person_document
@@ -69,6 +70,10 @@ def list_(config: Config, *, as_json: bool) -> None:
         ],
         empty="nobody is enrolled; begin with: doorbell enroll NAME PHOTO...",
     )
+    again = [each.enroll_again for each in known if each.enroll_again is not None]
+    if again:
+        gain = "these would be known in a hood, in sunglasses and by infrared too after:"
+        click.echo("\n  ".join([gain, *again]), err=True)  # beside the table, for people
 
 
 @people.command(epilog=example("doorbell people show Anna"))
@@ -101,6 +106,8 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
         ("consent", _consent(summary)),
     ):
         click.echo(f"  {key:<12} {value}")
+    if known.enroll_again is not None:
+        click.echo(f"  {'better after':<12} {known.enroll_again}")
 
 
 @people.command(epilog=example("doorbell people rename Ana Anna"))

@@ -87,6 +87,9 @@ def _statements() -> list[str]:
         ),
         _trigger("samples", "DELETE", *of_samples["OLD"]),
     ]
+    for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+        person_id = f"(SELECT person_id FROM samples WHERE id = {row}.sample_id)"
+        statements.append(_trigger("variants", event, _noting("person", person_id)))
     statements += [
         _trigger(table, event, _noting("corrected", "0"))
         for table in ("negatives", "non_faces")

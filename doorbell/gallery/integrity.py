@@ -27,6 +27,7 @@ _PERSON = "SELECT name FROM people WHERE people.id ="
 # Whose a row with an embedding is, by table.
 _WHOSE = {
     "samples": f"coalesce(({_PERSON} person_id), 'stranger-' || stranger_id)",
+    "variants": f"({_PERSON} (SELECT person_id FROM samples WHERE samples.id = sample_id))",  # noqa: S608 - our own words
     "visit_samples": "'visit ' || visit_id",
     "negatives": f"'who is not ' || ({_PERSON} not_person_id)",
     "non_faces": "'what is no face'",

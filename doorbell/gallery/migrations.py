@@ -111,10 +111,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             proof BLOB NOT NULL
         ) STRICT""",
     ),
+    # What a person may look like otherwise, drawn over a sample: it goes wherever that goes.
+    (
+        """CREATE TABLE variants (
+            id INTEGER PRIMARY KEY,
+            sample_id INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE,
+            drawing TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            quality REAL NOT NULL,
+            UNIQUE (sample_id, drawing)
+        ) STRICT""",
+    ),
 )
 
 # Wherever there is an embedding.
-EMBEDDING_TABLES = ("samples", "visit_samples", "negatives", "non_faces")
+EMBEDDING_TABLES = ("samples", "variants", "visit_samples", "negatives", "non_faces")
 
 SCHEMA = Schema(
     APPLICATION_ID,

@@ -18,6 +18,7 @@ from doorbell.gallery.codec import (
 from doorbell.gallery.names import clean_consent, clean_name, name_key
 from doorbell.gallery.queries import (
     add_sample,
+    add_variants,
     all_people,
     delete_visitor,
     find_or_create_person,
@@ -90,6 +91,8 @@ class PeopleStore:
             """SELECT people.*,
                 (SELECT count(*) FROM samples
                     WHERE person_id = people.id AND hidden_by IS NULL) AS samples,
+                EXISTS (SELECT 1 FROM samples JOIN variants ON sample_id = samples.id
+                    WHERE person_id = people.id AND hidden_by IS NULL) AS has_variants,
                 (SELECT count(*) FROM visits WHERE person_id = people.id) AS visits,
                 (SELECT max(last_seen_at) FROM visits WHERE person_id = people.id) AS last_seen_at
             FROM people ORDER BY id"""
@@ -101,6 +104,7 @@ class PeopleStore:
                 row["visits"],
                 row["last_seen_at"],
                 consent_from(row),
+                bool(row["has_variants"]),
             )
             for row in rows
         ]
@@ -108,7 +112,8 @@ class PeopleStore:
     def enroll(self, name: str, samples: Sequence[EnrolledSample]) -> EnrollmentOutcome:
         """Add samples to a person, who is created if new: all of them or, on any error, none.
 
-        A sample whose picture this person has already is left out and reported.
+        A sample whose picture this person has already is left out and reported; variants that it
+        had not are added to it.
 
         Raises:
             InvalidNameError: the name cannot be stored.
@@ -119,13 +124,18 @@ class PeopleStore:
             raise EnrollmentError(f"nothing to enroll for {cleaned!r}: no face was given")
         with self._changes.one():
             person_id = find_or_create_person(self._file, cleaned)
-            duplicates = [
-                str(enrolled.source_sha256)
-                for enrolled in samples
-                if not add_sample(self._file, person_id, enrolled.sample, enrolled.source_sha256)
-            ]
+            duplicates, completed = [], []
+            for enrolled in samples:
+                sample_id, is_new = add_sample(
+                    self._file, person_id, enrolled.sample, enrolled.source_sha256
+                )
+                drawn = add_variants(self._file, sample_id, enrolled.variants)
+                if not is_new:
+                    duplicates.append(str(enrolled.source_sha256))
+                    completed += duplicates[-1:] if drawn else []
             person = person_by_id(self._file, person_id)
-        return EnrollmentOutcome(person, len(samples) - len(duplicates), tuple(duplicates))
+        added = len(samples) - len(duplicates)
+        return EnrollmentOutcome(person, added, tuple(duplicates), tuple(completed))
 
     def rename(self, name: str, new_name: str) -> Person:
         """Give a person another name.

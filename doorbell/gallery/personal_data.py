@@ -41,6 +41,11 @@ def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
         document = {
             "person": _without(person),
             "samples": _faces(file, "samples WHERE person_id = ?", person_id),
+            "variants": _faces(
+                file,
+                "variants WHERE sample_id IN (SELECT id FROM samples WHERE person_id = ?)",
+                person_id,
+            ),
             "visits": [_without(visit) for visit in visits],
             "faces_of_visits": _faces(
                 file,

@@ -8,7 +8,7 @@ Those that write are called within ``GalleryFile.writing``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.gallery.codec import (
@@ -64,17 +64,21 @@ def find_or_create_person(file: GalleryFile, cleaned_name: str) -> int:
 
 def add_sample(
     file: GalleryFile, person_id: int, sample: FaceSample, source_sha256: str | None
-) -> bool:
-    """Store a person's sample, unless they have that picture already; whether it was stored."""
+) -> tuple[int, bool]:
+    """Store a person's sample, unless they have that picture already.
+
+    Returns:
+        The identifier of what is stored, and whether it was not before.
+    """
     embedding = encode_embedding(sample, file.cipher)
-    if file.rows(
-        "SELECT 1 FROM samples WHERE person_id = ? AND model_id = ? AND source_sha256 = ?",
+    for row in file.rows(
+        "SELECT id FROM samples WHERE person_id = ? AND model_id = ? AND source_sha256 = ?",
         person_id,
         sample.model_id,
         source_sha256,
     ):
-        return False
-    file.insert(
+        return row["id"], False
+    sample_id = file.insert(
         "samples",
         person_id=person_id,
         model_id=sample.model_id,
@@ -82,7 +86,28 @@ def add_sample(
         quality=sample.quality,
         source_sha256=source_sha256,
     )
-    return True
+    return sample_id, True
+
+
+def add_variants(file: GalleryFile, sample_id: int, variants: Mapping[str, FaceSample]) -> int:
+    """Store what was drawn over a sample, but for the drawings that it has; how many were stored.
+
+    Args:
+        file: the gallery.
+        sample_id: of a person's sample.
+        variants: by the name of the drawing.
+    """
+    return sum(
+        file.execute(
+            "INSERT INTO variants (sample_id, drawing, embedding, quality) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING",
+            sample_id,
+            drawing,
+            encode_embedding(sample, file.cipher),
+            sample.quality,
+        )
+        for drawing, sample in variants.items()
+    )
 
 
 def move_to_person(file: GalleryFile, column: str, visitor_id: int, person_id: int) -> None:

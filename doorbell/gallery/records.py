@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from doorbell.domain import FaceSample, Person, Visit, Visitor
 
@@ -15,10 +16,12 @@ class EnrolledSample:
         sample: the face.
         source_sha256: hash of the picture, in hexadecimal, by which the same photo is known when
             it comes twice; None for a live frame.
+        variants: the same face with something drawn over it, by the name of the drawing.
     """
 
     sample: FaceSample
     source_sha256: str | None = None
+    variants: Mapping[str, FaceSample] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,13 @@ class EnrollmentOutcome:
         person: who, as stored.
         added: number of samples stored.
         duplicates: ``source_sha256`` of each sample left out because its picture was there before.
+        completed: of those, the ones that have variants now which they had not.
     """
 
     person: Person
     added: int
     duplicates: tuple[str, ...]
+    completed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,8 @@ class Consent:
 class PersonSummary:
     """A person with what the gallery holds of them.
 
-    ``last_seen_at`` is None before any visit, ``consent`` where none was noted.
+    ``last_seen_at`` is None before any visit, ``consent`` where none was noted; ``has_variants``
+    says whether any sample has variants.
     """
 
     person: Person
@@ -56,6 +62,7 @@ class PersonSummary:
     visits: int
     last_seen_at: float | None
     consent: Consent | None = None
+    has_variants: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ on the disk is no reason to know nobody.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -34,6 +35,7 @@ from doorbell.recognition.templates import (
     Templates,
     directions,
 )
+from doorbell.recognition.variants import DRAWINGS
 from doorbell.storage.sqlite_copies import advice_to_restore
 
 _LOG = logging.getLogger(__name__)
@@ -93,6 +95,12 @@ class TemplateReader:
             lambda row: (people.get(row["person_id"]) or strangers[row["stranger_id"]]).label,
         )
         sources = _sources(photographs, frames)  # before both are added up
+        for source, sums in self._drawn("NOT NULL", people).items():
+            for place in np.flatnonzero(sums.any).tolist():
+                person_id = int(sums.ids[place])
+                if person_id in sources:  # else what they were drawn over is damaged
+                    template = directions(sums.sums[place].copy())
+                    sources[person_id] = {**sources[person_id], source: template}
         templates = Templates(
             people,
             photographs.plus(frames).index(),
@@ -120,6 +128,8 @@ class TemplateReader:
             if len(present) > 1
             else dict.fromkeys(present)
         )
+        drawn = self._drawn(f"{person_id:d}", {person_id: person})
+        sources |= {source: directions(sums.sums[0]) for source, sums in drawn.items()}
         templates.put_person(person, _template(embeddings), sources)
 
     def read_stranger(self, templates: Templates, stranger_id: int) -> None:
@@ -146,6 +156,45 @@ class TemplateReader:
         _, non_face_embeddings = self._whole(non_faces, lambda _: "what is no face")
         ids = np.array([row["not_person_id"] for row in whole], np.int64)
         templates.set_corrected(ids, embeddings, non_face_embeddings)
+
+    def _drawn(self, whose: str, people: Mapping[int, Person]) -> dict[Source, _Sums]:
+        """The variants of people, added up by the template that they belong to.
+
+        Args:
+            whose: what the identifier of the person is.
+            people: all whom that can be.
+        """
+        drawn = (
+            "FROM variants JOIN samples ON samples.id = variants.sample_id "
+            f"WHERE samples.person_id IS {whose} AND {_OF_MODEL}"
+        )
+        ids = self._file.rows(f"SELECT DISTINCT samples.person_id AS id {drawn}", self._model_id)
+        sums: dict[Source, _Sums] = defaultdict(lambda: _Sums(row["id"] for row in ids))
+        wrong: list[Row] = []
+        for batch in self._file.batches(
+            BLOCK_ROWS,
+            "SELECT variants.id, samples.person_id, variants.drawing, variants.embedding "
+            f"{drawn} ORDER BY variants.id",
+            self._model_id,
+        ):
+            row_ids, person_ids, names, stored = zip(*batch, strict=True)
+            embeddings, whole = unpack(stored, self._file.cipher)
+            persons = np.array(person_ids, np.int64)
+            of = [DRAWINGS[name].source if name in DRAWINGS else None for name in names]
+            for source in {each for each in of if each is not None}:
+                chosen = whole & np.array([each is source for each in of])
+                if chosen.any():
+                    sums[source].add(persons, embeddings, chosen)
+            wrong += [
+                {
+                    "id": row_ids[place],
+                    "person_id": person_ids[place],
+                    "embedding": stored[place],
+                }
+                for place in np.flatnonzero(~whole).tolist()
+            ]
+        self._tell(wrong, lambda row: people[row["person_id"]].label)
+        return sums
 
     def _samples(
         self, column: str, visitor_id: int, visitor: Person | Stranger

@@ -47,8 +47,9 @@ def person_document(known: KnownPerson) -> Document:
     """Describe a person.
 
     Keys: person_id, name, samples, strength (weak, fair or strong), visits, last_seen_at (null
-    before the first visit), chime (null for the default one), preferences, and consent (an object
-    with words and noted_at, or null).
+    before the first visit), chime (null for the default one), preferences, consent (an object
+    with words and noted_at, or null), and enroll_again (the command that makes them known in a
+    hood, in sunglasses and by infrared too, or null where they are).
     """
     summary = known.summary
     return {
@@ -63,6 +64,7 @@ def person_document(known: KnownPerson) -> Document:
         "consent": None
         if summary.consent is None
         else {"words": summary.consent.words, "noted_at": iso_utc(summary.consent.noted_at)},
+        "enroll_again": known.enroll_again,
     }
 
 

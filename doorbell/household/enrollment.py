@@ -44,6 +44,10 @@ SURE_SCORE = 0.75
 MIN_IN_FRAME = 0.8
 NEAR_BEST = 0.8
 
+# What is said of photos that were enrolled before.
+KEPT_ONCE = "this photo was enrolled before and is not stored twice"
+COMPLETED = "enrolled before; now also known by it in a hood, in sunglasses and by infrared"
+
 # Of a photo with more faces than this none is looked at closely: it shows a crowd, or was made to
 # take time and memory.
 MAX_FACES = 16
@@ -148,12 +152,21 @@ class Enroller:
         if not chosen:
             return EnrollmentReport(None, 0, tuple(results[place] for place in sorted(results)))
         outcome = self._gallery.people.enroll(
-            name, [EnrolledSample(photo.sample, photo.digest) for photo in chosen]
+            name,
+            [
+                EnrolledSample(
+                    photo.sample, photo.digest, self._perception.embed_variants(photo.portrait)
+                )
+                for photo in chosen
+            ],
         )
         for place, photo in photos.items():
             if results[place].accepted and photo.digest in outcome.duplicates:
-                message = "this photo was enrolled before and is not stored twice"
-                results[place] = replace(results[place], accepted=False, message=message, hint="")
+                is_completed = photo.digest in outcome.completed
+                message = COMPLETED if is_completed else KEPT_ONCE
+                results[place] = replace(
+                    results[place], accepted=is_completed, message=message, hint=""
+                )
         return EnrollmentReport(
             outcome.person,
             outcome.added,

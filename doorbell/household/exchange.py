@@ -6,6 +6,7 @@ corrections are no part of it. The lines are described in docs/reliability.md.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from doorbell.gallery.names import clean_name
 from doorbell.gallery.queries import (
     add_sample,
     add_stranger_samples,
+    add_variants,
     all_people,
     all_strangers,
     find_or_create_person,
@@ -35,20 +37,23 @@ from doorbell.gallery.queries import (
 )
 from doorbell.household.exchange_format import (
     ENTRY,
-    VERSION,
+    PLAIN,
+    WITH_VARIANTS,
     End,
+    FaceText,
     Head,
     PersonLine,
     SampleText,
     StrangerLine,
     describe,
+    face_text,
     read_sample,
     sample_text,
 )
 from doorbell.storage.encryption import open_cipher
 from doorbell.storage.files import write_whole
 
-# A sample takes 0.8 kB: some 300,000 of them.
+# A sample takes 0.8 kB, with its variants five times as much: some 60,000 of them.
 MAX_BYTES = 256 * 2**20
 
 # Two faces less alike are of two people, by SFace's authors (OpenCV's sample of FaceRecognizerSF).
@@ -125,7 +130,8 @@ def export_lines(file: GalleryFile, model_id: str) -> Iterator[str]:
     with file.reading():
         people = file.rows("SELECT * FROM people ORDER BY id")
         strangers = all_strangers(file)
-        yield Head(kind="doorbell-gallery", version=VERSION, model_id=model_id).model_dump_json()
+        version = WITH_VARIANTS if file.rows("SELECT 1 FROM variants LIMIT 1") else PLAIN
+        yield Head(kind="doorbell-gallery", version=version, model_id=model_id).model_dump_json()
         for row, person in zip(people, all_people(file), strict=True):
             consent = consent_from(row)
             yield PersonLine(
@@ -247,10 +253,10 @@ def _check_head(line: bytes, model_id: str) -> None:
         raise UsageError(
             "line 1: this is no export of a gallery; make one with: doorbell gallery export FILE"
         ) from None
-    if head.version != VERSION:
+    if head.version not in (PLAIN, WITH_VARIANTS):
         raise UsageError(
-            f"line 1: the file is of version {head.version}; this doorbell reads version {VERSION}"
-            ": update the older of the two"
+            f"line 1: the file is of version {head.version}; this doorbell reads version {PLAIN} "
+            f"and {WITH_VARIANTS}: update the older of the two"
         )
     if head.model_id != model_id:
         raise UsageError(
@@ -276,9 +282,15 @@ def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported:
         imported.people.append(name)
         known.names[person_id] = name
     for text, sample in zip(line.samples, samples, strict=True):
-        if sample.embedding.tobytes() not in known.of_person.get(person_id, {}) and add_sample(
-            file, person_id, sample, text.source_sha256
-        ):
+        if sample.embedding.tobytes() in known.of_person.get(person_id, {}):
+            continue
+        sample_id, is_new = add_sample(file, person_id, sample, text.source_sha256)
+        if is_new:
+            variants = {
+                drawing: read_sample(variant, known.model_id)
+                for drawing, variant in text.variants.items()
+            }
+            add_variants(file, sample_id, variants)
             known.add(person_id, sample.embedding)
             imported.samples += 1
     _fill_in(file, person_id, line, imported)
@@ -331,7 +343,15 @@ def _samples_text(
         visitor_id,
         model_id,
     )
+    drawn: Sequence[Row] = file.rows(
+        "SELECT variants.* FROM variants JOIN samples ON samples.id = sample_id "  # noqa: S608 - our own words
+        f"WHERE {column} = ? ORDER BY variants.id",
+        visitor_id,
+    )
+    variants: dict[int, dict[str, FaceText]] = defaultdict(dict)
+    for row, embedding in zip(drawn, decode_embeddings(drawn, file.cipher), strict=True):
+        variants[row["sample_id"]][row["drawing"]] = face_text(embedding, row["quality"])
     return tuple(
-        sample_text(embedding, row["quality"], row["source_sha256"])
+        sample_text(embedding, row["quality"], row["source_sha256"], variants.get(row["id"], {}))
         for row, embedding in zip(rows, decode_embeddings(rows, file.cipher), strict=True)
     )

@@ -5,17 +5,27 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+)
 
 from doorbell.domain import FaceSample, Float32Array
 from doorbell.errors import UsageError
 from doorbell.gallery.codec import UNIT_TOLERANCE
 from doorbell.recognition.templates import EMBEDDING_SIZE
 
-VERSION = 1
+# The second has variants; without any the first is written, which an earlier doorbell reads.
+PLAIN, WITH_VARIANTS = 1, 2
 
 _EMBEDDING = np.dtype("<f4")
 
@@ -35,12 +45,23 @@ class Head(_Line):
     model_id: str
 
 
-class SampleText(_Line):
+class FaceText(_Line):
     """A face: little-endian float32 in Base64, and how good the picture was."""
 
     embedding: Annotated[str, Field(max_length=1000)]
     quality: Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class SampleText(FaceText):
+    """A face, where it comes from, and what was drawn over it by the name of the drawing."""
+
     source_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}(-[0-9]{1,5})?$")] | None = None
+    variants: dict[Annotated[str, Field(pattern="^[a-z]{1,20}$")], FaceText] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        return {key: value for key, value in written.items() if value or key != "variants"}
 
 
 class PersonLine(_Line):
@@ -77,13 +98,31 @@ _Entry = Annotated[PersonLine | StrangerLine | End, Field(discriminator="kind")]
 ENTRY: TypeAdapter[PersonLine | StrangerLine | End] = TypeAdapter(_Entry)
 
 
-def sample_text(embedding: Float32Array, quality: float, source_sha256: str | None) -> SampleText:
+def face_text(embedding: Float32Array, quality: float) -> FaceText:
+    """Write a variant's embedding, (128,) float32, as text."""
+    return FaceText(embedding=_text(embedding), quality=quality)
+
+
+def sample_text(
+    embedding: Float32Array,
+    quality: float,
+    source_sha256: str | None,
+    variants: Mapping[str, FaceText] = MappingProxyType({}),
+) -> SampleText:
     """Write an embedding, (128,) float32, as text."""
-    text = base64.b64encode(embedding.astype(_EMBEDDING).tobytes()).decode("ascii")
-    return SampleText(embedding=text, quality=quality, source_sha256=source_sha256)
+    return SampleText(
+        embedding=_text(embedding),
+        quality=quality,
+        source_sha256=source_sha256,
+        variants=dict(variants),
+    )
 
 
-def read_sample(text: SampleText, model_id: str) -> FaceSample:
+def _text(embedding: Float32Array) -> str:
+    return base64.b64encode(embedding.astype(_EMBEDDING).tobytes()).decode("ascii")
+
+
+def read_sample(text: FaceText, model_id: str) -> FaceSample:
     """Read an embedding.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,16 @@ class KnownPerson:
 
     summary: PersonSummary
     strength: Strength
+
+    @property
+    def enroll_again(self) -> str | None:
+        """The command after which they are also known in a hood, in sunglasses and by infrared.
+
+        It takes photographs, the same or others; None where they are.
+        """
+        if self.summary.has_variants:
+            return None
+        return f"doorbell enroll {shlex.quote(self.summary.person.name)} PHOTO..."
 
 
 def known_people(gallery: Gallery) -> list[KnownPerson]:

@@ -40,6 +40,7 @@ from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align, part_in_frame
 from doorbell.recognition.embedder import FACE_LENGTH, SFACE_ID, Embedder
 from doorbell.recognition.quality import Quality, expected_similarity, measure_quality
+from doorbell.recognition.variants import DRAWINGS
 from doorbell.recognition.veil import WHOLE_VEIL, unveil
 
 
@@ -189,13 +190,31 @@ class Perception:
             mirrored: take twice the time for a better vector, where one picture has to do.
         """
         crops = [portrait.crop for portrait in portraits]
+        return self._embedded(crops, [each.quality for each in portraits], mirrored=mirrored)
+
+    def embed_variants(self, portrait: FaceCrop) -> dict[str, FaceSample]:
+        """Draw over a face what it may wear, and embed that: by the names of ``DRAWINGS``.
+
+        What no longer shows a face is left out.
+        """
+        drawn = [drawing.draw(portrait.crop) for drawing in DRAWINGS.values()]
+        samples = self._embedded(drawn, [portrait.quality] * len(drawn), mirrored=True)
+        return {
+            name: sample
+            for name, sample in zip(DRAWINGS, samples, strict=True)
+            if sample is not None
+        }
+
+    def _embedded(
+        self, crops: Sequence[UInt8Array], qualities: Sequence[Quality], *, mirrored: bool
+    ) -> list[FaceSample | None]:
         embeddings = self._embedder.embed(crops, mirrored=mirrored)
         return [
-            FaceSample(vector, self.model_id, expected_similarity(portrait.quality, float(length)))
+            FaceSample(vector, self.model_id, expected_similarity(quality, float(length)))
             if FACE_LENGTH <= length < np.inf
             else None
-            for vector, length, portrait in zip(
-                embeddings.vectors, embeddings.lengths, portraits, strict=True
+            for vector, length, quality in zip(
+                embeddings.vectors, embeddings.lengths, qualities, strict=True
             )
         ]
 

@@ -13,11 +13,18 @@ from doorbell.domain import Person, Stranger
 
 
 class Source(Enum):
-    """Where a person's samples come from."""
+    """Where a person's templates come from."""
 
     PHOTOGRAPH = "photograph"
     CAMERA = "camera"  # frames, of the door or of a video
-    DRAWN = "drawn"  # variants of another sample, as of another light
+    HOODED = "hooded"  # the photographs with a hood and with a hat drawn over them
+    GREY = "grey"  # as infrared shows them
+    SUNGLASSES = "sunglasses"
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the samples are variants drawn of others."""
+        return self not in (Source.PHOTOGRAPH, Source.CAMERA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class PersonCandidate:
 
     Attributes:
         person: who.
-        similarity: cosine with the template, the mean of all samples.
+        similarity: cosine with the template, the mean of all samples that are not drawn.
         similarity_by_source: cosine with the mean of the samples of each source there is.
     """
 

@@ -129,6 +129,7 @@ def decide(
     people = candidates.people
     similarity = people[0].similarity if people else 0.0
     odds = [*(_odds(each, evidence) for each in people), -math.inf, -math.inf]
+    undrawn = _odds(people[0], evidence, drawn=False) if people else -math.inf
     enough = evidence.frames >= section.min_frames
     if (
         people
@@ -143,7 +144,7 @@ def decide(
         for each in sources
     )
     nobody_near = (
-        odds[0] <= UNKNOWN_LOG_ODDS
+        undrawn <= UNKNOWN_LOG_ODDS
         and evidence.frames >= UNKNOWN_FRAMES_FACTOR * section.min_frames
     )
     waited = time_seconds - evidence.started_seconds
@@ -156,20 +157,26 @@ def decide(
     return Match(Verdict.UNDECIDED, None, similarity, evidence.frames, may_be_stranger)
 
 
-def _odds(candidate: PersonCandidate, evidence: Evidence) -> float:
-    """The evidence for a person, by the template that speaks most for it."""
+def _odds(candidate: PersonCandidate, evidence: Evidence, *, drawn: bool = True) -> float:
+    """The evidence for a person, by the template that speaks most for it.
+
+    Of ``drawn`` variants one or the other is a little like anybody: they can name somebody, but
+    nobody need be waited for because of them.
+    """
     return max(
         log_odds(similarity, evidence.quality, evidence.looks, source)
         for source, similarity in candidate.similarity_by_source.items()
+        if drawn or not source.is_drawn
     )
 
 
 def _is_alike(candidate: PersonCandidate, evidence: Evidence, enrolled: int, risk: float) -> bool:
     """Whether a track is more like one of a person's templates than strangers are."""
-    templates = enrolled * len(candidate.similarity_by_source)
+    sources = candidate.similarity_by_source
+    templates = enrolled * sum(not source.is_drawn for source in sources)
     return any(
         similarity >= _needed(evidence, templates, risk, source)
-        for source, similarity in candidate.similarity_by_source.items()
+        for source, similarity in sources.items()
     )
 
 

@@ -97,6 +97,10 @@ class RememberingPerception(Perception):
             keep(self._crops, face, crop)
         return self._crops[face]
 
+    def embed_variants(self, portrait: FaceCrop) -> dict[str, FaceSample]:
+        """Draw over a face what it may wear, and embed that."""
+        return self._perception.embed_variants(portrait)
+
     def embed(
         self, portraits: Sequence[FaceCrop], *, mirrored: bool = False
     ) -> list[FaceSample | None]:
