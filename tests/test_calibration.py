@@ -40,6 +40,15 @@ def test_who_is_as_alike_as_expected_is_likelier_the_person(
         assert log_odds(others_mean(quality, source) - 0.1, quality, looks, source) < 0
 
 
+@given(QUALITIES, LOOKS, SOURCES, st.floats(0.01, 0.3))
+def test_who_is_more_alike_than_expected_is_no_less_likely_for_it(
+    quality: float, looks: float, source: Source, more: float
+) -> None:
+    if quality > others_mean(quality, source):
+        expected = log_odds(quality, quality, looks, source)
+        assert log_odds(quality + more, quality, looks, source) > expected
+
+
 @given(PEOPLE, QUALITIES, LOOKS, RISKS, SOURCES)
 def test_more_people_fewer_looks_and_less_risk_take_more(
     people: int, quality: float, looks: float, risk: float, source: Source

@@ -34,7 +34,7 @@ from doorbell.models.store import face_path
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.pipeline.tracking import Tracker
-from doorbell.recognition.liveness import Liveness, moves_along, withhold
+from doorbell.recognition.liveness import DOUBTED, Liveness, moves_along, withhold
 
 NOW = 1_700_000_000.0
 SECTION = RecognitionSection()
@@ -87,6 +87,22 @@ def test_paper_around_a_face_shows(
     for pixels, face in held_up(photo, middle, border=border, seed=1):
         liveness.see(pixels, face)
     assert liveness.score < SECTION.min_live
+
+
+def test_what_looked_like_a_picture_must_look_alive_for_a_while(
+    perception: Perception, models_directory: Path
+) -> None:
+    photo, middle = portrait("obama", perception, models_directory)
+    liveness, scores = Liveness(), []
+    for pixels, face in held_up(photo, middle, border=12, seed=1, frames=3):
+        liveness.see(pixels, face)
+    assert liveness.score < SECTION.min_live
+    plain = np.full((720, 1280, 3), 120, np.uint8)
+    for _ in range(40):
+        liveness.see(plain, face)
+        scores.append(liveness.score >= SECTION.min_live)
+    assert scores.index(True) >= DOUBTED - 1
+    assert all(scores[scores.index(True) :])
 
 
 @pytest.mark.parametrize("min_live", [0.0, SECTION.min_live])
