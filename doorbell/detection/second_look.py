@@ -15,7 +15,7 @@ import numpy as np
 from doorbell.detection.blazeface import BlazeFace, Picture, blend, iou, letterbox
 from doorbell.detection.regions import Region, RegionKind
 from doorbell.domain import Face, Float32Array, UInt8Array
-from doorbell.imaging.light import GAMMA
+from doorbell.imaging.light import LINEAR, to_pixels
 
 # How many times as large as the face the square is that is looked at, by the network for far faces
 # and in the face's own light. ARCHITECTURE.md says what others gave.
@@ -25,8 +25,6 @@ DARK, LIGHT = 2, 90
 LIGHT_LEVEL = 0.75
 # Boxes of one face by two looks overlap by this at least.
 SAME_IOU = 0.3
-
-_LINEAR = (np.arange(256) / 255) ** GAMMA  # (256,) values of a picture in linear light
 
 
 def look_with_finer_grid(far: BlazeFace, picture: Picture, face: Face, min_iou: float) -> Face:
@@ -90,7 +88,6 @@ def _lit(picture: UInt8Array, face: UInt8Array) -> UInt8Array:
     """A picture in such light that a part of it is neither dark nor pale."""
     if not face.size:
         return picture
-    dark, light = _LINEAR[np.percentile(face, [DARK, LIGHT]).astype(np.intp)]
-    part = np.clip((_LINEAR - dark) / max(light - dark, 1e-3) * LIGHT_LEVEL, 0, 1)
-    table = np.round(255 * part ** (1 / GAMMA)).astype(np.uint8)
+    dark, light = LINEAR[np.percentile(face, [DARK, LIGHT]).astype(np.intp)]
+    table = to_pixels((LINEAR - dark) / max(light - dark, 1e-3) * LIGHT_LEVEL)
     return np.asarray(table[picture], np.uint8)

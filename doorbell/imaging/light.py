@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from doorbell.domain import Face, UInt8Array
+from doorbell.domain import Face, Float32Array, UInt8Array
 
 GAMMA = 2.2
+# (256,) float32: the light of each value of a pixel, 0 to 1.
+LINEAR: Float32Array = ((np.arange(256) / 255) ** GAMMA).astype(np.float32)
 # From here on a pixel is as good as white: whatever was there is lost.
 CLIPPED_GREY = 250
 # A face of which more than this is white is too bright, whatever its median: one side in the sun.
@@ -40,6 +42,11 @@ class FaceLight:
     def grey(self) -> float:
         """The level as a pixel has it, 0 to 255."""
         return 255.0 * math.pow(self.level, 1 / GAMMA)
+
+
+def to_pixels(light: Float32Array) -> UInt8Array:
+    """Light of 0 to 1 as pixels, of the same shape; what is brighter than white is white."""
+    return np.round(255 * np.clip(light, 0, 1) ** (1 / GAMMA)).astype(np.uint8)
 
 
 def linear(grey: float) -> float:

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 
 from doorbell.domain import Float32Array, UInt8Array
+from doorbell.imaging.light import LINEAR, to_pixels
+from doorbell.imaging.shapes import ellipse, soft
 from doorbell.recognition.alignment import CROP_PIXELS, TEMPLATE
 from doorbell.recognition.candidates import Source
 
@@ -58,26 +60,26 @@ class Drawing:
 
 def hooded(crop: UInt8Array) -> UInt8Array:
     """A hood tied close: the face alone is seen, its upper part in shade."""
-    opening = _ellipse(_X, _Y, (0, 0.55), (0.9, 1.2))
-    shade = 0.3 + 0.7 * _soft(np.minimum(opening, (_Y + 0.3) / 2), 0.5)
-    shaded = _to_light(crop) * np.where(opening > 0, shade, 1)[..., None]
+    opening = ellipse(_X, _Y, (0, 0.55), (0.9, 1.2))
+    shade = 0.3 + 0.7 * soft(np.minimum(opening, (_Y + 0.3) / 2), 0.5)
+    shaded = LINEAR[crop] * np.where(opening > 0, shade, 1)[..., None]
     return _covered(shaded, -opening, DARK_CLOTH)
 
 
 def in_a_hat(crop: UInt8Array) -> UInt8Array:
     """A knitted hat, drawn down to the brow."""
     rim = -0.42 + 0.08 * _X**2
-    hat = np.minimum(_ellipse(_X, _Y, (0, -0.35), (1.35, 1.5)), rim - _Y)
-    return _covered(_to_light(crop), hat, KNITTED)
+    hat = np.minimum(ellipse(_X, _Y, (0, -0.35), (1.35, 1.5)), rim - _Y)
+    return _covered(LINEAR[crop], hat, KNITTED)
 
 
 def in_sunglasses(crop: UInt8Array) -> UInt8Array:
     """Dark glasses."""
     side = np.abs(_X)
-    lenses = _ellipse(side, _Y, (0.5, 0.05), (0.42, 0.33), power=3)
+    lenses = ellipse(side, _Y, (0.5, 0.05), (0.42, 0.33), power=3)
     bridge = np.minimum(0.2 - side, 0.05 - np.abs(_Y + 0.07))
     arms = np.minimum(0.2 - np.abs(side - 1.05), 0.05 - np.abs(_Y + 0.08))
-    return _covered(_to_light(crop), np.maximum(np.maximum(lenses, bridge), arms), GLASS)
+    return _covered(LINEAR[crop], np.maximum(np.maximum(lenses, bridge), arms), GLASS)
 
 
 def grey(crop: UInt8Array) -> UInt8Array:
@@ -102,33 +104,7 @@ DRAWINGS: Mapping[str, Drawing] = {
 }
 
 
-def _ellipse(
-    x: Float32Array,
-    y: Float32Array,
-    centre: tuple[float, float],
-    axes: tuple[float, float],
-    *,
-    power: float = 2.0,
-) -> Float32Array:
-    """1 at an ellipse's centre, 0 on its border, less outside; a power above 2 has corners."""
-    across, down = np.abs((x - centre[0]) / axes[0]), np.abs((y - centre[1]) / axes[1])
-    return np.asarray(1 - (across**power + down**power) ** (1 / power), np.float32)
-
-
-def _soft(inside: Float32Array, edge: float) -> Float32Array:
-    """0 to 1 where a shape is, from what is above 0 inside it; over its edge in between."""
-    return np.asarray(np.clip(inside / edge + 0.5, 0, 1), np.float32)
-
-
-_FACE = _soft(_ellipse(_X, _Y, (0, 0.7), (0.9, 1.1)), 0.2)
-
-
-def _to_light(crop: UInt8Array) -> Float32Array:
-    return np.asarray((crop.astype(np.float32) / 255) ** 2.2, np.float32)
-
-
-def _to_pixels(light: Float32Array) -> UInt8Array:
-    return np.round(255 * np.clip(light, 0, 1) ** (1 / 2.2)).astype(np.uint8)
+_FACE = soft(ellipse(_X, _Y, (0, 0.7), (0.9, 1.1)), 0.2)
 
 
 def _level(lit: Float32Array) -> float:
@@ -144,14 +120,14 @@ def _covered(light: Float32Array, shape: Float32Array, reflectance: float) -> UI
     """Cover a shape, above 0 inside, with grey cloth in the light that falls on the face."""
     seen = light @ _LUMINANCE
     lit = (0.5 * _blurred(seen, 0.6 * _UNIT) + 0.5 * _level(seen)) / FACE
-    here = _soft(shape, 1.5 / _UNIT)  # an edge of one pixel and a half
+    here = soft(shape, 1.5 / _UNIT)  # an edge of one pixel and a half
     cloth = np.clip(reflectance * lit, 0, 1) * here
-    return _to_pixels(light * (1 - here)[..., None] + cloth[..., None])
+    return to_pixels(light * (1 - here)[..., None] + cloth[..., None])
 
 
 def _by_infrared(crop: UInt8Array) -> Float32Array:
     """What a camera by infrared sees of a crop, (112, 112): pigments absorb less there."""
-    return np.asarray((_to_light(crop) @ _INFRARED) ** 0.8, np.float32)
+    return np.asarray((LINEAR[crop] @ _INFRARED) ** 0.8, np.float32)
 
 
 def _levelled(lit: Float32Array) -> Float32Array:
@@ -159,4 +135,4 @@ def _levelled(lit: Float32Array) -> Float32Array:
 
 
 def _without_colour(lit: Float32Array) -> UInt8Array:
-    return _to_pixels(np.repeat(lit[..., None], 3, axis=2))
+    return to_pixels(np.repeat(lit[..., None], 3, axis=2))

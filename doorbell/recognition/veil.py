@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbell.domain import UInt8Array
+from doorbell.imaging.light import LINEAR, to_pixels
 
 # The darkest and the lightest hundredth of a face's values tell how much is veil. Of faces without
 # one the darkest is at most a twentieth of the lightest, in linear light: pupils, nostrils, hair.
 # From twice that on the whole of it is taken off, between them a growing part.
 DARK, LIGHT = 1, 99
 NO_VEIL, WHOLE_VEIL = 0.04, 0.08
-
-_LINEAR = (np.arange(256) / 255) ** 2.2  # (256,) values of a picture in linear light
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,12 +42,11 @@ def unveil(crop: UInt8Array) -> Unveiled:
     # The middle of the crop is face whatever the hair and background are.
     counts = np.bincount(crop[16:104, 16:96].ravel(), minlength=256).cumsum()
     dark, light = np.searchsorted(counts, counts[-1] * np.array([DARK, LIGHT]) / 100)
-    lightest = max(float(_LINEAR[light]), 1e-3)
-    veil = min(float(_LINEAR[dark]) / lightest, 1.0)
+    lightest = max(float(LINEAR[light]), 1e-3)
+    veil = min(float(LINEAR[dark]) / lightest, 1.0)
     part = min(max((veil - NO_VEIL) / (WHOLE_VEIL - NO_VEIL), 0.0), 1.0)
     taken = part * veil * lightest
     if taken == 0 or lightest - taken < 1e-3:
         return Unveiled(crop, veil)
-    clear = np.clip((_LINEAR - taken) * lightest / (lightest - taken), 0, 1)
-    table = np.round(255 * clear ** (1 / 2.2)).astype(np.uint8)
+    table = to_pixels((LINEAR - taken) * lightest / (lightest - taken))
     return Unveiled(table[crop], veil)

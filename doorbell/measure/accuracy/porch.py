@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from doorbell.domain import Face, Float32Array, UInt8Array
+from doorbell.imaging.shapes import ellipse, soft
 from doorbell.measure.accuracy.image_formation import (
     INFRARED,
     blurred,
@@ -99,24 +100,6 @@ def before_the_door(pixels: UInt8Array, face: Face, face_pixels: float) -> Scene
     scales = np.array([across / part.shape[1], down / part.shape[0]], np.float32)
     keypoints = (face.keypoints_xy - np.array([left, top], np.float32)) * scales
     return Scene(np.clip(light, 0, None).astype(np.float32), keypoints, face_pixels)
-
-
-def ellipse(
-    x: Float32Array,
-    y: Float32Array,
-    centre: tuple[float, float],
-    axes: tuple[float, float],
-    *,
-    power: float = 2.0,
-) -> Float32Array:
-    """1 at an ellipse's centre, 0 on its border, less outside; a power above 2 has corners."""
-    across, down = np.abs((x - centre[0]) / axes[0]), np.abs((y - centre[1]) / axes[1])
-    return np.asarray(1 - (across**power + down**power) ** (1 / power), np.float32)
-
-
-def soft(inside: Float32Array, edge: float) -> Float32Array:
-    """0 to 1 where a shape is, from what is above 0 inside it; over its edge in between."""
-    return np.asarray(np.clip(inside / edge + 0.5, 0, 1), np.float32)
 
 
 def person(scene: Scene) -> Float32Array:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from doorbell.domain import Float32Array
+from doorbell.imaging.shapes import ellipse, soft
 from doorbell.measure.accuracy.image_formation import blurred, luminance
-from doorbell.measure.accuracy.porch import Scene, ellipse, soft
+from doorbell.measure.accuracy.porch import Scene
 
 # Reflectances of what is sold: blue, white and black masks.
 MASKS = ((0.35, 0.55, 0.7), (0.75, 0.75, 0.75), (0.03, 0.03, 0.035))
