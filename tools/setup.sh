@@ -56,13 +56,22 @@ install_packages() {
 
 has_library() { ldconfig -p | grep --fixed-strings "$1"; }
 
-suits() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; }
+# The Pythons that the doorbell runs on, the oldest first; tools/lock chooses versions for each.
+pythons=(3.10 3.11 3.12 3.13 3.14)
+pythons_in_words="Python ${pythons[0]} to ${pythons[-1]}"
+# Those of JetPack 6 and 7.
+# shellcheck disable=SC2034
+jetson_pythons=(3.10 3.12)
+
+suits() { [[ " ${pythons[*]} " == *" $(version_of "$1" 2>/dev/null) "* ]]; }
 
 version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
 
 # Sets $python to the first one that the doorbell runs on, the virtual environment's own before all.
 find_python() {
-    for python in "$venv/bin/python" python3 python3.12 python3.11 python3.10; do
+    local newest_first
+    mapfile -t newest_first < <(printf 'python%s\n' "${pythons[@]}" | tac)
+    for python in "$venv/bin/python" python3 "${newest_first[@]}"; do
         ! suits "$python" || return 0
     done
     return 1
@@ -71,8 +80,8 @@ find_python() {
 # What the doorbell needs of the system, wherever it runs.
 need_python_and_libraries() {
     command -v python3 >/dev/null || { need python3 "Python" false; install_packages; }
-    find_python || die "the doorbell needs Python 3.10, 3.11 or 3.12, and this is" \
-        "$(python3 --version); install python3.12 and its venv module beside it"
+    find_python || die "the doorbell needs $pythons_in_words, and this is $(python3 --version);" \
+        "install one of these and its venv module beside it"
 
     [ "$python" = "$venv/bin/python" ] || need "python$(version_of "$python")-venv" \
         "virtual environments" "$python" -c 'import venv, ensurepip'
@@ -80,11 +89,15 @@ need_python_and_libraries() {
     # OpenCV's wheel was built with windows, and does not load without their libraries.
     need libgl1 "OpenCV" has_library libGL.so.1
     need "libglib2.0-0t64|libglib2.0-0" "OpenCV" has_library libgthread-2.0.so.0
-    # simpleaudio comes as source; the player used from Python 3.12 on does not.
-    if [ "$(version_of "$python")" != 3.12 ]; then
-        need_compiler "builds the sound player"
-        need libasound2-dev "builds the sound player" test -e /usr/include/alsa/asoundlib.h
-    fi
+    # The sound player: simpleaudio comes as source, and miniaudio for x86-64 only as a wheel.
+    case "$(version_of "$python") $(uname -m)" in
+        3.10\ * | 3.11\ *)
+            need_compiler "builds the sound player"
+            need libasound2-dev "builds the sound player" test -e /usr/include/alsa/asoundlib.h
+            ;;
+        *\ x86_64) ;;
+        *) need_compiler "builds the sound player" ;;
+    esac
 }
 
 # need_compiler REASON: what Python packages that come as source are built with.
@@ -95,19 +108,29 @@ need_compiler() {
     need "python$(version_of "$python")-dev" "$1" test -e "$header"
 }
 
-# install_doorbell EXTRA: the package with its dependencies into .venv, as far as something changed.
+# install_doorbell NAME: the packages of tools/requirements/NAME.txt and the doorbell into .venv, as
+# far as something changed.
 install_doorbell() {
-    local extra=$1 stamp wanted
-    stamp=$venv/doorbell-$extra.stamp
-    wanted="$(sha256sum <pyproject.toml) $("$python" --version) $root"
+    local name=$1 stamp wanted
+    stamp=$venv/doorbell-$name.stamp
+    wanted="$(cat pyproject.toml tools/requirements/{build,"$name"}.txt | sha256sum)"
+    wanted+=" $("$python" --version) $root"
     if ! suits "$venv/bin/python" || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         make_venv
         say "Installing the doorbell and the Python packages it needs:"
-        pip_install --editable ".[$extra]"
+        install_locked "$name"
+        pip_install --no-deps --no-build-isolation --editable .
         printf '%s' "$wanted" >"$stamp"
     fi
     # pip does it for what it copies; without, the daemon starts a sixth later.
     "$venv/bin/python" -m compileall -q "$root/doorbell"
+}
+
+# install_locked NAME: exactly the versions of tools/requirements/NAME.txt. What comes as source is
+# hashed as well, and built with packages that are.
+install_locked() {
+    pip_install --require-hashes --requirement tools/requirements/build.txt
+    pip_install --require-hashes --no-build-isolation --requirement "tools/requirements/$1.txt"
 }
 
 make_venv() {

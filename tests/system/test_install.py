@@ -1,7 +1,7 @@
 """The installer on a clean system: one made with debootstrap, entered with chroot.
 
 It has a Jetson's release file but neither its GPU nor a running systemd, so the installer goes as
-far as it can without them. Python packages come from wheels made on this machine.
+far as it can without them. Python packages were fetched by this machine.
 """
 
 from __future__ import annotations
@@ -102,15 +102,12 @@ def system_of_this_machine() -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What pip takes the doorbell's dependencies from, the models' packages included."""
+    """What pip takes the doorbell's dependencies from: the very files whose hashes are known."""
     directory = tmp_path_factory.mktemp("wheels")
-    sources = directory / "doorbell"
-    copy_checkout(sources)
-    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(directory)]
-    subprocess.run([*pip_wheel, str(sources), "numpy<2", "setuptools>=77"], check=True)
-    shutil.rmtree(sources)
-    for wheel in directory.glob("doorbell-*"):
-        wheel.unlink()
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    for lock in ("build", "service"):
+        names = ["--require-hashes", "-r", str(CHECKOUT / "tools" / "requirements" / f"{lock}.txt")]
+        subprocess.run([*download, "--dest", str(directory), *names], check=True)
     yield directory
     shutil.rmtree(directory)
 
