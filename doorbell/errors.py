@@ -27,6 +27,11 @@ once, at the edge, with ``from exc``.
         └── BrokerError
 """
 
+# Of whatever asked for more than the machine has.
+MEMORY_ADVICE = (
+    "close other programs, or raise the memory that this one may have (ulimit -v, MemoryMax=)"
+)
+
 
 class DoorbellError(Exception):
     """Root of every error that the doorbell raises on purpose."""

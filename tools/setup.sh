@@ -69,9 +69,11 @@ version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
 
 # Sets $python to the first one that the doorbell runs on, the virtual environment's own before all.
 find_python() {
-    local newest_first
-    mapfile -t newest_first < <(printf 'python%s\n' "${pythons[@]}" | tac)
-    for python in "$venv/bin/python" python3 "${newest_first[@]}"; do
+    local each newest_first=''
+    for each in "${pythons[@]}"; do
+        newest_first="python$each $newest_first"
+    done
+    for python in "$venv/bin/python" python3 $newest_first; do
         ! suits "$python" || return 0
     done
     return 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from doorbell.config import CameraSection
+from doorbell.config.paths import expand
 from doorbell.config.secrets import read_secret, without_credentials
 from doorbell.errors import CameraSetupError, ConfigError
 
@@ -106,7 +106,7 @@ def is_live(section: CameraSection) -> bool:
 def _local(text: str) -> Source:
     if not text:
         raise CameraSetupError("camera.uri is empty; give a device, URL or file, or 'simulated:'")
-    path = Path(text).expanduser()
+    path = expand(text)
     if text.startswith("/dev/"):
         return Source(Kind.DEVICE, text)
     return Source(Kind.FOLDER if path.is_dir() else Kind.FILE, str(path))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +15,11 @@ from typing import Any
 
 import click
 
-from doorbell.errors import ConfigError, DoorbellError
+from doorbell.cli.streams import give_up_output, prepare_streams
+from doorbell.errors import MEMORY_ADVICE, ConfigError, DoorbellError, InferenceError
 
+# What a file or terminal says that takes no more.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 CONFIG_VARIABLE = "DOORBELL_CONFIG"
 CONFIG_PATHS = (Path("/etc/doorbell/doorbell.toml"), Path("~/.config/doorbell/doorbell.toml"))
 
@@ -21,8 +27,22 @@ CONFIG_PATHS = (Path("/etc/doorbell/doorbell.toml"), Path("~/.config/doorbell/do
 class DoorbellGroup(click.Group):
     """The group whose verbs may raise ``DoorbellError``.
 
-    It becomes one message on stderr and its exit code; any other stays a traceback.
+    It becomes one message on stderr and its exit code, and so do an output that takes no more and
+    a machine without memory; any other error stays a traceback.
     """
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line."""
+        prepare_streams()
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as exc:
+            if exc.errno not in FULL or exc.filename is not None:
+                raise
+            give_up_output()
+            with contextlib.suppress(OSError):
+                click.echo(f"doorbell: cannot write the output: {exc.strerror}", err=True)
+            sys.exit(DoorbellError.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb."""
@@ -30,9 +50,15 @@ class DoorbellGroup(click.Group):
             return super().invoke(ctx)
         except DoorbellError as exc:
             # A file's name may hold bytes that are no text.
-            message = str(exc).encode("utf-8", "backslashreplace").decode("utf-8")
-            click.echo(f"doorbell: {message}", err=True)
-            ctx.exit(exc.exit_code)
+            message, code = (
+                str(exc).encode("utf-8", "backslashreplace").decode("utf-8"),
+                exc.exit_code,
+            )
+        except MemoryError:
+            message = f"there was not enough memory; {MEMORY_ADVICE}"
+            code = InferenceError.exit_code
+        click.echo(f"doorbell: {message}", err=True)
+        return ctx.exit(code)
 
 
 @dataclass(frozen=True)
@@ -96,7 +122,10 @@ def find_config(environment: Mapping[str, str], candidates: Iterable[Path]) -> P
     if named := environment.get(CONFIG_VARIABLE):
         return Path(named)
     for candidate in candidates:
-        path = candidate.expanduser()
+        try:
+            path = candidate.expanduser()
+        except RuntimeError:
+            continue  # a user without a home directory has none there
         try:
             path.stat()
         except (FileNotFoundError, NotADirectoryError):

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorbell.cli.streams import takes
+
 if TYPE_CHECKING:
     from doorbell.household.forgetting import ForgettingOutcome
+
+# Of a table that no person reads: wide enough for any.
+MAX_WIDTH = 10_000
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -23,7 +28,11 @@ def example(*lines: str) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
-    """Print rows, or one line saying that there are none."""
+    """Print rows, or one line saying that there are none.
+
+    No cell is cut: a terminal that is too narrow gets it on several lines, and a file or another
+    program each row on one.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -32,15 +41,21 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     if not rows:
         click.echo(empty)
         return
-    table = Table(*columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in columns:
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console(file=sys.stdout).print(table)
+    console = Console(file=sys.stdout)
+    console.print(table, width=None if console.is_terminal else MAX_WIDTH)
 
 
 def print_json(document: object) -> None:
     """Print a document, readable."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if sys.stdout is not None and not takes(sys.stdout, text):
+        text = json.dumps(document, indent=2)
+    click.echo(text)
 
 
 def local_time(epoch_seconds: float | None) -> str:

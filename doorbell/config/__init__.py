@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from doorbell.config.messages import describe, shown
+from doorbell.config.paths import expand
 from doorbell.config.zones import Zones
 from doorbell.errors import ConfigError
 
@@ -45,10 +46,9 @@ def _expand(path: Path) -> Path:
         msg = "a path has no NUL character: write it without"
         raise ValueError(msg)
     try:
-        return path.expanduser()
-    except RuntimeError as exc:
-        msg = f"{path} begins with ~ and this user has no home directory; write it in full"
-        raise ValueError(msg) from exc
+        return expand(path)
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from exc
 
 
 LocalPath = Annotated[Path, AfterValidator(_expand)]
@@ -335,7 +335,8 @@ class Config(Section):
     recognition: RecognitionSection = RecognitionSection()
     visits: VisitsSection = VisitsSection()
     attention: AttentionSection = AttentionSection()
-    storage: StorageSection = StorageSection()
+    # Only when it is needed: a user without a home directory has no default.
+    storage: StorageSection = Field(default_factory=StorageSection)
     chime: ChimeSection = ChimeSection()
     mqtt: MqttSection = MqttSection()
     button: ButtonSection = ButtonSection()
@@ -359,6 +360,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     source = "the defaults" if path is None else str(path)
     if overrides:
         source += " with --set"
+    tree.setdefault("storage", {})  # its default is looked at as what is given is, and named
     try:
         return Config.model_validate(tree)
     except ValidationError as exc:
@@ -379,7 +381,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
                 f"{path} has more than {MAX_BYTES / 1e6:.0f} MB: is it a configuration? "
                 "Give another with --config"
             )
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))  # some editors put a mark before it
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{path} is not UTF-8 text: {exc}; save it as UTF-8") from exc
     except _NOT_TOML as exc:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from doorbell.config.paths import expand
 from doorbell.domain import Person
 from doorbell.errors import SoundError, UsageError
 from doorbell.gallery.gallery import Gallery
@@ -45,4 +44,4 @@ def _checked(chime: str) -> str:
         raise UsageError(str(exc)) from exc
     if chime in chime_names():
         return chime
-    return str(Path(chime).expanduser().absolute())
+    return str(expand(chime).absolute())

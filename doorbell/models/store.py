@@ -14,7 +14,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from doorbell.config import InferenceSection
-from doorbell.errors import ModelError
+from doorbell.config.paths import expand
+from doorbell.errors import ConfigError, ModelError
 from doorbell.inference import NetworkFiles
 from doorbell.models.manifest import Model, load_manifest
 
@@ -48,14 +49,17 @@ def models_directory(section: InferenceSection) -> Path:
     package runs from, and the user's data directory.
     """
     if section.models_directory is not None:
-        return section.models_directory.expanduser()
+        return expand(section.models_directory)
     named = os.environ.get(DIRECTORY_VARIABLE)
     if named:
-        return Path(named).expanduser()
+        return expand(named)
     checkout = Path(__file__).parents[2]
     if (checkout / "pyproject.toml").is_file():
         return checkout / "models" / "built"
-    return Path("~/.local/share/doorbell/models").expanduser()
+    try:
+        return expand("~/.local/share/doorbell/models")
+    except ConfigError as exc:
+        raise ConfigError(f"{exc}, in inference.models_directory or ${DIRECTORY_VARIABLE}") from exc
 
 
 def network_files(

@@ -23,6 +23,7 @@ from doorbell.camera.simulated.script import Appearance, Pose, SceneScript, demo
 from doorbell.camera.simulated.sensor import SimulatedSensor
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
+from doorbell.config.paths import expand
 from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
 
@@ -230,9 +231,9 @@ def open_simulated(
             "simulated:?seed=3&faces=FOLDER or simulated:SCRIPT.toml?seed=3"
         )
     if place:
-        script = load_script(Path(place).expanduser())
+        script = load_script(expand(place))
     else:
-        script = demo_script(Path(faces).expanduser() if faces else faces_directory)
+        script = demo_script(expand(faces) if faces else faces_directory)
     if seed is not None:
         script = replace(script, seed=int(seed))
     return SimulatedCamera(section, script)

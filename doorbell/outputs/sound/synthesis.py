@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from doorbell.config.paths import expand
 from doorbell.errors import SoundError
 
 SAMPLE_RATE = 44100
@@ -120,7 +121,7 @@ def load_chime(name_or_path: str) -> Sound:
             f"there is no chime {name_or_path!r}: give one of {', '.join(CHIMES)}, "
             "or the path of a WAV file"
         )
-    return read_wav(Path(name_or_path).expanduser())
+    return read_wav(expand(name_or_path))
 
 
 @cache
