@@ -61,17 +61,12 @@ GALLERY_BUSY_SECONDS = 0.5
 
 
 def open_gallery(storage: StorageSection) -> Gallery:
-    """Open the gallery, if need be in place of the oldest pictures: the bell is worth more.
+    """Open the gallery, on a full disk in place of the oldest pictures: the bell is worth more.
 
     Raises:
         GalleryError, EncryptionError: it cannot be opened.
     """
-    try:
-        return Gallery.of(storage)
-    except GalleryError as exc:
-        if not make_room(storage.pictures_directory, ROOM_BYTES):
-            raise
-        log.warning("once more, with room: %s", exc)
+    make_room(storage.pictures_directory, ROOM_BYTES)
     return Gallery.of(storage)
 
 

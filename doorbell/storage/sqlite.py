@@ -62,6 +62,8 @@ class Schema:
 def connect(path: Path, schema: Schema, *, any_thread: bool = False) -> sqlite3.Connection:
     """Open a file to change it, and close it to other users; transactions are the caller's.
 
+    On a full disk it can still be read: see ``_with_room``.
+
     Args:
         path: the file; what it holds is not looked at.
         schema: whose settings apply.
@@ -69,26 +71,73 @@ def connect(path: Path, schema: Schema, *, any_thread: bool = False) -> sqlite3.
     """
     if path.stat().st_mode & 0o077:
         path.chmod(OWNER_ONLY)  # SQLite gives its -wal and -shm files the same mode
-    connection = sqlite3.connect(
-        path, timeout=schema.busy_seconds, isolation_level=None, check_same_thread=not any_thread
+    return _with_room(
+        path,
+        lambda: sqlite3.connect(
+            path,
+            timeout=schema.busy_seconds,
+            isolation_level=None,
+            check_same_thread=not any_thread,
+        ),
+        schema.settings,
     )
-    try:
-        for setting in schema.settings:
-            connection.execute(f"PRAGMA {setting}").fetchall()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 @contextmanager
 def reading(path: Path, busy_seconds: float) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write, also to a file that others change meanwhile."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    uri = path.absolute().as_uri()
+
+    def opened(mode: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{uri}?mode={mode}", uri=True, timeout=busy_seconds, isolation_level=None
+        )
+
     with closing(
-        sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None)
+        _with_room(path, lambda: opened("ro"), (), lambda: opened("rw"), ("query_only = ON",))
     ) as connection:
         yield connection
+
+
+def _with_room(
+    path: Path,
+    opened: Callable[[], sqlite3.Connection],
+    settings: tuple[str, ...],
+    alone: Callable[[], sqlite3.Connection] | None = None,
+    settings_alone: tuple[str, ...] | None = None,
+) -> sqlite3.Connection:
+    """A connection that has read its file; where the disk is full, one that needs no room.
+
+    Processes that share a file keep an index of its log beside it, and on a full disk there is no
+    room for one. A process that has the file for itself keeps that index in memory
+    (https://www.sqlite.org/wal.html#use_of_wal_without_shared_memory). Where another has it open,
+    its index is there.
+    """
+    try:
+        return _ready(opened, settings)
+    except sqlite3.OperationalError:
+        if not _is_full(path.parent):
+            raise
+    only = ("locking_mode = EXCLUSIVE", *(settings if settings_alone is None else settings_alone))
+    return _ready(alone or opened, only)
+
+
+def _ready(
+    opened: Callable[[], sqlite3.Connection], settings: tuple[str, ...]
+) -> sqlite3.Connection:
+    connection = opened()
+    try:
+        for setting in settings:
+            connection.execute(f"PRAGMA {setting}").fetchall()
+        try:
+            number(connection, "schema_version")  # reads the file
+        except sqlite3.DatabaseError as exc:
+            if not is_damage(exc):
+                raise
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def verify(connection: sqlite3.Connection, schema: Schema) -> int:
@@ -186,9 +235,19 @@ def is_damage(error: BaseException) -> bool:
 
 def advice_for(directory: Path, otherwise: str) -> str:
     """What to do about a file that fails: make room where there is none, or the advice given."""
+    free = _free_bytes(directory)
+    if free is not None and free < ROOM_BYTES:  # SQLite may call it an I/O error
+        return f"only {free:,} bytes are free in {directory}: delete something on that disk"
+    return otherwise
+
+
+def _is_full(directory: Path) -> bool:
+    free = _free_bytes(directory)
+    return free is not None and free < ROOM_BYTES
+
+
+def _free_bytes(directory: Path) -> int | None:
     with suppress(OSError):
         disk = os.statvfs(directory)
-        free = disk.f_bavail * disk.f_frsize
-        if free < ROOM_BYTES:  # SQLite may call it an I/O error
-            return f"only {free:,} bytes are free in {directory}: delete something on that disk"
-    return otherwise
+        return disk.f_bavail * disk.f_frsize
+    return None

@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -18,7 +19,7 @@ from doorbell.daemon.run import open_gallery
 from doorbell.errors import GalleryError
 from doorbell.gallery.gallery import Gallery
 from doorbell.testbed.broker import Mosquitto
-from doorbell.testbed.daemon_process import DaemonProcess, run_command
+from doorbell.testbed.daemon_process import DOORBELL, DaemonProcess, run_command
 from doorbell.testbed.scenes import Visitor, simulated
 from doorbell.testbed.sound_card import SoundCard
 from doorbell.testbed.subscriber import Subscriber
@@ -70,13 +71,59 @@ def test_a_gallery_on_a_full_disk_opens_in_place_of_the_oldest_pictures(small_di
     assert 0 < len(kept) < 12
 
 
-def test_a_gallery_on_a_full_disk_without_pictures_tells_what_is_free(small_disk: Path) -> None:
+def test_a_gallery_on_a_full_disk_without_pictures_is_read_and_tells_what_is_free(
+    small_disk: Path,
+) -> None:
     storage = StorageSection(directory=small_disk)
-    with Gallery.of(storage):
-        pass
+    with Gallery.of(storage) as gallery:
+        gallery.strangers.add([], 1.0)
     fill(small_disk / "full")
-    with pytest.raises(GalleryError, match=f"only 0 bytes are free in {small_disk}"):
-        open_gallery(storage)
+    with open_gallery(storage) as gallery:
+        assert [each.stranger_id for each in gallery.strangers.all()] == [1]
+        with pytest.raises(GalleryError, match=f"only 0 bytes are free in {small_disk}"):
+            add_strangers(gallery, 1000)
+
+
+def add_strangers(gallery: Gallery, count: int) -> None:
+    for seen_at in range(count):
+        gallery.strangers.add([], float(seen_at))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_every_reading_command_works_on_a_full_disk(
+    small_disk: Path, tmp_path: Path, *, killed: bool
+) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from doorbell.gallery.gallery import Gallery;"
+        "gallery = Gallery.open(Path(sys.argv[1])); gallery.strangers.add([], 1.0);"
+        "gallery.strangers.add([], 7.0);"
+        + ("os._exit(0)" if killed else "gallery.close()")  # a log is left, or none
+    )
+    gallery = small_disk / "gallery.sqlite"
+    subprocess.run([sys.executable, "-c", script, gallery], check=True)
+    assert gallery.with_name("gallery.sqlite-wal").exists() == killed
+    gallery.with_name("gallery.sqlite-shm").unlink(missing_ok=True)  # as after a power cut
+    fill(small_disk / "full")
+
+    def read(*words: str) -> str:
+        command = [*DOORBELL, "--config", os.devnull, "--set", f"storage.directory={small_disk}"]
+        done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "nobody is enrolled" in read("people", "list")
+    assert [each["stranger_id"] for each in json.loads(read("strangers", "list", "--json"))] == [
+        1,
+        2,
+    ]
+    assert read("visits", "list")
+    assert "every page and reference is right" in read("gallery", "check")
+    assert "wrote " in read("gallery", "export", str(tmp_path / "household.jsonl"))
+    assert read("gallery", "backup", str(tmp_path / "backup"))
+    subprocess.run(["rm", small_disk / "full"], check=True)
+    with Gallery.of(StorageSection(directory=small_disk)) as reopened:
+        reopened.strangers.add([], 9.0)
+        assert len(reopened.strangers.all()) == 3
 
 
 def test_a_full_disk_silences_nothing_and_what_waited_is_kept_once_there_is_room(
