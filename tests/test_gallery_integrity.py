@@ -12,7 +12,7 @@ from doorbell.cli import main
 from doorbell.domain import FaceSample, Visit
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.gallery.integrity import check_gallery
-from doorbell.storage.encryption import NO_CIPHER
+from doorbell.storage.encryption import NO_CIPHER, open_cipher, write_new_key
 
 FACE = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
 
@@ -123,3 +123,31 @@ def test_the_commands_move_a_household(path: Path, tmp_path: Path) -> None:
     assert "1 were here" in doorbell("gallery", "import", str(file), folder=there)
     file.write_text("{}")
     assert "no export" in doorbell("gallery", "import", str(file), folder=there, code=2)
+
+
+def test_a_key_for_a_gallery_that_is_not_encrypted_asks_to_encrypt_it_and_to_forget_nobody(
+    path: Path, tmp_path: Path
+) -> None:
+    write_new_key(tmp_path / "key")
+    cipher = open_cipher(tmp_path / "key")
+    found = {f.part: f.message for f in check_gallery(path, cipher, "sface-test") if not f.ok}
+    assert list(found) == ["key"]
+    assert "doorbell gallery encrypt" in found["key"]
+    with Gallery.open(tmp_path / "empty.sqlite"):
+        pass
+    assert all(f.ok for f in check_gallery(tmp_path / "empty.sqlite", cipher, "sface-test"))
+
+
+def test_an_encrypted_gallery_asks_for_its_own_key(tmp_path: Path) -> None:
+    for name in ("key", "other"):
+        write_new_key(tmp_path / name)
+    path = tmp_path / "gallery.sqlite"
+    with Gallery.open(path, open_cipher(tmp_path / "key")) as gallery:
+        gallery.people.enroll("Ben", [EnrolledSample(FACE)])
+    assert "set storage.key_file to its key" in bad(path)["key"]
+    other = {f.part: f for f in check_gallery(path, open_cipher(tmp_path / "other"), "sface-test")}
+    assert "encrypted with another key" in other["key"].message
+    assert "samples" not in other
+    own = {f.part: f for f in check_gallery(path, open_cipher(tmp_path / "key"), "sface-test")}
+    assert own["key"].ok
+    assert own["samples"].ok

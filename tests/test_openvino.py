@@ -12,7 +12,7 @@ import pytest
 from doorbell.config import InferenceSection
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.inference import PROCESSOR, in_float32, on_processor, open_runner, says_how
-from doorbell.inference.openvino import OpenVinoRunner
+from doorbell.inference.openvino import OpenVinoRunner, advice
 from doorbell.models.store import face_path, network_files, network_path
 from doorbell.pipeline.perception import Perception
 
@@ -22,7 +22,7 @@ sockets = []
 sys.addaudithook(lambda event, args: sockets.append(event) if event.startswith("socket.") else None)
 import numpy as np
 from pathlib import Path
-from doorbell.inference.openvino import OpenVinoRunner
+from doorbell.inference.openvino import OpenVinoRunner, advice
 runner = OpenVinoRunner(Path(sys.argv[1]), threads=1, cache_directory=None)
 runner.infer({"image": np.zeros((1, 3, 128, 128), np.float32)})
 runner.close()
@@ -163,3 +163,19 @@ def test_float32_is_asked_for_only_where_it_costs_time_alone() -> None:
     assert chosen.pop(("openvino", "auto")) == "float32"
     assert chosen.pop(("openvino", "int8")) == "float32"
     assert all(precision == asked for (_, asked), precision in chosen.items())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Exception from src/inference/src/dev/plugin.cpp:54: std::bad_alloc",
+        "plugin.cpp:54: can't alloc",
+        "plugin.cpp:54: Resource temporarily unavailable",
+        'Cannot load library "libopenvino_intel_cpu_plugin.so": failed to map segment from shared '
+        "object",
+    ],
+)
+def test_memory_that_was_not_given_is_not_called_a_network_to_build_anew(said: str) -> None:
+    """Said by OpenVINO 2026.4 with ``ulimit -v`` at 0.6 to 1.8 GB."""
+    assert "models build" not in advice(said)
+    assert "memory" in advice(said)

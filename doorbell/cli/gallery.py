@@ -116,9 +116,11 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
     The doorbell must be stopped. The gallery that was there is kept among the backups. A file that
     is damaged, no gallery, or written by a later doorbell is refused, and nothing is changed.
     """
+    from doorbell.gallery.backup import require_restorable
     from doorbell.gallery.backup import restore as put_back
 
     path = config.storage.gallery_path
+    require_restorable(path, file)
     if not yes and path.exists():
         click.confirm(f"Replace the gallery {path}?", abort=True)
     replaced = put_back(path, file, time.time())

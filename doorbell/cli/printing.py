@@ -47,7 +47,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console = Console(file=sys.stdout)
-    console.print(table, width=None if console.is_terminal else MAX_WIDTH)
+    if not console.is_terminal:
+        console.width = MAX_WIDTH
+    console.print(table)
 
 
 def print_json(document: object) -> None:

@@ -68,7 +68,7 @@ def read_secret(key: str, path: Path) -> str:
     """
     found = secret_path(key, path)
     try:
-        secret = found.read_text("utf-8").rstrip("\r\n")
+        secret = found.read_text("utf-8-sig").rstrip("\r\n")
     except OSError as exc:
         # A word alone is no path but, most likely, the secret itself.
         named = found if len(path.parts) > 1 else "the file that it names"

@@ -76,6 +76,20 @@ def keep_newest(gallery_path: Path, count: int, but: Path) -> list[Path]:
     return deleted
 
 
+def require_restorable(gallery_path: Path, source: Path) -> None:
+    """Find out whether ``restore`` would be refused, before anybody is asked; changes nothing.
+
+    Raises:
+        GalleryError: it would.
+    """
+    with only_daemon(gallery_path.parent), _translated(f"cannot restore {source}"):
+        _require_gallery(source)
+
+
+def _require_gallery(source: Path) -> None:
+    inspect(source, "give another backup; the gallery was left as it was")
+
+
 def restore(gallery_path: Path, source: Path, now: float) -> Path | None:
     """Put a backup in the place of the gallery, which is kept among the backups.
 
@@ -99,7 +113,7 @@ def restore(gallery_path: Path, source: Path, now: float) -> Path | None:
         alone_in(directory),
         _removing(new),
     ):
-        inspect(source, "give another backup; the gallery was left as it was")
+        _require_gallery(source)
         with reading(source, SCHEMA.busy_seconds) as connection:
             copy_database(connection, new)  # checks every page
         kept = _set_aside(gallery_path, now)

@@ -196,21 +196,8 @@ class GalleryFile:
             for table in EMBEDDING_TABLES
         ):
             note_key_proof(self._connection, "sealing", self.cipher.proof)
-        elif proof is None:
-            raise EncryptionError(
-                f"the gallery {self.path} is not encrypted, and storage.key_file asks for it; "
-                "encrypt it with: doorbell gallery encrypt"
-            )
-        elif self.cipher.proof is None:
-            raise EncryptionError(
-                f"the gallery {self.path} is encrypted; set storage.key_file to its key; "
-                "the file was left as it was"
-            )
         else:
-            raise EncryptionError(
-                f"the gallery {self.path} is encrypted with another key than that of "
-                "storage.key_file; give its own; the file was left as it was"
-            )
+            raise wrong_key(self.path, proof, self.cipher)
 
     def _require_file(self) -> None:
         """SQLite goes on with a file that nobody else can find any more, and says nothing."""
@@ -235,6 +222,30 @@ class GalleryFile:
             raise GalleryError(
                 f"the gallery {self.path} failed: {exc}; {advice_for(self.path.parent, _ADVICE)}"
             ) from exc
+
+
+def wrong_key(path: Path, proof: bytes | None, cipher: Cipher) -> EncryptionError:
+    """What to do about a gallery that is kept in another way than it is asked for in.
+
+    Args:
+        path: the gallery.
+        proof: that of the key it is encrypted with; None for none.
+        cipher: how it was asked for.
+    """
+    if proof is None:
+        return EncryptionError(
+            f"the gallery {path} is not encrypted, and storage.key_file asks for it; "
+            "encrypt it with: doorbell gallery encrypt"
+        )
+    if cipher.proof is None:
+        return EncryptionError(
+            f"the gallery {path} is encrypted; set storage.key_file to its key; "
+            "the file was left as it was"
+        )
+    return EncryptionError(
+        f"the gallery {path} is encrypted with another key than that of "
+        "storage.key_file; give its own; the file was left as it was"
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

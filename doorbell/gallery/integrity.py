@@ -15,11 +15,11 @@ from sqlite_utils import Database
 
 from doorbell.errors import DoorbellError, GalleryError
 from doorbell.gallery.codec import fault_of, person_from
-from doorbell.gallery.database import inspect
+from doorbell.gallery.database import inspect, wrong_key
 from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
 from doorbell.gallery.names import clean_name, name_key
 from doorbell.storage.encryption import Cipher
-from doorbell.storage.sqlite import migrate, reading
+from doorbell.storage.sqlite import key_proof, migrate, reading
 from doorbell.storage.sqlite_copies import advice_to_restore, backups
 
 _PERSON = "SELECT name FROM people WHERE people.id ="
@@ -65,9 +65,12 @@ def check_gallery(path: Path, cipher: Cipher, model_id: str) -> Iterator[Gallery
             yield tables
             if not tables.ok:
                 return
+            key = _find("key", lambda: _check_key(connection, path, cipher))
+            yield key
             parts: dict[str, Callable[[], str]] = {
                 "people": lambda: _check_people(connection),
-                "samples": lambda: _check_samples(connection, path, cipher),
+                # Without the key nothing can be said of what it encrypts.
+                **({"samples": lambda: _check_samples(connection, path, cipher)} if key.ok else {}),
                 "models": lambda: _check_models(connection, model_id),
                 "visits": lambda: _check_visits(connection),
             }
@@ -121,6 +124,17 @@ def _columns(connection: sqlite3.Connection) -> set[tuple[str, str]]:
     """Every column, by its table and with its type."""
     tables = Database(connection, execute_plugins=False).tables
     return {(table.name, f"{each.name} {each.type}") for table in tables for each in table.columns}
+
+
+def _check_key(connection: sqlite3.Connection, path: Path, cipher: Cipher) -> str:
+    proof = key_proof(connection, "sealing")
+    empty = not any(
+        connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608 - our own words
+        for table in EMBEDDING_TABLES
+    )
+    if proof != cipher.proof and not (proof is None and empty):
+        raise wrong_key(path, proof, cipher)
+    return "not encrypted" if proof is None else "encrypted with the key of storage.key_file"
 
 
 def _check_people(connection: sqlite3.Connection) -> str:

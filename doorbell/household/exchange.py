@@ -6,6 +6,7 @@ corrections are no part of it. The lines are described in docs/reliability.md.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -118,6 +119,8 @@ def import_file(
             path.open("rb") as lines,
             closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file,
         ):
+            if lines.read(len(BOM_UTF8)) != BOM_UTF8:  # which some editors put before it
+                lines.seek(0)
             return import_lines(file, lines, model_id, is_chime)
     except OSError as exc:
         raise UsageError(f"cannot read {path}: {exc.strerror}; check the path") from exc

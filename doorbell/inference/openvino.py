@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbell.errors import InferenceError
+from doorbell.errors import MEMORY_ADVICE, InferenceError
 from doorbell.inference import Input
 from doorbell.inference.tensors import TensorSpec, check_inputs, host_array
 
@@ -45,6 +45,9 @@ with _unavailable(TELEMETRY):
 # (median; 2.5 in the mean), one 1.2 (1.3), and 15 % less where the batch is fixed to one. Two items
 # take as long one by one as together, and eight 1 to 16 % longer.
 SMALL_BYTES = 4 << 20
+
+# What OpenVINO, the C++ library and the loader say of memory and threads that they did not get.
+MEMORY_WORDS = ("alloc", "out of memory", "temporarily unavailable", "failed to map segment")
 
 
 class OpenVinoRunner:
@@ -96,9 +99,8 @@ class OpenVinoRunner:
                 inputs = _specifications(compiled.inputs)
                 self._one_by_one = False
         except RuntimeError as exc:
-            raise InferenceError(
-                f"OpenVINO cannot load {path}: {exc}; run `doorbell models build`"
-            ) from exc
+            said = " ".join(str(exc).split())
+            raise InferenceError(f"OpenVINO cannot load {path}: {said}; {advice(said)}") from exc
         self._inputs = inputs
         self._output_names = [port.any_name for port in compiled.outputs]
         self._path = path
@@ -131,6 +133,12 @@ class OpenVinoRunner:
     def close(self) -> None:
         """Release the compiled network; idempotent."""
         self._request = None
+
+
+def advice(said: str) -> str:
+    """What to do about a network that OpenVINO could not load, by its words."""
+    short = any(word in said for word in MEMORY_WORDS)
+    return MEMORY_ADVICE if short else "run `doorbell models build`"
 
 
 def _specifications(ports: Sequence[Any]) -> dict[str, TensorSpec]:

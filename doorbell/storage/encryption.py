@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -122,7 +123,9 @@ def open_cipher(key_file: Path | None) -> Cipher:
         return NO_CIPHER
     path = secret_path(_KEY, key_file)
     try:
-        key = base64.b64decode(path.read_bytes().strip(), validate=True)
+        key = base64.b64decode(
+            path.read_bytes().removeprefix(codecs.BOM_UTF8).strip(), validate=True
+        )
     except OSError as exc:
         raise EncryptionError(
             f"{_KEY}: cannot read the key {path}: {exc.strerror}; check its path and owner; "

@@ -188,7 +188,7 @@ def load_script(path: Path) -> SceneScript:
         CameraSetupError: the file cannot be read, or a key or value in it is wrong.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as exc:
         raise CameraSetupError(
             f"cannot read the scene script {path}: {exc.strerror}; correct camera.uri"
