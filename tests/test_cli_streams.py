@@ -14,7 +14,9 @@ import pytest
 from doorbell.config import load_config
 from doorbell.config.secrets import read_secret
 from doorbell.domain import FaceSample
+from doorbell.gallery.backup import back_up
 from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.lock import only_daemon
 from doorbell.recognition.embedder import SFACE_ID
 from doorbell.storage.encryption import open_cipher, write_new_key
 from doorbell.testbed.daemon_process import DOORBELL
@@ -127,3 +129,20 @@ def test_an_exported_household_with_a_mark_before_it_is_imported(run: Run, tmp_p
     marked.write_bytes(BOM_UTF8 + exported.read_bytes())
     imported = run("gallery", "import", str(marked))
     assert imported.returncode == 0, imported.stderr
+
+
+def test_restoring_looks_for_the_daemon_and_at_the_backup_before_it_asks(
+    run: Run, tmp_path: Path
+) -> None:
+    backup = back_up(tmp_path / "gallery.sqlite", tmp_path / "backup", 0.0)
+    with only_daemon(tmp_path):
+        refused = run("gallery", "restore", str(backup))
+    assert refused.returncode == 3
+    assert b"is running" in refused.stderr
+    assert b"Replace" not in refused.stdout + refused.stderr
+    (tmp_path / "no-backup").write_text("milk, bread")
+    refused = run("gallery", "restore", str(tmp_path / "no-backup"))
+    assert refused.returncode == 3
+    assert b"Replace" not in refused.stdout + refused.stderr
+    asked = run("gallery", "restore", str(backup))
+    assert b"Replace" in asked.stdout + asked.stderr
