@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 
 from doorbell.config import Config
@@ -12,27 +12,30 @@ from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.outputs.mqtt.messages import EventSubject
 from doorbell.outputs.mqtt.outbox import Outbox
-from doorbell.outputs.pictures import delete_pictures
+from doorbell.outputs.picture_files import forget_in_pictures
+from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import open_cipher
 
 
-def forget_in_files(gallery: Gallery, config: Config, visit_ids: Collection[str]) -> None:
+def forget_in_files(gallery: Gallery, config: Config, forgotten: VisitsForgotten) -> None:
     """Delete pictures and waiting events in their files, beside a daemon or without one.
 
-    A daemon that runs drops the events itself, once it finds who is gone. Without one, those go too
+    In pictures of others whoever was forgotten is painted over. A daemon that runs drops the events
+    itself, once it finds who is gone. Without one, those go too
     that name somebody who is gone and belong to a visit that was corrected since.
 
     Args:
         gallery: who is known and which visit is whose, after the forgetting.
         config: where the files are, and the limits of what waits.
-        visit_ids: of the visits that were forgotten.
+        forgotten: the visits, and those of the same time.
 
     Raises:
         GalleryError: the gallery does not answer.
         EncryptionError: what waits was encrypted with another key.
     """
     storage = config.storage
-    delete_pictures(storage.pictures_directory, visit_ids)
+    cipher = open_cipher(storage.key_file)
+    forget_in_pictures(storage.pictures_directory, forgotten, cipher)
     if not storage.outbox_path.exists():
         return
     with ExitStack() as stack:
@@ -40,9 +43,9 @@ def forget_in_files(gallery: Gallery, config: Config, visit_ids: Collection[str]
             stack.enter_context(only_daemon(storage.directory))
         except GalleryError:  # one is running
             return
-        outbox = Outbox(storage.outbox_path, config.mqtt, open_cipher(storage.key_file))
+        outbox = Outbox(storage.outbox_path, config.mqtt, cipher)
         stack.enter_context(closing(outbox))
-        outbox.forget_visits(visit_ids)
+        outbox.forget_visits(forgotten.visit_ids)
         is_forgotten = _whoever_is_gone(gallery)
         told_of = outbox.subjects().values()
         outbox.forget_visits({s.visit_id for s in told_of if s.visit_id and is_forgotten(s)})
