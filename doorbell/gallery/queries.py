@@ -33,7 +33,7 @@ WEEK_SECONDS = 7 * 86400.0
 # A face is followed for a moment before its visit begins, and is to be seen that long.
 BESIDE_SECONDS = 1.0
 
-# A visit without an end goes on; that its visitor is still there is stored with the next event only.
+# A visit without an end goes on; that its visitor is still there is stored with the next event.
 OPEN_SECONDS = 3600.0
 
 # Every stranger, as ``stranger_from`` reads them; those that a correction hid are left out.

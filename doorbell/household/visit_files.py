@@ -10,8 +10,10 @@ from doorbell.domain import UNSTORED, Person
 from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
+from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.messages import EventSubject
 from doorbell.outputs.mqtt.outbox import Outbox
+from doorbell.outputs.mqtt.waiting_pictures import WaitingPictures
 from doorbell.outputs.picture_files import forget_in_pictures
 from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import open_cipher
@@ -36,19 +38,33 @@ def forget_in_files(gallery: Gallery, config: Config, forgotten: VisitsForgotten
     storage = config.storage
     cipher = open_cipher(storage.key_file)
     forget_in_pictures(storage.pictures_directory, forgotten, cipher)
-    if not storage.outbox_path.exists():
-        return
     with ExitStack() as stack:
         try:
             stack.enter_context(only_daemon(storage.directory))
         except GalleryError:  # one is running
             return
+        if config.mqtt.enabled and config.mqtt.publish_images:
+            ImageRecord.beside(storage.outbox_path, cipher).forget(forgotten)
+        if not storage.outbox_path.exists():
+            return
         outbox = Outbox(storage.outbox_path, config.mqtt, cipher)
         stack.enter_context(closing(outbox))
         outbox.forget_visits(forgotten.visit_ids)
+        WaitingPictures(outbox).forget(forgotten)
         is_forgotten = _whoever_is_gone(gallery)
         told_of = outbox.subjects().values()
         outbox.forget_visits({s.visit_id for s in told_of if s.visit_id and is_forgotten(s)})
+
+
+def waits_for_daemon(config: Config) -> bool:
+    """Whether what the broker shows stays until the doorbell starts: it alone takes that back."""
+    if not config.mqtt.enabled:
+        return False
+    try:
+        with only_daemon(config.storage.directory):
+            return True
+    except GalleryError:
+        return False
 
 
 def is_kept(gallery: Gallery, subject: EventSubject) -> bool:

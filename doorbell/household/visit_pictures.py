@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
 
 from doorbell.config import StorageSection
-from doorbell.domain import Person, Visit, VisitPicture
-from doorbell.errors import UsageError
+from doorbell.domain import Person, PicturedFace, Visit, VisitPicture
+from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.gallery import Gallery
 from doorbell.imaging.visit_picture import cover_faces, draw_picture, told_by
 from doorbell.outputs.picture_files import picture_path, read_visit_picture
@@ -77,13 +78,37 @@ def as_known_now(gallery: Gallery, picture: VisitPicture, storage: StorageSectio
     """
     if picture.faces is None:
         return picture
-    ids = {face.visit_id for face in picture.faces if face.visit_id is not None}
-    visits = {visit.visit_id: visit for visit in gallery.visits.those(ids)}
-    told = replace(
-        picture,
-        faces=tuple(told_by(face, visits.get(face.visit_id or "")) for face in picture.faces),
-    )
+    told = replace(picture, faces=_told_now(gallery, picture.faces)[0])
     if storage.pictures != "people":
         return told
     covered = cover_faces(told, lambda face: not isinstance(face.visitor, Person))
     return told if covered is None else covered
+
+
+def faces_now(
+    gallery: Gallery, storage: StorageSection, faces: tuple[PicturedFace, ...]
+) -> tuple[PicturedFace, ...]:
+    """Whose faces are now, without those of visits that are gone, and who is not to be shown.
+
+    A gallery that does not answer has nothing to say.
+    """
+    try:
+        told, there = _told_now(gallery, faces)
+    except GalleryError:
+        return faces
+    return tuple(
+        face
+        for face in told
+        if (face.visit_id is None or face.visit_id in there)
+        and (storage.pictures == "all" or isinstance(face.visitor, Person))
+    )
+
+
+def _told_now(
+    gallery: Gallery, faces: tuple[PicturedFace, ...]
+) -> tuple[tuple[PicturedFace, ...], Set[str]]:
+    """Faces with whose they are now, and which of their visits are there."""
+    ids = {face.visit_id for face in faces if face.visit_id is not None}
+    visits = {visit.visit_id: visit for visit in gallery.visits.those(ids)} if ids else {}
+    told = tuple(told_by(face, visits.get(face.visit_id or "")) for face in faces)
+    return told, visits.keys()

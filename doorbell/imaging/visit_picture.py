@@ -63,6 +63,25 @@ def draw_picture(picture: VisitPicture, *, width: int = 0, quality: int = QUALIT
     return encode_jpeg(annotate(pixels, [_note(face, scale) for face in drawn]), quality)
 
 
+def is_drawn_as_it_is(picture: VisitPicture, width: int) -> bool:
+    """Whether drawing needs no time: nothing is to be drawn, and it is small enough or no JPEG."""
+    if any(face.is_drawn for face in picture.faces or ()):
+        return False
+    wide = jpeg_width(picture.jpeg)
+    return wide is None or wide <= width
+
+
+def jpeg_width(jpeg: bytes) -> int | None:
+    """How wide a picture is, from its frame header (ITU T.81, B.2.2); None where it is no JPEG."""
+    place = 2
+    while jpeg.startswith(b"\xff\xd8") and place + 9 <= len(jpeg) and jpeg[place] == 0xFF:
+        marker = jpeg[place + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(jpeg[place + 7 : place + 9], "big")
+        place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+    return None
+
+
 def cover_faces(
     picture: VisitPicture, is_to_go: Callable[[PicturedFace], bool]
 ) -> VisitPicture | None:

@@ -22,7 +22,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from doorbell.domain import PicturedFace, VisitPicture
+from doorbell.domain import PicturedFace, Visitor, VisitPicture
 from doorbell.errors import EncryptionError
 from doorbell.imaging.visit_picture import cover_faces
 from doorbell.status import VisitsForgotten
@@ -66,7 +66,7 @@ def read_visit_picture(path: Path, cipher: Cipher) -> VisitPicture:
         data = faces_path(path).read_bytes()
         document = json.loads(_opened(data, _about_faces(path), cipher))
         if document["picture"] == sha256(jpeg).hexdigest():
-            return VisitPicture(jpeg, tuple(_face_from(each) for each in document["faces"]))
+            return VisitPicture(jpeg, tuple(face_from(each) for each in document["faces"]))
     except (OSError, EncryptionError, ValueError, KeyError, TypeError, RecursionError):
         pass
     return VisitPicture(jpeg, None)
@@ -99,7 +99,7 @@ def write_visit_picture(path: Path, picture: VisitPicture, cipher: Cipher) -> in
     document = {
         "version": FACES_VERSION,
         "picture": sha256(picture.jpeg).hexdigest(),
-        "faces": [_face_document(face) for face in picture.faces],
+        "faces": [face_document(face) for face in picture.faces],
     }
     faces = cipher.encrypt(json.dumps(document).encode(), _about_faces(path))
     make_private_directory(place.parent)
@@ -244,7 +244,8 @@ def _about_faces(path: Path) -> str:
     return f"the faces in the picture of visit {path.stem}"
 
 
-def _face_document(face: PicturedFace) -> dict[str, Any]:
+def face_document(face: PicturedFace) -> dict[str, Any]:
+    """Describe a face, without whose it is."""
     return {
         "box": face.box_xyxy,
         "keypoints": face.keypoints_xy,
@@ -254,7 +255,14 @@ def _face_document(face: PicturedFace) -> dict[str, Any]:
     }
 
 
-def _face_from(document: dict[str, Any]) -> PicturedFace:
+def face_from(
+    document: dict[str, Any], visitor: Visitor | None = None, similarity: float | None = None
+) -> PicturedFace:
+    """Read one.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
     left, top, right, bottom = (float(edge) for edge in document["box"])
     visit_id = document["visit_id"]
     return PicturedFace(
@@ -262,5 +270,7 @@ def _face_from(document: dict[str, Any]) -> PicturedFace:
         tuple((float(x), float(y)) for x, y in document["keypoints"]),
         None if visit_id is None else str(visit_id),
         is_certain=bool(document["certain"]),
+        visitor=visitor,
+        similarity=similarity,
         is_drawn=bool(document["drawn"]),
     )
