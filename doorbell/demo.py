@@ -16,10 +16,11 @@ from rich.console import Console
 
 from doorbell.config import load_config
 from doorbell.daemon.run import run_daemon
-from doorbell.domain import Left
+from doorbell.domain import Left, picture_of
 from doorbell.errors import EnrollmentError
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.enrollment import Enroller
+from doorbell.imaging.visit_picture import draw_picture
 from doorbell.models.store import face_path, models_directory
 from doorbell.outputs.terminal import Timeline
 from doorbell.pipeline.perception import open_perception
@@ -45,13 +46,14 @@ class VisitPictures:
 
     def handle(self, message: Message) -> None:
         """Write the picture of a visit that has ended."""
-        if not isinstance(message, Left) or message.picture_jpeg is None:
+        picture = picture_of(message) if isinstance(message, Left) else None
+        if not isinstance(message, Left) or picture is None:
             return
         visitor = message.visit.visitor
         label = "undecided" if visitor is None else visitor.label
         slug = re.sub(r"\W+", "-", label.lower()).strip("-")
         path = self._directory / f"visit-{len(self.written) + 1}-{slug}.jpg"
-        path.write_bytes(message.picture_jpeg)
+        path.write_bytes(draw_picture(picture))
         self.written.append(path)
 
     def close(self) -> None:

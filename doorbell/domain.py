@@ -320,6 +320,45 @@ class Visit:
     live: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PicturedFace:
+    """A face in a picture, and whose it is.
+
+    The picture itself is clean: boxes and names are drawn when it is shown, as they are then.
+
+    Attributes:
+        box_xyxy: left, top, right, bottom, in pixels of the picture.
+        keypoints_xy: in the order of ``KEYPOINT_NAMES``; as the box.
+        visit_id: of the visit that the face is followed in; None where in none.
+        is_certain: whether the picture itself shows that it is that visit's visitor; whoever has
+            taken the visitor's place is not named, and may be anybody who was there at the time.
+        visitor: of that visit, as it stood; None while undecided.
+        similarity: cosine behind the name or identifier; None where there is none to be shown.
+        is_drawn: whether it is drawn at all; not what is believed only if it is found again.
+    """
+
+    box_xyxy: tuple[float, float, float, float]
+    keypoints_xy: tuple[tuple[float, float], ...]
+    visit_id: str | None = None
+    is_certain: bool = False
+    visitor: Visitor | None = None
+    similarity: float | None = None
+    is_drawn: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class VisitPicture:
+    """A clean picture and who is in it.
+
+    Attributes:
+        jpeg: its bytes.
+        faces: all that were found; None where nobody knows, as of pictures of earlier versions.
+    """
+
+    jpeg: bytes = field(repr=False)
+    faces: tuple[PicturedFace, ...] | None = None
+
+
 class UnknownReason(Enum):
     """Why nobody can be named."""
 
@@ -334,9 +373,9 @@ class VisitEvent:
         event_id: unique for ever; a subscriber drops one it has seen.
         occurred_at: wall time, seconds since the epoch.
         visit: the visit as it stands.
-        picture_jpeg: the visit's best picture with boxes, keypoints and labels drawn; None where
-            there is none or pictures are off.
+        picture_jpeg: the visit's best picture, clean; None where there is none or pictures are off.
         door_id: at which door, as configured; empty until the pipeline of that door has put it in.
+        picture_faces: who is in the picture; None where nobody knows.
     """
 
     event_id: str
@@ -344,6 +383,7 @@ class VisitEvent:
     visit: Visit
     picture_jpeg: bytes | None = field(default=None, repr=False)
     door_id: str = ""
+    picture_faces: tuple[PicturedFace, ...] | None = field(default=None, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +424,7 @@ class Ring:
         pressed: whether somebody pressed, at the door or in home automation.
         door_id: as in ``VisitEvent``.
         reason: why the visitor cannot be told, where that was announced; see ``Unknown``.
+        picture_faces: as in ``VisitEvent``.
     """
 
     event_id: str
@@ -393,9 +434,17 @@ class Ring:
     pressed: bool = False
     door_id: str = ""
     reason: UnknownReason | None = None
+    picture_faces: tuple[PicturedFace, ...] | None = field(default=None, repr=False, kw_only=True)
 
 
 Event: TypeAlias = Arrived | Recognized | Unknown | Left | Ring
+
+
+def picture_of(event: Event) -> VisitPicture | None:
+    """The picture of an event with who is in it; None where there is none."""
+    if event.picture_jpeg is None:
+        return None
+    return VisitPicture(event.picture_jpeg, event.picture_faces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,9 +153,15 @@ class KnownVisitors:
 
 @dataclass(frozen=True, slots=True)
 class VisitsForgotten:
-    """Visits were deleted: whoever keeps or shows anything of them drops it now."""
+    """Visits were deleted: whoever keeps or shows anything of them drops it now.
+
+    Attributes:
+        visit_ids: which.
+        beside: other visits of the same time, whose pictures may show the same faces.
+    """
 
     visit_ids: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

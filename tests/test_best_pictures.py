@@ -22,6 +22,7 @@ from doorbell.domain import (
     Visit,
     Visitor,
 )
+from doorbell.imaging.visit_picture import draw_picture
 from doorbell.pipeline.best_pictures import OWN_SIMILARITY, PERSON_SIMILARITY, VisitPictures, Whose
 from doorbell.visits.open_visit import Observation, OpenVisit, Sightings
 
@@ -99,8 +100,10 @@ class Porch:
         self.pictures.see(Frame(self.pixels, 0.0, NOW, 0), seen, others, entries)
 
     def draw(self, number: int, visit: Visit | None = None) -> bytes | None:
+        """What people are shown."""
         entry = self.visits[number]
-        return self.pictures.draw(entry, visit or entry.visit)
+        taken = self.pictures.take(entry, visit or entry.visit)
+        return None if taken is None else draw_picture(taken)
 
 
 def is_as_seen(jpeg: bytes | None, place: tuple[int, int]) -> bool:
@@ -127,7 +130,7 @@ def test_pictures_of_all_show_everybody() -> None:
         drawn = porch.draw(number)
         assert shown(drawn, 1)
         assert shown(drawn, 2)
-    assert porch.pictures.draw_latest(NOW + 1, []) is not None
+    assert porch.pictures.take_latest(NOW + 1, []) is not None
 
 
 def test_pictures_of_people_show_them_and_paint_over_every_other_face() -> None:
@@ -140,7 +143,7 @@ def test_pictures_of_people_show_them_and_paint_over_every_other_face() -> None:
     assert not shown(drawn, 2)
     assert porch.draw(2) is None
     assert porch.draw(1, replace(porch.visits[1].visit, visitor=None)) is None  # not named yet
-    assert porch.pictures.draw_latest(NOW + 1, []) is None
+    assert porch.pictures.take_latest(NOW + 1, []) is None
 
 
 def test_a_face_found_for_the_first_time_is_painted_over_too() -> None:
@@ -157,7 +160,7 @@ def test_pictures_of_nobody_are_not_made() -> None:
     porch.comes(1, ANNA, 0.0)
     porch.see({1: 0.0})
     assert porch.draw(1) is None
-    assert porch.pictures.draw_latest(NOW + 1, []) is None
+    assert porch.pictures.take_latest(NOW + 1, []) is None
 
 
 @pytest.mark.parametrize("whose", ["all", "people"])
@@ -333,3 +336,39 @@ def test_two_shown_faces_within_one_figure_excuse_one_figure_each() -> None:
     assert shown(drawn, 1)
     assert shown(drawn, 2)
     assert not is_as_seen(drawn, (150, 200)), "of a figure that is neither's"
+
+
+def test_pictures_are_clean_and_say_who_is_in_them() -> None:
+    porch = Porch("all")
+    porch.comes(1, ANNA, 0.0)
+    porch.comes(2, POSTMAN, 180.0)
+    other = track(2).face
+    porch.see({1: 0.0, 2: 90.0}, [other])  # somebody else where the postman stood
+    taken = porch.pictures.take(porch.visits[1], porch.visits[1].visit)
+    assert taken is not None
+    pixels = cv2.imdecode(np.frombuffer(taken.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    assert np.abs(pixels[..., ::-1].astype(int) - PIXELS[0, 0]).max() < 30  # nothing drawn
+    assert taken.faces is not None
+    told = [(each.visit_id, each.is_certain, each.visitor, each.is_drawn) for each in taken.faces]
+    assert told == [("v1", True, ANNA, True), ("v2", False, None, True), (None, False, None, False)]
+
+
+@pytest.mark.parametrize("anybody", [False, True])
+def test_whoever_is_forgotten_goes_from_pictures_of_visits_that_go_on(anybody: bool) -> None:
+    porch = Porch("all")
+    porch.comes(1, ANNA, 0.0)
+    porch.comes(2, BELA, 90.0)
+    porch.see({1: 0.0, 2: None})  # nobody can tell that it is Béla
+    porch.pictures.forget([porch.visits[1]], lambda visit_id: visit_id == "v3", anybody=anybody)
+    drawn = porch.draw(1)
+    assert shown(drawn, 1)
+    assert shown(drawn, 2) is not anybody
+    porch.pictures.forget([porch.visits[1]], lambda visit_id: visit_id == "v2", anybody=True)
+    drawn = porch.draw(1)
+    assert shown(drawn, 1)
+    assert not shown(drawn, 2)
+    taken = porch.pictures.take(porch.visits[1], porch.visits[1].visit)
+    assert taken is not None
+    assert [face.visit_id for face in taken.faces or ()] == ["v1"]
+    assert porch.pictures.take_latest(NOW + 1, []) is None

@@ -10,6 +10,7 @@ from command_line import Cli, sample
 
 from doorbell.domain import Visit
 from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.lock import only_daemon
 from doorbell.outputs.pictures import picture_path
 from doorbell.outputs.sound.synthesis import chime_names
 
@@ -196,3 +197,15 @@ def test_a_name_that_cannot_be_stored_is_a_wrong_request(cli: Cli, name: str) ->
         assert result.exit_code == 2
         assert result.stderr.startswith("doorbell: the name ")
         assert "\x1b" not in result.stderr
+
+
+def test_what_only_the_doorbell_can_take_back_is_said(cli: Cli, storage: Path) -> None:
+    told = "the broker may still show"
+    assert told not in cli("people", "forget", "李小龍", "--yes").stdout  # speaks to none
+    enabled = ("--set", "mqtt.enabled=true")
+    with only_daemon(storage):
+        assert told not in cli("strangers", "forget", "2", "--yes", *enabled).stdout
+    forgotten = cli("people", "forget", "Anna", "--yes", *enabled)
+    assert f"{told} Anna, and Home Assistant" in forgotten.stdout
+    assert "start it once" in forgotten.stdout
+    assert told in cli("strangers", "forget", "1", "--yes", *enabled).stdout

@@ -109,3 +109,13 @@ def test_a_correction_that_makes_no_sense_is_refused(
     assert result.exit_code == 2
     assert message in result.stderr
     assert cli("visits", "undo").exit_code == 2
+
+
+def test_the_picture_of_a_visit_is_written_with_the_names_of_now(cli: Cli, storage: Path) -> None:
+    output = storage / "anna.jpg"
+    told = cli("visits", "picture", "v2", "--output", str(output))
+    assert told.exit_code == 0, told.stderr
+    assert told.stdout == f"{output} shows visit v2: Anna\n"
+    assert output.read_bytes() == b"jpeg"  # of an earlier version: as it is
+    again = cli("visits", "picture", "last", "--output", str(output))
+    assert (again.exit_code, "no picture of the visit v3 is kept" in again.stderr) == (2, True)

@@ -154,7 +154,7 @@ def test_what_is_old_goes_whoever_it_was_of(gallery: Gallery, config: Config) ->
 
 
 def test_nothing_old_is_nothing_to_do(gallery: Gallery, config: Config) -> None:
-    told: list[tuple[str, ...]] = []
+    told: list[VisitsForgotten] = []
     soon = NOW - 15 * SECONDS_PER_DAY
     assert forget_older(gallery, soon, config.storage, told.append).visit_ids == ()
     for_ever = config.storage.model_copy(update={"strangers_days": 0, "visits_days": 0})
@@ -189,9 +189,7 @@ def test_a_daemons_output_of_pictures_forgets_as_the_files_do(
     gallery: Gallery, config: Config
 ) -> None:
     with closing(Pictures(config.storage)) as pictures:
-        forget_person(
-            gallery, "Anna", config.storage, lambda ids: pictures.handle(VisitsForgotten(ids))
-        )
+        forget_person(gallery, "Anna", config.storage, pictures.handle)
     assert pictured(config) == {"visit-ben", "visit-stranger", "visit-recent"}
 
 

@@ -17,6 +17,7 @@ from doorbell.errors import ConfigError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.household.visit_files import is_kept
 from doorbell.outputs.mqtt.client import keepalive_seconds
+from doorbell.outputs.mqtt.gallery_view import GalleryView
 from doorbell.outputs.mqtt.messages import EventSubject
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.output import Mqtt
@@ -124,7 +125,7 @@ def waiting_for(gallery: Gallery, outbox_path: Path, *visitors: Visitor) -> Iter
             tuple(gallery.people.all()),
             {each.stranger_id for each in gallery.strangers.all()},
         ),
-        is_kept=partial(is_kept, gallery),
+        gallery=GalleryView(partial(is_kept, gallery)),
         on_command=lambda _: None,
     )
     with closing(mqtt):
@@ -157,7 +158,7 @@ def test_whose_a_visit_is_is_asked_while_nobody_waits_for_the_answer(tmp_path: P
         MqttSection(host="127.0.0.1", port=1),
         outbox_path=tmp_path / "outbox.sqlite",
         known=KnownVisitors((anna,), set()),
-        is_kept=is_kept,
+        gallery=GalleryView(is_kept),
         on_command=lambda _: None,
     )
     with closing(mqtt):

@@ -24,6 +24,8 @@ from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Ring
 from doorbell.errors import EncryptionError
 from doorbell.outputs.mqtt.connection import BrokerConnection
+from doorbell.outputs.mqtt.image import RetainedImage
+from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.messages import EventSubject, encode, late_event
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_sender import OutboxSender
@@ -260,16 +262,19 @@ def test_a_defect_of_the_outbox_reaches_nobody(
         DeviceSection(), SECTION, topics, connection, known=KnownVisitors((), set())
     )
     outbox = DefectiveOutbox(tmp_path / "outbox.sqlite", SECTION)
-    sender = OutboxSender(SECTION, topics, outbox, connection, retained)
+    record = ImageRecord.beside(tmp_path / "outbox.sqlite", NO_CIPHER)
+    image = RetainedImage(SECTION, connection, retained, record)
+    sender = OutboxSender(SECTION, topics, outbox, connection, retained, image=image)
     sender.add(Ring("e", 1000.0))
     sender.begin()
     sender.acknowledge(1)
     time.sleep(0.2)
     assert "mqtt-outbox" in [thread.name for thread in threading.enumerate()]
     sender.close()
+    image.close()
     connection.close()
-    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert "a defect in the outbox" in record.message
+    [error] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "a defect in the outbox" in error.message
 
 
 def test_where_nothing_can_be_written_events_wait_in_memory_until_it_can(

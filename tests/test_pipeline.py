@@ -28,10 +28,12 @@ from doorbell.domain import (
     UInt8Array,
     Unknown,
     Visit,
+    picture_of,
 )
 from doorbell.errors import EndOfStreamError, EnrollmentError
 from doorbell.gallery.gallery import Gallery
 from doorbell.imaging.photos import decode_photo
+from doorbell.imaging.visit_picture import draw_picture
 from doorbell.models.store import face_path
 from doorbell.pipeline.best_pictures import LATEST_SECONDS
 from doorbell.pipeline.perception import Perception
@@ -148,8 +150,9 @@ def test_the_gallery_holds_every_visit_as_it_was_left(story: Story) -> None:
 def test_every_event_has_a_picture_with_boxes_in_the_colour_of_the_verdict(story: Story) -> None:
     green, amber, grey = (64, 200, 140), (245, 170, 20), (205, 205, 205)  # of the annotation
     for event in story.events:
-        assert event.picture_jpeg is not None
-        pixels = decode_photo(event.picture_jpeg, "event")
+        picture = picture_of(event)
+        assert picture is not None
+        pixels = decode_photo(draw_picture(picture), "event")
         assert pixels.shape == (360, 640, 3)
         expected = {Person: green, Stranger: amber, type(None): grey}
         visitor = event.visit.visitor if event.visit else None

@@ -149,7 +149,7 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
     """Delete a person, with every sample, visit and picture."""
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.forgetting import forget_person
-    from doorbell.household.visit_files import forget_in_files
+    from doorbell.household.visit_files import forget_in_files, waits_for_daemon
 
     with Gallery.of(config.storage) as gallery:
         person = gallery.people.get(name)
@@ -157,7 +157,7 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
             click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
         forget_visits = partial(forget_in_files, gallery, config)
         outcome = forget_person(gallery, person.name, config.storage, forget_visits)
-    print_forgotten(outcome)
+    print_forgotten(outcome, waits_for_daemon=waits_for_daemon(config))
 
 
 @people.command(

@@ -72,8 +72,13 @@ def plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def print_forgotten(outcome: ForgettingOutcome) -> None:
-    """Say who is gone with what, and where something of them may be left."""
+def print_forgotten(outcome: ForgettingOutcome, *, waits_for_daemon: bool = False) -> None:
+    """Say who is gone with what, and where something of them may be left.
+
+    Args:
+        outcome: of the forgetting.
+        waits_for_daemon: whether the broker may show them until the doorbell runs.
+    """
     label = ", ".join(visitor.label for visitor in outcome.visitors)
     click.echo(
         f"forgot {label}: {plural(outcome.samples, 'sample')} and "
@@ -86,3 +91,8 @@ def print_forgotten(outcome: ForgettingOutcome) -> None:
         )
         for backup in outcome.backups:
             click.echo(f"  {backup.path}")
+    if waits_for_daemon:
+        click.echo(
+            f"the doorbell does not run: until its next start the broker may still show {label}, "
+            "and Home Assistant may have the name in its triggers; start it once to take that back"
+        )

@@ -140,7 +140,7 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
     """Delete a stranger, with every sample, visit and picture."""
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.forgetting import forget_stranger
-    from doorbell.household.visit_files import forget_in_files
+    from doorbell.household.visit_files import forget_in_files, waits_for_daemon
 
     with Gallery.of(config.storage) as gallery:
         stranger = gallery.strangers.get(stranger_id)
@@ -150,4 +150,4 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
             )
         forget_visits = partial(forget_in_files, gallery, config)
         outcome = forget_stranger(gallery, stranger_id, config.storage, forget_visits)
-    print_forgotten(outcome)
+    print_forgotten(outcome, waits_for_daemon=waits_for_daemon(config))

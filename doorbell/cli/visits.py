@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -65,7 +66,7 @@ def list_(
     JSON: a list of objects with visit_id, started_at, last_seen_at, ended_at (ISO 8601, UTC;
     ended_at is null while a visit lasts), person, person_id, stranger (null where they do not
     apply), similarity (null while undecided), corrected (whether somebody said who it was) and
-    picture (a path, or null).
+    picture (a path, or null; kept without boxes and names: see doorbell visits picture).
     """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import visit_document
@@ -91,6 +92,29 @@ def list_(
         ],
         empty="no visit is remembered",
     )
+
+
+@visits.command(epilog=example("doorbell visits picture last --output anna.jpg"))
+@click.argument("words", metavar="VISIT")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A new file; visit-VISIT.jpg without.",
+)
+@with_config
+def picture(config: Config, words: str, output: Path | None) -> None:
+    """Write the picture of a visit to a file, with boxes and names.
+
+    The names are those of now. Pictures are kept without, and encrypted if storage.key_file says
+    so; what is written here is not. VISIT is as for `doorbell visits correct`.
+    """
+    from doorbell.gallery.gallery import Gallery
+    from doorbell.household.visit_pictures import write_drawn_picture
+
+    with Gallery.of(config.storage) as gallery:
+        visit, path = write_drawn_picture(gallery, words, output, config.storage)
+    click.echo(f"{path} shows visit {visit.visit_id[:SHOWN_CHARACTERS]}: {_label(visit)}")
 
 
 @visits.command(

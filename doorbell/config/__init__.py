@@ -257,6 +257,8 @@ class MqttSection(Section):
     allow_unencrypted: bool = False
     keepalive_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     publish_images: bool = True
+    image_width: Annotated[int, Field(ge=160, le=7680)] = 1280
+    image_quality: Annotated[int, Field(ge=10, le=95)] = 80
     late_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 30.0
     outbox_days: Annotated[int, Field(ge=1, le=365)] = 7
     outbox_events: Annotated[int, Field(ge=100, le=100_000)] = 10_000

@@ -46,7 +46,6 @@ from doorbell.status import (
     State,
     Statistics,
     StorageState,
-    VisitsForgotten,
 )
 
 log = logging.getLogger(__name__)
@@ -238,18 +237,13 @@ class MainLoop:
                 self._publish_known()
                 return f"enrolled {enrolled.person.name} (added samples: {enrolled.added})"
             case ForgetCommand(name=name):
-                outcome = forget_person(
-                    self._gallery, name, self._config.storage, self._forget_visits
-                )
+                outcome = forget_person(self._gallery, name, self._config.storage, self._publish)
                 self._publish_known()
                 # Without the name: whoever hears or logs it would keep what is to be forgotten.
                 deleted = f"samples: {outcome.samples}, visits: {len(outcome.visit_ids)}"
                 return f"forgot whom you named (deleted {deleted})"
             case _:
                 assert_never(command)
-
-    def _forget_visits(self, visit_ids: tuple[str, ...]) -> None:
-        self._publish(VisitsForgotten(visit_ids))
 
     def _refuse_the_rest(self) -> None:
         """Leave nobody waiting for an answer: no command is carried out any more."""

@@ -16,7 +16,7 @@ from doorbell.gallery.gallery import Gallery
 from doorbell.household.forgetting import forget_older
 from doorbell.household.strangers import merge_alike
 from doorbell.pipeline.pipeline import Pipeline
-from doorbell.status import ClockState, ClockStep, State, VisitsForgotten
+from doorbell.status import ClockState, ClockStep, State
 
 RETENTION_SECONDS = 3600.0
 
@@ -86,7 +86,7 @@ class Maintenance:
         self._retention_due_seconds = time_seconds + RETENTION_SECONDS
         try:
             if trusted:
-                forget_older(self._gallery, wall_time, self._storage, self._forget_visits)
+                forget_older(self._gallery, wall_time, self._storage, self._publish)
             self._merge_strangers()
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
@@ -95,9 +95,6 @@ class Maintenance:
         merged = merge_alike(self._gallery, self._pipeline.model_id, self._recognition)
         for newer, older in merged:
             log.info("%s is %s", newer.label, older.label)
-
-    def _forget_visits(self, visit_ids: tuple[str, ...]) -> None:
-        self._publish(VisitsForgotten(visit_ids))
 
     def _date_anew(self) -> None:
         """Move stored visits with the clock, once those that wait are stored by the wrong one."""

@@ -38,10 +38,12 @@ from doorbell.gallery.lock import only_daemon
 from doorbell.gpio.button import Button
 from doorbell.gpio.lines import Chips
 from doorbell.household.visit_files import is_kept
+from doorbell.household.visit_pictures import faces_now
 from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
 from doorbell.models.store import models_directory
 from doorbell.outputs import Sink
 from doorbell.outputs.event_log import EventLog
+from doorbell.outputs.mqtt.gallery_view import GalleryView
 from doorbell.outputs.mqtt.output import Mqtt
 from doorbell.outputs.pictures import Pictures, make_room
 from doorbell.outputs.relay import Relay
@@ -156,7 +158,9 @@ def run_daemon(
                         tuple(gallery.people.all()),
                         {each.stranger_id for each in gallery.strangers.all()},
                     ),
-                    is_kept=partial(is_kept, gallery),
+                    gallery=GalleryView(
+                        partial(is_kept, gallery), partial(faces_now, gallery, config.storage)
+                    ),
                     on_command=inbox.put,
                     on_published=partial(latency.add, Stage.PUBLISH),
                 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from doorbell.gallery.codec import Row, decode_embeddings
 from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.queries import visits_beside
 
 # Columns that say nothing about anybody, or are given in another form.
 _INTERNAL = frozenset({"name_key", "embedding", "stranger_id", "not_person_id"})
@@ -17,10 +18,17 @@ _INTERNAL = frozenset({"name_key", "embedding", "stranger_id", "not_person_id"})
 
 @dataclass(frozen=True, slots=True)
 class PersonalData:
-    """What is held on a person; the pictures of ``visit_ids`` are the caller's to add."""
+    """What is held on a person; the pictures are the caller's to add.
+
+    Attributes:
+        document: everything but those.
+        visit_ids: of the person's visits.
+        beside: other visits of the same time, whose pictures may show the person.
+    """
 
     document: dict[str, Any]
     visit_ids: tuple[str, ...]
+    beside: tuple[str, ...]
 
 
 def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
@@ -62,7 +70,8 @@ def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
                 )
             ],
         }
-    return PersonalData(document, tuple(visit["id"] for visit in visits))
+        beside = visits_beside(file, "person_id = ?", person_id)
+    return PersonalData(document, tuple(visit["id"] for visit in visits), beside)
 
 
 def _faces(file: GalleryFile, of: str, person_id: int) -> list[dict[str, Any]]:

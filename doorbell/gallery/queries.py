@@ -30,6 +30,12 @@ MAX_VISIT_SAMPLES = 5
 
 WEEK_SECONDS = 7 * 86400.0
 
+# A face is followed for a moment before its visit begins, and is to be seen that long.
+BESIDE_SECONDS = 1.0
+
+# A visit without an end goes on; that its visitor is still there is stored with the next event.
+OPEN_SECONDS = 3600.0
+
 # Every stranger, as ``stranger_from`` reads them; those that a correction hid are left out.
 STRANGERS = f"""SELECT strangers.*, max(1, (
         SELECT count(*) FROM visits WHERE stranger_id = strangers.id
@@ -159,13 +165,22 @@ def keep_best_samples(file: GalleryFile, stranger_id: int) -> None:
     )
 
 
-def delete_visitor(file: GalleryFile, visitor: Visitor) -> Forgotten:
+def delete_visitor(
+    file: GalleryFile, visitor: Visitor, beside: tuple[str, ...] | None = None
+) -> Forgotten:
     """Delete somebody with every sample and every visit.
+
+    Args:
+        file: the gallery.
+        visitor: who.
+        beside: visits of the same time as theirs, where the caller knows them.
 
     What corrections of these visits hid goes too: samples of the same faces, taken for another's,
     and strangers who were seen in these visits alone.
     """
     table, column, visitor_id = _place_of(visitor)
+    if beside is None:
+        beside = visits_beside(file, f"{column} = ?", visitor_id)
     visits = file.rows(f"SELECT id FROM visits WHERE {column} = ?", visitor_id)
     hidden = (
         "hidden_by IN (SELECT corrections.id FROM corrections JOIN visits "
@@ -176,7 +191,39 @@ def delete_visitor(file: GalleryFile, visitor: Visitor) -> Forgotten:
     file.execute(f"DELETE FROM visits WHERE {column} = ?", visitor_id)
     samples = file.execute(f"DELETE FROM samples WHERE {column} = ?", visitor_id)
     file.execute(f"DELETE FROM {table} WHERE id = ?", visitor_id)
-    return Forgotten(visitor, samples, tuple(row["id"] for row in visits))
+    return Forgotten(visitor, samples, tuple(row["id"] for row in visits), beside)
+
+
+def visits_beside(file: GalleryFile, where: str, *parameters: object) -> tuple[str, ...]:
+    """Identifiers of all other visits that were going on at the time of one of some visits.
+
+    Args:
+        file: the gallery.
+        where: which these are; may be NULL of others.
+        parameters: of that.
+    """
+    # Sorted by their start, a visit is of the same time as one that began before it and ends after
+    # its start, or one that begins before its end.
+    rows = file.rows(
+        f"""WITH spans AS (
+            SELECT id, started_at, ({where}) IS TRUE AS is_one,
+                max(last_seen_at, coalesce(ended_at, last_seen_at + {OPEN_SECONDS})) AS until
+            FROM visits),
+        near AS (
+            SELECT id, started_at, until, is_one,
+                max(CASE WHEN is_one THEN until END)
+                    OVER (ORDER BY started_at RANGE UNBOUNDED PRECEDING) AS until_before,
+                min(CASE WHEN is_one THEN started_at END)
+                    OVER (ORDER BY started_at RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+                    AS started_after
+            FROM spans WHERE started_at <= {BESIDE_SECONDS} +
+                (SELECT max(until) FROM spans WHERE is_one))
+        SELECT id FROM near WHERE NOT is_one AND (
+            until_before >= started_at - {BESIDE_SECONDS}
+            OR started_after <= until + {BESIDE_SECONDS}) ORDER BY started_at, id""",
+        *parameters,
+    )
+    return tuple(row["id"] for row in rows)
 
 
 def upsert_visit(file: GalleryFile, visit: Visit) -> None:

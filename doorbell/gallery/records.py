@@ -67,11 +67,19 @@ class PersonSummary:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was deleted; the pictures of ``visit_ids`` are the caller's to delete."""
+    """What was deleted.
+
+    Attributes:
+        visitor: who.
+        samples: how many.
+        visit_ids: of the visits; their pictures are the caller's to delete.
+        beside: other visits of the same time, whose pictures may show the visitor.
+    """
 
     visitor: Visitor
     samples: int
     visit_ids: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

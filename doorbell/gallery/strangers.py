@@ -22,6 +22,7 @@ from doorbell.gallery.queries import (
     keep_best_samples,
     move_to_person,
     person_by_id,
+    visits_beside,
     visits_since,
 )
 from doorbell.gallery.records import Forgotten
@@ -158,7 +159,8 @@ class StrangerStore:
     def forget_before(self, seen_at: float) -> list[Forgotten]:
         """Delete the strangers last seen before a wall time, with every sample and visit.
 
-        What they taught by a correction stays: that they are not somebody enrolled.
+        What they taught by a correction stays: that they are not somebody enrolled. ``beside`` of
+        each are the visits of the same time as any of theirs.
         """
         with self._changes.one():
             # Those that a correction hid, too.
@@ -166,7 +168,12 @@ class StrangerStore:
                 "SELECT *, 1 AS visits_week FROM strangers WHERE last_seen_at < ? ORDER BY id",
                 seen_at,
             )
-            forgotten = [delete_visitor(self._file, stranger_from(row)) for row in rows]
+            beside = visits_beside(
+                self._file,
+                "stranger_id IN (SELECT id FROM strangers WHERE last_seen_at < ?)",
+                seen_at,
+            )
+            forgotten = [delete_visitor(self._file, stranger_from(row), beside) for row in rows]
         if forgotten:
             self._changes.overwrite_log()
         return forgotten

@@ -5,7 +5,8 @@ What the household said of a visit is never overwritten here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
 from doorbell.domain import FaceSample, Visit
 from doorbell.errors import UsageError
@@ -15,6 +16,7 @@ from doorbell.gallery.queries import (
     replace_visit_samples,
     select_visits,
     upsert_visit,
+    visits_beside,
 )
 from doorbell.gallery.store import Changes
 
@@ -88,6 +90,11 @@ class VisitStore:
             return visit
         raise UsageError(f"there is no visit {visit_id}; see those there are with: doorbell visits")
 
+    def those(self, visit_ids: Iterable[str]) -> list[Visit]:
+        """The visits of these identifiers, listed or not; without any that is not there."""
+        wanted = json.dumps(sorted(visit_ids))
+        return select_visits(self._file, "id IN (SELECT value FROM json_each(?))", wanted)
+
     def find(self, words: str) -> Visit:
         """The visit that somebody means: its identifier, the beginning of it, or ``last``.
 
@@ -139,6 +146,10 @@ class VisitStore:
         if gone:
             self._changes.overwrite_log()
         return tuple(row["id"] for row in gone)
+
+    def beside_those_before(self, seen_at: float) -> tuple[str, ...]:
+        """Later visits that were going on at the time of one last seen before a wall time."""
+        return visits_beside(self._file, "last_seen_at < ?", seen_at)
 
     def last_number(self) -> int:
         """The number of the visit stored last, for ``follow_clock``; later ones have more."""

@@ -9,6 +9,7 @@ from doorbell.errors import EncryptionError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.reencryption import seal_gallery
+from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.outbox_store import seal_outbox
 from doorbell.outputs.pictures import seal_pictures
 from doorbell.storage.encryption import Cipher
@@ -55,4 +56,5 @@ def change_key(storage: StorageSection, before: Cipher, after: Cipher) -> KeyCha
             is_clean = seal_gallery(path, after, after)
         pictures = seal_pictures(storage.pictures_directory, before, after)
         seal_outbox(storage.outbox_path, before, after)
+        ImageRecord.beside(storage.outbox_path, before).reseal(after)
     return KeyChange(pictures, is_clean, tuple(backups(path)))

@@ -1,9 +1,9 @@
 """Forgetting: a person, a stranger, what is older than the configuration keeps.
 
 Whoever is forgotten goes from the gallery first, in one transaction; then whatever else is held of
-their visits: pictures, and events that wait for the broker. Where that lies is the caller's to say:
-in files (``household.visit_files``), or with a daemon's outputs. Backups stay, and are listed in
-the outcome.
+their visits: pictures, their face in pictures of others, and events that wait for the broker. Where
+that lies is the caller's to say: in files (``household.visit_files``), or with a daemon's outputs.
+Backups stay, and are listed in the outcome.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import StorageSection
 from doorbell.domain import Visitor
 from doorbell.gallery.gallery import Forgotten, Gallery
+from doorbell.status import VisitsForgotten
 from doorbell.storage.sqlite_copies import Backup, backups
 
 # Deletes what is held of visits outside the gallery; what cannot be deleted is logged.
-ForgetVisits: TypeAlias = Callable[[tuple[str, ...]], None]
+ForgetVisits: TypeAlias = Callable[[VisitsForgotten], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def forget_person(
         UnknownPersonError: nobody has that name; the nearest names are offered.
         GalleryError: the gallery cannot be written; nothing is deleted.
     """
-    return _finish([gallery.people.forget(name)], (), storage, forget_visits)
+    return _finish([gallery.people.forget(name)], storage, forget_visits)
 
 
 def forget_stranger(
@@ -72,7 +73,7 @@ def forget_stranger(
         UnknownStrangerError: there is none of that identifier.
         GalleryError: the gallery cannot be written; nothing is deleted.
     """
-    return _finish([gallery.strangers.forget(stranger_id)], (), storage, forget_visits)
+    return _finish([gallery.strangers.forget(stranger_id)], storage, forget_visits)
 
 
 def forget_older(
@@ -91,28 +92,32 @@ def forget_older(
     """
     strangers: list[Forgotten] = []
     visit_ids: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     if storage.strangers_days:
         before = wall_time - storage.strangers_days * SECONDS_PER_DAY
         strangers = gallery.strangers.forget_before(before)
     try:
         if storage.visits_days:
             before = wall_time - storage.visits_days * SECONDS_PER_DAY
+            beside = gallery.visits.beside_those_before(before)
             visit_ids = gallery.visits.forget_before(before)
     finally:
-        outcome = _finish(strangers, visit_ids, storage, forget_visits)
+        outcome = _finish(strangers, storage, forget_visits, visit_ids, beside)
     return outcome
 
 
 def _finish(
     forgotten: list[Forgotten],
-    other_visit_ids: tuple[str, ...],
     storage: StorageSection,
     forget_visits: ForgetVisits,
+    other_visit_ids: tuple[str, ...] = (),
+    beside_others: tuple[str, ...] = (),
 ) -> ForgettingOutcome:
     """Delete elsewhere what the gallery has forgotten."""
     visit_ids = (*(v for each in forgotten for v in each.visit_ids), *other_visit_ids)
     if forgotten or visit_ids:
-        forget_visits(visit_ids)
+        beside = {*(v for each in forgotten for v in each.beside), *beside_others}
+        forget_visits(VisitsForgotten(visit_ids, tuple(sorted(beside - set(visit_ids)))))
     return ForgettingOutcome(
         tuple(each.visitor for each in forgotten),
         sum(each.samples for each in forgotten),

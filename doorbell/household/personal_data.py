@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from doorbell.config import StorageSection
-from doorbell.domain import Person
+from doorbell.domain import Person, PicturedFace
 from doorbell.errors import UsageError
-from doorbell.gallery.gallery import Gallery
-from doorbell.outputs.pictures import picture_path, read_picture
+from doorbell.gallery.gallery import Gallery, PersonalData
+from doorbell.household.visit_pictures import as_known_now, read_picture_of
+from doorbell.imaging.visit_picture import cover_faces, draw_picture
+from doorbell.outputs.picture_files import picture_path
 from doorbell.storage.encryption import Cipher, open_cipher
 from doorbell.storage.files import whole_file
 
@@ -39,7 +42,8 @@ def export_personal_data(
     """Write a new ZIP file for its owner alone, whole or not at all, nothing in it encrypted.
 
     In it are ``person.json`` (the person with chime, preferences and consent, every face as its
-    numbers, every visit) and the pictures of the visits.
+    numbers, every visit) and the pictures of the visits, also of others' visits in which the person
+    can be seen. Everybody else in them is painted over, as far as it is known who is to be seen.
 
     Args:
         gallery: where the person is enrolled.
@@ -64,11 +68,10 @@ def export_personal_data(
         ):
             text = json.dumps(held.document, indent=2, ensure_ascii=False)
             archive.writestr("person.json", text)
-            for visit_id in held.visit_ids:
-                picture = picture_path(storage.pictures_directory, visit_id)
-                if (jpeg := _jpeg(picture, cipher)) is not None:
-                    archive.writestr(f"pictures/{picture.name}", jpeg)
-                    pictures += 1
+            for visit_id, jpeg in _pictures(gallery, held, storage, cipher):
+                name = picture_path(storage.pictures_directory, visit_id).name
+                archive.writestr(f"pictures/{name}", jpeg)
+                pictures += 1
     except OSError as exc:
         raise UsageError(
             f"cannot write {path}: {exc.strerror}; give the path of a new file with --output"
@@ -77,13 +80,26 @@ def export_personal_data(
     return PersonalDataExport(person, path, samples, len(held.visit_ids), pictures)
 
 
-def _jpeg(picture: Path, cipher: Cipher) -> bytes | None:
-    """A visit's picture; None where there is none."""
-    try:
-        return read_picture(picture, cipher)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise UsageError(
-            f"cannot read {picture}: {exc.strerror}; check who may read it, or delete it"
-        ) from exc
+def _pictures(
+    gallery: Gallery, held: PersonalData, storage: StorageSection, cipher: Cipher
+) -> Iterator[tuple[str, bytes]]:
+    """The pictures that show a person, with nobody else, by the visits that they are of."""
+    own = set(held.visit_ids)
+    for visit_id in (*held.visit_ids, *held.beside):
+        picture = read_picture_of(visit_id, storage, cipher)
+        if picture is None:
+            continue
+        faces = picture.faces or ()
+        if visit_id not in own and not any(_is_of(face, own) for face in faces):
+            continue
+        if picture.faces is not None:
+            alone = cover_faces(picture, lambda face: not _is_of(face, own))
+            if alone is None:  # no JPEG
+                continue
+            picture = as_known_now(gallery, alone, storage)
+        yield visit_id, draw_picture(picture)
+
+
+def _is_of(face: PicturedFace, visit_ids: Collection[str]) -> bool:
+    """Whether a face is for certain that of one of some visits."""
+    return face.is_certain and face.visit_id in visit_ids

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 
 from doorbell.config import Config
@@ -10,42 +10,61 @@ from doorbell.domain import UNSTORED, Person
 from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
+from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.messages import EventSubject
 from doorbell.outputs.mqtt.outbox import Outbox
-from doorbell.outputs.pictures import delete_pictures
+from doorbell.outputs.mqtt.waiting_pictures import WaitingPictures
+from doorbell.outputs.picture_files import forget_in_pictures
+from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import open_cipher
 
 
-def forget_in_files(gallery: Gallery, config: Config, visit_ids: Collection[str]) -> None:
+def forget_in_files(gallery: Gallery, config: Config, forgotten: VisitsForgotten) -> None:
     """Delete pictures and waiting events in their files, beside a daemon or without one.
 
-    A daemon that runs drops the events itself, once it finds who is gone. Without one, those go too
+    In pictures of others whoever was forgotten is painted over. A daemon that runs drops the events
+    itself, once it finds who is gone. Without one, those go too
     that name somebody who is gone and belong to a visit that was corrected since.
 
     Args:
         gallery: who is known and which visit is whose, after the forgetting.
         config: where the files are, and the limits of what waits.
-        visit_ids: of the visits that were forgotten.
+        forgotten: the visits, and those of the same time.
 
     Raises:
         GalleryError: the gallery does not answer.
         EncryptionError: what waits was encrypted with another key.
     """
     storage = config.storage
-    delete_pictures(storage.pictures_directory, visit_ids)
-    if not storage.outbox_path.exists():
-        return
+    cipher = open_cipher(storage.key_file)
+    forget_in_pictures(storage.pictures_directory, forgotten, cipher)
     with ExitStack() as stack:
         try:
             stack.enter_context(only_daemon(storage.directory))
         except GalleryError:  # one is running
             return
-        outbox = Outbox(storage.outbox_path, config.mqtt, open_cipher(storage.key_file))
+        if config.mqtt.enabled and config.mqtt.publish_images:
+            ImageRecord.beside(storage.outbox_path, cipher).forget(forgotten)
+        if not storage.outbox_path.exists():
+            return
+        outbox = Outbox(storage.outbox_path, config.mqtt, cipher)
         stack.enter_context(closing(outbox))
-        outbox.forget_visits(visit_ids)
+        outbox.forget_visits(forgotten.visit_ids)
+        WaitingPictures(outbox).forget(forgotten)
         is_forgotten = _whoever_is_gone(gallery)
         told_of = outbox.subjects().values()
         outbox.forget_visits({s.visit_id for s in told_of if s.visit_id and is_forgotten(s)})
+
+
+def waits_for_daemon(config: Config) -> bool:
+    """Whether what the broker shows stays until the doorbell starts: it alone takes that back."""
+    if not config.mqtt.enabled:
+        return False
+    try:
+        with only_daemon(config.storage.directory):
+            return True
+    except GalleryError:
+        return False
 
 
 def is_kept(gallery: Gallery, subject: EventSubject) -> bool:

@@ -1,19 +1,32 @@
-"""The picture that shows each visit best, drawn when an event leaves.
+"""The picture that shows each visit best, with who is in it, taken when an event leaves.
 
-Leaves JPEG bytes, of those visitors alone whose pictures may be made. A visit holds its picture
-itself. Knows no file and no gallery.
+Leaves clean JPEG bytes, of those visitors alone whose pictures may be made; boxes and names are
+drawn when they are shown. A visit holds its picture itself. Knows no file and no gallery.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from doorbell.domain import Body, Face, FaceSample, Frame, Person, UInt8Array, Verdict, Visit
-from doorbell.imaging.annotation import FaceNote, annotate, encode_jpeg
+from doorbell.domain import (
+    Body,
+    Face,
+    FaceSample,
+    Frame,
+    Person,
+    PicturedFace,
+    UInt8Array,
+    Visit,
+    VisitPicture,
+)
+from doorbell.imaging.annotation import encode_jpeg
+from doorbell.imaging.covering import COVER, cover
+from doorbell.imaging.visit_picture import face_in_picture, told_by
 from doorbell.recognition.calibration import others_reach
 from doorbell.visits.open_visit import Observation, OpenVisit, Picture, ShownFace
 
@@ -43,10 +56,6 @@ PROMISED_PART, OTHERS_PART = 0.6, 0.05
 # A press with nobody in sight shows the latest frame, if it is of these last seconds.
 LATEST_SECONDS = 5.0
 
-# Boxes end at the forehead and the chin: this much of them is painted over on each side as well.
-COVER_MARGIN = 0.4
-_COVER = 96  # grey
-
 
 def _no_bodies(_pixels: UInt8Array) -> Sequence[Body]:
     """Find nobody by their figure."""
@@ -54,7 +63,7 @@ def _no_bodies(_pixels: UInt8Array) -> Sequence[Body]:
 
 
 class VisitPictures:
-    """Finds the frame that shows each open visit best, and draws it.
+    """Finds the frame that shows each open visit best, and who is in it.
 
     A face stands for a visitor only where its own sample in that frame does: tracks go over to
     whoever takes a visitor's place before that is noticed.
@@ -125,8 +134,8 @@ class VisitPictures:
             if best is None or (best.own is None and height > best.worth * PICTURE_GAIN):
                 entry.picture = Picture(frame.pixels, None, tuple(faces), tuple(others), height)
 
-    def draw(self, entry: OpenVisit, visit: Visit) -> bytes | None:
-        """A visit's best picture with boxes, keypoints and labels; None where there is to be none.
+    def take(self, entry: OpenVisit, visit: Visit) -> VisitPicture | None:
+        """A visit's best picture and who is in it; None where there is to be none.
 
         Args:
             entry: the visit with its picture.
@@ -140,21 +149,26 @@ class VisitPictures:
                 return None
         elif not self._shows(picture.own, visit):
             return None
-        notes: list[FaceNote] = []
+        faces: list[PicturedFace] = []
+        shown_faces: list[Face] = []
         covered = [] if self._whose == "all" else list(picture.others)
         for shown in (*([] if picture.own is None else [picture.own]), *picture.beside):
             of_face = visit if shown is picture.own else self._visit_of(shown)
             if self._may_show(of_face):
-                notes.append(_note(shown.track.face, of_face))
+                faces.append(_pictured(shown, of_face))
+                shown_faces.append(shown.track.face)
             else:
                 covered.append(shown.track.face)
-        pixels = _cover(picture.pixels, covered)
+        pixels = picture.pixels
+        if covered:
+            pixels = cover(pixels, [face.box_xyxy for face in covered])
         if self._whose == "people":
-            shown_faces = [note.face for note in notes]
             pixels = _cover_bodies(pixels, self._find_bodies(picture.pixels), shown_faces)
-        return encode_jpeg(annotate(pixels, notes))
+        else:
+            faces += [replace(face_in_picture(face), is_drawn=False) for face in picture.others]
+        return VisitPicture(encode_jpeg(pixels), tuple(faces))
 
-    def draw_latest(self, wall_time: float, faces: Sequence[Face]) -> bytes | None:
+    def take_latest(self, wall_time: float, faces: Sequence[Face]) -> VisitPicture | None:
         """The latest frame, where it is recent and whoever is in it may be shown.
 
         Args:
@@ -166,7 +180,44 @@ class VisitPictures:
             return None
         if abs(wall_time - latest.captured_at) > LATEST_SECONDS:
             return None
-        return encode_jpeg(annotate(latest.pixels, [FaceNote(face) for face in faces]))
+        return VisitPicture(encode_jpeg(latest.pixels), tuple(map(face_in_picture, faces)))
+
+    def forget(
+        self, entries: Iterable[OpenVisit], is_forgotten: Callable[[str], bool], *, anybody: bool
+    ) -> None:
+        """Paint over whoever was forgotten in the pictures of visits that go on.
+
+        Args:
+            entries: the visits.
+            is_forgotten: whether a visit was, by its identifier.
+            anybody: whether somebody was: it may be whoever nobody can tell.
+        """
+        if anybody:
+            self._latest = None
+        for entry in entries:
+            if entry.picture is None:
+                continue
+            gone = [each for each in entry.picture.beside if self._is_gone(each, is_forgotten)]
+            if anybody:
+                gone += [
+                    each
+                    for each in entry.picture.beside
+                    if each not in gone and self._visit_of(each) is None
+                ]
+            others = entry.picture.others if anybody else ()
+            if gone or others:
+                boxes = [each.track.face.box_xyxy for each in gone]
+                boxes += [face.box_xyxy for face in others]
+                entry.picture = replace(
+                    entry.picture,
+                    pixels=cover(entry.picture.pixels, boxes),
+                    beside=tuple(each for each in entry.picture.beside if each not in gone),
+                    others=() if anybody else entry.picture.others,
+                )
+
+    @staticmethod
+    def _is_gone(shown: ShownFace, is_forgotten: Callable[[str], bool]) -> bool:
+        return shown.visit is not None and is_forgotten(shown.visit.visit.visit_id)
 
     def _visit_of(self, shown: ShownFace) -> Visit | None:
         """Whose face it is, as far as the frame itself says so."""
@@ -194,21 +245,6 @@ class VisitPictures:
         return visit is not None and isinstance(visit.visitor, Person)
 
 
-def _cover(pixels: UInt8Array, faces: Sequence[Face]) -> UInt8Array:
-    """Paint over faces, on a copy."""
-    if not faces:
-        return pixels
-    covered: UInt8Array = pixels.copy()
-    for face in faces:
-        left, top, right, bottom = face.box_xyxy
-        margin_x = COVER_MARGIN * face.width_pixels
-        margin_y = COVER_MARGIN * face.height_pixels
-        edges = (left - margin_x, top - margin_y, right + margin_x, bottom + margin_y)
-        x0, y0, x1, y1 = (max(0, round(float(edge))) for edge in edges)
-        covered[y0:y1, x0:x1] = np.uint8(_COVER)
-    return covered
-
-
 def _cover_bodies(pixels: UInt8Array, bodies: Sequence[Body], shown: Sequence[Face]) -> UInt8Array:
     """Paint over whoever is not shown, on a copy, and leave the shown faces in front of them.
 
@@ -228,7 +264,7 @@ def _cover_bodies(pixels: UInt8Array, bodies: Sequence[Body], shown: Sequence[Fa
     covered: UInt8Array = pixels.copy()
     for body in others:
         left, top, right, bottom = (max(0, round(float(edge))) for edge in body.box_xyxy)
-        covered[top:bottom, left:right] = np.uint8(_COVER)
+        covered[top:bottom, left:right] = np.uint8(COVER)
     for face in shown:
         left, top, right, bottom = (max(0, round(float(edge))) for edge in face.box_xyxy)
         covered[top:bottom, left:right] = pixels[top:bottom, left:right]
@@ -242,13 +278,12 @@ def _distance_from_head(face: Face, body: Body) -> float:
     return math.hypot(x - (left + right) / 2, upper - top) / max(body.height_pixels, 1.0)
 
 
-def _note(face: Face, visit: Visit | None) -> FaceNote:
-    visitor = None if visit is None else visit.visitor
-    if visit is None or visitor is None:
-        return FaceNote(face)
-    if isinstance(visitor, Person):
-        similarity = None if visit.corrected else visit.similarity
-        return FaceNote(face, Verdict.KNOWN, visitor.label, similarity)
-    # At a first visit there is nobody yet whom the face could be similar to.
-    similarity = visit.similarity if visitor.visits > 1 and not visit.corrected else None
-    return FaceNote(face, Verdict.UNKNOWN, visitor.label, similarity)
+def _pictured(shown: ShownFace, of_face: Visit | None) -> PicturedFace:
+    """A face of a picture, with the visit that it is followed in, and the one that it shows."""
+    followed_in = None if shown.visit is None else shown.visit.visit.visit_id
+    face = replace(
+        face_in_picture(shown.track.face),
+        visit_id=followed_in if of_face is None else of_face.visit_id,
+        is_certain=of_face is not None,
+    )
+    return told_by(face, of_face)

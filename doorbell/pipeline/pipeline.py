@@ -23,6 +23,7 @@ from doorbell.domain import (
     Unknown,
     Visit,
     Visitor,
+    VisitPicture,
 )
 from doorbell.errors import EnrollmentError
 from doorbell.gallery.gallery import Gallery
@@ -82,6 +83,7 @@ class Pipeline:
             recall=self._recall,
         )
         self._applied: int | None = None  # the revision of the templates
+        self._gone = self._recorder.templates().gone
 
     @property
     def model_id(self) -> str:
@@ -215,7 +217,7 @@ class Pipeline:
         [event] = self._complete([self._visits.press(time_seconds, wall_time)])
         if event.visit is None:
             faces = [track.face for track in self._tracker.tracks]
-            event = replace(event, picture_jpeg=self._pictures.draw_latest(wall_time, faces))
+            event = _with_picture(event, self._pictures.take_latest(wall_time, faces))
         return [event]
 
     def finish(self, wall_time: float) -> list[Event]:
@@ -267,6 +269,9 @@ class Pipeline:
         if revision == self._applied:
             return
         self._visits.keep_people(templates.knows_person)
+        self._pictures.forget(
+            self._visits.entries, self._is_forgotten, anybody=templates.gone != self._gone
+        )
         for visit in self._visits.open_visits:
             kept = self._recorder.visit(visit.visit_id)
             if self._recorder.problem is not None:
@@ -279,7 +284,10 @@ class Pipeline:
                     self._recognizer.forget(track_id)
             elif is_gone or kept.corrected or visit.corrected:  # gone: merged into somebody
                 self._visits.correct(visit.visit_id, kept.visitor, corrected=kept.corrected)
-        self._applied = revision
+        self._applied, self._gone = revision, templates.gone
+
+    def _is_forgotten(self, visit_id: str) -> bool:
+        return self._recorder.visit(visit_id) is None and self._recorder.problem is None
 
     def _recall(self, seen: Observation) -> Visitor | None:
         """Tell whom a track shows, if they have an identifier already."""
@@ -292,7 +300,7 @@ class Pipeline:
     def _complete(self, told: Sequence[Announcement]) -> list[Event]:
         """Put pictures to events and visits into the gallery."""
         completed: list[Event] = []
-        kept, drawn = None, None
+        kept, picture = None, None
         for each in told:
             event, entry = replace(each.event, door_id=self._door_id), each.of
             if entry is None or event.visit is None:
@@ -305,8 +313,14 @@ class Pipeline:
             if event.visit != kept:  # a ring follows the announcement of the same visit
                 decided = isinstance(event, Recognized | Unknown | Left)
                 self._recorder.save(event.visit, entry.samples if decided else ())
-                kept, drawn = event.visit, self._pictures.draw(entry, event.visit)
-            completed.append(replace(event, picture_jpeg=drawn))
+                kept, picture = event.visit, self._pictures.take(entry, event.visit)
+            completed.append(_with_picture(event, picture))
             if isinstance(event, Left):
                 entry.close()
         return completed
+
+
+def _with_picture(event: Event, picture: VisitPicture | None) -> Event:
+    if picture is None:
+        return event
+    return replace(event, picture_jpeg=picture.jpeg, picture_faces=picture.faces)

@@ -96,6 +96,11 @@ class Visits:
         """Visits going on now, the longest first."""
         return tuple(entry.visit for entry in self._open)
 
+    @property
+    def entries(self) -> tuple[OpenVisit, ...]:
+        """The same with all that they hold."""
+        return tuple(self._open)
+
     def visit_of(self, track_id: int) -> Visit | None:
         """The open visit that a track belongs to, as it stands."""
         entry = self.open_visit_of(track_id)

@@ -148,10 +148,14 @@ class Outbox:
             )
             self._drop_said = False
 
-    def drop_pictures(self) -> None:
-        """Keep events without their pictures, and nothing of these on the disk."""
-        for number, summary in list(self._waiting.items()):
-            if summary.picture_bytes:
+    def with_pictures(self) -> set[int]:
+        """Numbers of the events that have one."""
+        return {number for number, summary in self._waiting.items() if summary.picture_bytes}
+
+    def drop_pictures(self, numbers: Collection[int] | None = None) -> None:
+        """Keep events, all or these, without their pictures, and nothing of these on the disk."""
+        for number in self.with_pictures():
+            if numbers is None or number in numbers:
                 self._drop_picture(number)
         self._write()
         self._empty_log()

@@ -11,11 +11,15 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from doorbell.config import MqttSection
-from doorbell.domain import Event, Person, Recognized
+from doorbell.domain import Event, Person, Recognized, picture_of
 from doorbell.outputs.mqtt.connection import BrokerConnection
+from doorbell.outputs.mqtt.gallery_view import FacesNow, visits_now
+from doorbell.outputs.mqtt.image import RetainedImage
+from doorbell.outputs.mqtt.image_record import ShownPicture
 from doorbell.outputs.mqtt.messages import (
     Document,
     EventSubject,
@@ -27,8 +31,11 @@ from doorbell.outputs.mqtt.messages import (
 )
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_store import BootTime, QueuedEvent
+from doorbell.outputs.mqtt.packed_picture import pack_picture, unpack_picture
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.topics import Topics
+from doorbell.outputs.mqtt.waiting_pictures import WaitingPictures
+from doorbell.status import VisitsForgotten
 
 # Below paho's own 20 messages in flight: none of these ever waits in the client.
 EVENTS_UNDER_WAY = 16
@@ -49,7 +56,8 @@ class OutboxSender:
         topics: of this device.
         outbox: where events wait; closed with this.
         connection: to the broker; its lock is held wherever the outbox is touched.
-        retained: the states that an event changes, and the last picture.
+        retained: the states that an event changes.
+        image: the last picture.
     """
 
     def __init__(
@@ -59,12 +67,17 @@ class OutboxSender:
         outbox: Outbox,
         connection: BrokerConnection,
         retained: RetainedMessages,
+        *,
+        image: RetainedImage,
     ) -> None:
         self._section = section
         self._topics = topics
         self._outbox = outbox
         self._connection = connection
         self._retained = retained
+        self._image = image
+        self._pictures = WaitingPictures(outbox)
+        self._latest_picture: tuple[str | None, bytes | None] | None = None  # with its visit
         self._under_way: dict[int, int] = {}  # by the message's id, the event's number
         self._triggers: dict[int, bytes] = {}  # by number; lost with the connection
         self._unkept_pictures: dict[int, bytes] = {}  # by number
@@ -93,8 +106,14 @@ class OutboxSender:
         If something does, it goes by itself; the states that it changes are published at once.
         """
         document = encode(event_document(event))
-        picture = event.picture_jpeg if self._section.publish_images else None
+        shown = picture_of(event) if self._section.publish_images else None
+        picture = None if shown is None else pack_picture(shown)
+        latest = (event.visit.visit_id if event.visit else None, picture)
         with self._connection.lock:
+            if latest == self._latest_picture:
+                picture = None  # it came, or waits, with an event before
+            elif picture is not None:
+                self._latest_picture = latest
             sent = None
             with self._going_on():
                 sent = self._keep(document, picture, self._trigger_of(event))
@@ -123,10 +142,32 @@ class OutboxSender:
         with self._connection.lock, self._going_on():
             self._outbox.forget(numbers)
 
-    def forget_visits(self, visit_ids: Collection[str]) -> None:
-        """Drop what waits about visits that were forgotten."""
+    def forget_visits(self, forgotten: VisitsForgotten) -> None:
+        """Drop what waits about visits that were forgotten, and pictures that may show them."""
         with self._connection.lock, self._going_on():
-            self._outbox.forget_visits(visit_ids)
+            self._outbox.forget_visits(forgotten.visit_ids)
+            self._keep_pictures()
+            self._pictures.forget(forgotten)
+
+    def follow(self, faces_now: FacesNow, *, anybody_gone: bool) -> None:
+        """Drop pictures that wait and may show whoever is gone; not under the lock.
+
+        Args:
+            faces_now: asks the gallery, in its own time.
+            anybody_gone: whether somebody was forgotten: it may be whoever nobody can tell.
+        """
+        told: set[str] = set()
+        with self._connection.lock, self._going_on():
+            self._keep_pictures()
+            told = {visit for each in self._pictures.shown().values() for visit in each.visit_ids}
+        gone = told - visits_now(told, faces_now)
+
+        def is_to_go(shown: ShownPicture) -> bool:
+            return bool(gone & set(shown.visit_ids)) or (anybody_gone and shown.has_others)
+
+        if gone or anybody_gone:
+            with self._connection.lock, self._going_on():
+                self._pictures.drop(is_to_go)
 
     def acknowledge(self, message_id: int) -> None:
         """Take the broker's word for a message; on any thread, without lock, never waits."""
@@ -181,11 +222,14 @@ class OutboxSender:
     def _follow(self, event: QueuedEvent) -> None:
         """Publish what comes with an event that has gone."""
         if event.picture is not None and self._section.publish_images:
-            self._retained.show_picture(event.picture, subject_of(event.document))
+            self._image.show(unpack_picture(event.picture), subject_of(event.document))
         # Last: an automation that it starts finds the states as they are.
         trigger = self._triggers.pop(event.number, None)
         if trigger is not None:
-            self._connection.publish(self._topics.trigger, trigger)
+            self._image.then(partial(self._publish_trigger, trigger))
+
+    def _publish_trigger(self, trigger: bytes) -> None:
+        self._connection.publish(self._topics.trigger, trigger)
 
     def _run(self) -> None:
         while not self._closing:

@@ -20,6 +20,9 @@ from doorbell.domain import Command, CommandResult
 from doorbell.outputs.mqtt.commands import CommandGate
 from doorbell.outputs.mqtt.connection import BrokerConnection, Received
 from doorbell.outputs.mqtt.discovery import OFFLINE, ONLINE, birth_topic
+from doorbell.outputs.mqtt.gallery_view import NO_GALLERY, GalleryView
+from doorbell.outputs.mqtt.image import RetainedImage
+from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.messages import (
     OFF,
     ON,
@@ -61,8 +64,7 @@ class Mqtt:
         outbox_path: of the file where events wait, made if missing.
         cipher: how they are kept there.
         known: who is known now; an earlier run's triggers of anybody else are deleted.
-        is_kept: whether an event about somebody who is gone is another's now: then events about it
-            wait on. Asked here and in ``handle``, never under a lock.
+        gallery: whose events and faces are now. Asked here and in ``handle``, never under a lock.
         on_command: takes each well-formed command, on paho's thread; hands off and never waits.
         on_published: takes the seconds from handing a message to the client to its acknowledgement
             by the broker (QoS 1) or its being written (QoS 0), on any thread; never waits.
@@ -81,11 +83,11 @@ class Mqtt:
         outbox_path: Path,
         cipher: Cipher = NO_CIPHER,
         known: KnownVisitors,
-        is_kept: Callable[[EventSubject], bool] = lambda _subject: False,
+        gallery: GalleryView = NO_GALLERY,
         on_command: Callable[[Command], None],
         on_published: Callable[[float], None] | None = None,
     ) -> None:
-        self._is_kept = is_kept
+        self._gallery = gallery
         self._on_command = on_command
         self._topics = Topics(device.id)
         self._birth_topic = birth_topic(section.discovery_prefix)
@@ -105,12 +107,18 @@ class Mqtt:
             known=known,
         )
         outbox = Outbox(outbox_path, section, cipher)
-        self._sender = OutboxSender(section, self._topics, outbox, self._connection, self._retained)
+        record = ImageRecord.beside(outbox_path, cipher)
+        self._image = RetainedImage(section, self._connection, self._retained, record)
+        self._sender = OutboxSender(
+            section, self._topics, outbox, self._connection, self._retained, image=self._image
+        )
         self._drop_forgotten(self._sender.subjects(), anybody_gone=True)  # for all we know
+        # Whoever cannot be told in a picture was looked after by who forgot somebody meanwhile.
+        self._follow_gallery(anybody_gone=False)
         self._connection.open(
             on_connected=self._announce,
             on_received=self._receive,
-            on_acknowledged=self._sender.acknowledge,
+            on_acknowledged=self._acknowledge,
         )
 
     @property
@@ -138,10 +146,14 @@ class Mqtt:
             case KnownVisitors():
                 anybody_gone = self._retained.set_known_visitors(message)
                 self._drop_forgotten(self._sender.subjects(), anybody_gone=anybody_gone)
+                self._follow_gallery(anybody_gone=anybody_gone)
             case VisitsForgotten():
+                self._image.forget(message)
                 self._retained.forget_visits(message.visit_ids)
-                self._sender.forget_visits(message.visit_ids)
-            case ClockStep() | ClockState():
+                self._sender.forget_visits(message)
+            case ClockState():
+                self._retained.look_after_picture()
+            case ClockStep():
                 pass
             case _:
                 self._sender.add(message)
@@ -151,6 +163,7 @@ class Mqtt:
 
         What the broker has not acknowledged stays in the outbox, for the next run.
         """
+        self._image.close()
         self._connection.leave()
         self._sender.close()
         self._connection.close()
@@ -183,7 +196,7 @@ class Mqtt:
         """
         told_of = {*self._retained.subjects, *waiting.values()}
         gone = {each for each in told_of if not self._retained.knows(each)}
-        forgotten = {each for each in gone if not self._is_kept(each)}
+        forgotten = {each for each in gone if not self._gallery.is_kept(each)}
         visit_ids = {each.visit_id for each in forgotten} - {None}
         self._retained.hide(forgotten)
         numbers = [
@@ -194,18 +207,28 @@ class Mqtt:
         if numbers or anybody_gone:
             self._sender.forget(numbers)
 
+    def _follow_gallery(self, *, anybody_gone: bool) -> None:
+        """Show in pictures who everybody is now, and nobody who was forgotten."""
+        self._image.follow(self._gallery.faces_now, anybody_gone=anybody_gone)
+        self._sender.follow(self._gallery.faces_now, anybody_gone=anybody_gone)
+
+    def _acknowledge(self, message_id: int) -> None:
+        self._retained.acknowledge(message_id)
+        self._sender.acknowledge(message_id)
+
     def _announce(self) -> None:
         """There is a new connection: say that we are here, show everything, send what waits."""
         self._connection.subscribe([*self._topics.commands, self._birth_topic])
         # What we left there before names people who may have gone since.
-        left_there = self._retained.naming_topics
+        left_there = self._retained.asked_topics
         self._connection.subscribe(left_there)
+        self._retained.ask()
         self._retained.announce()
         self._connection.unsubscribe(left_there)
         self._sender.begin()
 
     def _receive(self, message: Received) -> None:
-        if message.topic in self._retained.naming_topics:
+        if message.topic in self._retained.asked_topics:
             if message.retained:
                 self._retained.learn(message.topic, message.payload)
         elif message.retained or message.repeated:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection
+from dataclasses import replace
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
@@ -11,8 +13,10 @@ from doorbell.domain import (
     Arrived,
     Event,
     Left,
+    Person,
     Recognized,
     Unknown,
+    VisitPicture,
 )
 from doorbell.outputs.mqtt.connection import BrokerConnection
 from doorbell.outputs.mqtt.discovery import (
@@ -21,6 +25,7 @@ from doorbell.outputs.mqtt.discovery import (
     discovery_topic,
     person_ids_of,
 )
+from doorbell.outputs.mqtt.image_delivery import ImageDelivery
 from doorbell.outputs.mqtt.messages import (
     OFF,
     ON,
@@ -68,6 +73,7 @@ class RetainedMessages:
         self._pictured = EventSubject()  # on that of the picture
         self._shown = False  # by this run
         self._just_learned = False  # whom an earlier run named there
+        self._image = ImageDelivery()
         self._states = {topics.presence: OFF, topics.mute_state: OFF}
         if not section.publish_images:
             self._states[topics.image] = b""  # deletes one retained before
@@ -77,13 +83,20 @@ class RetainedMessages:
         """Where an earlier run may have left somebody who was forgotten since: see ``learn``."""
         return [self._discovery_topic, self._topics.visitor]
 
+    @property
+    def asked_topics(self) -> list[str]:
+        """The same, and where the picture may still be that this run has published."""
+        return [*self.naming_topics, *([self._topics.image] if self._image.has_arrived else [])]
+
     def announce(self) -> None:
         """Publish everything: there is a new connection, or somebody new who has seen nothing."""
         with self._connection.lock:
             self._publish_discovery()
             self._publish(self._topics.availability, ONLINE.encode())
             for topic in self._states:
-                self._publish_state(topic)
+                # A picture that comes again looks like a new one.
+                if topic != self._topics.image or not self._image.has_arrived:
+                    self._publish_state(topic)
 
     def set(self, topic: str, payload: bytes) -> None:
         """Publish a state, now and whenever the doorbell announces itself."""
@@ -97,10 +110,45 @@ class RetainedMessages:
             self._show(event)
 
     def show_picture(self, jpeg: bytes, subject: EventSubject) -> None:
-        """Publish the picture of an event, and remember whom it is about."""
+        """Publish the picture of an event if it is another one, and remember whom it is about."""
         with self._connection.lock:
             self._pictured = subject
-            self.set(self._topics.image, jpeg)
+            if self._states.get(self._topics.image) != jpeg:
+                self.set(self._topics.image, jpeg)
+
+    def hide_picture(self) -> None:
+        """Take back the picture that the broker keeps."""
+        with self._connection.lock:
+            self._hide_picture()
+
+    def acknowledge(self, message_id: int) -> None:
+        """Take the broker's word for a message; on any thread, without lock."""
+        self._image.acknowledge(message_id)
+
+    def ask(self) -> None:
+        """There is a new connection, and the broker was asked what is on ``asked_topics``."""
+        with self._connection.lock:
+            self._image.ask(time.monotonic())
+
+    def look_after_picture(self) -> None:
+        """Publish the picture again where the broker has lost it; every few seconds."""
+        with self._connection.lock:
+            if self._connection.connected and self._image.is_lost(time.monotonic()):
+                self._publish_state(self._topics.image)
+
+    def with_names_of_now(self, picture: VisitPicture) -> VisitPicture:
+        """A picture with what people are called who are in it."""
+        people = {person.person_id: person for person in self._people}
+        return replace(
+            picture,
+            faces=picture.faces
+            and tuple(
+                replace(face, visitor=people.get(face.visitor.person_id, face.visitor))
+                if isinstance(face.visitor, Person)
+                else face
+                for face in picture.faces
+            ),
+        )
 
     def set_known_visitors(self, known: KnownVisitors) -> bool:
         """Publish a trigger for each of these people; nothing is sent where nothing has changed.
@@ -161,6 +209,9 @@ class RetainedMessages:
                 if gone:
                     self._gone_person_ids |= gone
                     self._publish_discovery()
+            elif topic == self._topics.image:
+                if self._image.is_other(payload):
+                    self._publish_state(topic)
             elif not self._shown:
                 self._named = self._pictured = subject_of(payload)
                 self._just_learned = True
@@ -197,13 +248,14 @@ class RetainedMessages:
         self.set(self._topics.image, b"")  # deletes the one retained
 
     def _publish_state(self, topic: str) -> None:
-        # A picture or a count that is lost is followed by another; the end of a picture is not.
+        # A count that is lost is followed by another.
         payload = self._states[topic]
-        qos = 0 if payload and topic in (self._topics.image, self._topics.status) else 1
-        self._publish(topic, payload, qos)
+        message_id = self._publish(topic, payload, 0 if topic == self._topics.status else 1)
+        if topic == self._topics.image:
+            self._image.publish(payload, message_id)
 
-    def _publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
-        self._connection.publish(topic, payload, qos=qos, retain=True)
+    def _publish(self, topic: str, payload: bytes, qos: int = 1) -> int | None:
+        return self._connection.publish(topic, payload, qos=qos, retain=True)
 
     def _publish_discovery(self) -> None:
         if not (self._section.discovery and self._connection.connected):

@@ -1,0 +1,114 @@
+"""Pictures of visits as people are shown them: with the names that the gallery has now."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import replace
+from pathlib import Path
+
+from doorbell.config import StorageSection
+from doorbell.domain import Person, PicturedFace, Visit, VisitPicture
+from doorbell.errors import GalleryError, UsageError
+from doorbell.gallery.gallery import Gallery
+from doorbell.imaging.visit_picture import cover_faces, draw_picture, told_by
+from doorbell.outputs.picture_files import picture_path, read_visit_picture
+from doorbell.storage.encryption import Cipher, open_cipher
+from doorbell.storage.files import write_whole
+
+
+def write_drawn_picture(
+    gallery: Gallery, words: str, path: Path | None, storage: StorageSection
+) -> tuple[Visit, Path]:
+    """Write the picture of a visit into a new file, with boxes and with the names of now.
+
+    Args:
+        gallery: where the visit is.
+        words: which is meant: its identifier, the beginning of it, or ``last``.
+        path: of the file; None for ``visit-IDENTIFIER.jpg``.
+        storage: where the pictures are, and the key that they are encrypted with.
+
+    Returns:
+        The visit, and where its picture is.
+
+    Raises:
+        UsageError: no visit or several are meant, there is no picture, or it cannot be read or
+            written.
+        EncryptionError: it was encrypted with another key, or altered.
+    """
+    visit = gallery.visits.find(words)
+    picture = read_picture_of(visit.visit_id, storage, open_cipher(storage.key_file))
+    if picture is None:
+        raise UsageError(
+            f"no picture of the visit {visit.visit_id} is kept; storage.pictures says of whom "
+            "pictures are made, and storage.pictures_days for how long they are kept"
+        )
+    path = path or Path(picture_path(Path(), f"visit-{visit.visit_id}"))
+    try:
+        write_whole(path, draw_picture(as_known_now(gallery, picture, storage)), replace=False)
+    except OSError as exc:
+        raise UsageError(
+            f"cannot write {path}: {exc.strerror}; give the path of a new file with --output"
+        ) from exc
+    return visit, path
+
+
+def read_picture_of(visit_id: str, storage: StorageSection, cipher: Cipher) -> VisitPicture | None:
+    """The clean picture of a visit and who is in it; None where there is none.
+
+    Raises:
+        UsageError: it cannot be read.
+        EncryptionError: it was encrypted with another key, or altered.
+    """
+    path = picture_path(storage.pictures_directory, visit_id)
+    try:
+        return read_visit_picture(path, cipher)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise UsageError(
+            f"cannot read {path}: {exc.strerror}; check who may read it, or delete it"
+        ) from exc
+
+
+def as_known_now(gallery: Gallery, picture: VisitPicture, storage: StorageSection) -> VisitPicture:
+    """The same picture with whose each face is now, as the gallery says of its visit.
+
+    Where pictures are made of enrolled people only, whoever is found to be none is painted over; in
+    the picture that is kept they stay, as a correction can be undone.
+    """
+    if picture.faces is None:
+        return picture
+    told = replace(picture, faces=_told_now(gallery, picture.faces)[0])
+    if storage.pictures != "people":
+        return told
+    covered = cover_faces(told, lambda face: not isinstance(face.visitor, Person))
+    return told if covered is None else covered
+
+
+def faces_now(
+    gallery: Gallery, storage: StorageSection, faces: tuple[PicturedFace, ...]
+) -> tuple[PicturedFace, ...]:
+    """Whose faces are now, without those of visits that are gone, and who is not to be shown.
+
+    A gallery that does not answer has nothing to say.
+    """
+    try:
+        told, there = _told_now(gallery, faces)
+    except GalleryError:
+        return faces
+    return tuple(
+        face
+        for face in told
+        if (face.visit_id is None or face.visit_id in there)
+        and (storage.pictures == "all" or isinstance(face.visitor, Person))
+    )
+
+
+def _told_now(
+    gallery: Gallery, faces: tuple[PicturedFace, ...]
+) -> tuple[tuple[PicturedFace, ...], Set[str]]:
+    """Faces with whose they are now, and which of their visits are there."""
+    ids = {face.visit_id for face in faces if face.visit_id is not None}
+    visits = {visit.visit_id: visit for visit in gallery.visits.those(ids)} if ids else {}
+    told = tuple(told_by(face, visits.get(face.visit_id or "")) for face in faces)
+    return told, visits.keys()
