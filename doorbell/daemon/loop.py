@@ -17,6 +17,7 @@ from doorbell.config import Config
 from doorbell.daemon.maintenance import Maintenance
 from doorbell.daemon.memory import give_back_memory
 from doorbell.daemon.periodic import PeriodicTask
+from doorbell.daemon.reloading import Reload
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
     Command,
@@ -67,7 +68,8 @@ class MainLoop:
         gallery: who is known.
         sinks: what hears of every event and state, in this order.
         notifier: the service manager.
-        inbox: commands, and states that outputs report; from any thread.
+        inbox: commands, states that outputs report, and that the configuration is to be read anew;
+            from any thread.
         latency: what the stages took.
         config: retention.
     """
@@ -80,7 +82,7 @@ class MainLoop:
         gallery: Gallery,
         sinks: Sequence[Sink],
         notifier: ServiceNotifier,
-        inbox: queue.SimpleQueue[Command | State],
+        inbox: queue.SimpleQueue[Command | State | Reload],
         latency: Latency,
         config: Config,
     ) -> None:
@@ -136,6 +138,12 @@ class MainLoop:
             self._publish(*self._pipeline.finish(time.time()))
             self._report()
             self._refuse_the_rest()
+
+    def reconfigure(self, config: Config) -> None:
+        """Go by another configuration from now on, as far as that can be changed under way."""
+        self._config = config
+        self._pipeline.reconfigure(config)
+        self._maintenance.reconfigure(config.storage)
 
     def _take_frame(self) -> None:
         try:
@@ -201,10 +209,13 @@ class MainLoop:
                 item = self._inbox.get_nowait()
             except queue.Empty:
                 return
-            if isinstance(item, Command):
-                self._answer(item)
-            else:
-                self._publish(item)
+            match item:
+                case Reload():
+                    item.work()
+                case _ if isinstance(item, Command):
+                    self._answer(item)
+                case _:
+                    self._publish(item)
 
     def _answer(self, command: Command) -> None:
         """Carry a command out and say what has become of it; whatever it is, the loop goes on."""

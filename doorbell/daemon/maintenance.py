@@ -6,6 +6,7 @@ No threads, no clock of its own. Nothing here ends the daemon.
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -57,6 +58,11 @@ class Maintenance:
         self._retention_due_seconds = time_seconds
         self._steps: deque[ClockStep] = deque()  # that the gallery has yet to follow
         self._delay_said = False
+
+    def reconfigure(self, storage: StorageSection) -> None:
+        """Keep things for as long as another configuration says, from the next look on."""
+        self._storage = storage
+        self._retention_due_seconds = -math.inf
 
     def follow_clock(self, wall_time: float, time_seconds: float) -> None:
         """Move what this run has dated where the clock was set; every turn, and cheap."""

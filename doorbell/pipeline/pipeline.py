@@ -223,6 +223,10 @@ class Pipeline:
         self._apply_corrections()
         return self._complete(self._visits.finish(wall_time))
 
+    def reconfigure(self, config: Config) -> None:
+        """Go by another ``[visits]`` from now on."""
+        self._visits.reconfigure(config.visits)
+
     def follow_clock(self, until: float, seconds: float) -> None:
         """Move the visits going on with a wall clock that was set; see ``Visits.follow_clock``."""
         self._visits.follow_clock(until, seconds)

@@ -11,12 +11,12 @@ from doorbell.visits.open_visit import visitor_key
 class Cooldown:
     """When each visitor rang last; those whom nobody can name count as one.
 
-    Args:
+    Attributes:
         seconds: for how long nobody rings again.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._rang: dict[tuple[str, int], float] = {}  # stream time
 
     def note(self, visitor: Visitor | None, time_seconds: float) -> None:
@@ -25,7 +25,7 @@ class Cooldown:
 
     def may_ring(self, visitor: Visitor | None, time_seconds: float) -> bool:
         """Whether the visitor has not rung lately."""
-        oldest = time_seconds - self._seconds
+        oldest = time_seconds - self.seconds
         self._rang = {key: at for key, at in self._rang.items() if at > oldest}
         return visitor_key(visitor) not in self._rang
 

@@ -96,6 +96,11 @@ class Visits:
         """Visits going on now, the longest first."""
         return tuple(entry.visit for entry in self._open)
 
+    def reconfigure(self, section: VisitsSection) -> None:
+        """Go by another ``[visits]`` from now on, visits that are going on too."""
+        self._section = section
+        self._cooldown.seconds = section.cooldown_seconds
+
     def visit_of(self, track_id: int) -> Visit | None:
         """The open visit that a track belongs to, as it stands."""
         entry = self.open_visit_of(track_id)
