@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -55,6 +56,9 @@ log = logging.getLogger(__name__)
 STATISTICS_SECONDS = 60.0
 KNOWN_SECONDS = 2.0
 MAINTENANCE_SECONDS = 5.0
+# Between two steps of what tidies the gallery, where each waits for the disk.
+TIDYING_SECONDS = 0.2
+TIDYING_SECONDS_BESIDE_VISITOR = 2.0
 # How long one turn of the loop waits for a frame, and so for a command or the end.
 WAIT_SECONDS = 0.25
 
@@ -113,6 +117,7 @@ class MainLoop:
         self._camera_state: CameraState | None = None
         self._storage: StorageState | None = None
         self._known_revision: int | None = None
+        self._tidied_seconds = -math.inf
         self._ready = False
         self._watching = False
 
@@ -131,6 +136,7 @@ class MainLoop:
                 self._read_inbox()
                 for task in tasks:
                     task.run_if_due(time.monotonic())
+                self._tidy(time.monotonic())
         except EndOfStreamError as exc:
             log.info("%s", exc)
         finally:
@@ -138,6 +144,12 @@ class MainLoop:
             self._publish(*self._pipeline.finish(time.time()))
             self._report()
             self._refuse_the_rest()
+
+    def _tidy(self, now: float) -> None:
+        """Let the gallery be tidied by a step between two frames, and seldom beside a visitor."""
+        pause = TIDYING_SECONDS_BESIDE_VISITOR if self._pipeline.open_visits else TIDYING_SECONDS
+        if now - self._tidied_seconds >= pause and self._maintenance.step():
+            self._tidied_seconds = time.monotonic()
 
     def reconfigure(self, config: Config) -> None:
         """Go by another configuration from now on, as far as that can be changed under way."""

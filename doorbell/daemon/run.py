@@ -68,12 +68,12 @@ def open_gallery(storage: StorageSection) -> Gallery:
         GalleryError, EncryptionError: it cannot be opened.
     """
     try:
-        return Gallery.of(storage)
+        return Gallery.of(storage, look_through=True)
     except GalleryError as exc:
         if not make_room(storage.pictures_directory, ROOM_BYTES):
             raise
         log.warning("once more, with room: %s", exc)
-    return Gallery.of(storage)
+    return Gallery.of(storage, look_through=True)
 
 
 def run_daemon(

@@ -167,16 +167,44 @@ def delete_visitor(file: GalleryFile, visitor: Visitor) -> Forgotten:
     """
     table, column, visitor_id = _place_of(visitor)
     visits = file.rows(f"SELECT id FROM visits WHERE {column} = ?", visitor_id)
+    _delete_hidden(file, column, visitor_id)
+    file.execute(f"DELETE FROM visits WHERE {column} = ?", visitor_id)
+    samples = file.execute(f"DELETE FROM samples WHERE {column} = ?", visitor_id)
+    file.execute(f"DELETE FROM {table} WHERE id = ?", visitor_id)
+    return Forgotten(visitor, samples, tuple(row["id"] for row in visits))
+
+
+def delete_some_visits(file: GalleryFile, visitor: Visitor, at_most: int) -> list[str]:
+    """Delete the oldest visits of somebody who has more than so many and is to go; which."""
+    _, column, visitor_id = _place_of(visitor)
+    [row] = file.rows(
+        f"SELECT count(*) AS n FROM (SELECT 1 FROM visits WHERE {column} = ? LIMIT ?)",
+        visitor_id,
+        at_most + 1,
+    )
+    if row["n"] <= at_most:
+        return []
+    _delete_hidden(file, column, visitor_id)
+    gone = file.rows(
+        f"SELECT id FROM visits WHERE {column} = ? ORDER BY started_at LIMIT ?",
+        visitor_id,
+        max(at_most, 1),
+    )
+    visit_ids = [row["id"] for row in gone]
+    file.execute(
+        "DELETE FROM visits WHERE id IN (SELECT value FROM json_each(?))", json.dumps(visit_ids)
+    )
+    return visit_ids
+
+
+def _delete_hidden(file: GalleryFile, column: str, visitor_id: int) -> None:
+    """Delete what corrections of somebody's visits hid."""
     hidden = (
         "hidden_by IN (SELECT corrections.id FROM corrections JOIN visits "
         f"ON visits.id = corrections.visit_id WHERE visits.{column} = ?)"
     )
     file.execute(f"DELETE FROM samples WHERE {hidden}", visitor_id)
     file.execute(f"DELETE FROM strangers WHERE visits <= 0 AND {hidden}", visitor_id)
-    file.execute(f"DELETE FROM visits WHERE {column} = ?", visitor_id)
-    samples = file.execute(f"DELETE FROM samples WHERE {column} = ?", visitor_id)
-    file.execute(f"DELETE FROM {table} WHERE id = ?", visitor_id)
-    return Forgotten(visitor, samples, tuple(row["id"] for row in visits))
 
 
 def upsert_visit(file: GalleryFile, visit: Visit) -> None:

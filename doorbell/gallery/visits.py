@@ -5,7 +5,8 @@ What the household said of a visit is never overwritten here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
 from doorbell.domain import FaceSample, Visit
 from doorbell.errors import UsageError
@@ -67,16 +68,29 @@ class VisitStore:
         """
         with self._file.reading():
             person_id = None if name is None else self._people.get(name).person_id
+            wanted = {
+                "started_at >= ?": since,
+                "person_id = ?": person_id,
+                "stranger_id = ?": stranger_id,
+            }
+            given = {words: value for words, value in wanted.items() if value is not None}
             return select_visits(
                 self._file,
-                "hidden_by IS NULL AND started_at >= ? AND person_id IS coalesce(?, person_id) "
-                "AND stranger_id IS coalesce(?, stranger_id) "
-                "ORDER BY started_at DESC, rowid DESC LIMIT ?",
-                float("-inf") if since is None else since,
-                person_id,
-                stranger_id,
+                " AND ".join(("hidden_by IS NULL", *given))
+                + " ORDER BY started_at DESC, rowid DESC LIMIT ?",
+                *given.values(),
                 limit,
             )
+
+    def newest_by_stranger(self, visit_ids: Iterable[str]) -> dict[int, str]:
+        """Of these visits the newest of each stranger, by the stranger's identifier."""
+        rows = self._file.rows(
+            "SELECT stranger_id, id FROM visits WHERE hidden_by IS NULL "
+            "AND stranger_id IS NOT NULL AND id IN (SELECT value FROM json_each(?)) "
+            "ORDER BY started_at, rowid",
+            json.dumps(list(visit_ids)),
+        )
+        return {row["stranger_id"]: row["id"] for row in rows}
 
     def get(self, visit_id: str) -> Visit:
         """A visit that is there, listed or not.
@@ -128,17 +142,29 @@ class VisitStore:
             for row, embedding in zip(rows, decode_embeddings(rows, self._file.cipher), strict=True)
         ]
 
-    def forget_before(self, seen_at: float) -> tuple[str, ...]:
+    def forget_before(self, seen_at: float, at_most: int = -1) -> tuple[str, ...]:
         """Delete the visits last seen before a wall time, with their samples; which they were.
 
         Their pictures are the caller's to delete. What was learned from them stays.
+
+        Args:
+            seen_at: wall time.
+            at_most: so many in one call, those seen first; all where negative.
         """
         with self._file.writing():
-            gone = self._file.rows("SELECT id FROM visits WHERE last_seen_at < ?", seen_at)
-            self._file.execute("DELETE FROM visits WHERE last_seen_at < ?", seen_at)
+            rows = self._file.rows(
+                "SELECT id FROM visits WHERE last_seen_at < ? ORDER BY last_seen_at LIMIT ?",
+                seen_at,
+                at_most,
+            )
+            gone = tuple(row["id"] for row in rows)
+            self._file.execute(
+                "DELETE FROM visits WHERE id IN (SELECT value FROM json_each(?))",
+                json.dumps(gone),
+            )
         if gone:
             self._changes.overwrite_log()
-        return tuple(row["id"] for row in gone)
+        return gone
 
     def last_number(self) -> int:
         """The number of the visit stored last, for ``follow_clock``; later ones have more."""
@@ -154,21 +180,24 @@ class VisitStore:
             seconds: to add.
             after: only visits stored after this one, and strangers who came in those alone.
         """
+        # However many there are: only theirs are looked at who came in this run.
+        of_this_run = "id IN (SELECT stranger_id FROM visits WHERE rowid > ?)"
         with self._changes.one():
             for column in ("first_seen_at", "last_seen_at"):  # of who came before, only the latter
                 came = "min" if column == "first_seen_at" else "max"
                 self._file.execute(
                     f"UPDATE strangers SET {column} = {column} + ? "  # noqa: S608 - our own words
-                    f"WHERE {column} BETWEEN ? AND ? AND ? < "
+                    f"WHERE {column} BETWEEN ? AND ? AND {of_this_run} AND ? < "
                     f"(SELECT {came}(rowid) FROM visits WHERE stranger_id = strangers.id)",
                     seconds,
                     since,
                     until,
                     after,
+                    after,
                 )
             self._file.execute(
                 "UPDATE visits SET started_at = started_at + ?1, last_seen_at = last_seen_at + ?1, "
-                "ended_at = ended_at + ?1 WHERE started_at BETWEEN ?2 AND ?3 AND rowid > ?4",
+                "ended_at = ended_at + ?1 WHERE +started_at BETWEEN ?2 AND ?3 AND rowid > ?4",
                 seconds,
                 since,
                 until,
@@ -176,8 +205,10 @@ class VisitStore:
             )
             # Who came before that, too, was last seen in a visit that has moved.
             self._file.execute(
-                "UPDATE strangers SET last_seen_at = max(last_seen_at, coalesce((SELECT "
-                "max(last_seen_at) FROM visits WHERE stranger_id = strangers.id), last_seen_at))"
+                "UPDATE strangers SET last_seen_at = max(last_seen_at, coalesce((SELECT "  # noqa: S608 - our own words
+                "max(last_seen_at) FROM visits WHERE stranger_id = strangers.id), last_seen_at)) "
+                f"WHERE {of_this_run}",
+                after,
             )
 
     def close_open(self) -> int:

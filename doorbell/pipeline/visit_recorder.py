@@ -128,7 +128,7 @@ class VisitRecorder:
             return {}
         kept = len(self._waiting)
         try:
-            self._templates = self._gallery.templates(self._model_id)
+            self._templates = self._gallery.templates(self._model_id, CHANGES_AT_ONCE)
             while self._waiting:
                 self._waiting[0]()
                 self._waiting.popleft()
