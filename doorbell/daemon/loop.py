@@ -57,8 +57,8 @@ STATISTICS_SECONDS = 60.0
 KNOWN_SECONDS = 2.0
 MAINTENANCE_SECONDS = 5.0
 # Between two steps of what tidies the gallery, where each waits for the disk.
-TIDYING_SECONDS = 0.2
-TIDYING_SECONDS_BESIDE_VISITOR = 2.0
+TIDYING_SECONDS = 0.5
+TIDYING_SECONDS_BESIDE_VISITOR = 5.0
 # How long one turn of the loop waits for a frame, and so for a command or the end.
 WAIT_SECONDS = 0.25
 
@@ -141,7 +141,7 @@ class MainLoop:
             log.info("%s", exc)
         finally:
             self._notifier.stopping()
-            self._publish(*self._pipeline.finish(time.time()))
+            self._publish(*self._pipeline.finish(time.time(), stopping=True))
             self._report()
             self._refuse_the_rest()
 
@@ -292,6 +292,7 @@ class MainLoop:
             self._publish(KnownVisitors(known.people, known.stranger_ids, known.gone))
 
     def _maintain(self) -> None:
+        self._pipeline.note_presence()
         self._maintenance.run(*read_clocks(), synchronized=is_synchronized())
 
     def _report(self) -> None:

@@ -115,7 +115,6 @@ def run_daemon(
         stack.enter_context(only_daemon(config.storage.directory))
         gallery = stack.enter_context(open_gallery(config.storage))
         gallery.wait_at_most(GALLERY_BUSY_SECONDS)
-        _close_open_visits(gallery)
         faces = models_directory(config.inference) / "faces"
 
         def open_camera() -> LatestFrame:
@@ -161,6 +160,7 @@ def run_daemon(
                     known=KnownVisitors(
                         tuple(gallery.people.all()),
                         {each.stranger_id for each in gallery.strangers.all()},
+                        open_visit_ids=gallery.visits.open_ids(),
                     ),
                     is_kept=partial(is_kept, gallery),
                     on_command=inbox.put,
@@ -191,16 +191,6 @@ def run_daemon(
         if logging.getLogger().level == logging.getLevelName(config.log.level.upper()):
             followers.append(_set_log_level)  # else the command line has set another
         loop.run(stop)
-
-
-def _close_open_visits(gallery: Gallery) -> None:
-    try:
-        left_open = gallery.visits.close_open()
-    except GalleryError as exc:
-        log.error("visits that the last run left open stay so: %s", exc)
-    else:
-        if left_open:
-            log.info("%d visits were left open by the last run; ended them", left_open)
 
 
 def _set_log_level(config: Config) -> None:

@@ -6,11 +6,11 @@ What the household said of a visit is never overwritten here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from doorbell.domain import FaceSample, Visit
+from doorbell.domain import FaceSample, Float32Array, Visit
 from doorbell.errors import UsageError
-from doorbell.gallery.codec import decode_embeddings
+from doorbell.gallery.codec import Row, decode_embeddings, readable
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.queries import (
     replace_visit_samples,
@@ -18,9 +18,16 @@ from doorbell.gallery.queries import (
     upsert_visit,
 )
 from doorbell.gallery.store import Changes
+from doorbell.recognition.templates import directions
+from doorbell.visits.open_visit import visitor_key
+from doorbell.visits.restoring import Earlier, EarlierVisit
 
 # A prefix of an identifier is taken from this many characters on.
 MIN_PREFIX = 4
+
+# Of the run before: more people are at no door, and nobody's cool-down is that long.
+EARLIER_VISITS = 16
+EARLIER_RINGS = 256
 
 
 class VisitStore:
@@ -31,15 +38,35 @@ class VisitStore:
         self._file = changes.file
         self._people = people
 
-    def save(self, visit: Visit, samples: Sequence[FaceSample] = ()) -> None:
+    def save(
+        self,
+        visit: Visit,
+        samples: Sequence[FaceSample] = (),
+        *,
+        rang_at: float | None = None,
+        stopped_at: float | None = None,
+    ) -> None:
         """Store a visit, or what has become of it, with the best of its samples.
 
         A visitor who was forgotten, named or merged meanwhile does not undo that, nor does it undo
         a correction: what the gallery knows of the visit stays. Without samples, so do those; of
         somebody who was forgotten none are stored.
+
+        Args:
+            visit: as it stands.
+            samples: of its visitor.
+            rang_at: wall time when the bell rang in it; None where it has not rung since the last
+                call.
+            stopped_at: wall time when the daemon stopped with the visitor at the door.
         """
         with self._file.writing():
             upsert_visit(self._file, visit)
+            self._file.execute(
+                "UPDATE visits SET rang_at = coalesce(?, rang_at), stopped_at = ? WHERE id = ?",
+                rang_at,
+                stopped_at,
+                visit.visit_id,
+            )
             is_known = self._file.rows(
                 "SELECT 1 FROM visits WHERE id = ? AND coalesce(person_id, stranger_id) > 0",
                 visit.visit_id,
@@ -197,7 +224,8 @@ class VisitStore:
                 )
             self._file.execute(
                 "UPDATE visits SET started_at = started_at + ?1, last_seen_at = last_seen_at + ?1, "
-                "ended_at = ended_at + ?1 WHERE +started_at BETWEEN ?2 AND ?3 AND rowid > ?4",
+                "ended_at = ended_at + ?1, rang_at = rang_at + ?1, stopped_at = stopped_at + ?1 "
+                "WHERE +started_at BETWEEN ?2 AND ?3 AND rowid > ?4",
                 seconds,
                 since,
                 until,
@@ -211,9 +239,81 @@ class VisitStore:
                 after,
             )
 
-    def close_open(self) -> int:
-        """End, when they were last seen, the visits that a killed daemon left open; how many."""
+    def touch(self, last_seen_at: Mapping[str, float]) -> None:
+        """Note when the visitors of visits that are going on were seen last, by visit."""
+        with self._file.writing():
+            for visit_id, seen_at in last_seen_at.items():
+                self._file.execute(
+                    "UPDATE visits SET last_seen_at = max(last_seen_at, ?) WHERE id = ?",
+                    seen_at,
+                    visit_id,
+                )
+
+    def earlier(self, model_id: str) -> Earlier:
+        """What the next run needs of the one before, which is over.
+
+        Args:
+            model_id: of the embedder that visitors are compared by.
+        """
+        with self._file.reading():
+            rows = self._earlier_rows()
+            visits = [
+                EarlierVisit(
+                    visit,
+                    self._signature(visit.visit_id, model_id),
+                    row["rang_at"] is not None,
+                    row["stopped_at"],
+                )
+                for row in rows
+                for visit in select_visits(self._file, "id = ?", row["id"])
+            ]
+            rings = self._file.rows(
+                "SELECT person_id, stranger_id, rang_at FROM visits WHERE rang_at IS NOT NULL "
+                "ORDER BY rang_at DESC LIMIT ?",
+                EARLIER_RINGS,
+            )
+        rang_at: dict[tuple[str, int], float] = {}
+        for row in rings:
+            if row["person_id"] is not None:
+                key = "person", int(row["person_id"])
+            elif row["stranger_id"] is not None:
+                key = "stranger", int(row["stranger_id"])
+            else:
+                key = visitor_key(None)
+            rang_at.setdefault(key, row["rang_at"])
+        return Earlier(tuple(visits), rang_at)
+
+    def open_ids(self) -> frozenset[str]:
+        """The visits of ``earlier`` that have not ended."""
+        return frozenset(row["id"] for row in self._earlier_rows() if row["stopped_at"] is None)
+
+    def close_open(self, but: Collection[str] = ()) -> int:
+        """End, when they were last seen, the visits that a killed daemon left open; how many.
+
+        Args:
+            but: visits that go on.
+        """
         with self._file.writing():
             return self._file.execute(
-                "UPDATE visits SET ended_at = last_seen_at WHERE ended_at IS NULL"
+                "UPDATE visits SET ended_at = last_seen_at WHERE ended_at IS NULL "
+                "AND id NOT IN (SELECT value FROM json_each(?))",
+                json.dumps(list(but)),
             )
+
+    def _earlier_rows(self) -> Sequence[Row]:
+        return self._file.rows(
+            "SELECT id, rang_at, stopped_at FROM visits WHERE hidden_by IS NULL "
+            "AND (ended_at IS NULL OR stopped_at IS NOT NULL) "
+            "ORDER BY coalesce(stopped_at, last_seen_at) DESC LIMIT ?",
+            EARLIER_VISITS,
+        )
+
+    def _signature(self, visit_id: str, model_id: str) -> Float32Array | None:
+        """The visitor's face, by what is kept with a visit; None where that is nothing."""
+        rows = self._file.rows(
+            "SELECT id, embedding FROM visit_samples WHERE visit_id = ? AND model_id = ?",
+            visit_id,
+            model_id,
+        )
+        _, embeddings = readable(rows, self._file.cipher)
+        return directions(embeddings.sum(axis=0)) if len(embeddings) else None

@@ -18,6 +18,7 @@ from doorbell.domain import (
     Left,
     Person,
     Recognized,
+    Ring,
     Stranger,
     Track,
     Unknown,
@@ -81,6 +82,8 @@ class Pipeline:
             ring_after_seconds=config.attention.ring_after_seconds,
             recall=self._recall,
         )
+        self._visits.restore(self._recorder.earlier())
+        self._kept_seen_at: dict[str, float] = {}  # what the gallery has of visits going on
         self._applied: int | None = None  # the revision of the templates
 
     @property
@@ -218,10 +221,24 @@ class Pipeline:
             event = replace(event, picture_jpeg=self._pictures.draw_latest(wall_time, faces))
         return [event]
 
-    def finish(self, wall_time: float) -> list[Event]:
-        """End every visit: there are no more frames."""
+    def finish(self, wall_time: float, *, stopping: bool = False) -> list[Event]:
+        """End every visit: there are no more frames.
+
+        Args:
+            wall_time: seconds since the epoch.
+            stopping: whether the daemon stops, with its visitors at the door; who is still there
+                when it is back does not ring again.
+        """
         self._apply_corrections()
-        return self._complete(self._visits.finish(wall_time))
+        told = self._visits.finish(wall_time)
+        return self._complete(told, stopped_at=wall_time if stopping else None)
+
+    def note_presence(self) -> None:
+        """Let the gallery know who is still there, should this run be killed; every few seconds."""
+        seen_at = {visit.visit_id: visit.last_seen_at for visit in self._visits.open_visits}
+        changed = dict(seen_at.items() - self._kept_seen_at.items())
+        self._recorder.touch(changed)
+        self._kept_seen_at = seen_at
 
     def reconfigure(self, config: Config) -> None:
         """Go by another ``[visits]`` from now on."""
@@ -293,8 +310,15 @@ class Pipeline:
         """Give a stranger the identifier of earlier visits, or a new one."""
         return self._recorder.introduce(self._recall(seen), seen.samples, wall_time)
 
-    def _complete(self, told: Sequence[Announcement]) -> list[Event]:
+    def _complete(
+        self, told: Sequence[Announcement], stopped_at: float | None = None
+    ) -> list[Event]:
         """Put pictures to events and visits into the gallery."""
+        rang = {
+            each.event.visit.visit_id: each.event.occurred_at
+            for each in told
+            if isinstance(each.event, Ring) and each.event.visit is not None
+        }
         completed: list[Event] = []
         kept, drawn = None, None
         for each in told:
@@ -308,7 +332,15 @@ class Pipeline:
                 self._recorder.withdraw(each.mistaken)
             if event.visit != kept:  # a ring follows the announcement of the same visit
                 decided = isinstance(event, Recognized | Unknown | Left)
-                self._recorder.save(event.visit, entry.samples if decided else ())
+                rang_at = rang.get(event.visit.visit_id)
+                if rang_at is None and entry.rang and isinstance(event, Recognized | Unknown):
+                    rang_at = event.occurred_at  # before it was known for whom
+                self._recorder.save(
+                    event.visit,
+                    entry.samples if decided else (),
+                    rang_at=rang_at,
+                    stopped_at=stopped_at,
+                )
                 kept, drawn = event.visit, self._pictures.draw(entry, event.visit)
             completed.append(replace(event, picture_jpeg=drawn))
             if isinstance(event, Left):

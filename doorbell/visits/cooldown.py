@@ -23,6 +23,17 @@ class Cooldown:
         """The bell rang for the visitor."""
         self._rang[visitor_key(visitor)] = time_seconds
 
+    def restore(self, rang_at: Mapping[tuple[str, int], float], now: float, wall: float) -> None:
+        """Take over from an earlier run.
+
+        Args:
+            rang_at: wall time when each visitor rang last, by ``visitor_key``.
+            now: stream time.
+            wall: wall time, of the same moment.
+        """
+        for key, rang in rang_at.items():
+            self._rang.setdefault(key, now - max(wall - rang, 0.0))
+
     def may_ring(self, visitor: Visitor | None, time_seconds: float) -> bool:
         """Whether the visitor has not rung lately."""
         oldest = time_seconds - self.seconds
