@@ -183,6 +183,19 @@ def test_a_cool_down_survives(
     house.gallery.close()
 
 
+@pytest.mark.parametrize("sees", [True, False])
+def test_who_is_forgotten_before_the_next_run_sees_anything_is_not_named_by_it(
+    house: House, *, sees: bool
+) -> None:
+    house.see("obama")
+    house.kill()
+    with Gallery.open(house.path) as other:
+        other.people.forget("Barack")
+    events = house.see(seconds=3.0) if sees else house.door.pipeline.finish(NOW + house.seconds)
+    assert events == []
+    assert house.gallery.visits.newest(9) == []
+
+
 def test_a_camera_that_is_missing_after_the_crash_leaves_no_visit_open(house: House) -> None:
     house.see("obama")
     house.kill()

@@ -82,7 +82,7 @@ class Pipeline:
             ring_after_seconds=config.attention.ring_after_seconds,
             recall=self._recall,
         )
-        self._visits.restore(self._recorder.earlier())
+        self._has_begun = False
         self._kept_seen_at: dict[str, float] = {}  # what the gallery has of visits going on
         self._applied: int | None = None  # the revision of the templates
 
@@ -169,6 +169,7 @@ class Pipeline:
             for track in confirmed
         ]
         bodies = self._find_bodies(frame)
+        self._take_over()
         told = self._visits.update(observations, frame.time_seconds, frame.captured_at, bodies)
         seen = [(each, self._visits.open_visit_of(each.track.track_id)) for each in observations]
         figures = [self._visits.open_visit_of_body(each.track.track_id) for each in bodies]
@@ -182,6 +183,15 @@ class Pipeline:
         self._stopwatch.lap(Stage.DECIDE)
         self._stopwatch.finish()
         return completed
+
+    def _take_over(self) -> None:
+        """Take up the visits of the run before, as the gallery has them when this one begins.
+
+        After the templates were read: whoever is forgotten from then on is noticed by them.
+        """
+        if not self._has_begun:
+            self._has_begun = True
+            self._visits.restore(self._recorder.earlier())
 
     def _find_bodies(self, frame: Frame) -> list[BodySighting]:
         """Find people by their figure, where that is due in this frame."""
@@ -230,6 +240,7 @@ class Pipeline:
                 when it is back does not ring again.
         """
         self._apply_corrections()
+        self._take_over()
         told = self._visits.finish(wall_time)
         return self._complete(told, stopped_at=wall_time if stopping else None)
 
