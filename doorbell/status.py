@@ -144,11 +144,13 @@ class KnownVisitors:
         stranger_ids: of everybody known by an identifier only; what is so at any time, so it is
             asked only while this is handled.
         gone: how many were removed since the start, forgotten or made one with others.
+        open_visit_ids: at the start, visits that an earlier run left open and that may go on.
     """
 
     people: tuple[Person, ...]
     stranger_ids: Set[int]
     gone: int = 0
+    open_visit_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from doorbell.cli import main
 from doorbell.errors import GalleryError
 from doorbell.gallery.gallery import Gallery
 from doorbell.measure.speed.gallery import (
-    ALIKE,
     DECIDING,
     NEW_STRANGER,
     SAMPLES_OF_VISITOR,
     measure_gallery,
     write_gallery,
 )
+from doorbell.measure.speed.household import ALIKE
 from doorbell.recognition.nearest import MANY
 
 

@@ -311,3 +311,23 @@ def test_a_lost_device_is_said_once_and_said_again_when_back(
     assert [state.works for state in states] == [None, False, True, False]
     assert [bool(state.reason) for state in states] == [False, True, False, True]
     assert {state.door_id for state in states} == {"back-door"}
+
+
+def test_another_configuration_is_taken_under_way_or_refused_whole(speaker: Speaker) -> None:
+    choices: list[Choice] = []
+    chime = Chime(ChimeSection(), speaker, on_choice=lambda _, choice: choices.append(choice))
+    try:
+        with pytest.raises(ConfigError, match=r"chime\.stranger"):
+            chime.reconfigure(ChimeSection(default="sunrise", stranger="no such", volume=0.1))
+        chime.handle(ring(BEN))
+        chime.reconfigure(ChimeSection(default="sunrise", volume=0.1))
+        chime.handle(ring(None, in_sight=False))
+        chime.reconfigure(ChimeSection(enabled=False))
+        chime.handle(ring(None, in_sight=False))
+    finally:
+        chime.close()
+    assert choices == [
+        ChimeChoice("westminster", 0.8),
+        ChimeChoice("sunrise", 0.1),
+        Silence("chimes are off"),
+    ]

@@ -18,6 +18,7 @@ from doorbell.domain import (
 )
 from doorbell.outputs.mqtt.commands import (
     COMMAND_BYTES,
+    HOUR_SECONDS,
     RATES,
     SAID_SECONDS,
     CommandGate,
@@ -189,6 +190,40 @@ def test_what_is_refused_comes_back_with_its_own_id() -> None:
         too_fast.take("forget", PAYLOADS["forget"], 0.0)
     refusal = too_fast.take("forget", b'{"name": "Anna", "id": "8"}', 0.0)
     assert refusal == CommandResult("forget", False, "they come too fast", "back-door", "8")
+
+
+@pytest.mark.parametrize(("verb", "pause"), [("ring", 2.0), ("ring", 31.0), ("mute", 1.0)])
+def test_a_ring_every_two_seconds_for_ever_is_not_obeyed_for_ever(
+    verb: str, pause: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    gated, hourly, day = gate(), RATES[verb].hourly, 24 * HOUR_SECONDS
+    moments = [number * pause for number in range(round(day / pause))]
+    taken = [gated.take(verb, PAYLOADS[verb], now) for now in moments]
+    obeyed = [
+        now for now, each in zip(moments, taken, strict=True) if not isinstance(each, CommandResult)
+    ]
+    assert all(
+        sum(0 <= now - since < HOUR_SECONDS for now in obeyed) <= hourly for since in obeyed[::7]
+    )
+    assert len(obeyed) <= 24 * hourly
+    # Each that is refused is answered, and the log says it once.
+    assert None not in taken
+    [said] = [each for each in caplog.messages if verb in each]
+    assert f"more than {hourly} times within an hour" in said
+    # What is no such command does not use the budget up, nor one verb another's.
+    assert gated.take("enroll", PAYLOADS["enroll"], day) == EnrollCommand("A", door_id="back-door")
+    # Once it has stopped, a hand at the button is heard, and the next such automation is said.
+    assert isinstance(gated.take(verb, PAYLOADS[verb], day + HOUR_SECONDS), Command)
+    for number in range(2 * hourly):
+        gated.take(verb, PAYLOADS[verb], day + (2 + number / hourly / 4) * HOUR_SECONDS)
+    assert len([each for each in caplog.messages if f"than {hourly} times" in each]) == 2
+
+
+def test_malformed_commands_do_not_use_up_the_hour() -> None:
+    gated = gate()
+    for number in range(4 * RATES["ring"].hourly):
+        gated.take("ring", b"?", number * 2.5)
+    assert isinstance(gated.take("ring", b"", 700.0), RingCommand)
 
 
 def test_a_flood_is_said_once_a_minute_with_its_number(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from gpiod.line import Value
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import Config, load_config
 from doorbell.daemon.loop import MainLoop
+from doorbell.daemon.reloading import Reload
 from doorbell.daemon.run import run_daemon
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import Command, Frame, Ring, RingCommand
@@ -142,7 +143,7 @@ def test_a_press_rings_while_the_camera_is_lost(
     config: Config, perception: Perception, tmp_path: Path
 ) -> None:
     heard, stop = Heard(), threading.Event()
-    inbox: queue.SimpleQueue[Command | State] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()
     with ExitStack() as stack:
         gallery = stack.enter_context(Gallery.open(tmp_path / "lost.sqlite"))
         camera = stack.enter_context(

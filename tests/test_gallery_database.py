@@ -177,3 +177,25 @@ with Gallery.open(Path(sys.argv[1])) as gallery:
     assert [child.wait(timeout=60) for child in children] == [0] * 4
     with Gallery.open(path) as gallery:
         assert len(gallery.visits.newest(1000)) == 80
+
+
+def test_a_large_file_is_looked_through_by_the_daemon_and_not_before_each_command(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "gallery.sqlite"
+    Gallery.open(path).close()
+    large = "CREATE TABLE ballast (bytes BLOB)", "INSERT INTO ballast VALUES (zeroblob(60000000))"
+    change(path, *large)
+    change(path, "CREATE TABLE last (words TEXT)", "INSERT INTO last VALUES ('whole')")
+    with closing(sqlite3.connect(path)) as connection:
+        [page] = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'last'"
+        ).fetchone()
+        [size] = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with Gallery.open(path) as gallery:
+        assert gallery.people.all() == []
+    with pytest.raises(GalleryError, match="damaged"):
+        Gallery.open(path, look_through=True)

@@ -9,7 +9,12 @@ from doorbell.domain import Visit
 from doorbell.errors import UnknownPersonError
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.enrollment_strength import Level
-from doorbell.household.listing import known_people, known_person, newest_picture
+from doorbell.household.listing import (
+    known_people,
+    known_person,
+    newest_picture,
+    newest_pictures,
+)
 from doorbell.outputs.pictures import picture_path
 
 
@@ -35,3 +40,4 @@ def test_a_stranger_is_shown_by_the_newest_visit_that_has_a_picture(storage: Pat
             os.utime(picture_path(pictures, visit_id), (written_at, written_at))
         assert newest_picture(gallery, stranger, pictures) == picture_path(pictures, "newer")
         assert newest_picture(gallery, gallery.strangers.get(2), pictures) is None
+        assert newest_pictures(gallery, pictures) == {1: picture_path(pictures, "newer")}

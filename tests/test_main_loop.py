@@ -15,6 +15,7 @@ import pytest
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import load_config
 from doorbell.daemon.loop import MainLoop
+from doorbell.daemon.reloading import Reload
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
     Command,
@@ -97,7 +98,7 @@ class House:
 
     gallery: Gallery
     heard: Heard = field(default_factory=Heard)
-    inbox: queue.SimpleQueue[Command | State] = field(default_factory=queue.SimpleQueue)
+    inbox: queue.SimpleQueue[Command | State | Reload] = field(default_factory=queue.SimpleQueue)
 
 
 @contextmanager

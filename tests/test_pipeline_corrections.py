@@ -1,6 +1,7 @@
 """What the household says of visits, heeded at the door: real models, portraits, two processes."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,7 @@ def test_strangers_who_are_one_are_merged_and_never_two_seen_together(
         stranger = gallery.strangers.add([face(likeness, perception.model_id)], start)
         visit = Visit(f"visit-{start}", start, start + 9, visitor=stranger)
         gallery.visits.save(visit)
-    merge_alike(gallery, perception.model_id, RecognitionSection())
+    templates = partial(gallery.templates, perception.model_id)
+    list(merge_alike(gallery, templates, RecognitionSection()))
     assert [each.stranger_id for each in gallery.strangers.all()] == ([1] if merged else [1, 2])
     assert gallery.strangers.get(1).visits == (2 if merged else 1)

@@ -62,7 +62,7 @@ def as_scripted(script: Sequence[Happening]) -> tuple[Played, Documents, list[by
                     "person": label if who.name and name != "arrived" else None,
                     "stranger": label if not who.name and name != "arrived" else None,
                 }
-                for name in types[: 3 if visit.ending == "kill" else 4]
+                for name in types
             ]
             if not is_quiet(visit.at):
                 sounds.append(bytes(2 * len(synthesize(who.chime or "alert").samples)))

@@ -214,3 +214,12 @@ def test_a_stranger_who_gets_a_lasting_number_keeps_the_cooldown() -> None:
     assert left.visit
     assert left.visit.visitor == POSTMAN
     assert kinds(come_and_go(door, 2, POSTMAN_AGAIN)) == [Arrived, Unknown, Left]
+
+
+def test_another_configuration_is_gone_by_under_way() -> None:
+    door = Door()
+    assert len(rings(come_and_go(door, 1, known(ANNA)))) == 1
+    door.visits.reconfigure(SECTION.model_copy(update={"cooldown_seconds": 0.0}))
+    assert len(rings(come_and_go(door, 2, known(ANNA)))) == 1
+    door.visits.reconfigure(QUIET)
+    assert rings(come_and_go(door, 3, known(ANNA))) == []

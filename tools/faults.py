@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from faulting import broker, camera, process, storage
+from faulting import broker, camera, gallery, process, storage
 from faulting.door import NAME, Door, NotRecoveredError
 from faulting.truth import Judgement
 
@@ -62,6 +62,7 @@ FAULTS = (
     Fault("network-hiccup", broker.network_hiccup, broker.prepare_network, broker.no_networks),
     Fault("daemon-killed", process.killed),
     Fault("daemon-restarted", process.terminated),
+    Fault("crash-with-somebody-at-the-door", process.at_the_door),
     Fault("second-daemon", process.second_daemon),
     Fault("command-flood", process.flood),
     Fault("clock-ahead", process.clock_ahead, process.prepare_clock, process.no_clock),
@@ -96,6 +97,12 @@ FAULTS = (
     ),
     Fault("gallery-locked", storage.gallery_locked),
     Fault("gallery-deleted", storage.gallery_deleted),
+    Fault(
+        "ten-thousand-strangers",
+        gallery.ten_thousand_strangers,
+        gallery.prepare_household,
+        once=True,
+    ),
 )
 
 
@@ -159,15 +166,15 @@ def main() -> int:
             f"{'fault':26}{'times':>6}{'events':>8}{'lost':>6}{'doubled':>9}{'disordered':>12}"
             f"{'wrong names':>13}{'repeated':>10}  recovered in s, median and longest"
         )
-    with _gallery() as gallery:
+    with _gallery() as folder:
         for fault in [QUICK] if asked.quick else wanted:
-            outcome = _try(fault, asked.times, gallery, asked.keep)
+            outcome = _try(fault, asked.times, folder, asked.keep)
             _say(json.dumps(asdict(outcome)) if asked.json else _row(outcome))
             faultless &= outcome.faultless
     return 0 if faultless else 1
 
 
-def _try(fault: Fault, times: int, gallery: Path, keep: Path | None) -> Outcome:
+def _try(fault: Fault, times: int, folder: Path, keep: Path | None) -> Outcome:
     skipped = fault.refusal() if fault.refusal else None
     if skipped:
         return Outcome(fault.name, 0, (), (), skipped=skipped)
@@ -177,7 +184,7 @@ def _try(fault: Fault, times: int, gallery: Path, keep: Path | None) -> Outcome:
     for _ in range(times if fault.once else 1):
         with (
             tempfile.TemporaryDirectory(prefix="doorbell-faults-") as scratch,
-            closing(Door(Path(scratch), gallery, _models() / "faces")) as door,
+            closing(Door(Path(scratch), folder, _models() / "faces")) as door,
         ):
             try:
                 if fault.prepare:
@@ -222,8 +229,8 @@ def _gallery() -> Iterator[Path]:
     """A gallery of people, in a folder that can be copied."""
     with tempfile.TemporaryDirectory(prefix="doorbell-faults-") as scratch:
         path, config = Path(scratch) / "gallery.sqlite", load_config(None)
-        with closing(open_perception(config)) as perception, Gallery.open(path) as gallery:
-            enroller = Enroller(perception, gallery, config)
+        with closing(open_perception(config)) as perception, Gallery.open(path) as opened:
+            enroller = Enroller(perception, opened, config)
             for name, face in {NAME: "obama2", **OTHERS}.items():
                 enroller.enroll_photos(name, [face_path(face, _models())])
         yield path.parent

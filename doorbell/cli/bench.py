@@ -12,6 +12,7 @@ import click
 from doorbell.cli.bench_printing import (
     print_drift,
     print_gallery,
+    print_household,
     print_machine,
     print_networks,
     print_results,
@@ -320,6 +321,47 @@ def drift(config: Config, minutes: int, plots: Path | None, *, as_json: bool) ->
 
         for path in draw_curves([drift_curve(measured)], plots):
             click.echo(f"wrote {path}", err=True)
+
+
+@bench.command(
+    epilog=example("doorbell bench household", "doorbell bench household --minutes 5 --json")
+)
+@click.option(
+    "--minutes",
+    type=click.IntRange(1, 1_000),
+    default=3,
+    show_default=True,
+    help="How long the daemon runs with each gallery.",
+)
+@click.option("--people", type=click.IntRange(1, 100_000), default=300, show_default=True)
+@click.option("--strangers", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True)
+@click.option("--visits", type=click.IntRange(1, 1_000_000), default=100_000, show_default=True)
+@json_option
+@with_config
+def household(
+    config: Config, minutes: int, people: int, strangers: int, visits: int, *, as_json: bool
+) -> None:
+    """Compare a daemon whose gallery is that of a household of many years with an empty one's.
+
+    Visitors come and go in real time, 30 frames a second, with a broker; the daemon merges
+    strangers meanwhile. Then commands list what there is.
+
+    JSON: machine; household; minutes, by gallery, each with minute, frames_per_second, p50_ms,
+    p99_ms and resident_mb; ready_seconds, by gallery; p99_ratio; merged; and command_seconds.
+    """
+    from doorbell.measure.speed.household import Household
+    from doorbell.measure.speed.large_gallery import measure_large_gallery
+    from doorbell.measure.speed.machine import describe_machine
+
+    asked = Household(
+        people=people, strangers=strangers, pairs=min(300, strangers // 3), visits=visits
+    )
+    with _saying() as say:
+        report = measure_large_gallery(config, asked, minutes=minutes, say=say)
+    if as_json:
+        print_json(report.document(describe_machine()))
+    else:
+        print_household(report)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from doorbell.cli.printing import plural, print_table
 
 if TYPE_CHECKING:
     from doorbell.measure.speed.drift import Minute
+    from doorbell.measure.speed.large_gallery import HouseholdReport
     from doorbell.measure.speed.report import BenchReport, Result
     from doorbell.measure.speed.targets import TargetResult
 
@@ -114,6 +115,31 @@ def print_drift(measured: Sequence[Minute]) -> None:
         for each in measured
     ]
     print_table(columns, rows, empty="the daemon said nothing: it ran for less than a minute")
+
+
+def print_household(report: HouseholdReport) -> None:
+    """Print what a large gallery costs the daemon, and the commands that list it."""
+    columns = ("gallery", "minute", "frames/s", "p50 ms", "p99 ms", "held MB", "ready s")
+    rows = [
+        (
+            name,
+            f"{each.minute:.0f}",
+            f"{each.frames_per_second:.1f}",
+            f"{each.p50_ms:.2f}",
+            f"{each.p99_ms:.2f}",
+            f"{each.resident_mb:.0f}",
+            f"{report.ready_seconds[name]:.1f}",
+        )
+        for name, minutes in report.minutes.items()
+        for each in minutes
+    ]
+    print_table(columns, rows, empty="the daemon said nothing: it ran for less than a minute")
+    click.echo(
+        f"\n99 in 100 frames: {report.p99_ratio:.2f} times as long as with the visitor alone; "
+        f"{report.merged} strangers merged meanwhile"
+    )
+    for words, seconds in report.commands.items():
+        click.echo(f"doorbell {words}: {seconds:.2f} s")
 
 
 def print_targets(rows: Sequence[TargetResult]) -> None:

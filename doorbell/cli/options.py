@@ -8,7 +8,9 @@ import functools
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from doorbell.errors import MEMORY_ADVICE, ConfigError, DoorbellError, Inference
 
 # What a file or terminal says that takes no more.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+# Of a verb's context: what reads its configuration anew, a function without arguments.
+LOAD = "doorbell.load"
 CONFIG_VARIABLE = "DOORBELL_CONFIG"
 CONFIG_PATHS = (Path("/etc/doorbell/doorbell.toml"), Path("~/.config/doorbell/doorbell.toml"))
 
@@ -59,6 +63,30 @@ class DoorbellGroup(click.Group):
             code = InferenceError.exit_code
         click.echo(f"doorbell: {message}", err=True)
         return ctx.exit(code)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Be the program: end the process with a verb's exit code."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except SystemExit as exc:
+            if any(thread.daemon for thread in threading.enumerate()):
+                _end_now(exc)
+            raise
+
+
+def _end_now(ending: SystemExit) -> None:
+    """End the process although a thread was left behind in a driver that does not answer.
+
+    Python would end such a thread by force once its driver answers after all, while Python itself
+    is taken down: C++ calls that a reason to abort. By now everything is closed and written.
+    """
+    if isinstance(ending.code, str):
+        click.echo(ending.code, err=True)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
 
 
 @dataclass(frozen=True)
@@ -106,7 +134,9 @@ def with_config(verb: Callable[..., None]) -> Callable[..., None]:
 
         given = context.ensure_object(Given)
         path = config_path or given.config_path or find_config(os.environ, CONFIG_PATHS)
-        config = load_config(path, (*given.overrides, *overrides))
+        load = functools.partial(load_config, path, (*given.overrides, *overrides))
+        context.meta[LOAD] = load
+        config = load()
         configure_logging("debug" if verbose or given.verbose else "warning")
         verb(config=config, **arguments)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import configure_logging, with_config
+from doorbell.cli.options import LOAD, configure_logging, with_config
 from doorbell.cli.printing import example
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 def run(config: Config) -> None:
     """Watch the door until it is stopped.
 
-    SIGTERM and Ctrl-C stop it within five seconds; the end of a recording does so too.
+    SIGTERM and Ctrl-C stop it within five seconds; the end of a recording does so too. SIGHUP reads
+    the configuration anew, and the log says what was taken.
     """
     from doorbell.daemon.run import run_daemon
 
     if not logging.getLogger().isEnabledFor(logging.DEBUG):  # --verbose wins
         configure_logging(config.log.level)
-    run_daemon(config)
+    run_daemon(config, load=click.get_current_context().meta[LOAD])

@@ -47,18 +47,13 @@ def list_(config: Config, *, as_json: bool) -> None:
     """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import stranger_document
-    from doorbell.household.listing import newest_picture
+    from doorbell.household.listing import newest_pictures
 
-    directory = config.storage.pictures_directory
     with Gallery.of(config.storage) as gallery:
         found = gallery.strangers.all()
         if as_json:
-            print_json(
-                [
-                    stranger_document(each, newest_picture(gallery, each, directory))
-                    for each in found
-                ]
-            )
+            pictures = newest_pictures(gallery, config.storage.pictures_directory)
+            print_json([stranger_document(each, pictures.get(each.stranger_id)) for each in found])
             return
     print_table(
         ["stranger", "visits", "first seen", "last seen"],

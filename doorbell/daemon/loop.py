@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -17,6 +18,7 @@ from doorbell.config import Config
 from doorbell.daemon.maintenance import Maintenance
 from doorbell.daemon.memory import give_back_memory
 from doorbell.daemon.periodic import PeriodicTask
+from doorbell.daemon.reloading import Reload
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
     Command,
@@ -53,6 +55,9 @@ log = logging.getLogger(__name__)
 STATISTICS_SECONDS = 60.0
 KNOWN_SECONDS = 2.0
 MAINTENANCE_SECONDS = 5.0
+# Between two steps of what tidies the gallery, where each waits for the disk.
+TIDYING_SECONDS = 0.5
+TIDYING_SECONDS_BESIDE_VISITOR = 5.0
 # How long one turn of the loop waits for a frame, and so for a command or the end.
 WAIT_SECONDS = 0.25
 
@@ -66,7 +71,8 @@ class MainLoop:
         gallery: who is known.
         sinks: what hears of every event and state, in this order.
         notifier: the service manager.
-        inbox: commands, and states that outputs report; from any thread.
+        inbox: commands, states that outputs report, and that the configuration is to be read anew;
+            from any thread.
         latency: what the stages took.
         config: retention.
     """
@@ -79,7 +85,7 @@ class MainLoop:
         gallery: Gallery,
         sinks: Sequence[Sink],
         notifier: ServiceNotifier,
-        inbox: queue.SimpleQueue[Command | State],
+        inbox: queue.SimpleQueue[Command | State | Reload],
         latency: Latency,
         config: Config,
     ) -> None:
@@ -110,6 +116,7 @@ class MainLoop:
         self._camera_state: CameraState | None = None
         self._storage: StorageState | None = None
         self._known_revision: int | None = None
+        self._tidied_seconds = -math.inf
         self._ready = False
         self._watching = False
 
@@ -128,13 +135,26 @@ class MainLoop:
                 self._read_inbox()
                 for task in tasks:
                     task.run_if_due(time.monotonic())
+                self._tidy(time.monotonic())
         except EndOfStreamError as exc:
             log.info("%s", exc)
         finally:
             self._notifier.stopping()
-            self._publish(*self._pipeline.finish(time.time()))
+            self._publish(*self._pipeline.finish(time.time(), stopping=True))
             self._report()
             self._refuse_the_rest()
+
+    def _tidy(self, now: float) -> None:
+        """Let the gallery be tidied by a step between two frames, and seldom beside a visitor."""
+        pause = TIDYING_SECONDS_BESIDE_VISITOR if self._pipeline.open_visits else TIDYING_SECONDS
+        if now - self._tidied_seconds >= pause and self._maintenance.step():
+            self._tidied_seconds = time.monotonic()
+
+    def reconfigure(self, config: Config) -> None:
+        """Go by another configuration from now on, as far as that can be changed under way."""
+        self._config = config
+        self._pipeline.reconfigure(config)
+        self._maintenance.reconfigure(config.storage)
 
     def _take_frame(self) -> None:
         try:
@@ -200,10 +220,13 @@ class MainLoop:
                 item = self._inbox.get_nowait()
             except queue.Empty:
                 return
-            if isinstance(item, Command):
-                self._answer(item)
-            else:
-                self._publish(item)
+            match item:
+                case Reload():
+                    item.work()
+                case _ if isinstance(item, Command):
+                    self._answer(item)
+                case _:
+                    self._publish(item)
 
     def _answer(self, command: Command) -> None:
         """Carry a command out and say what has become of it; whatever it is, the loop goes on."""
@@ -263,6 +286,7 @@ class MainLoop:
             self._publish(KnownVisitors(known.people, known.stranger_ids, known.gone))
 
     def _maintain(self) -> None:
+        self._pipeline.note_presence()
         self._maintenance.run(*read_clocks(), synchronized=is_synchronized())
 
     def _report(self) -> None:

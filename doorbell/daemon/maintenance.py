@@ -6,14 +6,15 @@ No threads, no clock of its own. Nothing here ends the daemon.
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from doorbell.clock import WallClock
 from doorbell.config import RecognitionSection, StorageSection
 from doorbell.errors import GalleryError
 from doorbell.gallery.gallery import Gallery
-from doorbell.household.forgetting import forget_older
+from doorbell.household.forgetting import forgetting_older
 from doorbell.household.strangers import merge_alike
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.status import ClockState, ClockStep, State
@@ -57,6 +58,12 @@ class Maintenance:
         self._retention_due_seconds = time_seconds
         self._steps: deque[ClockStep] = deque()  # that the gallery has yet to follow
         self._delay_said = False
+        self._tidying: Iterator[bool] | None = None
+
+    def reconfigure(self, storage: StorageSection) -> None:
+        """Keep things for as long as another configuration says, from the next look on."""
+        self._storage = storage
+        self._retention_due_seconds = -math.inf
 
     def follow_clock(self, wall_time: float, time_seconds: float) -> None:
         """Move what this run has dated where the clock was set; every turn, and cheap."""
@@ -70,7 +77,7 @@ class Maintenance:
         self._date_anew()
 
     def run(self, wall_time: float, time_seconds: float, *, synchronized: bool) -> None:
-        """Write what waits, and once an hour delete what is old; every few seconds.
+        """Write what waits, and once an hour let ``step`` delete what is old; every few seconds.
 
         Args:
             wall_time: seconds since the epoch.
@@ -84,17 +91,44 @@ class Maintenance:
         if time_seconds < self._retention_due_seconds or self._pipeline.problem is not None:
             return
         self._retention_due_seconds = time_seconds + RETENTION_SECONDS
+        if self._tidying is None:
+            self._tidying = self._tidy(wall_time if trusted else None)
+
+    @property
+    def is_tidying(self) -> bool:
+        """Whether ``step`` has something left to do."""
+        return self._tidying is not None
+
+    def step(self) -> bool:
+        """Do a little of what is due: a few milliseconds' worth, whatever the gallery holds.
+
+        Returns:
+            Whether it wrote, and so waited for the disk.
+        """
+        if self._tidying is None or self._pipeline.problem is not None:
+            return False
         try:
-            if trusted:
-                forget_older(self._gallery, wall_time, self._storage, self._publish)
-            self._merge_strangers()
+            wrote = next(self._tidying, None)
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
+            wrote = None
+        if wrote is None:
+            self._tidying = None
+        return bool(wrote)
 
-    def _merge_strangers(self) -> None:
-        merged = merge_alike(self._gallery, self._pipeline.model_id, self._recognition)
-        for newer, older in merged:
-            log.info("%s is %s", newer.label, older.label)
+    def _tidy(self, wall_time: float | None) -> Iterator[bool]:
+        """Delete what is old and merge strangers who are one; after each step, whether it wrote."""
+        if wall_time is not None:
+            for _ in forgetting_older(self._gallery, wall_time, self._storage, self._publish):
+                yield True
+        merging = merge_alike(
+            self._gallery, lambda: self._pipeline.known_visitors, self._recognition
+        )
+        for merged in merging:
+            if merged is not None:
+                newer, older = merged
+                log.info("%s is %s", newer.label, older.label)
+            yield merged is not None
 
     def _date_anew(self) -> None:
         """Move stored visits with the clock, once those that wait are stored by the wrong one."""
@@ -120,8 +154,10 @@ class Maintenance:
     def _written_at(self) -> float | None:
         """The latest date in the gallery; None where there is none, or it does not answer."""
         try:
-            dates = [visit.last_seen_at for visit in self._gallery.visits.newest(1)]
-            dates += [stranger.last_seen_at for stranger in self._gallery.strangers.all()]
+            dates: list[float | None] = [
+                visit.last_seen_at for visit in self._gallery.visits.newest(1)
+            ]
+            dates.append(self._gallery.strangers.last_seen_at())
         except GalleryError:
             return None
-        return max(dates, default=None)
+        return max((date for date in dates if date is not None), default=None)

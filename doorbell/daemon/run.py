@@ -20,10 +20,11 @@ from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.uri import is_live
 from doorbell.config import Config, InferenceSection, StorageSection
 from doorbell.daemon.loop import MainLoop
+from doorbell.daemon.reloading import Reload, Reloader
 from doorbell.daemon.signals import (
     StoppedEarlyError,
+    following_signals,
     raise_if_stopping,
-    stopping_on_signals,
     stopping_on_thread_faults,
 )
 from doorbell.daemon.systemd import ServiceNotifier
@@ -32,7 +33,6 @@ from doorbell.domain import (
     Ring,
     RingCommand,
 )
-from doorbell.errors import GalleryError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.gpio.button import Button
@@ -69,12 +69,13 @@ def open_gallery(storage: StorageSection) -> Gallery:
         GalleryError, EncryptionError: it cannot be opened.
     """
     make_room(storage.pictures_directory, ROOM_BYTES)
-    return Gallery.of(storage)
+    return Gallery.of(storage, look_through=True)
 
 
 def run_daemon(
     config: Config,
     *,
+    load: Callable[[], Config] | None = None,
     sinks: Sequence[Sink] = (),
     on_choice: Callable[[Ring, Choice], None] | None = None,
     chips: Chips | None = None,
@@ -83,6 +84,7 @@ def run_daemon(
 
     Args:
         config: everything.
+        load: reads the configuration anew, for SIGHUP; None where there is nothing to read.
         sinks: more that hears of events and states, before all others; closed by the caller.
         on_choice: told which chime sounds for a ring, or why none does.
         chips: the GPIO chips; None for this machine's.
@@ -92,7 +94,9 @@ def run_daemon(
     """
     stop = threading.Event()
     door_id = config.device.id
-    inbox: queue.SimpleQueue[Command | State] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()
+    followers: list[Callable[[Config], None]] = []  # of a configuration that is read anew
+    reloader = Reloader(config, load or (lambda: config), followers)
     latency = Latency()
 
     def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
@@ -101,19 +105,12 @@ def run_daemon(
         return open_runner(files, section)
 
     with suppress(StoppedEarlyError), ExitStack() as stack:
-        stack.enter_context(stopping_on_signals(stop))
+        stack.enter_context(following_signals(stop, lambda: inbox.put(Reload(reloader.reload))))
         stack.enter_context(stopping_on_thread_faults(stop))
         notifier = stack.enter_context(closing(ServiceNotifier()))
         stack.enter_context(only_daemon(config.storage.directory))
         gallery = stack.enter_context(open_gallery(config.storage))
         gallery.wait_at_most(GALLERY_BUSY_SECONDS)
-        try:
-            left_open = gallery.visits.close_open()
-        except GalleryError as exc:
-            log.error("visits that the last run left open stay so: %s", exc)
-        else:
-            if left_open:
-                log.info("%d visits were left open by the last run; ended them", left_open)
         faces = models_directory(config.inference) / "faces"
 
         def open_camera() -> LatestFrame:
@@ -136,17 +133,19 @@ def run_daemon(
         def add(sink: Sink) -> None:
             built.append(stack.enter_context(closing(sink)))
 
-        add(
-            Chime(
-                config.chime,
-                Speaker(),
-                door_id=door_id,
-                publish=inbox.put,
-                on_choice=on_choice,
-            )
+        chime = Chime(
+            config.chime,
+            Speaker(),
+            door_id=door_id,
+            publish=inbox.put,
+            on_choice=on_choice,
         )
+        add(chime)
+        followers.append(lambda new: chime.reconfigure(new.chime))  # first: it may refuse
         if config.relay.line is not None:
-            add(Relay(config.relay, config.chime, chips))
+            relay = Relay(config.relay, config.chime, chips)
+            add(relay)
+            followers.append(lambda new: relay.reconfigure(new.relay, new.chime))
         if config.mqtt.enabled:
             add(
                 Mqtt(
@@ -157,6 +156,7 @@ def run_daemon(
                     known=KnownVisitors(
                         tuple(gallery.people.all()),
                         {each.stranger_id for each in gallery.strangers.all()},
+                        open_visit_ids=gallery.visits.open_ids(),
                     ),
                     gallery=GalleryView(
                         partial(is_kept, gallery), partial(faces_now, gallery, config.storage)
@@ -175,7 +175,7 @@ def run_daemon(
                 )
             )
         raise_if_stopping(stop)
-        MainLoop(
+        loop = MainLoop(
             camera=live_camera or open_camera(),
             pipeline=Pipeline(perception, gallery, config, Stopwatch(latency, time.perf_counter)),
             gallery=gallery,
@@ -184,4 +184,12 @@ def run_daemon(
             inbox=inbox,
             latency=latency,
             config=config,
-        ).run(stop)
+        )
+        followers.append(loop.reconfigure)
+        if logging.getLogger().level == logging.getLevelName(config.log.level.upper()):
+            followers.append(_set_log_level)  # else the command line has set another
+        loop.run(stop)
+
+
+def _set_log_level(config: Config) -> None:
+    logging.getLogger().setLevel(config.log.level.upper())

@@ -3,7 +3,8 @@
 Triggers note every change of whatever templates are made of, whichever process or program makes it,
 so that a reader need not compare everybody. An earlier doorbell can open a gallery that has them,
 and keeps the log without knowing of it; therefore they are no new version of the file. So it is
-with the indexes by which deleting a visit or a correction does not look through everything.
+with the indexes by which deleting a visit or a correction, what is old, and the last week of a
+stranger are found without looking through everything.
 """
 
 # ruff: noqa: S608 - the words put into statements are written here
@@ -67,8 +68,12 @@ def _statements() -> list[str]:
                 ("strangers", "added_by"),
                 ("strangers", "hidden_by"),
                 ("visits", "hidden_by"),
+                ("visits", "last_seen_at"),
+                ("strangers", "last_seen_at"),
             )
         ),
+        "CREATE INDEX IF NOT EXISTS visits_of_strangers_by_start ON visits "
+        "(stranger_id, started_at) WHERE stranger_id IS NOT NULL",
     ]
     for table, kind in (("people", "person"), ("strangers", "stranger")):
         for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):

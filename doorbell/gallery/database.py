@@ -50,6 +50,10 @@ from doorbell.storage.sqlite_copies import (
 
 _LOG = logging.getLogger(__name__)
 
+# A command looks through so much before it answers, which takes a quarter of a second; the daemon
+# looks through all of it when it starts.
+LOOKED_THROUGH_BYTES = 50_000_000
+
 _ADVICE = "check the disk and who may write there, or give another storage.directory"
 
 
@@ -59,10 +63,18 @@ class GalleryFile:
     Whatever SQLite or the system says against it becomes a ``GalleryError`` that names the file.
     """
 
-    def __init__(self, path: Path, cipher: Cipher = NO_CIPHER) -> None:
+    def __init__(
+        self, path: Path, cipher: Cipher = NO_CIPHER, *, look_through: bool = False
+    ) -> None:
         """Open the file, creating or migrating it as needed.
 
         It is readable by its owner only (0600), and so is a directory made for it (0700).
+
+        Args:
+            path: of the file.
+            cipher: how embeddings are kept in it.
+            look_through: whether to look through all of it for damage, however large it is. Of a
+                large one, damage is else found where it is read.
 
         Raises:
             GalleryError: it is damaged, not a gallery, of a later version, or out of reach.
@@ -76,7 +88,8 @@ class GalleryFile:
             with alone_in(path.parent):
                 if not path.exists() or path.stat().st_size == 0:
                     _create(path)
-                version = inspect(path)
+                look_through = look_through or path.stat().st_size <= LOOKED_THROUGH_BYTES
+                version = inspect(path, look_through=look_through)
                 if version < SCHEMA.version:
                     _keep_copy(path, version)
                 self._identity = _identity(path)
@@ -308,12 +321,13 @@ def _keep_copy(path: Path, version: int) -> None:
     )
 
 
-def inspect(path: Path, advice: str | None = None) -> int:
+def inspect(path: Path, advice: str | None = None, *, look_through: bool = True) -> int:
     """Refuse what is not ours to touch, through a connection that cannot write.
 
     Args:
         path: the file.
         advice: what to do about one that is refused; None for that about the gallery in use.
+        look_through: whether to look for damage in all of it.
 
     Returns:
         The version of what is in it.
@@ -329,7 +343,7 @@ def inspect(path: Path, advice: str | None = None) -> int:
     )
     try:
         with reading(path, SCHEMA.busy_seconds) as connection:
-            return verify(connection, SCHEMA)
+            return verify(connection, SCHEMA, look_through=look_through)
     except LaterVersionError as exc:
         raise GalleryError(
             f"the gallery {path} is of version {exc.version}, written by a later doorbell; "

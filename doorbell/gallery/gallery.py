@@ -67,15 +67,20 @@ class Gallery:
         self._indexes: dict[str, GalleryIndex] = {}  # by embedder
 
     @classmethod
-    def open(cls, path: Path, cipher: Cipher = NO_CIPHER) -> Self:
+    def open(cls, path: Path, cipher: Cipher = NO_CIPHER, *, look_through: bool = False) -> Self:
         """Open the gallery's file, creating it where there is none.
+
+        Args:
+            path: of the file.
+            cipher: how embeddings are kept in it.
+            look_through: whether to look for damage in all of it, however large it is.
 
         Raises:
             GalleryError: the file is damaged, not a gallery, of a later version, or out of reach;
                 it is left as it was.
             EncryptionError: it is encrypted with another key, or is not and should be.
         """
-        file = GalleryFile(path, cipher)
+        file = GalleryFile(path, cipher, look_through=look_through)
         try:
             keep_change_log(file)
         except BaseException:
@@ -84,14 +89,15 @@ class Gallery:
         return cls(file)
 
     @classmethod
-    def of(cls, storage: StorageSection) -> Self:
+    def of(cls, storage: StorageSection, *, look_through: bool = False) -> Self:
         """Open the gallery that the configuration names, with the key that it names.
 
         Raises:
             GalleryError, EncryptionError: see ``open``.
             ConfigError: the key is a credential of systemd, and none were passed to this process.
         """
-        return cls.open(storage.gallery_path, open_cipher(storage.key_file))
+        cipher = open_cipher(storage.key_file)
+        return cls.open(storage.gallery_path, cipher, look_through=look_through)
 
     def __enter__(self) -> Self:
         return self

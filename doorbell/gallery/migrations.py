@@ -7,6 +7,13 @@ from doorbell.storage.sqlite import Schema
 # "DoBe" in ASCII; SQLite keeps it in the file's header so that programs can tell their own files.
 APPLICATION_ID = 0x446F4265
 
+# What a daemon that is started again goes by: when the bell rang in a visit, and when the daemon
+# stopped that ended it.
+_RINGS_AND_STOPS = (
+    "ALTER TABLE visits ADD COLUMN rang_at REAL",
+    "ALTER TABLE visits ADD COLUMN stopped_at REAL",
+)
+
 # Each entry leads from the version of its index to the next and is recorded (PRAGMA user_version)
 # in the same transaction. Entries are only ever appended. AUTOINCREMENT: an identifier that was
 # forgotten never comes back as somebody else.
@@ -122,6 +129,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (sample_id, drawing)
         ) STRICT""",
     ),
+    (*_RINGS_AND_STOPS,),
 )
 
 # Wherever there is an embedding.

@@ -35,6 +35,7 @@ BESIDE_SECONDS = 1.0
 
 # A visit without an end goes on; that its visitor is still there is stored with the next event.
 OPEN_SECONDS = 3600.0
+_UNTIL = f"max(last_seen_at, coalesce(ended_at, last_seen_at + {OPEN_SECONDS}))"
 
 # Every stranger, as ``stranger_from`` reads them; those that a correction hid are left out.
 STRANGERS = f"""SELECT strangers.*, max(1, (
@@ -182,45 +183,77 @@ def delete_visitor(
     if beside is None:
         beside = visits_beside(file, f"{column} = ?", visitor_id)
     visits = file.rows(f"SELECT id FROM visits WHERE {column} = ?", visitor_id)
-    hidden = (
-        "hidden_by IN (SELECT corrections.id FROM corrections JOIN visits "
-        f"ON visits.id = corrections.visit_id WHERE visits.{column} = ?)"
-    )
-    file.execute(f"DELETE FROM samples WHERE {hidden}", visitor_id)
-    file.execute(f"DELETE FROM strangers WHERE visits <= 0 AND {hidden}", visitor_id)
+    _delete_hidden(file, column, visitor_id)
     file.execute(f"DELETE FROM visits WHERE {column} = ?", visitor_id)
     samples = file.execute(f"DELETE FROM samples WHERE {column} = ?", visitor_id)
     file.execute(f"DELETE FROM {table} WHERE id = ?", visitor_id)
     return Forgotten(visitor, samples, tuple(row["id"] for row in visits), beside)
 
 
+def delete_some_visits(
+    file: GalleryFile, visitor: Visitor, at_most: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Delete the oldest visits of somebody who has more than so many and is to go.
+
+    Returns:
+        Which, and the other visits of their time.
+    """
+    _, column, visitor_id = _place_of(visitor)
+    [row] = file.rows(
+        f"SELECT count(*) AS n FROM (SELECT 1 FROM visits WHERE {column} = ? LIMIT ?)",
+        visitor_id,
+        at_most + 1,
+    )
+    if row["n"] <= at_most:
+        return (), ()
+    _delete_hidden(file, column, visitor_id)
+    gone = file.rows(
+        f"SELECT id FROM visits WHERE {column} = ? ORDER BY started_at LIMIT ?",
+        visitor_id,
+        max(at_most, 1),
+    )
+    return tuple(row["id"] for row in gone), delete_visits(file, [row["id"] for row in gone])
+
+
+def delete_visits(file: GalleryFile, visit_ids: Sequence[str]) -> tuple[str, ...]:
+    """Delete some visits with what they consist of; which others were of their time."""
+    listed = json.dumps(visit_ids)
+    among = "id IN (SELECT value FROM json_each(?))"
+    beside = visits_beside(file, among, listed)
+    file.execute(f"DELETE FROM visits WHERE {among}", listed)
+    return beside
+
+
+def _delete_hidden(file: GalleryFile, column: str, visitor_id: int) -> None:
+    """Delete what corrections of somebody's visits hid."""
+    hidden = (
+        "hidden_by IN (SELECT corrections.id FROM corrections JOIN visits "
+        f"ON visits.id = corrections.visit_id WHERE visits.{column} = ?)"
+    )
+    file.execute(f"DELETE FROM samples WHERE {hidden}", visitor_id)
+    file.execute(f"DELETE FROM strangers WHERE visits <= 0 AND {hidden}", visitor_id)
+
+
 def visits_beside(file: GalleryFile, where: str, *parameters: object) -> tuple[str, ...]:
     """Identifiers of all other visits that were going on at the time of one of some visits.
+
+    It looks at each visit once, and again only at those that began about the time of one of these.
 
     Args:
         file: the gallery.
         where: which these are; may be NULL of others.
         parameters: of that.
     """
-    # Sorted by their start, a visit is of the same time as one that began before it and ends after
-    # its start, or one that begins before its end.
     rows = file.rows(
         f"""WITH spans AS (
-            SELECT id, started_at, ({where}) IS TRUE AS is_one,
-                max(last_seen_at, coalesce(ended_at, last_seen_at + {OPEN_SECONDS})) AS until
-            FROM visits),
-        near AS (
-            SELECT id, started_at, until, is_one,
-                max(CASE WHEN is_one THEN until END)
-                    OVER (ORDER BY started_at RANGE UNBOUNDED PRECEDING) AS until_before,
-                min(CASE WHEN is_one THEN started_at END)
-                    OVER (ORDER BY started_at RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
-                    AS started_after
-            FROM spans WHERE started_at <= {BESIDE_SECONDS} +
-                (SELECT max(until) FROM spans WHERE is_one))
-        SELECT id FROM near WHERE NOT is_one AND (
-            until_before >= started_at - {BESIDE_SECONDS}
-            OR started_after <= until + {BESIDE_SECONDS}) ORDER BY started_at, id""",
+            SELECT started_at - {BESIDE_SECONDS} AS since, {_UNTIL} + {BESIDE_SECONDS} AS until
+            FROM visits WHERE {where}),
+        longest AS (SELECT max({_UNTIL} - started_at) AS seconds FROM visits)
+        SELECT DISTINCT id, started_at FROM spans CROSS JOIN longest CROSS JOIN visits
+            ON started_at BETWEEN spans.since - longest.seconds AND spans.until
+            AND {_UNTIL} >= spans.since
+        WHERE ({where}) IS NOT TRUE ORDER BY started_at, id""",
+        *parameters,
         *parameters,
     )
     return tuple(row["id"] for row in rows)

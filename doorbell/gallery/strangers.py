@@ -5,6 +5,7 @@ Whether two strangers are one is for the caller to know.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from doorbell.gallery.queries import (
     WEEK_SECONDS,
     add_stranger_samples,
     all_strangers,
+    delete_some_visits,
     delete_visitor,
     find_or_create_person,
     keep_best_samples,
@@ -114,15 +116,26 @@ class StrangerStore:
 
     def seen_together(self, one: int, other: int) -> bool:
         """Whether two strangers were at the door at the same time: they are two people."""
-        return bool(
-            self._file.rows(
-                "SELECT 1 FROM visits AS a JOIN visits AS b "
-                "ON a.started_at < b.last_seen_at AND b.started_at < a.last_seen_at "
-                "WHERE a.stranger_id = ? AND b.stranger_id = ? LIMIT 1",
-                one,
-                other,
-            )
+        rows = self._file.rows(
+            "SELECT stranger_id, started_at, last_seen_at FROM visits "
+            "WHERE stranger_id IN (?, ?) ORDER BY started_at",
+            one,
+            other,
         )
+        there_until = dict.fromkeys((one, other), float("-inf"))
+        for row in rows:
+            came, stranger_id = row["started_at"], row["stranger_id"]
+            if any(came < until for who, until in there_until.items() if who != stranger_id):
+                return True
+            there_until[stranger_id] = max(there_until[stranger_id], row["last_seen_at"])
+        return False
+
+    def last_seen_at(self) -> float | None:
+        """Wall time when one of them was seen last; None where there are none."""
+        [row] = self._file.rows(
+            "SELECT max(last_seen_at) AS latest FROM strangers WHERE last_seen_at IS NOT NULL"
+        )
+        return None if row["latest"] is None else float(row["latest"])
 
     def name(self, stranger_id: int, name: str) -> Person:
         """Make a stranger a person, new or enrolled: samples and visits go with them.
@@ -162,18 +175,44 @@ class StrangerStore:
         What they taught by a correction stays: that they are not somebody enrolled. ``beside`` of
         each are the visits of the same time as any of theirs.
         """
+        forgotten, *_ = self.forget_some_before(seen_at)
+        return forgotten
+
+    def forget_some_before(
+        self, seen_at: float, at_most: int = -1
+    ) -> tuple[list[Forgotten], tuple[str, ...], tuple[str, ...]]:
+        """Delete some of them: as ``forget_before``, call by call.
+
+        Args:
+            seen_at: wall time.
+            at_most: so many strangers, and about so many visits, in one call; all where negative.
+
+        Returns:
+            Who is gone; what visits are gone of somebody else who has many; and the other visits of
+            their time. Nothing of the first two once nobody is left.
+        """
+        forgotten: list[Forgotten] = []
+        visit_ids: tuple[str, ...] = ()
+        beside: tuple[str, ...] = ()
         with self._changes.one():
             # Those that a correction hid, too.
             rows = self._file.rows(
-                "SELECT *, 1 AS visits_week FROM strangers WHERE last_seen_at < ? ORDER BY id",
+                "SELECT *, 1 AS visits_week FROM strangers WHERE last_seen_at < ? "
+                "ORDER BY last_seen_at, id LIMIT ?",
                 seen_at,
+                at_most,
             )
-            beside = visits_beside(
-                self._file,
-                "stranger_id IN (SELECT id FROM strangers WHERE last_seen_at < ?)",
-                seen_at,
+            going = [row["id"] for row in rows]
+            beside_all = visits_beside(
+                self._file, "stranger_id IN (SELECT value FROM json_each(?))", json.dumps(going)
             )
-            forgotten = [delete_visitor(self._file, stranger_from(row), beside) for row in rows]
-        if forgotten:
+            for stranger in map(stranger_from, rows):
+                if at_most >= 0:
+                    left = at_most - sum(len(each.visit_ids) for each in forgotten)
+                    visit_ids, beside = delete_some_visits(self._file, stranger, max(left, 0))
+                    if visit_ids:
+                        break
+                forgotten.append(delete_visitor(self._file, stranger, beside_all))
+        if forgotten or visit_ids:
             self._changes.overwrite_log()
-        return forgotten
+        return forgotten, visit_ids, beside

@@ -6,22 +6,29 @@ What the household said of a visit is never overwritten here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from doorbell.domain import FaceSample, Visit
+from doorbell.domain import FaceSample, Float32Array, Visit
 from doorbell.errors import UsageError
-from doorbell.gallery.codec import decode_embeddings
+from doorbell.gallery.codec import Row, decode_embeddings, readable
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.queries import (
+    delete_visits,
     replace_visit_samples,
     select_visits,
     upsert_visit,
-    visits_beside,
 )
 from doorbell.gallery.store import Changes
+from doorbell.recognition.templates import directions
+from doorbell.visits.open_visit import visitor_key
+from doorbell.visits.restoring import Earlier, EarlierVisit
 
 # A prefix of an identifier is taken from this many characters on.
 MIN_PREFIX = 4
+
+# Of the run before: more people are at no door, and nobody's cool-down is that long.
+EARLIER_VISITS = 16
+EARLIER_RINGS = 256
 
 
 class VisitStore:
@@ -32,15 +39,35 @@ class VisitStore:
         self._file = changes.file
         self._people = people
 
-    def save(self, visit: Visit, samples: Sequence[FaceSample] = ()) -> None:
+    def save(
+        self,
+        visit: Visit,
+        samples: Sequence[FaceSample] = (),
+        *,
+        rang_at: float | None = None,
+        stopped_at: float | None = None,
+    ) -> None:
         """Store a visit, or what has become of it, with the best of its samples.
 
         A visitor who was forgotten, named or merged meanwhile does not undo that, nor does it undo
         a correction: what the gallery knows of the visit stays. Without samples, so do those; of
         somebody who was forgotten none are stored.
+
+        Args:
+            visit: as it stands.
+            samples: of its visitor.
+            rang_at: wall time when the bell rang in it; None where it has not rung since the last
+                call.
+            stopped_at: wall time when the daemon stopped with the visitor at the door.
         """
         with self._file.writing():
             upsert_visit(self._file, visit)
+            self._file.execute(
+                "UPDATE visits SET rang_at = coalesce(?, rang_at), stopped_at = ? WHERE id = ?",
+                rang_at,
+                stopped_at,
+                visit.visit_id,
+            )
             is_known = self._file.rows(
                 "SELECT 1 FROM visits WHERE id = ? AND coalesce(person_id, stranger_id) > 0",
                 visit.visit_id,
@@ -69,16 +96,29 @@ class VisitStore:
         """
         with self._file.reading():
             person_id = None if name is None else self._people.get(name).person_id
+            wanted = {
+                "started_at >= ?": since,
+                "person_id = ?": person_id,
+                "stranger_id = ?": stranger_id,
+            }
+            given = {words: value for words, value in wanted.items() if value is not None}
             return select_visits(
                 self._file,
-                "hidden_by IS NULL AND started_at >= ? AND person_id IS coalesce(?, person_id) "
-                "AND stranger_id IS coalesce(?, stranger_id) "
-                "ORDER BY started_at DESC, rowid DESC LIMIT ?",
-                float("-inf") if since is None else since,
-                person_id,
-                stranger_id,
+                " AND ".join(("hidden_by IS NULL", *given))
+                + " ORDER BY started_at DESC, rowid DESC LIMIT ?",
+                *given.values(),
                 limit,
             )
+
+    def newest_by_stranger(self, visit_ids: Iterable[str]) -> dict[int, str]:
+        """Of these visits the newest of each stranger, by the stranger's identifier."""
+        rows = self._file.rows(
+            "SELECT stranger_id, id FROM visits WHERE hidden_by IS NULL "
+            "AND stranger_id IS NOT NULL AND id IN (SELECT value FROM json_each(?)) "
+            "ORDER BY started_at, rowid",
+            json.dumps(list(visit_ids)),
+        )
+        return {row["stranger_id"]: row["id"] for row in rows}
 
     def get(self, visit_id: str) -> Visit:
         """A visit that is there, listed or not.
@@ -135,21 +175,31 @@ class VisitStore:
             for row, embedding in zip(rows, decode_embeddings(rows, self._file.cipher), strict=True)
         ]
 
-    def forget_before(self, seen_at: float) -> tuple[str, ...]:
-        """Delete the visits last seen before a wall time, with their samples; which they were.
+    def forget_before(
+        self, seen_at: float, at_most: int = -1
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Delete the visits last seen before a wall time, with their samples.
 
         Their pictures are the caller's to delete. What was learned from them stays.
+
+        Args:
+            seen_at: wall time.
+            at_most: so many in one call, those seen first; all where negative.
+
+        Returns:
+            Which they were, and the later visits of their time.
         """
         with self._file.writing():
-            gone = self._file.rows("SELECT id FROM visits WHERE last_seen_at < ?", seen_at)
-            self._file.execute("DELETE FROM visits WHERE last_seen_at < ?", seen_at)
+            rows = self._file.rows(
+                "SELECT id FROM visits WHERE last_seen_at < ? ORDER BY last_seen_at LIMIT ?",
+                seen_at,
+                at_most,
+            )
+            gone = tuple(row["id"] for row in rows)
+            beside = delete_visits(self._file, gone)
         if gone:
             self._changes.overwrite_log()
-        return tuple(row["id"] for row in gone)
-
-    def beside_those_before(self, seen_at: float) -> tuple[str, ...]:
-        """Later visits that were going on at the time of one last seen before a wall time."""
-        return visits_beside(self._file, "last_seen_at < ?", seen_at)
+        return gone, beside
 
     def last_number(self) -> int:
         """The number of the visit stored last, for ``follow_clock``; later ones have more."""
@@ -165,21 +215,25 @@ class VisitStore:
             seconds: to add.
             after: only visits stored after this one, and strangers who came in those alone.
         """
+        # However many there are: only theirs are looked at who came in this run.
+        of_this_run = "id IN (SELECT stranger_id FROM visits WHERE rowid > ?)"
         with self._changes.one():
             for column in ("first_seen_at", "last_seen_at"):  # of who came before, only the latter
                 came = "min" if column == "first_seen_at" else "max"
                 self._file.execute(
                     f"UPDATE strangers SET {column} = {column} + ? "  # noqa: S608 - our own words
-                    f"WHERE {column} BETWEEN ? AND ? AND ? < "
+                    f"WHERE {column} BETWEEN ? AND ? AND {of_this_run} AND ? < "
                     f"(SELECT {came}(rowid) FROM visits WHERE stranger_id = strangers.id)",
                     seconds,
                     since,
                     until,
                     after,
+                    after,
                 )
             self._file.execute(
                 "UPDATE visits SET started_at = started_at + ?1, last_seen_at = last_seen_at + ?1, "
-                "ended_at = ended_at + ?1 WHERE started_at BETWEEN ?2 AND ?3 AND rowid > ?4",
+                "ended_at = ended_at + ?1, rang_at = rang_at + ?1, stopped_at = stopped_at + ?1 "
+                "WHERE +started_at BETWEEN ?2 AND ?3 AND rowid > ?4",
                 seconds,
                 since,
                 until,
@@ -187,13 +241,87 @@ class VisitStore:
             )
             # Who came before that, too, was last seen in a visit that has moved.
             self._file.execute(
-                "UPDATE strangers SET last_seen_at = max(last_seen_at, coalesce((SELECT "
-                "max(last_seen_at) FROM visits WHERE stranger_id = strangers.id), last_seen_at))"
+                "UPDATE strangers SET last_seen_at = max(last_seen_at, coalesce((SELECT "  # noqa: S608 - our own words
+                "max(last_seen_at) FROM visits WHERE stranger_id = strangers.id), last_seen_at)) "
+                f"WHERE {of_this_run}",
+                after,
             )
 
-    def close_open(self) -> int:
-        """End, when they were last seen, the visits that a killed daemon left open; how many."""
+    def touch(self, last_seen_at: Mapping[str, float]) -> None:
+        """Note when the visitors of visits that are going on were seen last, by visit."""
+        with self._file.writing():
+            for visit_id, seen_at in last_seen_at.items():
+                self._file.execute(
+                    "UPDATE visits SET last_seen_at = max(last_seen_at, ?) WHERE id = ?",
+                    seen_at,
+                    visit_id,
+                )
+
+    def earlier(self, model_id: str) -> Earlier:
+        """What the next run needs of the one before, which is over.
+
+        Args:
+            model_id: of the embedder that visitors are compared by.
+        """
+        with self._file.reading():
+            rows = self._earlier_rows()
+            visits = [
+                EarlierVisit(
+                    visit,
+                    self._signature(visit.visit_id, model_id),
+                    row["rang_at"] is not None,
+                    row["stopped_at"],
+                )
+                for row in rows
+                for visit in select_visits(self._file, "id = ?", row["id"])
+            ]
+            rings = self._file.rows(
+                "SELECT person_id, stranger_id, rang_at FROM visits WHERE rang_at IS NOT NULL "
+                "ORDER BY rang_at DESC LIMIT ?",
+                EARLIER_RINGS,
+            )
+        rang_at: dict[tuple[str, int], float] = {}
+        for row in rings:
+            if row["person_id"] is not None:
+                key = "person", int(row["person_id"])
+            elif row["stranger_id"] is not None:
+                key = "stranger", int(row["stranger_id"])
+            else:
+                key = visitor_key(None)
+            rang_at.setdefault(key, row["rang_at"])
+        return Earlier(tuple(visits), rang_at)
+
+    def open_ids(self) -> frozenset[str]:
+        """The visits of ``earlier`` that have not ended."""
+        return frozenset(row["id"] for row in self._earlier_rows() if row["stopped_at"] is None)
+
+    def close_open(self, but: Collection[str] = ()) -> int:
+        """End, when they were last seen, the visits that a killed daemon left open; how many.
+
+        Args:
+            but: visits that go on.
+        """
         with self._file.writing():
             return self._file.execute(
-                "UPDATE visits SET ended_at = last_seen_at WHERE ended_at IS NULL"
+                "UPDATE visits SET ended_at = last_seen_at WHERE ended_at IS NULL "
+                "AND id NOT IN (SELECT value FROM json_each(?))",
+                json.dumps(list(but)),
             )
+
+    def _earlier_rows(self) -> Sequence[Row]:
+        return self._file.rows(
+            "SELECT id, rang_at, stopped_at FROM visits WHERE hidden_by IS NULL "
+            "AND (ended_at IS NULL OR stopped_at IS NOT NULL) "
+            "ORDER BY coalesce(stopped_at, last_seen_at) DESC LIMIT ?",
+            EARLIER_VISITS,
+        )
+
+    def _signature(self, visit_id: str, model_id: str) -> Float32Array | None:
+        """The visitor's face, by what is kept with a visit; None where that is nothing."""
+        rows = self._file.rows(
+            "SELECT id, embedding FROM visit_samples WHERE visit_id = ? AND model_id = ?",
+            visit_id,
+            model_id,
+        )
+        _, embeddings = readable(rows, self._file.cipher)
+        return directions(embeddings.sum(axis=0)) if len(embeddings) else None

@@ -8,7 +8,7 @@ Backups stay, and are listed in the outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,6 +21,10 @@ from doorbell.storage.sqlite_copies import Backup, backups
 
 # Deletes what is held of visits outside the gallery; what cannot be deleted is logged.
 ForgetVisits: TypeAlias = Callable[[VisitsForgotten], None]
+
+
+# Visits, or strangers, deleted in one step of what is done beside watching the door; some 10 ms.
+FORGOTTEN_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +94,54 @@ def forget_older(
     Raises:
         GalleryError: the gallery cannot be written. What it deleted before is gone elsewhere too.
     """
-    strangers: list[Forgotten] = []
-    visit_ids: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
+    outcome = ForgettingOutcome((), 0, (), ())
+    for step in forgetting_older(gallery, wall_time, storage, forget_visits, at_most=-1):
+        outcome = ForgettingOutcome(
+            (*outcome.visitors, *step.visitors),
+            outcome.samples + step.samples,
+            (*outcome.visit_ids, *step.visit_ids),
+            step.backups,
+        )
+    return outcome
+
+
+def forgetting_older(
+    gallery: Gallery,
+    wall_time: float,
+    storage: StorageSection,
+    forget_visits: ForgetVisits,
+    *,
+    at_most: int = FORGOTTEN_AT_ONCE,
+) -> Iterator[ForgettingOutcome]:
+    """Forget what is old in steps, none of which keeps the door waiting; see ``forget_older``.
+
+    Args:
+        gallery: where it is.
+        wall_time: now, by a clock that is right.
+        storage: for how long it is kept; where backups of the gallery are.
+        forget_visits: deletes what else is held of visits.
+        at_most: visits, or strangers, in one step; all where negative.
+
+    Yields:
+        What each step deleted.
+
+    Raises:
+        GalleryError: the gallery cannot be written; what was yielded before is gone.
+    """
     if storage.strangers_days:
         before = wall_time - storage.strangers_days * SECONDS_PER_DAY
-        strangers = gallery.strangers.forget_before(before)
-    try:
-        if storage.visits_days:
-            before = wall_time - storage.visits_days * SECONDS_PER_DAY
-            beside = gallery.visits.beside_those_before(before)
-            visit_ids = gallery.visits.forget_before(before)
-    finally:
-        outcome = _finish(strangers, storage, forget_visits, visit_ids, beside)
-    return outcome
+        while True:
+            strangers, visit_ids, beside = gallery.strangers.forget_some_before(before, at_most)
+            if not strangers and not visit_ids:
+                break
+            yield _finish(strangers, storage, forget_visits, visit_ids, beside)
+    if storage.visits_days:
+        before = wall_time - storage.visits_days * SECONDS_PER_DAY
+        while True:
+            visit_ids, beside = gallery.visits.forget_before(before, at_most)
+            if not visit_ids:
+                break
+            yield _finish([], storage, forget_visits, visit_ids, beside)
 
 
 def _finish(

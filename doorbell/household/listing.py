@@ -57,5 +57,12 @@ def newest_picture(gallery: Gallery, stranger: Stranger, pictures_directory: Pat
     return next((picture for picture in pictures if picture.is_file()), None)
 
 
+def newest_pictures(gallery: Gallery, pictures_directory: Path) -> dict[int, Path]:
+    """By stranger, the picture of the newest visit that has one; without those who have none."""
+    kept = {path.stem: path for path in pictures_directory.glob("*.jpg")}
+    newest = gallery.visits.newest_by_stranger(kept)
+    return {stranger_id: kept[visit_id] for stranger_id, visit_id in newest.items()}
+
+
 def _known(gallery: Gallery, summary: PersonSummary) -> KnownPerson:
     return KnownPerson(summary, strength(gallery.people.samples(summary.person.name, SFACE_ID)))

@@ -57,6 +57,10 @@ class Relay:
         log.info("the relay is %s", self._line.label)
         self._worker = Worker("relay", self._pulse, capacity=RINGS_WAITING)
 
+    def reconfigure(self, section: RelaySection, quiet: ChimeSection) -> None:
+        """Go by another ``[relay]`` and other quiet hours from now on, on the same line."""
+        self._section, self._quiet = section, quiet
+
     def handle(self, message: Message) -> None:
         """Switch for a ring, unless the household wants silence."""
         match message:

@@ -18,6 +18,7 @@ from doorbell.domain import (
     Left,
     Person,
     Recognized,
+    Ring,
     Stranger,
     Track,
     Unknown,
@@ -82,6 +83,8 @@ class Pipeline:
             ring_after_seconds=config.attention.ring_after_seconds,
             recall=self._recall,
         )
+        self._has_begun = False
+        self._kept_seen_at: dict[str, float] = {}  # what the gallery has of visits going on
         self._applied: int | None = None  # the revision of the templates
         self._gone = self._recorder.templates().gone
 
@@ -168,6 +171,7 @@ class Pipeline:
             for track in confirmed
         ]
         bodies = self._find_bodies(frame)
+        self._take_over()
         told = self._visits.update(observations, frame.time_seconds, frame.captured_at, bodies)
         seen = [(each, self._visits.open_visit_of(each.track.track_id)) for each in observations]
         figures = [self._visits.open_visit_of_body(each.track.track_id) for each in bodies]
@@ -181,6 +185,15 @@ class Pipeline:
         self._stopwatch.lap(Stage.DECIDE)
         self._stopwatch.finish()
         return completed
+
+    def _take_over(self) -> None:
+        """Take up the visits of the run before, as the gallery has them when this one begins.
+
+        After the templates were read: whoever is forgotten from then on is noticed by them.
+        """
+        if not self._has_begun:
+            self._has_begun = True
+            self._visits.restore(self._recorder.earlier())
 
     def _find_bodies(self, frame: Frame) -> list[BodySighting]:
         """Find people by their figure, where that is due in this frame."""
@@ -220,10 +233,29 @@ class Pipeline:
             event = _with_picture(event, self._pictures.take_latest(wall_time, faces))
         return [event]
 
-    def finish(self, wall_time: float) -> list[Event]:
-        """End every visit: there are no more frames."""
+    def finish(self, wall_time: float, *, stopping: bool = False) -> list[Event]:
+        """End every visit: there are no more frames.
+
+        Args:
+            wall_time: seconds since the epoch.
+            stopping: whether the daemon stops, with its visitors at the door; who is still there
+                when it is back does not ring again.
+        """
         self._apply_corrections()
-        return self._complete(self._visits.finish(wall_time))
+        self._take_over()
+        told = self._visits.finish(wall_time)
+        return self._complete(told, stopped_at=wall_time if stopping else None)
+
+    def note_presence(self) -> None:
+        """Let the gallery know who is still there, should this run be killed; every few seconds."""
+        seen_at = {visit.visit_id: visit.last_seen_at for visit in self._visits.open_visits}
+        changed = dict(seen_at.items() - self._kept_seen_at.items())
+        self._recorder.touch(changed)
+        self._kept_seen_at = seen_at
+
+    def reconfigure(self, config: Config) -> None:
+        """Go by another ``[visits]`` from now on."""
+        self._visits.reconfigure(config.visits)
 
     def follow_clock(self, until: float, seconds: float) -> None:
         """Move the visits going on with a wall clock that was set; see ``Visits.follow_clock``."""
@@ -297,8 +329,15 @@ class Pipeline:
         """Give a stranger the identifier of earlier visits, or a new one."""
         return self._recorder.introduce(self._recall(seen), seen.samples, wall_time)
 
-    def _complete(self, told: Sequence[Announcement]) -> list[Event]:
+    def _complete(
+        self, told: Sequence[Announcement], stopped_at: float | None = None
+    ) -> list[Event]:
         """Put pictures to events and visits into the gallery."""
+        rang = {
+            each.event.visit.visit_id: each.event.occurred_at
+            for each in told
+            if isinstance(each.event, Ring) and each.event.visit is not None
+        }
         completed: list[Event] = []
         kept, picture = None, None
         for each in told:
@@ -312,7 +351,15 @@ class Pipeline:
                 self._recorder.withdraw(each.mistaken)
             if event.visit != kept:  # a ring follows the announcement of the same visit
                 decided = isinstance(event, Recognized | Unknown | Left)
-                self._recorder.save(event.visit, entry.samples if decided else ())
+                rang_at = rang.get(event.visit.visit_id)
+                if rang_at is None and entry.rang and isinstance(event, Recognized | Unknown):
+                    rang_at = event.occurred_at  # before it was known for whom
+                self._recorder.save(
+                    event.visit,
+                    entry.samples if decided else (),
+                    rang_at=rang_at,
+                    stopped_at=stopped_at,
+                )
                 kept, picture = event.visit, self._pictures.take(entry, event.visit)
             completed.append(_with_picture(event, picture))
             if isinstance(event, Left):

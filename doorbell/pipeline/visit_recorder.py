@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ from doorbell.domain import FaceSample, Stranger, Visit, Visitor
 from doorbell.errors import GalleryError, UnknownStrangerError, UsageError
 from doorbell.gallery.gallery import Gallery
 from doorbell.recognition.templates import Templates
+from doorbell.visits.restoring import Earlier
 
 # Writes that wait for the gallery, some four for a visit; older ones are dropped.
 WRITES_KEPT = 400
@@ -110,9 +111,44 @@ class VisitRecorder:
         self._put_off(partial(self._identify, newcomer, samples))
         return newcomer
 
-    def save(self, visit: Visit, samples: Sequence[FaceSample] = ()) -> None:
-        """Store a visit, or what has become of it, with the best of its samples."""
-        self._write(partial(self._save, visit, samples))
+    def save(
+        self,
+        visit: Visit,
+        samples: Sequence[FaceSample] = (),
+        *,
+        rang_at: float | None = None,
+        stopped_at: float | None = None,
+    ) -> None:
+        """Store a visit, or what has become of it, with the best of its samples.
+
+        Args:
+            visit: as it stands.
+            samples: of its visitor.
+            rang_at: wall time when the bell rang in it, if it has.
+            stopped_at: wall time when the daemon stopped with the visitor at the door.
+        """
+        self._write(partial(self._save, visit, samples, rang_at, stopped_at))
+
+    def touch(self, last_seen_at: Mapping[str, float]) -> None:
+        """Note when visitors who are there were seen last, by visit; what is refused is let be."""
+        if self._problem is None and last_seen_at:
+            try:
+                self._gallery.visits.touch(last_seen_at)
+            except GalleryError as exc:
+                self._fail(exc)
+
+    def earlier(self) -> Earlier:
+        """What the run before left; visits that are not in it are ended, if they were left open."""
+        try:
+            earlier = self._gallery.visits.earlier(self._model_id)
+            self._gallery.visits.close_open([each.visit.visit_id for each in earlier.visits])
+        except GalleryError as exc:
+            log.error("visits that the last run left open stay so: %s", exc)
+            return Earlier()
+        left_open = sum(each.stopped_at is None for each in earlier.visits)
+        if left_open:
+            log.info("%d visits were left open by the last run", left_open)
+        return earlier
 
     def withdraw(self, stranger: Stranger) -> None:
         """Forget a new stranger who was none."""
@@ -128,7 +164,7 @@ class VisitRecorder:
             return {}
         kept = len(self._waiting)
         try:
-            self._templates = self._gallery.templates(self._model_id)
+            self._templates = self._gallery.templates(self._model_id, CHANGES_AT_ONCE)
             while self._waiting:
                 self._waiting[0]()
                 self._waiting.popleft()
@@ -159,10 +195,16 @@ class VisitRecorder:
         self._identified[newcomer.stranger_id] = stranger
         log.info("%s is %s", newcomer.label, stranger.label)
 
-    def _save(self, visit: Visit, samples: Sequence[FaceSample]) -> None:
+    def _save(
+        self,
+        visit: Visit,
+        samples: Sequence[FaceSample],
+        rang_at: float | None,
+        stopped_at: float | None,
+    ) -> None:
         if isinstance(visit.visitor, Stranger):
             visit = replace(visit, visitor=self._stored(visit.visitor))
-        self._gallery.visits.save(visit, samples)
+        self._gallery.visits.save(visit, samples, rang_at=rang_at, stopped_at=stopped_at)
 
     def _withdraw(self, stranger: Stranger) -> None:
         with suppress(UnknownStrangerError):  # named or forgotten from the command line meanwhile

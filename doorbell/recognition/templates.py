@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from doorbell.domain import Float32Array, Person, Stranger
 from doorbell.recognition.candidates import Candidates, PersonCandidate, Source
-from doorbell.recognition.nearest import MANY, VectorIndex
+from doorbell.recognition.nearest import VectorIndex
 from doorbell.recognition.negatives import ruled_out
 
 EMBEDDING_SIZE = 128  # SFace's output
@@ -54,8 +54,8 @@ class Templates:
     Attributes:
         revision: changes with whatever may change an answer of this.
         gone: how many people and strangers were removed so far.
-        changed_strangers: whose templates are new since somebody last emptied this; at first those
-            of all, unless they are many.
+        changed_strangers: whose templates are new since somebody last took them out of this; at
+            first those of all.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Templates:
         self._sources = dict(sources)
         self._strangers = dict(strangers)
         self._stranger_vectors = stranger_vectors
-        self.changed_strangers = set(strangers) if len(strangers) <= MANY else set()
+        self.changed_strangers = set(strangers)
         self._negative_ids = no_ids()
         self._negatives = no_embeddings()
         self._non_faces = no_embeddings()

@@ -43,12 +43,12 @@ def continued_visit(
     """
     absent = [entry for entry in visits if entry.last_seen_seconds < time_seconds]
     found = _by_place(absent, seen, time_seconds) if seen.signature is None else None
-    found = found or _by_body(absent, seen)
+    found = found or _by_body(absent, seen) or _resumed(absent, seen, time_seconds)
     joined_by = None if found is None else found.signature
     best_similarity = REJOIN_SIMILARITY
     for entry in absent:
         clearest = entry.clearest
-        known_as = None if clearest is None else clearest.signature
+        known_as = entry.named_by if clearest is None else clearest.signature
         if known_as is None or seen.signature is None:
             continue
         similarity = float(np.dot(known_as, seen.signature))
@@ -85,6 +85,23 @@ def _by_body(absent: Sequence[OpenVisit], seen: Observation) -> OpenVisit | None
         if entry.body is not None and entry.signature is None and entry.body.holds(face)
     ]
     return max(held, key=lambda entry: entry.last_seen_seconds, default=None)
+
+
+def _resumed(
+    absent: Sequence[OpenVisit], seen: Observation, time_seconds: float
+) -> OpenVisit | None:
+    """The visit of an earlier run that somebody goes on with of whom it cannot be told.
+
+    Either the face is too poor, or nothing is stored that it could be compared with.
+    """
+    if seen.signature is None and not is_confirmed_presence(seen.track, time_seconds):
+        return None
+    resumed = [
+        entry
+        for entry in absent
+        if entry.is_resumed and (seen.signature is None or entry.visit.visitor is None)
+    ]
+    return max(resumed, key=lambda entry: entry.visit.last_seen_at, default=None)
 
 
 def _is_near(before: Face, now: Face) -> bool:

@@ -11,21 +11,32 @@ from doorbell.visits.open_visit import visitor_key
 class Cooldown:
     """When each visitor rang last; those whom nobody can name count as one.
 
-    Args:
+    Attributes:
         seconds: for how long nobody rings again.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._rang: dict[tuple[str, int], float] = {}  # stream time
 
     def note(self, visitor: Visitor | None, time_seconds: float) -> None:
         """The bell rang for the visitor."""
         self._rang[visitor_key(visitor)] = time_seconds
 
+    def restore(self, rang_at: Mapping[tuple[str, int], float], now: float, wall: float) -> None:
+        """Take over from an earlier run.
+
+        Args:
+            rang_at: wall time when each visitor rang last, by ``visitor_key``.
+            now: stream time.
+            wall: wall time, of the same moment.
+        """
+        for key, rang in rang_at.items():
+            self._rang.setdefault(key, now - max(wall - rang, 0.0))
+
     def may_ring(self, visitor: Visitor | None, time_seconds: float) -> bool:
         """Whether the visitor has not rung lately."""
-        oldest = time_seconds - self._seconds
+        oldest = time_seconds - self.seconds
         self._rang = {key: at for key, at in self._rang.items() if at > oldest}
         return visitor_key(visitor) not in self._rang
 

@@ -42,6 +42,7 @@ from doorbell.visits.open_visit import (
     note_attention,
     visitor_key,
 )
+from doorbell.visits.restoring import Earlier, WereThere
 
 # A wall clock that moves by this much more or less than the stream was set. Smaller differences
 # come from a slow machine.
@@ -87,6 +88,8 @@ class Visits:
         self._open: list[OpenVisit] = []
         self._bodies = Bodies()
         self._cooldown = Cooldown(section.cooldown_seconds)
+        self._earlier = Earlier()  # until the first frame
+        self._were_there = WereThere()
         self._pressed_unseen_seconds = -math.inf
         self._clock_offset_seconds: float | None = None  # wall less stream, in the last frame
         self._wall_time = 0.0  # of the last frame
@@ -100,6 +103,15 @@ class Visits:
     def entries(self) -> tuple[OpenVisit, ...]:
         """The same with all that they hold."""
         return tuple(self._open)
+
+    def restore(self, earlier: Earlier) -> None:
+        """Take over from the run before, with the first frame; call it before that."""
+        self._earlier = earlier
+
+    def reconfigure(self, section: VisitsSection) -> None:
+        """Go by another ``[visits]`` from now on, visits that are going on too."""
+        self._section = section
+        self._cooldown.seconds = section.cooldown_seconds
 
     def visit_of(self, track_id: int) -> Visit | None:
         """The open visit that a track belongs to, as it stands."""
@@ -133,7 +145,7 @@ class Visits:
             What happened, in order.
         """
         self._follow_clock(time_seconds, wall_time)
-        told: list[Announcement] = []
+        told = self._resume(time_seconds, wall_time)
         for seen in observations:
             entry = self.open_visit_of(seen.track.track_id)
             if entry is not None:  # in sight, so that no new track can take this visit up
@@ -242,8 +254,37 @@ class Visits:
 
     def finish(self, wall_time: float) -> list[Announcement]:
         """End every visit: the camera has stopped for good."""
-        told = [each for entry in self._open for each in self._end(entry, wall_time)]
+        told = self._end_earlier(wall_time)
+        told += [each for entry in self._open for each in self._end(entry, wall_time)]
         self._open.clear()
+        return told
+
+    def _end_earlier(self, wall_time: float) -> list[Announcement]:
+        """End what the run before left open, where no frame has come since."""
+        left_open = [each for each in self._earlier.visits if each.stopped_at is None]
+        stopped = tuple(each for each in self._earlier.visits if each.stopped_at is not None)
+        self._earlier = replace(self._earlier, visits=stopped)
+        return [self._leave(each.reopened(0.0, wall_time, 0.0), wall_time) for each in left_open]
+
+    def _resume(self, time_seconds: float, wall_time: float) -> list[Announcement]:
+        """Go on where the run before ended: with visits that may go on, or with their end."""
+        earlier, self._earlier = self._earlier, Earlier()
+        if not earlier.visits and not earlier.rang_at:
+            return []
+        self._cooldown.restore(earlier.rang_at, time_seconds, wall_time)
+        stopped, told = [], []
+        for each in earlier.visits:
+            goes_on = each.may_go_on(wall_time)
+            if each.stopped_at is not None:
+                stopped += [each] if goes_on else []
+                continue
+            wait = self._section.announce_after_seconds
+            entry = each.reopened(time_seconds, wall_time, wait)
+            if goes_on:
+                self._open.append(entry)
+            else:
+                told.append(self._leave(entry, wall_time))
+        self._were_there = WereThere(stopped, time_seconds + self._section.absence_seconds)
         return told
 
     def _follow_clock(self, time_seconds: float, wall_time: float) -> None:
@@ -310,6 +351,10 @@ class Visits:
         waited = self._bodies.waited_seconds(track, time_seconds)
         if wait == 0 or waited is None or waited < wait or seen.is_ignored:
             return []
+        entry = next((each for each in self._open if each.is_resumed), None)
+        if entry is not None:  # an earlier run's visitor, turned away
+            entry.saw_body(track, time_seconds, wall_time)
+            return self._announce_unnamed(entry, time_seconds, wall_time)
         entry = self._opened(time_seconds - waited, time_seconds, wall_time)
         entry.unnamed_since_seconds = entry.first_seen_seconds
         entry.saw_body(track, time_seconds, wall_time)
@@ -370,13 +415,24 @@ class Visits:
         return told
 
     def _ring(self, entry: OpenVisit, time_seconds: float, wall_time: float) -> list[Announcement]:
-        """Ring, unless the same visitor rang lately."""
+        """Ring, unless the same visitor rang lately, or was there when the daemon stopped."""
+        if self._was_there(entry):
+            entry.rang = True
+            return []
         if not self._cooldown.may_ring(entry.visit.visitor, time_seconds):
             return []
         self._cooldown.note(entry.visit.visitor, time_seconds)
         entry.rang = True
         ring = Ring(self._new_id(), wall_time, entry.visit, reason=entry.reason)
         return [Announcement(ring, entry)]
+
+    def _was_there(self, entry: OpenVisit) -> bool:
+        """Whether the visitor came before this run began, as far as that can be told."""
+        visitor = entry.visit.visitor
+        if self._were_there.includes(visitor, entry.first_seen_seconds):
+            return True
+        # A visit goes on that nobody is seen for yet, and who cannot be told may be its visitor.
+        return visitor is None and any(each.is_resumed and each.rang for each in self._open)
 
     def _ring_for_looking(
         self, entry: OpenVisit, time_seconds: float, wall_time: float

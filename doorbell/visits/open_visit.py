@@ -193,6 +193,7 @@ class OpenVisit:
         face_seen_seconds: stream time, when that was.
         bodies: figures that are the visitor's, by track.
         body: where one of them was seen last.
+        is_resumed: whether an earlier run left it open and nobody was seen for it since.
     """
 
     visit: Visit
@@ -215,6 +216,7 @@ class OpenVisit:
     face_seen_seconds: float = -math.inf
     bodies: set[int] = field(default_factory=set)
     body: Body | None = None
+    is_resumed: bool = False
 
     @property
     def reason(self) -> UnknownReason | None:
@@ -276,6 +278,7 @@ class OpenVisit:
         for each in gone:
             self.earlier.join(self.tracks.pop(each))
         self.tracks[track_id] = Sightings(joined_by=joined_by)
+        self.is_resumed = False
 
     def part_with(self, seen: Observation) -> None:
         """Let a track go that turned out to be somebody else, and what it showed."""
@@ -307,6 +310,7 @@ class OpenVisit:
         """Take in that the visitor's figure is there."""
         self.bodies.add(track.track_id)
         self.body = track.body
+        self.is_resumed = False
         self.last_seen_seconds = time_seconds
         self.touch(wall_time)
 

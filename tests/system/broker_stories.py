@@ -41,6 +41,7 @@ def running(
     *,
     people: tuple[Person, ...] = (),
     strangers: tuple[Stranger, ...] = (),
+    open_visit_ids: frozenset[str] = frozenset(),
     on_command: Callable[[Command], None] = lambda _: None,
     on_published: Callable[[float], None] | None = None,
     expect_connection: bool = True,
@@ -51,7 +52,11 @@ def running(
             DeviceSection(),
             MqttSection.model_validate({"host": "127.0.0.1", "port": port, **section}),
             outbox_path=Path(folder, "outbox.sqlite"),
-            known=KnownVisitors(people, {each.stranger_id for each in strangers}),
+            known=KnownVisitors(
+                people,
+                {each.stranger_id for each in strangers},
+                open_visit_ids=open_visit_ids,
+            ),
             on_command=on_command,
             on_published=on_published,
         )

@@ -1,6 +1,5 @@
 """A daemon tidies up: what is old goes, with its pictures, and strangers who are one merge."""
 
-import subprocess
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from doorbell.domain import FaceSample, Visit
 from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.pictures import picture_path
 from doorbell.pipeline.perception import Perception
-from doorbell.testbed.daemon_process import run_command
+from doorbell.testbed.daemon_process import DaemonProcess, run_command
 
 pytestmark = pytest.mark.system
 
@@ -38,13 +37,15 @@ def test_the_daemon_forgets_what_is_old(tmp_path: Path, perception: Perception) 
             picture.parent.mkdir(exist_ok=True)
             picture.write_bytes(b"jpeg")
 
-    settings = [f"camera.uri={frames}", f"storage.directory={tmp_path}", "chime.enabled=false"]
-    done = subprocess.run(
-        run_command(*settings), capture_output=True, text=True, timeout=60, check=False
+    command = run_command(
+        f"camera.uri={frames}",
+        "camera.loop=true",
+        f"storage.directory={tmp_path}",
+        "chime.enabled=false",
     )
-
-    assert done.returncode == 0, done.stderr
-    assert "stranger-3 is stranger-2" in done.stderr
+    with DaemonProcess(command, tmp_path / "log") as daemon:
+        assert daemon.says("stranger-3 is stranger-2")
+        assert daemon.terminate() == 0, daemon.log
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
         assert [each.visit_id for each in gallery.visits.newest(9)] == ["again", "recent"]
         assert [(each.stranger_id, each.visits) for each in gallery.strangers.all()] == [(2, 2)]

@@ -19,6 +19,7 @@ from doorbell.testbed.daemon_process import WATCHING, DaemonProcess, run_command
 from doorbell.testbed.network_camera import NetworkCamera
 from doorbell.testbed.process_clock import Clock
 from doorbell.testbed.scenes import KNOWN, Who
+from doorbell.testbed.service_manager import ServiceManager
 from doorbell.testbed.sound_card import SoundCard
 from doorbell.testbed.subscriber import Subscriber
 from faulting.truth import KNOWN_KINDS, PRESS_KINDS, STRANGER_KINDS, Judgement, Scripted, judge
@@ -56,9 +57,11 @@ class Door:
         faces: the folder of portraits.
 
     Attributes:
+        gallery: as given; may be changed before it opens.
         settings: of the daemon; may be changed before it starts.
         environment: of the daemon.
         script: what has been played so far.
+        manager: whom the daemon tells that it is alive; None for nobody.
         stack: what is closed with the door, last of all.
     """
 
@@ -76,9 +79,10 @@ class Door:
         }
         self.environment = dict(self.card.environment)
         self.script: list[Scripted] = []
+        self.manager: ServiceManager | None = None
         self.stack = ExitStack()
         self.broker = self.broker_with()
-        self._gallery = gallery
+        self.gallery = gallery
         self._log = folder / "log"
         self._subscriber: Subscriber | None = None
         self._daemon: DaemonProcess | None = None
@@ -105,7 +109,7 @@ class Door:
 
     def open(self) -> None:
         """Start everything, and wait until the door is watched."""
-        shutil.copytree(self._gallery, self.storage, dirs_exist_ok=True)
+        shutil.copytree(self.gallery, self.storage, dirs_exist_ok=True)
         self.settings.setdefault("mqtt.host", self.broker.host)
         self.settings["mqtt.port"] = self.broker.port
         self.broker.start()
@@ -160,18 +164,18 @@ class Door:
         if code != 0:
             raise NotRecoveredError(f"the daemon ended with {code}")
 
-    def comes(self, who: Who, *, stays: bool = False) -> None:
-        """Somebody comes to the door; back once it has rung for them.
-
-        Args:
-            who: ``KNOWN`` or ``STRANGER``.
-            stays: until the daemon is killed, which can no longer report their leaving.
-        """
-        kinds = KNOWN_KINDS if who == KNOWN else STRANGER_KINDS
-        self.script.append(Scripted(NAME if who == KNOWN else None, kinds[:-1] if stays else kinds))
+    def comes(self, who: Who) -> None:
+        """Somebody comes to the door; back once it has rung for them."""
+        self.expect(who)
         rings = self._told("ring")
         self.camera.comes(who)
         self._wait(lambda: self._told("ring") > rings, VISIT_SECONDS)
+
+    def expect(self, who: Who, *, rings: bool = True) -> None:
+        """Note that a visit of somebody is to be told, with or without the bell."""
+        kinds = KNOWN_KINDS if who == KNOWN else STRANGER_KINDS
+        told = kinds if rings else tuple(kind for kind in kinds if kind != "ring")
+        self.script.append(Scripted(NAME if who == KNOWN else None, told))
 
     def goes(self) -> None:
         """Whoever is there goes; back once the daemon has told it."""

@@ -17,12 +17,14 @@ VERBS = ("ring", "mute", "enroll", "forget")
 # After a flood of `ring` the next one is carried out once there is a token for it.
 RING_SECONDS = 2.5
 HELD_BY_ANOTHER = 3
+# Long enough for whoever stands there to be told, and announced.
+STAYS_SECONDS = 6.0
 
 
 def killed(door: Door) -> float:
     """The daemon is killed during a visit, with its events waiting for the broker."""
     door.broker.stop()
-    door.comes(KNOWN, stays=True)
+    door.comes(KNOWN)
     door.kill()
     door.camera.empties()
     door.broker.start()
@@ -31,6 +33,29 @@ def killed(door: Door) -> float:
     seconds = door.seconds_until_told(began)
     door.visit(STRANGER)
     return seconds
+
+
+def at_the_door(door: Door) -> float:
+    """The daemon is killed, then restarted in order, with somebody at the door who stays on.
+
+    It rings for nobody again; who goes and comes anew has it ring. So with somebody it knows and
+    with a stranger.
+    """
+    longest = 0.0
+    for who in (KNOWN, STRANGER):
+        door.comes(who)
+        door.kill()
+        longest = max(longest, door.start())
+        time.sleep(STAYS_SECONDS)
+        door.goes()
+        door.comes(who)
+        door.terminate()
+        door.expect(who, rings=False)
+        longest = max(longest, door.start())
+        time.sleep(STAYS_SECONDS)
+        door.goes()
+        door.visit(who)
+    return longest
 
 
 def terminated(door: Door) -> float:

@@ -103,6 +103,7 @@ class Week:
         self._enroll()
         self._doorbell: Doorbell | None = None
         self._broker_runs = True
+        self._left_open: list[str] = []
         self._lives = 0
 
     def play(self) -> Played:
@@ -154,6 +155,11 @@ class Week:
             self.folder / "log",
         )
         self.played.lives.append([])
+        if self._left_open:  # of whom was there when the life before was killed
+            said = self._doorbell.next_said(VISIT_SECONDS)
+            if said is None or said.what != "left" or said.visit_id not in self._left_open:
+                self._note(f"{said} where a visit of the life before was to end", start.at)
+            self._left_open = []
 
     def _end(self, number: int) -> None:
         if self._doorbell is not None:
@@ -199,6 +205,7 @@ class Week:
             if rang and visit.ending:
                 time.sleep(SOUNDING_SECONDS)
                 self._end(signal.SIGKILL if visit.ending == "kill" else signal.SIGTERM)
+                self._left_open = ids if visit.ending == "kill" else []
                 break
         for each in mine:
             each.ids = ids if len(visit.who) == 1 else each.ids

@@ -218,8 +218,6 @@ def _events(
         types = ["arrived", "recognized" if name else "unknown", "ring", "left"]
         if each.visit.returns:
             types.remove("ring")
-        if each.visit.ending == "kill":
-            types.remove("left")
         expected += len(types)
         received = [event for key in each.ids for event in of_visit.pop(key, [])]
         told = [str(event["event_type"]).removeprefix("late_") for event in received]

@@ -24,6 +24,7 @@ from doorbell.daemon.memory import give_back_memory
 from doorbell.domain import FaceSample, Float32Array
 from doorbell.errors import GalleryError
 from doorbell.gallery.gallery import Gallery
+from doorbell.measure.speed.household import BLOCK_VISITORS, pictures_of, random_faces
 from doorbell.measure.speed.report import BenchReport, Result
 from doorbell.measure.speed.timing import MIN_ROUNDS, WARM_UP_ROUNDS, Timing
 from doorbell.pipeline.visit_recorder import VisitRecorder
@@ -31,19 +32,15 @@ from doorbell.recognition.candidates import NOBODY
 from doorbell.recognition.decision import Evidence, decide
 from doorbell.recognition.nearest import MANY, VectorIndex
 from doorbell.recognition.negatives import is_no_face
-from doorbell.recognition.templates import EMBEDDING_SIZE, directions
 
 SIZES = (100, 10_000, 200_000, 1_000_000)
 SAMPLES_OF_VISITOR = 5
-# Cosine of two photographs of one person (``recognition/calibration.py``).
-ALIKE = 0.65
 SECTION = RecognitionSection()
 # Four seconds of 15 frames a second, in which a face is embedded as often as ``Recognizer`` does.
 FRAMES_OF_TRACK = 60
 FRAMES_PER_EMBEDDING = round(15 / SECTION.embeddings_per_second)
 MODEL = "bench"
 SEED = 1
-BLOCK_VISITORS = 1_000
 
 DOORBELL = "doorbell"
 DECIDING, NEW_STRANGER = "deciding", "stranger"
@@ -125,25 +122,13 @@ def _visitors(count: int) -> Iterator[Float32Array]:
     """The samples of each visitor, (5, 128) float32."""
     generator = np.random.default_rng(SEED)
     for start in range(0, count, BLOCK_VISITORS):
-        faces = _faces(generator, min(BLOCK_VISITORS, count - start))
-        yield from _pictures(generator, faces, SAMPLES_OF_VISITOR)
-
-
-def _faces(generator: np.random.Generator, count: int) -> Float32Array:
-    return directions(generator.standard_normal((count, EMBEDDING_SIZE), np.float32))
-
-
-def _pictures(generator: np.random.Generator, faces: Float32Array, count: int) -> Float32Array:
-    """So many pictures of each face, (n, count, 128) float32."""
-    others = _faces(generator, len(faces) * count).reshape(len(faces), count, EMBEDDING_SIZE)
-    return directions(
-        np.asarray(ALIKE**0.5 * faces[:, np.newaxis] + (1 - ALIKE) ** 0.5 * others, np.float32)
-    )
+        faces = random_faces(generator, min(BLOCK_VISITORS, count - start))
+        yield from pictures_of(generator, faces, SAMPLES_OF_VISITOR)
 
 
 def _measure(path: Path, size: int, seconds: float) -> list[Result]:
     # The daemon has OpenVINO in memory for its networks; the gallery adds only what follows.
-    few = _faces(np.random.default_rng(SEED), MANY)
+    few = random_faces(np.random.default_rng(SEED), MANY)
     VectorIndex(np.arange(MANY), few).best(few[0])
     del few
     before_mb = _resident_mb()
@@ -185,7 +170,7 @@ def _tracks(generator: np.random.Generator, book: VisitRecorder) -> Float32Array
     """The faces of two tracks, (2, 60, 128) float32: of somebody enrolled, and of nobody."""
     templates = book.templates()
     known = templates.person_template(int(generator.integers(1, len(templates.people) + 1)))
-    return _pictures(generator, np.stack([known, _faces(generator, 1)[0]]), FRAMES_OF_TRACK)
+    return pictures_of(generator, np.stack([known, random_faces(generator, 1)[0]]), FRAMES_OF_TRACK)
 
 
 def _time_deciding(
@@ -236,7 +221,7 @@ def _time_new_strangers(
     following: list[float] = []
     began = time.perf_counter()
     while len(storing) < MIN_ROUNDS or time.perf_counter() - began < seconds:
-        faces = _pictures(generator, _faces(generator, 1), SAMPLES_OF_VISITOR)[0]
+        faces = pictures_of(generator, random_faces(generator, 1), SAMPLES_OF_VISITOR)[0]
         started = time.perf_counter()
         book.introduce(None, [FaceSample(face, MODEL, 0.8) for face in faces], time.time())
         stored = time.perf_counter()

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -42,19 +44,28 @@ class MalformedCommandError(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often a command is carried out: ``burst`` times at once, then again every ``seconds``."""
+    """How often a command is carried out: ``burst`` times at once, then again every ``seconds``.
+
+    Attributes:
+        hourly: at most so many in any hour: who asks more often for so long is no hand at a
+            button but an automation that has gone wrong.
+    """
 
     burst: int
     seconds: float
+    hourly: int
 
 
-# More than a hand at a button or switch does. Enrolling and forgetting happen a few times a year.
+# More than a hand at a button or switch does, on a night of trick-or-treating too. Enrolling and
+# forgetting happen a few times a year.
 RATES: Mapping[str, Rate] = {
-    "ring": Rate(5, 2.0),
-    "mute": Rate(10, 1.0),
-    "enroll": Rate(3, 10.0),
-    "forget": Rate(3, 10.0),
+    "ring": Rate(5, 2.0, 60),
+    "mute": Rate(10, 1.0, 120),
+    "enroll": Rate(3, 10.0, 60),
+    "forget": Rate(3, 10.0, 60),
 }
+
+HOUR_SECONDS = 3600.0
 
 
 class _Request(BaseModel):
@@ -116,9 +127,12 @@ class CommandGate:
     def __init__(self, door_id: str, section: MqttSection, now: float) -> None:
         self._door_id = door_id
         self._allowed = {"enroll": section.allow_enroll, "forget": section.allow_forget}
-        self._buckets = {verb: _Bucket(rate, now) for verb, rate in RATES.items()}
+        self._buckets = {
+            verb: _Bucket(rate.burst, rate.seconds, now) for verb, rate in RATES.items()
+        }
         # How often it is answered that they come too fast.
-        self._too_fast = {verb: _Bucket(Rate(1, rate.seconds), now) for verb, rate in RATES.items()}
+        self._too_fast = {verb: _Bucket(1, rate.seconds, now) for verb, rate in RATES.items()}
+        self._budgets = {verb: _Budget(rate.hourly) for verb, rate in RATES.items()}
         self._refusals = {verb: _Refusals() for verb in RATES}
         self._lock = threading.Lock()
 
@@ -144,14 +158,33 @@ class CommandGate:
                 refused = f"set mqtt.allow_{verb} = true to allow it"
             else:
                 try:
-                    return replace(parse_command(verb, payload), door_id=self._door_id)
+                    command = parse_command(verb, payload)
                 except MalformedCommandError as exc:
                     refused = str(exc)
+                else:
+                    if self._budgets[verb].take(now):
+                        return replace(command, door_id=self._door_id)
+                    refused = self._refuse_over_budget(verb, now)
+                    return CommandResult(
+                        verb, False, refused, self._door_id, request_id_of(payload)
+                    )
             self._refusals[verb].add(refused)
             self._refusals[verb].say(verb, now)
         if not answered:
             return None
         return CommandResult(verb, False, refused, self._door_id, request_id_of(payload))
+
+    def _refuse_over_budget(self, verb: str, now: float) -> str:
+        """Say it, in the log once until there is room again."""
+        hourly = RATES[verb].hourly
+        if self._budgets[verb].must_say(now):
+            log.warning(
+                "the command %s came more than %d times within an hour, so more are ignored: "
+                "look for an automation that has gone wrong; a button at the door is not counted",
+                verb,
+                hourly,
+            )
+        return f"{hourly} were carried out within an hour; look for what sends them"
 
     def say_refused(self, now: float) -> None:
         """Log what was refused since the last time, where a minute has passed.
@@ -164,18 +197,39 @@ class CommandGate:
                 refusals.say(verb, now)
 
 
+class _Budget:
+    """The last hour's commands."""
+
+    def __init__(self, hourly: int) -> None:
+        self._taken: deque[float] = deque(maxlen=hourly)
+        self._refused = -math.inf
+
+    def take(self, now: float) -> bool:
+        """Take one, unless as many as may be were taken within the last hour."""
+        if len(self._taken) == self._taken.maxlen and now - self._taken[0] < HOUR_SECONDS:
+            return False
+        self._taken.append(now)
+        return True
+
+    def must_say(self, now: float) -> bool:
+        """Note that one was refused; whether the first since what hurried had stopped."""
+        before, self._refused = self._refused, now
+        return now - before >= HOUR_SECONDS
+
+
 class _Bucket:
     """A token bucket."""
 
-    def __init__(self, rate: Rate, now: float) -> None:
-        self._rate = rate
-        self._tokens = float(rate.burst)
+    def __init__(self, burst: int, seconds: float, now: float) -> None:
+        self._burst = float(burst)
+        self._seconds = seconds
+        self._tokens = float(burst)
         self._filled = now
 
     def take(self, now: float) -> bool:
         """Take a token if there is one."""
-        gained = (now - self._filled) / self._rate.seconds
-        self._tokens = min(self._tokens + gained, float(self._rate.burst))
+        gained = (now - self._filled) / self._seconds
+        self._tokens = min(self._tokens + gained, self._burst)
         self._filled = now
         if self._tokens < 1.0:
             return False

@@ -252,5 +252,5 @@ class Mqtt:
 
     def _reply(self, result: CommandResult) -> None:
         """Answer; an answer that nobody can hear now is lost, as whoever asked has gone too."""
-        if result.command in ANSWERED_VERBS:
+        if result.command in ANSWERED_VERBS or not result.done:
             self._connection.publish(self._topics.reply, encode(reply_document(result)), qos=1)

@@ -68,13 +68,13 @@ class RetainedMessages:
         self._gone = known.gone
         self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
         self._gone_person_ids: set[int] = set()
-        self._visits: set[str] = set()
+        self._visits = set(known.open_visit_ids)
         self._named = EventSubject()  # on the topic of the last visitor
         self._pictured = EventSubject()  # on that of the picture
         self._shown = False  # by this run
         self._just_learned = False  # whom an earlier run named there
         self._image = ImageDelivery()
-        self._states = {topics.presence: OFF, topics.mute_state: OFF}
+        self._states = {topics.presence: ON if self._visits else OFF, topics.mute_state: OFF}
         if not section.publish_images:
             self._states[topics.image] = b""  # deletes one retained before
 

@@ -15,7 +15,7 @@ camera        JSON: how it stands with the camera, and why    yes       1
 camera/...    availability: online, offline                   yes       1
 sound         JSON: whether the last chime was played         yes       1
 storage       JSON: whether visits and pictures can be kept   yes       1
-reply         JSON: what has become of an enroll or forget    never     1
+reply         JSON: what has become of a command              never     1
 ring          command: empty, or PRESS                        ignored
 mute          command: ON, OFF                                ignored
 enroll        command: {"name": "Anna"}, "id" if you like     ignored
@@ -27,7 +27,8 @@ from __future__ import annotations
 
 ROOT = "doorbell"
 COMMAND_VERBS = ("ring", "mute", "enroll", "forget")
-# What of these is answered on ``reply``. That it rings, or is muted, is heard and seen.
+# What of these is always answered on ``reply``; that it rings, or is muted, is heard and seen. A
+# refusal is answered whatever it is of.
 ANSWERED_VERBS = ("enroll", "forget")
 
 

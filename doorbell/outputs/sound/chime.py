@@ -145,10 +145,8 @@ class Chime:
         now_seconds: Callable[[], float] = monotonic,
         late_seconds: float = LATE_SECONDS,
     ) -> None:
-        self._section = section
         try:
-            self._default_sound = _load_configured("default", section.default)
-            _load_configured("stranger", section.stranger)
+            self.reconfigure(section)
         except ConfigError:
             speaker.close()
             raise
@@ -164,6 +162,16 @@ class Chime:
         self._sound = SoundState(door_id=door_id)
         publish(self._sound)
         self._worker = Worker("chime", self._play, capacity=RINGS_WAITING)
+
+    def reconfigure(self, section: ChimeSection) -> None:
+        """Go by another ``[chime]`` from now on.
+
+        Raises:
+            ConfigError: ``chime.default`` or ``chime.stranger`` cannot be played; nothing changes.
+        """
+        default_sound = _load_configured("default", section.default)
+        _load_configured("stranger", section.stranger)
+        self._section, self._default_sound = section, default_sound
 
     def handle(self, message: Message) -> None:
         """Sound for a ring, unless the household wants silence."""
