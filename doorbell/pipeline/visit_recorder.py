@@ -138,12 +138,17 @@ class VisitRecorder:
                 self._fail(exc)
 
     def earlier(self) -> Earlier:
-        """What the run before left; visits that are not in it are ended, if they were left open."""
+        """What the run before left; visits that are not in it are ended, if they were left open.
+
+        Nothing where the gallery does not answer: what was left open then stays so until the next.
+        """
+        if self._problem is not None:
+            return Earlier()
         try:
             earlier = self._gallery.visits.earlier(self._model_id)
             self._gallery.visits.close_open([each.visit.visit_id for each in earlier.visits])
         except GalleryError as exc:
-            log.error("visits that the last run left open stay so: %s", exc)
+            self._fail(exc)
             return Earlier()
         left_open = sum(each.stopped_at is None for each in earlier.visits)
         if left_open:
