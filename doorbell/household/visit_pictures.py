@@ -94,14 +94,21 @@ def faces_now(
     """
     try:
         told, there = _told_now(gallery, faces)
+        people = {person.person_id for person in gallery.people.all()}
     except GalleryError:
         return faces
-    return tuple(
-        face
-        for face in told
-        if (face.visit_id is None or face.visit_id in there)
-        and (storage.pictures == "all" or isinstance(face.visitor, Person))
-    )
+
+    def is_gone(before: PicturedFace, now: PicturedFace) -> bool:
+        if before.visit_id is not None and before.visit_id not in there:
+            return True
+        # A visit that goes on begins anew, of nobody, where its person was forgotten.
+        who = before.visitor
+        is_forgotten = isinstance(who, Person) and who.person_id not in people
+        if is_forgotten and not isinstance(now.visitor, Person):
+            return True
+        return storage.pictures != "all" and not isinstance(now.visitor, Person)
+
+    return tuple(now for before, now in zip(faces, told, strict=True) if not is_gone(before, now))
 
 
 def _told_now(

@@ -264,6 +264,36 @@ def test_names_at_the_broker_are_those_of_now(house: House, broker: Mosquitto) -
     assert near[:, 320:].sum() == 0
 
 
+def test_a_visit_that_begins_anew_brings_nobody_back(house: House, broker: Mosquitto) -> None:
+    """Who was forgotten while at the door is somebody from then on, in the same visit."""
+    with Subscriber(broker.port) as listener, house.running() as mqtt:
+        house.both(mqtt)
+        assert eventually(lambda: len(images(listener)) == 1)
+        house.forget("Rosa", lambda _forgotten: None)
+        house.gallery.visits.save(Visit("of-Rosa", NOW, NOW + 20))
+        mqtt.handle(house.known)
+        assert eventually(lambda: len(images(listener)) == 3)
+        assert images(listener)[1] == b""
+        assert shown(images(listener)[2]) == {"Emil"}
+
+
+def test_a_picture_in_hand_when_somebody_is_forgotten_is_not_published(
+    house: House, broker: Mosquitto
+) -> None:
+    with Subscriber(broker.port) as listener, house.running() as mqtt:
+        for grey in range(100, 200, 10):  # drawn for a while
+            faces = [face(each, visit) for each, visit in house.visits.items()]
+            house.comes(mqtt, "Rosa", picture(*COLOURS, grey=grey), *faces)
+        house.forget("Rosa", lambda _forgotten: None)
+        mqtt.handle(house.known)
+        count = len(images(listener))
+        time.sleep(1.5)
+        assert {each for each in images(listener)[count:] if each} == set()
+        with Subscriber(broker.port) as later:
+            time.sleep(0.3)
+            assert images(later) == []
+
+
 @pytest.mark.parametrize("way", ["by the daemon", "beside it", "while it is off"])
 def test_what_waits_for_the_broker_shows_nobody_who_was_forgotten(tmp_path: Path, way: str) -> None:
     broker = Mosquitto(tmp_path, "allow_anonymous true")

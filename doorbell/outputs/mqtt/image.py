@@ -16,7 +16,7 @@ from doorbell.config import MqttSection
 from doorbell.domain import VisitPicture
 from doorbell.imaging.visit_picture import cover_faces, draw_picture, is_drawn_as_it_is
 from doorbell.outputs.mqtt.connection import BrokerConnection
-from doorbell.outputs.mqtt.gallery_view import FacesNow, visits_now
+from doorbell.outputs.mqtt.gallery_view import FacesNow, gone_among, of_visit
 from doorbell.outputs.mqtt.image_record import ImageRecord, ShownPicture
 from doorbell.outputs.mqtt.messages import EventSubject
 from doorbell.outputs.mqtt.retained import RetainedMessages
@@ -116,43 +116,43 @@ class RetainedImage:
             anybody_gone: whether somebody was forgotten: it may be whoever nobody can tell.
         """
         with self._connection.lock:
-            current, shown = self._current, tuple(self._shown)
-        if current is None:
-            self._follow_earlier_run(faces_now, shown)
-            return
-        picture, subject = current
-        faces = picture.faces or ()
-        now = {face.box_xyxy: face for face in faces_now(faces)}
-        gone = {face.visit_id for face in faces if face.box_xyxy not in now} - {None}
-        others = anybody_gone and not all(face.is_certain for face in faces)
-        with self._connection.lock:
-            if self._current is not current:  # the next one has the names of now
-                return
-            told = tuple(now.get(face.box_xyxy, face) for face in faces)
-            if told != faces:
-                self._current = (replace(picture, faces=told), subject)
-            if gone or others:
-                beside = (subject.visit_id,) if others and subject.visit_id else ()
-                self.forget(VisitsForgotten(tuple(sorted(map(str, gone))), beside))
-            elif told != faces:
-                self._submit(_Show(*self._current, len(self._forgotten)))
+            current = self._current
+            drawn = [(job.picture, job.subject) for job in self._jobs if isinstance(job, _Show)]
+            pictures = drawn if current is None else [*drawn, current]
+            shown = [ShownPicture.of(each, subject.visit_id) for each, subject in pictures]
+            if current is None:
+                shown += self._shown  # by an earlier run
+        faces = [face for picture, _ in pictures for face in picture.faces or ()]
+        visits = {visit for each in shown for visit in (each.visit_id, *each.visit_ids) if visit}
+        found = gone_among([*faces, *map(of_visit, sorted(visits))], faces_now)
+        gone = {visit_id for visit_id, _ in found if visit_id is not None}
+        beside = {each.visit_id for each in shown if each.has_others} if anybody_gone else set()
+        if gone or beside:
+            visit_ids = tuple(sorted(visit_id for visit_id in beside if visit_id is not None))
+            self.forget(VisitsForgotten(tuple(sorted(gone)), visit_ids))
+        elif current is not None:
+            self._name_anew(current, faces_now)
 
     def close(self) -> None:
         """Publish what waits, for a moment; idempotent, not under the lock."""
         self._worker.close(CLOSE_SECONDS)
 
-    def _follow_earlier_run(self, faces_now: FacesNow, shown: tuple[ShownPicture, ...]) -> None:
-        """Take back what an earlier run has left, if somebody in it is gone since."""
-        told = {visit_id for each in shown for visit_id in each.visit_ids}
-        if gone := told - visits_now(told, faces_now):
-            self.forget(VisitsForgotten(tuple(sorted(gone))))
+    def _name_anew(self, current: tuple[VisitPicture, EventSubject], faces_now: FacesNow) -> None:
+        picture, subject = current
+        faces = faces_now(picture.faces or ())
+        with self._connection.lock:
+            if self._current is current and faces != (picture.faces or ()):
+                self._current = (replace(picture, faces=faces), subject)
+                self._submit(_Show(*self._current, len(self._forgotten)))
 
     def _submit(self, job: _Show | _Then) -> None:
         """Under the lock. Of too many pictures the oldest go, but for the one in hand."""
         self._jobs.append(job)
-        pictures = [each for each in list(self._jobs)[1:] if isinstance(each, _Show)]
+        pictures = [
+            place for place, each in enumerate(self._jobs) if place and isinstance(each, _Show)
+        ]
         if len(pictures) > PICTURES_WAITING:
-            self._jobs.remove(pictures[0])
+            del self._jobs[pictures[0]]
         self._worker.submit(None)
 
     def _work(self, _: None) -> None:

@@ -15,11 +15,10 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from doorbell.config import MqttSection
-from doorbell.domain import Event, Person, Recognized, picture_of
+from doorbell.domain import Event, Person, PicturedFace, Recognized, picture_of
 from doorbell.outputs.mqtt.connection import BrokerConnection
-from doorbell.outputs.mqtt.gallery_view import FacesNow, visits_now
+from doorbell.outputs.mqtt.gallery_view import FacesNow, gone_among, whose
 from doorbell.outputs.mqtt.image import RetainedImage
-from doorbell.outputs.mqtt.image_record import ShownPicture
 from doorbell.outputs.mqtt.messages import (
     Document,
     EventSubject,
@@ -156,18 +155,20 @@ class OutboxSender:
             faces_now: asks the gallery, in its own time.
             anybody_gone: whether somebody was forgotten: it may be whoever nobody can tell.
         """
-        told: set[str] = set()
+        waiting: dict[int, tuple[PicturedFace, ...] | None] = {}
         with self._connection.lock, self._going_on():
             self._keep_pictures()
-            told = {visit for each in self._pictures.shown().values() for visit in each.visit_ids}
-        gone = told - visits_now(told, faces_now)
-
-        def is_to_go(shown: ShownPicture) -> bool:
-            return bool(gone & set(shown.visit_ids)) or (anybody_gone and shown.has_others)
-
-        if gone or anybody_gone:
+            waiting.update(self._pictures.faces())
+        gone = gone_among((face for faces in waiting.values() for face in faces or ()), faces_now)
+        to_go = {
+            number
+            for number, faces in waiting.items()
+            for face in faces or ()
+            if whose(face) in gone or (anybody_gone and not face.is_certain)
+        }
+        if to_go:
             with self._connection.lock, self._going_on():
-                self._pictures.drop(is_to_go)
+                self._pictures.drop(to_go)
 
     def acknowledge(self, message_id: int) -> None:
         """Take the broker's word for a message; on any thread, without lock, never waits."""
