@@ -136,6 +136,18 @@ def test_a_wav_file_is_found_from_wherever_the_daemon_runs(
     assert shown["chime"] == str(storage / "anna.wav")
 
 
+def test_preferences_that_are_too_large_or_too_deep_are_refused_in_few_words(cli: Cli) -> None:
+    for wrong in (
+        '{"a": "' + "x" * 100_000 + '"}',
+        '{"a":' * 99_999,
+        '{"a":' * 500 + "0" + "}" * 500,
+    ):
+        result = cli("people", "preferences", "Anna", wrong)
+        assert result.exit_code == 2
+        assert len(result.stderr) < 400
+    assert json.loads(cli("people", "show", "Anna", "--json").stdout)["preferences"] == {}
+
+
 def test_sets_preferences(cli: Cli) -> None:
     assert cli("people", "preferences", "Anna", '{"tv": "news"}').exit_code == 0
     shown = json.loads(cli("people", "show", "Anna", "--json").stdout)

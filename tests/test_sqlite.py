@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from doorbell.storage.sqlite import (
-    LaterVersionError,
     NotOursError,
     Schema,
     advice_for,
@@ -25,8 +24,8 @@ from doorbell.storage.sqlite import (
     reading,
     rewrite,
     transaction,
-    verify,
 )
+from doorbell.storage.sqlite_schema import LaterVersionError, verify
 
 SCHEMA = Schema(
     7,

@@ -196,19 +196,21 @@ def chime(config: Config, name: str, chime_name: str | None, *, to_default: bool
 def preferences(config: Config, name: str, preferences_json: str) -> None:
     """Set what goes out with a person's events.
 
-    JSON is any object; home automation may read in it what to switch on. {} takes them away.
+    JSON is any object of at most 16 kB; home automation may read in it what to switch on. {} takes
+    them away.
     """
     from doorbell.gallery.gallery import Gallery
 
+    shown = preferences_json[:60]
     try:
         wishes = json.loads(preferences_json)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise UsageError(
-            f"{preferences_json!r} is not JSON: {exc}; quote it for the shell, "
+            f"{shown!r} is not JSON: {exc}; quote it for the shell, "
             """as in '{"tv": "news"}'"""
         ) from exc
     if not isinstance(wishes, dict):
-        raise UsageError(f"{preferences_json!r} is not a JSON object; write it in braces")
+        raise UsageError(f"{shown!r} is not a JSON object; write it in braces")
     with Gallery.of(config.storage) as gallery:
         person = gallery.people.set_preferences(name, wishes)
     click.echo(f"{person.name} has {plural(len(wishes), 'preference')}")

@@ -23,7 +23,6 @@ from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
 from doorbell.storage.encryption import NO_CIPHER, Cipher
 from doorbell.storage.files import OWNER_ONLY, make_private_directory
 from doorbell.storage.sqlite import (
-    LaterVersionError,
     NotOursError,
     advice_for,
     connect,
@@ -36,7 +35,6 @@ from doorbell.storage.sqlite import (
     reading,
     rewrite,
     transaction,
-    verify,
 )
 from doorbell.storage.sqlite_copies import (
     advice_to_go_back,
@@ -46,6 +44,12 @@ from doorbell.storage.sqlite_copies import (
     copy_database,
     make_backups_directory,
     remove_logs,
+)
+from doorbell.storage.sqlite_schema import (
+    ChangedSchemaError,
+    LaterVersionError,
+    renew_additions,
+    verify,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -227,7 +231,7 @@ class GalleryFile:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError, UnicodeEncodeError) as exc:
+        except (sqlite3.Error, OSError, UnicodeError) as exc:
             if is_damage(exc):
                 raise GalleryLostError(
                     f"the gallery {self.path} is damaged: {exc}; {advice_to_restore(self.path)}"
@@ -297,12 +301,13 @@ def _keep_copy(path: Path, version: int) -> None:
     )
 
 
-def inspect(path: Path, advice: str | None = None) -> int:
+def inspect(path: Path, advice: str | None = None, *, exactly: bool = True) -> int:
     """Refuse what is not ours to touch, through a connection that cannot write.
 
     Args:
         path: the file.
         advice: what to do about one that is refused; None for that about the gallery in use.
+        exactly: refuse one that has more in it than a doorbell makes, or less.
 
     Returns:
         The version of what is in it.
@@ -318,7 +323,12 @@ def inspect(path: Path, advice: str | None = None) -> int:
     )
     try:
         with reading(path, SCHEMA.busy_seconds) as connection:
-            return verify(connection, SCHEMA)
+            return verify(connection, SCHEMA, exactly=exactly)
+    except ChangedSchemaError as exc:
+        raise GalleryError(
+            f"the gallery {path} was changed by something that is no doorbell: {exc}; the file was "
+            f"left as it was; {advice_to_rebuild(path)}"
+        ) from exc
     except LaterVersionError as exc:
         raise GalleryError(
             f"the gallery {path} is of version {exc.version}, written by a later doorbell; "
@@ -333,9 +343,18 @@ def inspect(path: Path, advice: str | None = None) -> int:
         raise GalleryError(f"the gallery {path} is damaged: {exc}; {restore}") from exc
 
 
+def advice_to_rebuild(path: Path) -> str:
+    """How to go on with a gallery that something else has changed."""
+    return (
+        "to go on with its people, strangers and visits alone, stop the doorbell, then: "
+        f"doorbell gallery restore {path}"
+    )
+
+
 def _open(path: Path) -> sqlite3.Connection:
     connection = connect(path, SCHEMA)
     try:
+        renew_additions(connection, SCHEMA)
         migrate(connection, SCHEMA)
     except BaseException:
         connection.close()

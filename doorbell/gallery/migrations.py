@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doorbell.gallery.change_log import STATEMENTS
 from doorbell.storage.sqlite import Schema
 
 # "DoBe" in ASCII; SQLite keeps it in the file's header so that programs can tell their own files.
@@ -140,4 +141,5 @@ SCHEMA = Schema(
     ),
     # Somebody may be enrolling from the command line beside the daemon.
     busy_seconds=5.0,
+    additions=STATEMENTS,
 )

@@ -14,6 +14,7 @@ from doorbell.gallery.codec import (
     encode_preferences,
     person_from,
     readable,
+    wall_time,
 )
 from doorbell.gallery.names import clean_consent, clean_name, name_key
 from doorbell.gallery.queries import (
@@ -102,7 +103,7 @@ class PeopleStore:
                 person_from(row),
                 row["samples"],
                 row["visits"],
-                row["last_seen_at"],
+                None if row["last_seen_at"] is None else wall_time(row["last_seen_at"]),
                 consent_from(row),
                 bool(row["has_variants"]),
             )
@@ -172,7 +173,7 @@ class PeopleStore:
 
         Raises:
             UnknownPersonError: nobody has one of the names.
-            UsageError: both are the same person.
+            UsageError: both are the same person, or have too many preferences together.
         """
         with self._changes.one():
             gone, kept = self.get(source), self.get(into)
@@ -227,7 +228,7 @@ class PeopleStore:
 
         Raises:
             UnknownPersonError: nobody has that name.
-            UsageError: they hold something that JSON cannot.
+            UsageError: they hold something that JSON cannot, or are too large or too deep.
         """
         encoded = encode_preferences(preferences)
         with self._changes.one():

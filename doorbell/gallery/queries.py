@@ -8,12 +8,14 @@ Those that write are called within ``GalleryFile.writing``.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.gallery.codec import (
     Row,
     encode_embedding,
+    is_visit,
     person_from,
     stranger_from,
     visit_from,
@@ -21,6 +23,8 @@ from doorbell.gallery.codec import (
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.names import name_key
 from doorbell.gallery.records import Forgotten
+
+_LOG = logging.getLogger(__name__)
 
 # The best are kept: enough for several poses, and a bound for a stranger who comes every day.
 MAX_STRANGER_SAMPLES = 16
@@ -228,11 +232,18 @@ def replace_visit_samples(file: GalleryFile, visit_id: str, samples: Iterable[Fa
 
 def select_visits(file: GalleryFile, where: str, *parameters: object) -> list[Visit]:
     """Visits with their visitors; ``where`` goes on with the order and the limit."""
-    rows = file.rows(
+    found = file.rows(
         "SELECT *, EXISTS (SELECT 1 FROM corrections WHERE visit_id = visits.id) AS corrected "
         f"FROM visits WHERE {where}",
         *parameters,
     )
+    rows = [row for row in found if is_visit(row)]
+    if len(rows) < len(found):
+        _LOG.warning(
+            "%d visits are left out, whose identifier or time cannot be: see them with "
+            "doorbell gallery check",
+            len(found) - len(rows),
+        )
     among = "id IN (SELECT value FROM json_each(?))"
     people = {
         row["id"]: person_from(row)

@@ -8,7 +8,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from doorbell.config import StorageSection
-from doorbell.domain import Person
+from doorbell.domain import Person, is_visit_id
 from doorbell.errors import UsageError
 from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.pictures import picture_path, read_picture
@@ -64,7 +64,7 @@ def export_personal_data(
         ):
             text = json.dumps(held.document, indent=2, ensure_ascii=False)
             archive.writestr("person.json", text)
-            for visit_id in held.visit_ids:
+            for visit_id in filter(is_visit_id, held.visit_ids):
                 picture = picture_path(storage.pictures_directory, visit_id)
                 if (jpeg := _jpeg(picture, cipher)) is not None:
                     archive.writestr(f"pictures/{picture.name}", jpeg)

@@ -20,8 +20,8 @@ from typing import TypeAlias
 
 from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import StorageSection
-from doorbell.domain import Event
-from doorbell.errors import EncryptionError
+from doorbell.domain import Event, is_visit_id
+from doorbell.errors import EncryptionError, GalleryError
 from doorbell.outputs import Publish, publish_nowhere
 from doorbell.outputs.worker import Worker
 from doorbell.status import ClockState, ClockStep, Message, StorageState, VisitsForgotten
@@ -37,7 +37,13 @@ log = logging.getLogger(__name__)
 
 
 def picture_path(directory: Path, visit_id: str) -> Path:
-    """Where the picture of a visit lies, if there is one."""
+    """Where the picture of a visit lies, if there is one.
+
+    Raises:
+        GalleryError: that is no identifier of a visit, and might lead anywhere.
+    """
+    if not is_visit_id(visit_id):
+        raise GalleryError(f"{visit_id!r} is no identifier of a visit; no file is touched for it")
     return directory / f"{visit_id}.jpg"
 
 
@@ -75,7 +81,11 @@ def seal_pictures(directory: Path, before: Cipher, after: Cipher) -> int:
 def delete_pictures(directory: Path, visit_ids: Iterable[str]) -> None:
     """Delete the pictures of visits that were forgotten; one that cannot be is logged."""
     for visit_id in visit_ids:
-        path = picture_path(directory, visit_id)
+        try:
+            path = picture_path(directory, visit_id)
+        except GalleryError as exc:
+            log.error("%s", exc)
+            continue
         try:
             path.unlink(missing_ok=True)
         except OSError as exc:

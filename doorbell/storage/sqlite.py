@@ -1,7 +1,7 @@
 """SQLite files: opened, verified, migrated and changed.
 
 What a file is, and what to say of one that fails, is its owner's business: SQLite's own errors pass
-through. ``NotOursError`` and ``LaterVersionError`` are two more of them.
+through. ``NotOursError`` is one more of them.
 """
 
 from __future__ import annotations
@@ -24,18 +24,6 @@ class NotOursError(sqlite3.DatabaseError):
     """A database of another program."""
 
 
-class LaterVersionError(NotOursError):
-    """A database of ours, of a version that is not known yet.
-
-    Attributes:
-        version: which.
-    """
-
-    def __init__(self, version: int) -> None:
-        super().__init__(f"it is of version {version}")
-        self.version = version
-
-
 @dataclass(frozen=True, slots=True)
 class Schema:
     """What a kind of file is known by, and how one is made.
@@ -46,12 +34,15 @@ class Schema:
             ever appended; the first sets ``application_id``.
         settings: pragmas of each connection, ``name = value``.
         busy_seconds: how long to wait for another process's transaction.
+        additions: statements (IF NOT EXISTS) for triggers and indexes that a file of any version
+            may have besides.
     """
 
     application_id: int
     migrations: tuple[tuple[str, ...], ...]
     settings: tuple[str, ...]
     busy_seconds: float
+    additions: tuple[str, ...] = ()
 
     @property
     def version(self) -> int:
@@ -73,6 +64,7 @@ def connect(path: Path, schema: Schema, *, any_thread: bool = False) -> sqlite3.
         path, timeout=schema.busy_seconds, isolation_level=None, check_same_thread=not any_thread
     )
     try:
+        connection.execute("PRAGMA trusted_schema = OFF").fetchall()
         for setting in schema.settings:
             connection.execute(f"PRAGMA {setting}").fetchall()
     except BaseException:
@@ -88,33 +80,21 @@ def reading(path: Path, busy_seconds: float) -> Iterator[sqlite3.Connection]:
     with closing(
         sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None)
     ) as connection:
+        connection.execute("PRAGMA trusted_schema = OFF").fetchall()
         yield connection
 
 
-def verify(connection: sqlite3.Connection, schema: Schema) -> int:
-    """Refuse what is not ours to touch; the version of what is.
+def migrate(connection: sqlite3.Connection, schema: Schema, to: int | None = None) -> None:
+    """Bring a file, an empty one too, to a version: all the way or not at all.
 
-    Raises:
-        NotOursError: it belongs to another program.
-        LaterVersionError: a later version wrote it.
-        sqlite3.DatabaseError: that is no other: it is damaged; see ``is_damage``.
+    Args:
+        connection: to the file.
+        schema: what it is.
+        to: the version; None for the present one.
     """
-    if number(connection, "application_id") != schema.application_id:
-        raise NotOursError("it is a database of another program")
-    version = number(connection, "user_version")
-    if version > schema.version:
-        raise LaterVersionError(version)
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
-    return version
-
-
-def migrate(connection: sqlite3.Connection, schema: Schema) -> None:
-    """Bring a file, an empty one too, to the present version: all the way or not at all."""
     with transaction(connection):
         version = number(connection, "user_version")
-        for reached, statements in enumerate(schema.migrations[version:], start=version + 1):
+        for reached, statements in enumerate(schema.migrations[version:to], start=version + 1):
             for statement in statements:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {reached}")

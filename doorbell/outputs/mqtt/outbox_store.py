@@ -29,8 +29,8 @@ from doorbell.storage.sqlite import (
     note_key_proof,
     rewrite,
     transaction,
-    verify,
 )
+from doorbell.storage.sqlite_schema import verify
 
 # "DoOb" in ASCII; SQLite keeps it in the file's header.
 APPLICATION_ID = 0x446F4F62
@@ -67,6 +67,7 @@ SCHEMA = Schema(
     ),
     # Nobody else has business here: a stranger's lock must not keep the pipeline waiting.
     busy_seconds=0.05,
+    additions=("CREATE TABLE IF NOT EXISTS keys (proof BLOB NOT NULL) STRICT",),
 )
 
 
@@ -312,7 +313,8 @@ class OutboxFile:
             migrate(connection, SCHEMA)
         elif verify(connection, SCHEMA) != SCHEMA.version:
             raise NotOursError(f"not an outbox of version {SCHEMA.version}")
-        connection.execute("CREATE TABLE IF NOT EXISTS keys (proof BLOB NOT NULL) STRICT")
+        for statement in SCHEMA.additions:
+            connection.execute(statement)
 
 
 def seal_outbox(path: Path, before: Cipher, after: Cipher) -> None:
