@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from doorbell.storage.sqlite import (
+    LaterVersionError,
     NotOursError,
     Schema,
     advice_for,
@@ -24,8 +25,8 @@ from doorbell.storage.sqlite import (
     reading,
     rewrite,
     transaction,
+    verify,
 )
-from doorbell.storage.sqlite_schema import LaterVersionError, verify
 
 SCHEMA = Schema(
     7,

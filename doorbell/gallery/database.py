@@ -23,6 +23,7 @@ from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
 from doorbell.storage.encryption import NO_CIPHER, Cipher
 from doorbell.storage.files import OWNER_ONLY, make_private_directory
 from doorbell.storage.sqlite import (
+    LaterVersionError,
     NotOursError,
     advice_for,
     connect,
@@ -35,6 +36,7 @@ from doorbell.storage.sqlite import (
     reading,
     rewrite,
     transaction,
+    verify,
 )
 from doorbell.storage.sqlite_copies import (
     advice_to_go_back,
@@ -45,12 +47,7 @@ from doorbell.storage.sqlite_copies import (
     make_backups_directory,
     remove_logs,
 )
-from doorbell.storage.sqlite_schema import (
-    ChangedSchemaError,
-    LaterVersionError,
-    renew_additions,
-    verify,
-)
+from doorbell.storage.sqlite_schema import ChangedSchemaError, renew_additions, require_own
 
 _LOG = logging.getLogger(__name__)
 
@@ -323,7 +320,9 @@ def inspect(path: Path, advice: str | None = None, *, exactly: bool = True) -> i
     )
     try:
         with reading(path, SCHEMA.busy_seconds) as connection:
-            return verify(connection, SCHEMA, exactly=exactly)
+            if exactly:
+                require_own(connection, SCHEMA)
+            return verify(connection, SCHEMA)
     except ChangedSchemaError as exc:
         raise GalleryError(
             f"the gallery {path} was changed by something that is no doorbell: {exc}; the file was "

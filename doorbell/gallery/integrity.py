@@ -117,7 +117,7 @@ def _check_tables(connection: sqlite3.Connection, path: Path) -> str:
             f"{len(missing)} columns are not there, or of another type, the first is {column} of "
             f"{table}; {advice_to_restore(path)}"
         )
-    require_own(connection, SCHEMA, SCHEMA.version)
+    require_own(connection, SCHEMA)
     return f"there with every column: {len({table for table, _ in expected})}"
 
 

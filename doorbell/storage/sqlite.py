@@ -1,7 +1,7 @@
 """SQLite files: opened, verified, migrated and changed.
 
 What a file is, and what to say of one that fails, is its owner's business: SQLite's own errors pass
-through. ``NotOursError`` is one more of them.
+through. ``NotOursError`` and ``LaterVersionError`` are two more of them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,18 @@ ROOM_BYTES = 1_000_000
 
 class NotOursError(sqlite3.DatabaseError):
     """A database of another program."""
+
+
+class LaterVersionError(NotOursError):
+    """A database of ours, of a version that is not known yet.
+
+    Attributes:
+        version: which.
+    """
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"it is of version {version}")
+        self.version = version
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,30 @@ def reading(path: Path, busy_seconds: float) -> Iterator[sqlite3.Connection]:
     ) as connection:
         connection.execute("PRAGMA trusted_schema = OFF").fetchall()
         yield connection
+
+
+def verify(connection: sqlite3.Connection, schema: Schema) -> int:
+    """Refuse what is not ours to touch; the version of what is.
+
+    Raises:
+        NotOursError: it belongs to another program.
+        LaterVersionError: a later version wrote it.
+        sqlite3.DatabaseError: that is no other: it is damaged; see ``is_damage``.
+    """
+    if number(connection, "application_id") != schema.application_id:
+        raise NotOursError("it is a database of another program")
+    version = number(connection, "user_version")
+    if version > schema.version:
+        raise LaterVersionError(version)
+    if version < 0:
+        raise NotOursError(f"it is of version {version}")
+    try:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except UnicodeDecodeError as exc:  # its message has a name that is no text
+        raise sqlite3.DatabaseError(f"a name in it is no text: {exc.reason}") from exc
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+    return version
 
 
 def migrate(connection: sqlite3.Connection, schema: Schema, to: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Whether an SQLite file is ours: whole, and made by our own statements alone.
+"""Whether an SQLite file has what our own statements make, and nothing else.
 
 A file may come from anywhere. A trigger, a view or a generated column in it would run with ours:
 what a file consists of is compared, before anything is read or written, with a new one.
@@ -17,18 +17,6 @@ from doorbell.storage.sqlite import NotOursError, Schema, migrate, number, trans
 
 # What SQLite makes by itself: the last identifiers given, and what ANALYZE has counted.
 _OF_SQLITE = frozenset({"sqlite_sequence", "sqlite_stat1", "sqlite_stat4"})
-
-
-class LaterVersionError(NotOursError):
-    """A database of ours, of a version that is not known yet.
-
-    Attributes:
-        version: which.
-    """
-
-    def __init__(self, version: int) -> None:
-        super().__init__(f"it is of version {version}")
-        self.version = version
 
 
 class ChangedSchemaError(NotOursError):
@@ -67,44 +55,19 @@ def parts_of(connection: sqlite3.Connection) -> dict[str, Part]:
     }
 
 
-def verify(connection: sqlite3.Connection, schema: Schema, *, exactly: bool = True) -> int:
-    """Refuse what is not ours to touch; the version of what is.
+def require_own(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Refuse a file that has anything but what our statements make; before ``verify``.
 
-    Args:
-        connection: to the file.
-        schema: what it should be.
-        exactly: refuse what has more in it, or less; without, it is for the caller to look.
-
-    Raises:
-        NotOursError: it belongs to another program.
-        LaterVersionError: a later version wrote it.
-        ChangedSchemaError: it has tables, triggers or views that are none of ours.
-        sqlite3.DatabaseError: that is no other: it is damaged; see ``is_damage``.
-    """
-    if number(connection, "application_id") != schema.application_id:
-        raise NotOursError("it is a database of another program")
-    version = number(connection, "user_version")
-    if version > schema.version:
-        raise LaterVersionError(version)
-    if exactly:
-        require_own(
-            connection, schema, version
-        )  # first of all: checking the pages runs what it has
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
-    return version
-
-
-def require_own(connection: sqlite3.Connection, schema: Schema, version: int) -> None:
-    """Refuse a file that has anything but what our statements make.
-
-    What ``schema.additions`` make may be missing, and an index or a trigger of these may be as
-    another version of ours made it: see ``renew_additions``.
+    Checking the pages runs what is in the file. One of another program or a later version passes:
+    ``verify`` refuses it. What ``schema.additions`` make may be missing, and an index or a trigger
+    of these may be as another version of ours made it: see ``renew_additions``.
 
     Raises:
         ChangedSchemaError: it has; what, is said.
     """
+    version = number(connection, "user_version")
+    if number(connection, "application_id") != schema.application_id or version > schema.version:
+        return
     found, ours, additions = parts_of(connection), own(schema, version), _additions(schema)
     for name, part in found.items():
         if name in additions:

@@ -29,8 +29,9 @@ from doorbell.storage.sqlite import (
     note_key_proof,
     rewrite,
     transaction,
+    verify,
 )
-from doorbell.storage.sqlite_schema import verify
+from doorbell.storage.sqlite_schema import require_own
 
 # "DoOb" in ASCII; SQLite keeps it in the file's header.
 APPLICATION_ID = 0x446F4F62
@@ -309,6 +310,7 @@ class OutboxFile:
 
     def _prepare(self) -> None:
         connection = self._connection
+        require_own(connection, SCHEMA)
         if is_empty(connection):
             migrate(connection, SCHEMA)
         elif verify(connection, SCHEMA) != SCHEMA.version:
