@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -12,10 +13,15 @@ from typing import Any
 
 import click
 
-from doorbell.errors import ConfigError, DoorbellError
+from doorbell.errors import CameraSetupError, ConfigError, DoorbellError, ModelError
+from doorbell.text import shown
 
 CONFIG_VARIABLE = "DOORBELL_CONFIG"
 CONFIG_PATHS = (Path("/etc/doorbell/doorbell.toml"), Path("~/.config/doorbell/doorbell.toml"))
+
+
+# Whose messages list what is wrong with a file, or what another program has said.
+_OF_SEVERAL_LINES = (CameraSetupError, ConfigError, ModelError)
 
 
 class DoorbellGroup(click.Group):
@@ -29,10 +35,26 @@ class DoorbellGroup(click.Group):
         try:
             return super().invoke(ctx)
         except DoorbellError as exc:
-            # A file's name may hold bytes that are no text.
-            message = str(exc).encode("utf-8", "backslashreplace").decode("utf-8")
+            # A file's name may hold anything.
+            message = shown(str(exc), keep="\n" if isinstance(exc, _OF_SEVERAL_LINES) else "")
             click.echo(f"doorbell: {message}", err=True)
             ctx.exit(exc.exit_code)
+        except click.ClickException as exc:
+            told = io.StringIO()
+            exc.show(file=told)
+            click.echo(shown(told.getvalue(), keep="\n"), nl=False, err=True)
+            ctx.exit(exc.exit_code)
+
+
+class _ShownFormatter(logging.Formatter):
+    """One line a message, whatever names are in it, and nothing that a terminal obeys."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = shown(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return shown(super().formatException(ei), keep="\n")
 
 
 @dataclass(frozen=True)
@@ -119,5 +141,7 @@ def configure_logging(level: str, *, words_only: bool = False) -> None:
     """
     stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
     origin = "" if words_only else f"{stamp}%(levelname)s %(name)s: "
-    logging.basicConfig(format=f"{origin}%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_ShownFormatter(f"{origin}%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger().setLevel(level.upper())

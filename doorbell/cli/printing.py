@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorbell.text import json_shown, shown
+
 if TYPE_CHECKING:
     from doorbell.household.forgetting import ForgettingOutcome
 
@@ -22,6 +24,20 @@ def example(*lines: str) -> str:
     return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
 
 
+def say(text: str = "", *, mark: str = "", err: bool = False) -> None:
+    """Print one line: the one place by which words reach a terminal.
+
+    Names, paths and messages come from outside. What a terminal would obey, or not show, is written
+    out, and so is an end of line in the middle: no name can pretend to be a line of ours.
+
+    Args:
+        text: the line.
+        mark: before it, in colour if wanted; our own words.
+        err: on standard error.
+    """
+    click.echo(mark + shown(text), err=err)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
     """Print rows, or one line saying that there are none."""
     from rich.box import SIMPLE_HEAD
@@ -30,17 +46,18 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     from rich.text import Text
 
     if not rows:
-        click.echo(empty)
+        say(empty)
         return
     table = Table(*columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("" if cell is None else shown(str(cell))) for cell in row))
     Console(file=sys.stdout).print(table)
 
 
 def print_json(document: object) -> None:
     """Print a document, readable."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    click.echo(json_shown(text))
 
 
 def local_time(epoch_seconds: float | None) -> str:
@@ -58,14 +75,14 @@ def plural(count: int, word: str) -> str:
 def print_forgotten(outcome: ForgettingOutcome) -> None:
     """Say who is gone with what, and where something of them may be left."""
     label = ", ".join(visitor.label for visitor in outcome.visitors)
-    click.echo(
+    say(
         f"forgot {label}: {plural(outcome.samples, 'sample')} and "
         f"{plural(len(outcome.visit_ids), 'visit')} with their pictures are deleted"
     )
     if outcome.backups:
-        click.echo(
+        say(
             f"{plural(len(outcome.backups), 'backup')} may still hold {label}; "
             "delete them, and those that you have put elsewhere:"
         )
         for backup in outcome.backups:
-            click.echo(f"  {backup.path}")
+            say(f"  {backup.path}")

@@ -6,6 +6,7 @@ corrections are no part of it. The lines are described in docs/reliability.md.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -306,7 +307,7 @@ def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported:
         imported.conflicts.append(f"{name} gets no chime: {line.chime} is none here")
         line = line.model_copy(update={"chime": None})
     samples = [read_sample(text, known.model_id) for text in line.samples]
-    person_id = find_or_create_person(file, name)
+    person_id, _ = find_or_create_person(file, name)
     if (here := known.names.get(person_id)) is not None:
         likeness = known.likeness(person_id, samples)
         if likeness is not None and likeness < SAME_PERSON_COSINE:
@@ -322,7 +323,7 @@ def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported:
     for text, sample in zip(line.samples, samples, strict=True):
         if sample.embedding.tobytes() in known.of_person.get(person_id, {}):
             continue
-        sample_id, is_new = add_sample(file, person_id, sample, text.source_sha256)
+        sample_id, is_new = add_sample(file, person_id, sample, text.source_sha256, time.time())
         if is_new:
             variants = {
                 drawing: read_sample(variant, known.model_id)
