@@ -27,10 +27,37 @@ _NEVER_RAW = re.compile(
 )
 
 
+# Where a character that shows nothing does something: it joins emoji into one, or chooses how they
+# are drawn; it makes a flag or a key; it parts or joins letters of Arabic and Indic scripts (RFC
+# 5892); it chooses the form of an ideograph, as names in Japanese do.
+_PICTURE = "[\u2190-\u2bff\u3030\u303d\u3297\u3299\u00a9\u00ae\U0001f000-\U0001faff]"
+_JOINED = re.compile(
+    f"(?<={_PICTURE})\ufe0f?\u200d(?={_PICTURE})"
+    f"|(?<={_PICTURE})[\ufe0e\ufe0f]"
+    "|(?<=[0-9#*])\ufe0f(?=\u20e3)"
+    "|(?<=\U0001f3f4)[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f"
+    "|(?<=[\u0620-\u064a\u066e-\u06d3\u0750-\u077f])\u200c(?=[\u0620-\u064a\u066e-\u06d3\u0750-\u077f])"
+    "|(?<=[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+_OF_INDIC_SCRIPTS = re.compile("(?<=(.))[\u200c\u200d](?=(.?))", re.DOTALL)
+_VIRAMA = 9  # its canonical combining class
+
+
 def unseen(text: str) -> str | None:
-    """The first character of a text that shows nothing; None where there is none."""
-    found = _UNSEEN.search(text)
+    """The first character of a text that shows nothing and does nothing; None without one."""
+    found = _UNSEEN.search(_OF_INDIC_SCRIPTS.sub(_at_virama, _JOINED.sub("", text)))
     return None if found is None else found[0]
+
+
+def without_unseen(text: str) -> str:
+    """A text without all that shows nothing."""
+    return _UNSEEN.sub("", text)
+
+
+def _at_virama(found: re.Match[str]) -> str:
+    beside = (found[1], found[2])
+    is_joined = any(each and unicodedata.combining(each) == _VIRAMA for each in beside)
+    return "" if is_joined else found[0]
 
 
 def shown(text: str, *, keep: str = "") -> str:

@@ -140,6 +140,7 @@ class CorrectionStates(RuleBasedStateMachine):
             return
         assert done.visit
         self.said.append(Said(visit, before, dump))
+        self.named = dict.fromkeys(self.named)
         self.owners[visit] = owner_of(done.visit.visitor)
         if isinstance(done.visit.visitor, Person) and learn:
             self.allowed.add((done.visit.visitor.person_id, int(visit.split("-")[2])))
@@ -152,6 +153,7 @@ class CorrectionStates(RuleBasedStateMachine):
             return
         said = self.said.pop()
         self.gallery.corrections.undo()
+        self.named = dict.fromkeys(self.named)
         if said.visit_id in self.owners:
             self.owners[said.visit_id] = said.before
             self.hidden.discard(said.visit_id)

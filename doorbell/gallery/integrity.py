@@ -5,6 +5,7 @@ Changes nothing.
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from doorbell.errors import DoorbellError, GalleryError
+from doorbell.errors import DoorbellError, GalleryError, InvalidNameError
 from doorbell.gallery.codec import fault_of, is_visit, person_from
 from doorbell.gallery.database import advice_to_rebuild, inspect
 from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
@@ -132,7 +133,13 @@ def _check_people(connection: sqlite3.Connection) -> str:
     for row in rows:
         name = row["name"]
         person = person_from({key: row[key] for key in row.keys()})  # noqa: SIM118 - not a dict
-        if clean_name(name) != name or name_key(name) != row["name_key"]:
+        try:
+            is_clean = clean_name(name) == name
+        except InvalidNameError as exc:
+            raise GalleryError(
+                f"person {row['id']}: {exc}: doorbell people rename {shlex.quote(name)} NEW_NAME"
+            ) from exc
+        if not is_clean or name_key(name) != row["name_key"]:
             raise GalleryError(
                 f"person {row['id']} has the name {name!r}, which cannot be found; "
                 "rename them, or restore a backup"

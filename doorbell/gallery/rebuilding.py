@@ -140,6 +140,11 @@ def _mend(new: sqlite3.Connection) -> list[str]:
     ).rowcount
     if count:
         told.append(f"{count} strangers were left out, whose times or visits cannot be")
+    # By which a photo is known again when it comes twice.
+    new.execute(
+        "UPDATE samples SET source_sha256 = NULL WHERE source_sha256 GLOB '*[^0-9a-f-]*' "
+        "OR length(source_sha256) NOT BETWEEN 64 AND 70"
+    )
     for person_id, name, chime, preferences in new.execute(
         "SELECT id, name, chime, preferences FROM people"
     ).fetchall():

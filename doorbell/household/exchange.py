@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from doorbell.config import StorageSection
 from doorbell.domain import FaceSample, Float32Array
-from doorbell.errors import UsageError
+from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.codec import (
     Row,
     consent_from,
@@ -92,10 +92,15 @@ def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
         raise UsageError(f"{path} is there already; give another name")
     if not storage.gallery_path.exists():
         raise UsageError(f"there is no gallery {storage.gallery_path} to export")
-    with closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file:
-        lines = [line + "\n" for line in export_lines(file, model_id)]
     try:
+        with closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file:
+            lines = [line + "\n" for line in export_lines(file, model_id)]
         write_whole(path, "".join(lines).encode(), replace=False)
+    except ValidationError as exc:
+        raise GalleryError(
+            "nothing was written: the gallery holds what cannot be exported "
+            f"({describe(exc)}); see what is wrong with: doorbell gallery check"
+        ) from None  # it shows the value
     except OSError as exc:
         raise UsageError(f"cannot write {path}: {exc.strerror}; give another place") from exc
     return len(lines)
