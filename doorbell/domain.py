@@ -7,6 +7,7 @@ tell people and home automation when something happened.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -357,6 +358,14 @@ class VisitPicture:
 
     jpeg: bytes = field(repr=False)
     faces: tuple[PicturedFace, ...] | None = None
+
+
+def is_visit_id(text: str) -> bool:
+    """Whether that can be the identifier of a visit, which also names files: nothing leaves there.
+
+    The gallery may come from anywhere, so it is asked where one is read and where a path is made.
+    """
+    return re.fullmatch("[0-9A-Za-z_-]{1,64}", text, re.ASCII) is not None
 
 
 class UnknownReason(Enum):

@@ -84,7 +84,11 @@ def test_renames_and_merges(cli: Cli) -> None:
     taken = cli("people", "rename", "Berta", "李小龍")
     assert taken.exit_code == 2
     assert "doorbell people merge 'Berta' '李小龍'" in taken.stderr
-    assert cli("people", "merge", "Berta", "李小龍").stdout == "Berta is now part of 李小龍\n"
+    unlike = cli("people", "merge", "Berta", "李小龍")
+    assert (unlike.exit_code, unlike.stdout) == (2, "")
+    assert "(similarity 0.00, 0.25 needed)" in unlike.stderr
+    forced = cli("people", "merge", "Berta", "李小龍", "--force").stdout
+    assert forced == "Berta is now part of 李小龍\n"
     (person,) = json.loads(cli("people", "list", "--json").stdout)
     assert (person["name"], person["samples"], person["visits"]) == ("李小龍", 3, 1)
 
@@ -137,6 +141,18 @@ def test_a_wav_file_is_found_from_wherever_the_daemon_runs(
     assert shown["chime"] == str(storage / "anna.wav")
 
 
+def test_preferences_that_are_too_large_or_too_deep_are_refused_in_few_words(cli: Cli) -> None:
+    for wrong in (
+        '{"a": "' + "x" * 100_000 + '"}',
+        '{"a":' * 99_999,
+        '{"a":' * 500 + "0" + "}" * 500,
+    ):
+        result = cli("people", "preferences", "Anna", wrong)
+        assert result.exit_code == 2
+        assert len(result.stderr) < 400
+    assert json.loads(cli("people", "show", "Anna", "--json").stdout)["preferences"] == {}
+
+
 def test_sets_preferences(cli: Cli) -> None:
     assert cli("people", "preferences", "Anna", '{"tv": "news"}').exit_code == 0
     shown = json.loads(cli("people", "show", "Anna", "--json").stdout)
@@ -179,10 +195,13 @@ def test_strangers_are_shown_with_a_picture_and_merged(cli: Cli, storage: Path) 
     assert json.loads(cli("strangers", "show", "1", "--json").stdout)["picture"] == str(picture)
     assert str(picture) in cli("strangers", "show", "stranger-1").stdout
     assert "none is kept" in cli("strangers", "show", "2").stdout
-    assert cli("strangers", "merge", "1", "2").stdout == "stranger-2 is now part of stranger-1\n"
+    assert "are unlike stranger-2's" in cli("strangers", "merge", "1", "2").stderr
+    forced = cli("strangers", "merge", "1", "2", "--force").stdout
+    assert forced == "stranger-2 is now part of stranger-1\n"
     (found,) = json.loads(cli("strangers", "list", "--json").stdout)
     assert (found["stranger_id"], found["visits"], found["visits_week"]) == (1, 3, 3)
     assert cli("strangers", "merge", "1", "1").exit_code == 2
+    assert cli("people", "undo").stdout == "stranger-2 is no longer part of stranger-1\n"
 
 
 def test_markup_in_a_name_is_shown_as_it_is(cli: Cli) -> None:
@@ -209,3 +228,36 @@ def test_what_only_the_doorbell_can_take_back_is_said(cli: Cli, storage: Path) -
     assert f"{told} Anna, and Home Assistant" in forgotten.stdout
     assert "start it once" in forgotten.stdout
     assert told in cli("strangers", "forget", "1", "--yes", *enabled).stdout
+
+
+def test_who_was_named_is_a_stranger_again(cli: Cli) -> None:
+    before = cli("strangers", "list", "--json").stdout, cli("people", "list", "--json").stdout
+    refused = cli("strangers", "name", "1", "Anna")
+    assert refused.exit_code == 2
+    assert "stranger-1 are unlike Anna's other pictures (similarity 0.00" in refused.stderr
+    assert cli("strangers", "name", "1", "Anna", "--force").exit_code == 0
+    assert cli("people", "undo").stdout == "stranger-1 is no longer part of Anna\n"
+    assert cli("strangers", "list", "--json").stdout == before[0]
+    assert cli("people", "list", "--json").stdout == before[1]
+    assert "no naming or merging to undo" in cli("people", "undo").stderr
+
+
+def test_samples_are_listed_without_their_numbers_of_a_face_and_one_is_removed(cli: Cli) -> None:
+    listed = json.loads(cli("people", "samples", "Anna", "--json").stdout)
+    assert [each["number"] for each in listed] == [1, 2]
+    assert listed[0].keys() == {
+        "number",
+        "added_at",
+        "source",
+        "quality",
+        "likeness",
+        "stands_out",
+    }
+    table = cli("people", "samples", "anna").stdout
+    assert table.count("stands out") == 2  # of two that are unlike either may be the wrong one
+    assert cli("people", "samples", "Anna", "--remove", "3", "-y").exit_code == 2  # another's
+    assert cli("people", "samples", "Anna", "--remove", "2", typed="n\n").exit_code == 1
+    removed = cli("people", "samples", "Anna", "--remove", "2", typed="y\n").stdout
+    assert "sample 2 is removed; Anna has 1 sample left" in removed
+    last = cli("people", "samples", "Anna", "--remove", "1", "-y")
+    assert "is the only one of Anna" in last.stderr

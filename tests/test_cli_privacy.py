@@ -83,7 +83,7 @@ def test_consent_is_noted_shown_and_replaced(cli: Cli) -> None:
     anna, ben = cli("people", "list").stdout.splitlines()[2:]
     assert (anna.split()[-1], ben.split()[-1]) == ("noted", "no")
     assert "in writing, 1 March (noted " in cli("people", "show", "Anna").stdout
-    assert cli("people", "merge", "Anna", "Ben").exit_code == 0
+    assert cli("people", "merge", "Anna", "Ben", "--force").exit_code == 0
     assert "in writing, 1 March" in cli("people", "show", "Ben").stdout
 
 

@@ -60,7 +60,10 @@ def test_a_wrong_name_is_corrected_and_that_is_undone(cli: Cli, storage: Path) -
     assert (corrected["person"], corrected["similarity"]) == ("李小龍", None)
     assert corrected["corrected"] is True
     assert "corrected" in cli("visits").stdout
-    learned = cli("visits", "correct", "v2", "李小龍", "--learn").stdout
+    unlike = cli("visits", "correct", "v2", "李小龍", "--learn")
+    assert "this visit are unlike 李小龍's other pictures" in unlike.stderr
+    assert "--force goes with --learn" in cli("visits", "correct", "v2", "Anna", "--force").stderr
+    learned = cli("visits", "correct", "v2", "李小龍", "--learn", "--force").stdout
     assert "李小龍 has 1 new sample from it" in learned
     assert json.loads(cli("people", "show", "李小龍", "--json").stdout)["samples"] == 2
     assert cli("visits", "undo").stdout.startswith("visit v2 is 李小龍's again")

@@ -236,9 +236,9 @@ def test_a_gallery_that_is_gone_when_it_is_tidied_ends_nothing(
 def test_visits_of_an_earlier_run_stay_where_they_are_though_the_clock_was_then_again(
     home: Home,
 ) -> None:
-    home.came("before the power cut", TODAY + 200)
+    home.came("before-the-power-cut", TODAY + 200)
     home.lives((TODAY, 10.0), (TODAY + 7800, 610.0), came="after", synchronized=False)
-    assert home.kept == {"before the power cut": TODAY + 200, "after": TODAY + 7201}
+    assert home.kept == {"before-the-power-cut": TODAY + 200, "after": TODAY + 7201}
     assert [(each.first_seen_at, each.last_seen_at) for each in home.gallery.strangers.all()] == [
         (TODAY + 200, TODAY + 200),
         (TODAY + 7201, TODAY + 7206),
@@ -278,15 +278,15 @@ def test_pictures_go_with_their_strangers_though_visits_cannot_be_deleted(
 ) -> None:
     home.came("old", TODAY - 99 * DAY)
     home.came("yesterday", TODAY - DAY)
-    home.gallery.visits.save(Visit("of nobody", TODAY - 99 * DAY, TODAY - 99 * DAY))
+    home.gallery.visits.save(Visit("of-nobody", TODAY - 99 * DAY, TODAY - 99 * DAY))
     os.utime(picture_path(tmp_path / "pictures", "old"), (TODAY, TODAY))  # not old by itself
     with closing(sqlite3.connect(tmp_path / "gallery.sqlite")) as other:
         other.execute(
-            "CREATE TRIGGER failing BEFORE DELETE ON visits WHEN old.id = 'of nobody' "
+            "CREATE TRIGGER failing BEFORE DELETE ON visits WHEN old.id = 'of-nobody' "
             "BEGIN SELECT raise(ABORT, 'disk I/O error'); END"
         )
     home.lives((TODAY, 10.0), synchronized=True)
-    assert home.kept.keys() == {"yesterday", "of nobody"}
+    assert home.kept.keys() == {"yesterday", "of-nobody"}
     assert home.pictures.keys() == {"yesterday"}
 
 

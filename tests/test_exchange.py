@@ -1,6 +1,7 @@
 import base64
 import json
 import math
+import os
 import stat
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from doorbell.config import StorageSection
 from doorbell.domain import FaceSample
 from doorbell.errors import UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.household.chimes import is_chime as chime_of_a_machine
 from doorbell.household.exchange import export_file, import_file
 
 MODEL = "sface-test"
@@ -262,3 +264,94 @@ def test_a_file_that_is_there_is_not_overwritten(exported: Path, tmp_path: Path)
         export_file(storage(tmp_path / "none"), tmp_path / "new", MODEL)
     with pytest.raises(UsageError, match="is not a file"):
         import_file(storage(tmp_path / "here"), tmp_path, MODEL, is_chime)
+
+
+def person_line(**changes: object) -> bytes:
+    line: dict[str, object] = {
+        "kind": "person",
+        "name": "Eve",
+        "chime": None,
+        "preferences": {},
+        "consent": None,
+        "consent_at": None,
+        "samples": [],
+    }
+    return json.dumps({**line, **changes}).encode()
+
+
+def file_of(path: Path, *lines: bytes) -> Path:
+    head = {"kind": "doorbell-gallery", "version": 1, "model_id": MODEL}
+    end = {"kind": "end", "people": len(lines), "strangers": 0}
+    path.write_bytes(b"\n".join([json.dumps(head).encode(), *lines, json.dumps(end).encode()]))
+    return path
+
+
+def test_a_chime_that_is_no_file_is_left_out_and_waited_for_by_nobody(tmp_path: Path) -> None:
+    pipe, large = tmp_path / "pipe.wav", tmp_path / "large.wav"
+    os.mkfifo(pipe)
+    with large.open("wb") as file:
+        file.truncate(200_000_000)
+    chimes = ["a\0.wav", str(pipe), str(large), "/dev/zero.wav", str(tmp_path)]
+    (tmp_path / "device.wav").symlink_to("/dev/zero")
+    chimes.append(str(tmp_path / "device.wav"))
+    lines = [person_line(name=f"Eve {i}", chime=chime) for i, chime in enumerate(chimes)]
+    imported = import_file(
+        storage(tmp_path / "there"), file_of(tmp_path / "file", *lines), MODEL, chime_of_a_machine
+    )
+    assert len(imported.people) == len(imported.conflicts) == len(chimes)
+    with Gallery.of(storage(tmp_path / "there")) as gallery:
+        assert {person.chime for person in gallery.people.all()} == {None}
+
+
+def test_others_write_while_a_chime_is_looked_at(exported: Path, tmp_path: Path) -> None:
+    there = storage(tmp_path / "there")
+
+    def looks_long(_name: str) -> bool:
+        with Gallery.of(there) as gallery:
+            gallery.wait_at_most(0.1)
+            gallery.people.enroll("Cleo", [EnrolledSample(face(9))])
+        return True
+
+    import_file(there, exported, MODEL, looks_long)
+    with Gallery.of(there) as gallery:
+        assert [person.name for person in gallery.people.all()] == ["Cleo", "Änne 🌻", "Ben"]
+
+
+@pytest.mark.usefixtures("exported")
+@pytest.mark.parametrize(
+    "preferences",
+    [{"a": "x" * 20_000}, {str(i): i for i in range(3000)}, {"ö": "ö" * 9000}, "deep"],
+)
+def test_preferences_that_no_event_should_carry_are_refused(
+    tmp_path: Path, preferences: object
+) -> None:
+    if preferences == "deep":
+        preferences = json.loads('{"a":' * 40 + "0" + "}" * 40)
+    there = storage(tmp_path / "there")
+    file = file_of(tmp_path / "file", person_line(preferences=preferences))
+    with pytest.raises(UsageError, match=r"line 2.*go out with each event, so at most 16,384"):
+        import_file(there, file, MODEL, is_chime)
+    with Gallery.of(storage(tmp_path / "here")) as gallery:
+        before = gallery.people.get("Ben")
+        with pytest.raises(UsageError, match="at most 16,384 bytes and 32 levels") as refused:
+            gallery.people.set_preferences("Ben", preferences)  # type: ignore[arg-type]
+        assert len(str(refused.value)) < 300
+        assert gallery.people.get("Ben") == before
+        half = {f"key {i}": i for i in range(600)}
+        gallery.people.set_preferences("Ben", {f"b{key}": each for key, each in half.items()})
+        gallery.people.set_preferences("Änne 🌻", half)
+        with pytest.raises(UsageError, match="at most"):
+            gallery.people.merge("Ben", "Änne 🌻")
+        assert gallery.people.get("Ben").preferences
+
+
+def test_a_consent_that_is_no_line_of_text_is_refused(tmp_path: Path) -> None:
+    file = file_of(tmp_path / "file", person_line(consent="yes\x1b[2J", consent_at=1.0))
+    with pytest.raises(UsageError, match="line 2: the consent"):
+        import_file(storage(tmp_path / "there"), file, MODEL, is_chime)
+
+
+def test_a_pipe_is_not_imported(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="is not a file that can be read"):
+        import_file(storage(tmp_path / "there"), tmp_path / "pipe", MODEL, is_chime)

@@ -4,11 +4,14 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 
+from doorbell.config import Config, StorageSection
 from doorbell.domain import FaceSample, Visit
 from doorbell.errors import GalleryError, GalleryLostError, UsageError
 from doorbell.gallery.backup import back_up, keep_newest, restore
@@ -16,6 +19,10 @@ from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.gallery.integrity import check_gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.migrations import MIGRATIONS
+from doorbell.household.forgetting import forget_person
+from doorbell.household.personal_data import export_personal_data
+from doorbell.household.visit_files import forget_in_files
+from doorbell.outputs.pictures import picture_path
 from doorbell.storage.encryption import NO_CIPHER
 from doorbell.storage.sqlite_copies import backups
 
@@ -170,9 +177,8 @@ def test_a_damaged_gallery_is_replaced_and_kept_with_its_log(path: Path, tmp_pat
     assert kept.with_name(kept.name + "-wal").read_bytes() == log
 
 
-def test_a_gallery_of_an_earlier_version_is_kept_before_it_is_migrated(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def of_version_1(path: Path) -> None:
+    """Put a gallery of the first version in its place."""
     path.unlink()
     with closing(sqlite3.connect(path)) as connection:
         for statement in MIGRATIONS[0]:
@@ -180,6 +186,12 @@ def test_a_gallery_of_an_earlier_version_is_kept_before_it_is_migrated(
         connection.execute("INSERT INTO people (name, name_key) VALUES ('Old', 'old')")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
+
+
+def test_a_gallery_of_an_earlier_version_is_kept_before_it_is_migrated(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    of_version_1(path)
     assert names(path) == ["Old"]
     (kept,) = backups(path)
     assert str(kept.path) in caplog.text
@@ -190,8 +202,7 @@ def test_a_gallery_of_an_earlier_version_is_kept_before_it_is_migrated(
 
 
 def test_a_gallery_that_cannot_be_kept_is_not_migrated(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 1")
+    of_version_1(path)
     (path.parent / "backups").touch()  # where a directory is needed
     with pytest.raises(GalleryError, match="backups"):
         Gallery.open(path)
@@ -289,3 +300,188 @@ def test_the_journal_of_a_gallery_that_was_replaced_is_not_rolled_back(path: Pat
     restore(path, made, NOW)
     assert not journal.exists()
     assert names(path) == ["Anna"]
+
+
+def alter(path: Path, *statements: str) -> None:
+    """Change a file with another program, which is no doorbell."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+KEEPS_FACES = (
+    "CREATE TABLE kept (embedding BLOB)",
+    "CREATE TRIGGER keeps AFTER DELETE ON samples BEGIN "
+    "INSERT INTO kept VALUES (OLD.embedding); END",
+)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        KEEPS_FACES,
+        ("CREATE VIEW everybody AS SELECT name FROM people",),
+        ("CREATE TABLE notes (text)",),
+        ("CREATE INDEX by_name ON people (name)",),
+        ("ALTER TABLE visits ADD COLUMN picture TEXT",),
+        ("ALTER TABLE people ADD COLUMN shout TEXT GENERATED ALWAYS AS (upper(name)) VIRTUAL",),
+        ("CREATE VIRTUAL TABLE words USING fts5(text)",),
+    ],
+)
+def test_what_another_program_put_into_a_gallery_is_refused_and_does_not_come_back(
+    path: Path, statements: tuple[str, ...]
+) -> None:
+    alter(path, *statements)
+    before = path.read_bytes()
+    with pytest.raises(GalleryError, match=rf"no doorbell.*doorbell gallery restore {path}"):
+        Gallery.open(path)
+    assert path.read_bytes() == before
+    found = {each.part: each for each in check_gallery(path, NO_CIPHER, "sface-test")}
+    assert not found["tables"].ok
+    assert f"doorbell gallery restore {path}" in found["tables"].message
+    restore(path, path, NOW)
+    with Gallery.open(path) as gallery:
+        assert [person.name for person in gallery.people.all()] == ["Anna"]
+        gallery.people.forget("Anna")
+    assert FACE.embedding.tobytes() not in path.read_bytes()
+    assert [each for each in check_gallery(path, NO_CIPHER, "sface-test") if not each.ok] == []
+
+
+def test_a_trigger_in_the_name_of_ours_is_made_anew(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        ours = gallery.file.rows("SELECT * FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
+    alter(
+        path,
+        "DROP TRIGGER people_delete_changes_templates",
+        "CREATE TRIGGER people_delete_changes_templates BEFORE DELETE ON people BEGIN "
+        "INSERT INTO strangers (first_seen_at, last_seen_at, visits) VALUES (1, 1, 1); END",
+    )
+    with Gallery.open(path) as gallery:
+        gallery.people.forget("Anna")
+        assert gallery.strangers.all() == []
+        made = gallery.file.rows("SELECT * FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
+    assert [each["sql"] for each in made] == [each["sql"] for each in ours]
+
+
+def test_a_backup_that_lacks_a_table_or_holds_what_cannot_be_is_refused(path: Path) -> None:
+    for statements, message in (
+        (("DROP TABLE visit_samples",), "table visit_samples is not there"),
+        (("ALTER TABLE samples DROP COLUMN quality",), "column quality of samples"),
+        (("UPDATE people SET id = 9223372036854775807",), "numbers from"),
+        (
+            (
+                "CREATE TABLE other AS SELECT * FROM visits",
+                "DROP TABLE visits",
+                "CREATE VIEW visits AS SELECT * FROM other",
+            ),
+            "table visits is not there",
+        ),
+    ):
+        made = back_up(path, path.with_name("backup"), NOW)
+        alter(made, "PRAGMA foreign_keys = OFF", *statements)
+        with pytest.raises(GalleryError, match=message):
+            restore(path, made, NOW)
+        made.unlink()
+    assert names(path) == ["Anna"]
+
+
+def test_numbers_are_given_once_also_after_restoring_and_whatever_the_file_says(
+    path: Path,
+) -> None:
+    with Gallery.open(path) as gallery:
+        gallery.people.enroll("Ben", [EnrolledSample(FACE)])
+        gallery.people.forget("Ben")
+    made = back_up(path, None, NOW)
+    restore(path, made, NOW)
+    with Gallery.open(path) as gallery:
+        assert gallery.people.enroll("Cleo", [EnrolledSample(FACE)]).person.person_id == 3
+    alter(made, "UPDATE sqlite_sequence SET seq = 9223372036854775807")  # none would be left
+    restore(path, made, NOW)
+    assert names(path) == ["Anna"]
+    with Gallery.open(path) as gallery:
+        gallery.people.enroll("Cleo", [EnrolledSample(FACE)])
+
+
+@pytest.mark.parametrize(
+    "visit_id",
+    ["../../precious", "{root}/precious", "..", "a/b", "a\0b", "", "a\nb", "é", "x" * 65],
+)
+def test_no_visit_s_name_leads_out_of_the_folder_of_pictures(
+    path: Path, tmp_path: Path, visit_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    visit_id = visit_id.format(root=tmp_path)
+    precious = tmp_path / "precious.jpg"
+    precious.write_bytes(b"a picture of mine")
+    storage = StorageSection(directory=path.parent)
+    storage.pictures_directory.mkdir()
+    with Gallery.open(path) as gallery:
+        anna = gallery.people.get("Anna")
+        gallery.visits.save(Visit("good", 1.0, 2.0, 2.0, visitor=anna))
+    picture_path(storage.pictures_directory, "good").write_bytes(b"of Anna")
+    made = back_up(path, None, NOW)
+    alter(
+        made,
+        "INSERT INTO visits SELECT 'bad', 1, 2, 2, person_id, NULL, 0, 0, NULL, NULL FROM visits",
+    )
+    with closing(sqlite3.connect(made)) as connection:
+        connection.execute("UPDATE visits SET id = ? WHERE id = 'bad'", (visit_id,))
+        connection.commit()
+
+    def of_the_gallery() -> list[str]:
+        """Forget and export as the commands do; what was exported."""
+        config = Config(storage=storage)
+        with Gallery.open(path) as gallery:
+            assert [visit.visit_id for visit in gallery.visits.newest(9)] == ["good"]
+            export = export_personal_data(gallery, "Anna", tmp_path / "anna.zip", storage)
+            with ZipFile(export.path) as archive:
+                exported = archive.namelist()
+            forget_person(gallery, "Anna", storage, partial(forget_in_files, gallery, config))
+        export.path.unlink()
+        return exported
+
+    shutil.copyfile(made, path)  # as it is
+    assert of_the_gallery() == ["person.json", "pictures/good.jpg"]
+    assert not picture_path(storage.pictures_directory, "good").exists()
+    shutil.copyfile(made, path)
+    bad = {f.part: f.message for f in check_gallery(path, NO_CIPHER, "sface-test") if not f.ok}
+    assert f"doorbell gallery restore {path}" in bad["visits"]
+    restore(path, made, NOW)
+    assert "1 visits were left out" in caplog.text
+    assert all(each.ok for each in check_gallery(path, NO_CIPHER, "sface-test"))
+    assert of_the_gallery() == ["person.json"]
+    assert precious.read_bytes() == b"a picture of mine"
+
+
+def test_what_a_restored_gallery_cannot_show_is_left_out_and_said(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Gallery.open(path) as gallery:
+        gallery.strangers.add([FACE], 5.0)
+        gallery.strangers.add([FACE], 6.0)
+        gallery.visits.save(Visit("late", 1.0, 2.0, 2.0))
+    made = back_up(path, None, NOW)
+    alter(
+        made,
+        "UPDATE visits SET started_at = 1e300",
+        "UPDATE strangers SET last_seen_at = 9e999 WHERE id = 1",
+        "UPDATE people SET preferences = '" + '{"a":' * 20_000 + "0" + "}" * 20_000 + "'",
+        "UPDATE people SET chime = char(0) || '.wav'",
+    )
+    restore(path, made, NOW)
+    with Gallery.open(path) as gallery:
+        assert gallery.visits.newest(9) == []
+        assert [stranger.label for stranger in gallery.strangers.all()] == ["stranger-2"]
+        (anna,) = gallery.people.all()
+        assert (anna.chime, anna.preferences) == (None, {})
+    for left_out in ("1 visits", "1 strangers", "preferences of 'Anna'", "chime of 'Anna'"):
+        assert left_out in caplog.text
+
+
+def test_a_file_whose_tables_have_names_that_are_no_text_is_refused(path: Path) -> None:
+    made = back_up(path, None, NOW)
+    for each in (path, made):
+        each.write_bytes(each.read_bytes().replace(b"drawing", b"dr\x96wing"))
+    with pytest.raises(GalleryError, match="the table 'variants' is another than ours"):
+        Gallery.open(path)
+    with pytest.raises(GalleryError, match=r"is not there|damaged|decode"):
+        restore(path, made, NOW)

@@ -1,5 +1,9 @@
-"""Corrections against a model of who each visit belongs to, among everything else that happens."""
+"""Corrections, naming and merging, and taking each back, among everything else that happens.
 
+Against a model of who each visit belongs to. What is taken back at once leaves the file as it was.
+"""
+
+import json
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -59,6 +63,7 @@ class CorrectionStates(RuleBasedStateMachine):
         self.owners: dict[str, Owner] = {}
         self.hidden: set[str] = set()
         self.said: list[Said] = []
+        self.named: dict[int, list[str] | None] = {}  # the file before each naming, as in Said
         self.enrolled: dict[int, int] = {}  # axis of each person's photo
         self.allowed: set[tuple[int, int]] = set()  # samples that somebody was told to have
         for axis, name in enumerate(["Anna", "Berta", "Carla"]):
@@ -73,6 +78,11 @@ class CorrectionStates(RuleBasedStateMachine):
     def something_else(self) -> None:
         for said in self.said:
             said.dump = None
+        self.named = dict.fromkeys(self.named)
+
+    def note_naming(self, dump: list[str]) -> None:
+        [row] = self.gallery.file.rows("SELECT max(correction_id) AS latest FROM namings")
+        self.named[row["latest"]] = dump
 
     def save(self, visitor: Visitor | None, axis: int) -> None:
         visit_id = f"visit-{len(self.owners) + len(self.hidden)}-{axis}"
@@ -130,6 +140,7 @@ class CorrectionStates(RuleBasedStateMachine):
             return
         assert done.visit
         self.said.append(Said(visit, before, dump))
+        self.named = dict.fromkeys(self.named)
         self.owners[visit] = owner_of(done.visit.visitor)
         if isinstance(done.visit.visitor, Person) and learn:
             self.allowed.add((done.visit.visitor.person_id, int(visit.split("-")[2])))
@@ -142,6 +153,7 @@ class CorrectionStates(RuleBasedStateMachine):
             return
         said = self.said.pop()
         self.gallery.corrections.undo()
+        self.named = dict.fromkeys(self.named)
         if said.visit_id in self.owners:
             self.owners[said.visit_id] = said.before
             self.hidden.discard(said.visit_id)
@@ -153,20 +165,83 @@ class CorrectionStates(RuleBasedStateMachine):
         strangers = self.strangers()
         if strangers:
             number = strangers[which % len(strangers)]
-            owned = self.visits_of(("stranger", number))
+            owned, dump = self.visits_of(("stranger", number)), self.dump()
             person = self.gallery.strangers.name(number, name)
             self.allowed |= {(person.person_id, int(visit.split("-")[2])) for visit in self.owners}
             self.move(("stranger", number), ("person", person.person_id))
             assert owned <= self.visits_of(("person", person.person_id))
+            self.note_naming(dump)
 
-    @rule(which=ANY, other=ANY)
-    def merge_strangers(self, which: int, other: int) -> None:
+    @rule(which=ANY, other=ANY, by_hand=st.booleans())
+    def merge_strangers(self, which: int, other: int, by_hand: bool) -> None:
         strangers = self.strangers()
         if len(strangers) > 1:
             one = strangers.pop(which % len(strangers))
             two = strangers[other % len(strangers)]
-            kept = self.gallery.strangers.merge(one, two).stranger_id
+            dump = self.dump()
+            kept = self.gallery.strangers.merge(one, two, undoable=by_hand).stranger_id
             self.move(("stranger", max(one, two)), ("stranger", kept))
+            if by_hand:
+                self.note_naming(dump)
+
+    @rule(name=NAMES, into=NAMES)
+    def merge_people(self, name: str, into: str) -> None:
+        people = {person.name: person.person_id for person in self.gallery.people.all()}
+        if name in people and into in people and name != into:
+            dump = self.dump()
+            self.gallery.people.merge(name, into)
+            gone, kept = people[name], people[into]
+            self.allowed |= {(kept, axis) for person, axis in self.allowed if person == gone}
+            self.move(("person", gone), ("person", kept))
+            self.note_naming(dump)
+
+    @rule(name=NAMES)
+    def enroll_again(self, name: str) -> None:
+        self.enroll(name, next(self.axes))
+        self.something_else()
+
+    @rule()
+    def undo_naming(self) -> None:
+        rows = self.gallery.file.rows("SELECT * FROM namings ORDER BY correction_id DESC")
+        dump = self.dump()
+        if not rows:
+            with pytest.raises(UsageError, match="no naming or merging to undo"):
+                self.gallery.namings.undo()
+            return
+        kept = (
+            ("person", rows[0]["person_id"])
+            if rows[0]["person_id"]
+            else ("stranger", rows[0]["stranger_id"])
+        )
+        before = self.visits_of(kept)
+        gone_name = json.loads(rows[0]["before"])["gone"].get("name")
+        if gone_name in [person.name for person in self.gallery.people.all()]:
+            with pytest.raises(UsageError, match="somebody else is called"):
+                self.gallery.namings.undo()
+            assert self.dump() == dump
+            return
+        undone = self.gallery.namings.undo()
+        as_it_was = self.named.pop(rows[0]["correction_id"])
+        if as_it_was is not None:
+            assert self.dump() == as_it_was
+        gone = owner_of(undone.now)
+        for visit_id in before:
+            self.owners[visit_id] = owner_of(self.gallery.visits.get(visit_id).visitor)
+            if visit_id not in self.hidden:
+                assert self.owners[visit_id] in (gone, kept)
+        whose = self.gallery.file.rows(
+            "SELECT * FROM corrections WHERE id NOT IN (SELECT correction_id FROM namings) "
+            "ORDER BY id"
+        )
+        for said, row in zip(self.said, whose, strict=True):
+            person, stranger = row["person_id"], row["stranger_id"]
+            said.before = (
+                ("person", person) if person else ("stranger", stranger) if stranger else None
+            )
+        assert gone
+        if gone[0] == "person":  # some of what the other had is theirs again
+            self.allowed |= {(gone[1], axis) for person, axis in self.allowed if person == kept[1]}
+        self.something_else()
 
     @rule(name=NAMES)
     def forget_a_person(self, name: str) -> None:

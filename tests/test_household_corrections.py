@@ -30,7 +30,10 @@ def gallery(storage: Path) -> Iterator[Gallery]:
 
 
 def test_the_visit_is_meant_by_the_beginning_of_its_name_or_as_the_last(gallery: Gallery) -> None:
-    done = correct_to_person(gallery, "last", "李小龍", learn=True)
+    with pytest.raises(UsageError, match="this visit are unlike 李小龍's other pictures"):
+        correct_to_person(gallery, "last", "李小龍", learn=True)
+    assert gallery.visits.get("5f02bb").visitor == gallery.people.get("Anna")
+    done = correct_to_person(gallery, "last", "李小龍", learn=True, force=True)
     assert done.visit == gallery.visits.get("5f02bb")
     assert (done.before, done.learned) == (gallery.people.get("Anna"), 1)
     assert correct_to_no_face(gallery, "5f01").visit == gallery.visits.get("5f01aa")

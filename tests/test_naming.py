@@ -1,18 +1,27 @@
-"""Renaming, naming and merging: who somebody was and who they are now."""
+"""Renaming, naming and merging: who somebody was and who they are now; and taking it back."""
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+from command_line import sample
 
+from doorbell.domain import FaceSample, Visit
 from doorbell.errors import InvalidNameError, UnknownPersonError, UnknownStrangerError, UsageError
-from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.household.corrections import correct_to_person
 from doorbell.household.naming import (
     merge_people,
     merge_strangers,
     name_stranger,
     rename_person,
+    undo_naming,
 )
+from doorbell.household.samples import list_samples, remove_sample
+from doorbell.recognition.embedder import SFACE_ID
 
 
 @pytest.fixture
@@ -24,7 +33,7 @@ def gallery(storage: Path) -> Iterator[Gallery]:
 def test_a_person_is_given_another_name_or_becomes_part_of_another(gallery: Gallery) -> None:
     renamed = rename_person(gallery, "anna", "Berta")
     assert (renamed.before.label, renamed.now.label) == ("Anna", "Berta")
-    merged = merge_people(gallery, "berta", "李小龍")
+    merged = merge_people(gallery, "berta", "李小龍", force=True)
     assert (merged.before.label, merged.now.label) == ("Berta", "李小龍")
     assert gallery.people.all() == [merged.now]
 
@@ -32,14 +41,14 @@ def test_a_person_is_given_another_name_or_becomes_part_of_another(gallery: Gall
 def test_a_stranger_becomes_a_person_new_or_enrolled(gallery: Gallery) -> None:
     for stranger_id, name in ((1, "Ben"), (2, "Anna")):
         before = gallery.strangers.get(stranger_id)
-        named = name_stranger(gallery, stranger_id, name)
+        named = name_stranger(gallery, stranger_id, name, force=True)
         assert (named.before, named.now) == (before, gallery.people.get(name))
     assert gallery.strangers.all() == []
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, 2), (2, 1)])
 def test_of_two_strangers_the_older_stays(gallery: Gallery, one: int, other: int) -> None:
-    merged = merge_strangers(gallery, one, other)
+    merged = merge_strangers(gallery, one, other, force=True)
     assert (merged.before.label, merged.now.label) == ("stranger-2", "stranger-1")
     assert gallery.strangers.all() == [merged.now]
 
@@ -59,3 +68,170 @@ def test_what_cannot_be_is_refused_and_changes_nothing(gallery: Gallery) -> None
     with pytest.raises(UsageError, match="cannot be merged into itself"):
         merge_strangers(gallery, 1, 1)
     assert (gallery.people.all(), gallery.strangers.all()) == before
+
+
+def between(one: int, other: int, cosine: float) -> FaceSample:
+    """A face so like that of one axis, and else like that of another."""
+    rest = float(np.sqrt(1 - cosine**2))
+    mixed = cosine * sample(one).embedding + rest * sample(other).embedding
+    return FaceSample(mixed.astype(np.float32), SFACE_ID, 0.9)
+
+
+@pytest.fixture
+def household(tmp_path: Path) -> Iterator[Gallery]:
+    """Anna looks like axis 0, Ben like axis 1."""
+    with Gallery.open(tmp_path / "household" / "gallery.sqlite") as gallery:
+        gallery.people.enroll("Anna", [EnrolledSample(between(0, 9, 0.99), "aa" * 32)], 100.0)
+        gallery.people.enroll("Ben", [EnrolledSample(sample(1), "bb" * 32)])
+        yield gallery
+
+
+def comes(gallery: Gallery, face: FaceSample, visit_id: str) -> int:
+    """A stranger comes; the number."""
+    stranger = gallery.strangers.add([face], 10.0)
+    gallery.visits.save(Visit(visit_id, 10.0, 20.0, 20.0, stranger), [face])
+    return stranger.stranger_id
+
+
+def dump(gallery: Gallery) -> list[str]:
+    """The file, without what only goes forward."""
+    with closing(sqlite3.connect(gallery.file.path)) as connection:
+        forward = ("sqlite_sequence", 'INTO "template_changes"')
+        lines = list(connection.iterdump())
+    return [line for line in lines if not any(each in line for each in forward)]
+
+
+def test_a_face_that_is_like_somebody_else_s_is_not_given_a_name(household: Gallery) -> None:
+    number = comes(household, between(1, 20, 0.8), "v1")  # looks like Ben
+    before = dump(household)
+    with pytest.raises(UsageError, match=r"unlike Anna's .*0\.00.* most like Ben .*0\.80.*--force"):
+        name_stranger(household, number, "Anna")
+    with pytest.raises(UsageError, match=r"look like Ben \(similarity 0\.80\) and would be Cleo's"):
+        name_stranger(household, number, "Cleo")
+    with pytest.raises(UsageError, match="unlike Anna's"):
+        correct_to_person(household, "v1", "Anna", learn=True)
+    assert dump(household) == before
+    correct_to_person(household, "v1", "Anna", learn=False)  # the household's word about a visit
+    household.corrections.undo()
+    assert name_stranger(household, number, "ben").now == household.people.get("Ben")
+
+
+def test_people_are_merged_who_look_alike_and_others_only_by_force(household: Gallery) -> None:
+    household.people.enroll("Anna B.", [EnrolledSample(between(0, 21, 0.7))])
+    with pytest.raises(UsageError, match=r"faces of Anna B\. are unlike Ben's .*most like Anna"):
+        merge_people(household, "Anna B.", "Ben")
+    merge_people(household, "Anna B.", "Anna")
+    merge_people(household, "Ben", "Anna", force=True)
+    assert [person.name for person in household.people.all()] == ["Anna"]
+    undo_naming(household)
+    undo_naming(household)
+    assert {person.name for person in household.people.all()} == {"Anna", "Ben", "Anna B."}
+
+
+def test_faces_of_a_dark_night_need_be_no_more_alike_than_they_promise(household: Gallery) -> None:
+    faint = FaceSample(between(0, 22, 0.3).embedding, SFACE_ID, 0.4)
+    number = comes(household, faint, "v1")
+    assert name_stranger(household, number, "Anna").now == household.people.get("Anna")
+
+
+Act = Callable[[Gallery], object]
+NAMINGS: dict[str, Act] = {
+    "a new name": lambda gallery: name_stranger(gallery, 1, "Cleo"),
+    "a name that is there": lambda gallery: name_stranger(gallery, 1, "Anna", force=True),
+    "strangers": lambda gallery: merge_strangers(gallery, 1, 2, force=True),
+    "people": lambda gallery: merge_people(gallery, "Ben", "Anna", force=True),
+    "people with one photo": lambda gallery: merge_people(gallery, "Anna B.", "Anna", force=True),
+}
+
+
+@pytest.mark.parametrize("act", NAMINGS.values(), ids=NAMINGS)
+def test_what_is_taken_back_is_as_it_was_also_after_a_restart(household: Gallery, act: Act) -> None:
+    for number, axis in enumerate((30, 31)):
+        comes(household, sample(axis), f"v{number}")
+    household.strangers.note_visit(1, 30.0, [sample(32)] * 15)
+    household.strangers.note_visit(2, 40.0, [sample(33)] * 15)  # too many for one stranger
+    household.people.enroll("Anna B.", [EnrolledSample(sample(34), "aa" * 32)])  # Anna's photo
+    ben = household.people.get("Ben")
+    household.visits.save(Visit("bens", 50.0, 60.0, 60.0, ben), [sample(35)])
+    household.people.set_chime("Ben", "gong")
+    household.people.set_preferences("Ben", {"tv": 1})
+    household.people.note_consent("Ben", "in writing", 5.0)
+    correct_to_person(household, "bens", "Anna", learn=False)  # not Ben, but Anna
+    correct_to_person(household, "v1", "Ben", learn=True, force=True)
+    before = dump(household)
+    act(household)
+    assert dump(household) != before
+    household.close()
+    with Gallery.open(household.file.path) as again:
+        undo_naming(again)
+        assert dump(again) == before
+        again.corrections.undo()
+        again.corrections.undo()
+        assert again.visits.get("bens").visitor == again.people.get("Ben")
+
+
+def test_nothing_that_was_forgotten_comes_back(household: Gallery) -> None:
+    comes(household, sample(30), "gone")
+    number = comes(household, sample(31), "kept")
+    merge_strangers(household, 1, number, force=True)
+    name_stranger(household, 1, "Cleo")
+    household.visits.forget_before(15.0)  # none
+    with household.file.writing():
+        household.file.execute("DELETE FROM visits WHERE id = 'gone'")
+    gone = household.people.stored_samples("Cleo")[0]
+    assert gone.sample is not None
+    remove_sample(household, "Cleo", gone.sample_id)
+    undo_naming(household)
+    assert [visit.visit_id for visit in household.visits.newest(9)] == ["kept"]
+    assert len(household.strangers.samples(1, SFACE_ID)) == 1
+    name_stranger(household, 1, "Cleo")
+    household.people.forget("Cleo")
+    with pytest.raises(UsageError, match="no naming or merging to undo"):
+        undo_naming(household)
+    with pytest.raises(UsageError, match="no correction to undo"):
+        household.corrections.undo()
+    content = household.file.path.read_bytes()
+    assert b"Cleo" not in content
+    assert sample(31).embedding.tobytes() not in content
+
+
+def test_who_was_enrolled_since_stays_with_what_came_since(household: Gallery) -> None:
+    comes(household, sample(30), "v1")
+    cleo = name_stranger(household, 1, "Cleo").now
+    household.people.enroll("Cleo", [EnrolledSample(sample(30), "cc" * 32)])
+    household.visits.save(Visit("v2", 30.0, 40.0, 40.0, household.people.get("Cleo")))
+    undo_naming(household)
+    assert household.visits.get("v1").visitor == household.strangers.get(1)
+    assert household.visits.get("v2").visitor == cleo
+    assert len(household.people.samples("Cleo", SFACE_ID)) == 1
+
+
+def test_a_name_that_somebody_else_has_by_now_is_not_given_back(household: Gallery) -> None:
+    merge_people(household, "Ben", "Anna", force=True)
+    household.people.enroll("ben", [EnrolledSample(sample(50))])
+    before = dump(household)
+    with pytest.raises(UsageError, match="somebody else is called 'ben' by now"):
+        undo_naming(household)
+    assert dump(household) == before
+    rename_person(household, "ben", "Benjamin")
+    assert undo_naming(household).now == household.people.get("Ben")
+
+
+def test_a_wrong_sample_stands_out_and_is_removed_for_good(household: Gallery) -> None:
+    for digest, face in (("cc", between(0, 23, 0.9)), ("dd", sample(40))):
+        household.people.enroll("Anna", [EnrolledSample(face, digest * 32)], 200.0)
+    household.visits.save(Visit("5f01aa", 300.0, 301.0, 301.0), [between(0, 24, 0.9)])
+    correct_to_person(household, "last", "Anna", learn=True)
+    listed = list_samples(household, "Anna")
+    assert [each.source for each in listed] == [
+        "photo aaaaaaaa",
+        "photo cccccccc",
+        "photo dddddddd",
+        "visit 5f01aa",
+    ]
+    assert [each.added_at for each in listed] == [100.0, 200.0, 200.0, 300.0]
+    assert [each.number for each in listed if each.stands_out] == [listed[2].number]
+    assert remove_sample(household, "Anna", listed[2].number) == 3
+    with pytest.raises(UsageError, match="no sample"):
+        remove_sample(household, "Anna", listed[2].number)
+    assert sample(40).embedding.tobytes() not in household.file.path.read_bytes()

@@ -519,3 +519,22 @@ def test_a_late_event_has_a_type_of_its_own_and_says_so() -> None:
     for content in (b"", b"[]", b"{}", b'{"event_type": 3}'):
         with pytest.raises(ValueError, match=r"."):
             late_event(content)
+
+
+def test_an_outbox_with_a_trigger_that_is_none_of_ours_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with opened(path) as outbox:
+        outbox.append(b"one", None, NOW)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE kept (document BLOB)")
+        other.execute(
+            "CREATE TRIGGER keeps AFTER DELETE ON events BEGIN "
+            "INSERT INTO kept VALUES (OLD.document); END"
+        )
+    with opened(path) as outbox:
+        outbox.append(b"two", None, NOW)
+        assert documents(outbox) == [b"two"]
+    assert "none of ours" in caplog.text
+    assert path.with_name("outbox.sqlite.damaged").exists()

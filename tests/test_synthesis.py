@@ -1,3 +1,4 @@
+import os
 import wave
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -122,3 +123,13 @@ def test_an_unknown_name_lists_the_names() -> None:
     with pytest.raises(SoundError, match="westminster, ding-dong") as caught:
         load_chime("big-ben")
     assert "'big-ben'" in str(caught.value)
+
+
+def test_a_pipe_and_a_device_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "device.wav").symlink_to("/dev/zero")
+    for name in ("pipe.wav", "device.wav"):
+        with pytest.raises(SoundError, match="it is not a regular file"):
+            load_chime(str(tmp_path / name))
+    with pytest.raises(SoundError, match="is no path of a chime"):
+        load_chime("a\0b.wav")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, json_option, print_json, print_table
+from doorbell.cli.printing import example, json_option, print_json, print_table, say
 
 if TYPE_CHECKING:
     from doorbell.config import Config
@@ -80,9 +80,9 @@ def _check_parts(config: Config, field_of_view: float, *, as_json: bool) -> None
         findings.append(finding)
         if not as_json:
             mark = click.style("ok ", fg="green") if finding.ok else click.style("BAD", fg="red")
-            click.echo(f"{mark} {finding.part:<8} {finding.message}")
+            say(f" {finding.part:<8} {finding.message}", mark=mark)
             for each in finding.advice:
-                click.echo(f"             {each}")
+                say(f"             {each}")
     if as_json:
         print_json([asdict(finding) for finding in findings])
     if not all(finding.ok for finding in findings):
@@ -120,7 +120,7 @@ def deliver(report: DeviceReport, stem: Path, *, as_json: bool) -> None:
         print_json(report.document())
     else:
         _print_report(report)
-        click.echo("wrote " + " and ".join(map(str, paths)))
+        say("wrote " + " and ".join(map(str, paths)))
     if not report.passed:
         click.get_current_context().exit(FAILED_CODE)
 
@@ -128,7 +128,7 @@ def deliver(report: DeviceReport, stem: Path, *, as_json: bool) -> None:
 def _print_report(report: DeviceReport) -> None:
     for check in report.checks:
         mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red")
-        click.echo(f"{mark} {check.name}: {check.message}")
+        say(f" {check.name}: {check.message}", mark=mark)
     if report.bench:
         click.echo()
         rows = [
@@ -138,7 +138,7 @@ def _print_report(report: DeviceReport) -> None:
         print_table(("what", "on", "p50 ms", "p99 ms"), rows, empty="")
         click.echo()
     for note in report.notes:
-        click.echo(note)
+        say(note)
     click.echo(
         click.style("PASS", fg="green", bold=True)
         if report.passed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, plural
+from doorbell.cli.printing import example, plural, say
 from doorbell.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def key(path: Path) -> None:
     from doorbell.storage.encryption import write_new_key
 
     write_new_key(path)
-    click.echo(f"{path} is a new key; keep a copy of it elsewhere, and set storage.key_file to it")
+    say(f"{path} is a new key; keep a copy of it elsewhere, and set storage.key_file to it")
 
 
 @click.command(
@@ -53,7 +53,7 @@ def encrypt(config: Config, old_key: Path | None) -> None:
         )
     after = open_cipher(config.storage.key_file)
     pictures = _keep(config.storage, open_cipher(old_key), after)
-    click.echo(f"the gallery and {plural(pictures, 'picture')} are encrypted")
+    say(f"the gallery and {plural(pictures, 'picture')} are encrypted")
 
 
 @click.command(epilog=example("doorbell gallery decrypt"))
@@ -68,7 +68,7 @@ def decrypt(config: Config) -> None:
     if config.storage.key_file is None:
         raise UsageError("set storage.key_file to the key that the gallery is encrypted with")
     pictures = _keep(config.storage, open_cipher(config.storage.key_file), NO_CIPHER)
-    click.echo(
+    say(
         f"the gallery and {plural(pictures, 'picture')} are no longer encrypted; "
         "remove storage.key_file from the configuration"
     )
@@ -80,9 +80,9 @@ def _keep(storage: StorageSection, before: Cipher, after: Cipher) -> int:
 
     done = change_key(storage, before, after)
     if not done.is_clean:
-        click.echo("another process has the gallery open: run this again when it is done", err=True)
+        say("another process has the gallery open: run this again when it is done", err=True)
     if done.backups:
-        click.echo(f"not changed: {plural(len(done.backups), 'backup')}, as they were made:")
+        say(f"not changed: {plural(len(done.backups), 'backup')}, as they were made:")
         for backup in done.backups:
-            click.echo(f"  {backup.path}")
+            say(f"  {backup.path}")
     return done.pictures

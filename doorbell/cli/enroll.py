@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, json_option, plural, print_json, print_table
+from doorbell.cli.printing import example, json_option, plural, print_json, print_table, say
 
 if TYPE_CHECKING:
     from doorbell.config import Config
@@ -131,7 +131,7 @@ def _guide(coverage: Coverage) -> None:
     from doorbell.household.enrollment_strength import GUIDANCE
 
     seen = "".join(f"✔ {pose}  " for pose in coverage.seen)
-    click.echo(f"{seen}{GUIDANCE[coverage.missing[0]]}", err=True)
+    say(f"{seen}{GUIDANCE[coverage.missing[0]]}", err=True)
 
 
 def _print_report(report: EnrollmentReport) -> None:
@@ -147,23 +147,23 @@ def _print_report(report: EnrollmentReport) -> None:
         # What is wrong with a file itself names it already.
         named = result.message.startswith(result.source)
         source = "" if named else f"{result.source}: "
-        click.echo(f"{source}{result.message}{hint}", err=not result.accepted)
+        say(f"{source}{result.message}{hint}", err=not result.accepted)
     if report.person is None:
-        click.echo("nobody was enrolled", err=True)
+        say("nobody was enrolled", err=True)
     else:
         added = plural(report.added, "sample")
-        click.echo(f"{report.person.name} is enrolled; {added} added")
+        say(f"{report.person.name} is enrolled; {added} added")
     if report.strength is not None:
-        click.echo(f"strength: {report.strength.level.value}")
+        say(f"strength: {report.strength.level.value}")
         for hint in report.strength.missing:
-            click.echo(f"  still helps: {hint}")
+            say(f"  still helps: {hint}")
 
 
 def _ask_for_consent(report: EnrollmentReport, gallery: Gallery) -> None:
     if any(
         each.person == report.person and not each.consent for each in gallery.people.summaries()
     ):
-        click.echo("what they agreed to is not noted yet; do it with: doorbell people consent")
+        say("what they agreed to is not noted yet; do it with: doorbell people consent")
 
 
 def _row(result: PictureResult) -> list[str]:

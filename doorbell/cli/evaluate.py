@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, json_option, print_json, print_table
+from doorbell.cli.printing import example, json_option, print_json, print_table, say
 
 if TYPE_CHECKING:
     from doorbell.config import Config
@@ -161,12 +161,12 @@ def evaluate(
         if not report.tables:
             print_table(("figure", "value"), [*_rows(report.figures)], empty="")
         for note in report.notes:
-            click.echo(note)
+            say(note)
     if plots is not None:
         from doorbell.measure.accuracy.plots import draw_report
 
         for path in draw_report(report, plots, what if baseline is None else f"{what}-{baseline}"):
-            click.echo(f"wrote {path}", err=True)
+            say(f"wrote {path}", err=True)
 
 
 @contextmanager

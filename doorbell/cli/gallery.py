@@ -16,8 +16,10 @@ from doorbell.cli.printing import (
     plural,
     print_json,
     print_table,
+    say,
     yes_option,
 )
+from doorbell.text import shown
 
 if TYPE_CHECKING:
     from doorbell.config import Config
@@ -65,9 +67,9 @@ def backup(config: Config, file: Path | None, keep: int | None, *, as_json: bool
         document = {"path": str(made), "size_bytes": size, "deleted": [str(p) for p in deleted]}
         print_json(document)
         return
-    click.echo(f"backed up to {made}, {size / 1e6:.1f} MB")
+    say(f"backed up to {made}, {size / 1e6:.1f} MB")
     if deleted:
-        click.echo(f"deleted {plural(len(deleted), 'older backup')}")
+        say(f"deleted {plural(len(deleted), 'older backup')}")
 
 
 @gallery.command(epilog=example("doorbell gallery backups"))
@@ -103,7 +105,7 @@ def backups(config: Config, *, as_json: bool) -> None:
         empty="there is no backup; make one with: doorbell gallery backup",
     )
     if found:
-        click.echo(f"in {found[0].path.parent}")
+        say(f"in {found[0].path.parent}")
 
 
 @gallery.command(epilog=example("doorbell gallery restore /media/usb/door"))
@@ -122,11 +124,11 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
     path = config.storage.gallery_path
     require_restorable(path, file)
     if not yes and path.exists():
-        click.confirm(f"Replace the gallery {path}?", abort=True)
+        click.confirm(f"Replace the gallery {shown(str(path))}?", abort=True)
     replaced = put_back(path, file, time.time())
-    click.echo(f"restored {file}; start the doorbell again")
+    say(f"restored {file}; start the doorbell again")
     if replaced is not None:
-        click.echo(f"what was there before is in {replaced}; delete it when all is well")
+        say(f"what was there before is in {replaced}; delete it when all is well")
 
 
 @gallery.command("export", epilog=example("doorbell gallery export household.jsonl"))
@@ -142,7 +144,7 @@ def export_(config: Config, file: Path) -> None:
     from doorbell.recognition.embedder import SFACE_ID
 
     count = export_file(config.storage, file, SFACE_ID)
-    click.echo(
+    say(
         f"wrote {plural(count, 'line')} to {file}; it holds biometric data of everybody in it, "
         "unencrypted: delete it when it has been imported"
     )
@@ -172,8 +174,8 @@ def import_(config: Config, file: Path, *, as_json: bool) -> None:
         print_json(asdict(imported))
         return
     for sentence in imported.conflicts:
-        click.echo(sentence)
-    click.echo(
+        say(sentence)
+    say(
         f"added {plural(len(imported.people), 'name')}, {plural(imported.samples, 'sample')} and "
         f"{plural(imported.strangers, 'stranger')}; {len(imported.merged)} were here already"
     )
@@ -202,6 +204,6 @@ def check_(config: Config, *, as_json: bool) -> None:
     else:
         for finding in found:
             mark = click.style("ok ", fg="green") if finding.ok else click.style("BAD", fg="red")
-            click.echo(f"{mark} {finding.part:<8} {finding.message}")
+            say(f" {finding.part:<8} {finding.message}", mark=mark)
     if not all(finding.ok for finding in found):
         click.get_current_context().exit(1)

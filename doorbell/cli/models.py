@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, plural
+from doorbell.cli.printing import example, plural, say
 
 if TYPE_CHECKING:
     from doorbell.config import Config
@@ -63,10 +63,10 @@ def build(config: Config, *, portraits: bool, engine: bool) -> None:
                 precision=precision,
                 progress=lambda name, share: show(f"engine {name}", round(1000 * share), 1000),
             )
-    click.echo(f"the models are in {directory}")
+    say(f"the models are in {directory}")
     if engine:
         engines = config.inference.cache_directory or directory / ENGINES
-        click.echo(f"the engines for {gpu} are in {engines}")
+        say(f"the engines for {gpu} are in {engines}")
 
 
 @models.command(epilog=example("doorbell models verify"))
@@ -77,4 +77,4 @@ def verify(config: Config) -> None:
 
     directory = models_directory(config.inference)
     checked = verify_models(directory)
-    click.echo(f"{plural(len(checked), 'file')} in {directory} are as they were built")
+    say(f"{plural(len(checked), 'file')} in {directory} are as they were built")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import io
 import logging
 import os
 import sys
@@ -18,7 +19,15 @@ from typing import Any
 import click
 
 from doorbell.cli.streams import give_up_output, prepare_streams
-from doorbell.errors import MEMORY_ADVICE, ConfigError, DoorbellError, InferenceError
+from doorbell.errors import (
+    MEMORY_ADVICE,
+    CameraSetupError,
+    ConfigError,
+    DoorbellError,
+    InferenceError,
+    ModelError,
+)
+from doorbell.text import shown
 
 # What a file or terminal says that takes no more.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -26,6 +35,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 LOAD = "doorbell.load"
 CONFIG_VARIABLE = "DOORBELL_CONFIG"
 CONFIG_PATHS = (Path("/etc/doorbell/doorbell.toml"), Path("~/.config/doorbell/doorbell.toml"))
+
+
+# Whose messages list what is wrong with a file, or what another program has said.
+_OF_SEVERAL_LINES = (CameraSetupError, ConfigError, ModelError)
 
 
 class DoorbellGroup(click.Group):
@@ -53,11 +66,14 @@ class DoorbellGroup(click.Group):
         try:
             return super().invoke(ctx)
         except DoorbellError as exc:
-            # A file's name may hold bytes that are no text.
-            message, code = (
-                str(exc).encode("utf-8", "backslashreplace").decode("utf-8"),
-                exc.exit_code,
-            )
+            # A file's name may hold anything.
+            message = shown(str(exc), keep="\n" if isinstance(exc, _OF_SEVERAL_LINES) else "")
+            code = exc.exit_code
+        except click.ClickException as exc:
+            told = io.StringIO()
+            exc.show(file=told)
+            click.echo(shown(told.getvalue(), keep="\n"), nl=False, err=True)
+            return ctx.exit(exc.exit_code)
         except MemoryError:
             message = f"there was not enough memory; {MEMORY_ADVICE}"
             code = InferenceError.exit_code
@@ -87,6 +103,17 @@ def _end_now(ending: SystemExit) -> None:
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
+
+
+class _ShownFormatter(logging.Formatter):
+    """One line a message, whatever names are in it, and nothing that a terminal obeys."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = shown(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return shown(super().formatException(ei), keep="\n")
 
 
 @dataclass(frozen=True)
@@ -178,5 +205,7 @@ def configure_logging(level: str, *, words_only: bool = False) -> None:
     """
     stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
     origin = "" if words_only else f"{stamp}%(levelname)s %(name)s: "
-    logging.basicConfig(format=f"{origin}%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_ShownFormatter(f"{origin}%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger().setLevel(level.upper())

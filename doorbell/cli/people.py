@@ -20,9 +20,11 @@ from doorbell.cli.printing import (
     print_forgotten,
     print_json,
     print_table,
+    say,
     yes_option,
 )
 from doorbell.errors import UsageError
+from doorbell.text import shown
 
 if TYPE_CHECKING:
     from doorbell.config import Config
@@ -73,7 +75,8 @@ def list_(config: Config, *, as_json: bool) -> None:
     again = [each.enroll_again for each in known if each.enroll_again is not None]
     if again:
         gain = "these would be known in a hood, in sunglasses and by infrared too after:"
-        click.echo("\n  ".join([gain, *again]), err=True)  # beside the table, for people
+        for line in (gain, *(f"  {each}" for each in again)):
+            say(line, err=True)  # beside the table, for people
 
 
 @people.command(epilog=example("doorbell people show Anna"))
@@ -95,7 +98,7 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
         print_json(person_document(known))
         return
     summary, person, strength = known.summary, known.summary.person, known.strength
-    click.echo(person.name)
+    say(person.name)
     for key, value in (
         ("samples", str(summary.samples)),
         ("strength", "; ".join([strength.level.value, *strength.missing])),
@@ -105,9 +108,9 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
         ("preferences", json.dumps(dict(person.preferences), ensure_ascii=False)),
         ("consent", _consent(summary)),
     ):
-        click.echo(f"  {key:<12} {value}")
+        say(f"  {key:<12} {value}")
     if known.enroll_again is not None:
-        click.echo(f"  {'better after':<12} {known.enroll_again}")
+        say(f"  {'better after':<12} {known.enroll_again}")
 
 
 @people.command(epilog=example("doorbell people rename Ana Anna"))
@@ -121,24 +124,94 @@ def rename(config: Config, name: str, new_name: str) -> None:
 
     with Gallery.of(config.storage) as gallery:
         done = rename_person(gallery, name, new_name)
-    click.echo(f"{done.before.label} is now {done.now.label}")
+    say(f"{done.before.label} is now {done.now.label}")
 
 
 @people.command(epilog=example('doorbell people merge "Anna B." Anna'))
 @click.argument("source")
 @click.argument("into")
+@click.option("--force", is_flag=True, help="Also if they do not look alike.")
 @with_config
-def merge(config: Config, source: str, into: str) -> None:
+def merge(config: Config, source: str, into: str, *, force: bool) -> None:
     """Make two entries of one person one.
 
-    SOURCE goes, INTO has the samples and visits of both.
+    SOURCE goes, INTO has the samples and visits of both. Two who do not look alike are refused.
+    `doorbell people undo` takes it back.
     """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import merge_people
 
     with Gallery.of(config.storage) as gallery:
-        done = merge_people(gallery, source, into)
-    click.echo(f"{done.before.label} is now part of {done.now.label}")
+        done = merge_people(gallery, source, into, force=force)
+    say(f"{done.before.label} is now part of {done.now.label}")
+
+
+@people.command(epilog=example("doorbell people undo"))
+@with_config
+def undo(config: Config) -> None:
+    """Take the last naming of a stranger, or merge, back; again, the one before it.
+
+    Who was named or merged has again the samples and visits they had, but for what was forgotten
+    since.
+    """
+    from doorbell.gallery.gallery import Gallery
+    from doorbell.household.naming import undo_naming
+
+    with Gallery.of(config.storage) as gallery:
+        done = undo_naming(gallery)
+    say(f"{done.now.label} is no longer part of {done.before.label}")
+
+
+@people.command(
+    epilog=example("doorbell people samples Anna", "doorbell people samples Anna --remove 12")
+)
+@click.argument("name")
+@click.option("--remove", "number", type=int, metavar="N", help="Delete the sample of this number.")
+@json_option
+@yes_option
+@with_config
+def samples(config: Config, name: str, number: int | None, *, as_json: bool, yes: bool) -> None:
+    """List a person's samples, or remove one.
+
+    One that stands out is less like the person's others than enrolling would take: it may show
+    somebody else. A photo is told by the beginning of its SHA-256, as `sha256sum` prints it. What
+    is removed cannot be brought back but by enrolling it again.
+
+    JSON: a list of objects with number, added_at (ISO 8601, UTC, or null), source, quality (null
+    where it is damaged), likeness (the cosine with the mean of the person's others, or null) and
+    stands_out.
+    """
+    from doorbell.gallery.gallery import Gallery
+    from doorbell.household.documents import sample_document
+    from doorbell.household.samples import list_samples, remove_sample
+
+    with Gallery.of(config.storage) as gallery:
+        person = gallery.people.get(name)
+        if number is not None:
+            if not yes:
+                click.confirm(f"Remove sample {number} of {shown(person.name)}?", abort=True)
+            left = remove_sample(gallery, name, number)
+            say(f"sample {number} is removed; {person.name} has {plural(left, 'sample')} left")
+            return
+        found = list_samples(gallery, name)
+    if as_json:
+        print_json([sample_document(each) for each in found])
+        return
+    print_table(
+        ["number", "added", "source", "quality", "like the others", ""],
+        [
+            [
+                each.number,
+                local_time(each.added_at),
+                each.source,
+                "" if each.quality is None else f"{each.quality:.2f}",
+                "" if each.likeness is None else f"{each.likeness:.2f}",
+                "damaged" if each.quality is None else "stands out" if each.stands_out else "",
+            ]
+            for each in found
+        ],
+        empty=f"{person.name} has no samples",
+    )
 
 
 @people.command(epilog=example("doorbell people forget Anna"))
@@ -154,7 +227,8 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
     with Gallery.of(config.storage) as gallery:
         person = gallery.people.get(name)
         if not yes:
-            click.confirm(f"Forget {person.name} with every sample, visit and picture?", abort=True)
+            question = f"Forget {shown(person.name)} with every sample, visit and picture?"
+            click.confirm(question, abort=True)
         forget_visits = partial(forget_in_files, gallery, config)
         outcome = forget_person(gallery, person.name, config.storage, forget_visits)
     print_forgotten(outcome, waits_for_daemon=waits_for_daemon(config))
@@ -184,7 +258,7 @@ def chime(config: Config, name: str, chime_name: str | None, *, to_default: bool
         raise click.UsageError("give either CHIME or --default")
     with Gallery.of(config.storage) as gallery:
         person = give_chime(gallery, name, chime_name)
-    click.echo(f"{person.name} rings with {person.chime or 'the default chime'}")
+    say(f"{person.name} rings with {person.chime or 'the default chime'}")
 
 
 @people.command(
@@ -196,22 +270,24 @@ def chime(config: Config, name: str, chime_name: str | None, *, to_default: bool
 def preferences(config: Config, name: str, preferences_json: str) -> None:
     """Set what goes out with a person's events.
 
-    JSON is any object; home automation may read in it what to switch on. {} takes them away.
+    JSON is any object of at most 16 kB; home automation may read in it what to switch on. {} takes
+    them away.
     """
     from doorbell.gallery.gallery import Gallery
 
+    beginning = preferences_json[:60]
     try:
         wishes = json.loads(preferences_json)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise UsageError(
-            f"{preferences_json!r} is not JSON: {exc}; quote it for the shell, "
+            f"{beginning!r} is not JSON: {exc}; quote it for the shell, "
             """as in '{"tv": "news"}'"""
         ) from exc
     if not isinstance(wishes, dict):
-        raise UsageError(f"{preferences_json!r} is not a JSON object; write it in braces")
+        raise UsageError(f"{beginning!r} is not a JSON object; write it in braces")
     with Gallery.of(config.storage) as gallery:
         person = gallery.people.set_preferences(name, wishes)
-    click.echo(f"{person.name} has {plural(len(wishes), 'preference')}")
+    say(f"{person.name} has {plural(len(wishes), 'preference')}")
 
 
 @people.command(epilog=example("doorbell people consent Anna 'in writing, 1 March'"))
@@ -227,7 +303,7 @@ def consent(config: Config, name: str, words: str) -> None:
 
     with Gallery.of(config.storage) as gallery:
         person = gallery.people.note_consent(name, words, time.time())
-    click.echo(f"noted for {person.name}")
+    say(f"noted for {person.name}")
 
 
 @people.command(epilog=example("doorbell people export Anna --output anna.zip"))
@@ -249,7 +325,7 @@ def export(config: Config, name: str, output: Path | None) -> None:
 
     with Gallery.of(config.storage) as gallery:
         done = export_personal_data(gallery, name, output, config.storage)
-    click.echo(
+    say(
         f"{done.path} has everything on {done.person.name}: {plural(done.samples, 'sample')}, "
         f"{plural(done.visits, 'visit')} and {plural(done.pictures, 'picture')}"
     )

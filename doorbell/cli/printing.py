@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorbell.cli.streams import takes
+from doorbell.text import json_shown, shown
 
 if TYPE_CHECKING:
     from doorbell.household.forgetting import ForgettingOutcome
@@ -27,6 +28,20 @@ def example(*lines: str) -> str:
     return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
 
 
+def say(text: str = "", *, mark: str = "", err: bool = False) -> None:
+    """Print one line: the one place by which words reach a terminal.
+
+    Names, paths and messages come from outside. What a terminal would obey, or not show, is written
+    out, and so is an end of line in the middle: no name can pretend to be a line of ours.
+
+    Args:
+        text: the line.
+        mark: before it, in colour if wanted; our own words.
+        err: on standard error.
+    """
+    click.echo(mark + shown(text), err=err)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
     """Print rows, or one line saying that there are none.
 
@@ -39,13 +54,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     from rich.text import Text
 
     if not rows:
-        click.echo(empty)
+        say(empty)
         return
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in columns:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("" if cell is None else shown(str(cell))) for cell in row))
     console = Console(file=sys.stdout)
     if not console.is_terminal:
         console.width = MAX_WIDTH
@@ -55,6 +70,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
 def print_json(document: object) -> None:
     """Print a document, readable."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = json_shown(text)
     if sys.stdout is not None and not takes(sys.stdout, text):
         text = json.dumps(document, indent=2)
     click.echo(text)
@@ -80,19 +96,19 @@ def print_forgotten(outcome: ForgettingOutcome, *, waits_for_daemon: bool = Fals
         waits_for_daemon: whether the broker may show them until the doorbell runs.
     """
     label = ", ".join(visitor.label for visitor in outcome.visitors)
-    click.echo(
+    say(
         f"forgot {label}: {plural(outcome.samples, 'sample')} and "
         f"{plural(len(outcome.visit_ids), 'visit')} with their pictures are deleted"
     )
     if outcome.backups:
-        click.echo(
+        say(
             f"{plural(len(outcome.backups), 'backup')} may still hold {label}; "
             "delete them, and those that you have put elsewhere:"
         )
         for backup in outcome.backups:
-            click.echo(f"  {backup.path}")
+            say(f"  {backup.path}")
     if waits_for_daemon:
-        click.echo(
+        say(
             f"the doorbell does not run: until its next start the broker may still show {label}, "
             "and Home Assistant may have the name in its triggers; start it once to take that back"
         )

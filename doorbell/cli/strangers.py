@@ -16,6 +16,7 @@ from doorbell.cli.printing import (
     print_forgotten,
     print_json,
     print_table,
+    say,
     yes_option,
 )
 
@@ -89,42 +90,51 @@ def show(config: Config, stranger_id: int, *, as_json: bool) -> None:
     if as_json:
         print_json(stranger_document(stranger, picture))
         return
-    click.echo(stranger.label)
+    say(stranger.label)
     for key, value in (
         ("visits", f"{stranger.visits}, of which {stranger.visits_week} in the last week of them"),
         ("first seen", local_time(stranger.first_seen_at)),
         ("last seen", local_time(stranger.last_seen_at)),
         ("picture", picture or "none is kept"),
     ):
-        click.echo(f"  {key:<12} {value}")
+        say(f"  {key:<12} {value}")
 
 
 @strangers.command(epilog=example("doorbell strangers merge 9 7"))
 @click.argument("one", metavar="ID", callback=_parse_id)
 @click.argument("other", metavar="ID", callback=_parse_id)
+@click.option("--force", is_flag=True, help="Also if they do not look alike.")
 @with_config
-def merge(config: Config, one: int, other: int) -> None:
-    """Make two strangers who are the same person one, under the older identifier."""
+def merge(config: Config, one: int, other: int, *, force: bool) -> None:
+    """Make two strangers who are the same person one, under the older identifier.
+
+    Two who do not look alike are refused. `doorbell people undo` takes it back.
+    """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import merge_strangers
 
     with Gallery.of(config.storage) as gallery:
-        done = merge_strangers(gallery, one, other)
-    click.echo(f"{done.before.label} is now part of {done.now.label}")
+        done = merge_strangers(gallery, one, other, force=force)
+    say(f"{done.before.label} is now part of {done.now.label}")
 
 
 @strangers.command("name", epilog=example('doorbell strangers name 7 "Ben the postman"'))
 @click.argument("stranger_id", metavar="ID", callback=_parse_id)
 @click.argument("name")
+@click.option("--force", is_flag=True, help="Also if the face is not like that person's.")
 @with_config
-def name_(config: Config, stranger_id: int, name: str) -> None:
-    """Make a stranger a person, new or enrolled already, with samples and visits."""
+def name_(config: Config, stranger_id: int, name: str, *, force: bool) -> None:
+    """Make a stranger a person, new or enrolled already, with samples and visits.
+
+    A face that is not like the person's, or that looks like somebody else's, is refused: whom it
+    looks like is said, and how much. `doorbell people undo` takes it back.
+    """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import name_stranger
 
     with Gallery.of(config.storage) as gallery:
-        done = name_stranger(gallery, stranger_id, name)
-    click.echo(f"{done.before.label} is now {done.now.label}")
+        done = name_stranger(gallery, stranger_id, name, force=force)
+    say(f"{done.before.label} is now {done.now.label}")
 
 
 @strangers.command(epilog=example("doorbell strangers forget 7"))

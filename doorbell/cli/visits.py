@@ -16,6 +16,7 @@ from doorbell.cli.printing import (
     plural,
     print_json,
     print_table,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def picture(config: Config, words: str, output: Path | None) -> None:
 @click.option("--stranger", "is_stranger", is_flag=True, help="It was nobody who is enrolled.")
 @click.option("--not-a-face", "is_no_face", is_flag=True, help="There was nobody.")
 @click.option("--learn", is_flag=True, help="Make this visit's faces samples of the person.")
+@click.option("--force", is_flag=True, help="Learn also a face that is not like the person's.")
 @with_config
 def correct(
     config: Config,
@@ -139,6 +141,7 @@ def correct(
     is_stranger: bool,
     is_no_face: bool,
     learn: bool,
+    force: bool,
 ) -> None:
     """Say who a visit was in truth.
 
@@ -146,8 +149,8 @@ def correct(
     it, or: last. NAME is somebody enrolled.
 
     A face that had a wrong name is not given that name again. Nothing becomes a sample of a person
-    without --learn. A running daemon applies this at once, and `doorbell visits undo` takes
-    it back.
+    without --learn, and with it no face that is unlike the person's or looks like somebody else's.
+    A running daemon applies this at once, and `doorbell visits undo` takes it back.
     """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.corrections import (
@@ -160,15 +163,17 @@ def correct(
         raise click.UsageError("give one of NAME, --stranger and --not-a-face")
     if learn and name is None:
         raise click.UsageError("--learn needs a NAME: who is to be known better")
+    if force and not learn:
+        raise click.UsageError("--force goes with --learn")
     with Gallery.of(config.storage) as gallery:
         if name is not None:
-            done = correct_to_person(gallery, words, name, learn=learn)
+            done = correct_to_person(gallery, words, name, learn=learn, force=force)
         elif is_stranger:
             done = correct_to_stranger(gallery, words, config.recognition)
         else:
             done = correct_to_no_face(gallery, words)
     for line in _told(done, is_no_face=is_no_face, learn=learn):
-        click.echo(line)
+        say(line)
 
 
 @visits.command(epilog=example("doorbell visits undo"))
@@ -180,10 +185,10 @@ def undo(config: Config) -> None:
     with Gallery.of(config.storage) as gallery:
         done = gallery.corrections.undo()
     if done.visit is None:
-        click.echo("what the last correction taught is undone; its visit is no longer remembered")
+        say("what the last correction taught is undone; its visit is no longer remembered")
     else:
         shown = done.visit.visit_id[:SHOWN_CHARACTERS]
-        click.echo(f"visit {shown} is {_whose(done.visit)} again; what it taught is undone")
+        say(f"visit {shown} is {_whose(done.visit)} again; what it taught is undone")
 
 
 def _told(done: Correction, *, is_no_face: bool, learn: bool) -> list[str]:

@@ -6,6 +6,7 @@ again.
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.database import alone_in, inspect
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.migrations import SCHEMA
+from doorbell.gallery.rebuilding import rebuild
 from doorbell.storage.files import give_to_owner_of, sync, whole_file
 from doorbell.storage.sqlite import reading
 from doorbell.storage.sqlite_copies import (
@@ -27,6 +29,8 @@ from doorbell.storage.sqlite_copies import (
     make_backups_directory,
     remove_logs,
 )
+
+_LOG = logging.getLogger(__name__)
 
 _ASKED_FOR = "gallery-"
 
@@ -86,16 +90,19 @@ def require_restorable(gallery_path: Path, source: Path) -> None:
         _require_gallery(source)
 
 
-def _require_gallery(source: Path) -> None:
-    inspect(source, "give another backup; the gallery was left as it was")
+def _require_gallery(source: Path) -> int:
+    return inspect(source, "give another backup; the gallery was left as it was", exactly=False)
 
 
 def restore(gallery_path: Path, source: Path, now: float) -> Path | None:
     """Put a backup in the place of the gallery, which is kept among the backups.
 
+    It may come from anywhere, so a new gallery is made of its rows; what cannot be is left out, and
+    named in the log.
+
     Args:
         gallery_path: the gallery, there or not, whole or damaged.
-        source: a copy of a gallery of this or an earlier version.
+        source: a copy of a gallery of this or an earlier version; or the gallery itself.
         now: wall time, by which the replaced one is named.
 
     Returns:
@@ -113,9 +120,10 @@ def restore(gallery_path: Path, source: Path, now: float) -> Path | None:
         alone_in(directory),
         _removing(new),
     ):
-        _require_gallery(source)
+        version = _require_gallery(source)
         with reading(source, SCHEMA.busy_seconds) as connection:
-            copy_database(connection, new)  # checks every page
+            for sentence in rebuild(connection, version, new):
+                _LOG.warning("%s: %s", source, sentence)
         kept = _set_aside(gallery_path, now)
         remove_logs(gallery_path)
         new.replace(gallery_path)
@@ -135,7 +143,7 @@ def _removing(path: Path) -> Iterator[None]:
 def _set_aside(gallery_path: Path, now: float) -> Path | None:
     """Keep what is about to be replaced, with its log; where the first of it is."""
     try:
-        inspect(gallery_path)
+        inspect(gallery_path, exactly=False)
     except GalleryError:
         pass  # damaged, foreign or deleted: kept as it is
     else:
@@ -173,7 +181,7 @@ def _name(prefix: str, now: float) -> str:
 def _translated(what: str) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as exc:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as exc:
         raise GalleryError(
             f"{what}: {exc}; check the disk and who may read and write there"
         ) from exc

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from doorbell.gallery.database import GalleryFile
+if TYPE_CHECKING:  # which opens files by these statements
+    from doorbell.gallery.database import GalleryFile
 
 
 class ChangeKind(Enum):
@@ -103,17 +105,19 @@ def _statements() -> list[str]:
     return statements
 
 
+STATEMENTS = tuple(_statements())
+
+
 def keep_change_log(file: GalleryFile) -> None:
     """Let the file note its changes from now on, if it does not yet.
 
     Raises:
         GalleryError: it cannot be written.
     """
-    statements = _statements()
-    needed = {statement.split()[5] for statement in statements}
+    needed = {statement.split()[5] for statement in STATEMENTS}
     if not needed <= {row["name"] for row in file.rows("SELECT name FROM sqlite_schema")}:
         with file.writing():
-            for statement in statements:
+            for statement in STATEMENTS:
                 file.execute(statement)
 
 

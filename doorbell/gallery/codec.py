@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from doorbell.domain import FaceSample, Float32Array, Person, Stranger, Visit, Visitor
+from doorbell.domain import (
+    FaceSample,
+    Float32Array,
+    Person,
+    Stranger,
+    Visit,
+    Visitor,
+    is_visit_id,
+)
 from doorbell.errors import EncryptionError, GalleryError, UsageError
 from doorbell.gallery.records import Consent
 from doorbell.recognition.templates import EMBEDDING_SIZE
 from doorbell.storage.encryption import Cipher
 
+_LOG = logging.getLogger(__name__)
+
+# Preferences go out with each event of their person: what home automation reads takes some hundred
+# bytes, and brokers refuse messages of 128 kB.
+MAX_PREFERENCES_BYTES = 16_384
+MAX_PREFERENCES_DEPTH = 32
+
 # How far from 1 the length of an embedding may be; float32 normalization stays within 1e-6.
 UNIT_TOLERANCE = 1e-3
+
+# The beginning of the year 9999, which can be shown in every time zone.
+LAST_WALL_TIME = 253_370_764_800.0
 
 # What an embedding is to the seal; the same for all, because statements copy and compare them.
 ENCRYPTED_AS = "an embedding"
@@ -130,43 +151,108 @@ def encode_preferences(preferences: Mapping[str, Any]) -> str:
     """Turn preferences into JSON.
 
     Raises:
-        UsageError: they hold something that JSON cannot.
+        UsageError: they hold something that JSON cannot, or are too large or too deep for events.
     """
     try:
-        json.dumps(dict(preferences), ensure_ascii=False).encode()  # no half of a surrogate pair
-        return json.dumps(dict(preferences), allow_nan=False)
-    except (TypeError, ValueError) as exc:
-        raise UsageError(f"the preferences {preferences!r} are not JSON: {exc}") from exc
+        text = json.dumps(dict(preferences), ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())  # no half of a surrogate pair
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise UsageError(f"the preferences are not JSON: {exc}") from exc
+    if size > MAX_PREFERENCES_BYTES or _depth(text) > MAX_PREFERENCES_DEPTH:
+        raise UsageError(
+            f"the preferences have {size:,} bytes of JSON, {_depth(text)} levels deep; they go out "
+            f"with each event, so at most {MAX_PREFERENCES_BYTES:,} bytes and "
+            f"{MAX_PREFERENCES_DEPTH} levels are kept"
+        )
+    return json.dumps(dict(preferences))
+
+
+def preferences_from(text: str) -> dict[str, Any] | None:
+    """Read preferences; None where they are too large or too deep for events.
+
+    Raises:
+        ValueError: they are not a JSON object.
+    """
+    if text == "{}":
+        return {}
+    if len(text) > 6 * MAX_PREFERENCES_BYTES:  # as they are written, in ASCII
+        return None
+    try:
+        preferences = json.loads(text)
+    except RecursionError:
+        return None
+    if not isinstance(preferences, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the text is what is wrong
+    try:
+        encode_preferences(preferences)
+    except UsageError:
+        return None
+    return preferences
+
+
+def _depth(text: str) -> int:
+    """How deep JSON is nested."""
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[{\]}]", re.sub(r'"(?:[^"\\]|\\.)*"', "", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+@cache
+def _tell_of_preferences(name: str) -> None:
+    _LOG.warning(
+        "the preferences of %s in the gallery are too large for events and are left out; set them "
+        "anew with: doorbell people preferences",
+        name,
+    )
 
 
 def person_from(row: Row) -> Person:
-    """Read a row of ``people``.
+    """Read a row of ``people``; preferences that are too large for events are left out and told.
 
     Raises:
         GalleryError: its preferences are not a JSON object.
     """
     try:
-        preferences = {} if row["preferences"] == "{}" else json.loads(row["preferences"])
+        preferences = preferences_from(row["preferences"])
     except ValueError:
-        preferences = None
-    if not isinstance(preferences, dict):
         raise GalleryError(
             f"the preferences of {row['name']!r} in the gallery are not a JSON object; "
             "restore a copy of the gallery"
-        )
-    return Person(row["id"], row["name"], row["chime"], preferences)
+        ) from None
+    if preferences is None:
+        _tell_of_preferences(row["name"])
+    return Person(row["id"], row["name"], row["chime"], preferences or {})
 
 
 def consent_from(row: Row) -> Consent | None:
     """Read the consent in a row of ``people``."""
-    return None if row["consent"] is None else Consent(row["consent"], row["consent_at"])
+    if row["consent"] is None:
+        return None
+    return Consent(row["consent"], wall_time(row["consent_at"] or 0.0))
 
 
 def stranger_from(row: Row) -> Stranger:
     """Read a row of ``strangers``."""
-    return Stranger(
-        row["id"], row["first_seen_at"], row["last_seen_at"], row["visits"], row["visits_week"]
-    )
+    first, last = wall_time(row["first_seen_at"]), wall_time(row["last_seen_at"])
+    return Stranger(row["id"], first, last, row["visits"], row["visits_week"])
+
+
+def is_visit(row: Row) -> bool:
+    """Whether a row of ``visits`` can be one: by its identifier and its times."""
+    times = (row["started_at"], row["last_seen_at"], row["ended_at"])
+    return is_visit_id(row["id"]) and all(at is None or is_wall_time(at) for at in times)
+
+
+def is_wall_time(seconds: float) -> bool:
+    """Whether seconds since the epoch are a time that a clock can show, in every zone."""
+    return 0.0 <= seconds <= LAST_WALL_TIME  # neither is NaN
+
+
+def wall_time(seconds: float) -> float:
+    """The nearest time that a clock can show: a damaged one is to stop nobody."""
+    return min(max(seconds, 0.0), LAST_WALL_TIME)
 
 
 def visit_from(row: Row, visitor: Visitor | None) -> Visit:

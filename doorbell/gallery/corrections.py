@@ -9,6 +9,7 @@ from __future__ import annotations
 from doorbell.domain import Person, Stranger, Visit
 from doorbell.errors import UsageError
 from doorbell.gallery.codec import Row
+from doorbell.gallery.namings import note_returned
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.records import Correction
 from doorbell.gallery.store import Changes
@@ -153,7 +154,10 @@ class CorrectionStore:
             UsageError: there is none.
         """
         with self._changes.one():
-            latest = self._file.rows("SELECT * FROM corrections ORDER BY id DESC LIMIT 1")
+            latest = self._file.rows(
+                "SELECT * FROM corrections WHERE id NOT IN (SELECT correction_id FROM namings) "
+                "ORDER BY id DESC LIMIT 1"
+            )
             if not latest:
                 raise UsageError("there is no correction to undo")
             (correction,) = latest
@@ -247,6 +251,7 @@ class CorrectionStore:
 
     def _give_back(self, visit: Row, correction: Row) -> None:
         """Whose the visit was before, it is again."""
+        note_returned(self._file, correction["id"], visit["id"])
         if visit["stranger_id"] is not None:
             # One whom this correction made goes with it, unless they came again since.
             self._file.execute(

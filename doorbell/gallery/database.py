@@ -47,6 +47,7 @@ from doorbell.storage.sqlite_copies import (
     make_backups_directory,
     remove_logs,
 )
+from doorbell.storage.sqlite_schema import ChangedSchemaError, renew_additions, require_own
 
 _LOG = logging.getLogger(__name__)
 
@@ -227,7 +228,7 @@ class GalleryFile:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError, UnicodeEncodeError) as exc:
+        except (sqlite3.Error, OSError, UnicodeError) as exc:
             if is_damage(exc):
                 raise GalleryLostError(
                     f"the gallery {self.path} is damaged: {exc}; {advice_to_restore(self.path)}"
@@ -321,12 +322,15 @@ def _keep_copy(path: Path, version: int) -> None:
     )
 
 
-def inspect(path: Path, advice: str | None = None, *, look_through: bool = True) -> int:
+def inspect(
+    path: Path, advice: str | None = None, *, exactly: bool = True, look_through: bool = True
+) -> int:
     """Refuse what is not ours to touch, through a connection that cannot write.
 
     Args:
         path: the file.
         advice: what to do about one that is refused; None for that about the gallery in use.
+        exactly: refuse one that has more in it than a doorbell makes, or less.
         look_through: whether to look for damage in all of it.
 
     Returns:
@@ -343,7 +347,14 @@ def inspect(path: Path, advice: str | None = None, *, look_through: bool = True)
     )
     try:
         with reading(path, SCHEMA.busy_seconds) as connection:
+            if exactly:
+                require_own(connection, SCHEMA)
             return verify(connection, SCHEMA, look_through=look_through)
+    except ChangedSchemaError as exc:
+        raise GalleryError(
+            f"the gallery {path} was changed by something that is no doorbell: {exc}; the file was "
+            f"left as it was; {advice_to_rebuild(path)}"
+        ) from exc
     except LaterVersionError as exc:
         raise GalleryError(
             f"the gallery {path} is of version {exc.version}, written by a later doorbell; "
@@ -358,9 +369,18 @@ def inspect(path: Path, advice: str | None = None, *, look_through: bool = True)
         raise GalleryError(f"the gallery {path} is damaged: {exc}; {restore}") from exc
 
 
+def advice_to_rebuild(path: Path) -> str:
+    """How to go on with a gallery that something else has changed."""
+    return (
+        "to go on with its people, strangers and visits alone, stop the doorbell, then: "
+        f"doorbell gallery restore {path}"
+    )
+
+
 def _open(path: Path) -> sqlite3.Connection:
     connection = connect(path, SCHEMA)
     try:
+        renew_additions(connection, SCHEMA)
         migrate(connection, SCHEMA)
     except BaseException:
         connection.close()

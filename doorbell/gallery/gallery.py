@@ -16,6 +16,7 @@ from doorbell.gallery.change_log import keep_change_log
 from doorbell.gallery.corrections import CorrectionStore
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.index import GalleryIndex
+from doorbell.gallery.namings import NamingStore
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.personal_data import PersonalData, personal_data
 from doorbell.gallery.records import (
@@ -55,6 +56,7 @@ class Gallery:
         strangers: who came and has no name.
         visits: who came when.
         corrections: what the household says of visits.
+        namings: names and merges that can be taken back.
     """
 
     def __init__(self, file: GalleryFile) -> None:
@@ -64,6 +66,7 @@ class Gallery:
         self.strangers = StrangerStore(changes)
         self.visits = VisitStore(changes, self.people)
         self.corrections = CorrectionStore(changes, self.people, self.strangers, self.visits)
+        self.namings = NamingStore(changes)
         self._indexes: dict[str, GalleryIndex] = {}  # by embedder
 
     @classmethod

@@ -5,6 +5,7 @@ Changes nothing.
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,14 +14,15 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from doorbell.errors import DoorbellError, GalleryError
-from doorbell.gallery.codec import fault_of, person_from
-from doorbell.gallery.database import inspect, wrong_key
+from doorbell.errors import DoorbellError, GalleryError, InvalidNameError
+from doorbell.gallery.codec import fault_of, is_visit, person_from
+from doorbell.gallery.database import advice_to_rebuild, inspect, wrong_key
 from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
 from doorbell.gallery.names import clean_name, name_key
 from doorbell.storage.encryption import Cipher
 from doorbell.storage.sqlite import key_proof, migrate, reading
 from doorbell.storage.sqlite_copies import advice_to_restore, backups
+from doorbell.storage.sqlite_schema import ChangedSchemaError, require_own
 
 _PERSON = "SELECT name FROM people WHERE people.id ="
 
@@ -52,7 +54,7 @@ def check_gallery(path: Path, cipher: Cipher, model_id: str) -> Iterator[Gallery
         model_id: the embedder in use; samples of others cannot be compared with faces.
     """
     try:
-        version = inspect(path)
+        version = inspect(path, exactly=False)
         with reading(path, SCHEMA.busy_seconds) as connection:
             connection.row_factory = sqlite3.Row
             yield GalleryFinding("file", True, _check_file(connection, path))
@@ -61,21 +63,21 @@ def check_gallery(path: Path, cipher: Cipher, model_id: str) -> Iterator[Gallery
                 yield GalleryFinding("version", True, message)
                 return
             connection.execute("BEGIN")  # one state for all that follows
-            tables = _find("tables", lambda: _check_tables(connection, path))
+            tables = _find("tables", path, lambda: _check_tables(connection, path))
             yield tables
             if not tables.ok:
                 return
-            key = _find("key", lambda: _check_key(connection, path, cipher))
+            key = _find("key", path, lambda: _check_key(connection, path, cipher))
             yield key
             parts: dict[str, Callable[[], str]] = {
                 "people": lambda: _check_people(connection),
                 # Without the key nothing can be said of what it encrypts.
                 **({"samples": lambda: _check_samples(connection, path, cipher)} if key.ok else {}),
                 "models": lambda: _check_models(connection, model_id),
-                "visits": lambda: _check_visits(connection),
+                "visits": lambda: _check_visits(connection, path),
             }
             for part, check in parts.items():
-                yield _find(part, check)
+                yield _find(part, path, check)
     except GalleryError as exc:
         yield GalleryFinding("file", False, str(exc))
     except sqlite3.Error as exc:
@@ -85,9 +87,11 @@ def check_gallery(path: Path, cipher: Cipher, model_id: str) -> Iterator[Gallery
     yield GalleryFinding("backups", True, f"{len(found)} in {path.parent / 'backups'}{advice}")
 
 
-def _find(part: str, check: Callable[[], str]) -> GalleryFinding:
+def _find(part: str, path: Path, check: Callable[[], str]) -> GalleryFinding:
     try:
         return GalleryFinding(part, True, check())
+    except ChangedSchemaError as exc:
+        return GalleryFinding(part, False, f"{exc}; {advice_to_rebuild(path)}")
     except DoorbellError as exc:
         return GalleryFinding(part, False, str(exc))
 
@@ -117,6 +121,7 @@ def _check_tables(connection: sqlite3.Connection, path: Path) -> str:
             f"{len(missing)} columns are not there, or of another type, the first is {column} of "
             f"{table}; {advice_to_restore(path)}"
         )
+    require_own(connection, SCHEMA)
     return f"there with every column: {len({table for table, _ in expected})}"
 
 
@@ -140,11 +145,23 @@ def _check_key(connection: sqlite3.Connection, path: Path, cipher: Cipher) -> st
 def _check_people(connection: sqlite3.Connection) -> str:
     rows = connection.execute("SELECT * FROM people").fetchall()
     for row in rows:
+        name = row["name"]
         person = person_from({key: row[key] for key in row.keys()})  # noqa: SIM118 - not a dict
-        if clean_name(person.name) != person.name or name_key(person.name) != row["name_key"]:
+        try:
+            is_clean = clean_name(name) == name
+        except InvalidNameError as exc:
             raise GalleryError(
-                f"person {person.person_id} has the name {person.name!r}, which cannot be found; "
+                f"person {row['id']}: {exc}: doorbell people rename {shlex.quote(name)} NEW_NAME"
+            ) from exc
+        if not is_clean or name_key(name) != row["name_key"]:
+            raise GalleryError(
+                f"person {row['id']} has the name {name!r}, which cannot be found; "
                 "rename them, or restore a backup"
+            )
+        if not person.preferences and row["preferences"] != "{}":
+            raise GalleryError(
+                f"the preferences of {name!r} are too large for events and are left out; set them "
+                "anew with: doorbell people preferences"
             )
     (strangers,) = connection.execute("SELECT count(*) FROM strangers").fetchone()
     return f"people: {len(rows)}, strangers: {strangers}"
@@ -188,7 +205,7 @@ def _check_models(connection: sqlite3.Connection, model_id: str) -> str:
     return f"everybody has samples of {model_id}"
 
 
-def _check_visits(connection: sqlite3.Connection) -> str:
+def _check_visits(connection: sqlite3.Connection, path: Path) -> str:
     wrong = connection.execute(
         "SELECT id FROM visits WHERE last_seen_at < started_at OR ended_at < started_at "
         "OR (person_id IS NOT NULL AND stranger_id IS NOT NULL)"
@@ -197,6 +214,17 @@ def _check_visits(connection: sqlite3.Connection) -> str:
         raise GalleryError(
             f"{len(wrong)} visits end before they begin or have two visitors, the first is "
             f"{wrong[0][0]}; restore a backup if that matters"
+        )
+    impossible = [
+        row["id"]
+        for row in connection.execute("SELECT id, started_at, last_seen_at, ended_at FROM visits")
+        if not is_visit(row)
+    ]
+    if impossible:
+        raise GalleryError(
+            f"{len(impossible)} visits have an identifier or a time that cannot be and are left "
+            f"out, the first is {impossible[0]!r}; stop the doorbell and rebuild the gallery with: "
+            f"doorbell gallery restore {path}"
         )
     (count,) = connection.execute("SELECT count(*) FROM visits").fetchone()
     return f"in order: {count}"

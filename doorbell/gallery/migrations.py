@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doorbell.gallery.change_log import STATEMENTS
 from doorbell.storage.sqlite import Schema
 
 # "DoBe" in ASCII; SQLite keeps it in the file's header so that programs can tell their own files.
@@ -12,6 +13,51 @@ APPLICATION_ID = 0x446F4265
 _RINGS_AND_STOPS = (
     "ALTER TABLE visits ADD COLUMN rang_at REAL",
     "ALTER TABLE visits ADD COLUMN stopped_at REAL",
+)
+
+# Names and merges, so that they can be taken back, and when a sample came. ``moved`` says what was
+# whose, by reference: what is forgotten takes its note along. Each naming is a correction, too.
+_NAMINGS = (
+    """CREATE TABLE namings (
+        correction_id INTEGER PRIMARY KEY REFERENCES corrections ON DELETE CASCADE,
+        person_id INTEGER REFERENCES people ON DELETE CASCADE,
+        stranger_id INTEGER REFERENCES strangers ON DELETE CASCADE,
+        added_by INTEGER REFERENCES corrections ON DELETE SET NULL,
+        kept_added_by INTEGER REFERENCES corrections ON DELETE SET NULL,
+        before TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE moved (
+        id INTEGER PRIMARY KEY,
+        naming_id INTEGER NOT NULL REFERENCES namings ON DELETE CASCADE,
+        sample_id INTEGER REFERENCES samples ON DELETE CASCADE,
+        visit_id TEXT REFERENCES visits ON DELETE CASCADE,
+        negative_id INTEGER REFERENCES negatives ON DELETE CASCADE,
+        denial_id INTEGER REFERENCES negatives ON DELETE CASCADE,
+        correction_id INTEGER REFERENCES corrections ON DELETE CASCADE,
+        earlier_id INTEGER REFERENCES namings ON DELETE CASCADE,
+        added_by INTEGER REFERENCES corrections ON DELETE SET NULL,
+        was_added INTEGER NOT NULL DEFAULT 0,
+        hidden_by INTEGER REFERENCES corrections ON DELETE SET NULL,
+        source_sha256 TEXT,
+        since INTEGER NOT NULL DEFAULT 0
+    ) STRICT""",
+    *(
+        f"CREATE INDEX moved_by_{column} ON moved ({column}) WHERE {column} IS NOT NULL"
+        for column in (
+            "naming_id",
+            "sample_id",
+            "visit_id",
+            "negative_id",
+            "denial_id",
+            "correction_id",
+            "earlier_id",
+            "added_by",
+            "hidden_by",
+        )
+    ),
+    "CREATE INDEX namings_by_person ON namings (person_id) WHERE person_id IS NOT NULL",
+    "CREATE INDEX namings_by_stranger ON namings (stranger_id) WHERE stranger_id IS NOT NULL",
+    "ALTER TABLE samples ADD COLUMN added_at REAL",
 )
 
 # Each entry leads from the version of its index to the next and is recorded (PRAGMA user_version)
@@ -129,7 +175,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (sample_id, drawing)
         ) STRICT""",
     ),
-    (*_RINGS_AND_STOPS,),
+    # What a daemon that starts again goes by, and what can be taken back of naming and merging.
+    (*_RINGS_AND_STOPS, *_NAMINGS),
 )
 
 # Wherever there is an embedding.
@@ -148,4 +195,5 @@ SCHEMA = Schema(
     ),
     # Somebody may be enrolling from the command line beside the daemon.
     busy_seconds=5.0,
+    additions=STATEMENTS,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -14,8 +15,10 @@ from doorbell.gallery.codec import (
     encode_preferences,
     person_from,
     readable,
+    wall_time,
 )
 from doorbell.gallery.names import clean_consent, clean_name, name_key
+from doorbell.gallery.namings import begin_naming, end_naming
 from doorbell.gallery.queries import (
     add_sample,
     add_variants,
@@ -30,6 +33,7 @@ from doorbell.gallery.records import (
     EnrollmentOutcome,
     Forgotten,
     PersonSummary,
+    StoredSample,
 )
 from doorbell.gallery.store import Changes
 
@@ -85,6 +89,65 @@ class PeopleStore:
             for row, embedding in zip(*readable(rows, self._file.cipher), strict=True)
         ]
 
+    def stored_samples(self, name: str) -> list[StoredSample]:
+        """Every sample of a person, by whatever embedder and damaged ones too, the oldest first.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+        """
+        self._file.require_seal()
+        rows = self._file.rows(
+            "SELECT samples.*, coalesce(added_at, (SELECT started_at FROM visits "
+            "WHERE visits.id = samples.visit_id)) AS came_at FROM samples "
+            "WHERE person_id = ? AND hidden_by IS NULL ORDER BY id",
+            self.get(name).person_id,
+        )
+        whole, embeddings = readable(rows, self._file.cipher)
+        faces = {
+            row["id"]: FaceSample(embedding, row["model_id"], row["quality"])
+            for row, embedding in zip(whole, embeddings, strict=True)
+        }
+        return [
+            StoredSample(
+                row["id"],
+                faces.get(row["id"]),
+                None if row["came_at"] is None else wall_time(row["came_at"]),
+                row["source_sha256"],
+                row["visit_id"],
+            )
+            for row in rows
+        ]
+
+    def remove_sample(self, name: str, sample_id: int) -> None:
+        """Delete one sample of a person with its variants, and overwrite the bytes.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+            UsageError: they have no such sample, or no other.
+        """
+        with self._changes.one():
+            person = self.get(name)
+            numbers = [
+                row["id"]
+                for row in self._file.rows(
+                    "SELECT id FROM samples WHERE person_id = ? AND hidden_by IS NULL ORDER BY id",
+                    person.person_id,
+                )
+            ]
+            if sample_id not in numbers:
+                raise UsageError(
+                    f"{person.name} has no sample {sample_id}; see them with: "
+                    f"doorbell people samples {shlex.quote(person.name)}"
+                )
+            if len(numbers) == 1:
+                raise UsageError(
+                    f"sample {sample_id} is the only one of {person.name}, who could not be "
+                    "recognized without; enroll another photo first, or use: "
+                    f"doorbell people forget {shlex.quote(person.name)}"
+                )
+            self._file.execute("DELETE FROM samples WHERE id = ?", sample_id)
+        self._changes.overwrite_log()
+
     def summaries(self) -> list[PersonSummary]:
         """Everybody enrolled with what the gallery holds of them, in order of enrollment."""
         rows = self._file.rows(
@@ -102,18 +165,25 @@ class PeopleStore:
                 person_from(row),
                 row["samples"],
                 row["visits"],
-                row["last_seen_at"],
+                None if row["last_seen_at"] is None else wall_time(row["last_seen_at"]),
                 consent_from(row),
                 bool(row["has_variants"]),
             )
             for row in rows
         ]
 
-    def enroll(self, name: str, samples: Sequence[EnrolledSample]) -> EnrollmentOutcome:
+    def enroll(
+        self, name: str, samples: Sequence[EnrolledSample], added_at: float | None = None
+    ) -> EnrollmentOutcome:
         """Add samples to a person, who is created if new: all of them or, on any error, none.
 
         A sample whose picture this person has already is left out and reported; variants that it
         had not are added to it.
+
+        Args:
+            name: of the person.
+            samples: theirs.
+            added_at: now, in wall time; None where that cannot be told.
 
         Raises:
             InvalidNameError: the name cannot be stored.
@@ -123,11 +193,11 @@ class PeopleStore:
         if not samples:
             raise EnrollmentError(f"nothing to enroll for {cleaned!r}: no face was given")
         with self._changes.one():
-            person_id = find_or_create_person(self._file, cleaned)
+            person_id, _ = find_or_create_person(self._file, cleaned)
             duplicates, completed = [], []
             for enrolled in samples:
                 sample_id, is_new = add_sample(
-                    self._file, person_id, enrolled.sample, enrolled.source_sha256
+                    self._file, person_id, enrolled.sample, enrolled.source_sha256, added_at
                 )
                 drawn = add_variants(self._file, sample_id, enrolled.variants)
                 if not is_new:
@@ -169,21 +239,23 @@ class PeopleStore:
         """Make two people one: samples and visits of ``source`` move to ``into``.
 
         Chime, preferences and consent of ``source`` stay where ``into`` has none of its own.
+        ``Gallery.namings`` takes it back.
 
         Raises:
             UnknownPersonError: nobody has one of the names.
-            UsageError: both are the same person.
+            UsageError: both are the same person, or have too many preferences together.
         """
         with self._changes.one():
             gone, kept = self.get(source), self.get(into)
             if gone.person_id == kept.person_id:
                 raise UsageError(f"{gone.name!r} cannot be merged into the same person")
+            naming_id = begin_naming(self._file, gone, kept, made=False)
             self._file.execute(
                 "UPDATE negatives SET not_person_id = ? WHERE not_person_id = ?",
                 kept.person_id,
                 gone.person_id,
             )
-            move_to_person(self._file, "person_id", gone.person_id, kept.person_id)
+            move_to_person(self._file, "person_id", gone.person_id, kept.person_id, naming_id)
             self._file.execute(
                 "UPDATE people SET chime = ?, preferences = ? WHERE id = ?",
                 gone.chime if kept.chime is None else kept.chime,
@@ -198,6 +270,7 @@ class PeopleStore:
                 kept.person_id,
             )
             self._file.execute("DELETE FROM people WHERE id = ?", gone.person_id)
+            end_naming(self._file, naming_id, kept)
             return person_by_id(self._file, kept.person_id)
 
     def forget(self, name: str) -> Forgotten:
@@ -227,7 +300,7 @@ class PeopleStore:
 
         Raises:
             UnknownPersonError: nobody has that name.
-            UsageError: they hold something that JSON cannot.
+            UsageError: they hold something that JSON cannot, or are too large or too deep.
         """
         encoded = encode_preferences(preferences)
         with self._changes.one():

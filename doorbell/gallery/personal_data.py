@@ -5,6 +5,7 @@ What is another's is left out: who else was at the door, and faces once taken fo
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,13 @@ def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
                 person_id,
             ),
             "faces_taken_for_others": _faces(file, "negatives WHERE person_id = ?", person_id),
+            "names_and_merges": [
+                json.loads(row["before"])
+                for row in file.rows(
+                    "SELECT before FROM namings WHERE person_id = ? ORDER BY correction_id",
+                    person_id,
+                )
+            ],
             "corrections": [
                 _without(row)
                 for row in file.rows(

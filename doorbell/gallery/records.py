@@ -24,6 +24,25 @@ class EnrolledSample:
     variants: Mapping[str, FaceSample] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class StoredSample:
+    """One of a person's samples as the gallery keeps it.
+
+    Attributes:
+        sample_id: its number.
+        sample: the face; None where its row is damaged.
+        added_at: wall time; None where that was not noted, as by an earlier version.
+        source_sha256: as of ``EnrolledSample``.
+        visit_id: of the visit it was learned from; None for another source.
+    """
+
+    sample_id: int
+    sample: FaceSample | None
+    added_at: float | None
+    source_sha256: str | None
+    visit_id: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class EnrollmentOutcome:
     """What an enrollment did.
@@ -97,3 +116,16 @@ class Correction:
     before: Visitor | None
     samples: int = 0
     learned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A naming or merge that was taken back: who is somebody of their own again, and who they were.
+
+    Attributes:
+        now: as they stand now.
+        before: whom they were taken for until now.
+    """
+
+    now: Visitor
+    before: Visitor

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from doorbell.domain import FaceSample, Person, Stranger
 from doorbell.errors import UnknownStrangerError, UsageError
-from doorbell.gallery.codec import stranger_from
+from doorbell.gallery.codec import readable, stranger_from
 from doorbell.gallery.names import clean_name
+from doorbell.gallery.namings import begin_naming, end_naming
 from doorbell.gallery.queries import (
     STRANGERS,
     WEEK_SECONDS,
@@ -84,8 +85,13 @@ class StrangerStore:
             week = 1 + visits_since(self._file, stranger_id, seen_at - WEEK_SECONDS)
             return replace(self.get(stranger_id), visits_week=week)
 
-    def merge(self, one: int, other: int) -> Stranger:
+    def merge(self, one: int, other: int, *, undoable: bool = False) -> Stranger:
         """Make two strangers one, under the identifier given first.
+
+        Args:
+            one: of one stranger.
+            other: of another.
+            undoable: note it, so that it can be taken back.
 
         Raises:
             UnknownStrangerError: there is none of one of the identifiers.
@@ -96,7 +102,8 @@ class StrangerStore:
         if kept == gone:
             raise UsageError(f"{older.label} cannot be merged into itself; give two identifiers")
         with self._changes.one():
-            for table in ("samples", "visits", "negatives", "corrections"):
+            naming_id = begin_naming(self._file, newer, older, made=False) if undoable else None
+            for table in ("samples", "visits", "negatives", "corrections", "namings"):
                 self._file.execute(
                     f"UPDATE {table} SET stranger_id = ? WHERE stranger_id = ?",  # noqa: S608 - our own words
                     kept,
@@ -111,8 +118,24 @@ class StrangerStore:
                 kept,
             )
             self._file.execute("DELETE FROM strangers WHERE id = ?", gone)
-            keep_best_samples(self._file, kept)
-            return self.get(kept)
+            keep_best_samples(self._file, kept, hidden_by=naming_id)
+            merged = self.get(kept)
+            if naming_id is not None:
+                end_naming(self._file, naming_id, merged)
+            return merged
+
+    def samples(self, stranger_id: int, model_id: str) -> list[FaceSample]:
+        """A stranger's samples by one embedder, the oldest first; those damaged are left out."""
+        rows = self._file.rows(
+            "SELECT * FROM samples WHERE stranger_id = ? AND model_id = ? AND hidden_by IS NULL "
+            "ORDER BY id",
+            stranger_id,
+            model_id,
+        )
+        return [
+            FaceSample(embedding, model_id, row["quality"])
+            for row, embedding in zip(*readable(rows, self._file.cipher), strict=True)
+        ]
 
     def seen_together(self, one: int, other: int) -> bool:
         """Whether two strangers were at the door at the same time: they are two people."""
@@ -140,21 +163,26 @@ class StrangerStore:
     def name(self, stranger_id: int, name: str) -> Person:
         """Make a stranger a person, new or enrolled: samples and visits go with them.
 
+        ``Gallery.namings`` takes it back.
+
         Raises:
             UnknownStrangerError: there is none of that identifier.
             InvalidNameError: the name cannot be stored.
         """
         cleaned = clean_name(name)
         with self._changes.one():
-            self.get(stranger_id)
-            person_id = find_or_create_person(self._file, cleaned)
+            stranger = self.get(stranger_id)
+            person_id, made = find_or_create_person(self._file, cleaned)
+            person = person_by_id(self._file, person_id)
+            naming_id = begin_naming(self._file, stranger, person, made=made)
             # The household says who it is: no undoing of a correction takes these away any more.
             self._file.execute(
                 "UPDATE samples SET added_by = NULL WHERE stranger_id = ?", stranger_id
             )
-            move_to_person(self._file, "stranger_id", stranger_id, person_id)
+            move_to_person(self._file, "stranger_id", stranger_id, person_id, naming_id)
             self._file.execute("DELETE FROM strangers WHERE id = ?", stranger_id)
-            return person_by_id(self._file, person_id)
+            end_naming(self._file, naming_id, person)
+            return person
 
     def forget(self, stranger_id: int) -> Forgotten:
         """Delete a stranger, every sample and every visit of theirs, and overwrite the bytes.

@@ -11,11 +11,14 @@ import numpy as np
 from doorbell.config import RecognitionSection
 from doorbell.domain import Stranger
 from doorbell.gallery.gallery import Correction, Gallery
+from doorbell.household.likeness import require_likeness
 from doorbell.recognition.decision import nearest_stranger
 from doorbell.recognition.templates import directions
 
 
-def correct_to_person(gallery: Gallery, visit: str, name: str, *, learn: bool) -> Correction:
+def correct_to_person(
+    gallery: Gallery, visit: str, name: str, *, learn: bool, force: bool = False
+) -> Correction:
     """Say that a visit was a person's.
 
     Args:
@@ -23,13 +26,18 @@ def correct_to_person(gallery: Gallery, visit: str, name: str, *, learn: bool) -
         visit: which is meant.
         name: of somebody enrolled.
         learn: make the faces of the visit samples of the person.
+        force: learn whether or not they look like the person, or like another.
 
     Raises:
         UsageError: no visit or several are meant, it is that person's already and nothing is to be
-            learned, or there is no face to learn from.
+            learned, there is no face to learn from, or it does not look like the person.
         UnknownPersonError: nobody has that name; the nearest names are offered.
     """
     visit_id = gallery.visits.find(visit).visit_id
+    person = gallery.people.get(name)
+    if learn and not force:
+        samples = gallery.visits.samples(visit_id)
+        require_likeness(gallery, "this visit", samples, person.name)
     return gallery.corrections.to_person(visit_id, name, learn=learn)
 
 

@@ -16,6 +16,7 @@ from doorbell.outputs.pictures import picture_path
 
 if TYPE_CHECKING:  # lists need no networks
     from doorbell.household.enrollment import EnrollmentReport, PictureResult
+    from doorbell.household.samples import ListedSample
 
 Document: TypeAlias = dict[str, Any]
 
@@ -65,6 +66,23 @@ def person_document(known: KnownPerson) -> Document:
         if summary.consent is None
         else {"words": summary.consent.words, "noted_at": iso_utc(summary.consent.noted_at)},
         "enroll_again": known.enroll_again,
+    }
+
+
+def sample_document(sample: ListedSample) -> Document:
+    """Describe a sample.
+
+    Keys: number, added_at (null where that was not noted), source, quality (null where it is
+    damaged), likeness (the cosine with the mean of the person's others; null where there are none)
+    and stands_out.
+    """
+    return {
+        "number": sample.number,
+        "added_at": iso_utc(sample.added_at),
+        "source": sample.source,
+        "quality": None if sample.quality is None else round(sample.quality, 4),
+        "likeness": None if sample.likeness is None else round(sample.likeness, 4),
+        "stands_out": sample.stands_out,
     }
 
 

@@ -6,6 +6,7 @@ A picture that would teach the gallery something wrong is refused, with the reas
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -159,6 +160,7 @@ class Enroller:
                 )
                 for photo in chosen
             ],
+            added_at=time.time(),
         )
         for place, photo in photos.items():
             if results[place].accepted and photo.digest in outcome.duplicates:
@@ -234,7 +236,9 @@ class Enroller:
             self._refuse_mistaken(name, chosen)
         video = digest.hexdigest()
         outcome = self._gallery.people.enroll(
-            name, [EnrolledSample(sample, f"{video}-{i}") for i, sample in enumerate(chosen)]
+            name,
+            [EnrolledSample(sample, f"{video}-{i}") for i, sample in enumerate(chosen)],
+            added_at=time.time(),
         )
         message = f"{outcome.added} of {usable} usable frames kept"
         if outcome.duplicates:

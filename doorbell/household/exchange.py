@@ -6,11 +6,13 @@ corrections are no part of it. The lines are described in docs/reliability.md.
 
 from __future__ import annotations
 
+import time
 from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from pydantic import ValidationError
 
 from doorbell.config import StorageSection
 from doorbell.domain import FaceSample, Float32Array
-from doorbell.errors import UsageError
+from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.codec import (
     Row,
     consent_from,
@@ -26,7 +28,7 @@ from doorbell.gallery.codec import (
     encode_preferences,
 )
 from doorbell.gallery.database import GalleryFile
-from doorbell.gallery.names import clean_name
+from doorbell.gallery.names import clean_consent, clean_name
 from doorbell.gallery.queries import (
     add_sample,
     add_stranger_samples,
@@ -52,7 +54,7 @@ from doorbell.household.exchange_format import (
     sample_text,
 )
 from doorbell.storage.encryption import open_cipher
-from doorbell.storage.files import write_whole
+from doorbell.storage.files import open_regular, write_whole
 
 # A sample takes 0.8 kB, with its variants five times as much: some 60,000 of them.
 MAX_BYTES = 256 * 2**20
@@ -91,10 +93,15 @@ def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
         raise UsageError(f"{path} is there already; give another name")
     if not storage.gallery_path.exists():
         raise UsageError(f"there is no gallery {storage.gallery_path} to export")
-    with closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file:
-        lines = [line + "\n" for line in export_lines(file, model_id)]
     try:
+        with closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file:
+            lines = [line + "\n" for line in export_lines(file, model_id)]
         write_whole(path, "".join(lines).encode(), replace=False)
+    except ValidationError as exc:
+        raise GalleryError(
+            "nothing was written: the gallery holds what cannot be exported "
+            f"({describe(exc)}); see what is wrong with: doorbell gallery check"
+        ) from None  # it shows the value
     except OSError as exc:
         raise UsageError(f"cannot write {path}: {exc.strerror}; give another place") from exc
     return len(lines)
@@ -109,21 +116,19 @@ def import_file(
         UsageError: it cannot be read, is too large, or is not understood; nothing was added.
         GalleryError, EncryptionError: the gallery cannot be used.
     """
-    if not path.is_file() or path.stat().st_size > MAX_BYTES:
-        raise UsageError(
-            f"{path} is not a file of at most {MAX_BYTES // 2**20} MB; give one that "
-            "doorbell gallery export wrote"
-        )
     try:
         with (
-            path.open("rb") as lines,
+            open_regular(path, MAX_BYTES) as lines,
             closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file,
         ):
             if lines.read(len(BOM_UTF8)) != BOM_UTF8:  # which some editors put before it
                 lines.seek(0)
             return import_lines(file, lines, model_id, is_chime)
     except OSError as exc:
-        raise UsageError(f"cannot read {path}: {exc.strerror}; check the path") from exc
+        raise UsageError(
+            f"{path} is not a file that can be read: {exc.strerror}; give one of at most "
+            f"{MAX_BYTES // 2**20} MB that doorbell gallery export wrote"
+        ) from exc
     except UsageError as exc:
         raise UsageError(f"nothing was added from {path}: {exc}") from exc
 
@@ -185,49 +190,85 @@ def import_lines(
         GalleryError: the gallery fails.
     """
     imported = Imported()
-    numbered = enumerate(lines, start=1)
+    # Before the transaction: reading may take its time, and others write meanwhile.
+    is_known_chime = cache(is_chime)
+    entries = list(_read(lines, model_id, is_known_chime))
     with file.writing():
-        _, first = next(numbered, (1, b""))
-        _check_head(first, model_id)
-        known = _Known(file, model_id)
-        counts = {"person": 0, "stranger": 0}
-        end: End | None = None
-        for number, line in numbered:
-            if end is not None:
-                raise UsageError(f"line {number}: there is something after the end")
-            try:
-                entry = ENTRY.validate_json(line)
-                match entry:
-                    case PersonLine():
-                        if entry.chime is not None and not is_chime(entry.chime):
-                            imported.conflicts.append(
-                                f"{entry.name} gets no chime: {entry.chime} is none here"
-                            )
-                            entry = entry.model_copy(update={"chime": None})
-                        _import_person(file, entry, known, imported)
-                    case StrangerLine():
-                        _import_stranger(file, entry, known, imported)
-                    case End():
-                        end = entry
-                        continue
-                counts[entry.kind] += 1
-            except ValidationError as exc:
-                raise UsageError(f"line {number}: {describe(exc)}") from None  # it shows the line
-            except UsageError as exc:
-                raise UsageError(f"line {number}: {exc}") from exc
-        if end is None or (end.people, end.strangers) != (counts["person"], counts["stranger"]):
-            raise UsageError(
-                f"the file ends after {counts['person']} people and {counts['stranger']} strangers "
-                "without saying so: it was cut off or changed; export it again"
-            )
+        known = _Known(file, model_id, is_known_chime)
+        for number, entry in entries:
+            _import(file, number, entry, known, imported)
     return imported
 
 
-class _Known:
-    """Who is here already, and whose embeddings."""
+def _import(
+    file: GalleryFile,
+    number: int,
+    entry: PersonLine | StrangerLine,
+    known: _Known,
+    imported: Imported,
+) -> None:
+    """Add the person or stranger of a line."""
+    try:
+        match entry:
+            case PersonLine():
+                _import_person(file, entry, known, imported)
+            case StrangerLine():
+                _import_stranger(file, entry, known, imported)
+    except UsageError as exc:
+        raise UsageError(f"line {number}: {exc}") from exc
 
-    def __init__(self, file: GalleryFile, model_id: str) -> None:
+
+def _read(
+    lines: Iterable[bytes], model_id: str, is_chime: Callable[[str], bool]
+) -> Iterator[tuple[int, PersonLine | StrangerLine]]:
+    """What the lines tell, each with its number, as far as it can be checked without the gallery.
+
+    Each chime has been asked for then.
+    """
+    numbered = enumerate(lines, start=1)
+    _, first = next(numbered, (1, b""))
+    _check_head(first, model_id)
+    counts = {"person": 0, "stranger": 0}
+    end: End | None = None
+    for number, line in numbered:
+        if end is not None:
+            raise UsageError(f"line {number}: there is something after the end")
+        try:
+            entry = ENTRY.validate_json(line)
+            match entry:
+                case End():
+                    end = entry
+                    continue
+                case PersonLine():
+                    entry = _checked(entry)
+                    if entry.chime is not None:
+                        is_chime(entry.chime)
+        except ValidationError as exc:
+            raise UsageError(f"line {number}: {describe(exc)}") from None  # it shows the line
+        except UsageError as exc:
+            raise UsageError(f"line {number}: {exc}") from exc
+        counts[entry.kind] += 1
+        yield number, entry
+    if end is None or (end.people, end.strangers) != (counts["person"], counts["stranger"]):
+        raise UsageError(
+            f"the file ends after {counts['person']} people and {counts['stranger']} strangers "
+            "without saying so: it was cut off or changed; export it again"
+        )
+
+
+def _checked(line: PersonLine) -> PersonLine:
+    """A person as they may be taken in."""
+    encode_preferences(line.preferences)
+    consent = None if line.consent is None else clean_consent(line.consent)
+    return line.model_copy(update={"name": clean_name(line.name), "consent": consent})
+
+
+class _Known:
+    """What is here already: who, whose embeddings, and which chimes."""
+
+    def __init__(self, file: GalleryFile, model_id: str, is_chime: Callable[[str], bool]) -> None:
         self.model_id = model_id
+        self.is_chime = is_chime
         self.names = {person.person_id: person.name for person in all_people(file)}
         self.anywhere: set[bytes] = set()
         self.of_person: dict[int | None, dict[bytes, Float32Array]] = {}
@@ -269,9 +310,12 @@ def _check_head(line: bytes, model_id: str) -> None:
 
 
 def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported: Imported) -> None:
-    name = clean_name(line.name)
+    name = line.name
+    if line.chime is not None and not known.is_chime(line.chime):
+        imported.conflicts.append(f"{name} gets no chime: {line.chime} is none here")
+        line = line.model_copy(update={"chime": None})
     samples = [read_sample(text, known.model_id) for text in line.samples]
-    person_id = find_or_create_person(file, name)
+    person_id, _ = find_or_create_person(file, name)
     if (here := known.names.get(person_id)) is not None:
         likeness = known.likeness(person_id, samples)
         if likeness is not None and likeness < SAME_PERSON_COSINE:
@@ -287,7 +331,7 @@ def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported:
     for text, sample in zip(line.samples, samples, strict=True):
         if sample.embedding.tobytes() in known.of_person.get(person_id, {}):
             continue
-        sample_id, is_new = add_sample(file, person_id, sample, text.source_sha256)
+        sample_id, is_new = add_sample(file, person_id, sample, text.source_sha256, time.time())
         if is_new:
             variants = {
                 drawing: read_sample(variant, known.model_id)

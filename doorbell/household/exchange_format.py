@@ -21,7 +21,7 @@ from pydantic import (
 
 from doorbell.domain import FaceSample, Float32Array
 from doorbell.errors import UsageError
-from doorbell.gallery.codec import UNIT_TOLERANCE
+from doorbell.gallery.codec import LAST_WALL_TIME, UNIT_TOLERANCE
 from doorbell.recognition.templates import EMBEDDING_SIZE
 
 # The second has variants; without any the first is written, which an earlier doorbell reads.
@@ -29,8 +29,7 @@ PLAIN, WITH_VARIANTS = 1, 2
 
 _EMBEDDING = np.dtype("<f4")
 
-# Seconds since 1970, up to the beginning of the year 9999, which can be shown in every time zone.
-_WallTime = Annotated[float, Field(ge=0.0, le=253_370_764_800.0)]
+_WallTime = Annotated[float, Field(ge=0.0, le=LAST_WALL_TIME)]  # seconds since the epoch
 
 
 class _Line(BaseModel):

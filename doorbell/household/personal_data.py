@@ -9,7 +9,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from doorbell.config import StorageSection
-from doorbell.domain import Person, PicturedFace
+from doorbell.domain import Person, PicturedFace, is_visit_id
 from doorbell.errors import UsageError
 from doorbell.gallery.gallery import Gallery, PersonalData
 from doorbell.household.visit_pictures import as_known_now, read_picture_of
@@ -85,7 +85,7 @@ def _pictures(
 ) -> Iterator[tuple[str, bytes]]:
     """The pictures that show a person, with nobody else, by the visits that they are of."""
     own = set(held.visit_ids)
-    for visit_id in (*held.visit_ids, *held.beside):
+    for visit_id in filter(is_visit_id, (*held.visit_ids, *held.beside)):
         picture = read_picture_of(visit_id, storage, cipher)
         if picture is None:
             continue

@@ -42,7 +42,7 @@ def write_drawn_picture(
             f"no picture of the visit {visit.visit_id} is kept; storage.pictures says of whom "
             "pictures are made, and storage.pictures_days for how long they are kept"
         )
-    path = path or Path(picture_path(Path(), f"visit-{visit.visit_id}"))
+    path = path or Path(f"visit-{visit.visit_id}.jpg")
     try:
         write_whole(path, draw_picture(as_known_now(gallery, picture, storage)), replace=False)
     except OSError as exc:

@@ -15,15 +15,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Collection
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from doorbell.domain import PicturedFace, Visitor, VisitPicture
-from doorbell.errors import EncryptionError
+from doorbell.domain import PicturedFace, Visitor, VisitPicture, is_visit_id
+from doorbell.errors import EncryptionError, GalleryError
 from doorbell.imaging.visit_picture import cover_faces
 from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import Cipher, is_encrypted
@@ -35,9 +34,14 @@ log = logging.getLogger(__name__)
 
 
 def picture_path(directory: Path, visit_id: str) -> Path:
-    """Where the picture of a visit lies, if there is one: in that folder, whatever it is called."""
-    name = re.sub(r"[/\0]", "_", visit_id)
-    return directory / f"{name}.jpg"
+    """Where the picture of a visit lies, if there is one.
+
+    Raises:
+        GalleryError: that is no identifier of a visit, and might lead anywhere.
+    """
+    if not is_visit_id(visit_id):
+        raise GalleryError(f"{visit_id!r} is no identifier of a visit; no file is touched for it")
+    return directory / f"{visit_id}.jpg"
 
 
 def faces_path(picture: Path) -> Path:
@@ -141,11 +145,17 @@ def forget_in_pictures(directory: Path, forgotten: VisitsForgotten, cipher: Ciph
     A picture of the same time of which nobody knows who is in it is deleted. One that cannot be
     changed is deleted too, and one that cannot be deleted is logged.
     """
-    for visit_id in forgotten.visit_ids:
-        _delete(picture_path(directory, visit_id))
     gone = set(forgotten.visit_ids)
-    for visit_id in forgotten.beside:
-        _forget_in(picture_path(directory, visit_id), gone, cipher)
+    for visit_id in (*forgotten.visit_ids, *forgotten.beside):
+        try:
+            path = picture_path(directory, visit_id)
+        except GalleryError as exc:
+            log.error("%s", exc)
+            continue
+        if visit_id in gone:
+            _delete(path)
+        else:
+            _forget_in(path, gone, cipher)
 
 
 def is_shown(face: PicturedFace, visit_ids: Collection[str]) -> bool:

@@ -22,6 +22,7 @@ from doorbell.domain import (
 )
 from doorbell.outputs.sound.chime import ChimeChoice, Choice
 from doorbell.status import Message
+from doorbell.text import shown
 
 
 class Timeline:
@@ -81,7 +82,7 @@ class Timeline:
             else:
                 line.append(" " * 9)
             line.append(f"{sign}  ", style=style)
-            line.append(words, style=style)
+            line.append(shown(words), style=style)
             self._console.print(line, soft_wrap=True)
 
 

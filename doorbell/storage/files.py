@@ -9,11 +9,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from typing import BinaryIO
 
 OWNER_ONLY = 0o600
 READABLE = 0o644  # for what holds nothing private, and may be written by another user than reads it
@@ -78,6 +80,37 @@ def write_whole(
     """Write bytes; see ``whole_file``."""
     with whole_file(path, replace=replace, durable=durable, mode=mode) as partial:
         partial.write_bytes(content)
+
+
+def open_regular(path: Path, max_bytes: int) -> BinaryIO:
+    """Open a file to read it, and wait for nobody: not for the writer of a pipe, nor for a device.
+
+    Args:
+        path: somebody's word, which may name anything.
+        max_bytes: how large it may be.
+
+    Raises:
+        OSError: it is out of reach, larger, or not a regular file.
+        ValueError: it is no path at all.
+    """
+    _require_regular(path.stat(), path, max_bytes)  # opening a device alone may do something
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _require_regular(os.fstat(descriptor), path, max_bytes)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _require_regular(about: os.stat_result, path: Path, max_bytes: int) -> None:
+    if stat.S_ISDIR(about.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    if about.st_size > max_bytes:
+        size = f"it has {about.st_size:,} bytes, and at most {max_bytes:,} are read"
+        raise OSError(errno.EFBIG, size, str(path))
 
 
 def make_private_directory(path: Path) -> None:

@@ -46,12 +46,15 @@ class Schema:
             ever appended; the first sets ``application_id``.
         settings: pragmas of each connection, ``name = value``.
         busy_seconds: how long to wait for another process's transaction.
+        additions: statements (IF NOT EXISTS) for triggers and indexes that a file of any version
+            may have besides.
     """
 
     application_id: int
     migrations: tuple[tuple[str, ...], ...]
     settings: tuple[str, ...]
     busy_seconds: float
+    additions: tuple[str, ...] = ()
 
     @property
     def version(self) -> int:
@@ -127,6 +130,7 @@ def _ready(
 ) -> sqlite3.Connection:
     connection = opened()
     try:
+        connection.execute("PRAGMA trusted_schema = OFF").fetchall()
         for setting in settings:
             connection.execute(f"PRAGMA {setting}").fetchall()
         try:
@@ -158,18 +162,29 @@ def verify(connection: sqlite3.Connection, schema: Schema, *, look_through: bool
     version = number(connection, "user_version")
     if version > schema.version:
         raise LaterVersionError(version)
+    if version < 0:
+        raise NotOursError(f"it is of version {version}")
     if look_through:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        try:
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except UnicodeDecodeError as exc:  # its message has a name that is no text
+            raise sqlite3.DatabaseError(f"a name in it is no text: {exc.reason}") from exc
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
     return version
 
 
-def migrate(connection: sqlite3.Connection, schema: Schema) -> None:
-    """Bring a file, an empty one too, to the present version: all the way or not at all."""
+def migrate(connection: sqlite3.Connection, schema: Schema, to: int | None = None) -> None:
+    """Bring a file, an empty one too, to a version: all the way or not at all.
+
+    Args:
+        connection: to the file.
+        schema: what it is.
+        to: the version; None for the present one.
+    """
     with transaction(connection):
         version = number(connection, "user_version")
-        for reached, statements in enumerate(schema.migrations[version:], start=version + 1):
+        for reached, statements in enumerate(schema.migrations[version:to], start=version + 1):
             for statement in statements:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {reached}")

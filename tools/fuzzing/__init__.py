@@ -18,7 +18,16 @@ from tempfile import mkdtemp
 from typing import Protocol, cast
 
 CORPUS = Path(__file__).parent / "corpus"
-TARGETS = ("commands", "configuration", "gallery", "models", "networks", "pictures", "videos")
+TARGETS = (
+    "backups",
+    "commands",
+    "configuration",
+    "gallery",
+    "models",
+    "networks",
+    "pictures",
+    "videos",
+)
 
 
 class Target(Protocol):

@@ -11,6 +11,7 @@ from doorbell.errors import DoorbellError
 from doorbell.gallery.names import clean_name
 from doorbell.outputs.mqtt.commands import RATES, CommandGate, parse_command
 from doorbell.outputs.mqtt.messages import encode, reply_document
+from doorbell.text import shown
 
 MAX_BYTES = 1500
 MAX_SECONDS = 1.0
@@ -31,6 +32,14 @@ def seeds() -> Iterator[bytes]:
             for ascii_only in (True, False):
                 text = json.dumps(document, ensure_ascii=ascii_only)
                 yield b"\x02\x00" + text.encode("utf-8", "surrogatepass")
+    for name in (
+        "str\u0430nger-7",
+        "\u2800",
+        "Ann\u2060a",
+        "\U0001f3f4\U000e0061",
+        "0\ufe0f\u20e3",
+    ):
+        yield b"\x02\x00" + json.dumps({"name": name}).encode()
     yield b'\x02\x00{"name": ' + b"[" * 900
     yield b'\x02\x00{"name": "Anna", "id": "7"}'
     yield b'\x02\x00{"id": "\\ud800", "name": 3}'
@@ -56,13 +65,23 @@ def check(content: bytes) -> None:
             if command != parse_command(verb, payload):
                 raise AssertionError(f"{command} of {payload!r}")
         if isinstance(command, EnrollCommand | ForgetCommand):
-            try:
-                clean_name(command.name).encode()
-            except DoorbellError as exc:
-                str(exc).encode()
+            _check_name(command.name)
     gate.say_refused(now)
     for verb, rate in RATES.items():
         if taken[verb] > rate.burst + now / rate.seconds + 1e-6:
             raise AssertionError(f"{taken[verb]} times {verb} in {now} s")
         if answers[verb] > rate.burst + 1 + 2 * now / rate.seconds + 1e-6:
             raise AssertionError(f"{answers[verb]} answers to {verb} in {now} s")
+
+
+def _check_name(name: str) -> None:
+    """Take a name as it stays and is shown, or refuse it in words that are shown as they are."""
+    try:
+        cleaned = clean_name(name)
+    except DoorbellError as exc:
+        cleaned = str(exc)
+    else:
+        if clean_name(cleaned) != cleaned:
+            raise AssertionError(f"{name!r} becomes another name each time")
+    if shown(cleaned) != cleaned:
+        raise AssertionError(f"{cleaned!r} would be obeyed by a terminal, or not be seen")

@@ -31,6 +31,7 @@ from doorbell.storage.sqlite import (
     transaction,
     verify,
 )
+from doorbell.storage.sqlite_schema import require_own
 
 # "DoOb" in ASCII; SQLite keeps it in the file's header.
 APPLICATION_ID = 0x446F4F62
@@ -67,6 +68,7 @@ SCHEMA = Schema(
     ),
     # Nobody else has business here: a stranger's lock must not keep the pipeline waiting.
     busy_seconds=0.05,
+    additions=("CREATE TABLE IF NOT EXISTS keys (proof BLOB NOT NULL) STRICT",),
 )
 
 
@@ -308,11 +310,13 @@ class OutboxFile:
 
     def _prepare(self) -> None:
         connection = self._connection
+        require_own(connection, SCHEMA)
         if is_empty(connection):
             migrate(connection, SCHEMA)
         elif verify(connection, SCHEMA) != SCHEMA.version:
             raise NotOursError(f"not an outbox of version {SCHEMA.version}")
-        connection.execute("CREATE TABLE IF NOT EXISTS keys (proof BLOB NOT NULL) STRICT")
+        for statement in SCHEMA.additions:
+            connection.execute(statement)
 
 
 def seal_outbox(path: Path, before: Cipher, after: Cipher) -> None:

@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 
 from doorbell.config.paths import expand
 from doorbell.errors import SoundError
+from doorbell.storage.files import open_regular
 
 SAMPLE_RATE = 44100
 LONGEST_SECONDS = 20.0
 SAMPLE_RATES = range(8000, 48001)
+# Twenty seconds in stereo take 3.84 MB; some programs write pictures and texts beside the sound.
+MAX_WAV_BYTES = 16_000_000
 
 Int16Array: TypeAlias = NDArray[np.int16]
 
@@ -164,7 +167,7 @@ def read_wav(path: Path) -> Sound:
         SoundError: missing, unreadable, no WAV file, or of another form.
     """
     try:
-        with wave.open(str(path), "rb") as file:
+        with open_regular(path, MAX_WAV_BYTES) as content, wave.open(content, "rb") as file:
             depth, channels = 8 * file.getsampwidth(), file.getnchannels()
             rate, frames = file.getframerate(), file.getnframes()
             _check_form(path, depth=depth, channels=channels, rate=rate, frames=frames)
@@ -174,6 +177,8 @@ def read_wav(path: Path) -> Sound:
         raise SoundError(f"{path} is no usable WAV file ({reason}); {_ADVICE}") from exc
     except OSError as exc:
         raise SoundError(f"cannot read the chime {path}: {exc.strerror}; check the path") from exc
+    except ValueError as exc:  # NUL, or what is no text
+        raise SoundError(f"{str(path)!r} is no path of a chime; check it") from exc
     whole = len(data) - len(data) % (2 * channels)
     samples = np.frombuffer(data[:whole], dtype="<i2").astype(np.int16).reshape(-1, channels)
     if not len(samples):
