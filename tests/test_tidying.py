@@ -19,8 +19,8 @@ from doorbell.status import VisitsForgotten
 
 DAY = 86400.0
 NOW = 1_700_000_000.0
-# Of one step here, on a machine with other work; a frame has 33 ms.
-STEP_SECONDS = 0.25
+# Processor time of one step; a frame has 33 ms, and a slow machine's tests are given more.
+STEP_SECONDS = 0.1
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,13 @@ def gallery(written: Path, tmp_path: Path) -> Iterator[Gallery]:
 
 
 def timed(steps: Iterator[object]) -> list[float]:
-    """How long each step takes, of all."""
+    """Processor time of each step."""
     taken: list[float] = []
     while True:
-        started = time.perf_counter()
+        started = time.thread_time()
         if next(steps, steps) is steps:
             return taken
-        taken.append(time.perf_counter() - started)
+        taken.append(time.thread_time() - started)
 
 
 def test_merging_many_strangers_takes_short_steps_and_merges_them_all(gallery: Gallery) -> None:
@@ -58,7 +58,7 @@ def test_merging_many_strangers_takes_short_steps_and_merges_them_all(gallery: G
     assert templates() is first
     assert first.changed_strangers == set()
     assert len(taken) > 500
-    assert np.percentile(taken, 99) < STEP_SECONDS / 5
+    assert np.percentile(taken, 99) < STEP_SECONDS / 4
     assert max(taken) < STEP_SECONDS
     # Nobody has changed since: nothing is compared any more.
     assert list(merge_alike(gallery, templates, RecognitionSection())) == []

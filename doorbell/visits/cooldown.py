@@ -11,13 +11,17 @@ from doorbell.visits.open_visit import visitor_key
 class Cooldown:
     """When each visitor rang last; those whom nobody can name count as one.
 
-    Attributes:
+    Args:
         seconds: for how long nobody rings again.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self._seconds = seconds
         self._rang: dict[tuple[str, int], float] = {}  # stream time
+
+    def reconfigure(self, seconds: float) -> None:
+        """Go by another time from now on, for who has rung already too."""
+        self._seconds = seconds
 
     def note(self, visitor: Visitor | None, time_seconds: float) -> None:
         """The bell rang for the visitor."""
@@ -36,7 +40,7 @@ class Cooldown:
 
     def may_ring(self, visitor: Visitor | None, time_seconds: float) -> bool:
         """Whether the visitor has not rung lately."""
-        oldest = time_seconds - self.seconds
+        oldest = time_seconds - self._seconds
         self._rang = {key: at for key, at in self._rang.items() if at > oldest}
         return visitor_key(visitor) not in self._rang
 

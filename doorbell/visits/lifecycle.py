@@ -111,7 +111,7 @@ class Visits:
     def reconfigure(self, section: VisitsSection) -> None:
         """Go by another ``[visits]`` from now on, visits that are going on too."""
         self._section = section
-        self._cooldown.seconds = section.cooldown_seconds
+        self._cooldown.reconfigure(section.cooldown_seconds)
 
     def visit_of(self, track_id: int) -> Visit | None:
         """The open visit that a track belongs to, as it stands."""

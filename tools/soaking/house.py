@@ -15,7 +15,7 @@ from doorbell.testbed.daemon_process import DOORBELL, WATCHING, DaemonProcess
 from doorbell.testbed.waiting import eventually
 
 _EVENT_LINE = re.compile(
-    r"(arrived|recognized|unrecognized|ring|left) visit=(\w+) visitor=(\S+)(?: similarity=.*)?$"
+    r"(arrived|recognized|unknown|ring|left) visit=(\w+) visitor=(\S+)(?: similarity=.*)?$"
 )
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0

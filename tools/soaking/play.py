@@ -196,7 +196,7 @@ class Week:
                 self.clock.go()
             elif said.visit_id not in ids:
                 self._note(f"{said} where {_name(visit)} was expected", visit.at)
-            if said.what in ("recognized", "unrecognized"):
+            if said.what in ("recognized", "unknown"):
                 _assign(mine, said.visit_id, said.visitor)
                 if visit.clock_set is not None:
                     self.clock.set_error(visit.clock_set)
