@@ -184,12 +184,15 @@ def test_a_large_file_is_looked_through_by_the_daemon_and_not_before_each_comman
 ) -> None:
     path = tmp_path / "gallery.sqlite"
     Gallery.open(path).close()
-    large = "CREATE TABLE ballast (bytes BLOB)", "INSERT INTO ballast VALUES (zeroblob(60000000))"
-    change(path, *large)
-    change(path, "CREATE TABLE last (words TEXT)", "INSERT INTO last VALUES ('whole')")
+    change(
+        path,
+        "INSERT INTO strangers (id, first_seen_at, last_seen_at, visits) VALUES (1, 1, 1, 1)",
+        "INSERT INTO samples (stranger_id, model_id, embedding, quality) "
+        "VALUES (1, 'another', zeroblob(60000000), 0.5)",
+    )
     with closing(sqlite3.connect(path)) as connection:
         [page] = connection.execute(
-            "SELECT rootpage FROM sqlite_schema WHERE name = 'last'"
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'non_faces'"
         ).fetchone()
         [size] = connection.execute("PRAGMA page_size").fetchone()
     with path.open("r+b") as file:

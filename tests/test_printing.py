@@ -98,6 +98,7 @@ def test_the_name_of_a_photo_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     for path in paths:
         path.write_bytes(b"no picture")
     program = [sys.executable, "-c", "from doorbell.cli import main; main()", "enroll", "Ben"]
+    program += ["--set", f"storage.directory={tmp_path / 'storage'}"]
     done = subprocess.run(
         [*program, *paths],
         env={**os.environ, "DOORBELL_CONFIG": "", "PYTHONUTF8": "1"},
