@@ -123,7 +123,10 @@ def load_chime(name_or_path: str) -> Sound:
             f"there is no chime {name_or_path!r}: give one of {', '.join(CHIMES)}, "
             "or the path of a WAV file"
         )
-    return read_wav(Path(name_or_path).expanduser())
+    try:
+        return read_wav(Path(name_or_path).expanduser())
+    except RuntimeError as exc:  # the home of a user who is none
+        raise SoundError(f"{name_or_path!r} is no path of a chime: {exc}; check it") from exc
 
 
 @cache
