@@ -291,7 +291,7 @@ def test_a_chime_that_is_no_file_is_left_out_and_waited_for_by_nobody(tmp_path: 
     os.mkfifo(pipe)
     with large.open("wb") as file:
         file.truncate(200_000_000)
-    chimes = ["a\0.wav", str(pipe), str(large), "/dev/zero.wav", str(tmp_path)]
+    chimes = ["a\0.wav", str(pipe), str(large), "/dev/zero.wav", str(tmp_path), "~x/a.wav"]
     (tmp_path / "device.wav").symlink_to("/dev/zero")
     chimes.append(str(tmp_path / "device.wav"))
     lines = [person_line(name=f"Eve {i}", chime=chime) for i, chime in enumerate(chimes)]

@@ -235,3 +235,43 @@ def test_a_wrong_sample_stands_out_and_is_removed_for_good(household: Gallery) -
     with pytest.raises(UsageError, match="no sample"):
         remove_sample(household, "Anna", listed[2].number)
     assert sample(40).embedding.tobytes() not in household.file.path.read_bytes()
+
+
+@pytest.mark.parametrize(("visit_id", "other_id"), [("v1", "v2"), ("v2", "v1")])
+def test_a_correction_made_in_between_can_be_undone_afterwards(
+    household: Gallery, visit_id: str, other_id: str
+) -> None:
+    whose = {"v1": comes(household, sample(30), "v1"), "v2": comes(household, sample(31), "v2")}
+    before = dump(household)
+    merge_strangers(household, 1, 2, force=True)
+    correct_to_person(household, visit_id, "Ben", learn=False)
+    undo_naming(household)
+    assert [stranger.stranger_id for stranger in household.strangers.all()] == [whose[other_id]]
+    assert household.visits.get(visit_id).visitor == household.people.get("Ben")
+    household.corrections.undo()
+    assert dump(household) == before
+
+
+def test_a_stranger_made_by_a_correction_goes_with_it(household: Gallery) -> None:
+    ben = household.people.get("Ben")
+    household.visits.save(Visit("bens", 50.0, 60.0, 60.0, ben), [sample(35)])
+    before = dump(household)
+    household.corrections.to_stranger("bens", None)
+    name_stranger(household, 1, "Cleo")
+    household.corrections.undo()
+    assert household.visits.get("bens").visitor == ben
+    undo_naming(household)
+    assert dump(household) == before
+
+
+def test_who_got_their_name_by_it_takes_later_visits_along(household: Gallery) -> None:
+    comes(household, sample(30), "v1")
+    cleo = name_stranger(household, 1, "Cleo").now
+    for number in (2, 3):
+        household.visits.save(Visit(f"v{number}", 40.0, 50.0 + number, 60.0, cleo))
+    stranger = undo_naming(household).now
+    assert household.strangers.get(1).visits == 3
+    assert household.strangers.get(1).last_seen_at == 53.0
+    assert {visit.visitor and visit.visitor.label for visit in household.visits.newest(9)} == {
+        stranger.label
+    }

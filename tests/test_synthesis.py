@@ -133,3 +133,5 @@ def test_a_pipe_and_a_device_are_refused_at_once(tmp_path: Path) -> None:
             load_chime(str(tmp_path / name))
     with pytest.raises(SoundError, match="is no path of a chime"):
         load_chime("a\0b.wav")
+    with pytest.raises(SoundError, match="is no path of a chime"):
+        load_chime("~nobody-of-that-name/bell.wav")

@@ -172,13 +172,8 @@ class NamingStore:
             self._count_visits(naming_id, gone)
             self._restore_kept(naming, gone, kept, before)
             undone = Undone(self._visitor(gone), was)
+            self._hide_without_visits(naming_id, gone, kept)
             self._file.execute("DELETE FROM corrections WHERE id = ?", naming_id)
-            # Whom a correction had made that was taken back since.
-            self._file.execute(
-                "DELETE FROM strangers WHERE visits <= 0 AND hidden_by IS NULL AND id IN (?, ?)",
-                gone.owner[1],
-                kept.owner[1],
-            )
         self._changes.overwrite_log()
         return undone
 
@@ -272,12 +267,22 @@ class NamingStore:
         self._file.execute(
             "UPDATE strangers SET visits = visits + ? WHERE id = ?", count["n"], gone.number
         )
-        self._file.execute(
-            "UPDATE strangers SET hidden_by = (SELECT max(id) FROM corrections WHERE id > ? "
-            "AND stranger_id = strangers.id) WHERE id = ? AND visits <= 0",
-            naming_id,
-            gone.number,
-        )
+
+    def _hide_without_visits(self, naming_id: int, *sides: _Side) -> None:
+        """Leave out strangers whose visits were said since to be others': undoing that shows them.
+
+        Without such a correction they were made by one that was taken back since, and go.
+        """
+        for number in (side.number for side in sides if side.table == "strangers"):
+            self._file.execute(
+                "UPDATE strangers SET hidden_by = (SELECT max(id) FROM corrections WHERE id > ? "
+                "AND stranger_id = strangers.id) WHERE id = ? AND visits <= 0",
+                naming_id,
+                number,
+            )
+            self._file.execute(
+                "DELETE FROM strangers WHERE id = ? AND visits <= 0 AND hidden_by IS NULL", number
+            )
 
     def _restore_kept(self, naming: Row, gone: _Side, kept: _Side, before: dict[str, Any]) -> None:
         """Take from whoever stays what came by the naming."""
@@ -302,11 +307,20 @@ class NamingStore:
         """Undo that somebody was made, unless they were enrolled since."""
         if self._file.rows(f"SELECT 1 FROM samples WHERE {kept.column} = ? LIMIT 1", kept.number):
             return
-        for table in ("visits", "corrections", "negatives"):
-            self._file.execute(
+        came_since = 0
+        for table in ("corrections", "negatives", "visits"):
+            came_since = self._file.execute(
                 f"UPDATE {table} SET person_id = ?, stranger_id = ? WHERE {kept.column} = ?",
                 *gone.owner,
                 kept.number,
+            )
+        if gone.table == "strangers":
+            self._file.execute(
+                "UPDATE strangers SET visits = visits + ?, last_seen_at = max(last_seen_at, "
+                "coalesce((SELECT max(last_seen_at) FROM visits WHERE stranger_id = strangers.id), "
+                "last_seen_at)) WHERE id = ?",
+                came_since,
+                gone.number,
             )
         self._file.execute(f"DELETE FROM {kept.table} WHERE id = ?", kept.number)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.config.paths import expand
-from doorbell.errors import SoundError
+from doorbell.errors import ConfigError, SoundError
 from doorbell.storage.files import open_regular
 
 SAMPLE_RATE = 44100
@@ -124,7 +124,10 @@ def load_chime(name_or_path: str) -> Sound:
             f"there is no chime {name_or_path!r}: give one of {', '.join(CHIMES)}, "
             "or the path of a WAV file"
         )
-    return read_wav(expand(name_or_path))
+    try:
+        return read_wav(expand(name_or_path))
+    except ConfigError as exc:  # the home of a user who is none
+        raise SoundError(f"{name_or_path!r} is no path of a chime: {exc}") from exc
 
 
 @cache
