@@ -36,6 +36,9 @@ BESIDE_SECONDS = 1.0
 # A visit without an end goes on; that its visitor is still there is stored with the next event.
 OPEN_SECONDS = 3600.0
 
+# Longer than nearly every visit.
+LONG_SECONDS = OPEN_SECONDS
+
 # Every stranger, as ``stranger_from`` reads them; those that a correction hid are left out.
 STRANGERS = f"""SELECT strangers.*, max(1, (
         SELECT count(*) FROM visits WHERE stranger_id = strangers.id
@@ -202,26 +205,21 @@ def visits_beside(file: GalleryFile, where: str, *parameters: object) -> tuple[s
         where: which these are; may be NULL of others.
         parameters: of that.
     """
-    # Sorted by their start, a visit is of the same time as one that began before it and ends after
-    # its start, or one that begins before its end.
+    until = f"max(last_seen_at, coalesce(ended_at, last_seen_at + {OPEN_SECONDS}))"
+    spans = f"SELECT id, started_at, {until} AS until FROM visits WHERE"
+    ones, others = f"({spans} {where}) AS a", f"({spans} ({where}) IS NOT TRUE) AS b"
+    overlaps = f"b.until >= a.started_at - {BESIDE_SECONDS}"
+    overlaps += f" AND b.started_at <= a.until + {BESIDE_SECONDS}"
+    if not file.rows(f"SELECT 1 FROM visits WHERE {where} LIMIT 1", *parameters):
+        return ()
+    # Most begin shortly before, which the index finds; the few long ones are looked at one by one.
     rows = file.rows(
-        f"""WITH spans AS (
-            SELECT id, started_at, ({where}) IS TRUE AS is_one,
-                max(last_seen_at, coalesce(ended_at, last_seen_at + {OPEN_SECONDS})) AS until
-            FROM visits),
-        near AS (
-            SELECT id, started_at, until, is_one,
-                max(CASE WHEN is_one THEN until END)
-                    OVER (ORDER BY started_at RANGE UNBOUNDED PRECEDING) AS until_before,
-                min(CASE WHEN is_one THEN started_at END)
-                    OVER (ORDER BY started_at RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
-                    AS started_after
-            FROM spans WHERE started_at <= {BESIDE_SECONDS} +
-                (SELECT max(until) FROM spans WHERE is_one))
-        SELECT id FROM near WHERE NOT is_one AND (
-            until_before >= started_at - {BESIDE_SECONDS}
-            OR started_after <= until + {BESIDE_SECONDS}) ORDER BY started_at, id""",
-        *parameters,
+        f"""SELECT b.id FROM {ones} CROSS JOIN {others}
+            WHERE b.started_at >= a.started_at - {LONG_SECONDS} AND {overlaps}
+        UNION SELECT b.id FROM {others} WHERE b.until > b.started_at + {LONG_SECONDS} - 1
+            AND EXISTS (SELECT 1 FROM {ones} WHERE {overlaps})
+        ORDER BY 1""",
+        *(4 * parameters),
     )
     return tuple(row["id"] for row in rows)
 
