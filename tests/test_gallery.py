@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from all_samples import read_samples
+from examples import examples
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit
 from doorbell.errors import (
@@ -19,7 +22,7 @@ from doorbell.errors import (
     UsageError,
 )
 from doorbell.gallery.gallery import EnrolledSample, Gallery
-from doorbell.gallery.queries import MAX_STRANGER_SAMPLES
+from doorbell.gallery.queries import MAX_STRANGER_SAMPLES, visits_beside
 
 MODEL = "sface-test"
 
@@ -352,3 +355,39 @@ def test_a_closed_gallery_says_so_and_closes_twice(gallery: Gallery) -> None:
     gallery.close()
     with pytest.raises(GalleryError, match="closed"):
         gallery.templates(MODEL)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 50_000),
+            st.sampled_from([0.0, 3.0, 20.0, 4000.0, 90_000.0]),
+            st.booleans(),
+            st.booleans(),
+        ),
+        max_size=12,
+    )
+)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_visits_of_the_same_time_are_those_that_overlap(
+    gallery: Gallery, came: list[tuple[float, float, bool, bool]]
+) -> None:
+    with gallery.file.writing():
+        gallery.file.execute("DELETE FROM visits")
+    anna = gallery.people.enroll("Anna", [EnrolledSample(sample(1))]).person
+    spans = {}
+    for number, (start, lasted, is_hers, goes_on) in enumerate(came):
+        end = None if goes_on else start + lasted
+        visit = Visit(f"v{number}", start, start + lasted, end, anna if is_hers else None)
+        gallery.visits.save(visit)
+        spans[visit.visit_id] = (start, start + lasted + 3600.0 * goes_on, is_hers)
+    expected = {
+        other
+        for other, (start, end, is_hers) in spans.items()
+        if not is_hers
+        and any(
+            hers and start <= until + 1.0 and since <= end + 1.0
+            for since, until, hers in spans.values()
+        )
+    }
+    assert set(visits_beside(gallery.file, "person_id = ?", anna.person_id)) == expected

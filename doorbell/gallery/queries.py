@@ -39,7 +39,9 @@ BESIDE_SECONDS = 1.0
 
 # A visit without an end goes on; that its visitor is still there is stored with the next event.
 OPEN_SECONDS = 3600.0
-_UNTIL = f"max(last_seen_at, coalesce(ended_at, last_seen_at + {OPEN_SECONDS}))"
+
+# Longer than nearly every visit.
+LONG_SECONDS = OPEN_SECONDS
 
 # Every stranger, as ``stranger_from`` reads them; those that a correction hid are left out.
 STRANGERS = f"""SELECT strangers.*, max(1, (
@@ -278,17 +280,21 @@ def visits_beside(file: GalleryFile, where: str, *parameters: object) -> tuple[s
         where: which these are; may be NULL of others.
         parameters: of that.
     """
+    until = f"max(last_seen_at, coalesce(ended_at, last_seen_at + {OPEN_SECONDS}))"
+    spans = f"SELECT id, started_at, {until} AS until FROM visits WHERE"
+    ones, others = f"({spans} {where}) AS a", f"({spans} ({where}) IS NOT TRUE) AS b"
+    overlaps = f"b.until >= a.started_at - {BESIDE_SECONDS}"
+    overlaps += f" AND b.started_at <= a.until + {BESIDE_SECONDS}"
+    if not file.rows(f"SELECT 1 FROM visits WHERE {where} LIMIT 1", *parameters):
+        return ()
+    # Most begin shortly before, which the index finds; the few long ones are looked at one by one.
     rows = file.rows(
-        f"""WITH spans AS (
-            SELECT started_at - {BESIDE_SECONDS} AS since, {_UNTIL} + {BESIDE_SECONDS} AS until
-            FROM visits WHERE {where}),
-        longest AS (SELECT max({_UNTIL} - started_at) AS seconds FROM visits)
-        SELECT DISTINCT id, started_at FROM spans CROSS JOIN longest CROSS JOIN visits
-            ON started_at BETWEEN spans.since - longest.seconds AND spans.until
-            AND {_UNTIL} >= spans.since
-        WHERE ({where}) IS NOT TRUE ORDER BY started_at, id""",
-        *parameters,
-        *parameters,
+        f"""SELECT b.id FROM {ones} CROSS JOIN {others}
+            WHERE b.started_at >= a.started_at - {LONG_SECONDS} AND {overlaps}
+        UNION SELECT b.id FROM {others} WHERE b.until > b.started_at + {LONG_SECONDS} - 1
+            AND EXISTS (SELECT 1 FROM {ones} WHERE {overlaps})
+        ORDER BY 1""",
+        *(4 * parameters),
     )
     return tuple(row["id"] for row in rows)
 

@@ -234,6 +234,18 @@ def test_whoever_is_forgotten_is_in_no_picture_at_the_broker(
     assert held == []
 
 
+def test_it_is_taken_back_once(house: House, broker: Mosquitto) -> None:
+    """Their own picture goes, by whom it is about and by who is in it."""
+    with Subscriber(broker.port) as listener, house.running() as mqtt:
+        house.both(mqtt, "Rosa")
+        assert eventually(lambda: len(images(listener)) == 1)
+        house.forget("Rosa", lambda _forgotten: None)
+        mqtt.handle(house.known)
+        assert eventually(lambda: listener.documents("visitor")[-1]["visitor"] == "unknown")
+        time.sleep(0.5)
+        assert images(listener)[1:] == [b""]
+
+
 def test_somebody_whom_nobody_can_tell_goes_with_whoever_is_forgotten(
     house: House, broker: Mosquitto
 ) -> None:

@@ -245,7 +245,8 @@ class RetainedMessages:
 
     def _hide_picture(self) -> None:
         self._pictured = EventSubject()
-        self.set(self._topics.image, b"")  # deletes the one retained
+        if self._states.get(self._topics.image) != b"":
+            self.set(self._topics.image, b"")  # deletes the one retained
 
     def _publish_state(self, topic: str) -> None:
         # A count that is lost is followed by another.
