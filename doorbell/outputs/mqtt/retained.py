@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import TypeGuard
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
@@ -13,6 +14,7 @@ from doorbell.domain import (
     Left,
     Recognized,
     Unknown,
+    VisitEvent,
 )
 from doorbell.outputs.mqtt.connection import BrokerConnection
 from doorbell.outputs.mqtt.discovery import (
@@ -78,18 +80,22 @@ class RetainedMessages:
         return [self._discovery_topic, self._topics.visitor]
 
     def announce(self) -> None:
-        """Publish everything: there is a new connection, or somebody new who has seen nothing."""
+        """Publish everything: there is a new connection, or somebody new who has seen nothing.
+
+        That we are here comes last: until then nobody takes what an earlier run left for true.
+        """
         with self._connection.lock:
             self._publish_discovery()
-            self._publish(self._topics.availability, ONLINE.encode())
             for topic in self._states:
                 self._publish_state(topic)
+            self._publish(self._topics.availability, ONLINE.encode())
 
     def set(self, topic: str, payload: bytes) -> None:
-        """Publish a state, now and whenever the doorbell announces itself."""
+        """Publish a state, now and whenever the doorbell announces itself; again if it changes."""
         with self._connection.lock:
-            self._states[topic] = payload
-            self._publish_state(topic)
+            if self._states.get(topic) != payload:
+                self._states[topic] = payload
+                self._publish_state(topic)
 
     def show(self, event: Event) -> None:
         """Publish whether somebody is at the door, and who was there last."""
@@ -180,13 +186,30 @@ class RetainedMessages:
             case Left():
                 self._visits.discard(event.visit.visit_id)
                 self.set(self._topics.presence, ON if self._visits else OFF)
-        if isinstance(event, Recognized | Unknown | Left):
+        if self._tells_who(event):
             self._shown = True
             document = encode(visitor_document(event.visit))
             self._named = subject_of(document)
             if self._pictured.visit_id == self._named.visit_id:
                 self._pictured = self._named  # whoever it is by now
             self.set(self._topics.visitor, document)
+
+    def _tells_who(self, event: Event) -> TypeGuard[VisitEvent]:
+        """Whether the last visitor is this event's, or has just left.
+
+        Whoever cannot be told is shown where nobody who is there has been told.
+        """
+        match event:
+            case Recognized():
+                return True
+            case Unknown() | Left() if event.visit.visitor is not None:
+                return True
+            case Unknown():
+                return self._named.visit_id not in self._visits - {event.visit.visit_id}
+            case Left():
+                return self._named.visit_id == event.visit.visit_id
+            case _:
+                return False
 
     def _hide_visitor(self) -> None:
         self._named = EventSubject()
