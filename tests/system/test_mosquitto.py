@@ -73,6 +73,7 @@ def test_discovery_states_availability_and_events_come_in_this_order(broker: Mos
             "live": None,
             "pressed": False,
             "late": False,
+            "repeated": False,
             "similarity": 0.7123,
             "seconds_to_decision": 0.4,
             "preferences": {"scene": "evening", "tv": [1, None]},

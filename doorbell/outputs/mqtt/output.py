@@ -213,10 +213,18 @@ class Mqtt:
             # What is delivered again was carried out already, or is old.
             log.debug("ignored a retained or repeated message on %s", message.topic)
         elif message.topic == self._birth_topic:
-            if message.payload == ONLINE.encode():
-                self._retained.announce()
+            self._take_status(message.payload)
         elif message.topic in self._topics.commands:
             self._take_command(self._topics.commands[message.topic], message.payload)
+
+    def _take_status(self, payload: bytes) -> None:
+        """Home automation has come, or gone."""
+        if payload == ONLINE.encode():
+            with self._connection.lock:
+                self._retained.announce()
+                self._sender.home_automation_came()
+        elif payload == OFFLINE.encode():
+            self._sender.home_automation_went()
 
     def _take_command(self, verb: str, payload: bytes) -> None:
         match self._gate.take(verb, payload, time.monotonic()):
