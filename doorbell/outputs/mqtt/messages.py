@@ -43,6 +43,7 @@ camera_online     whether the camera gives frames
 events_waiting    for the broker, which has not acknowledged them yet
 events_on_disk    whether all of those would outlive a kill or a power cut
 events_dropped    since the daemon started, for want of age or space; so are pictures_dropped
+broker_problem    what the broker does not take, in words for people; null where it takes everything
 ================  ===============================================================================
 
 The document on ``camera``, version 1:
@@ -190,6 +191,15 @@ def repeated_event(document: bytes) -> bytes:
         ValueError: it is no such document.
     """
     return encode({**_read_event(document), "repeated": True})
+
+
+def without_preferences(document: bytes) -> bytes:
+    """Leave the person's preferences out: the rest is worth more than they are.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    return encode({**json.loads(document), "preferences": {}})
 
 
 def _read_event(document: bytes) -> dict[str, Any]:

@@ -148,6 +148,11 @@ class Outbox:
             )
             self._drop_said = False
 
+    def give_up(self, number: int) -> None:
+        """Drop an event that the broker does not take."""
+        self.events_dropped += 1
+        self.remove(number)
+
     def drop_pictures(self) -> None:
         """Keep events without their pictures, and nothing of these on the disk."""
         for number, summary in list(self._waiting.items()):

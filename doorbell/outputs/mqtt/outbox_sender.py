@@ -25,6 +25,7 @@ from doorbell.outputs.mqtt.messages import (
     repeated_event,
     subject_of,
     trigger_payload,
+    without_preferences,
 )
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_store import BootTime, QueuedEvent
@@ -88,6 +89,7 @@ class OutboxSender:
                 "events_on_disk": self._outbox.on_disk,
                 "events_dropped": self._outbox.events_dropped,
                 "pictures_dropped": self._outbox.pictures_dropped,
+                "broker_problem": self._connection.problem,
             }
 
     def add(self, event: Event) -> None:
@@ -217,6 +219,7 @@ class OutboxSender:
                 self._settle(message_id)
                 if self._closing:
                     return
+                self._connection.send_next()
                 self._send_waiting()
                 if idle:
                     self._keep_pictures()
@@ -265,6 +268,13 @@ class OutboxSender:
         except ValueError as exc:
             log.error("a waiting event is no JSON any more and is dropped: %s", exc)
             self._outbox.remove(event.number)
+            return False
+        if not self._connection.takes(self._topics.event, document):
+            document = without_preferences(document)
+        if not self._connection.takes(self._topics.event, document):
+            if self._connection.allows(self._topics.event):
+                self._outbox.give_up(event.number)
+                self._acknowledged.put(None)  # it is the next one's turn
             return False
         message_id = self._connection.publish(self._topics.event, document, qos=1)
         if message_id is None:

@@ -16,6 +16,7 @@ from doorbell.domain import (
     Unknown,
     VisitEvent,
 )
+from doorbell.imaging.fitting import fit_jpeg
 from doorbell.outputs.mqtt.connection import BrokerConnection
 from doorbell.outputs.mqtt.discovery import (
     ONLINE,
@@ -30,9 +31,13 @@ from doorbell.outputs.mqtt.messages import (
     encode,
     subject_of,
     visitor_document,
+    without_preferences,
 )
 from doorbell.outputs.mqtt.topics import Topics
 from doorbell.status import KnownVisitors
+
+# A picture that the broker found too large is made so much smaller.
+SMALLER = 4
 
 
 class RetainedMessages:
@@ -221,9 +226,20 @@ class RetainedMessages:
 
     def _publish_state(self, topic: str) -> None:
         # A picture or a count that is lost is followed by another; the end of a picture is not.
-        payload = self._states[topic]
+        payload = self._fitting(topic, self._states[topic])
         qos = 0 if payload and topic in (self._topics.image, self._topics.status) else 1
         self._publish(topic, payload, qos)
+
+    def _fitting(self, topic: str, payload: bytes) -> bytes:
+        """As much of a state as the broker takes."""
+        least_refused = self._connection.least_refused_bytes(topic)
+        if least_refused is None or self._connection.takes(topic, payload):
+            return payload
+        if topic == self._topics.image:
+            # Far below what is known to be too much: each guess that fails costs a connection. No
+            # picture is better than that of an earlier visit.
+            return fit_jpeg(payload, least_refused // SMALLER) or b""
+        return without_preferences(payload) if topic == self._topics.visitor else payload
 
     def _publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
         self._connection.publish(topic, payload, qos=qos, retain=True)

@@ -1,0 +1,253 @@
+"""What is on its way to the broker, and what the broker is found to refuse.
+
+A broker that does not take a message, for its size or its topic, ends the connection: in MQTT 3.1.1
+it has no other word for it. What was under way then is suspected. On the next connection each
+message goes by itself, and the next one once the broker has it; a state that is suspected goes
+last. So whatever is alone under way when connections keep ending is what the broker refuses, and
+everything else has arrived. A larger message than any that was taken is refused for its size, where
+it goes, and any other for its topic.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+
+# A broker refuses at once. What had longer was taken, or the network is to blame.
+SUSPECT_SECONDS = 10.0
+# Connections that end with a message under way, at last with nothing else, before it is refused: a
+# broker that is restarted meets one message once. A state is told anew, an event is not.
+ENDINGS_OF_STATE, ENDINGS_OF_EVENT = 2, 3
+# A topic that was refused is tried again after so long: somebody may have allowed it.
+RETRY_SECONDS = 3600.0
+# No broker takes less. An event without preferences has some 800.
+LEAST_LIMIT_BYTES = 1000
+HEADER_BYTES = 9  # of a publish packet at most, without its topic
+
+
+class Kind(Enum):
+    """What is asked of the broker."""
+
+    PUBLISH = "publish"
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to the broker.
+
+    Attributes:
+        ticket: its number among all of this run.
+        kind: what is asked.
+        topic: where.
+        payload, qos, retain: of what is published.
+    """
+
+    ticket: int
+    kind: Kind
+    topic: str
+    payload: bytes = field(default=b"", repr=False)
+    qos: int = 1
+    retain: bool = False
+
+    @property
+    def channel(self) -> tuple[Kind, str]:
+        """What a broker allows or not."""
+        return self.kind, self.topic
+
+    @property
+    def packet_bytes(self) -> int:
+        """As much as it takes, or a few less."""
+        return packet_bytes(self.topic, len(self.payload))
+
+
+def packet_bytes(topic: str, payload_bytes: int) -> int:
+    """The size of a publish packet, or a few bytes more."""
+    return payload_bytes + len(topic.encode()) + HEADER_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the broker does not take.
+
+    Attributes:
+        kind, topic: what and where.
+        payload_bytes: of the message that was refused.
+        for_size: whether a smaller one may be taken.
+    """
+
+    kind: Kind
+    topic: str
+    payload_bytes: int
+    for_size: bool
+
+
+class Delivery:
+    """Messages of one connection after the other; on any thread, takes no lock but its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: list[Outgoing] = []
+        # By paho's number, in order: the message, and when it was handed over.
+        self._under_way: dict[int, tuple[Outgoing, float]] = {}
+        self._early: dict[int, float] = {}  # taken before it was noted here
+        self._suspects: set[tuple[Kind, str]] = set()
+        self._endings: Counter[tuple[Kind, str, int]] = Counter()
+        self._largest_taken = 0
+        self._least_refused: dict[str, int] = {}  # for its size, by topic
+        self._refused: dict[tuple[Kind, str], float] = {}  # when
+
+    def least_refused_bytes(self, topic: str) -> int | None:
+        """The size of the smallest packet that was refused there for it; None where none was."""
+        return self._least_refused.get(topic)
+
+    def allows(self, kind: Kind, topic: str, now: float) -> bool:
+        """Whether the broker takes anything there, for all we know."""
+        with self._lock:
+            refused = self._refused.get((kind, topic))
+            return refused is None or now - refused > RETRY_SECONDS
+
+    def takes(self, topic: str, payload_bytes: int, now: float) -> bool:
+        """Whether the broker takes such a message, for all we know."""
+        least = self._least_refused.get(topic)
+        fits = least is None or packet_bytes(topic, payload_bytes) < least
+        return fits and self.allows(Kind.PUBLISH, topic, now)
+
+    def begin(self) -> None:
+        """There is a new connection."""
+        with self._lock:
+            self._drop()
+
+    def add(self, outgoing: Outgoing) -> None:
+        """Take a message; a newer state replaces one that has not gone yet."""
+        with self._lock:
+            for place, other in enumerate(self._pending):
+                if outgoing.retain and other.channel == outgoing.channel:
+                    self._pending[place] = outgoing
+                    return
+            self._pending.append(outgoing)
+
+    def next(self) -> Outgoing | None:
+        """What is to be handed over now; None where it has to wait, or there is none.
+
+        Where something is suspected it is to be acknowledged, whatever its quality of service.
+        """
+        with self._lock:
+            if not self._pending or (self._suspects and self._under_way):
+                return None
+            if not self._suspects:
+                return self._pending.pop(0)
+            unsuspected = (
+                place
+                for place, each in enumerate(self._pending)
+                if not (each.retain and each.channel in self._suspects)
+            )
+            return self._pending.pop(next(unsuspected, 0))
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether one message goes at a time."""
+        return bool(self._suspects)
+
+    def hand_over(self, number: int, outgoing: Outgoing, handed_over: float) -> float | None:
+        """Note that a message is under way; how many seconds it took where that is over."""
+        with self._lock:
+            self._under_way[number] = outgoing, handed_over
+            taken = self._early.pop(number, None)
+            if taken is None:
+                return None
+            self._confirm(number, outgoing)
+            return taken - handed_over
+
+    def take(self, number: int, now: float) -> tuple[Outgoing, float] | None:
+        """Note that the broker has a message, or that one without acknowledgement was written.
+
+        Returns:
+            The message, and how many seconds it took; None where ``hand_over`` is still to come.
+        """
+        with self._lock:
+            known = self._under_way.get(number)
+            if known is None:
+                self._early[number] = now
+                return None
+            outgoing, handed_over = known
+            self._confirm(number, outgoing)
+            return outgoing, now - handed_over
+
+    def end(self, now: float, *, by_broker: bool) -> Refusal | None:
+        """The connection has ended.
+
+        Args:
+            now: monotonic seconds.
+            by_broker: whether it may have been ended for a message.
+
+        Returns:
+            What the broker is found to refuse, if anything.
+        """
+        with self._lock:
+            recent = [
+                outgoing
+                for outgoing, handed_over in self._under_way.values()
+                if by_broker and now - handed_over <= SUSPECT_SECONDS
+            ]
+            self._drop()
+            for each in recent:
+                self._endings[self._key(each)] += 1
+                self._suspects.add(each.channel)
+            if len(recent) != 1:
+                return None
+            [alone] = recent
+            if self._endings[self._key(alone)] < self._endings_needed(alone):
+                return None
+            return self._refuse(alone, now)
+
+    def broker_was_away(self) -> None:
+        """What was under way is not to blame, and who may write where may be another."""
+        with self._lock:
+            self._endings.clear()
+            self._refused.clear()
+
+    def _drop(self) -> None:
+        self._pending.clear()
+        self._under_way.clear()
+        self._early.clear()
+
+    def _confirm(self, number: int, outgoing: Outgoing) -> None:
+        if not outgoing.qos:
+            return  # it was written, and that is all
+        # A broker takes messages in order: what went before without acknowledgement is there too.
+        for other, (before, _) in list(self._under_way.items()):
+            if other == number or not before.qos:
+                del self._under_way[other]
+                self._largest_taken = max(self._largest_taken, before.packet_bytes)
+                self._suspects.discard(before.channel)
+                self._endings.pop(self._key(before), None)
+            if other == number:
+                return
+
+    def _endings_needed(self, outgoing: Outgoing) -> int:
+        if not outgoing.retain:
+            return ENDINGS_OF_EVENT
+        is_known = outgoing.topic in self._least_refused and self._may_be_too_large(outgoing)
+        return 1 if is_known else ENDINGS_OF_STATE
+
+    def _may_be_too_large(self, outgoing: Outgoing) -> bool:
+        least = max(self._largest_taken, LEAST_LIMIT_BYTES)
+        return outgoing.kind is Kind.PUBLISH and outgoing.packet_bytes > least
+
+    def _refuse(self, outgoing: Outgoing, now: float) -> Refusal:
+        for_size = self._may_be_too_large(outgoing)
+        if for_size:
+            self._least_refused[outgoing.topic] = outgoing.packet_bytes
+        else:
+            self._refused[outgoing.channel] = now
+            self._suspects.discard(outgoing.channel)
+        del self._endings[self._key(outgoing)]
+        return Refusal(outgoing.kind, outgoing.topic, len(outgoing.payload), for_size)
+
+    @staticmethod
+    def _key(outgoing: Outgoing) -> tuple[Kind, str, int]:
+        return *outgoing.channel, hash(outgoing.payload)
