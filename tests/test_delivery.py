@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from doorbell.outputs.mqtt.delivery import (
     RETRY_SECONDS,
+    STANDING_SECONDS,
     SUSPECT_SECONDS,
     Delivery,
     Kind,
@@ -30,7 +31,7 @@ def state(topic: str, size: int = 5, qos: int = 1) -> Outgoing:
 
 def hand_over_all(delivery: Delivery, now: float = 0.0) -> list[Outgoing]:
     gone: list[Outgoing] = []
-    while (outgoing := delivery.next()) is not None:
+    while (outgoing := delivery.next(STANDING_SECONDS)) is not None:
         delivery.hand_over(len(gone), outgoing, now)
         gone.append(outgoing)
     return gone
@@ -38,7 +39,7 @@ def hand_over_all(delivery: Delivery, now: float = 0.0) -> list[Outgoing]:
 
 def test_nothing_waits_before_something_was_refused() -> None:
     delivery = Delivery()
-    delivery.begin()
+    delivery.begin(0.0)
     for number in range(3):
         delivery.add(event(number))
     assert [each.ticket for each in hand_over_all(delivery)] == [0, 1, 2]
@@ -82,6 +83,22 @@ def test_of_a_state_that_waits_only_the_newest_goes() -> None:
     assert [len(each.payload) for each in hand_over_all(delivery)] == [2, 6, 6]
 
 
+def test_what_may_be_refused_waits_until_the_connection_has_stood() -> None:
+    """Somebody with our id, who connects whenever we do, ends every connection at one place."""
+    delivery = Delivery()
+    refusals = []
+    for number in range(9):
+        delivery.begin(0.0)
+        delivery.add(state("presence"))
+        outgoing = delivery.next(0.01)
+        if outgoing is not None:
+            delivery.hand_over(number, outgoing, 0.01)
+        refusals.append(delivery.end(0.02, by_broker=True))
+    assert set(refusals) == {None}
+    delivery.add(state("presence"))
+    assert delivery.next(STANDING_SECONDS) is not None
+
+
 def test_a_topic_that_was_refused_is_tried_again_later() -> None:
     delivery = Delivery()
     delivery.hand_over(0, event(0, 100), 0.0)
@@ -104,11 +121,11 @@ def play(refuses: Refuses, events: Sequence[Outgoing], states: Sequence[Outgoing
     delivery, numbers, waiting = Delivery(), count(), list(events)
     got: list[int] = []
     for _ in range(4 * len(states) + 4 * len(events) + 4):
-        delivery.begin()
+        delivery.begin(0.0)
         for each in (*states, *waiting):
             if delivery.takes(each.topic, len(each.payload), 0.0):
                 delivery.add(each)
-        while (outgoing := delivery.next()) is not None:
+        while (outgoing := delivery.next(STANDING_SECONDS)) is not None:
             number = next(numbers)
             if delivery.is_careful:
                 outgoing = replace(outgoing, qos=1)

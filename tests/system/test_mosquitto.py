@@ -40,6 +40,7 @@ def test_discovery_states_availability_and_events_come_in_this_order(broker: Mos
             "presence",
             "mute/state",
             "availability",
+            "session",
             *("event", "presence"),
             *("event", "visitor", "image", "trigger"),
             "event",
@@ -131,12 +132,12 @@ def test_after_a_crash_nothing_is_available_before_it_is_true(broker: Mosquitto)
 def test_every_message_is_timed_to_its_acknowledgement(broker: Mosquitto) -> None:
     took: list[float] = []
     with running(broker.port, on_published=took.append) as mqtt:
-        assert eventually(lambda: len(took) == 4)  # discovery, availability, presence, mute
+        assert eventually(lambda: len(took) == 5)  # discovery, presence, mute, ourselves twice
         for event in story():
             mqtt.handle(event)
         with Subscriber(broker.port) as listener:
             # Each event and the states that it changes.
-            assert eventually(lambda: len(took) > 4 + len(story()))
+            assert eventually(lambda: len(took) > 5 + len(story()))
             assert eventually(lambda: listener.of("visitor") != [])
     assert all(0 < seconds < 5 for seconds in took)
 
@@ -150,12 +151,12 @@ def test_a_later_subscriber_finds_states_and_no_event(broker: Mosquitto) -> None
         with Subscriber(broker.port) as probe:
             assert eventually(lambda: probe.of("status") != [])
         with Subscriber(broker.port) as listener:
-            assert eventually(lambda: len(listener.messages) == 7)
+            assert eventually(lambda: len(listener.messages) == 8)
             time.sleep(0.1)
             assert all(message.retain for message in listener.messages)
             assert set(listener.topics()) == {
                 *(CONFIG_TOPIC, "availability", "presence", "mute/state", "visitor", "image"),
-                "status",
+                *("status", "session"),
             }
             assert listener.of("availability") == [b"online"]
             assert listener.of("mute/state") == [b"ON"]

@@ -27,6 +27,7 @@ from doorbell.outputs.mqtt.client import configured_client, describe_failure, ke
 from doorbell.outputs.mqtt.connection_log import ConnectionLog
 from doorbell.outputs.mqtt.delivery import Delivery, Kind, Outgoing
 from doorbell.outputs.mqtt.discovery import OFFLINE
+from doorbell.outputs.mqtt.rest import Rest
 
 # Well below mqtt.late_seconds: a ring while the broker starts again still rings.
 LONGEST_RECONNECT_SECONDS = 10
@@ -34,6 +35,8 @@ LONGEST_RECONNECT_SECONDS = 10
 # them is there.
 LASTING_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 60
+# As many in a row that ended soon, and for no message, are looked into.
+STRANGE_ENDINGS = 5
 OFFLINE_SECONDS = 0.8
 STOP_SECONDS = 1.1  # paho's thread sleeps for up to a second between attempts
 KEEPALIVE_ENDED = "Keep alive timeout"
@@ -89,17 +92,17 @@ class BrokerConnection:
         self._on_published = on_published
         self._delivery = Delivery()
         self._tickets = count(1)
-        self._on_acknowledged: Callable[[int], None] = lambda _ticket: None
+        self._on_connected: Callable[[], None] = _nothing
+        self._on_received: Callable[[Received], None] = _nothing
+        self._on_acknowledged: Callable[[int], None] = _nothing
+        self._on_endings: Callable[[], None] = _nothing
+        self._rest: Rest | None = None
         self._connected = self._closed = False
         self._connected_at = 0.0
         self._endings = 0  # of connections, one after the other, that did not last
         self._connection_log = ConnectionLog(f"{section.host}:{section.port}")
-        self._client: Client | None = configured_client(section, client_id)
-        self._client.reconnect_delay_set(1, LONGEST_RECONNECT_SECONDS)
-        # Without a bound of paho's: few events are under way at a time, states are small, and a
-        # broker that is silent is lost soon.
-        self._client.max_queued_messages_set(0)
-        self._client.will_set(availability_topic, OFFLINE, qos=1, retain=True)
+        self._client_id = client_id
+        self._client: Client | None = self._new_client()
 
     @property
     def connected(self) -> bool:
@@ -134,6 +137,7 @@ class BrokerConnection:
         on_connected: Callable[[], None],
         on_received: Callable[[Received], None],
         on_acknowledged: Callable[[int], None],
+        on_endings: Callable[[], None],
     ) -> None:
         """Connect, now and whenever the connection is lost; once.
 
@@ -142,40 +146,32 @@ class BrokerConnection:
                 published.
             on_received: takes each message, on paho's thread.
             on_acknowledged: takes the number of each message that the broker has, and of what was
-                subscribed to; never takes the lock. Call ``send_next`` then, on another thread.
+                subscribed to; never takes the lock. Call ``send_next`` then, and now and again,
+                on another thread.
+            on_endings: told once several connections have ended soon, and no message is to blame;
+                never waits, nor takes the lock.
         """
-        client = self._client
-        if client is None:
-            return
+        self._on_connected, self._on_received = on_connected, on_received
+        self._on_acknowledged, self._on_endings = on_acknowledged, on_endings
+        if self._client is not None:
+            self._connect(self._client)
 
-        def connect(
-            _client: Client,
-            _userdata: Any,
-            _flags: ConnectFlags,
-            reason: ReasonCode,
-            _properties: Properties | None,
-        ) -> None:
-            self._note_connect(client, reason, on_connected)
+    def rest(self, seconds: float, may_return: Callable[[], bool]) -> None:
+        """Leave the broker to somebody else, without a word; on any thread.
 
-        def receive(_client: Client, _userdata: Any, message: MQTTMessage) -> None:
-            payload = bytes(message.payload)
-            on_received(Received(message.topic, payload, message.retain, message.dup))
-
-        def acknowledge(_client: Client, _userdata: Any, number: int, *_: Any) -> None:
-            # Without our lock: paho holds one of its own when it reports an acknowledgement.
-            taken = self._delivery.take(number, time.monotonic())
-            if taken is not None:
-                self._report(*taken)
-
-        self._on_acknowledged = on_acknowledged
-        client.on_connect = connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_message = receive
-        client.on_publish = client.on_subscribe = client.on_unsubscribe = acknowledge
-        section = self._section
-        client.connect_async(section.host, section.port, keepalive_seconds(section))
-        client.loop_start()
+        Args:
+            seconds: between two looks.
+            may_return: whether to connect again; asked on a thread of its own, twice in a row: who
+                is only restarted is there at the second look.
+        """
+        with self.lock:
+            client = self._client
+            if self._closed or client is None:
+                return
+            self._connected = False
+            self._rest = Rest(seconds, may_return, time.monotonic())
+        client.disconnect()
+        _let_go(client)
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
@@ -208,10 +204,12 @@ class BrokerConnection:
     def send_next(self) -> None:
         """Hand over what waits for the message before it, if the broker has that."""
         with self.lock:
+            if not self._closed:
+                self._return()
             while (
                 self._connected
                 and self._client is not None
-                and (outgoing := self._delivery.next()) is not None
+                and (outgoing := self._delivery.next(time.monotonic())) is not None
             ):
                 self._hand_over(self._client, outgoing)
 
@@ -242,11 +240,15 @@ class BrokerConnection:
         stopping = threading.Thread(target=client.loop_stop, name="mqtt-stop", daemon=True)
         stopping.start()
         stopping.join(STOP_SECONDS)
-        # With its thread these are the last that keep it: its sockets are closed.
-        client.on_connect = client.on_message = client.on_publish = None
+        _let_go(client)
 
     def _note_connect(
-        self, client: Client, reason: ReasonCode, on_connected: Callable[[], None]
+        self,
+        client: Client,
+        _userdata: Any,
+        _flags: ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
     ) -> None:
         if reason.is_failure:
             advice = "check mqtt.username and mqtt.password_file"
@@ -259,10 +261,20 @@ class BrokerConnection:
             # Not paho sends again what was under way: states as they are now, and events in order.
             client.drop_out_messages()
             self._connected_at = time.monotonic()
-            self._delivery.begin()
+            self._delivery.begin(self._connected_at)
             self._connected = True
             self._connection_log.end()
-            on_connected()
+            self._on_connected()
+
+    def _receive(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        payload = bytes(message.payload)
+        self._on_received(Received(message.topic, payload, message.retain, message.dup))
+
+    def _acknowledge(self, _client: Client, _userdata: Any, number: int, *_: Any) -> None:
+        # Without our lock: paho holds one of its own when it reports an acknowledgement.
+        taken = self._delivery.take(number, time.monotonic())
+        if taken is not None:
+            self._report(*taken)
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
         self._delivery.broker_was_away()
@@ -279,7 +291,7 @@ class BrokerConnection:
     ) -> None:
         # paho may hold its own locks here: ours would deadlock with a publisher.
         was_connected, self._connected = self._connected, False
-        if self._closed:
+        if self._closed or self._rest is not None:
             return
         now = time.monotonic()
         self._connection_log.lose(f"the connection ended ({reason})", now)
@@ -292,6 +304,34 @@ class BrokerConnection:
         if refusal is not None:
             self._connection_log.note_refusal(refusal)
         self._pause(client, afresh=lasted or refusal is not None)
+        if self._endings == STRANGE_ENDINGS:
+            self._on_endings()
+
+    def _new_client(self) -> Client:
+        client = configured_client(self._section, self._client_id)
+        client.reconnect_delay_set(1, LONGEST_RECONNECT_SECONDS)
+        # Without a bound of paho's: few events are under way at a time, states are small, and a
+        # broker that is silent is lost soon.
+        client.max_queued_messages_set(0)
+        client.will_set(self._availability_topic, OFFLINE, qos=1, retain=True)
+        return client
+
+    def _connect(self, client: Client) -> None:
+        client.on_connect = self._note_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._receive
+        client.on_publish = client.on_subscribe = client.on_unsubscribe = self._acknowledge
+        section = self._section
+        client.connect_async(section.host, section.port, keepalive_seconds(section))
+        client.loop_start()
+
+    def _return(self) -> None:
+        """Connect again, with a client of its own, where nobody else is connected any more."""
+        if self._rest is not None and self._rest.is_over(time.monotonic()):
+            self._rest = None
+            self._client = self._new_client()
+            self._connect(self._client)
 
     def _pause(self, client: Client, *, afresh: bool) -> None:
         """Let paho wait before it connects again, the longer the more connections did not last."""
@@ -331,3 +371,14 @@ class BrokerConnection:
         if outgoing.kind is Kind.PUBLISH and self._on_published is not None:
             self._on_published(seconds)
         self._on_acknowledged(outgoing.ticket)
+
+
+def _nothing(*_: object) -> None:
+    """What is told before anybody listens."""
+
+
+def _let_go(client: Client) -> None:
+    """Let its thread be the last that keeps a client: its sockets are closed with it."""
+    client.on_connect = client.on_message = client.on_publish = None
+    client.on_connect_fail = client.on_disconnect = None
+    client.on_subscribe = client.on_unsubscribe = None

@@ -6,6 +6,9 @@ message goes by itself, and the next one once the broker has it; a state that is
 last. So whatever is alone under way when connections keep ending is what the broker refuses, and
 everything else has arrived. A larger message than any that was taken is refused for its size, where
 it goes, and any other for its topic.
+
+Connections also end because a network or a broker fails, or somebody else connects with our id, and
+something is always under way then. So it takes several, with the same message each time.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ SUSPECT_SECONDS = 10.0
 # Connections that end with a message under way, at last with nothing else, before it is refused: a
 # broker that is restarted meets one message once. A state is told anew, an event is not.
 ENDINGS_OF_STATE, ENDINGS_OF_EVENT = 2, 3
+# The last of these is tried only once the connection has stood for so long: whoever connects with
+# our id ends it too, many at once, most after one, two, five or ten seconds.
+STANDING_SECONDS = 1.5
 # A topic that was refused is tried again after so long: somebody may have allowed it.
 RETRY_SECONDS = 3600.0
 # No broker takes less. An event without preferences has some 800.
@@ -94,6 +100,7 @@ class Delivery:
         # By paho's number, in order: the message, and when it was handed over.
         self._under_way: dict[int, tuple[Outgoing, float]] = {}
         self._early: dict[int, float] = {}  # taken before it was noted here
+        self._began = 0.0
         self._suspects: set[tuple[Kind, str]] = set()
         self._endings: Counter[tuple[Kind, str, int]] = Counter()
         self._largest_taken = 0
@@ -116,10 +123,11 @@ class Delivery:
         fits = least is None or packet_bytes(topic, payload_bytes) < least
         return fits and self.allows(Kind.PUBLISH, topic, now)
 
-    def begin(self) -> None:
+    def begin(self, now: float) -> None:
         """There is a new connection."""
         with self._lock:
             self._drop()
+            self._began = now
 
     def add(self, outgoing: Outgoing) -> None:
         """Take a message; a newer state replaces one that has not gone yet."""
@@ -130,7 +138,7 @@ class Delivery:
                     return
             self._pending.append(outgoing)
 
-    def next(self) -> Outgoing | None:
+    def next(self, now: float) -> Outgoing | None:
         """What is to be handed over now; None where it has to wait, or there is none.
 
         Where something is suspected it is to be acknowledged, whatever its quality of service.
@@ -145,7 +153,15 @@ class Delivery:
                 for place, each in enumerate(self._pending)
                 if not (each.retain and each.channel in self._suspects)
             )
-            return self._pending.pop(next(unsuspected, 0))
+            place = next(unsuspected, 0)
+            if self._is_decisive(self._pending[place]) and now - self._began < STANDING_SECONDS:
+                return None
+            return self._pending.pop(place)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is under way."""
+        return bool(self._under_way)
 
     @property
     def is_careful(self) -> bool:
@@ -233,6 +249,10 @@ class Delivery:
             return ENDINGS_OF_EVENT
         is_known = outgoing.topic in self._least_refused and self._may_be_too_large(outgoing)
         return 1 if is_known else ENDINGS_OF_STATE
+
+    def _is_decisive(self, outgoing: Outgoing) -> bool:
+        """Whether it is refused if the connection ends once more."""
+        return self._endings[self._key(outgoing)] + 1 >= self._endings_needed(outgoing)
 
     def _may_be_too_large(self, outgoing: Outgoing) -> bool:
         least = max(self._largest_taken, LEAST_LIMIT_BYTES)

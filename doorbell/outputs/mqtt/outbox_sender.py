@@ -89,7 +89,6 @@ class OutboxSender:
                 "events_on_disk": self._outbox.on_disk,
                 "events_dropped": self._outbox.events_dropped,
                 "pictures_dropped": self._outbox.pictures_dropped,
-                "broker_problem": self._connection.problem,
             }
 
     def add(self, event: Event) -> None:

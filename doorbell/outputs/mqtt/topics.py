@@ -15,6 +15,7 @@ camera        JSON: how it stands with the camera, and why    yes       1
 camera/...    availability: online, offline                   yes       1
 sound         JSON: whether the last chime was played         yes       1
 storage       JSON: whether visits and pictures can be kept   yes       1
+session       JSON: which run of which doorbell is connected    yes       1
 reply         JSON: what has become of an enroll or forget    never     1
 ring          command: empty, or PRESS                        ignored
 mute          command: ON, OFF                                ignored
@@ -54,6 +55,7 @@ class Topics:
         self.camera_availability = f"{base}/camera/availability"
         self.sound = f"{base}/sound"
         self.storage = f"{base}/storage"
+        self.session = f"{base}/session"
         self.reply = f"{base}/reply"
         self.enroll = f"{base}/enroll"
         self.forget = f"{base}/forget"
