@@ -1,7 +1,6 @@
 """What is under way to a broker, and what it is found to refuse, without one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import count
 
 from examples import examples
@@ -57,7 +56,7 @@ def test_an_acknowledgement_that_comes_before_it_is_noted_counts() -> None:
 def test_what_was_only_written_is_there_once_something_later_is_acknowledged() -> None:
     for acknowledged in (False, True):
         delivery = Delivery()
-        delivery.hand_over(1, state("image", qos=0), 0.0)
+        delivery.hand_over(1, state("image", qos=0), 0.0, acknowledged=False)
         delivery.hand_over(2, event(1), 0.0)
         assert delivery.take(1, 0.1) is not None
         if acknowledged:
@@ -127,12 +126,11 @@ def play(refuses: Refuses, events: Sequence[Outgoing], states: Sequence[Outgoing
                 delivery.add(each)
         while (outgoing := delivery.next(STANDING_SECONDS)) is not None:
             number = next(numbers)
-            if delivery.is_careful:
-                outgoing = replace(outgoing, qos=1)
-            delivery.hand_over(number, outgoing, 0.0)
+            acknowledged = delivery.is_careful or outgoing.qos > 0
+            delivery.hand_over(number, outgoing, 0.0, acknowledged=acknowledged)
             if refuses(outgoing):
                 break
-            if outgoing.qos:
+            if acknowledged:
                 delivery.take(number, 0.0)
             if not outgoing.retain:
                 got.append(outgoing.ticket)

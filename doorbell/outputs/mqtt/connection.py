@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -350,20 +350,19 @@ class BrokerConnection:
         return ticket
 
     def _hand_over(self, client: Client, outgoing: Outgoing) -> None:
-        if self._delivery.is_careful:
-            outgoing = replace(outgoing, qos=1)  # to be told that the broker has it
+        qos = 1 if self._delivery.is_careful else outgoing.qos  # to be told that the broker has it
         now, topic = time.monotonic(), outgoing.topic
         number: int | None
         match outgoing.kind:
             case Kind.PUBLISH:
-                published = client.publish(topic, outgoing.payload, outgoing.qos, outgoing.retain)
+                published = client.publish(topic, outgoing.payload, qos, outgoing.retain)
                 code, number = published.rc, published.mid
             case Kind.SUBSCRIBE:
                 code, number = client.subscribe(topic, 1)
             case Kind.UNSUBSCRIBE:
                 code, number = client.unsubscribe(topic)
         if code == MQTTErrorCode.MQTT_ERR_SUCCESS and number is not None:
-            took = self._delivery.hand_over(number, outgoing, now)
+            took = self._delivery.hand_over(number, outgoing, now, acknowledged=qos > 0)
             if took is not None:
                 self._report(outgoing, took)
 

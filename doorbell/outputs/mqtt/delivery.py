@@ -2,10 +2,10 @@
 
 A broker that does not take a message, for its size or its topic, ends the connection: in MQTT 3.1.1
 it has no other word for it. What was under way then is suspected. On the next connection each
-message goes by itself, and the next one once the broker has it; a state that is suspected goes
-last. So whatever is alone under way when connections keep ending is what the broker refuses, and
-everything else has arrived. A larger message than any that was taken is refused for its size, where
-it goes, and any other for its topic.
+message goes by itself, and the next one once the broker has it; a picture that is suspected goes
+last, and in the end any state. So whatever is alone under way when connections keep ending is what
+the broker refuses, and everything else has arrived. A larger message than any that was taken is
+refused for its size, where it goes, and any other for its topic.
 
 Connections also end because a network or a broker fails, or somebody else connects with our id, and
 something is always under way then. So it takes several, with the same message each time.
@@ -21,8 +21,8 @@ from enum import Enum
 # A broker refuses at once. What had longer was taken, or the network is to blame.
 SUSPECT_SECONDS = 10.0
 # Connections that end with a message under way, at last with nothing else, before it is refused: a
-# broker that is restarted meets one message once. A state is told anew, an event is not.
-ENDINGS_OF_STATE, ENDINGS_OF_EVENT = 2, 3
+# broker that is restarted meets one message once. A picture is followed by another.
+ENDINGS_OF_PICTURE, ENDINGS = 2, 3
 # The last of these is tried only once the connection has stood for so long: whoever connects with
 # our id ends it too, many at once, most after one, two, five or ten seconds.
 STANDING_SECONDS = 1.5
@@ -65,6 +65,11 @@ class Outgoing:
         return self.kind, self.topic
 
     @property
+    def may_wait(self) -> bool:
+        """Whether it may go behind what came later, and its loss matters little: as a picture's."""
+        return self.retain and not self.qos
+
+    @property
     def packet_bytes(self) -> int:
         """As much as it takes, or a few less."""
         return packet_bytes(self.topic, len(self.payload))
@@ -91,14 +96,21 @@ class Refusal:
     for_size: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    outgoing: Outgoing
+    handed_over: float
+    is_acknowledged: bool  # by the broker, once it has it
+
+
 class Delivery:
     """Messages of one connection after the other; on any thread, takes no lock but its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: list[Outgoing] = []
-        # By paho's number, in order: the message, and when it was handed over.
-        self._under_way: dict[int, tuple[Outgoing, float]] = {}
+        # By paho's number, in order.
+        self._under_way: dict[int, _UnderWay] = {}
         self._early: dict[int, float] = {}  # taken before it was noted here
         self._began = 0.0
         self._suspects: set[tuple[Kind, str]] = set()
@@ -151,7 +163,8 @@ class Delivery:
             unsuspected = (
                 place
                 for place, each in enumerate(self._pending)
-                if not (each.retain and each.channel in self._suspects)
+                if each.channel not in self._suspects
+                or not (each.may_wait or (each.retain and self._is_decisive(each)))
             )
             place = next(unsuspected, 0)
             if self._is_decisive(self._pending[place]) and now - self._began < STANDING_SECONDS:
@@ -168,14 +181,26 @@ class Delivery:
         """Whether one message goes at a time."""
         return bool(self._suspects)
 
-    def hand_over(self, number: int, outgoing: Outgoing, handed_over: float) -> float | None:
-        """Note that a message is under way; how many seconds it took where that is over."""
+    def hand_over(
+        self, number: int, outgoing: Outgoing, handed_over: float, *, acknowledged: bool = True
+    ) -> float | None:
+        """Note that a message is under way.
+
+        Args:
+            number: paho's.
+            outgoing: the message.
+            handed_over: monotonic seconds.
+            acknowledged: whether the broker says that it has it; else that it was written is told.
+
+        Returns:
+            How many seconds it took, where that is over.
+        """
         with self._lock:
-            self._under_way[number] = outgoing, handed_over
+            self._under_way[number] = _UnderWay(outgoing, handed_over, acknowledged)
             taken = self._early.pop(number, None)
             if taken is None:
                 return None
-            self._confirm(number, outgoing)
+            self._confirm(number)
             return taken - handed_over
 
     def take(self, number: int, now: float) -> tuple[Outgoing, float] | None:
@@ -189,9 +214,8 @@ class Delivery:
             if known is None:
                 self._early[number] = now
                 return None
-            outgoing, handed_over = known
-            self._confirm(number, outgoing)
-            return outgoing, now - handed_over
+            self._confirm(number)
+            return known.outgoing, now - known.handed_over
 
     def end(self, now: float, *, by_broker: bool) -> Refusal | None:
         """The connection has ended.
@@ -205,9 +229,9 @@ class Delivery:
         """
         with self._lock:
             recent = [
-                outgoing
-                for outgoing, handed_over in self._under_way.values()
-                if by_broker and now - handed_over <= SUSPECT_SECONDS
+                each.outgoing
+                for each in self._under_way.values()
+                if by_broker and now - each.handed_over <= SUSPECT_SECONDS
             ]
             self._drop()
             for each in recent:
@@ -231,12 +255,13 @@ class Delivery:
         self._under_way.clear()
         self._early.clear()
 
-    def _confirm(self, number: int, outgoing: Outgoing) -> None:
-        if not outgoing.qos:
+    def _confirm(self, number: int) -> None:
+        if not self._under_way[number].is_acknowledged:
             return  # it was written, and that is all
         # A broker takes messages in order: what went before without acknowledgement is there too.
-        for other, (before, _) in list(self._under_way.items()):
-            if other == number or not before.qos:
+        for other, under_way in list(self._under_way.items()):
+            before = under_way.outgoing
+            if other == number or not under_way.is_acknowledged:
                 del self._under_way[other]
                 self._largest_taken = max(self._largest_taken, before.packet_bytes)
                 self._suspects.discard(before.channel)
@@ -245,10 +270,10 @@ class Delivery:
                 return
 
     def _endings_needed(self, outgoing: Outgoing) -> int:
-        if not outgoing.retain:
-            return ENDINGS_OF_EVENT
+        if not outgoing.may_wait:
+            return ENDINGS
         is_known = outgoing.topic in self._least_refused and self._may_be_too_large(outgoing)
-        return 1 if is_known else ENDINGS_OF_STATE
+        return 1 if is_known else ENDINGS_OF_PICTURE
 
     def _is_decisive(self, outgoing: Outgoing) -> bool:
         """Whether it is refused if the connection ends once more."""
@@ -270,4 +295,6 @@ class Delivery:
 
     @staticmethod
     def _key(outgoing: Outgoing) -> tuple[Kind, str, int]:
-        return *outgoing.channel, hash(outgoing.payload)
+        """One event or picture; of a state whatever it tells."""
+        told = outgoing.retain and not outgoing.may_wait
+        return *outgoing.channel, 0 if told else hash(outgoing.payload)
