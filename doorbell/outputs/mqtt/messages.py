@@ -272,6 +272,17 @@ def statistics_document(statistics: Statistics) -> Document:
     }
 
 
+def problem_of(status: bytes) -> str | None:
+    """What the broker does not take, by a document on ``status``; None where it says nothing."""
+    try:
+        match json.loads(status):
+            case {"broker_problem": str() as problem}:
+                return problem
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
 def camera_document(camera: CameraState) -> Document:
     """Describe how it stands with the camera."""
     return {
