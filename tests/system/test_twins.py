@@ -78,7 +78,7 @@ def test_a_client_that_is_no_doorbell_is_said_once_and_tried_less_and_less(
         try:
             assert eventually(lambda: counted(caplog, TWIN) == 1, 40)
             assert counted(caplog, "connected to the broker") <= 7
-            assert counted(caplog, "ends the connection: ") == 0
+            assert counted(caplog, "refuses a message: ") == 0
         finally:
             stop.set()
             thread.join()

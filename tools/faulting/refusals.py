@@ -22,8 +22,9 @@ SILENCE_SECONDS = 3.0
 
 
 def prepare_limit(door: Door) -> None:
-    """Let the broker end the connection at every picture."""
-    door.broker = door.broker_with(f"max_packet_size {LIMIT_BYTES}")
+    """Let the broker end the connection at every picture, without having said so."""
+    broker = RefusingBroker(door.broker.port, lambda packet: packet.size > LIMIT_BYTES)
+    door.settings["mqtt.port"] = door.stack.enter_context(broker).port
 
 
 def large_message(door: Door) -> float:

@@ -25,7 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from doorbell.config import MqttSection
 from doorbell.outputs.mqtt.client import configured_client, describe_failure, keepalive_seconds
 from doorbell.outputs.mqtt.connection_log import ConnectionLog
-from doorbell.outputs.mqtt.delivery import Delivery, Kind, Outgoing
+from doorbell.outputs.mqtt.delivery import Delivery, Kind, Outgoing, Refusal
 from doorbell.outputs.mqtt.discovery import OFFLINE
 from doorbell.outputs.mqtt.rest import Rest
 
@@ -119,9 +119,13 @@ class BrokerConnection:
         """What the broker does not take, in words for people; None where it takes everything."""
         return self._connection_log.refusals
 
-    def least_refused_bytes(self, topic: str) -> int | None:
-        """The size of the smallest packet that was refused there for it; None where none was."""
-        return self._delivery.least_refused_bytes(topic)
+    def limit(self, most_packet_bytes: int) -> None:
+        """Take the broker's word for the largest packet that it takes."""
+        self._delivery.limit(most_packet_bytes)
+
+    def fitting_bytes(self, topic: str) -> int | None:
+        """How large a payload should be there; None where nothing was too large yet."""
+        return self._delivery.fitting_bytes(topic)
 
     def allows(self, topic: str) -> bool:
         """Whether the broker lets us publish there, for all we know."""
@@ -129,7 +133,12 @@ class BrokerConnection:
 
     def takes(self, topic: str, payload: bytes) -> bool:
         """Whether the broker lets us publish there, and so much at a time, for all we know."""
-        return self._delivery.takes(topic, len(payload), time.monotonic())
+        takes = self._delivery.takes(topic, len(payload), time.monotonic())
+        if not takes and self.allows(topic):
+            self._connection_log.note_refusal(
+                Refusal(Kind.PUBLISH, topic, len(payload), for_size=True)
+            )
+        return takes
 
     def open(
         self,

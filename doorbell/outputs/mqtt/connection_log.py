@@ -35,11 +35,10 @@ class ConnectionLog:
 
     def note_refusal(self, refusal: Refusal) -> None:
         """Say what the broker does not take, once, and what to do."""
-        said = (refusal.kind, refusal.topic) in self._refusals
-        what = describe_refusal(refusal)
-        self._refusals[refusal.kind, refusal.topic] = what
-        if not said:
-            log.warning("the broker %s ends the connection: %s", self._broker, what)
+        if (refusal.kind, refusal.topic) not in self._refusals:
+            what = describe_refusal(refusal)
+            self._refusals[refusal.kind, refusal.topic] = what
+            log.warning("the broker %s refuses a message: %s", self._broker, what)
 
     def tell(self, reason: str, now_seconds: float) -> None:
         """Say why there is no connection, unless that is known or something was just said."""

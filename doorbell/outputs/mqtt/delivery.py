@@ -30,6 +30,8 @@ STANDING_SECONDS = 1.5
 RETRY_SECONDS = 3600.0
 # No broker takes less. An event without preferences has some 800.
 LEAST_LIMIT_BYTES = 1000
+# A picture that the broker found too large is made so much smaller.
+SMALLER = 4
 HEADER_BYTES = 9  # of a publish packet at most, without its topic
 
 
@@ -117,11 +119,24 @@ class Delivery:
         self._endings: Counter[tuple[Kind, str, int]] = Counter()
         self._largest_taken = 0
         self._least_refused: dict[str, int] = {}  # for its size, by topic
+        self._most_packet_bytes: int | None = None  # by the broker's own word
         self._refused: dict[tuple[Kind, str], float] = {}  # when
 
-    def least_refused_bytes(self, topic: str) -> int | None:
-        """The size of the smallest packet that was refused there for it; None where none was."""
-        return self._least_refused.get(topic)
+    def limit(self, most_packet_bytes: int) -> None:
+        """Take the broker's word for the largest packet that it takes."""
+        self._most_packet_bytes = most_packet_bytes
+
+    def fitting_bytes(self, topic: str) -> int | None:
+        """How large a payload should be there; None where nothing was too large yet.
+
+        Far below what was found to be too much: each guess that fails costs a connection.
+        """
+        fitting = []
+        if topic in self._least_refused:
+            fitting.append(self._least_refused[topic] // SMALLER)
+        if self._most_packet_bytes is not None:
+            fitting.append(max(0, self._most_packet_bytes - packet_bytes(topic, 0)))
+        return min(fitting, default=None)
 
     def allows(self, kind: Kind, topic: str, now: float) -> bool:
         """Whether the broker takes anything there, for all we know."""
@@ -131,8 +146,9 @@ class Delivery:
 
     def takes(self, topic: str, payload_bytes: int, now: float) -> bool:
         """Whether the broker takes such a message, for all we know."""
-        least = self._least_refused.get(topic)
-        fits = least is None or packet_bytes(topic, payload_bytes) < least
+        least, most = self._least_refused.get(topic), self._most_packet_bytes
+        packet = packet_bytes(topic, payload_bytes)
+        fits = (least is None or packet < least) and (most is None or packet <= most)
         return fits and self.allows(Kind.PUBLISH, topic, now)
 
     def begin(self, now: float) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from doorbell.config import MqttSection
 from doorbell.outputs.mqtt.client import configured_client
@@ -58,6 +59,43 @@ def read_retained(
         client.disconnect()
         client.loop_stop()
         client.on_connect = client.on_message = client.on_subscribe = client.on_unsubscribe = None
+
+
+def most_packet_bytes(section: MqttSection, client_id: str) -> int | None:
+    """The largest packet that the broker says it takes, which it only does in MQTT 5.
+
+    Args:
+        section: ``[mqtt]``.
+        client_id: another than the doorbell's.
+
+    Returns:
+        None where it says nothing.
+
+    Raises:
+        ConfigError: as ``read_retained``.
+    """
+    said: list[int] = []
+    answered = threading.Event()
+    client = configured_client(section, client_id, MQTTProtocolVersion.MQTTv5)
+
+    def note(*told: Any) -> None:
+        most = getattr(told[-1], "MaximumPacketSize", None)
+        if isinstance(most, int):
+            said.append(most)
+        answered.set()
+
+    client.on_connect = note
+    client.on_disconnect = lambda *_: answered.set()
+    try:
+        with suppress(OSError):
+            client.connect(section.host, section.port)
+            client.loop_start()
+            answered.wait(ANSWER_SECONDS)
+        return said[0] if said else None
+    finally:
+        client.disconnect()
+        client.loop_stop()
+        client.on_connect = client.on_disconnect = None
 
 
 def stays_connected(section: MqttSection, client_id: str, seconds: float) -> bool:

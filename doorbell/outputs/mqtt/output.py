@@ -21,7 +21,7 @@ from doorbell.domain import Command, CommandResult
 from doorbell.outputs.mqtt.commands import CommandGate
 from doorbell.outputs.mqtt.connection import LASTING_SECONDS, BrokerConnection, Received
 from doorbell.outputs.mqtt.discovery import OFFLINE, ONLINE, birth_topic
-from doorbell.outputs.mqtt.look import read_retained, stays_connected
+from doorbell.outputs.mqtt.look import most_packet_bytes, read_retained, stays_connected
 from doorbell.outputs.mqtt.messages import (
     OFF,
     ON,
@@ -100,6 +100,7 @@ class Mqtt:
         client_id = f"doorbell-{device.id}"
         self._session = Session(client_id, Mark.new())
         note_mark(outbox_path, self._session.mark)
+        self._has_asked = False  # how much the broker takes
         self._other_id = f"doorbell-look-{self._session.mark.token}"
         self._section = section
         self._connection = BrokerConnection(
@@ -223,6 +224,15 @@ class Mqtt:
         self._connection.publish(self._topics.session, mark, qos=1, retain=True)
         self._connection.unsubscribe(left_there)
         self._sender.begin()
+        if not self._has_asked:
+            self._has_asked = True
+            threading.Thread(target=self._ask_for_limit, name="mqtt-look", daemon=True).start()
+
+    def _ask_for_limit(self) -> None:
+        """Learn how much the broker takes, where it says so, before a picture is too large."""
+        most = most_packet_bytes(self._section, self._other_id)
+        if most is not None:
+            self._connection.limit(most)
 
     def _receive(self, message: Received) -> None:
         if message.topic in self._retained.naming_topics:

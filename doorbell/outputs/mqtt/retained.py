@@ -36,9 +36,6 @@ from doorbell.outputs.mqtt.messages import (
 from doorbell.outputs.mqtt.topics import Topics
 from doorbell.status import KnownVisitors
 
-# A picture that the broker found too large is made so much smaller.
-SMALLER = 4
-
 
 class RetainedMessages:
     """The doorbell as the broker shows it, also to whoever subscribes later; from any thread.
@@ -232,13 +229,12 @@ class RetainedMessages:
 
     def _fitting(self, topic: str, payload: bytes) -> bytes:
         """As much of a state as the broker takes."""
-        least_refused = self._connection.least_refused_bytes(topic)
-        if least_refused is None or self._connection.takes(topic, payload):
+        most_bytes = self._connection.fitting_bytes(topic)
+        if most_bytes is None or self._connection.takes(topic, payload):
             return payload
         if topic == self._topics.image:
-            # Far below what is known to be too much: each guess that fails costs a connection. No
-            # picture is better than that of an earlier visit.
-            return fit_jpeg(payload, least_refused // SMALLER) or b""
+            # No picture is better than that of an earlier visit.
+            return fit_jpeg(payload, most_bytes) or b""
         return without_preferences(payload) if topic == self._topics.visitor else payload
 
     def _publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
