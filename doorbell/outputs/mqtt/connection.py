@@ -286,9 +286,14 @@ class BrokerConnection:
             self._report(*taken)
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
-        self._delivery.broker_was_away()
+        self._expect_another_setup()
         # paho tells it inside its except clause.
         self._connection_log.tell(describe_failure(sys.exc_info()[1]), time.monotonic())
+
+    def _expect_another_setup(self) -> None:
+        """The broker was away, and may have been set up anew."""
+        self._delivery.broker_was_away()
+        self._connection_log.forget_refusals()
 
     def _on_disconnect(
         self,
@@ -307,8 +312,8 @@ class BrokerConnection:
         if not was_connected:
             return
         lasted = now - self._connected_at >= LASTING_SECONDS
-        if lasted:  # the broker may have been stopped, and set up anew
-            self._delivery.broker_was_away()
+        if lasted:
+            self._expect_another_setup()
         refusal = self._delivery.end(now, by_broker=str(reason) != KEEPALIVE_ENDED)
         if refusal is not None:
             self._connection_log.note_refusal(refusal)

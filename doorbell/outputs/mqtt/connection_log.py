@@ -27,17 +27,24 @@ class ConnectionLog:
         self._said: tuple[str, float] | None = None
         self._refused = False
         self._refusals: dict[tuple[Kind, str], str] = {}
+        self._said_refusals: set[tuple[Kind, str]] = set()
 
     @property
     def refusals(self) -> str | None:
         """What the broker does not take; None where it takes everything."""
-        return "; ".join(self._refusals.values()) or None
+        return "; ".join([*self._refusals.values()]) or None
+
+    def forget_refusals(self) -> None:
+        """The broker may be set up anew; what it refuses again is not said again."""
+        self._refusals.clear()
 
     def note_refusal(self, refusal: Refusal) -> None:
         """Say what the broker does not take, once, and what to do."""
-        if (refusal.kind, refusal.topic) not in self._refusals:
+        channel = refusal.kind, refusal.topic
+        self._refusals.setdefault(channel, describe_refusal(refusal))
+        if channel not in self._said_refusals:
+            self._said_refusals.add(channel)
             what = describe_refusal(refusal)
-            self._refusals[refusal.kind, refusal.topic] = what
             log.warning("the broker %s refuses a message: %s", self._broker, what)
 
     def tell(self, reason: str, now_seconds: float) -> None:

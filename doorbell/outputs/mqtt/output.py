@@ -10,6 +10,7 @@ waits, then newer events.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -54,6 +55,8 @@ from doorbell.storage.encryption import NO_CIPHER, Cipher
 
 # Between two looks whether another doorbell with our id is still there.
 REST_SECONDS = 600.0
+# The broker is asked how much it takes with a new connection, but no more often.
+ASKING_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +103,7 @@ class Mqtt:
         client_id = f"doorbell-{device.id}"
         self._session = Session(client_id, Mark.new())
         note_mark(outbox_path, self._session.mark)
-        self._has_asked = False  # how much the broker takes
+        self._asked_at = -math.inf  # how much the broker takes
         self._other_id = f"doorbell-look-{self._session.mark.token}"
         self._section = section
         self._connection = BrokerConnection(
@@ -224,8 +227,9 @@ class Mqtt:
         self._connection.publish(self._topics.session, mark, qos=1, retain=True)
         self._connection.unsubscribe(left_there)
         self._sender.begin()
-        if not self._has_asked:
-            self._has_asked = True
+        now = time.monotonic()
+        if now - self._asked_at > ASKING_SECONDS:
+            self._asked_at = now
             threading.Thread(target=self._ask_for_limit, name="mqtt-look", daemon=True).start()
 
     def _ask_for_limit(self) -> None:
