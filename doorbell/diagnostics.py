@@ -52,7 +52,12 @@ from doorbell.imaging.view import (
 from doorbell.inference import says_how
 from doorbell.models.store import models_directory, network_files, verify_models
 from doorbell.outputs.mqtt.client import configured_client, describe_failure
+from doorbell.outputs.mqtt.discovery import ONLINE
+from doorbell.outputs.mqtt.look import read_retained
+from doorbell.outputs.mqtt.messages import problem_of
+from doorbell.outputs.mqtt.session import describe_twin, is_taken, noted_mark
 from doorbell.outputs.mqtt.topics import Topics
+from doorbell.outputs.mqtt.trial import find_refusal
 from doorbell.outputs.relay import open_relay
 from doorbell.outputs.sound.speaker import Speaker
 from doorbell.outputs.sound.synthesis import load_chime
@@ -106,7 +111,7 @@ def check_all(config: Config, *, field_of_view_degrees: float) -> Iterator[Findi
         "sound": _check_sound,
         "button": _check_button,
         "relay": _check_relay,
-        "broker": _check_broker,
+        "broker": check_broker,
         "disk": _check_disk,
         "gallery": _check_gallery,
         "clock": _check_clock,
@@ -241,7 +246,16 @@ def _check_relay(config: Config) -> str:
         return f"{line.label} answers; it was not switched on"
 
 
-def _check_broker(config: Config) -> str:
+def check_broker(config: Config) -> str:
+    """Connect, and find out what the broker takes; what was found.
+
+    Args:
+        config: what is to be checked.
+
+    Raises:
+        BrokerError: it does not answer, does not take us or something that we send.
+        ConfigError: the password file, a TLS file or the host cannot be used.
+    """
     section = config.mqtt
     if not section.enabled:
         return "switched off (mqtt.enabled)"
@@ -295,7 +309,27 @@ def _check_broker(config: Config) -> str:
     finally:
         client.disconnect()
         client.loop_stop()
-    return f"{where} accepted us; {describe(latency.take())}"
+    _check_what_broker_takes(config, where)
+    return f"{where} accepted us and takes every size; {describe(latency.take())}"
+
+
+def _check_what_broker_takes(config: Config, where: str) -> None:
+    """Try one message of each kind and size, and look who else is connected as this doorbell."""
+    section, topics = config.mqtt, Topics(config.device.id)
+    client_id = f"doorbell-check-{os.getpid()}"
+    try:
+        refusal = find_refusal(section, client_id, config.device.id)
+    except OSError as exc:
+        raise BrokerError(f"cannot reach {where}: {describe_failure(exc)}") from exc
+    asked = [topics.availability, topics.session, topics.status]
+    lies = read_retained(section, client_id, asked) or {}
+    if is_taken(lies, topics, noted_mark(config.storage.outbox_path)):
+        raise BrokerError(f"{where}: {describe_twin(f'doorbell-{config.device.id}')}")
+    if refusal is not None:
+        raise BrokerError(f"{where} accepted us, but {refusal}")
+    found = problem_of(lies.get(topics.status, b""))
+    if found is not None and lies.get(topics.availability) == ONLINE.encode():
+        raise BrokerError(f"{where} accepted us, but the running doorbell says: {found}")
 
 
 def _check_disk(config: Config) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2.sandbox import SandboxedEnvironment
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -240,3 +241,27 @@ def test_person_ids_are_found_in_an_earlier_document() -> None:
 )
 def test_a_foreign_document_holds_nobody(payload: bytes) -> None:
     assert person_ids_of(payload) == set()
+
+
+@pytest.mark.parametrize(
+    ("repeated", "heard_at", "fires"),
+    [
+        (False, None, True),
+        (False, "2026-01-01T10:00:00.500+00:00", True),  # the clock was set back
+        (True, None, True),
+        (True, "2026-01-01T09:59:59.999+00:00", True),
+        (True, "2026-01-01T10:00:00.000+00:00", False),
+        (True, "2026-01-01T10:00:00.500+00:00", False),
+    ],
+)
+def test_an_event_that_is_sent_again_fires_only_where_it_was_not_heard(
+    repeated: bool, heard_at: str | None, fires: bool
+) -> None:
+    """Home Assistant knows what it heard last, over a restart too, and drops what is empty."""
+    bell = document()["components"]["bell"]
+    template = SandboxedEnvironment().from_string(bell["value_template"])
+    event = {"repeated": repeated, "occurred_at": "2026-01-01T10:00:00.000+00:00"}
+    attributes = {} if heard_at is None else {"occurred_at": heard_at}
+    this = {"state": "unknown", "attributes": attributes}
+    rendered = template.render(value="the event", value_json=event, this=this)
+    assert rendered.strip() == ("the event" if fires else "")

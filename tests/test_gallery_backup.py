@@ -421,7 +421,8 @@ def test_no_visit_s_name_leads_out_of_the_folder_of_pictures(
     made = back_up(path, None, NOW)
     alter(
         made,
-        "INSERT INTO visits (id, started_at, last_seen_at, ended_at, person_id, similarity, frames_used) "
+        "INSERT INTO visits "
+        "(id, started_at, last_seen_at, ended_at, person_id, similarity, frames_used) "
         "SELECT 'bad', 1, 2, 2, person_id, 0, 0 FROM visits",
     )
     with closing(sqlite3.connect(made)) as connection:

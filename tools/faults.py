@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from faulting import broker, camera, gallery, process, storage
+from faulting import broker, camera, gallery, process, refusals, storage
 from faulting.door import NAME, Door, NotRecoveredError
 from faulting.truth import Judgement
 
@@ -57,6 +57,10 @@ FAULTS = (
     Fault("broker-killed-in-burst", broker.killed_in_burst, broker.prepare_burst, once=True),
     Fault("broker-killed", broker.killed),
     Fault("broker-silent", broker.silent),
+    Fault("broker-refuses-size", refusals.large_message, refusals.prepare_limit, once=True),
+    Fault("broker-refuses-topic", refusals.topic, refusals.prepare_topic, once=True),
+    Fault("home-automation-later", refusals.birth, refusals.prepare_birth),
+    Fault("two-doorbells", refusals.two_doorbells),
     Fault("wrong-password", broker.wrong_password, broker.prepare_password),
     Fault("network-cut", broker.network_cut, broker.prepare_network, broker.no_networks),
     Fault("network-hiccup", broker.network_hiccup, broker.prepare_network, broker.no_networks),

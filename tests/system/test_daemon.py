@@ -153,7 +153,7 @@ def test_a_day_at_the_door(
 
         assert listener.topics()[:2] == [
             "homeassistant/device/doorbell_front-door/config",
-            "availability",
+            "presence",
         ]
         events = listener.documents("event")
         assert [(event["event_type"], event["person"], event["stranger"]) for event in events] == [

@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from broker_stories import (
     visit_of,
 )
 
-from doorbell.domain import Recognized, Ring
+from doorbell.domain import Arrived, Left, Recognized, Ring, Unknown, UnknownReason
 from doorbell.status import KnownVisitors, MuteState, Statistics
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
@@ -27,7 +28,7 @@ from doorbell.testbed.waiting import eventually
 pytestmark = pytest.mark.system
 
 
-def test_discovery_availability_states_and_events_come_in_this_order(broker: Mosquitto) -> None:
+def test_discovery_states_availability_and_events_come_in_this_order(broker: Mosquitto) -> None:
     with Subscriber(broker.port) as listener:
         with running(broker.port, people=(ANNA, BEN)) as mqtt:
             for event in story():
@@ -36,20 +37,21 @@ def test_discovery_availability_states_and_events_come_in_this_order(broker: Mos
         assert eventually(lambda: listener.of("availability") == [b"online", b"offline"])
         assert listener.topics() == [
             CONFIG_TOPIC,
-            "availability",
             "presence",
             "mute/state",
+            "availability",
+            "session",
             *("event", "presence"),
-            *("event", "presence", "visitor", "image", "trigger"),
+            *("event", "visitor", "image", "trigger"),
             "event",  # whose picture is the same
-            *("event", "presence"),
-            *("event", "presence", "visitor"),
-            *("event", "presence", "visitor"),
+            "event",
+            *("event", "visitor"),
+            *("event", "visitor"),
             *("event", "presence", "visitor"),
             "availability",
         ]
         assert not any(message.retain for message in listener.messages)
-        assert listener.of("presence") == [b"OFF"] + [b"ON"] * 5 + [b"OFF"]
+        assert listener.of("presence") == [b"OFF", b"ON", b"OFF"]
         assert listener.of("trigger") == [b"person-1"]
         assert listener.of("image") == [PICTURE]
         events = listener.documents("event")
@@ -72,21 +74,70 @@ def test_discovery_availability_states_and_events_come_in_this_order(broker: Mos
             "live": None,
             "pressed": False,
             "late": False,
+            "repeated": False,
             "similarity": 0.7123,
             "seconds_to_decision": 0.4,
             "preferences": {"scene": "evening", "tv": [1, None]},
         }
 
 
+def test_who_cannot_be_told_is_not_the_last_visitor_while_somebody_known_is_there(
+    broker: Mosquitto,
+) -> None:
+    """As a face on a shirt: a visit of its own, which nobody decides."""
+    shirt = visit_of(None, 2)
+    with Subscriber(broker.port) as listener, running(broker.port, people=(ANNA,)) as mqtt:
+        for event in (
+            Arrived("e1", 1000.0, visit_of(None)),
+            Recognized("e2", 1001.0, visit_of(ANNA)),
+            Arrived("e3", 1002.0, shirt),
+            Unknown("e4", 1003.0, shirt, reason=UnknownReason.NO_USABLE_FACE),
+            Left("e5", 1004.0, replace(shirt, ended_at=1004.0)),
+            Left("e6", 1010.0, visit_of(ANNA, ended_at=1010.0)),
+            # Alone, somebody who cannot be told is the last visitor, and leaves as such.
+            Arrived("e7", 1020.0, visit_of(None, 3)),
+            Unknown("e8", 1021.0, visit_of(None, 3), reason=UnknownReason.NO_USABLE_FACE),
+            Left("e9", 1022.0, replace(visit_of(None, 3), ended_at=1022.0)),
+        ):
+            mqtt.handle(event)
+        assert eventually(lambda: len(listener.of("event")) == 9)
+        assert eventually(lambda: listener.of("presence")[-1:] == [b"OFF"])
+        assert listener.of("presence") == [b"OFF", b"ON", b"OFF", b"ON", b"OFF"]
+        assert eventually(lambda: len(listener.of("visitor")) == 4)
+        told = [(each["visitor"], each["left_at"]) for each in listener.documents("visitor")]
+        assert told == [
+            (ANNA.name, None),
+            (ANNA.name, "1970-01-01T00:16:50.000+00:00"),
+            ("unknown", None),
+            ("unknown", "1970-01-01T00:17:02.000+00:00"),
+        ]
+
+
+def test_after_a_crash_nothing_is_available_before_it_is_true(broker: Mosquitto) -> None:
+    """What the run before left retained is corrected first: nobody is seen at the door."""
+    with Subscriber(broker.port) as earlier:
+        earlier.publish("doorbell/front-door/presence", b"ON", retain=True)
+        earlier.publish("doorbell/front-door/availability", b"offline", retain=True)
+    with Subscriber(broker.port) as listener, running(broker.port, people=(ANNA,)) as mqtt:
+        assert mqtt.connected
+        assert eventually(lambda: listener.of("availability")[-1:] == [b"online"])
+        told = [
+            (topic, message.payload)
+            for topic, message in zip(listener.topics(), listener.messages, strict=True)
+            if topic in ("presence", "availability")
+        ]
+        assert told[2:] == [("presence", b"OFF"), ("availability", b"online")]
+
+
 def test_every_message_is_timed_to_its_acknowledgement(broker: Mosquitto) -> None:
     took: list[float] = []
     with running(broker.port, on_published=took.append) as mqtt:
-        assert eventually(lambda: len(took) == 4)  # discovery, availability, presence, mute
+        assert eventually(lambda: len(took) == 5)  # discovery, presence, mute, ourselves twice
         for event in story():
             mqtt.handle(event)
         with Subscriber(broker.port) as listener:
             # Each event and the states that it changes.
-            assert eventually(lambda: len(took) > 4 + len(story()))
+            assert eventually(lambda: len(took) > 5 + len(story()))
             assert eventually(lambda: listener.of("visitor") != [])
     assert all(0 < seconds < 5 for seconds in took)
 
@@ -100,12 +151,12 @@ def test_a_later_subscriber_finds_states_and_no_event(broker: Mosquitto) -> None
         with Subscriber(broker.port) as probe:
             assert eventually(lambda: probe.of("status") != [])
         with Subscriber(broker.port) as listener:
-            assert eventually(lambda: len(listener.messages) == 7)
+            assert eventually(lambda: len(listener.messages) == 8)
             time.sleep(0.1)
             assert all(message.retain for message in listener.messages)
             assert set(listener.topics()) == {
                 *(CONFIG_TOPIC, "availability", "presence", "mute/state", "visitor", "image"),
-                "status",
+                *("status", "session"),
             }
             assert listener.of("availability") == [b"online"]
             assert listener.of("mute/state") == [b"ON"]
@@ -170,7 +221,8 @@ def test_a_broker_that_is_down_is_said_once_and_events_wait_for_it(
                 f"e{n}" for n in range(1, 8)
             ]
             topics = [topic for topic in listener.topics() if topic != "event"]
-            assert topics[:2] == [CONFIG_TOPIC, "availability"]
+            assert topics[0] == CONFIG_TOPIC
+            assert "availability" in topics
             waited = [topic for topic in listener.topics() if topic in ("event", "image")]
             assert eventually(lambda: len(listener.of("image")) == 1)
             assert waited == ["event", "event", "image", *["event"] * 5]
@@ -183,7 +235,7 @@ def test_a_broker_that_is_down_is_said_once_and_events_wait_for_it(
         broker.start()
         with Subscriber(broker.port) as listener:
             assert eventually(lambda: listener.of("event") != [])
-            assert listener.topics()[:2] == [CONFIG_TOPIC, "availability"]
+            assert listener.topics()[:2] == [CONFIG_TOPIC, "presence"]
             assert [event["event_id"] for event in listener.documents("event")] == ["e8"]
             assert listener.of("visitor") != []
     broker.stop()
@@ -207,7 +259,7 @@ def test_an_event_that_was_under_way_when_the_broker_died_goes_again(broker: Mos
             assert eventually(lambda: len(listener.of("event")) == 3)
             ids = [event["event_id"] for event in listener.documents("event")]
             assert ids == ["e1", "e2", "e3"]
-            assert listener.topics()[:2] == [CONFIG_TOPIC, "availability"]
+            assert listener.topics()[:2] == [CONFIG_TOPIC, "presence"]
 
 
 def test_a_broker_that_hangs_keeps_nobody_waiting(broker: Mosquitto) -> None:

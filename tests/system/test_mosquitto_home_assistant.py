@@ -39,10 +39,10 @@ def test_home_assistants_return_brings_discovery_then_states(broker: Mosquitto) 
             "homeassistant/status",
             "homeassistant/status",
             CONFIG_TOPIC,
-            "availability",
             "presence",
             "mute/state",
             "visitor",
+            "availability",
         ]
 
 

@@ -111,7 +111,7 @@ class Door:
         """Start everything, and wait until the door is watched."""
         shutil.copytree(self.gallery, self.storage, dirs_exist_ok=True)
         self.settings.setdefault("mqtt.host", self.broker.host)
-        self.settings["mqtt.port"] = self.broker.port
+        self.settings.setdefault("mqtt.port", self.broker.port)
         self.broker.start()
         self._subscriber = Subscriber(self.broker.port, self.broker.host, client_id="judge")
         self.camera.plug()

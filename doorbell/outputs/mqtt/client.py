@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from doorbell.config import MqttSection
 from doorbell.config.secrets import read_secret, secret_path, warn_of_readers
@@ -87,8 +87,17 @@ def keepalive_seconds(section: MqttSection) -> int:
     return max(LEAST_KEEPALIVE_SECONDS, min(section.keepalive_seconds, longest))
 
 
-def configured_client(section: MqttSection, client_id: str) -> Client:
+def configured_client(
+    section: MqttSection,
+    client_id: str,
+    protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
+) -> Client:
     """Make a client that is configured and not connected.
+
+    Args:
+        section: ``[mqtt]``.
+        client_id: by which the broker knows it.
+        protocol: 3.1.1 is spoken by every broker.
 
     Raises:
         ConfigError: the host, the password file or a TLS file cannot be used, or the host is a
@@ -98,7 +107,7 @@ def configured_client(section: MqttSection, client_id: str) -> Client:
         section.host.encode("idna")
     except UnicodeError as exc:
         raise ConfigError(f"mqtt.host = {section.host!r} is no host name or address") from exc
-    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
+    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=protocol)
     if section.username is not None:
         password = None
         if section.password_file is not None:

@@ -1,7 +1,9 @@
 """One connection to the broker, kept up for as long as the daemon runs.
 
-A broker that is away is logged once, and tried again with growing pauses. paho's own thread does
-all network work; nothing here waits for it but ``leave`` and ``close``.
+A broker that is away is logged once, and tried again with growing pauses; so is one that takes us
+and ends the connection again before it has lasted. paho's own thread does all network work; nothing
+here waits for it but ``leave`` and ``close``. What is under way, and what the broker does not take,
+is ``delivery``'s business.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -22,12 +25,21 @@ from paho.mqtt.reasoncodes import ReasonCode
 from doorbell.config import MqttSection
 from doorbell.outputs.mqtt.client import configured_client, describe_failure, keepalive_seconds
 from doorbell.outputs.mqtt.connection_log import ConnectionLog
+from doorbell.outputs.mqtt.delivery import Delivery, Kind, Outgoing, Refusal
 from doorbell.outputs.mqtt.discovery import OFFLINE
+from doorbell.outputs.mqtt.rest import Rest
 
 # Well below mqtt.late_seconds: a ring while the broker starts again still rings.
 LONGEST_RECONNECT_SECONDS = 10
+# A connection that ended sooner has not lasted. The pauses after such ones grow further: what ends
+# them is there.
+LASTING_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 60
+# As many in a row that ended soon, and for no message, are looked into.
+STRANGE_ENDINGS = 5
 OFFLINE_SECONDS = 0.8
 STOP_SECONDS = 1.1  # paho's thread sleeps for up to a second between attempts
+KEEPALIVE_ENDED = "Keep alive timeout"
 
 log = logging.getLogger(__name__)
 
@@ -78,16 +90,19 @@ class BrokerConnection:
         self._section = section
         self._availability_topic = availability_topic
         self._on_published = on_published
-        # By message: when it was handed over or, where paho's thread is first, acknowledged.
-        self._under_way: dict[int, float] = {}
+        self._delivery = Delivery()
+        self._tickets = count(1)
+        self._on_connected: Callable[[], None] = _nothing
+        self._on_received: Callable[[Received], None] = _nothing
+        self._on_acknowledged: Callable[[int], None] = _nothing
+        self._on_endings: Callable[[], None] = _nothing
+        self._rest: Rest | None = None
         self._connected = self._closed = False
+        self._connected_at = 0.0
+        self._endings = 0  # of connections, one after the other, that did not last
         self._connection_log = ConnectionLog(f"{section.host}:{section.port}")
-        self._client: Client | None = configured_client(section, client_id)
-        self._client.reconnect_delay_set(1, LONGEST_RECONNECT_SECONDS)
-        # Without a bound of paho's: few events are under way at a time, states are small, and a
-        # broker that is silent is lost soon.
-        self._client.max_queued_messages_set(0)
-        self._client.will_set(availability_topic, OFFLINE, qos=1, retain=True)
+        self._client_id = client_id
+        self._client: Client | None = self._new_client()
 
     @property
     def connected(self) -> bool:
@@ -99,12 +114,39 @@ class BrokerConnection:
         """Whether we have left for good."""
         return self._closed
 
+    @property
+    def problem(self) -> str | None:
+        """What the broker does not take, in words for people; None where it takes everything."""
+        return self._connection_log.refusals
+
+    def limit(self, most_packet_bytes: int) -> None:
+        """Take the broker's word for the largest packet that it takes."""
+        self._delivery.limit(most_packet_bytes)
+
+    def fitting_bytes(self, topic: str) -> int | None:
+        """How large a payload should be there; None where nothing was too large yet."""
+        return self._delivery.fitting_bytes(topic)
+
+    def allows(self, topic: str) -> bool:
+        """Whether the broker lets us publish there, for all we know."""
+        return self._delivery.allows(Kind.PUBLISH, topic, time.monotonic())
+
+    def takes(self, topic: str, payload: bytes) -> bool:
+        """Whether the broker lets us publish there, and so much at a time, for all we know."""
+        takes = self._delivery.takes(topic, len(payload), time.monotonic())
+        if not takes and self.allows(topic):
+            self._connection_log.note_refusal(
+                Refusal(Kind.PUBLISH, topic, len(payload), for_size=True)
+            )
+        return takes
+
     def open(
         self,
         *,
         on_connected: Callable[[], None],
         on_received: Callable[[Received], None],
         on_acknowledged: Callable[[int], None],
+        on_endings: Callable[[], None],
     ) -> None:
         """Connect, now and whenever the connection is lost; once.
 
@@ -112,67 +154,73 @@ class BrokerConnection:
             on_connected: called after each connection, under the lock, before anything else is
                 published.
             on_received: takes each message, on paho's thread.
-            on_acknowledged: takes the id of each message that the broker has; never takes the lock.
+            on_acknowledged: takes the number of each message that the broker has, and of what was
+                subscribed to; never takes the lock. Call ``send_next`` then, and now and again,
+                on another thread.
+            on_endings: told once several connections have ended soon, and no message is to blame;
+                never waits, nor takes the lock.
         """
-        client = self._client
-        if client is None:
-            return
+        self._on_connected, self._on_received = on_connected, on_received
+        self._on_acknowledged, self._on_endings = on_acknowledged, on_endings
+        if self._client is not None:
+            self._connect(self._client)
 
-        def connect(
-            _client: Client,
-            _userdata: Any,
-            _flags: ConnectFlags,
-            reason: ReasonCode,
-            _properties: Properties | None,
-        ) -> None:
-            self._note_connect(client, reason, on_connected)
+    def rest(self, seconds: float, may_return: Callable[[], bool]) -> None:
+        """Leave the broker to somebody else, without a word; on any thread.
 
-        def receive(_client: Client, _userdata: Any, message: MQTTMessage) -> None:
-            payload = bytes(message.payload)
-            on_received(Received(message.topic, payload, message.retain, message.dup))
-
-        def acknowledge(
-            _client: Client,
-            _userdata: Any,
-            message_id: int,
-            _reason: ReasonCode,
-            _properties: Properties,
-        ) -> None:
-            on_acknowledged(message_id)
-            self._time(message_id, time.perf_counter())
-
-        client.on_connect = connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_message = receive
-        client.on_publish = acknowledge
-        section = self._section
-        client.connect_async(section.host, section.port, keepalive_seconds(section))
-        client.loop_start()
+        Args:
+            seconds: between two looks.
+            may_return: whether to connect again; asked on a thread of its own, twice in a row: who
+                is only restarted is there at the second look.
+        """
+        with self.lock:
+            client = self._client
+            if self._closed or client is None:
+                return
+            self._connected = False
+            self._rest = Rest(seconds, may_return, time.monotonic())
+        client.disconnect()
+        _let_go(client)
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
     ) -> int | None:
-        """Hand a message over; its id, None where there is no connection: then it is lost."""
+        """Hand a message over, or let it wait for the one before where the broker refused one.
+
+        Returns:
+            Its number; None where there is no connection, or the broker does not take it: then it
+            is lost.
+        """
         with self.lock:
-            if not self._connected or self._client is None:
+            if not self._connected or not self.takes(topic, payload):
                 return None
-            handed_over = time.perf_counter()
-            published = self._client.publish(topic, payload, qos, retain)
-            if published.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return None
-            self._time(published.mid, handed_over)
-            return published.mid
+            return self._add(Kind.PUBLISH, topic, payload, qos, retain)
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Ask for what comes on these topics, for as long as this connection lasts."""
-        if self._client is not None:
-            self._client.subscribe([(topic, 1) for topic in topics])
+        with self.lock:
+            for topic in topics:
+                if self._delivery.allows(Kind.SUBSCRIBE, topic, time.monotonic()):
+                    self._add(Kind.SUBSCRIBE, topic)
 
     def unsubscribe(self, topics: Sequence[str]) -> None:
         """Ask for it no longer."""
-        if self._client is not None:
-            self._client.unsubscribe([*topics])
+        with self.lock:
+            for topic in topics:
+                if self._delivery.allows(Kind.SUBSCRIBE, topic, time.monotonic()):
+                    self._add(Kind.UNSUBSCRIBE, topic)
+
+    def send_next(self) -> None:
+        """Hand over what waits for the message before it, if the broker has that."""
+        with self.lock:
+            if not self._closed:
+                self._return()
+            while (
+                self._connected
+                and self._client is not None
+                and (outgoing := self._delivery.next(time.monotonic())) is not None
+            ):
+                self._hand_over(self._client, outgoing)
 
     def leave(self) -> None:
         """Say offline, and publish nothing from now on; within a second, idempotent."""
@@ -201,11 +249,15 @@ class BrokerConnection:
         stopping = threading.Thread(target=client.loop_stop, name="mqtt-stop", daemon=True)
         stopping.start()
         stopping.join(STOP_SECONDS)
-        # With its thread these are the last that keep it: its sockets are closed.
-        client.on_connect = client.on_message = client.on_publish = None
+        _let_go(client)
 
     def _note_connect(
-        self, client: Client, reason: ReasonCode, on_connected: Callable[[], None]
+        self,
+        client: Client,
+        _userdata: Any,
+        _flags: ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
     ) -> None:
         if reason.is_failure:
             advice = "check mqtt.username and mqtt.password_file"
@@ -217,36 +269,129 @@ class BrokerConnection:
                 return
             # Not paho sends again what was under way: states as they are now, and events in order.
             client.drop_out_messages()
-            self._under_way.clear()
+            self._connected_at = time.monotonic()
+            self._delivery.begin(self._connected_at)
             self._connected = True
             self._connection_log.end()
-            on_connected()
+            self._on_connected()
+
+    def _receive(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        payload = bytes(message.payload)
+        self._on_received(Received(message.topic, payload, message.retain, message.dup))
+
+    def _acknowledge(self, _client: Client, _userdata: Any, number: int, *_: Any) -> None:
+        # Without our lock: paho holds one of its own when it reports an acknowledgement.
+        taken = self._delivery.take(number, time.monotonic())
+        if taken is not None:
+            self._report(*taken)
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
+        self._expect_another_setup()
         # paho tells it inside its except clause.
         self._connection_log.tell(describe_failure(sys.exc_info()[1]), time.monotonic())
 
+    def _expect_another_setup(self) -> None:
+        """The broker was away, and may have been set up anew."""
+        self._delivery.broker_was_away()
+        self._connection_log.forget_refusals()
+
     def _on_disconnect(
         self,
-        _client: Client,
+        client: Client,
         _userdata: Any,
         _flags: DisconnectFlags,
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
         # paho may hold its own locks here: ours would deadlock with a publisher.
-        self._connected = False
-        if not self._closed:
-            self._connection_log.lose(f"the connection ended ({reason})", time.monotonic())
-
-    def _time(self, message_id: int, moment: float) -> None:
-        """Note one end of a message's way, or report the whole once both are known.
-
-        Without our lock: paho holds one of its own when it reports an acknowledgement.
-        """
-        if self._on_published is None:
+        was_connected, self._connected = self._connected, False
+        if self._closed or self._rest is not None:
             return
-        other = self._under_way.setdefault(message_id, moment)  # atomic
-        if other is not moment:
-            del self._under_way[message_id]
-            self._on_published(abs(moment - other))
+        now = time.monotonic()
+        self._connection_log.lose(f"the connection ended ({reason})", now)
+        if not was_connected:
+            return
+        lasted = now - self._connected_at >= LASTING_SECONDS
+        if lasted:
+            self._expect_another_setup()
+        refusal = self._delivery.end(now, by_broker=str(reason) != KEEPALIVE_ENDED)
+        if refusal is not None:
+            self._connection_log.note_refusal(refusal)
+        self._pause(client, afresh=lasted or refusal is not None)
+        if self._endings == STRANGE_ENDINGS:
+            self._on_endings()
+
+    def _new_client(self) -> Client:
+        client = configured_client(self._section, self._client_id)
+        client.reconnect_delay_set(1, LONGEST_RECONNECT_SECONDS)
+        # Without a bound of paho's: few events are under way at a time, states are small, and a
+        # broker that is silent is lost soon.
+        client.max_queued_messages_set(0)
+        client.will_set(self._availability_topic, OFFLINE, qos=1, retain=True)
+        return client
+
+    def _connect(self, client: Client) -> None:
+        client.on_connect = self._note_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._receive
+        client.on_publish = client.on_subscribe = client.on_unsubscribe = self._acknowledge
+        section = self._section
+        client.connect_async(section.host, section.port, keepalive_seconds(section))
+        client.loop_start()
+
+    def _return(self) -> None:
+        """Connect again, with a client of its own, where nobody else is connected any more."""
+        if self._rest is not None and self._rest.is_over(time.monotonic()):
+            self._rest = None
+            self._client = self._new_client()
+            self._connect(self._client)
+
+    def _pause(self, client: Client, *, afresh: bool) -> None:
+        """Let paho wait before it connects again, the longer the more connections did not last."""
+        if afresh:
+            self._endings = 0
+        pause = min(2**self._endings, LONGEST_PAUSE_SECONDS)
+        self._endings += 1
+        client.reconnect_delay_set(pause, max(pause, LONGEST_RECONNECT_SECONDS))
+
+    def _add(
+        self, kind: Kind, topic: str, payload: bytes = b"", qos: int = 1, retain: bool = False
+    ) -> int:
+        ticket = next(self._tickets)
+        self._delivery.add(Outgoing(ticket, kind, topic, payload, qos, retain))
+        self.send_next()
+        return ticket
+
+    def _hand_over(self, client: Client, outgoing: Outgoing) -> None:
+        qos = 1 if self._delivery.is_careful else outgoing.qos  # to be told that the broker has it
+        now, topic = time.monotonic(), outgoing.topic
+        number: int | None
+        match outgoing.kind:
+            case Kind.PUBLISH:
+                published = client.publish(topic, outgoing.payload, qos, outgoing.retain)
+                code, number = published.rc, published.mid
+            case Kind.SUBSCRIBE:
+                code, number = client.subscribe(topic, 1)
+            case Kind.UNSUBSCRIBE:
+                code, number = client.unsubscribe(topic)
+        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and number is not None:
+            took = self._delivery.hand_over(number, outgoing, now, acknowledged=qos > 0)
+            if took is not None:
+                self._report(outgoing, took)
+
+    def _report(self, outgoing: Outgoing, seconds: float) -> None:
+        if outgoing.kind is Kind.PUBLISH and self._on_published is not None:
+            self._on_published(seconds)
+        self._on_acknowledged(outgoing.ticket)
+
+
+def _nothing(*_: object) -> None:
+    """What is told before anybody listens."""
+
+
+def _let_go(client: Client) -> None:
+    """Let its thread be the last that keeps a client: its sockets are closed with it."""
+    client.on_connect = client.on_message = client.on_publish = None
+    client.on_connect_fail = client.on_disconnect = None
+    client.on_subscribe = client.on_unsubscribe = None

@@ -28,6 +28,12 @@ from doorbell.outputs.mqtt.topics import Topics
 from doorbell.status import CameraCondition
 
 ONLINE, OFFLINE = "online", "offline"
+# An event that is sent again fires nothing where it, or a later one, was heard already: Home
+# Assistant hears for some seconds, and while it starts, before it says that it has come.
+FIRST_HEARD = (
+    "{{ '' if value_json.repeated and value_json.occurred_at"
+    " <= this.attributes.occurred_at | default('', true) else value }}"
+)
 
 
 def discovery_topic(prefix: str, device_id: str) -> str:
@@ -113,6 +119,7 @@ def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict
             "device_class": "doorbell",
             "state_topic": topics.event,
             "event_types": [*EVENT_TYPES, *LATE_EVENT_TYPES],
+            "value_template": FIRST_HEARD,
         },
         "visitor": {
             "platform": "sensor",

@@ -9,6 +9,7 @@ version               1; raised when a key changes its meaning
 event_id              unique for ever; drop one seen before
 event_type            ring, arrived, recognized, unknown or left; with late_ before it if it is late
 late                  whether the broker gets it later than ``mqtt.late_seconds`` after it happened
+repeated              whether it is sent again, to a home automation that was not there
 occurred_at           ISO 8601, UTC
 pressed               whether somebody pressed the button, or a command rang; false for a ring by a
                       long look, and for all that is no ring
@@ -42,6 +43,7 @@ camera_online     whether the camera gives frames
 events_waiting    for the broker, which has not acknowledged them yet
 events_on_disk    whether all of those would outlive a kill or a power cut
 events_dropped    since the daemon started, for want of age or space; so are pictures_dropped
+broker_problem    what the broker does not take, in words for people; null where it takes everything
 ================  ===============================================================================
 
 The document on ``camera``, version 1:
@@ -159,6 +161,7 @@ def event_document(event: Event) -> Document:
         "event_id": event.event_id,
         "event_type": event_type(event),
         "late": False,
+        "repeated": False,
         "occurred_at": iso_utc(event.occurred_at),
         "pressed": isinstance(event, Ring) and event.pressed,
         "visit_id": visit.visit_id if visit else None,
@@ -177,9 +180,32 @@ def late_event(document: bytes) -> bytes:
     Raises:
         ValueError: it is no such document.
     """
+    event = _read_event(document)
+    return encode({**event, "event_type": LATE + event["event_type"], "late": True})
+
+
+def repeated_event(document: bytes) -> bytes:
+    """Mark the encoded document of an event as sent again.
+
+    Raises:
+        ValueError: it is no such document.
+    """
+    return encode({**_read_event(document), "repeated": True})
+
+
+def without_preferences(document: bytes) -> bytes:
+    """Leave the person's preferences out: the rest is worth more than they are.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    return encode({**json.loads(document), "preferences": {}})
+
+
+def _read_event(document: bytes) -> dict[str, Any]:
     match json.loads(document):
-        case {"event_type": str(name)} as event:
-            return encode({**event, "event_type": LATE + name, "late": True})
+        case {"event_type": str()} as event:
+            return dict(event)
         case other:
             raise ValueError(f"{str(other)[:60]!r} is no event")
 
@@ -244,6 +270,17 @@ def statistics_document(statistics: Statistics) -> Document:
             for name, stage in statistics.stages.items()
         },
     }
+
+
+def problem_of(status: bytes) -> str | None:
+    """What the broker does not take, by a document on ``status``; None where it says nothing."""
+    try:
+        match json.loads(status):
+            case {"broker_problem": str() as problem}:
+                return problem
+    except (ValueError, RecursionError):
+        pass
+    return None
 
 
 def camera_document(camera: CameraState) -> Document:

@@ -148,6 +148,11 @@ class Outbox:
             )
             self._drop_said = False
 
+    def give_up(self, number: int) -> None:
+        """Drop an event that the broker does not take."""
+        self.events_dropped += 1
+        self.remove(number)
+
     def with_pictures(self) -> set[int]:
         """Numbers of the events that have one."""
         return {number for number, summary in self._waiting.items() if summary.picture_bytes}

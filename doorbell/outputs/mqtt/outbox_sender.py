@@ -25,14 +25,17 @@ from doorbell.outputs.mqtt.messages import (
     encode,
     event_document,
     late_event,
+    repeated_event,
     subject_of,
     trigger_payload,
+    without_preferences,
 )
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_store import BootTime, QueuedEvent
 from doorbell.outputs.mqtt.packed_picture import pack_picture, unpack_picture
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.topics import Topics
+from doorbell.outputs.mqtt.unheard import UnheardEvents
 from doorbell.outputs.mqtt.waiting_pictures import WaitingPictures
 from doorbell.status import VisitsForgotten
 
@@ -77,7 +80,8 @@ class OutboxSender:
         self._image = image
         self._pictures = WaitingPictures(outbox)
         self._latest_picture: tuple[str | None, bytes | None] | None = None  # with its visit
-        self._under_way: dict[int, int] = {}  # by the message's id, the event's number
+        self._under_way: dict[int, QueuedEvent] = {}  # by the message's id, without pictures
+        self._unheard = UnheardEvents(section.late_seconds)
         self._triggers: dict[int, bytes] = {}  # by number; lost with the connection
         self._unkept_pictures: dict[int, bytes] = {}  # by number
         self._acknowledged: SimpleQueue[int | None] = SimpleQueue()  # None only wakes
@@ -128,22 +132,39 @@ class OutboxSender:
                 self._keep_pictures()
             self._under_way.clear()
             self._triggers.clear()
+            self._unheard.connected()
         self._acknowledged.put(None)
 
-    def subjects(self) -> Mapping[int, EventSubject]:
-        """Whom each queued event is about, by number."""
+    def home_automation_went(self) -> None:
+        """Note that nobody hears what goes to the broker from now on."""
         with self._connection.lock, self._going_on():
-            return self._outbox.subjects()
+            self._settle()
+            self._unheard.went()
+
+    def home_automation_came(self) -> None:
+        """Send what it has not heard again, in order, before anything newer."""
+        with self._connection.lock, self._going_on():
+            self._settle()
+            for event in self._unheard.came(BootTime.now()):
+                document = repeated_event(event.document)
+                self._connection.publish(self._topics.event, document, qos=1)
+
+    def subjects(self) -> Mapping[int, EventSubject]:
+        """Whom each event that is or may be sent is about, by number."""
+        with self._connection.lock, self._going_on():
+            return {**self._unheard.subjects(), **self._outbox.subjects()}
         return {}
 
     def forget(self, numbers: Collection[int]) -> None:
         """Drop events about whoever was forgotten, and what is left of whom the broker has."""
         with self._connection.lock, self._going_on():
+            self._unheard.forget(numbers)
             self._outbox.forget(numbers)
 
     def forget_visits(self, forgotten: VisitsForgotten) -> None:
         """Drop what waits about visits that were forgotten, and pictures that may show them."""
         with self._connection.lock, self._going_on():
+            self._unheard.forget_visits(forgotten.visit_ids)
             self._outbox.forget_visits(forgotten.visit_ids)
             self._keep_pictures()
             self._pictures.forget(forgotten)
@@ -242,6 +263,7 @@ class OutboxSender:
                 self._settle(message_id)
                 if self._closing:
                     return
+                self._connection.send_next()
                 self._send_waiting()
                 if idle:
                     self._keep_pictures()
@@ -256,7 +278,9 @@ class OutboxSender:
         with suppress(Empty):
             while True:
                 if message_id is not None and message_id in self._under_way:
-                    numbers.append(self._under_way.pop(message_id))
+                    event = self._under_way.pop(message_id)
+                    self._unheard.acknowledged(event, BootTime.now())
+                    numbers.append(event.number)
                 message_id = self._acknowledged.get_nowait()
         for number in numbers:
             self._unkept_pictures.pop(number, None)
@@ -272,7 +296,7 @@ class OutboxSender:
 
     def _next(self) -> int | None:
         """Number of the event whose turn it is; None if all are under way."""
-        return self._outbox.next_unsent(self._under_way.values())
+        return self._outbox.next_unsent({event.number for event in self._under_way.values()})
 
     def _send_waiting(self) -> None:
         while self._may_send() and (number := self._next()) is not None:
@@ -282,17 +306,24 @@ class OutboxSender:
             self._follow(event)
 
     def _send(self, event: QueuedEvent) -> bool:
-        late = not 0 <= BootTime.now().seconds_since(event.kept) <= self._section.late_seconds
+        late = event.is_late(BootTime.now(), self._section.late_seconds)
         try:
             document = late_event(event.document) if late else event.document
         except ValueError as exc:
             log.error("a waiting event is no JSON any more and is dropped: %s", exc)
             self._outbox.remove(event.number)
             return False
+        if not self._connection.takes(self._topics.event, document):
+            document = without_preferences(document)
+        if not self._connection.takes(self._topics.event, document):
+            if self._connection.allows(self._topics.event):
+                self._outbox.give_up(event.number)
+                self._acknowledged.put(None)  # it is the next one's turn
+            return False
         message_id = self._connection.publish(self._topics.event, document, qos=1)
         if message_id is None:
             return False
         if late:
             self._triggers.pop(event.number, None)
-        self._under_way[message_id] = event.number
+        self._under_way[message_id] = replace(event, picture=None)
         return True

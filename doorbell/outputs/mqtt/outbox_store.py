@@ -119,6 +119,10 @@ class QueuedEvent:
     picture: bytes | None = field(repr=False)
     kept: BootTime
 
+    def is_late(self, now: BootTime, late_seconds: float) -> bool:
+        """Whether it came longer ago than that, or nobody can tell how long."""
+        return not 0 <= now.seconds_since(self.kept) <= late_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class QueuedInfo:

@@ -10,6 +10,8 @@ waits, then newer events.
 from __future__ import annotations
 
 import logging
+import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,11 +20,12 @@ from pathlib import Path
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Command, CommandResult
 from doorbell.outputs.mqtt.commands import CommandGate
-from doorbell.outputs.mqtt.connection import BrokerConnection, Received
+from doorbell.outputs.mqtt.connection import LASTING_SECONDS, BrokerConnection, Received
 from doorbell.outputs.mqtt.discovery import OFFLINE, ONLINE, birth_topic
 from doorbell.outputs.mqtt.gallery_view import NO_GALLERY, GalleryView
 from doorbell.outputs.mqtt.image import RetainedImage
 from doorbell.outputs.mqtt.image_record import ImageRecord
+from doorbell.outputs.mqtt.look import most_packet_bytes, read_retained, stays_connected
 from doorbell.outputs.mqtt.messages import (
     OFF,
     ON,
@@ -37,6 +40,7 @@ from doorbell.outputs.mqtt.messages import (
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_sender import OutboxSender
 from doorbell.outputs.mqtt.retained import RetainedMessages
+from doorbell.outputs.mqtt.session import Mark, Session, is_taken, note_mark
 from doorbell.outputs.mqtt.topics import ANSWERED_VERBS, Topics
 from doorbell.status import (
     CameraState,
@@ -51,6 +55,11 @@ from doorbell.status import (
     VisitsForgotten,
 )
 from doorbell.storage.encryption import NO_CIPHER, Cipher
+
+# Between two looks whether another doorbell with our id is still there.
+REST_SECONDS = 600.0
+# The broker is asked how much it takes with a new connection, but no more often.
+ASKING_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +102,15 @@ class Mqtt:
         self._birth_topic = birth_topic(section.discovery_prefix)
         self._gate = CommandGate(device.id, section, time.monotonic())
         self._problems: dict[str, str | None] = {}  # by what is stored
+        client_id = f"doorbell-{device.id}"
+        self._session = Session(client_id, Mark.new())
+        note_mark(outbox_path, self._session.mark)
+        self._asked_at = -math.inf  # how much the broker takes
+        self._other_id = f"doorbell-look-{self._session.mark.token}"
+        self._section = section
         self._connection = BrokerConnection(
             section,
-            f"doorbell-{device.id}",
+            client_id,
             self._topics.availability,
             on_published=on_published,
         )
@@ -119,6 +134,7 @@ class Mqtt:
             on_connected=self._announce,
             on_received=self._receive,
             on_acknowledged=self._acknowledge,
+            on_endings=self._suspect_twin,
         )
 
     @property
@@ -183,7 +199,12 @@ class Mqtt:
 
     def _publish_statistics(self, statistics: Statistics) -> None:
         self._gate.say_refused(time.monotonic())
-        document = {**statistics_document(statistics), **self._sender.figures}
+        problems = (self._connection.problem, self._session.problem(time.monotonic()))
+        document = {
+            **statistics_document(statistics),
+            **self._sender.figures,
+            "broker_problem": "; ".join(each for each in problems if each) or None,
+        }
         self._retained.set(self._topics.status, encode(document))
 
     def _drop_forgotten(self, waiting: Mapping[int, EventSubject], *, anybody_gone: bool) -> None:
@@ -221,25 +242,76 @@ class Mqtt:
         self._connection.subscribe([*self._topics.commands, self._birth_topic])
         # What we left there before names people who may have gone since.
         left_there = self._retained.asked_topics
-        self._connection.subscribe(left_there)
+        self._connection.subscribe([*left_there, self._topics.session])
         self._retained.ask()
         self._retained.announce()
+        # Behind the subscription: what lay there comes first, then this.
+        mark = self._session.mark.encode()
+        self._connection.publish(self._topics.session, mark, qos=1, retain=True)
         self._connection.unsubscribe(left_there)
         self._sender.begin()
+        now = time.monotonic()
+        if now - self._asked_at > ASKING_SECONDS:
+            self._asked_at = now
+            threading.Thread(target=self._ask_for_limit, name="mqtt-look", daemon=True).start()
+
+    def _ask_for_limit(self) -> None:
+        """Learn how much the broker takes, where it says so, before a picture is too large."""
+        most = most_packet_bytes(self._section, self._other_id)
+        if most is not None:
+            self._connection.limit(most)
 
     def _receive(self, message: Received) -> None:
         if message.topic in self._retained.asked_topics:
             if message.retained:
                 self._retained.learn(message.topic, message.payload)
+        elif message.topic == self._topics.session:
+            self._learn_session(message)
         elif message.retained or message.repeated:
             # A retained ring would ring at every connection; a retained birth came before ours.
             # What is delivered again was carried out already, or is old.
             log.debug("ignored a retained or repeated message on %s", message.topic)
         elif message.topic == self._birth_topic:
-            if message.payload == ONLINE.encode():
-                self._retained.announce()
+            self._take_status(message.payload)
         elif message.topic in self._topics.commands:
             self._take_command(self._topics.commands[message.topic], message.payload)
+
+    def _learn_session(self, message: Received) -> None:
+        """Give way to another doorbell with this id that was here before."""
+        now = time.monotonic()
+        with self._connection.lock:
+            gives_way = self._session.learn(message.payload, retained=message.retained, now=now)
+        if gives_way:
+            log.warning(
+                "MQTT is given up until it has gone, looked for every %d minutes; the doorbell "
+                "goes on without, and events wait",
+                REST_SECONDS // 60,
+            )
+            self._connection.rest(REST_SECONDS, self._is_free)
+
+    def _is_free(self) -> bool:
+        """Whether nobody else is connected as this doorbell; takes seconds."""
+        topics = [self._topics.availability, self._topics.session]
+        lies = read_retained(self._section, self._other_id, topics)
+        return lies is not None and not is_taken(lies, self._topics, self._session.mark)
+
+    def _suspect_twin(self) -> None:
+        """Connections end one after the other: find out whether it is for our id."""
+
+        def look() -> None:
+            if stays_connected(self._section, self._other_id, LASTING_SECONDS):
+                self._session.say(time.monotonic())
+
+        threading.Thread(target=look, name="mqtt-look", daemon=True).start()
+
+    def _take_status(self, payload: bytes) -> None:
+        """Home automation has come, or gone."""
+        if payload == ONLINE.encode():
+            with self._connection.lock:
+                self._retained.announce()
+                self._sender.home_automation_came()
+        elif payload == OFFLINE.encode():
+            self._sender.home_automation_went()
 
     def _take_command(self, verb: str, payload: bytes) -> None:
         match self._gate.take(verb, payload, time.monotonic()):

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Collection
 from dataclasses import replace
+from typing import TypeGuard
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
@@ -16,8 +17,10 @@ from doorbell.domain import (
     Person,
     Recognized,
     Unknown,
+    VisitEvent,
     VisitPicture,
 )
+from doorbell.imaging.fitting import fit_jpeg
 from doorbell.outputs.mqtt.connection import BrokerConnection
 from doorbell.outputs.mqtt.discovery import (
     ONLINE,
@@ -33,6 +36,7 @@ from doorbell.outputs.mqtt.messages import (
     encode,
     subject_of,
     visitor_document,
+    without_preferences,
 )
 from doorbell.outputs.mqtt.topics import Topics
 from doorbell.status import KnownVisitors
@@ -89,20 +93,24 @@ class RetainedMessages:
         return [*self.naming_topics, *([self._topics.image] if self._image.has_arrived else [])]
 
     def announce(self) -> None:
-        """Publish everything: there is a new connection, or somebody new who has seen nothing."""
+        """Publish everything: there is a new connection, or somebody new who has seen nothing.
+
+        That we are here comes last: until then nobody takes what an earlier run left for true.
+        """
         with self._connection.lock:
             self._publish_discovery()
-            self._publish(self._topics.availability, ONLINE.encode())
             for topic in self._states:
                 # A picture that comes again looks like a new one.
                 if topic != self._topics.image or not self._image.has_arrived:
                     self._publish_state(topic)
+            self._publish(self._topics.availability, ONLINE.encode())
 
     def set(self, topic: str, payload: bytes) -> None:
-        """Publish a state, now and whenever the doorbell announces itself."""
+        """Publish a state, now and whenever the doorbell announces itself; again if it changes."""
         with self._connection.lock:
-            self._states[topic] = payload
-            self._publish_state(topic)
+            if self._states.get(topic) != payload:
+                self._states[topic] = payload
+                self._publish_state(topic)
 
     def show(self, event: Event) -> None:
         """Publish whether somebody is at the door, and who was there last."""
@@ -231,13 +239,30 @@ class RetainedMessages:
             case Left():
                 self._visits.discard(event.visit.visit_id)
                 self.set(self._topics.presence, ON if self._visits else OFF)
-        if isinstance(event, Recognized | Unknown | Left):
+        if self._tells_who(event):
             self._shown = True
             document = encode(visitor_document(event.visit))
             self._named = subject_of(document)
             if self._pictured.visit_id == self._named.visit_id:
                 self._pictured = self._named  # whoever it is by now
             self.set(self._topics.visitor, document)
+
+    def _tells_who(self, event: Event) -> TypeGuard[VisitEvent]:
+        """Whether the last visitor is this event's, or has just left.
+
+        Whoever cannot be told is shown where nobody who is there has been told.
+        """
+        match event:
+            case Recognized():
+                return True
+            case Unknown() | Left() if event.visit.visitor is not None:
+                return True
+            case Unknown():
+                return self._named.visit_id not in self._visits - {event.visit.visit_id}
+            case Left():
+                return self._named.visit_id == event.visit.visit_id
+            case _:
+                return False
 
     def _hide_visitor(self) -> None:
         self._named = EventSubject()
@@ -250,10 +275,20 @@ class RetainedMessages:
 
     def _publish_state(self, topic: str) -> None:
         # A count that is lost is followed by another.
-        payload = self._states[topic]
+        payload = self._fitting(topic, self._states[topic])
         message_id = self._publish(topic, payload, 0 if topic == self._topics.status else 1)
         if topic == self._topics.image:
             self._image.publish(payload, message_id)
+
+    def _fitting(self, topic: str, payload: bytes) -> bytes:
+        """As much of a state as the broker takes."""
+        most_bytes = self._connection.fitting_bytes(topic)
+        if most_bytes is None or self._connection.takes(topic, payload):
+            return payload
+        if topic == self._topics.image:
+            # No picture is better than that of an earlier visit.
+            return fit_jpeg(payload, most_bytes) or b""
+        return without_preferences(payload) if topic == self._topics.visitor else payload
 
     def _publish(self, topic: str, payload: bytes, qos: int = 1) -> int | None:
         return self._connection.publish(topic, payload, qos=qos, retain=True)

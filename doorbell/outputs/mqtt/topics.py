@@ -15,6 +15,8 @@ camera        JSON: how it stands with the camera, and why    yes       1
 camera/...    availability: online, offline                   yes       1
 sound         JSON: whether the last chime was played         yes       1
 storage       JSON: whether visits and pictures can be kept   yes       1
+session       JSON: which run of which doorbell is connected    yes       1
+check         what ``doorbell check`` tries the broker with     never     1
 reply         JSON: what has become of a command              never     1
 ring          command: empty, or PRESS                        ignored
 mute          command: ON, OFF                                ignored
@@ -55,6 +57,8 @@ class Topics:
         self.camera_availability = f"{base}/camera/availability"
         self.sound = f"{base}/sound"
         self.storage = f"{base}/storage"
+        self.session = f"{base}/session"
+        self.check = f"{base}/check"
         self.reply = f"{base}/reply"
         self.enroll = f"{base}/enroll"
         self.forget = f"{base}/forget"

@@ -1,0 +1,43 @@
+"""Pictures made smaller for whoever takes no more than so many bytes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from doorbell.imaging.annotation import encode_jpeg
+
+QUALITY = 80
+# Below this width nobody is recognized in the picture of a porch.
+LEAST_WIDTH_PIXELS = 64
+# A JPEG has somewhat more bytes for each pixel the smaller it is.
+STEP = 0.85
+
+
+def fit_jpeg(jpeg: bytes, most_bytes: int) -> bytes | None:
+    """Make a JPEG smaller until it fits.
+
+    Args:
+        jpeg: a picture; returned as it is where it fits.
+        most_bytes: that it may have.
+
+    Returns:
+        The same picture with fewer pixels; None where it is none, or does not fit at any width
+        worth looking at.
+    """
+    if len(jpeg) <= most_bytes:
+        return jpeg
+    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        return None
+    height, width = pixels.shape[:2]
+    # The bytes go roughly with the number of pixels.
+    scale = min(1.0, (most_bytes / len(jpeg)) ** 0.5)
+    while scale * width >= LEAST_WIDTH_PIXELS:
+        size = round(scale * width), max(1, round(scale * height))
+        smaller = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        encoded = encode_jpeg(np.ascontiguousarray(smaller[..., ::-1]), QUALITY)
+        if len(encoded) <= most_bytes:
+            return encoded
+        scale *= STEP
+    return None
