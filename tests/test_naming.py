@@ -88,7 +88,7 @@ def household(tmp_path: Path) -> Iterator[Gallery]:
 
 def comes(gallery: Gallery, face: FaceSample, visit_id: str) -> int:
     """A stranger comes; the number."""
-    stranger = gallery.strangers.add([face], 10.0)
+    stranger = gallery.strangers.add([face], 10.0)  # ten seconds before they were last seen
     gallery.visits.save(Visit(visit_id, 10.0, 20.0, 20.0, stranger), [face])
     return stranger.stranger_id
 

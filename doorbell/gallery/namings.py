@@ -314,7 +314,7 @@ class NamingStore:
                 *gone.owner,
                 kept.number,
             )
-        if gone.table == "strangers":
+        if gone.table == "strangers" and came_since:
             self._file.execute(
                 "UPDATE strangers SET visits = visits + ?, last_seen_at = max(last_seen_at, "
                 "coalesce((SELECT max(last_seen_at) FROM visits WHERE stranger_id = strangers.id), "
