@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from doorbell.domain import Visitor
     from doorbell.household.forgetting import ForgettingOutcome
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+undo_option = click.option("--undo", is_flag=True, help="Take it back.")
 
 
 def example(*lines: str) -> str:
@@ -32,7 +34,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     if not rows:
         click.echo(empty)
         return
-    table = Table(*columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(*columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     Console(file=sys.stdout).print(table)
@@ -53,6 +55,11 @@ def local_time(epoch_seconds: float | None) -> str:
 def plural(count: int, word: str) -> str:
     """A number with its noun."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def print_ignored(visitor: Visitor) -> None:
+    """Say whether somebody's coming rings."""
+    click.echo(f"{visitor.label} {'never rings' if visitor.ignored else 'rings again'}")
 
 
 def print_forgotten(outcome: ForgettingOutcome) -> None:

@@ -154,7 +154,14 @@ def person_from(row: Row) -> Person:
             f"the preferences of {row['name']!r} in the gallery are not a JSON object; "
             "restore a copy of the gallery"
         )
-    return Person(row["id"], row["name"], row["chime"], preferences)
+    return Person(
+        row["id"],
+        row["name"],
+        row["chime"],
+        preferences,
+        bool(row["ignored"]),
+        row["earlier_subtype"],
+    )
 
 
 def consent_from(row: Row) -> Consent | None:
@@ -165,7 +172,12 @@ def consent_from(row: Row) -> Consent | None:
 def stranger_from(row: Row) -> Stranger:
     """Read a row of ``strangers``."""
     return Stranger(
-        row["id"], row["first_seen_at"], row["last_seen_at"], row["visits"], row["visits_week"]
+        row["id"],
+        row["first_seen_at"],
+        row["last_seen_at"],
+        row["visits"],
+        row["visits_week"],
+        bool(row["ignored"]),
     )
 
 

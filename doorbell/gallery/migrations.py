@@ -7,6 +7,15 @@ from doorbell.storage.sqlite import Schema
 # "DoBe" in ASCII; SQLite keeps it in the file's header so that programs can tell their own files.
 APPLICATION_ID = 0x446F4265
 
+# Who never rings; and the name by which a person's trigger was known to Home Assistant before it
+# went by the number: automations wait for it, whatever the person is called since.
+_IGNORED_AND_TRIGGERS = (
+    "ALTER TABLE people ADD COLUMN ignored INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE strangers ADD COLUMN ignored INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE people ADD COLUMN earlier_subtype TEXT",
+    "UPDATE people SET earlier_subtype = name",
+)
+
 # Each entry leads from the version of its index to the next and is recorded (PRAGMA user_version)
 # in the same transaction. Entries are only ever appended. AUTOINCREMENT: an identifier that was
 # forgotten never comes back as somebody else.
@@ -122,6 +131,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (sample_id, drawing)
         ) STRICT""",
     ),
+    (*_IGNORED_AND_TRIGGERS,),
 )
 
 # Wherever there is an embedding.

@@ -101,10 +101,11 @@ class StrangerStore:
                 )
             self._file.execute(
                 "UPDATE strangers SET first_seen_at = ?, last_seen_at = ?, visits = ?, "
-                "added_by = NULL WHERE id = ?",
+                "ignored = ?, added_by = NULL WHERE id = ?",
                 min(older.first_seen_at, newer.first_seen_at),
                 max(older.last_seen_at, newer.last_seen_at),
                 older.visits + newer.visits,
+                older.ignored or newer.ignored,
                 kept,
             )
             self._file.execute("DELETE FROM strangers WHERE id = ?", gone)
@@ -132,8 +133,14 @@ class StrangerStore:
         """
         cleaned = clean_name(name)
         with self._changes.one():
-            self.get(stranger_id)
+            stranger = self.get(stranger_id)
             person_id = find_or_create_person(self._file, cleaned)
+            if stranger.ignored:  # stays so under the first name
+                self._file.execute(
+                    "UPDATE people SET ignored = 1 WHERE id = ? "
+                    "AND NOT EXISTS (SELECT 1 FROM samples WHERE person_id = people.id)",
+                    person_id,
+                )
             # The household says who it is: no undoing of a correction takes these away any more.
             self._file.execute(
                 "UPDATE samples SET added_by = NULL WHERE stranger_id = ?", stranger_id
@@ -141,6 +148,19 @@ class StrangerStore:
             move_to_person(self._file, "stranger_id", stranger_id, person_id)
             self._file.execute("DELETE FROM strangers WHERE id = ?", stranger_id)
             return person_by_id(self._file, person_id)
+
+    def ignore(self, stranger_id: int, *, ignored: bool) -> Stranger:
+        """Never ring for a stranger, or ring again.
+
+        Raises:
+            UnknownStrangerError: there is none of that identifier.
+        """
+        with self._changes.one():
+            self.get(stranger_id)
+            self._file.execute(
+                "UPDATE strangers SET ignored = ? WHERE id = ?", ignored, stranger_id
+            )
+            return self.get(stranger_id)
 
     def forget(self, stranger_id: int) -> Forgotten:
         """Delete a stranger, every sample and every visit of theirs, and overwrite the bytes.
@@ -158,12 +178,14 @@ class StrangerStore:
     def forget_before(self, seen_at: float) -> list[Forgotten]:
         """Delete the strangers last seen before a wall time, with every sample and visit.
 
+        Those who are ignored stay: forgotten, they would ring.
         What they taught by a correction stays: that they are not somebody enrolled.
         """
         with self._changes.one():
             # Those that a correction hid, too.
             rows = self._file.rows(
-                "SELECT *, 1 AS visits_week FROM strangers WHERE last_seen_at < ? ORDER BY id",
+                "SELECT *, 1 AS visits_week FROM strangers WHERE last_seen_at < ? "
+                "AND NOT ignored ORDER BY id",
                 seen_at,
             )
             forgotten = [delete_visitor(self._file, stranger_from(row)) for row in rows]

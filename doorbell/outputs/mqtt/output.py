@@ -42,9 +42,11 @@ from doorbell.status import (
     KnownVisitors,
     Message,
     MuteState,
+    SettingsState,
     SoundState,
     Statistics,
     StorageState,
+    VisitCorrected,
     VisitsForgotten,
 )
 from doorbell.storage.encryption import NO_CIPHER, Cipher
@@ -141,7 +143,7 @@ class Mqtt:
             case VisitsForgotten():
                 self._retained.forget_visits(message.visit_ids)
                 self._sender.forget_visits(message.visit_ids)
-            case ClockStep() | ClockState():
+            case ClockStep() | ClockState() | SettingsState() | VisitCorrected():
                 pass
             case _:
                 self._sender.add(message)

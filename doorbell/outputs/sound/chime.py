@@ -17,7 +17,7 @@ from doorbell.outputs import Publish, publish_nowhere
 from doorbell.outputs.sound.speaker import Speaker
 from doorbell.outputs.sound.synthesis import Sound, load_chime
 from doorbell.outputs.worker import Worker
-from doorbell.status import Message, MuteState, SoundState
+from doorbell.status import Message, MuteState, SettingsState, SoundState
 
 # Rings that may wait while one sounds: a family at the door, not a backlog.
 RINGS_WAITING = 4
@@ -83,6 +83,16 @@ def choose_chime(
     return ChimeChoice(section.default, volume)
 
 
+def with_settings(section: ChimeSection, settings: SettingsState) -> ChimeSection:
+    """The configuration as people have changed it."""
+    changes: dict[str, object] = {"volume": settings.volume}
+    if settings.default_chime is not None:
+        changes["default"] = settings.default_chime
+    if not settings.quiet_hours:
+        changes |= {"quiet_from": None, "quiet_to": None}
+    return section.model_copy(update=changes)
+
+
 def is_quiet(section: ChimeSection, local_time: time) -> bool:
     """Whether a time of day is in the quiet hours."""
     start, end = section.quiet_from, section.quiet_to
@@ -145,7 +155,7 @@ class Chime:
         now_seconds: Callable[[], float] = monotonic,
         late_seconds: float = LATE_SECONDS,
     ) -> None:
-        self._section = section
+        self._configured = self._section = section
         try:
             self._default_sound = _load_configured("default", section.default)
             _load_configured("stranger", section.stranger)
@@ -170,6 +180,8 @@ class Chime:
         match message:
             case MuteState(muted=muted):
                 self._muted = muted
+            case SettingsState():
+                self._section = with_settings(self._configured, message)
             case Ring():
                 self._ring(message)
             case _:
