@@ -177,14 +177,13 @@ class KnownVisitors:
         stranger_ids: of everybody known by an identifier only; what is so at any time, so it is
             asked only while this is handled.
         gone: how many were removed since the start, forgotten or made one with others.
-        last_seen: when each of the people was last at the door, by number, where the gallery says
-            so: wall time, seconds since the epoch; told at the start only.
+        last_visits: the last of each of the people, where there is one; told at the start only.
     """
 
     people: tuple[Person, ...]
     stranger_ids: Set[int]
     gone: int = 0
-    last_seen: Mapping[int, float] = field(default_factory=dict)
+    last_visits: tuple[Visit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ def test_the_configuration_holds_until_somebody_changes_something(tmp_path: Path
     house = House(tmp_path, "chime.volume=0.7")
     assert house.heard == [
         MuteState(False, "back-door"),
-        SettingsState(0.7, quiet_hours=True, door_id="back-door"),
+        SettingsState(0.7, "westminster", quiet_hours=True, door_id="back-door"),
     ]
     assert not (tmp_path / "settings.json").exists()
 
@@ -223,7 +223,7 @@ def test_every_setting_goes_before_the_configuration_and_is_kept(tmp_path: Path)
         house.restart(2000.0)
     house.change(ChimeCommand(None))
     house.change(QuietHoursCommand(True))
-    assert (house.state.default_chime, house.state.quiet_hours) == (None, True)
+    assert (house.state.default_chime, house.state.quiet_hours) == ("westminster", True)
     with pytest.raises(SettingsError):
         house.change(VolumeCommand(2.0))
     with pytest.raises(SettingsError):

@@ -160,6 +160,7 @@ def run_daemon(
                     known=KnownVisitors(
                         tuple(gallery.people.all()),
                         {each.stranger_id for each in gallery.strangers.all()},
+                        last_visits=tuple(gallery.visits.last_of_people()),
                     ),
                     is_kept=partial(is_kept, gallery),
                     on_command=inbox.put,

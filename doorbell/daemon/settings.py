@@ -13,6 +13,7 @@ from typing_extensions import assert_never
 
 from doorbell.config import Config
 from doorbell.domain import (
+    CHIME_NAMES,
     ChimeCommand,
     MuteCommand,
     PrivacyCommand,
@@ -140,7 +141,8 @@ class SettingsInForce:
         self._publish(
             SettingsState(
                 volume=chime.volume if settings.volume is None else settings.volume,
-                default_chime=settings.default_chime,
+                default_chime=settings.default_chime
+                or (chime.default if chime.default in CHIME_NAMES else None),
                 quiet_hours=chime.quiet_from is not None and settings.quiet_hours is not False,
                 privacy=settings.privacy,
                 muted=settings.muted,

@@ -88,6 +88,14 @@ class VisitStore:
             return visit
         raise UsageError(f"there is no visit {visit_id}; see those there are with: doorbell visits")
 
+    def last_of_people(self) -> list[Visit]:
+        """The last visit of each person who has one."""
+        return select_visits(
+            self._file,
+            "rowid IN (SELECT number FROM (SELECT rowid AS number, max(last_seen_at) FROM visits "
+            "WHERE person_id IS NOT NULL AND hidden_by IS NULL GROUP BY person_id))",
+        )
+
     def find(self, words: str) -> Visit:
         """The visit that somebody means: its identifier, the beginning of it, or ``last``.
 
