@@ -80,9 +80,8 @@ class Topics:
         self.chime = f"{base}/chime"
         self.quiet_hours = f"{base}/quiet_hours"
         self.privacy = f"{base}/privacy"
-        self._base = base
         self.commands = {f"{base}/{verb}": verb for verb in COMMAND_VERBS}
 
     def person(self, person_id: int) -> str:
         """Whether a person is at the door, and when they last were."""
-        return f"{self._base}/person/{person_id}"
+        return f"{self.availability.rpartition('/')[0]}/person/{person_id}"
