@@ -134,7 +134,7 @@ def rename(config: Config, name: str, new_name: str) -> None:
     if config.mqtt.enabled:
         click.echo(
             f"Home Assistant's triggers and entities of person {number} go on as they are; "
-            f" change automations that compare the name {done.before.label!r} itself"
+            f"change automations that compare the name {done.before.label!r} itself"
         )
 
 
