@@ -18,7 +18,10 @@ from tempfile import mkdtemp
 from typing import Protocol, cast
 
 CORPUS = Path(__file__).parent / "corpus"
-TARGETS = ("commands", "configuration", "gallery", "models", "networks", "pictures", "videos")
+TARGETS = (
+    *("commands", "configuration", "gallery", "models", "networks", "pictures", "settings"),
+    "videos",
+)
 
 
 class Target(Protocol):

@@ -168,7 +168,10 @@ def door_entities(topics: Topics, *, images: bool) -> Components:
 
 
 def person_entities(topics: Topics, person: Person) -> Components:
-    """The entities of one person: known by the number, shown by the name."""
+    """The entities of one person: known by the number, shown by the name.
+
+    Home Assistant may hear the end of the topic before the end of the entity.
+    """
     topic = topics.person(person.person_id)
     return {
         f"person_{person.person_id}_at_door": {
@@ -176,14 +179,15 @@ def person_entities(topics: Topics, person: Person) -> Components:
             "name": f"{person.name} at the door",
             "device_class": "occupancy",
             "state_topic": topic,
-            "value_template": "{{ 'ON' if value_json.at_door else 'OFF' }}",
+            "value_template": "{{ 'ON' if value_json is defined and value_json.at_door "
+            "else 'OFF' }}",
         },
         f"person_{person.person_id}_last_seen": {
             "platform": "sensor",
             "name": f"{person.name} last seen",
             "device_class": "timestamp",
             "state_topic": topic,
-            "value_template": "{{ value_json.last_seen_at }}",
+            "value_template": "{{ value_json.last_seen_at if value_json is defined else None }}",
         },
     }
 

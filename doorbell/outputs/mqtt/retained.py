@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
@@ -142,9 +142,8 @@ class RetainedMessages:
                 self._person_ids = {person.person_id for person in known.people}
                 gone = earlier - self._person_ids
                 anybody_gone = anybody_gone or bool(gone)
-                for person_id in gone:
-                    self.set(self._topics.person(person_id), b"")  # deletes the one retained
                 self._publish_discovery()
+                self._delete_states_of(gone)
             self._door.know(known)
             self._publish_door()
             return anybody_gone
@@ -190,12 +189,10 @@ class RetainedMessages:
             if topic == self._discovery_topic:
                 left_there = components_of(payload)
                 self._announced = {**left_there, **self._announced}
-                for key in left_there:
-                    person_id = person_of(key)
-                    if person_id is not None and person_id not in self._person_ids:
-                        self.set(self._topics.person(person_id), b"")
                 if self._announced.keys() - self._discovered().keys():
                     self._publish_discovery()
+                named = {person_of(key) for key in left_there} - {None}
+                self._delete_states_of(named - self._person_ids)
             elif not self._shown:
                 self._named = self._pictured = subject_of(payload)
                 self._just_learned = True
@@ -235,6 +232,11 @@ class RetainedMessages:
         for topic, payload in self._door.all().items():
             if self._states.get(topic) != payload:
                 self.set(topic, payload)
+
+    def _delete_states_of(self, person_ids: Iterable[int | None]) -> None:
+        for person_id in person_ids:
+            if person_id is not None:
+                self.set(self._topics.person(person_id), b"")  # deletes the one retained
 
     def _hide_visitor(self) -> None:
         self._named = EventSubject()
