@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Set
 from dataclasses import replace
+from functools import lru_cache
 
 from doorbell.domain import Event, Left, Person, Ring, Stranger, Visit, Visitor
 from doorbell.outputs.mqtt.messages import SCHEMA_VERSION, Document, encode, iso_utc
@@ -38,6 +39,17 @@ from doorbell.status import KnownVisitors
 
 # The longest state that Home Assistant takes.
 MAX_STATE_CHARACTERS = 255
+
+
+@lru_cache(maxsize=4096)  # each event asks for everybody's
+def _person_state(at_door: bool, last_seen_at: float | None) -> bytes:
+    return encode(
+        {
+            "version": SCHEMA_VERSION,
+            "at_door": at_door,
+            "last_seen_at": iso_utc(last_seen_at),
+        }
+    )
 
 
 class DoorStates:
@@ -63,12 +75,9 @@ class DoorStates:
         at_door = {each.person_id for each in visitors if isinstance(each, Person)}
         for person_id in self._people:
             last = self._last.get(person_id)
-            states[self._topics.person(person_id)] = encode(
-                {
-                    "version": SCHEMA_VERSION,
-                    "at_door": person_id in at_door,
-                    "last_seen_at": iso_utc(last.last_seen_at) if last else None,
-                }
+            last_seen_at = last.last_seen_at if last else None
+            states[self._topics.person(person_id)] = _person_state(
+                person_id in at_door, last_seen_at
             )
         return states
 
