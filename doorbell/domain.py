@@ -29,6 +29,18 @@ KEYPOINT_NAMES = (
     "left_ear_tragion",
 )
 
+# The chimes that the doorbell can play by itself; their notes are in ``outputs.sound.synthesis``.
+CHIME_NAMES = (
+    "westminster",
+    "ding-dong",
+    "alert",
+    "gong",
+    "sunrise",
+    "cascade",
+    "crystal",
+    "horn",
+)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Frame:
@@ -214,12 +226,17 @@ class Person:
         name: as the household wrote it.
         chime: name of a built-in chime or path of a WAV file; None for the default chime.
         preferences: free JSON that goes out with the person's events.
+        ignored: whether their coming never rings.
+        earlier_subtype: of the trigger that automations of earlier versions may wait for: the name
+            of that time; None for whoever was enrolled since.
     """
 
     person_id: int
     name: str
     chime: str | None = None
     preferences: Mapping[str, Any] = field(default_factory=dict)
+    ignored: bool = False
+    earlier_subtype: str | None = None
 
     @property
     def label(self) -> str:
@@ -241,6 +258,7 @@ class Stranger:
         first_seen_at, last_seen_at: wall time, seconds since the epoch.
         visits: how often they came, this visit included.
         visits_week: how often in the seven days up to ``last_seen_at``, this visit included.
+        ignored: whether their coming never rings; they are kept for as long as that is so.
     """
 
     stranger_id: int
@@ -248,6 +266,7 @@ class Stranger:
     last_seen_at: float
     visits: int
     visits_week: int = 1
+    ignored: bool = False
 
     @property
     def label(self) -> str:
@@ -461,7 +480,7 @@ class CommandResult:
     """What has become of a command.
 
     Attributes:
-        command: its verb: ``ring``, ``mute``, ``enroll`` or ``forget``.
+        command: its verb, such as ``ring`` or ``enroll``.
         done: whether it was carried out; else it was refused, and nothing has changed.
         summary: what was done, or why not and what to do about it; words for people.
         door_id: as of the command.
@@ -508,10 +527,92 @@ class RingCommand(DoorCommand):
 
 @dataclass(frozen=True, slots=True)
 class MuteCommand(DoorCommand):
-    """Silence the chimes, or let them sound again."""
+    """Silence the chimes, or let them sound again.
+
+    Attributes:
+        muted: whether to silence them.
+        minutes: for how long; None until somebody lets them sound again.
+    """
 
     verb: ClassVar[str] = "mute"
     muted: bool
+    minutes: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeCommand(DoorCommand):
+    """Let the chimes sound so loud, 0 (silent) to 1."""
+
+    verb: ClassVar[str] = "volume"
+    volume: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChimeCommand(DoorCommand):
+    """Let that built-in chime be the default one; None for the configuration's."""
+
+    verb: ClassVar[str] = "chime"
+    chime: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHoursCommand(DoorCommand):
+    """Keep the quiet hours of the configuration, or don't."""
+
+    verb: ClassVar[str] = "quiet_hours"
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyCommand(DoorCommand):
+    """Make no pictures, or make them again."""
+
+    verb: ClassVar[str] = "privacy"
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NameCommand(DoorCommand):
+    """Say who a stranger is.
+
+    Attributes:
+        stranger_id: who.
+        name: of somebody new, or enrolled.
+    """
+
+    verb: ClassVar[str] = "name"
+    stranger_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectCommand(DoorCommand):
+    """Say who a visit was in truth.
+
+    Attributes:
+        visit: its identifier, or ``last``.
+        person: the name of somebody enrolled; None for nobody of the household's acquaintance.
+        learn: whether the faces of the visit become samples of the person.
+    """
+
+    verb: ClassVar[str] = "correct"
+    visit: str
+    person: str | None
+    learn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreCommand(DoorCommand):
+    """Never ring for whoever a visit was of, or ring again.
+
+    Attributes:
+        visit: its identifier, or ``last``.
+        ignored: whether to ignore them.
+    """
+
+    verb: ClassVar[str] = "ignore"
+    visit: str
+    ignored: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,4 +631,16 @@ class ForgetCommand(DoorCommand):
     name: str
 
 
-Command: TypeAlias = RingCommand | MuteCommand | EnrollCommand | ForgetCommand
+Command: TypeAlias = (
+    RingCommand
+    | MuteCommand
+    | VolumeCommand
+    | ChimeCommand
+    | QuietHoursCommand
+    | PrivacyCommand
+    | EnrollCommand
+    | ForgetCommand
+    | NameCommand
+    | CorrectCommand
+    | IgnoreCommand
+)

@@ -127,6 +127,10 @@ class OutputError(DoorbellError):
     """Sound, broker or disk refused an output."""
 
 
+class SettingsError(DoorbellError):
+    """A setting that cannot be kept."""
+
+
 class SoundError(OutputError):
     """A chime could not be played."""
 

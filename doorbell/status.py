@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-from doorbell.domain import Event, Person
+from doorbell.domain import Event, Person, Visit
 
 
 class CameraCondition(Enum):
@@ -123,6 +123,39 @@ class MuteState:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsState:
+    """What people may change while the doorbell runs, as it holds now.
+
+    Told at the start and after each change. That the chimes are muted is told by ``MuteState`` too.
+
+    Attributes:
+        muted_until: wall time at which the chimes sound again, seconds since the epoch; None where
+            they are not muted, or until somebody lets them.
+        volume: of the chimes, 0 to 1.
+        default_chime: the built-in one; None for the configuration's.
+        quiet_hours: whether there are any, and they are kept.
+        privacy: whether no pictures are made.
+        muted: whether the chimes are silenced.
+        door_id: of which door.
+    """
+
+    volume: float
+    default_chime: str | None = None
+    quiet_hours: bool = False
+    privacy: bool = False
+    muted: bool = False
+    muted_until: float | None = None
+    door_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VisitCorrected:
+    """The household has said who a visit was of; or that it was of nobody it knows."""
+
+    visit: Visit
+
+
+@dataclass(frozen=True, slots=True)
 class StorageState:
     """Whether one part of what is stored can be kept.
 
@@ -144,13 +177,15 @@ class KnownVisitors:
         stranger_ids: of everybody known by an identifier only; what is so at any time, so it is
             asked only while this is handled.
         gone: how many were removed since the start, forgotten or made one with others.
-        open_visit_ids: at the start, visits that an earlier run left open and that may go on.
+        open_visits: at the start, those that an earlier run left open and that may go on.
+        last_visits: the last of each of the people, where there is one; told at the start only.
     """
 
     people: tuple[Person, ...]
     stranger_ids: Set[int]
     gone: int = 0
-    open_visit_ids: frozenset[str] = frozenset()
+    open_visits: tuple[Visit, ...] = ()
+    last_visits: tuple[Visit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +233,12 @@ State: TypeAlias = (
     CameraState
     | SoundState
     | MuteState
+    | SettingsState
     | StorageState
     | Statistics
     | KnownVisitors
     | VisitsForgotten
+    | VisitCorrected
     | ClockStep
     | ClockState
 )

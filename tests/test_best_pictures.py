@@ -163,6 +163,22 @@ def test_pictures_of_nobody_are_not_made() -> None:
     assert porch.pictures.take_latest(NOW + 1, []) is None
 
 
+def test_with_privacy_on_no_picture_is_made_and_none_of_that_time_later() -> None:
+    porch = Porch("all")
+    porch.comes(1, ANNA, 0.0)
+    porch.see({1: 0.0})
+    porch.pictures.private = True
+    assert porch.draw(1) is None
+    assert porch.pictures.take_latest(NOW + 1, []) is None
+    porch.comes(2, POSTMAN, 180.0)
+    porch.see({2: 180.0})
+    porch.pictures.private = False
+    assert porch.draw(2) is None
+    assert porch.pictures.take_latest(NOW + 1, []) is None
+    porch.see({2: 180.0})
+    assert shown(porch.draw(2), 2)
+
+
 @pytest.mark.parametrize("whose", ["all", "people"])
 @pytest.mark.parametrize(
     "impostor", [None, degrees(OWN_SIMILARITY - 0.02), -degrees(PERSON_SIMILARITY - 0.02)]

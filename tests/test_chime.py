@@ -20,9 +20,10 @@ from doorbell.outputs.sound.chime import (
     Silence,
     choose_chime,
     local_time_at,
+    with_settings,
 )
 from doorbell.outputs.sound.speaker import Speaker
-from doorbell.status import MuteState, SoundState, State
+from doorbell.status import MuteState, SettingsState, SoundState, State
 from doorbell.testbed.waiting import eventually
 
 ANNA = Person(1, "Anna", chime="sunrise")
@@ -331,3 +332,34 @@ def test_another_configuration_is_taken_under_way_or_refused_whole(speaker: Spea
         ChimeChoice("sunrise", 0.1),
         Silence("chimes are off"),
     ]
+
+
+def test_what_people_have_set_goes_before_the_configuration() -> None:
+    section = ChimeSection(default="gong", quiet_from=time(22), quiet_to=time(7))
+    night = time(23)
+
+    def chosen(settings: SettingsState, now: time = NOON) -> Choice:
+        return choose_chime(
+            ring(BEN), with_settings(section, settings), muted=False, local_time=now
+        )
+
+    assert chosen(SettingsState(0.3, quiet_hours=True)) == ChimeChoice("gong", 0.3)
+    assert chosen(SettingsState(0.3, "horn", quiet_hours=True)) == ChimeChoice("horn", 0.3)
+    assert chosen(SettingsState(0.3, quiet_hours=True), night) == Silence("quiet hours")
+    assert chosen(SettingsState(0.3, quiet_hours=False), night) == ChimeChoice("gong", 0.3)
+    assert chosen(SettingsState(0.0)) == Silence("volume is 0")
+
+
+def test_a_setting_is_heard_at_the_next_ring(speaker: Speaker) -> None:
+    chosen: list[Choice] = []
+    chime = Chime(
+        ChimeSection(cooldown_seconds=0.0, volume=0.5),
+        speaker,
+        on_choice=lambda _ring, choice: chosen.append(choice),
+        local_time=utc,
+    )
+    for settings in (SettingsState(0.1, "horn"), SettingsState(0.5)):
+        chime.handle(settings)
+        chime.handle(ring(BEN, NOON.hour * 3600.0))
+    chime.close()
+    assert chosen == [ChimeChoice("horn", 0.1), ChimeChoice("westminster", 0.5)]

@@ -18,6 +18,7 @@ from doorbell.outputs.sound.synthesis import chime_names
 def test_lists_people(cli: Cli) -> None:
     lines = cli("people", "list").stdout.splitlines()
     assert lines[0].split() == [
+        "#",
         "name",
         "samples",
         "strength",
@@ -28,8 +29,8 @@ def test_lists_people(cli: Cli) -> None:
         "consent",
     ]
     when = datetime.fromtimestamp(2070).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    assert lines[2].split() == ["Anna", "2", "fair", "1", *when.split(), "default", "no"]
-    assert lines[3].split() == ["李小龍", "1", "weak", "0", "default", "no"]
+    assert lines[2].split() == ["1", "Anna", "2", "fair", "1", *when.split(), "default", "no"]
+    assert lines[3].split() == ["2", "李小龍", "1", "weak", "0", "default", "no"]
 
 
 def test_says_who_gains_by_being_enrolled_again(cli: Cli, storage: Path) -> None:
@@ -58,6 +59,7 @@ def test_lists_people_as_json(cli: Cli) -> None:
         "preferences": {},
         "consent": None,
         "enroll_again": "doorbell enroll Anna PHOTO...",
+        "ignored": False,
     }
     assert people[1]["name"] == "李小龍"
     assert people[1]["last_seen_at"] is None
@@ -173,6 +175,7 @@ def test_lists_names_and_forgets_strangers(cli: Cli) -> None:
         "visits": 1,
         "visits_week": 1,
         "picture": None,
+        "ignored": False,
     }
     assert json.loads(cli("strangers", "show", "1", "--json").stdout) == found[0]
     assert "stranger-2" in cli("strangers", "list").stdout

@@ -9,29 +9,47 @@ from hypothesis import strategies as st
 
 from doorbell.config import MqttSection
 from doorbell.domain import (
+    ChimeCommand,
     Command,
     CommandResult,
+    CorrectCommand,
     EnrollCommand,
     ForgetCommand,
+    IgnoreCommand,
     MuteCommand,
+    NameCommand,
+    PrivacyCommand,
+    QuietHoursCommand,
     RingCommand,
+    VolumeCommand,
 )
 from doorbell.outputs.mqtt.commands import (
-    COMMAND_BYTES,
+    ALLOWED_BY,
     HOUR_SECONDS,
     RATES,
     SAID_SECONDS,
     CommandGate,
-    MalformedCommandError,
-    parse_command,
 )
+from doorbell.outputs.mqtt.requests import COMMAND_BYTES, MalformedCommandError, parse_command
 from doorbell.outputs.mqtt.topics import COMMAND_VERBS
 
-PAYLOADS = {"ring": b"PRESS", "mute": b"ON", "enroll": b'{"name":"A"}', "forget": b'{"name":"A"}'}
+PAYLOADS = {
+    "ring": b"PRESS",
+    "mute": b"ON",
+    "enroll": b'{"name":"A"}',
+    "forget": b'{"name":"A"}',
+    "name": b'{"stranger":7,"name":"A"}',
+    "correct": b'{"person":"A"}',
+    "ignore": b"{}",
+    "volume": b"0.5",
+    "chime": b"gong",
+    "quiet_hours": b"ON",
+    "privacy": b"OFF",
+}
 
 
-def gate(*, allow_enroll: bool = True, allow_forget: bool = True) -> CommandGate:
-    section = MqttSection(allow_enroll=allow_enroll, allow_forget=allow_forget)
+def gate(**allowed: bool) -> CommandGate:
+    section = MqttSection.model_validate({**dict.fromkeys(ALLOWED_BY.values(), True), **allowed})
     return CommandGate("back-door", section, 0.0)
 
 
@@ -46,6 +64,36 @@ def test_commands() -> None:
     assert named == EnrollCommand("Anna", request_id="request 7")
     assert parse_command("forget", b'{"id": "", "name": "Anna"}') == ForgetCommand(
         "Anna", request_id=""
+    )
+
+
+def test_commands_for_settings() -> None:
+    assert parse_command("mute", b'{"minutes": 90}') == MuteCommand(True, 90.0)
+    assert parse_command("mute", b'{"minutes": 0.5, "id": "x"}') == MuteCommand(
+        True, 0.5, request_id="x"
+    )
+    for payload, volume in ((b"0", 0.0), (b"1", 1.0), (b"1.0", 1.0), (b"0.35", 0.35)):
+        assert parse_command("volume", payload) == VolumeCommand(volume)
+    assert parse_command("chime", b"gong") == ChimeCommand("gong")
+    assert parse_command("chime", b"configured") == ChimeCommand(None)
+    assert parse_command("quiet_hours", b"OFF") == QuietHoursCommand(False)
+    assert parse_command("privacy", b"ON") == PrivacyCommand(True)
+
+
+def test_commands_on_who_somebody_is() -> None:
+    for stranger in (b"7", b'"stranger-7"'):
+        payload = b'{"stranger": %s, "name": "Ben", "id": "1"}' % stranger
+        assert parse_command("name", payload) == NameCommand(7, "Ben", request_id="1")
+    assert parse_command("correct", b'{"person": "Anna"}') == CorrectCommand("last", "Anna")
+    assert parse_command("correct", b'{"visit": "ab-1", "person": null}') == CorrectCommand(
+        "ab-1", None
+    )
+    assert parse_command("correct", b'{"person": "Anna", "learn": true}') == CorrectCommand(
+        "last", "Anna", True
+    )
+    assert parse_command("ignore", b"{}") == IgnoreCommand("last")
+    assert parse_command("ignore", b'{"visit": "v1", "ignored": false}') == IgnoreCommand(
+        "v1", False
     )
 
 
@@ -73,6 +121,34 @@ def test_every_verb_has_a_payload_and_a_rate() -> None:
         ("enroll", b'{"name": "Anna", "id": "%s"}' % (b"x" * 65), '"id" of at most 64 characters'),
         ("forget", b'{"person_id": 1}', "with a name"),
         ("forget", b"Anna", "with a name"),
+        ("name", b'{"name": "Anna"}', "with a name"),
+        ("name", b'{"stranger": 0, "name": "Anna"}', "with a name"),
+        ("name", b'{"stranger": "7; drop", "name": "Anna"}', "with a name"),
+        ("name", b'{"stranger": true, "name": "Anna"}', "with a name"),
+        ("name", b'{"stranger": 7, "name": "Anna", "force": true}', "with a name"),
+        ("correct", b"{}", "null for a stranger"),
+        ("correct", b'{"person": ""}', "null for a stranger"),
+        ("correct", b'{"person": "A", "visit": "../x"}', "null for a stranger"),
+        ("correct", b'{"person": "A", "visit": null}', "null for a stranger"),
+        ("correct", b'{"person": "A", "force": true}', "null for a stranger"),
+        ("ignore", b"", "or the identifier"),
+        ("ignore", b'{"visit": "%s"}' % (b"x" * 65), "or the identifier"),
+        ("ignore", b'{"ignored": "no"}', "or the identifier"),
+        ("mute", b'{"minutes": 0}', "of a week at most"),
+        ("mute", b'{"minutes": 10081}', "of a week at most"),
+        ("mute", b'{"minutes": NaN}', "of a week at most"),
+        ("mute", b'{"minutes": "90"}', "of a week at most"),
+        ("volume", b"", "a number from 0 to 1"),
+        ("volume", b"1.01", "a number from 0 to 1"),
+        ("volume", b"-0.1", "a number from 0 to 1"),
+        ("volume", b"nan", "a number from 0 to 1"),
+        ("volume", b"1e-1", "a number from 0 to 1"),
+        ("volume", b"0.5\n", "a number from 0 to 1"),
+        ("chime", b"/etc/passwd", "one of westminster"),
+        ("chime", b"bell.wav", "one of westminster"),
+        ("chime", b"\xff", "one of westminster"),
+        ("quiet_hours", b"on", "ON or OFF"),
+        ("privacy", b"1", "ON or OFF"),
         ("ring", b"x" * (COMMAND_BYTES + 1), "1025 bytes, where 1024"),
         ("mute", b"\n\x1b[31m" + b"x" * 500, r"'\\n\\x1b\[31mx+'\.\.\."),
         ("open", b"", "no such topic"),
@@ -87,7 +163,7 @@ def test_a_malformed_command_says_what_is_expected(verb: str, payload: bytes, wo
 
 @given(verb=st.sampled_from(COMMAND_VERBS), payload=st.binary(max_size=1100))
 def test_no_payload_gets_past_the_refusal(verb: str, payload: bytes) -> None:
-    assume(payload not in (b"", b"PRESS", b"ON", b"OFF"))
+    assume(payload not in (b"", b"PRESS", b"ON", b"OFF", b"0", b"1", b"{}", b"gong", b"horn"))
     with pytest.raises(MalformedCommandError):
         parse_command(verb, payload)
 
@@ -108,9 +184,11 @@ def test_who_gives_or_takes_a_name_needs_the_household_s_leave(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     by_default = CommandGate("back-door", MqttSection(), 0.0)
-    for verb in ("enroll", "forget"):
+    # Whatever changes who somebody is, or silences, but for the mute that has always been there.
+    assert set(ALLOWED_BY) == set(COMMAND_VERBS) - {"ring", "mute"}
+    for verb, key in ALLOWED_BY.items():
         refusal = by_default.take(verb, PAYLOADS[verb], 0.0)
-        words = f"set mqtt.allow_{verb} = true to allow it"
+        words = f"set mqtt.{key} = true to allow it"
         assert refusal == CommandResult(verb, False, words, "back-door")
         assert words in caplog.text
     assert by_default.take("ring", b"", 0.0) == RingCommand(door_id="back-door")
@@ -156,7 +234,7 @@ def test_no_order_of_moments_passes_more_than_the_rate(pauses: list[float]) -> N
     assert refused <= 1 + now / rate.seconds + 1e-6
 
 
-@pytest.mark.parametrize("verb", ["enroll", "forget"])
+@pytest.mark.parametrize("verb", ["enroll", "forget", "name", "correct", "ignore", "volume"])
 def test_a_flood_is_not_answered_by_another(verb: str) -> None:
     gated, rate = gate(), RATES[verb]
 
@@ -164,7 +242,7 @@ def test_a_flood_is_not_answered_by_another(verb: str) -> None:
         return sum(gated.take(verb, payload, now) is not None for _ in range(1000))
 
     assert answers(b"?", 0.0) == rate.burst + 1  # malformed, then too fast
-    assert answers(b"?", 1.0) == 0
+    assert answers(b"?", rate.seconds * 0.5) == 0
     assert answers(b"?", rate.seconds * 1.1) == 2
 
 

@@ -1,6 +1,7 @@
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,20 +12,31 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import CommandResult, Person
+from doorbell.domain import CHIME_NAMES, ChimeCommand, CommandResult, Person, VolumeCommand
 from doorbell.gallery.names import MAX_NAME_CHARACTERS
 from doorbell.outputs.mqtt.discovery import (
     birth_topic,
+    components_of,
+    discovery_components,
     discovery_document,
     discovery_topic,
-    person_ids_of,
+    person_of,
+    serial_number,
 )
-from doorbell.outputs.mqtt.messages import encode, reply_document, statistics_document
-from doorbell.status import Statistics
+from doorbell.outputs.mqtt.messages import (
+    EVENT_TYPES,
+    encode,
+    reply_document,
+    settings_document,
+    statistics_document,
+)
+from doorbell.outputs.mqtt.requests import parse_command
+from doorbell.status import SettingsState, Statistics
 
 AWKWARD = ('Anna {{ states("sensor.x") }}', 'O\'Neill "Bo"', "\U0001f98a", "a/b+#", "{% raw %}")
 PEOPLE = tuple(Person(number, name) for number, name in enumerate(AWKWARD, start=1))
-# What each platform's schema requires beside platform and unique_id.
+# What each platform's schema requires, and what else it knows: other keys are dropped without a
+# word. As of Home Assistant 2026.2, components/mqtt.
 REQUIRED = {
     "event": {"state_topic", "event_types"},
     "sensor": {"state_topic"},
@@ -32,17 +44,43 @@ REQUIRED = {
     "image": {"image_topic"},
     "switch": {"command_topic"},
     "button": {"command_topic"},
+    "number": {"command_topic"},
+    "select": {"command_topic", "options"},
     "device_automation": {"automation_type", "type", "subtype", "topic"},
+}
+COMMON = {"platform", "qos"}
+OF_ENTITIES = {
+    *("unique_id", "name", "icon", "entity_category", "enabled_by_default", "availability"),
+    *("availability_mode", "json_attributes_topic", "json_attributes_template"),
+}
+KNOWN = {
+    "event": {"device_class", "value_template"},
+    "sensor": {
+        *("device_class", "value_template", "options", "state_class", "unit_of_measurement"),
+        *("suggested_display_precision",),
+    },
+    "binary_sensor": {"device_class", "value_template", "payload_on", "payload_off"},
+    "image": {"content_type"},
+    "switch": {"state_topic", "value_template", "payload_on", "payload_off"},
+    "button": {"payload_press"},
+    "number": {
+        *("state_topic", "value_template", "command_template", "min", "max", "step"),
+        *("unit_of_measurement",),
+    },
+    "select": {"state_topic", "value_template"},
+    "device_automation": {"payload", "value_template"},
+}
+DEVICE_CLASSES = {
+    "event": {"doorbell"},
+    "sensor": {"enum", "duration", "timestamp"},
+    "binary_sensor": {"occupancy", "problem"},
 }
 
 
-def document(gone: tuple[int, ...] = (), **section: Any) -> dict[str, Any]:
-    made = discovery_document(
-        DeviceSection(id="back_door-2", name="Back door"),
-        MqttSection.model_validate(section),
-        PEOPLE,
-        gone,
-    )
+def document(people: Sequence[Person] = PEOPLE, **section: Any) -> dict[str, Any]:
+    device = DeviceSection(id="back_door-2", name="Back door")
+    mqtt = MqttSection.model_validate({"allow_settings": True, **section})
+    made = discovery_document(device, discovery_components(device, mqtt, people))
     decoded = json.loads(encode(made))
     assert isinstance(decoded, dict)
     return decoded
@@ -65,7 +103,8 @@ def test_the_device_and_its_availability() -> None:
     # Beside the list a topic would be refused, of the device too: it is merged into each.
     assert "availability_topic" not in json.dumps(made)
     needs_camera = {k for k, c in made["components"].items() if "availability" in c}
-    assert needs_camera == {"presence", "picture"}
+    at_door = {f"person_{person.person_id}_at_door" for person in PEOPLE}
+    assert needs_camera == {"presence", "picture", "at_door", *at_door}
     for key in needs_camera:
         assert made["components"][key]["availability"] == [device, camera]
         assert made["components"][key]["availability_mode"] == "all"
@@ -83,12 +122,132 @@ def test_each_component_has_what_its_platform_requires() -> None:
     components = document()["components"]
     platforms = [component["platform"] for component in components.values()]
     assert set(platforms) == set(REQUIRED)
-    assert platforms.count("device_automation") == len(PEOPLE)
+    assert platforms.count("device_automation") == len(PEOPLE) + 3
     for component in components.values():
-        assert REQUIRED[component["platform"]] <= component.keys()
-        if component["platform"] != "device_automation":
-            assert "unique_id" in component
-            assert "name" in component
+        platform = component["platform"]
+        assert REQUIRED[platform] <= component.keys()
+        known = COMMON | REQUIRED[platform] | KNOWN[platform]
+        if platform != "device_automation":
+            assert {"unique_id", "name"} <= component.keys()
+            known |= OF_ENTITIES
+        assert component.keys() <= known
+        if "device_class" in component:
+            assert component["device_class"] in DEVICE_CLASSES[platform]
+        assert component.get("entity_category") in (None, "config", "diagnostic")
+        assert ("options" in component) <= (
+            platform == "select" or component.get("device_class") == "enum"
+        )
+        assert component.get("icon", "mdi:").startswith("mdi:")
+
+
+def test_the_quality_of_service_stands_where_it_is_read() -> None:
+    made = document()
+    # That of the whole document is no option that components share.
+    assert "qos" not in made
+    assert {component["qos"] for component in made["components"].values()} == {1}
+
+
+def test_the_device_says_who_made_it_where_it_is_and_which_it_is() -> None:
+    plain = document()
+    assert plain["device"]["manufacturer"]
+    assert "suggested_area" not in plain["device"]
+    assert "support_url" not in plain["origin"]
+    device = DeviceSection(area="Entrance", support_url="https://example.org/help")
+    made = discovery_document(device, {})
+    assert made["device"]["suggested_area"] == "Entrance"
+    assert made["origin"]["support_url"] == "https://example.org/help"
+    for wrong in ("javascript:alert(1)", "example.org", "https://", "https://a b", "ftp://x"):
+        with pytest.raises(ValidationError):
+            DeviceSection(support_url=wrong)
+
+
+def test_the_serial_number_is_lasting_and_not_the_machine_s_own(tmp_path: Path) -> None:
+    path = tmp_path / "machine-id"
+    path.write_text("0123456789abcdef0123456789abcdef\n")
+    serial = serial_number("front-door", path)
+    assert serial is not None
+    assert re.fullmatch(r"[0-9A-F]{12}", serial)
+    assert serial == serial_number("front-door", path)
+    assert serial != serial_number("back-door", path)
+    assert serial.lower() not in path.read_text()
+    assert serial_number("front-door", tmp_path / "gone") is None
+
+
+def test_what_people_may_set_is_there_where_it_is_allowed() -> None:
+    components = document()["components"]
+    settings = {"volume", "default_chime", "quiet_hours", "privacy"}
+    assert {key for key in components if components[key].get("entity_category") == "config"} == (
+        settings
+    )
+    assert not settings & document(allow_settings=False)["components"].keys()
+    told = settings_document(SettingsState(0.35, None, quiet_hours=True))
+    for key in settings:
+        [read] = re.findall(r"value_json\.(\w+)", components[key]["value_template"])
+        assert read in told
+    assert told["default_chime"] in components["default_chime"]["options"]
+    assert settings_document(SettingsState(1.0, "gong"))["default_chime"] == "gong"
+    assert set(CHIME_NAMES) < set(components["default_chime"]["options"])
+    for option in components["default_chime"]["options"]:
+        assert isinstance(parse_command("chime", option.encode()), ChimeCommand)
+    for percent in range(101):
+        assert parse_command("volume", str(percent / 100).encode()) == VolumeCommand(percent / 100)
+        assert parse_command("volume", str(float(percent) / 100).encode())
+
+
+def test_a_ring_somebody_unknown_and_an_arrival_are_triggers() -> None:
+    components = document()["components"]
+    triggers = {key: each for key, each in components.items() if key.startswith("trigger_")}
+    assert {(each["subtype"], each["type"]) for each in triggers.values()} == {
+        ("bell", "ring"),
+        ("somebody", "unknown"),
+        ("somebody", "arrived"),
+    }
+    for trigger in triggers.values():
+        assert trigger["topic"] == components["bell"]["state_topic"]
+        assert trigger["value_template"] == "{{ value_json.event_type }}"
+        assert trigger["payload"] in EVENT_TYPES  # what is late has another type
+    ids = [(each["type"], each["subtype"]) for each in components.values() if "subtype" in each]
+    assert len(set(ids)) == len(ids)  # by which Home Assistant tells them apart
+
+
+def test_a_person_s_entities_go_by_the_number_and_show_the_name() -> None:
+    before, after = (document([Person(3, name)])["components"] for name in ("Ana", "Anna"))
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == {"person_3_at_door", "person_3_last_seen"}
+    for key in changed:
+        assert {**before[key], "name": ""} == {**after[key], "name": ""}
+    assert after["person_3_at_door"]["name"] == "Anna at the door"
+    assert after["person_3_last_seen"]["device_class"] == "timestamp"
+    assert after["person_3_at_door"]["state_topic"] == "doorbell/back_door-2/person/3"
+
+
+def test_renaming_leaves_every_trigger_as_it_is() -> None:
+    def triggers(person: Person) -> dict[str, Any]:
+        components = document([person])["components"]
+        return {key: each for key, each in components.items() if "subtype" in each}
+
+    assert triggers(Person(3, "Ana")) == triggers(Person(3, "Anna"))
+    assert triggers(Person(3, "Ana"))["person_3_recognized"]["subtype"] == "person-3"
+
+
+def test_automations_of_earlier_versions_go_on_after_a_renaming() -> None:
+    components = document([Person(3, "Anna", earlier_subtype="Ana")])["components"]
+    # As that version had it: Home Assistant finds it by type and subtype, or by the key.
+    assert components["person_3"] == {
+        "platform": "device_automation",
+        "automation_type": "trigger",
+        "type": "recognized",
+        "subtype": "Ana",
+        "topic": "doorbell/back_door-2/trigger",
+        "payload": "person-3",
+        "qos": 1,
+    }
+    assert components["person_3_recognized"]["subtype"] == "person-3"
+    # A name may not take the place of another's trigger.
+    pair = document([Person(1, "x", earlier_subtype="person-2"), Person(2, "y")])["components"]
+    assert [key for key, each in pair.items() if each.get("subtype") == "person-2"] == [
+        "person_2_recognized"
+    ]
 
 
 def test_ids_are_of_the_allowed_characters_and_unique() -> None:
@@ -103,7 +262,7 @@ def test_topics_are_the_doorbells_own_and_hold_no_name() -> None:
     for component in document()["components"].values():
         for key, value in component.items():
             if key.endswith("topic"):
-                assert re.fullmatch(r"doorbell/back_door-2/[a-z]+(/state)?", value)
+                assert re.fullmatch(r"doorbell/back_door-2/[a-z_]+(/state|/[0-9]+)?", value)
 
 
 def test_the_bell_lists_ring_first() -> None:
@@ -142,18 +301,8 @@ def test_the_latency_is_for_those_who_look_for_it() -> None:
     assert statistics[key] == 8.0
 
 
-def test_names_are_plain_values_of_triggers_and_nothing_else() -> None:
+def test_names_are_plain_values_of_what_is_a_person_s_and_nothing_else() -> None:
     components = document()["components"]
-    for person in PEOPLE:
-        trigger = components[f"person_{person.person_id}"]
-        assert trigger == {
-            "platform": "device_automation",
-            "automation_type": "trigger",
-            "type": "recognized",
-            "subtype": person.name,
-            "topic": "doorbell/back_door-2/trigger",
-            "payload": f"person-{person.person_id}",
-        }
     without = {key: value for key, value in components.items() if not key.startswith("person_")}
     assert not any(person.name in json.dumps(without) for person in PEOPLE)
 
@@ -188,14 +337,20 @@ def test_no_name_reaches_a_topic_a_template_a_payload_or_an_id(
 ) -> None:
     def described(name: str, device: str) -> dict[str, Any]:
         section = DeviceSection(id=device_id, name=device)
-        made = from_json(encode(discovery_document(section, MqttSection(), [Person(1, name)])))
-        return dict(leaves(made))
+        person = Person(1, name, earlier_subtype=f"{name}-")
+        components = discovery_components(section, MqttSection(), [person])
+        return dict(leaves(from_json(encode(discovery_document(section, components)))))
 
     harmless, hostile = described("x", "x"), described(name, device)
     assert hostile.keys() == harmless.keys()
     changed = {path for path in hostile if hostile[path] != harmless[path]}
     # Plain texts, of which Home Assistant renders nothing.
-    assert changed <= {".device.name", ".components.person_1.subtype"}
+    assert changed <= {
+        ".device.name",
+        ".components.person_1.subtype",
+        ".components.person_1_at_door.name",
+        ".components.person_1_last_seen.name",
+    }
     topic = discovery_topic("homeassistant", device_id)
     assert re.fullmatch(r"homeassistant/device/doorbell_[a-zA-Z0-9_-]{1,64}/config", topic)
 
@@ -215,14 +370,14 @@ def test_no_image_where_pictures_stay_at_home() -> None:
     assert "picture" not in document(publish_images=False)["components"]
 
 
-def test_somebody_gone_is_a_component_with_only_its_platform() -> None:
-    components = document(gone=(8, 9))["components"]
-    assert components["person_8"] == components["person_9"] == {"platform": "device_automation"}
-    assert components["person_1"]["subtype"] == AWKWARD[0]
-
-
-def test_person_ids_are_found_in_an_earlier_document() -> None:
-    assert person_ids_of(json.dumps(document(gone=(9,))).encode()) == {1, 2, 3, 4, 5, 9}
+def test_what_an_earlier_document_holds_is_found() -> None:
+    made = document()
+    platforms = {key: each["platform"] for key, each in made["components"].items()}
+    assert components_of(json.dumps(made).encode()) == platforms
+    assert {person_of(key) for key in platforms} == {None, 1, 2, 3, 4, 5}
+    assert person_of("person_7") == 7  # of earlier versions
+    foreign = {"A": {"platform": "sensor"}, "b": {"platform": "x/y"}, "c": {"platform": "image"}}
+    assert components_of(json.dumps({"components": foreign}).encode()) == {"c": "image"}
 
 
 @pytest.mark.parametrize(
@@ -234,13 +389,14 @@ def test_person_ids_are_found_in_an_earlier_document() -> None:
         b"{}",
         b'{"components": 3}',
         b'{"components": [1]}',
-        b'{"components": {"person_x": {}, "person_": {}, "person_1 ": {}}}',
+        b'{"components": {"person_1": {}}}',
+        b'{"components": {"person_1": {"platform": ["sensor"]}}}',
         b"\xff",
         b"[" * 100000,
     ],
 )
 def test_a_foreign_document_holds_nobody(payload: bytes) -> None:
-    assert person_ids_of(payload) == set()
+    assert components_of(payload) == {}
 
 
 @pytest.mark.parametrize(

@@ -361,7 +361,7 @@ def test_a_gallery_of_the_first_version_is_migrated_as_it_is(tmp_path: Path) -> 
         )
         connection.commit()
     with Gallery.open(path) as gallery:
-        anna = Person(1, "Anna")
+        anna = Person(1, "Anna", earlier_subtype="Anna")
         assert gallery.people.all() == [anna]
         assert gallery.strangers.all() == [Stranger(1, 1.0, 2.0, 3)]
         assert gallery.visits.newest(9) == [Visit("visit", 1.0, 2.0, 2.0, anna, 0.7, 5, 0.5)]

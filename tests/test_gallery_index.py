@@ -48,7 +48,7 @@ def fill(path: Path, strangers: int, samples: int = 1) -> Float32Array:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
-            "INSERT INTO strangers VALUES (?, 0, 0, 1, NULL, NULL)",
+            "INSERT INTO strangers (id, first_seen_at, last_seen_at, visits) VALUES (?, 0, 0, 1)",
             ((1 + place,) for place in range(strangers)),
         )
         connection.executemany(

@@ -63,6 +63,7 @@ def test_a_person_has_what_is_held_and_nothing_of_a_face() -> None:
         "preferences": {"tv": "news"},
         "consent": {"words": "in writing", "noted_at": "1970-01-01T00:33:20.000+00:00"},
         "enroll_again": "doorbell enroll 'Anna 🌻' PHOTO...",
+        "ignored": False,
     }
     new = person_document(KnownPerson(PersonSummary(ANNA, 0, 0, None), Strength(Level.WEAK, ())))
     assert (new["last_seen_at"], new["consent"]) == (None, None)
@@ -78,6 +79,7 @@ def test_a_stranger_is_shown_by_a_picture_if_one_is_kept() -> None:
         "visits": 5,
         "visits_week": 2,
         "picture": "/state/pictures/v1.jpg",
+        "ignored": False,
     }
     assert stranger_document(STRANGER, None)["picture"] is None
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -20,11 +20,16 @@ from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
     Command,
     CommandResult,
+    CorrectCommand,
     EnrollCommand,
     FaceSample,
     ForgetCommand,
     Frame,
+    IgnoreCommand,
     MuteCommand,
+    NameCommand,
+    Person,
+    PrivacyCommand,
     Ring,
     RingCommand,
     Visit,
@@ -42,10 +47,12 @@ from doorbell.status import (
     KnownVisitors,
     Message,
     MuteState,
+    SettingsState,
     SoundState,
     State,
     Statistics,
     StorageState,
+    VisitCorrected,
     VisitsForgotten,
 )
 from doorbell.testbed.waiting import eventually
@@ -110,7 +117,9 @@ def watching(
 ) -> Iterator[House]:
     """Run the loop on this thread, as its gallery is; ``during`` it on another."""
     house, stop = house or House(gallery), threading.Event()
-    config = load_config(None, ["device.id=back-door"])
+    config = load_config(
+        None, ["device.id=back-door", f"storage.directory={gallery.file.path.parent}"]
+    )
     faults: list[BaseException] = []
 
     def act() -> None:
@@ -159,6 +168,7 @@ def test_a_sink_hears_every_state_and_the_events(perception: Perception, gallery
         house.inbox.put(StorageState("pictures", "the disk is full"))
         house.inbox.put(MuteCommand(True))
         house.inbox.put(RingCommand())
+        house.inbox.put(CorrectCommand("v1", None))
         house.inbox.put(ForgetCommand("Anna"))
         assert eventually(lambda: house.heard.of(VisitsForgotten) != [])
 
@@ -166,7 +176,8 @@ def test_a_sink_hears_every_state_and_the_events(perception: Perception, gallery
         kinds = {type(message) for message in house.heard.messages}
     # The clock is not set in a test; see tests/test_clock.py.
     assert kinds == {*get_args(State), Ring} - {ClockStep}
-    assert house.heard.of(MuteState) == [MuteState(True, "back-door")]
+    muted = [MuteState(muted, "back-door") for muted in (False, True)]  # the first at the start
+    assert house.heard.of(MuteState) == muted
     assert SoundState(works=False, reason="no device") in house.heard.messages
     assert StorageState("gallery", None) in house.heard.messages
     of_one_door = (CameraState, MuteState, Statistics, Ring)
@@ -182,7 +193,7 @@ def test_who_is_forgotten_by_command_is_known_to_every_output_in_the_same_turn(
         assert eventually(lambda: house.heard.of(KnownVisitors) != [])
         house.inbox.put(ForgetCommand("Anna"))
         house.inbox.put(MuteCommand(True))  # the very next thing
-        assert eventually(lambda: house.heard.of(MuteState) != [])
+        assert eventually(lambda: len(house.heard.of(MuteState)) == 2)
 
     with watching(perception, gallery, act) as house:
         heard = house.heard.messages
@@ -288,3 +299,65 @@ def test_who_is_known_is_told_once_and_again_where_another_process_has_changed_i
         known = house.heard.of(KnownVisitors)[-1]
     assert isinstance(known, KnownVisitors)
     assert [person.name for person in known.people] == ["Ann"]
+
+
+def test_a_visit_is_corrected_a_stranger_named_and_somebody_ignored_by_command(
+    perception: Perception, gallery: Gallery
+) -> None:
+    told: list[CommandResult] = []
+    other = replace(FACE, embedding=np.eye(128, dtype=np.float32)[5])
+    stranger = gallery.strangers.add([other], 1000.0)
+    gallery.visits.save(Visit("v2", 2000.0, 2010.0, 2015.0, stranger))
+
+    def act(house: House) -> None:
+        for command in (
+            NameCommand(stranger.stranger_id, "Ben", reply=told.append),
+            CorrectCommand("last", "Anna", reply=told.append),
+            CorrectCommand("v1", None, reply=told.append),
+            IgnoreCommand("last", reply=told.append),
+            CorrectCommand("v9", "Anna", reply=told.append),
+            NameCommand(99, "Cem", reply=told.append),
+        ):
+            house.inbox.put(command)
+        assert eventually(lambda: len(told) == 6)
+
+    with watching(perception, gallery, act) as house:
+        corrected = [
+            each.visit for each in house.heard.messages if isinstance(each, VisitCorrected)
+        ]
+        anna = gallery.people.get("Anna")
+    assert [each.done for each in told] == [True] * 4 + [False] * 2
+    assert [each.summary for each in told[:4]] == [
+        "stranger-1 is now Ben",
+        "visit v2 was of Anna",
+        "visit v1 was of stranger-2",
+        "Anna never rings",
+    ]
+    assert anna.ignored
+    assert [(each.visit_id, each.visitor and each.visitor.label) for each in corrected] == [
+        ("v2", "Ben"),
+        ("v2", "Anna"),
+        ("v1", "stranger-2"),
+    ]
+    people = [each for each in house.heard.messages if isinstance(each, KnownVisitors)][-1].people
+    assert [(each.name, each.ignored) for each in people] == [("Anna", True), ("Ben", False)]
+    assert isinstance(anna, Person)
+
+
+def test_what_was_set_holds_in_the_next_run(perception: Perception, gallery: Gallery) -> None:
+    def change(house: House) -> None:
+        house.inbox.put(MuteCommand(True, minutes=60))
+        house.inbox.put(PrivacyCommand(True))
+        assert eventually(lambda: len(house.heard.of(SettingsState)) == 3)
+
+    with watching(perception, gallery, change):
+        pass
+    heard = Heard()
+    with watching(perception, gallery, lambda _house: time.sleep(0.3), House(gallery, heard)):
+        pass
+    # Before anything else: a ring in the first frame would wake the baby.
+    assert heard.messages[0] == MuteState(True, "back-door")
+    [settings] = [each for each in heard.messages if isinstance(each, SettingsState)]
+    assert (settings.muted, settings.privacy) == (True, True)
+    assert settings.muted_until is not None
+    assert 3500 < settings.muted_until - time.time() <= 3600

@@ -34,6 +34,8 @@ from doorbell.storage.sqlite_copies import backups
 UPGRADES = Path(__file__).parent / "upgrades"
 EARLIER = UPGRADES / "version-0.1.0"
 KEY = AesSivCipher(bytes(range(64)))
+# What later versions know of a person.
+SINCE = ("ignored", "earlier_subtype")
 KEPT = [("", NO_CIPHER), ("-encrypted", KEY)]
 
 
@@ -64,7 +66,7 @@ def told_by(gallery: Gallery) -> Any:
         {
             "people": [
                 {
-                    **dataclasses.asdict(summary.person),
+                    **{key: told for key, told in person.items() if key not in SINCE},
                     "samples": summary.samples,
                     "visits": summary.visits,
                     "last_seen_at": summary.last_seen_at,
@@ -76,8 +78,9 @@ def told_by(gallery: Gallery) -> Any:
                     ],
                 }
                 for summary in gallery.people.summaries()
+                for person in [dataclasses.asdict(summary.person)]
             ],
-            "strangers": [dataclasses.astuple(each) for each in gallery.strangers.all()],
+            "strangers": [dataclasses.astuple(each)[:5] for each in gallery.strangers.all()],
             "visits": [
                 [
                     *(visit.visit_id, visit.started_at, visit.last_seen_at, visit.ended_at),

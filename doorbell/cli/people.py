@@ -18,9 +18,11 @@ from doorbell.cli.printing import (
     local_time,
     plural,
     print_forgotten,
+    print_ignored,
     print_json,
     print_table,
     say,
+    undo_option,
     yes_option,
 )
 from doorbell.errors import UsageError
@@ -44,8 +46,9 @@ def list_(config: Config, *, as_json: bool) -> None:
 
     JSON: a list of objects with person_id, name, samples, strength (weak, fair or strong), visits,
     last_seen_at (ISO 8601, UTC, or null), chime (null for the default one), preferences, consent
-    (an object with words and noted_at, or null where none was noted) and enroll_again (the command
-    after which they are known in a hood, in sunglasses and by infrared too, or null).
+    (an object with words and noted_at, or null where none was noted), enroll_again (the command
+    after which they are known in a hood, in sunglasses and by infrared too, or null) and ignored
+    (whether their coming never rings).
     """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import person_document
@@ -57,15 +60,18 @@ def list_(config: Config, *, as_json: bool) -> None:
         print_json([person_document(each) for each in known])
         return
     print_table(
-        ["name", "samples", "strength", "visits", "last seen", "chime", "consent"],
+        ["#", "name", "samples", "strength", "visits", "last seen", "chime", "consent"],
         [
             [
+                each.summary.person.person_id,
                 each.summary.person.name,
                 each.summary.samples,
                 each.strength.level.value,
                 each.summary.visits,
                 local_time(each.summary.last_seen_at),
-                each.summary.person.chime or "default",
+                "ignored"
+                if each.summary.person.ignored
+                else each.summary.person.chime or "default",
                 "noted" if each.summary.consent else "no",
             ]
             for each in known
@@ -104,7 +110,9 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
         ("strength", "; ".join([strength.level.value, *strength.missing])),
         ("visits", str(summary.visits)),
         ("last seen", local_time(summary.last_seen_at) or "never"),
+        ("number", str(person.person_id)),
         ("chime", person.chime or "default"),
+        ("rings", "no: ignored" if person.ignored else "yes"),
         ("preferences", json.dumps(dict(person.preferences), ensure_ascii=False)),
         ("consent", _consent(summary)),
     ):
@@ -124,7 +132,29 @@ def rename(config: Config, name: str, new_name: str) -> None:
 
     with Gallery.of(config.storage) as gallery:
         done = rename_person(gallery, name, new_name)
+        number = gallery.people.get(done.now.label).person_id
     say(f"{done.before.label} is now {done.now.label}")
+    if config.mqtt.enabled:
+        say(
+            f"Home Assistant's triggers and entities of person {number} go on as they are; "
+            f"change automations that compare the name {done.before.label!r} itself"
+        )
+
+
+@people.command(epilog=example("doorbell people ignore Ben", "doorbell people ignore Ben --undo"))
+@click.argument("name")
+@undo_option
+@with_config
+def ignore(config: Config, name: str, *, undo: bool) -> None:
+    """Never ring when a person comes.
+
+    Events, pictures and home automation go on telling of them; who presses the button is heard.
+    """
+    from doorbell.gallery.gallery import Gallery
+    from doorbell.household.ignoring import ignore_person
+
+    with Gallery.of(config.storage) as gallery:
+        print_ignored(ignore_person(gallery, name, ignored=not undo))
 
 
 @people.command(epilog=example('doorbell people merge "Anna B." Anna'))

@@ -14,6 +14,7 @@ from doorbell.cli.streams import takes
 from doorbell.text import json_shown, shown
 
 if TYPE_CHECKING:
+    from doorbell.domain import Visitor
     from doorbell.household.forgetting import ForgettingOutcome
 
 # Of a table that no person reads: wide enough for any.
@@ -21,6 +22,7 @@ MAX_WIDTH = 10_000
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+undo_option = click.option("--undo", is_flag=True, help="Take it back.")
 
 
 def example(*lines: str) -> str:
@@ -56,7 +58,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     if not rows:
         say(empty)
         return
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for heading in columns:
         table.add_column(heading, overflow="fold")
     for row in rows:
@@ -86,6 +88,11 @@ def local_time(epoch_seconds: float | None) -> str:
 def plural(count: int, word: str) -> str:
     """A number with its noun."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def print_ignored(visitor: Visitor) -> None:
+    """Say whether somebody's coming rings."""
+    say(f"{visitor.label} {'never rings' if visitor.ignored else 'rings again'}")
 
 
 def print_forgotten(outcome: ForgettingOutcome, *, waits_for_daemon: bool = False) -> None:

@@ -14,9 +14,11 @@ from doorbell.cli.printing import (
     json_option,
     local_time,
     print_forgotten,
+    print_ignored,
     print_json,
     print_table,
     say,
+    undo_option,
     yes_option,
 )
 
@@ -43,8 +45,8 @@ def list_(config: Config, *, as_json: bool) -> None:
     """List the strangers who are remembered.
 
     JSON: a list of objects with stranger_id, label, first_seen_at, last_seen_at (ISO 8601, UTC),
-    visits, visits_week (in the seven days up to the last one) and picture (of the newest visit that
-    has one, a path, or null).
+    visits, visits_week (in the seven days up to the last one), picture (of the newest visit that
+    has one, a path, or null) and ignored (whether their coming never rings).
     """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import stranger_document
@@ -57,13 +59,14 @@ def list_(config: Config, *, as_json: bool) -> None:
             print_json([stranger_document(each, pictures.get(each.stranger_id)) for each in found])
             return
     print_table(
-        ["stranger", "visits", "first seen", "last seen"],
+        ["stranger", "visits", "first seen", "last seen", "rings"],
         [
             [
                 stranger.label,
                 stranger.visits,
                 local_time(stranger.first_seen_at),
                 local_time(stranger.last_seen_at),
+                "no: ignored" if stranger.ignored else "yes",
             ]
             for stranger in found
         ],
@@ -96,6 +99,7 @@ def show(config: Config, stranger_id: int, *, as_json: bool) -> None:
         ("first seen", local_time(stranger.first_seen_at)),
         ("last seen", local_time(stranger.last_seen_at)),
         ("picture", picture or "none is kept"),
+        ("rings", "no: ignored" if stranger.ignored else "yes"),
     ):
         say(f"  {key:<12} {value}")
 
@@ -135,6 +139,24 @@ def name_(config: Config, stranger_id: int, name: str, *, force: bool) -> None:
     with Gallery.of(config.storage) as gallery:
         done = name_stranger(gallery, stranger_id, name, force=force)
     say(f"{done.before.label} is now {done.now.label}")
+
+
+@strangers.command(
+    epilog=example("doorbell strangers ignore 7", "doorbell strangers ignore 7 --undo")
+)
+@click.argument("stranger_id", metavar="ID", callback=_parse_id)
+@undo_option
+@with_config
+def ignore(config: Config, stranger_id: int, *, undo: bool) -> None:
+    """Never ring when a stranger comes; they are kept, however old, while they are ignored.
+
+    Events, pictures and home automation go on telling of them; who presses the button is heard.
+    """
+    from doorbell.gallery.gallery import Gallery
+    from doorbell.household.ignoring import ignore_stranger
+
+    with Gallery.of(config.storage) as gallery:
+        print_ignored(ignore_stranger(gallery, stranger_id, ignored=not undo))
 
 
 @strangers.command(epilog=example("doorbell strangers forget 7"))

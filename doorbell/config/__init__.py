@@ -103,6 +103,14 @@ class DeviceSection(Section):
         str, Field(pattern=IDENTIFIER_PATTERN, description="1 to 64 letters, digits, - and _")
     ] = "front-door"
     name: Annotated[str, Field(min_length=1, max_length=64)] = "Front door"
+    area: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    support_url: (
+        Annotated[
+            str,
+            Field(max_length=256, pattern=r"^https?://[!-~]+$", description="an http(s) address"),
+        ]
+        | None
+    ) = None
 
 
 class CameraSection(Section):
@@ -217,6 +225,11 @@ class StorageSection(Section):
         return self.directory / "outbox.sqlite"
 
     @property
+    def settings_path(self) -> Path:
+        """What people have changed at run time: a small JSON file."""
+        return self.directory / "settings.json"
+
+    @property
     def pictures_directory(self) -> Path:
         """Annotated pictures of visits, one JPEG a visit."""
         return self.directory / "pictures"
@@ -265,6 +278,10 @@ class MqttSection(Section):
     outbox_megabytes: Annotated[int, Field(ge=1, le=100_000)] = 64
     allow_enroll: bool = False
     allow_forget: bool = False
+    allow_name: bool = False
+    allow_correct: bool = False
+    allow_ignore: bool = False
+    allow_settings: bool = False
     discovery: bool = True
     discovery_prefix: Annotated[
         str, Field(pattern=r"^[^#+\s]+$", description="a topic without spaces, + and #")

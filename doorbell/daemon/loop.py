@@ -19,13 +19,21 @@ from doorbell.daemon.maintenance import Maintenance
 from doorbell.daemon.memory import give_back_memory
 from doorbell.daemon.periodic import PeriodicTask
 from doorbell.daemon.reloading import Reload
+from doorbell.daemon.settings import SettingsInForce
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
+    ChimeCommand,
     Command,
+    CorrectCommand,
     EnrollCommand,
     ForgetCommand,
+    IgnoreCommand,
     MuteCommand,
+    NameCommand,
+    PrivacyCommand,
+    QuietHoursCommand,
     RingCommand,
+    VolumeCommand,
 )
 from doorbell.errors import (
     CameraError,
@@ -34,20 +42,24 @@ from doorbell.errors import (
     EndOfStreamError,
 )
 from doorbell.gallery.gallery import Gallery
+from doorbell.household.corrections import correct_to_person, correct_to_stranger
 from doorbell.household.forgetting import forget_person
+from doorbell.household.ignoring import ignore_visitor
+from doorbell.household.naming import name_stranger
 from doorbell.outputs import Sink
 from doorbell.pipeline.latency import Latency, Stage, describe
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.status import (
     CameraCondition,
     CameraState,
+    ClockStep,
     KnownVisitors,
     Message,
-    MuteState,
     StageLatency,
     State,
     Statistics,
     StorageState,
+    VisitCorrected,
 )
 
 log = logging.getLogger(__name__)
@@ -98,6 +110,7 @@ class MainLoop:
         self._latency = latency
         self._config = config
         self._door_id = config.device.id
+        self._settings = SettingsInForce(config, self._publish)
         wall_time, time_seconds = read_clocks()
         self._maintenance = Maintenance(
             pipeline,
@@ -127,9 +140,12 @@ class MainLoop:
             PeriodicTask(KNOWN_SECONDS, self._publish_known, self._started),
             PeriodicTask(MAINTENANCE_SECONDS, self._maintain, self._started),
         ]
+        self._settings.tell(time.time())
+        self._pipeline.set_privacy(self._settings.privacy)
         try:
             while not stop.is_set():
                 self._maintenance.follow_clock(*read_clocks())
+                self._settings.look(time.time())
                 self._take_frame()
                 self._publish_changes()
                 self._read_inbox()
@@ -153,6 +169,7 @@ class MainLoop:
     def reconfigure(self, config: Config) -> None:
         """Go by another configuration from now on, as far as that can be changed under way."""
         self._config = config
+        self._settings.reconfigure(config)
         self._pipeline.reconfigure(config)
         self._maintenance.reconfigure(config.storage)
 
@@ -210,6 +227,8 @@ class MainLoop:
 
     def _publish(self, *messages: Message) -> None:
         for message in messages:
+            if isinstance(message, ClockStep):
+                self._settings.follow_clock(message)
             for sink in self._sinks:
                 sink.handle(message)
 
@@ -252,9 +271,16 @@ class MainLoop:
             case RingCommand():
                 self._publish(*self._pipeline.press(self._stream_seconds, time.time()))
                 return "the bell rings"
-            case MuteCommand(muted=muted):
-                self._publish(MuteState(muted, self._door_id))
-                return f"chimes are {'muted' if muted else 'on'}"
+            case (
+                MuteCommand()
+                | VolumeCommand()
+                | ChimeCommand()
+                | QuietHoursCommand()
+                | PrivacyCommand()
+            ):
+                done = self._settings.change(command, time.time())
+                self._pipeline.set_privacy(self._settings.privacy)
+                return done
             case EnrollCommand(name=name):
                 enrolled = self._pipeline.enroll_visible(name)
                 self._publish_known()
@@ -265,8 +291,36 @@ class MainLoop:
                 # Without the name: whoever hears or logs it would keep what is to be forgotten.
                 deleted = f"samples: {outcome.samples}, visits: {len(outcome.visit_ids)}"
                 return f"forgot whom you named (deleted {deleted})"
+            case NameCommand() | CorrectCommand() | IgnoreCommand():
+                done = self._identify(command)
+                self._publish_known()
+                return done
             case _:
                 assert_never(command)
+
+    def _identify(self, command: NameCommand | CorrectCommand | IgnoreCommand) -> str:
+        """Say who somebody is, or whom the household ignores; what was done."""
+        gallery = self._gallery
+        match command:
+            case NameCommand(stranger_id=stranger_id, name=name):
+                named = name_stranger(gallery, stranger_id, name)
+                for visit in gallery.visits.newest(1):
+                    if visit.visitor == named.now:
+                        self._publish(VisitCorrected(visit))
+                return f"{named.before.label} is now {named.now.label}"
+            case CorrectCommand(visit=meant, person=person, learn=learn):
+                visit = gallery.visits.find(meant)
+                if person is None:
+                    correct_to_stranger(gallery, visit.visit_id, self._config.recognition)
+                else:
+                    correct_to_person(gallery, visit.visit_id, person, learn=learn)
+                visit = gallery.visits.find(visit.visit_id)
+                self._publish(VisitCorrected(visit))
+                who = "nobody" if visit.visitor is None else visit.visitor.label
+                return f"visit {visit.visit_id} was of {who}"
+            case IgnoreCommand(visit=meant, ignored=ignored):
+                visitor = ignore_visitor(gallery, meant, ignored=ignored)
+                return f"{visitor.label} {'never rings' if ignored else 'rings again'}"
 
     def _refuse_the_rest(self) -> None:
         """Leave nobody waiting for an answer: no command is carried out any more."""

@@ -156,7 +156,8 @@ def run_daemon(
                     known=KnownVisitors(
                         tuple(gallery.people.all()),
                         {each.stranger_id for each in gallery.strangers.all()},
-                        open_visit_ids=gallery.visits.open_ids(),
+                        open_visits=tuple(gallery.visits.open_visits()),
+                        last_visits=tuple(gallery.visits.last_of_people()),
                     ),
                     gallery=GalleryView(
                         partial(is_kept, gallery), partial(faces_now, gallery, config.storage)

@@ -223,7 +223,14 @@ def person_from(row: Row) -> Person:
         ) from None
     if preferences is None:
         _tell_of_preferences(row["name"])
-    return Person(row["id"], row["name"], row["chime"], preferences or {})
+    return Person(
+        row["id"],
+        row["name"],
+        row["chime"],
+        preferences or {},
+        bool(row["ignored"]),
+        row["earlier_subtype"],
+    )
 
 
 def consent_from(row: Row) -> Consent | None:
@@ -236,7 +243,7 @@ def consent_from(row: Row) -> Consent | None:
 def stranger_from(row: Row) -> Stranger:
     """Read a row of ``strangers``."""
     first, last = wall_time(row["first_seen_at"]), wall_time(row["last_seen_at"])
-    return Stranger(row["id"], first, last, row["visits"], row["visits_week"])
+    return Stranger(row["id"], first, last, row["visits"], row["visits_week"], bool(row["ignored"]))
 
 
 def is_visit(row: Row) -> bool:

@@ -60,6 +60,15 @@ _NAMINGS = (
     "ALTER TABLE samples ADD COLUMN added_at REAL",
 )
 
+# Who never rings; and the name by which a person's trigger was known to Home Assistant before it
+# went by the number: automations wait for it, whatever the person is called since.
+_IGNORED_AND_TRIGGERS = (
+    "ALTER TABLE people ADD COLUMN ignored INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE strangers ADD COLUMN ignored INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE people ADD COLUMN earlier_subtype TEXT",
+    "UPDATE people SET earlier_subtype = name",
+)
+
 # Each entry leads from the version of its index to the next and is recorded (PRAGMA user_version)
 # in the same transaction. Entries are only ever appended. AUTOINCREMENT: an identifier that was
 # forgotten never comes back as somebody else.
@@ -175,8 +184,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (sample_id, drawing)
         ) STRICT""",
     ),
-    # What a daemon that starts again goes by, and what can be taken back of naming and merging.
-    (*_RINGS_AND_STOPS, *_NAMINGS),
+    # What a daemon that starts again goes by, what can be taken back of naming and merging, and who
+    # is ignored.
+    (*_RINGS_AND_STOPS, *_NAMINGS, *_IGNORED_AND_TRIGGERS),
 )
 
 # Wherever there is an embedding.

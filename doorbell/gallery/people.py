@@ -308,6 +308,17 @@ class PeopleStore:
             self._file.execute("UPDATE people SET preferences = ? WHERE id = ?", encoded, person_id)
             return person_by_id(self._file, person_id)
 
+    def ignore(self, name: str, *, ignored: bool) -> Person:
+        """Never ring for a person, or ring again.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+        """
+        with self._changes.one():
+            person_id = self.get(name).person_id
+            self._file.execute("UPDATE people SET ignored = ? WHERE id = ?", ignored, person_id)
+            return person_by_id(self._file, person_id)
+
     def note_consent(self, name: str, words: str, noted_at: float) -> Person:
         """Note what a person agreed to; what was noted before is replaced.
 

@@ -111,10 +111,11 @@ class StrangerStore:
                 )
             self._file.execute(
                 "UPDATE strangers SET first_seen_at = ?, last_seen_at = ?, visits = ?, "
-                "added_by = NULL WHERE id = ?",
+                "ignored = ?, added_by = NULL WHERE id = ?",
                 min(older.first_seen_at, newer.first_seen_at),
                 max(older.last_seen_at, newer.last_seen_at),
                 older.visits + newer.visits,
+                older.ignored or newer.ignored,
                 kept,
             )
             self._file.execute("DELETE FROM strangers WHERE id = ?", gone)
@@ -175,6 +176,12 @@ class StrangerStore:
             person_id, made = find_or_create_person(self._file, cleaned)
             person = person_by_id(self._file, person_id)
             naming_id = begin_naming(self._file, stranger, person, made=made)
+            if stranger.ignored:  # stays so under the first name
+                self._file.execute(
+                    "UPDATE people SET ignored = 1 WHERE id = ? "
+                    "AND NOT EXISTS (SELECT 1 FROM samples WHERE person_id = people.id)",
+                    person_id,
+                )
             # The household says who it is: no undoing of a correction takes these away any more.
             self._file.execute(
                 "UPDATE samples SET added_by = NULL WHERE stranger_id = ?", stranger_id
@@ -183,6 +190,19 @@ class StrangerStore:
             self._file.execute("DELETE FROM strangers WHERE id = ?", stranger_id)
             end_naming(self._file, naming_id, person)
             return person
+
+    def ignore(self, stranger_id: int, *, ignored: bool) -> Stranger:
+        """Never ring for a stranger, or ring again.
+
+        Raises:
+            UnknownStrangerError: there is none of that identifier.
+        """
+        with self._changes.one():
+            self.get(stranger_id)
+            self._file.execute(
+                "UPDATE strangers SET ignored = ? WHERE id = ?", ignored, stranger_id
+            )
+            return self.get(stranger_id)
 
     def forget(self, stranger_id: int) -> Forgotten:
         """Delete a stranger, every sample and every visit of theirs, and overwrite the bytes.
@@ -200,6 +220,7 @@ class StrangerStore:
     def forget_before(self, seen_at: float) -> list[Forgotten]:
         """Delete the strangers last seen before a wall time, with every sample and visit.
 
+        Those who are ignored stay: forgotten, they would ring.
         What they taught by a correction stays: that they are not somebody enrolled. ``beside`` of
         each are the visits of the same time as any of theirs.
         """
@@ -226,7 +247,7 @@ class StrangerStore:
             # Those that a correction hid, too.
             rows = self._file.rows(
                 "SELECT *, 1 AS visits_week FROM strangers WHERE last_seen_at < ? "
-                "ORDER BY last_seen_at, id LIMIT ?",
+                "AND NOT ignored ORDER BY last_seen_at, id LIMIT ?",
                 seen_at,
                 at_most,
             )

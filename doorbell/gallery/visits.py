@@ -135,6 +135,14 @@ class VisitStore:
         wanted = json.dumps(sorted(visit_ids))
         return select_visits(self._file, "id IN (SELECT value FROM json_each(?))", wanted)
 
+    def last_of_people(self) -> list[Visit]:
+        """The last visit of each person who has one."""
+        return select_visits(
+            self._file,
+            "rowid IN (SELECT number FROM (SELECT rowid AS number, max(last_seen_at) FROM visits "
+            "WHERE person_id IS NOT NULL AND hidden_by IS NULL GROUP BY person_id))",
+        )
+
     def find(self, words: str) -> Visit:
         """The visit that somebody means: its identifier, the beginning of it, or ``last``.
 
@@ -291,9 +299,10 @@ class VisitStore:
             rang_at.setdefault(key, row["rang_at"])
         return Earlier(tuple(visits), rang_at)
 
-    def open_ids(self) -> frozenset[str]:
+    def open_visits(self) -> list[Visit]:
         """The visits of ``earlier`` that have not ended."""
-        return frozenset(row["id"] for row in self._earlier_rows() if row["stopped_at"] is None)
+        going_on = [row["id"] for row in self._earlier_rows() if row["stopped_at"] is None]
+        return self.those(going_on)
 
     def close_open(self, but: Collection[str] = ()) -> int:
         """End, when they were last seen, the visits that a killed daemon left open; how many.

@@ -49,8 +49,9 @@ def person_document(known: KnownPerson) -> Document:
 
     Keys: person_id, name, samples, strength (weak, fair or strong), visits, last_seen_at (null
     before the first visit), chime (null for the default one), preferences, consent (an object
-    with words and noted_at, or null), and enroll_again (the command that makes them known in a
-    hood, in sunglasses and by infrared too, or null where they are).
+    with words and noted_at, or null), enroll_again (the command that makes them known in a hood, in
+    sunglasses and by infrared too, or null where they are), and ignored (whether their coming never
+    rings).
     """
     summary = known.summary
     return {
@@ -66,6 +67,7 @@ def person_document(known: KnownPerson) -> Document:
         if summary.consent is None
         else {"words": summary.consent.words, "noted_at": iso_utc(summary.consent.noted_at)},
         "enroll_again": known.enroll_again,
+        "ignored": summary.person.ignored,
     }
 
 
@@ -90,7 +92,7 @@ def stranger_document(stranger: Stranger, picture: Path | None) -> Document:
     """Describe a stranger.
 
     Keys: stranger_id, label, first_seen_at, last_seen_at, visits, visits_week (in the seven days up
-    to the last one), and picture (a path, or null).
+    to the last one), picture (a path, or null) and ignored (whether their coming never rings).
 
     Args:
         stranger: who.
@@ -104,6 +106,7 @@ def stranger_document(stranger: Stranger, picture: Path | None) -> Document:
         "visits": stranger.visits,
         "visits_week": stranger.visits_week,
         "picture": None if picture is None else str(picture),
+        "ignored": stranger.ignored,
     }
 
 

@@ -14,9 +14,9 @@ from doorbell.config import ChimeSection, RelaySection
 from doorbell.domain import Ring
 from doorbell.errors import GpioError
 from doorbell.gpio.lines import Chips, KernelChips, OutputLine, open_output
-from doorbell.outputs.sound.chime import is_quiet, local_time_at
+from doorbell.outputs.sound.chime import is_quiet, local_time_at, with_settings
 from doorbell.outputs.worker import Worker
-from doorbell.status import Message, MuteState
+from doorbell.status import Message, MuteState, SettingsState
 
 # A second ring during a pulse gets a pulse of its own; more are not heard apart.
 RINGS_WAITING = 2
@@ -47,7 +47,7 @@ class Relay:
         local_time: Callable[[float], time] = local_time_at,
     ) -> None:
         self._section = section
-        self._quiet = quiet
+        self._configured = self._quiet = quiet
         self._chips = chips or KernelChips()
         self._local_time = local_time
         self._muted = False
@@ -59,13 +59,16 @@ class Relay:
 
     def reconfigure(self, section: RelaySection, quiet: ChimeSection) -> None:
         """Go by another ``[relay]`` and other quiet hours from now on, on the same line."""
-        self._section, self._quiet = section, quiet
+        self._section = section
+        self._configured = self._quiet = quiet  # with what people have set, told after this
 
     def handle(self, message: Message) -> None:
         """Switch for a ring, unless the household wants silence."""
         match message:
             case MuteState(muted=muted):
                 self._muted = muted
+            case SettingsState():
+                self._quiet = with_settings(self._configured, message)
             case Ring():
                 self._ring(message)
             case _:

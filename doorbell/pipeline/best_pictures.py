@@ -85,6 +85,7 @@ class VisitPictures:
         self._whose = whose
         self._find_bodies = find_bodies
         self._similarity = similarity
+        self.private = False  # then none is made
         self._latest: Frame | None = None
 
     def see(
@@ -102,7 +103,8 @@ class VisitPictures:
             others: faces in it that are believed only if they are found again.
             figures: visits whose visitor's figure was found in it; without a face that is shown.
         """
-        if self._whose == "none":
+        if self._whose == "none" or self.private:
+            self._latest = None
             return
         self._latest = frame
         faces = [ShownFace(each.track, each.sample, entry) for each, entry in seen]
@@ -142,7 +144,7 @@ class VisitPictures:
             visit: as it stands in the event.
         """
         picture = entry.picture
-        if picture is None or not self._may_show(visit):
+        if picture is None or self.private or not self._may_show(visit):
             return None
         if picture.own is None:
             if visit.visitor is not None:  # of whom a figure says nothing
@@ -176,7 +178,7 @@ class VisitPictures:
             faces: those in sight.
         """
         latest = self._latest
-        if self._whose != "all" or latest is None:
+        if self._whose != "all" or latest is None or self.private:
             return None
         if abs(wall_time - latest.captured_at) > LATEST_SECONDS:
             return None

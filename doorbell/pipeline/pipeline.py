@@ -261,6 +261,10 @@ class Pipeline:
         """Move the visits going on with a wall clock that was set; see ``Visits.follow_clock``."""
         self._visits.follow_clock(until, seconds)
 
+    def set_privacy(self, private: bool) -> None:
+        """Make no pictures from now on, or make them again."""
+        self._pictures.private = private
+
     def catch_up(self) -> None:
         """Store what the gallery has refused, if it answers again; every few seconds."""
         self._visits.identify(self._recorder.catch_up())

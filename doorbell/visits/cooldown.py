@@ -39,7 +39,9 @@ class Cooldown:
             self._rang.setdefault(key, now - max(wall - rang, 0.0))
 
     def may_ring(self, visitor: Visitor | None, time_seconds: float) -> bool:
-        """Whether the visitor has not rung lately."""
+        """Whether the visitor has not rung lately, and is not ignored."""
+        if visitor is not None and visitor.ignored:
+            return False
         oldest = time_seconds - self._seconds
         self._rang = {key: at for key, at in self._rang.items() if at > oldest}
         return visitor_key(visitor) not in self._rang

@@ -46,10 +46,12 @@ from doorbell.status import (
     KnownVisitors,
     Message,
     MuteState,
+    SettingsState,
     SoundState,
     StageLatency,
     Statistics,
     StorageState,
+    VisitCorrected,
     VisitsForgotten,
 )
 
@@ -133,6 +135,8 @@ def every_kind_of_message() -> list[Message]:
         Left("e8", 5.0, undecided),
         MuteState(muted=True),
         MuteState(muted=False),
+        SettingsState(0.5, "gong", quiet_hours=True, privacy=True, muted=True, muted_until=1e9),
+        VisitCorrected(known),
         Statistics(60.0, 24.5, 3, 8.0, 21.0, 1, 2, 7, True, stages),
         ClockStep(0.0, 5.0, 3600.0),
         ClockState(5.0, 1e9),

@@ -1,6 +1,6 @@
 """The MQTT output at a broker, and a visit of Anna and a stranger for it to tell."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,11 +21,11 @@ from doorbell.domain import (
     Visitor,
 )
 from doorbell.outputs.mqtt.output import Mqtt
-from doorbell.status import KnownVisitors
+from doorbell.status import KnownVisitors, MuteState
 from doorbell.testbed.waiting import eventually
 
 ANNA = Person(1, 'Anna "{{ 1/0 }}" \U0001f98a', preferences={"scene": "evening", "tv": [1, None]})
-BEN = Person(2, "Ben")
+BEN = Person(2, "Ben", earlier_subtype="Ben")
 STRANGER = Stranger(7, 0.0, 0.0, 1)
 CONFIG_TOPIC = "homeassistant/device/doorbell_front-door/config"
 PICTURE = b"\xff\xd8\xff\xe0 not really \xff\xd9"
@@ -41,7 +41,7 @@ def running(
     *,
     people: tuple[Person, ...] = (),
     strangers: tuple[Stranger, ...] = (),
-    open_visit_ids: frozenset[str] = frozenset(),
+    open_visits: Sequence[Visit] = (),
     on_command: Callable[[Command], None] = lambda _: None,
     on_published: Callable[[float], None] | None = None,
     expect_connection: bool = True,
@@ -55,16 +55,23 @@ def running(
             known=KnownVisitors(
                 people,
                 {each.stranger_id for each in strangers},
-                open_visit_ids=open_visit_ids,
+                open_visits=tuple(open_visits),
             ),
             on_command=on_command,
             on_published=on_published,
         )
         try:
+            mqtt.handle(MuteState(False))  # as the daemon does at once
             assert not expect_connection or eventually(lambda: mqtt.connected)
             yield mqtt
         finally:
             mqtt.close()
+
+
+def without_door_states(topics: list[str]) -> list[str]:
+    """The topics but for those of who is at the door and was: ``tests/test_door_states.py``."""
+    own = ("at_door", "last_ring", "person/")
+    return [topic for topic in topics if not topic.startswith(own)]
 
 
 def visit_of(visitor: Visitor | None, number: int = 1, **changes: Any) -> Visit:

@@ -78,8 +78,8 @@ def test_a_hostile_name_stays_a_text_in_its_own_messages(broker: Mosquitto, tmp_
         topics = set(listener.topics())
         messages = [(message.topic, bytes(message.payload)) for message in listener.messages]
 
-    assert all(re.fullmatch(r"[a-z-]+(/state)?|homeassistant/device/\S+", t) for t in topics)
-    assert topics.isdisjoint({"ring", "enroll", "forget", "mute"})
+    assert all(re.fullmatch(r"[a-z_-]+(/state|/\d+)?|homeassistant/device/\S+", t) for t in topics)
+    assert topics.isdisjoint({"ring", "enroll", "forget", "mute", "name", "correct", "ignore"})
     shown = {name.encode("utf-8", "replace").decode().replace("?", "\ufffd") for name in NAMES}
     places: dict[str, set[str]] = {}
     for topic, payload in messages:
@@ -90,7 +90,7 @@ def test_a_hostile_name_stays_a_text_in_its_own_messages(broker: Mosquitto, tmp_
             assert re.fullmatch(rb"online|offline|ON|OFF|person-\d+", payload)
     assert shown <= places["event"]
     assert shown <= places["visitor"]
-    assert shown <= places["config"]
+    assert {f"{name} at the door" for name in shown} <= places["config"]
 
 
 def test_a_flood_of_commands_neither_fills_the_log_nor_ends_the_connection(

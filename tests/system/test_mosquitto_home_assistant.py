@@ -1,7 +1,11 @@
 """What Home Assistant is told of itself through a real mosquitto: discovery and its triggers."""
 
+import json
 import time
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +18,19 @@ from broker_stories import (
     running,
     story,
     visit_of,
+    without_door_states,
 )
 
+from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Arrived, Left, Person, Unknown, Visitor
-from doorbell.status import KnownVisitors, VisitsForgotten
+from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.status import (
+    KnownVisitors,
+    MuteState,
+    SettingsState,
+    VisitCorrected,
+    VisitsForgotten,
+)
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
@@ -29,13 +42,13 @@ def test_home_assistants_return_brings_discovery_then_states(broker: Mosquitto) 
     with running(broker.port, people=(ANNA,)) as mqtt, Subscriber(broker.port) as listener:
         mqtt.handle(story()[1])
         assert eventually(lambda: listener.of("trigger") != [])
-        count = len(listener.messages)
+        count = len(without_door_states(listener.topics()))
         listener.publish("homeassistant/status", b"offline")
         listener.publish("homeassistant/status", b"online")
-        assert eventually(lambda: len(listener.messages) >= count + 7)
+        assert eventually(lambda: len(without_door_states(listener.topics())) >= count + 7)
         time.sleep(0.1)
         # Not the picture, which would look like a new one: the broker has it.
-        assert listener.topics()[count:] == [
+        assert without_door_states(listener.topics())[count:] == [
             "homeassistant/status",
             "homeassistant/status",
             CONFIG_TOPIC,
@@ -50,7 +63,7 @@ def triggers(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: component.get("subtype")
         for key, component in document["components"].items()
-        if component["platform"] == "device_automation"
+        if component["platform"] == "device_automation" and key.startswith("person_")
     }
 
 
@@ -58,17 +71,106 @@ def test_people_who_come_go_or_are_renamed_change_the_triggers(broker: Mosquitto
     with Subscriber(broker.port) as listener, running(broker.port, people=(ANNA, BEN)) as mqtt:
         assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 1)
         mqtt.handle(KnownVisitors((ANNA, BEN), set()))
-        mqtt.handle(KnownVisitors((Person(2, "Benjamin"), Person(3, "Carla")), set()))
+        renamed = Person(2, "Benjamin", earlier_subtype="Ben")
+        mqtt.handle(KnownVisitors((renamed, Person(3, "Carla")), set()))
         assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 3)
-        now = {"person_2": "Benjamin", "person_3": "Carla"}
+        ben = {"person_2_recognized": "person-2", "person_2": "Ben"}
+        now = {**ben, "person_3_recognized": "person-3"}
         assert [triggers(document) for document in listener.documents(CONFIG_TOPIC)] == [
-            {"person_1": ANNA.name, "person_2": "Ben"},
-            {**now, "person_1": None},
+            {"person_1_recognized": "person-1", **ben},
+            {**now, "person_1_recognized": None},
             now,
         ]
+        # Nothing of who is gone is left to be seen.
+        assert eventually(lambda: listener.of("person/1")[-1:] == [b""])
+        assert listener.of("person/2")[-1] != b""
+
+
+def test_what_an_earlier_version_left_goes_on_for_those_who_are_there(broker: Mosquitto) -> None:
+    def trigger(person_id: int, name: str) -> dict[str, str]:
+        return {
+            "platform": "device_automation",
+            "automation_type": "trigger",
+            "type": "recognized",
+            "subtype": name,
+            "topic": "doorbell/front-door/trigger",
+            "payload": f"person-{person_id}",
+        }
+
+    old = {"person_1": trigger(1, "Ana"), "person_9": trigger(9, "Gone")}
+    with Subscriber(broker.port) as listener:
+        document = json.dumps({"device": {}, "components": old}).encode()
+        listener.publish(CONFIG_TOPIC, document, retain=True)
+        ana = Person(1, "Anna", earlier_subtype="Ana")
+        with running(broker.port, people=(ana,)):
+            assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 4)
+        _, first, deleting, last = listener.documents(CONFIG_TOPIC)
+    of_ana = {"person_1_recognized": "person-1", "person_1": "Ana"}
+    assert triggers(first) == triggers(last) == of_ana
+    assert triggers(deleting) == {**of_ana, "person_9": None}
+    assert deleting["components"]["person_9"] == {"platform": "device_automation"}
+    # As it was: what Home Assistant has attached to it goes on.
+    assert {**old["person_1"], "qos": 1} == last["components"]["person_1"]
+    assert listener.of("person/9") == [b""]
+
+
+def test_what_is_no_longer_allowed_is_no_longer_shown(broker: Mosquitto) -> None:
+    with running(broker.port, allow_settings=True):
+        pass
+    with Subscriber(broker.port) as listener:
+        assert eventually(lambda: listener.of(CONFIG_TOPIC) != [])
+        assert "volume" in listener.documents(CONFIG_TOPIC)[0]["components"]
+        with running(broker.port, publish_images=False):
+            assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 4)
+        _, _, deleting, last = listener.documents(CONFIG_TOPIC)
+    gone = {"volume": "number", "default_chime": "select", "picture": "image"}
+    for key, platform in gone.items():
+        assert deleting["components"][key] == {"platform": platform}
+        assert key not in last["components"]
+
+
+def test_no_mute_is_told_before_it_is_known(broker: Mosquitto, tmp_path: Path) -> None:
+    mqtt = Mqtt(
+        DeviceSection(),
+        MqttSection(host="127.0.0.1", port=broker.port),
+        outbox_path=tmp_path / "outbox.sqlite",
+        known=KnownVisitors((), set()),
+        on_command=lambda _command: None,
+    )
+    with Subscriber(broker.port) as listener, closing(mqtt):
+        assert eventually(lambda: listener.of("presence") != [])
+        mqtt.handle(MuteState(True))
+        assert eventually(lambda: listener.of("mute/state") != [])
+        assert listener.of("mute/state") == [b"ON"]
+
+
+def test_privacy_takes_the_picture_away_and_shows_none(broker: Mosquitto) -> None:
+    with running(broker.port, people=(ANNA,)) as mqtt, Subscriber(broker.port) as listener:
+        mqtt.handle(Left("e1", 1002.0, visit_of(ANNA), PICTURE))
+        assert eventually(lambda: listener.of("image") == [PICTURE])
+        mqtt.handle(SettingsState(0.8, "gong", privacy=True))
+        mqtt.handle(Left("e2", 1002.0, visit_of(ANNA, 2), PICTURE))
+        mqtt.handle(SettingsState(0.8, "gong"))
+        mqtt.handle(Left("e3", 1002.0, visit_of(ANNA, 3), PICTURE))
+        assert eventually(lambda: len(listener.of("image")) == 3)
+        assert listener.of("image") == [PICTURE, b"", PICTURE]
+        told = [each["privacy"] for each in listener.documents("settings")]
+        assert told == [True, False]
+
+
+def test_a_correction_is_shown_of_the_last_visitor(broker: Mosquitto) -> None:
+    with running(broker.port, people=(ANNA, BEN)) as mqtt, Subscriber(broker.port) as listener:
+        mqtt.handle(Left("e1", 1002.0, visit_of(ANNA)))
+        mqtt.handle(VisitCorrected(replace(visit_of(BEN, 7), corrected=True)))  # another visit
+        mqtt.handle(VisitCorrected(replace(visit_of(BEN), corrected=True)))
+        assert eventually(lambda: len(listener.of("visitor")) == 2)
+        assert [each["visitor"] for each in listener.documents("visitor")] == [ANNA.name, "Ben"]
+        assert eventually(lambda: listener.documents("person/1")[-1]["last_seen_at"] is None)
+        assert listener.documents("person/2")[-1]["last_seen_at"] is not None
 
 
 def test_people_forgotten_while_the_daemon_was_away_lose_their_triggers(broker: Mosquitto) -> None:
+    ben = {"person_2_recognized": "person-2", "person_2": "Ben"}
     with running(broker.port, people=(ANNA, BEN)):
         pass
     with Subscriber(broker.port) as listener:
@@ -76,11 +178,12 @@ def test_people_forgotten_while_the_daemon_was_away_lose_their_triggers(broker: 
         with running(broker.port, people=(BEN,)):
             assert eventually(lambda: len(listener.of(CONFIG_TOPIC)) == 4)
         assert [triggers(document) for document in listener.documents(CONFIG_TOPIC)] == [
-            {"person_1": ANNA.name, "person_2": "Ben"},
-            {"person_2": "Ben"},
-            {"person_1": None, "person_2": "Ben"},
-            {"person_2": "Ben"},
+            {"person_1_recognized": "person-1", **ben},
+            ben,
+            {"person_1_recognized": None, **ben},
+            ben,
         ]
+        assert eventually(lambda: listener.of("person/1")[-1:] == [b""])
 
 
 @pytest.mark.parametrize("visitor", [ANNA, STRANGER])

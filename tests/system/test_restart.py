@@ -16,9 +16,7 @@ def test_somebody_stays_at_the_door_until_the_visit_that_was_left_open_ends(
 ) -> None:
     left_open = Visit("left-open", 1000.0, 1010.0, visitor=ANNA)
     with Subscriber(broker.port) as listener:
-        with running(
-            broker.port, people=(ANNA,), open_visit_ids=frozenset({left_open.visit_id})
-        ) as mqtt:
+        with running(broker.port, people=(ANNA,), open_visits=(left_open,)) as mqtt:
             assert eventually(lambda: listener.of("mute/state") != [])
             assert listener.of("presence") == [b"ON"]
             mqtt.handle(Left("e1", 1010.0, left_open))

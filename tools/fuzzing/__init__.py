@@ -26,6 +26,7 @@ TARGETS = (
     "models",
     "networks",
     "pictures",
+    "settings",
     "videos",
 )
 

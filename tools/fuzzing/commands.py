@@ -9,8 +9,9 @@ from doorbell.config import MqttSection
 from doorbell.domain import CommandResult, EnrollCommand, ForgetCommand
 from doorbell.errors import DoorbellError
 from doorbell.gallery.names import clean_name
-from doorbell.outputs.mqtt.commands import RATES, CommandGate, parse_command
+from doorbell.outputs.mqtt.commands import RATES, CommandGate
 from doorbell.outputs.mqtt.messages import encode, reply_document
+from doorbell.outputs.mqtt.requests import parse_command
 from doorbell.text import shown
 
 MAX_BYTES = 1500
@@ -18,6 +19,16 @@ MAX_SECONDS = 1.0
 
 VERBS = tuple(RATES)
 BETWEEN = b"\xff\xff"
+FORMS = {
+    "mute": (b'{"minutes": 90}',),
+    "name": (b'{"stranger": "stranger-7", "name": "Anna"}', b'{"stranger": 7, "name": "Anna"}'),
+    "correct": (b'{"visit": "last", "person": null, "learn": true}', b'{"person": "Anna"}'),
+    "ignore": (b'{"visit": "last", "ignored": false}', b"{}"),
+    "volume": (b"0.35", b"1"),
+    "chime": (b"gong", b"configured"),
+    "quiet_hours": (b"ON",),
+    "privacy": (b"OFF",),
+}
 # A byte of an input is so much time.
 STEP_SECONDS = 0.1
 
@@ -45,11 +56,21 @@ def seeds() -> Iterator[bytes]:
     yield b'\x02\x00{"id": "\\ud800", "name": 3}'
     yield b'\x03\x00{"name": 1e999, "name": "a"}'
     yield b"\x02\x00" + b"9" * 1000
+    for number, name in enumerate(VERBS):
+        for payload in FORMS.get(name, ()):
+            yield bytes([number, 0]) + payload
 
 
 def check(content: bytes) -> None:
     """Send them: the first byte of each is its verb, the second the time since the one before."""
-    section = MqttSection(allow_enroll=True, allow_forget=len(content) % 2 == 0)
+    section = MqttSection(
+        allow_enroll=True,
+        allow_forget=len(content) % 2 == 0,
+        allow_name=True,
+        allow_correct=True,
+        allow_ignore=True,
+        allow_settings=True,
+    )
     gate = CommandGate("", section, now=0.0)
     now, taken, answers = 0.0, dict.fromkeys(VERBS, 0), dict.fromkeys(VERBS, 0)
     for message in content.split(BETWEEN):

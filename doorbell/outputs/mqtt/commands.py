@@ -8,38 +8,24 @@ minute with its number: a flood fills neither the log nor the queue, and is not 
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from doorbell.config import MqttSection
-from doorbell.domain import (
-    Command,
-    CommandResult,
-    EnrollCommand,
-    ForgetCommand,
-    MuteCommand,
-    RingCommand,
+from doorbell.domain import Command, CommandResult
+from doorbell.outputs.mqtt.requests import (
+    MalformedCommandError,
+    parse_command,
+    request_id_of,
 )
-from doorbell.errors import BrokerError
-from doorbell.outputs.mqtt.messages import OFF, ON, PRESS
 
-COMMAND_BYTES = 1024
-REQUEST_ID_CHARACTERS = 64
 SAID_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
-
-
-class MalformedCommandError(BrokerError):
-    """A command that is not of the documented form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,56 +49,22 @@ RATES: Mapping[str, Rate] = {
     "mute": Rate(10, 1.0, 120),
     "enroll": Rate(3, 10.0, 60),
     "forget": Rate(3, 10.0, 60),
+    "name": Rate(3, 10.0, 60),
+    "correct": Rate(5, 5.0, 60),
+    "ignore": Rate(5, 5.0, 60),
+    "volume": Rate(20, 1.0, 600),  # a slider
+    "chime": Rate(10, 1.0, 120),
+    "quiet_hours": Rate(10, 1.0, 120),
+    "privacy": Rate(10, 1.0, 120),
 }
 
 HOUR_SECONDS = 3600.0
 
-
-class _Request(BaseModel):
-    """``{"name": "Anna", "id": "7"}``, the latter if wanted, and nothing else in it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-    id: Annotated[str, StringConstraints(max_length=REQUEST_ID_CHARACTERS)] = ""
-
-    @property
-    def request_id(self) -> str | None:
-        """The sender's own name for it; None where it has none."""
-        return self.id if "id" in self.model_fields_set else None
-
-
-def parse_command(verb: str, payload: bytes) -> Command:
-    """Read a command.
-
-    Args:
-        verb: the topic's last level: ``ring`` (payload empty or PRESS), ``mute`` (ON or OFF),
-            ``enroll`` or ``forget`` (a JSON object with the key ``name``, and ``id`` if wanted).
-        payload: as it came.
-
-    Raises:
-        MalformedCommandError: with what was expected.
-    """
-    if len(payload) > COMMAND_BYTES:
-        raise MalformedCommandError(f"{len(payload)} bytes, where {COMMAND_BYTES} are allowed")
-    match verb:
-        case "ring" if payload in (b"", PRESS):
-            return RingCommand()
-        case "ring":
-            expected = "an empty payload or PRESS"
-        case "mute" if payload in (ON, OFF):
-            return MuteCommand(payload == ON)
-        case "mute":
-            expected = "ON or OFF"
-        case "enroll":
-            request = _request(payload)
-            return EnrollCommand(request.name, request_id=request.request_id)
-        case "forget":
-            request = _request(payload)
-            return ForgetCommand(request.name, request_id=request.request_id)
-        case _:
-            expected = "no such topic"
-    raise MalformedCommandError(f"{_shown(payload)}, where {expected} is expected")
+# By which key of ``[mqtt]`` each is switched on; the others always are.
+ALLOWED_BY: Mapping[str, str] = {
+    **{verb: f"allow_{verb}" for verb in ("enroll", "forget", "name", "correct", "ignore")},
+    **dict.fromkeys(("volume", "chime", "quiet_hours", "privacy"), "allow_settings"),
+}
 
 
 class CommandGate:
@@ -126,7 +78,7 @@ class CommandGate:
 
     def __init__(self, door_id: str, section: MqttSection, now: float) -> None:
         self._door_id = door_id
-        self._allowed = {"enroll": section.allow_enroll, "forget": section.allow_forget}
+        self._allowed = {verb: bool(getattr(section, key)) for verb, key in ALLOWED_BY.items()}
         self._buckets = {
             verb: _Bucket(rate.burst, rate.seconds, now) for verb, rate in RATES.items()
         }
@@ -155,7 +107,7 @@ class CommandGate:
                 refused = "they come too fast"
                 answered = self._too_fast[verb].take(now)
             elif not self._allowed.get(verb, True):
-                refused = f"set mqtt.allow_{verb} = true to allow it"
+                refused = f"set mqtt.{ALLOWED_BY[verb]} = true to allow it"
             else:
                 try:
                     command = parse_command(verb, payload)
@@ -257,30 +209,3 @@ class _Refusals:
             log.warning("ignored a command %s: %s%s", verb, self.reason, more)
             self.count = 0
             self.silent_until = now + SAID_SECONDS
-
-
-def _request(payload: bytes) -> _Request:
-    try:
-        return _Request.model_validate_json(payload)
-    except ValidationError as exc:
-        raise MalformedCommandError(
-            f'{_shown(payload)}, where {{"name": "Anna"}} is expected, with a name, and an "id" of '
-            f"at most {REQUEST_ID_CHARACTERS} characters if you like"
-        ) from exc
-
-
-def request_id_of(payload: bytes) -> str | None:
-    """Find the sender's own name for a request, however malformed the rest of it is."""
-    if len(payload) > COMMAND_BYTES:
-        return None
-    try:
-        match json.loads(payload):
-            case {"id": str(found)} if len(found) <= REQUEST_ID_CHARACTERS:
-                return found
-    except (ValueError, RecursionError):
-        pass
-    return None
-
-
-def _shown(payload: bytes) -> str:
-    return repr(payload[:60]).removeprefix("b") + ("..." if len(payload) > 60 else "")

@@ -7,33 +7,38 @@ https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Person
-from doorbell.outputs.mqtt.messages import (
-    EVENT_TYPES,
-    LATE_EVENT_TYPES,
-    OFF,
-    ON,
-    PRESS,
-    Document,
-    trigger_payload,
+from doorbell.outputs.mqtt.discovery_entities import (
+    Components,
+    door_entities,
+    event_triggers,
+    person_entities,
+    person_triggers,
+    setting_entities,
 )
+from doorbell.outputs.mqtt.messages import Document
 from doorbell.outputs.mqtt.topics import Topics
-from doorbell.status import CameraCondition
 
 ONLINE, OFFLINE = "online", "offline"
-# An event that is sent again fires nothing where it, or a later one, was heard already: Home
-# Assistant hears for some seconds, and while it starts, before it says that it has come.
-FIRST_HEARD = (
-    "{{ '' if value_json.repeated and value_json.occurred_at"
-    " <= this.attributes.occurred_at | default('', true) else value }}"
+
+# Of all components that this or an earlier version has announced.
+PLATFORMS = frozenset(
+    (
+        *("event", "sensor", "binary_sensor", "image", "switch", "button", "number", "select"),
+        "device_automation",
+    )
 )
+
+MACHINE_ID = Path("/etc/machine-id")
 
 
 def discovery_topic(prefix: str, device_id: str) -> str:
@@ -46,62 +51,100 @@ def birth_topic(prefix: str) -> str:
     return f"{prefix}/status"
 
 
-def discovery_document(
-    device: DeviceSection,
-    mqtt: MqttSection,
-    people: Sequence[Person],
-    gone_person_ids: Iterable[int] = (),
-) -> Document:
+def discovery_document(device: DeviceSection, components: Components) -> Document:
     """Describe the doorbell.
 
     Args:
         device: ``[device]``.
-        mqtt: ``[mqtt]``.
-        people: everybody enrolled; each is a trigger.
-        gone_person_ids: whose triggers are to be deleted: a component with only its platform. A
-            document without them follows.
+        components: of ``discovery_components``.
     """
-    topics = Topics(device.id)
-    components = _entities(device.id, topics, images=mqtt.publish_images)
-    for person in people:
-        components[_trigger_key(person.person_id)] = {
-            "platform": "device_automation",
-            "automation_type": "trigger",
-            # Shown as "<subtype> <type>": "Anna recognized".
-            "type": "recognized",
-            "subtype": person.name,
-            "topic": topics.trigger,
-            "payload": trigger_payload(person.person_id),
-        }
-    for person_id in gone_person_ids:
-        components[_trigger_key(person_id)] = {"platform": "device_automation"}
+    about: dict[str, Any] = {
+        "identifiers": [f"doorbell_{device.id}"],
+        "name": device.name,
+        "manufacturer": "doorbell",
+        "model": "Doorbell",
+        "sw_version": version("doorbell"),
+    }
+    serial = serial_number(device.id)
+    if serial is not None:
+        about["serial_number"] = serial
+    if device.area is not None:
+        about["suggested_area"] = device.area
+    origin = {"name": "doorbell", "sw_version": version("doorbell")}
+    if device.support_url is not None:
+        origin["support_url"] = device.support_url
     return {
-        "device": {
-            "identifiers": [f"doorbell_{device.id}"],
-            "name": device.name,
-            "model": "Doorbell",
-            "sw_version": version("doorbell"),
-        },
-        "origin": {"name": "doorbell", "sw_version": version("doorbell")},
+        "device": about,
+        "origin": origin,
         # A list, as some components have one of their own and a topic beside it is refused.
-        "availability": _availability(topics.availability),
-        "qos": 1,
+        "availability": _availability(Topics(device.id).availability),
         "components": components,
     }
 
 
-def person_ids_of(payload: bytes) -> set[int]:
-    """Find whose triggers a document holds; none where it is not one of ours."""
+def discovery_components(
+    device: DeviceSection, mqtt: MqttSection, people: Sequence[Person]
+) -> Components:
+    """Describe its entities and triggers, by the key of each.
+
+    Args:
+        device: ``[device]``.
+        mqtt: ``[mqtt]``.
+        people: everybody enrolled.
+    """
+    topics = Topics(device.id)
+    entities = door_entities(topics, images=mqtt.publish_images)
+    if mqtt.allow_settings:
+        entities |= setting_entities(topics)
+    for person in people:
+        entities |= person_entities(topics, person)
+    # The bell and its switches work without a camera; these would be stale.
+    for key, entity in entities.items():
+        if key in ("presence", "picture", "at_door") or key.endswith("_at_door"):
+            entity["availability"] = _availability(topics.availability, topics.camera_availability)
+            entity["availability_mode"] = "all"
+        entity["unique_id"] = f"doorbell_{device.id}_{key}"
+    components = {**entities, **event_triggers(topics)}
+    for person in people:
+        components |= person_triggers(topics, person)
+    for component in components.values():
+        component["qos"] = 1  # of each: that of the whole document is for nothing
+    return components
+
+
+def components_of(payload: bytes) -> dict[str, str]:
+    """Find the components that a document of an earlier run holds, by key, with their platforms.
+
+    None where it is not one of ours, and none whose key or platform is not.
+    """
     try:
         components = json.loads(payload)["components"]
-        matches = (re.fullmatch(r"person_(\d{1,18})", key) for key in components)
-        return {int(match[1]) for match in matches if match}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return set()
+        return {
+            key: component["platform"]
+            for key, component in components.items()
+            if re.fullmatch(r"[a-z0-9_]{1,64}", key) and component["platform"] in PLATFORMS
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
-def _trigger_key(person_id: int) -> str:
-    return f"person_{person_id}"
+def person_of(key: str) -> int | None:
+    """Whose component it is, by its key."""
+    found = re.fullmatch(r"person_(\d{1,18})(_[a-z_]+)?", key)
+    return int(found[1]) if found else None
+
+
+def serial_number(device_id: str, machine_id: Path = MACHINE_ID) -> str | None:
+    """What tells this doorbell from others of the name; None where the system has no number.
+
+    Made of the machine's own number and not that itself, which is nobody else's business
+    (machine-id(5)).
+    """
+    try:
+        key = machine_id.read_bytes().strip()
+    except OSError:
+        return None
+    return hmac.new(key, f"doorbell {device_id}".encode(), "sha256").hexdigest()[:12].upper()
 
 
 def _availability(*needed: str) -> list[dict[str, str]]:
@@ -109,127 +152,3 @@ def _availability(*needed: str) -> list[dict[str, str]]:
         {"topic": topic, "payload_available": ONLINE, "payload_not_available": OFFLINE}
         for topic in needed
     ]
-
-
-def _entities(device_id: str, topics: Topics, *, images: bool) -> dict[str, dict[str, Any]]:
-    entities: dict[str, dict[str, Any]] = {
-        "bell": {
-            "platform": "event",
-            "name": "Bell",
-            "device_class": "doorbell",
-            "state_topic": topics.event,
-            "event_types": [*EVENT_TYPES, *LATE_EVENT_TYPES],
-            "value_template": FIRST_HEARD,
-        },
-        "visitor": {
-            "platform": "sensor",
-            "name": "Last visitor",
-            "icon": "mdi:account",
-            "state_topic": topics.visitor,
-            "value_template": "{{ value_json.visitor }}",
-            "json_attributes_topic": topics.visitor,
-        },
-        "presence": {
-            "platform": "binary_sensor",
-            "name": "Somebody at the door",
-            "device_class": "occupancy",
-            "state_topic": topics.presence,
-            "payload_on": ON.decode(),
-            "payload_off": OFF.decode(),
-        },
-        "mute": {
-            "platform": "switch",
-            "name": "Mute",
-            "icon": "mdi:bell-off",
-            "command_topic": topics.mute,
-            "state_topic": topics.mute_state,
-            "payload_on": ON.decode(),
-            "payload_off": OFF.decode(),
-        },
-        "ring": {
-            "platform": "button",
-            "name": "Ring",
-            "icon": "mdi:bell-ring",
-            "command_topic": topics.ring,
-            "payload_press": PRESS.decode(),
-        },
-        "camera": {
-            "platform": "sensor",
-            "name": "Camera",
-            "icon": "mdi:cctv",
-            "device_class": "enum",
-            "options": [condition.value for condition in CameraCondition],
-            "entity_category": "diagnostic",
-            "state_topic": topics.camera,
-            "value_template": "{{ value_json.condition }}",
-            "json_attributes_topic": topics.camera,
-        },
-        "camera_problem": {
-            "platform": "binary_sensor",
-            "name": "Camera problem",
-            "device_class": "problem",
-            "entity_category": "diagnostic",
-            "state_topic": topics.camera,
-            "value_template": "{{ 'ON' if value_json.condition in ['frozen', 'lost', 'stuck'] "
-            "else 'OFF' }}",
-            "json_attributes_topic": topics.camera,
-        },
-        "sound_problem": {
-            "platform": "binary_sensor",
-            "name": "Sound problem",
-            "device_class": "problem",
-            "entity_category": "diagnostic",
-            "state_topic": topics.sound,
-            "value_template": "{{ 'ON' if value_json.condition == 'failed' else 'OFF' }}",
-            "json_attributes_topic": topics.sound,
-        },
-        "storage_problem": {
-            "platform": "binary_sensor",
-            "name": "Storage problem",
-            "device_class": "problem",
-            "entity_category": "diagnostic",
-            "state_topic": topics.storage,
-            "value_template": "{{ 'ON' if value_json.condition == 'failed' else 'OFF' }}",
-            "json_attributes_topic": topics.storage,
-        },
-        "last_answer": {
-            "platform": "sensor",
-            "name": "Last answer",
-            "icon": "mdi:message-reply-text",
-            "entity_category": "diagnostic",
-            "state_topic": topics.reply,
-            "value_template": "{{ value_json.command }} "
-            "{{ 'done' if value_json.done else 'refused' }}",
-            "json_attributes_topic": topics.reply,
-        },
-        "latency": {
-            "platform": "sensor",
-            "name": "Latency",
-            "icon": "mdi:timer-outline",
-            "device_class": "duration",
-            "state_class": "measurement",
-            "unit_of_measurement": "ms",
-            "suggested_display_precision": 1,
-            "entity_category": "diagnostic",
-            "enabled_by_default": False,
-            "state_topic": topics.status,
-            "value_template": "{{ value_json.latency_ms_p50 }}",
-            "json_attributes_topic": topics.status,
-        },
-    }
-    if images:
-        entities["picture"] = {
-            "platform": "image",
-            "name": "Last visit",
-            "image_topic": topics.image,
-            "content_type": "image/jpeg",
-        }
-    # The bell and its switches work without a camera; these would be stale.
-    for key in {"presence", "picture"} & entities.keys():
-        entities[key]["availability"] = _availability(
-            topics.availability, topics.camera_availability
-        )
-        entities[key]["availability_mode"] = "all"
-    for key, entity in entities.items():
-        entity["unique_id"] = f"doorbell_{device_id}_{key}"
-    return entities

@@ -71,12 +71,23 @@ condition         working, or failed (what cannot be kept is still announced)
 reason            words for people; null where nothing is wrong
 ================  ===============================================================================
 
+The document on ``settings``, version 1:
+
+================  ===============================================================================
+version           1
+volume            of the chimes, 0 to 1
+default_chime     a built-in one, or configured: the file that the configuration names
+quiet_hours       whether there are any, and they are kept
+privacy           whether no pictures are made
+muted             whether the chimes are silenced, and muted_until: ISO 8601, UTC, or null
+================  ===============================================================================
+
 The document on ``reply``, version 1:
 
 ================  ===============================================================================
 version           1
 id                the request's own ``id``, or null where it had none
-command           enroll or forget
+command           its verb, such as enroll
 done              whether it was carried out; else it was refused, and nothing has changed
 summary           what was done, or why not; words for people
 ================  ===============================================================================
@@ -104,7 +115,7 @@ from doorbell.domain import (
     Unknown,
     Visit,
 )
-from doorbell.status import CameraState, SoundState, Statistics
+from doorbell.status import CameraState, SettingsState, SoundState, Statistics
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -117,6 +128,8 @@ LATE_EVENT_TYPES = tuple(LATE + name for name in EVENT_TYPES)
 # What Home Assistant's button sends.
 PRESS = b"PRESS"
 ON, OFF = b"ON", b"OFF"
+# The default chime of the configuration, where it is no built-in one.
+CONFIGURED = "configured"
 # A backslash, or a whole pair; or else a half.
 _SURROGATES = re.compile(r"(\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|\\ud[89a-f][0-9a-f]{2}")
 
@@ -303,6 +316,19 @@ def storage_document(problem: str | None) -> Document:
     """Describe whether visits and pictures can be kept, and why not."""
     condition = "working" if problem is None else "failed"
     return {"version": SCHEMA_VERSION, "condition": condition, "reason": problem}
+
+
+def settings_document(settings: SettingsState) -> Document:
+    """Describe what people have set, and else the configuration."""
+    return {
+        "version": SCHEMA_VERSION,
+        "volume": round(settings.volume, 4),
+        "default_chime": settings.default_chime or CONFIGURED,
+        "quiet_hours": settings.quiet_hours,
+        "privacy": settings.privacy,
+        "muted": settings.muted,
+        "muted_until": iso_utc(settings.muted_until),
+    }
 
 
 def reply_document(result: CommandResult) -> Document:

@@ -33,6 +33,7 @@ from doorbell.outputs.mqtt.messages import (
     camera_document,
     encode,
     reply_document,
+    settings_document,
     sound_document,
     statistics_document,
     storage_document,
@@ -49,9 +50,11 @@ from doorbell.status import (
     KnownVisitors,
     Message,
     MuteState,
+    SettingsState,
     SoundState,
     Statistics,
     StorageState,
+    VisitCorrected,
     VisitsForgotten,
 )
 from doorbell.storage.encryption import NO_CIPHER, Cipher
@@ -155,8 +158,8 @@ class Mqtt:
                 self._retained.set(self._topics.sound, encode(sound_document(message)))
             case StorageState():
                 self._publish_storage(message)
-            case MuteState():
-                self._retained.set(self._topics.mute_state, ON if message.muted else OFF)
+            case MuteState() | SettingsState():
+                self._publish_setting(message)
             case Statistics():
                 self._publish_statistics(message)
             case KnownVisitors():
@@ -167,10 +170,10 @@ class Mqtt:
                 self._image.forget(message)
                 self._retained.forget_visits(message.visit_ids)
                 self._sender.forget_visits(message)
-            case ClockState():
+            case VisitCorrected():
+                self._retained.correct(message.visit)
+            case ClockState() | ClockStep():
                 self._retained.look_after_picture()
-            case ClockStep():
-                pass
             case _:
                 self._sender.add(message)
 
@@ -190,6 +193,14 @@ class Mqtt:
         with self._connection.lock:
             self._retained.set(self._topics.camera_availability, available.encode())
             self._retained.set(self._topics.camera, encode(camera_document(camera)))
+
+    def _publish_setting(self, setting: MuteState | SettingsState) -> None:
+        match setting:
+            case MuteState(muted=muted):
+                self._retained.set(self._topics.mute_state, ON if muted else OFF)
+            case SettingsState():
+                self._retained.set(self._topics.settings, encode(settings_document(setting)))
+                self._retained.set_private(setting.privacy)
 
     def _publish_storage(self, storage: StorageState) -> None:
         """Publish what cannot be kept, of all that is stored."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TypeGuard
 
@@ -16,7 +16,9 @@ from doorbell.domain import (
     Left,
     Person,
     Recognized,
+    Ring,
     Unknown,
+    Visit,
     VisitEvent,
     VisitPicture,
 )
@@ -24,10 +26,14 @@ from doorbell.imaging.fitting import fit_jpeg
 from doorbell.outputs.mqtt.connection import BrokerConnection
 from doorbell.outputs.mqtt.discovery import (
     ONLINE,
+    components_of,
+    discovery_components,
     discovery_document,
     discovery_topic,
-    person_ids_of,
+    person_of,
 )
+from doorbell.outputs.mqtt.discovery_entities import Components
+from doorbell.outputs.mqtt.door_states import DoorStates
 from doorbell.outputs.mqtt.image_delivery import ImageDelivery
 from doorbell.outputs.mqtt.messages import (
     OFF,
@@ -71,14 +77,17 @@ class RetainedMessages:
         self._stranger_ids = known.stranger_ids
         self._gone = known.gone
         self._discovery_topic = discovery_topic(section.discovery_prefix, device.id)
-        self._gone_person_ids: set[int] = set()
-        self._visits = set(known.open_visit_ids)
+        self._announced: dict[str, str] = {}  # components that the broker has, with platforms
+        self._door = DoorStates(topics, known)
+        self._private = False
+        self._visits = {visit.visit_id for visit in known.open_visits}
         self._named = EventSubject()  # on the topic of the last visitor
         self._pictured = EventSubject()  # on that of the picture
         self._shown = False  # by this run
         self._just_learned = False  # whom an earlier run named there
         self._image = ImageDelivery()
-        self._states = {topics.presence: ON if self._visits else OFF, topics.mute_state: OFF}
+        # Not whether it is muted: that is told at once, and ``OFF`` before would wake the baby.
+        self._states = {topics.presence: ON if self._visits else OFF, **self._door.all()}
         if not section.publish_images:
             self._states[topics.image] = b""  # deletes one retained before
 
@@ -120,6 +129,8 @@ class RetainedMessages:
     def show_picture(self, jpeg: bytes, subject: EventSubject) -> None:
         """Publish the picture of an event if it is another one, and remember whom it is about."""
         with self._connection.lock:
+            if self._private:
+                return
             self._pictured = subject
             if self._states.get(self._topics.image) != jpeg:
                 self.set(self._topics.image, jpeg)
@@ -158,6 +169,21 @@ class RetainedMessages:
             ),
         )
 
+    def set_private(self, private: bool) -> None:
+        """Show no picture, or those to come."""
+        with self._connection.lock:
+            if private and not self._private:
+                self._hide_picture()
+            self._private = private
+
+    def correct(self, visit: Visit) -> None:
+        """Show who a visit was of in truth, where it is shown."""
+        with self._connection.lock:
+            if self._named.visit_id == visit.visit_id:
+                self._name(visit)
+            self._door.correct(visit)
+            self._publish_door()
+
     def set_known_visitors(self, known: KnownVisitors) -> bool:
         """Publish a trigger for each of these people; nothing is sent where nothing has changed.
 
@@ -172,8 +198,10 @@ class RetainedMessages:
                 self._person_ids = {person.person_id for person in known.people}
                 gone = earlier - self._person_ids
                 anybody_gone = anybody_gone or bool(gone)
-                self._gone_person_ids |= gone
                 self._publish_discovery()
+                self._delete_states_of(gone)
+            self._door.know(known)
+            self._publish_door()
             return anybody_gone
 
     @property
@@ -204,6 +232,8 @@ class RetainedMessages:
     def forget_visits(self, visit_ids: Collection[str]) -> None:
         """Show no longer what is of these visits."""
         with self._connection.lock:
+            self._door.forget(visit_ids)
+            self._publish_door()
             if self._pictured.visit_id in visit_ids:
                 self._hide_picture()
             if self._named.visit_id in visit_ids:
@@ -213,10 +243,12 @@ class RetainedMessages:
         """Take in what an earlier run left on one of ``naming_topics``."""
         with self._connection.lock:
             if topic == self._discovery_topic:
-                gone = person_ids_of(payload) - self._person_ids
-                if gone:
-                    self._gone_person_ids |= gone
+                left_there = components_of(payload)
+                self._announced = {**left_there, **self._announced}
+                if self._announced.keys() - self._discovered().keys():
                     self._publish_discovery()
+                named = {person_of(key) for key in left_there} - {None}
+                self._delete_states_of(named - self._person_ids)
             elif topic == self._topics.image:
                 if self._image.is_other(payload):
                     self._publish_state(topic)
@@ -239,13 +271,31 @@ class RetainedMessages:
             case Left():
                 self._visits.discard(event.visit.visit_id)
                 self.set(self._topics.presence, ON if self._visits else OFF)
+            case Ring():
+                self.set(self._topics.last_ring, self._door.ring(event))
+        self._door.take(event)
+        self._publish_door()
         if self._tells_who(event):
-            self._shown = True
-            document = encode(visitor_document(event.visit))
-            self._named = subject_of(document)
-            if self._pictured.visit_id == self._named.visit_id:
-                self._pictured = self._named  # whoever it is by now
-            self.set(self._topics.visitor, document)
+            self._name(event.visit)
+
+    def _name(self, visit: Visit) -> None:
+        self._shown = True
+        document = encode(visitor_document(visit))
+        self._named = subject_of(document)
+        if self._pictured.visit_id == self._named.visit_id:
+            self._pictured = self._named  # whoever it is by now
+        self.set(self._topics.visitor, document)
+
+    def _publish_door(self) -> None:
+        """Publish what has changed of who is and was at the door."""
+        for topic, payload in self._door.all().items():
+            if self._states.get(topic) != payload:
+                self.set(topic, payload)
+
+    def _delete_states_of(self, person_ids: Iterable[int | None]) -> None:
+        for person_id in person_ids:
+            if person_id is not None:
+                self.set(self._topics.person(person_id), b"")  # deletes the one retained
 
     def _tells_who(self, event: Event) -> TypeGuard[VisitEvent]:
         """Whether the last visitor is this event's, or has just left.
@@ -296,14 +346,22 @@ class RetainedMessages:
     def _publish_discovery(self) -> None:
         if not (self._section.discovery and self._connection.connected):
             return
-        # A trigger is deleted by a document that names it, and stays deleted by one that does not.
-        gone = sorted(self._gone_person_ids)
-        for gone_person_ids in (gone, ()) if gone else ((),):
-            document = discovery_document(
-                self._device, self._section, self._people, gone_person_ids
-            )
-            self._publish(self._discovery_topic, encode(document))
-        self._gone_person_ids.clear()
+        components = self._discovered()
+        gone = {
+            key: {"platform": platform}
+            for key, platform in self._announced.items()
+            if key not in components
+        }
+        document = discovery_document(self._device, components)
+        # One is deleted by a document that names its platform, and stays so by one that does not.
+        if gone:
+            deleting = {**document, "components": {**components, **gone}}
+            self._publish(self._discovery_topic, encode(deleting))
+        self._publish(self._discovery_topic, encode(document))
+        self._announced = {key: each["platform"] for key, each in components.items()}
+
+    def _discovered(self) -> Components:
+        return discovery_components(self._device, self._section, self._people)
 
 
 def _id_of(label: str) -> int | None:

@@ -17,7 +17,7 @@ from doorbell.outputs import Publish, publish_nowhere
 from doorbell.outputs.sound.speaker import Speaker
 from doorbell.outputs.sound.synthesis import Sound, load_chime
 from doorbell.outputs.worker import Worker
-from doorbell.status import Message, MuteState, SoundState
+from doorbell.status import Message, MuteState, SettingsState, SoundState
 
 # Rings that may wait while one sounds: a family at the door, not a backlog.
 RINGS_WAITING = 4
@@ -81,6 +81,16 @@ def choose_chime(
     if visitor is not None and visitor.chime is not None:
         return ChimeChoice(visitor.chime, volume)
     return ChimeChoice(section.default, volume)
+
+
+def with_settings(section: ChimeSection, settings: SettingsState) -> ChimeSection:
+    """The configuration as people have changed it."""
+    changes: dict[str, object] = {"volume": settings.volume}
+    if settings.default_chime is not None:
+        changes["default"] = settings.default_chime
+    if not settings.quiet_hours:
+        changes |= {"quiet_from": None, "quiet_to": None}
+    return section.model_copy(update=changes)
 
 
 def is_quiet(section: ChimeSection, local_time: time) -> bool:
@@ -171,13 +181,17 @@ class Chime:
         """
         default_sound = _load_configured("default", section.default)
         _load_configured("stranger", section.stranger)
-        self._section, self._default_sound = section, default_sound
+        # What people have set is told anew after a change of the configuration.
+        self._configured = self._section = section
+        self._default_sound = default_sound
 
     def handle(self, message: Message) -> None:
         """Sound for a ring, unless the household wants silence."""
         match message:
             case MuteState(muted=muted):
                 self._muted = muted
+            case SettingsState():
+                self._section = with_settings(self._configured, message)
             case Ring():
                 self._ring(message)
             case _:

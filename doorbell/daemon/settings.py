@@ -1,0 +1,157 @@
+"""The settings in force: read at the start, changed by commands, told to every output and kept.
+
+What the disk refuses holds until the next start, and the answer says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeAlias
+
+from typing_extensions import assert_never
+
+from doorbell.config import Config
+from doorbell.domain import (
+    CHIME_NAMES,
+    ChimeCommand,
+    MuteCommand,
+    PrivacyCommand,
+    QuietHoursCommand,
+    VolumeCommand,
+)
+from doorbell.errors import SettingsError, UsageError
+from doorbell.settings import SettingsFile
+from doorbell.status import ClockStep, MuteState, SettingsState, State
+
+log = logging.getLogger(__name__)
+
+SettingCommand: TypeAlias = (
+    MuteCommand | VolumeCommand | ChimeCommand | QuietHoursCommand | PrivacyCommand
+)
+
+
+class SettingsInForce:
+    """What holds now: what people have changed, and else the configuration.
+
+    Args:
+        config: of the daemon; the file is in its storage's directory.
+        publish: tells every output, at once.
+    """
+
+    def __init__(self, config: Config, publish: Callable[[State], None]) -> None:
+        self._config = config
+        self._publish = publish
+        self._file = SettingsFile(config.storage.settings_path)
+        self._settings = self._file.read()
+        self._is_kept = True
+        self._dated_by_this_run = False
+
+    @property
+    def privacy(self) -> bool:
+        """Whether no pictures are made."""
+        return self._settings.privacy
+
+    def tell(self, wall_time: float) -> None:
+        """Tell every output, at the start.
+
+        Args:
+            wall_time: seconds since the epoch.
+        """
+        self._end_mute(wall_time)
+        self._tell()
+
+    def reconfigure(self, config: Config) -> None:
+        """Tell every output what holds by another configuration."""
+        self._config = config
+        self._tell()
+
+    def look(self, wall_time: float) -> None:
+        """Let the chimes sound again once the time of a mute is over; every turn, and cheap."""
+        if self._end_mute(wall_time):
+            log.info("chimes are on again")
+            self._tell()
+
+    def follow_clock(self, step: ClockStep) -> None:
+        """Move the end of a mute that this run has dated by the clock that was set."""
+        until = self._settings.muted_until
+        if until is not None and self._dated_by_this_run:
+            self._keep(muted_until=max(until + step.seconds, 0.0))
+            self._tell()
+
+    def change(self, command: SettingCommand, wall_time: float) -> str:
+        """Do what a command asks for; what was done.
+
+        Args:
+            command: which setting, and what it is to be.
+            wall_time: seconds since the epoch.
+
+        Raises:
+            SettingsError: the value is not allowed.
+            UsageError: there is nothing that it could change.
+        """
+        match command:
+            case MuteCommand(muted=muted, minutes=minutes):
+                until = None if minutes is None or not muted else wall_time + 60.0 * minutes
+                unkept = self._keep(muted=muted, muted_until=until)
+                self._dated_by_this_run = True
+                for_long = "" if until is None else f" for {minutes:g} minutes"
+                done = f"chimes are {'muted' if muted else 'on'}{for_long}"
+            case VolumeCommand(volume=volume):
+                unkept = self._keep(volume=volume)
+                done = f"chimes sound at {volume:.0%}"
+            case ChimeCommand(chime=chime):
+                unkept = self._keep(default_chime=chime)
+                done = f"the default chime is {chime or 'the one of the configuration'}"
+            case QuietHoursCommand(on=on):
+                if on and self._config.chime.quiet_from is None:
+                    raise UsageError(
+                        "there are no quiet hours: set chime.quiet_from and chime.quiet_to first"
+                    )
+                unkept = self._keep(quiet_hours=on)
+                done = f"quiet hours are {'kept' if on else 'off'}"
+            case PrivacyCommand(on=on):
+                unkept = self._keep(privacy=on)
+                done = f"pictures are {'no longer made' if on else 'made'}"
+            case _:
+                assert_never(command)
+        self._tell()
+        return done if unkept is None else f"{done} until the next start only: {unkept}"
+
+    def _keep(self, **changes: object) -> str | None:
+        """Change settings and keep them; why they cannot be kept."""
+        changed = self._settings.changed(**changes)
+        if changed == self._settings and self._is_kept:
+            return None
+        self._settings = changed
+        try:
+            self._file.write(changed)
+        except SettingsError as exc:
+            self._is_kept = False
+            log.error("a setting holds until the next start only: %s", exc)
+            return str(exc)
+        self._is_kept = True
+        return None
+
+    def _end_mute(self, wall_time: float) -> bool:
+        until = self._settings.muted_until
+        if until is None or wall_time < until:
+            return False
+        self._keep(muted=False, muted_until=None)
+        return True
+
+    def _tell(self) -> None:
+        settings, chime, door_id = self._settings, self._config.chime, self._config.device.id
+        self._publish(MuteState(settings.muted, door_id))
+        self._publish(
+            SettingsState(
+                volume=chime.volume if settings.volume is None else settings.volume,
+                default_chime=settings.default_chime
+                or (chime.default if chime.default in CHIME_NAMES else None),
+                quiet_hours=chime.quiet_from is not None and settings.quiet_hours is not False,
+                privacy=settings.privacy,
+                muted=settings.muted,
+                muted_until=settings.muted_until,
+                door_id=door_id,
+            )
+        )
