@@ -27,6 +27,9 @@ from doorbell.gallery.queries import (
 from doorbell.gallery.records import Forgotten
 from doorbell.gallery.store import Changes
 
+# Visits that overlap by less, or last no longer, may be two tracks of one face.
+TOGETHER_SECONDS = 1.0
+
 
 class StrangerStore:
     """Who came and has no name."""
@@ -112,12 +115,13 @@ class StrangerStore:
             return self.get(kept)
 
     def seen_together(self, one: int, other: int) -> bool:
-        """Whether two strangers were at the door at the same time: they are two people."""
+        """Whether two strangers were at the door at the same time for long: they are two people."""
         return bool(
             self._file.rows(
                 "SELECT 1 FROM visits AS a JOIN visits AS b "
-                "ON a.started_at < b.last_seen_at AND b.started_at < a.last_seen_at "
+                "ON min(a.last_seen_at, b.last_seen_at) - max(a.started_at, b.started_at) >= ? "
                 "WHERE a.stranger_id = ? AND b.stranger_id = ? LIMIT 1",
+                TOGETHER_SECONDS,
                 one,
                 other,
             )

@@ -30,6 +30,7 @@ from doorbell.gallery.names import name_key
 from doorbell.gallery.records import EnrolledSample, EnrollmentOutcome
 from doorbell.pipeline.best_pictures import VisitPictures
 from doorbell.pipeline.body_tracking import BodyTracker
+from doorbell.pipeline.frame_rate import FrameRate
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.recognizer import Recognizer
@@ -73,6 +74,7 @@ class Pipeline:
             config.storage.pictures, self._recognizer.similarity, perception.bodies_in
         )
         self._body_tracker = BodyTracker()
+        self._rate = FrameRate()
         self._ignored = IgnoredZones(config.detection.ignore)
         self._size: tuple[int, int] | None = None
         self._visits = Visits(
@@ -141,7 +143,10 @@ class Pipeline:
         self._stopwatch.start()
         self._follow_size(frame)
         faces = self._perception.detect(
-            frame.pixels, self._tracker.tracks, device_address=frame.device_address
+            frame.pixels,
+            self._tracker.tracks,
+            device_address=frame.device_address,
+            worth=self._rate.note(frame),
         )
         self._stopwatch.lap(Stage.DETECT)
         tracks = self._tracker.update(faces, frame.time_seconds)

@@ -191,6 +191,7 @@ class OpenVisit:
         parted: tracks that took the visitor's place before the camera's eyes: only their faces can
             tell that they are the visitor after all.
         face_seen_seconds: stream time, when that was.
+        company: visits whose faces were seen in one frame with this one's: other people's.
         bodies: figures that are the visitor's, by track.
         body: where one of them was seen last.
     """
@@ -213,6 +214,7 @@ class OpenVisit:
     appearance: Float32Array | None = None
     parted: set[int] = field(default_factory=set)
     face_seen_seconds: float = -math.inf
+    company: set[str] = field(default_factory=set)
     bodies: set[int] = field(default_factory=set)
     body: Body | None = None
 
