@@ -1,6 +1,9 @@
 """A camera of few frames a second: everybody is one visitor, and is named."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +11,18 @@ import pytest
 from doorstep import NOW, enroll
 from visiting import UNDECIDED, Door, kinds, known, looks
 
+from doorbell.camera.frame_rate import MOST_WORTH, FrameRate
+from doorbell.camera.latest import LatestFrame
 from doorbell.camera.simulated.camera import SceneRenderer
 from doorbell.camera.simulated.script import SceneScript, demo_script
 from doorbell.config import load_config
+from doorbell.diagnostics import check_all
 from doorbell.domain import Arrived, FaceSample, Frame, Left, Person
+from doorbell.errors import EndOfStreamError
 from doorbell.gallery.gallery import Gallery
-from doorbell.pipeline.frame_rate import MOST_WORTH, FrameRate
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.pipeline import Pipeline
+from doorbell.status import CameraCondition, CameraState
 from doorbell.visits.continuation import HANDOVER_SECONDS, LEAST_HANDOVER_SIMILARITY
 from doorbell.visits.open_visit import FAREWELL_FRAMES, Observation
 
@@ -134,3 +141,79 @@ def test_a_frame_of_a_slow_camera_is_worth_more_and_one_that_was_left_out_nothin
     restarted = FrameRate()
     for seconds, index in ((0.0, 9), (1.0, 0), (2.0, 0)):
         assert restarted.note(Frame(np.zeros((16, 16, 3), np.uint8), seconds, NOW, index)) == 1
+
+
+def test_a_camera_is_slow_below_two_frames_a_second_and_well_again_well_above() -> None:
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    rate, seconds = FrameRate(), 0.0
+    said = []
+    for index, per_second in enumerate([15] * 8 + [1.5] * 8 + [2.2] * 8 + [3.0] * 8):
+        rate.note(Frame(pixels, seconds, NOW, index))
+        said.append(rate.is_slow)
+        seconds += 1 / per_second
+    assert [said[7], said[15], said[23], said[31]] == [False, True, True, False]
+    assert rate.per_second == pytest.approx(3.0)
+
+
+def stepped(rates: list[float]) -> Iterator[Frame]:
+    """Eight frames at each of some rates, as fast as they are taken."""
+    seconds = 0.0
+    for index, rate in enumerate(rate for rate in rates for _ in range(8)):
+        yield Frame(np.full((32, 32, 3), index, np.uint8), seconds, NOW + seconds, index)
+        seconds += 1 / rate
+
+
+class Recording:
+    """A camera that gives what it has, and no more."""
+
+    def __init__(self, frames: Iterator[Frame]) -> None:
+        self._frames = frames
+
+    def read(self) -> Frame:
+        try:
+            return next(self._frames)
+        except StopIteration:
+            raise EndOfStreamError("over") from None
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_slow_camera_is_said_once_and_is_a_state_that_goes_on_watching(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def seen(rates: list[float]) -> list[CameraState]:
+        """The states, as the frames are taken."""
+        latest = LatestFrame(
+            lambda: Recording(stepped(rates)), reopen_max_seconds=1.0, lossless=True
+        )
+        states = []
+        with suppress(EndOfStreamError):
+            while True:
+                latest.get(5.0)
+                states.append(latest.state)
+        latest.close()
+        return states
+
+    with caplog.at_level("INFO", logger="doorbell.camera.latest"):
+        states = seen([1.0, 0.5, 10.0])
+    conditions = [condition for condition, _ in groupby(states, lambda each: each.condition)]
+    assert conditions == [CameraCondition.LIVE, CameraCondition.SLOW, CameraCondition.LIVE]
+    slow = next(each for each in states if each.condition is CameraCondition.SLOW)
+    assert slow.gives_frames
+    assert "too few frames (1 a second)" in slow.reason
+    assert caplog.text.count("too few frames") == 1
+    assert caplog.text.count("enough frames again") == 1
+    assert {each.condition for each in seen([15.0, 3.0])} == {CameraCondition.LIVE}
+
+
+@pytest.mark.parametrize(("rate", "is_slow"), [(1.0, True), (10.0, False)])
+def test_the_check_says_that_a_camera_is_too_slow(
+    rate: float, is_slow: bool, models_directory: Path
+) -> None:
+    del models_directory  # built
+    settings = [f"camera.frames_per_second={rate}", "camera.realtime=false"]
+    config = load_config(None, settings)
+    [_, camera] = islice(check_all(config, field_of_view_degrees=110.0), 2)
+    assert camera.ok
+    assert any("too few frames" in each for each in camera.advice) is is_slow

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from doorbell.camera.frame_rate import FrameRate
 from doorbell.config import Config
 from doorbell.detection.zones import IgnoredZones
 from doorbell.domain import (
@@ -30,7 +31,6 @@ from doorbell.gallery.names import name_key
 from doorbell.gallery.records import EnrolledSample, EnrollmentOutcome
 from doorbell.pipeline.best_pictures import VisitPictures
 from doorbell.pipeline.body_tracking import BodyTracker
-from doorbell.pipeline.frame_rate import FrameRate
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.recognizer import Recognizer
