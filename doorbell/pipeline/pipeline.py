@@ -22,6 +22,7 @@ from doorbell.domain import (
     Stranger,
     Track,
     Unknown,
+    Verdict,
     Visit,
     Visitor,
 )
@@ -40,6 +41,7 @@ from doorbell.recognition.templates import Templates
 from doorbell.visits.bodies import BodySighting, is_far
 from doorbell.visits.lifecycle import Announcement, Visits
 from doorbell.visits.open_visit import Observation
+from doorbell.visits.worn import WornFaces
 
 
 class Pipeline:
@@ -75,6 +77,7 @@ class Pipeline:
         )
         self._body_tracker = BodyTracker()
         self._rate = FrameRate()
+        self._worn = WornFaces()
         self._ignored = IgnoredZones(config.detection.ignore)
         self._size: tuple[int, int] | None = None
         self._visits = Visits(
@@ -162,13 +165,17 @@ class Pipeline:
             and not self._recognizer.is_no_face(track)
             and not self._recognizer.is_in_doubt(track)
         ]
+        worn = self._worn.update(self._tracker.tracks, frame.time_seconds)
         observations = [
             replace(
-                self._recognizer.observation(track, embedded.samples.get(track.track_id)),
+                seen,
                 is_ignored=self._recognizer.is_hung_up(track)
+                or (track.track_id in worn and seen.match.verdict is not Verdict.KNOWN)
                 or self._ignored.hold(track.face.box_xyxy, frame.width, frame.height),
+                is_print=seen.live is not None and seen.live < self._section.min_live,
             )
             for track in confirmed
+            for seen in [self._recognizer.observation(track, embedded.samples.get(track.track_id))]
         ]
         bodies = self._find_bodies(frame)
         told = self._visits.update(observations, frame.time_seconds, frame.captured_at, bodies)
@@ -190,7 +197,11 @@ class Pipeline:
         now = frame.time_seconds
         self._body_tracker.expire(now)
         # A picture on the wall is not the face of whoever stands before it.
-        faces = [each for each in self._tracker.tracks if not self._recognizer.is_hung_up(each)]
+        faces = [
+            each
+            for each in self._tracker.tracks
+            if not self._recognizer.is_hung_up(each) and not self._recognizer.is_no_face(each)
+        ]
         found = self._perception.find_bodies(frame.pixels, now, faces, self._body_tracker.tracks)
         if found is None:
             return []

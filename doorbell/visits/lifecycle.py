@@ -42,6 +42,7 @@ from doorbell.visits.open_visit import (
     note_attention,
     visitor_key,
 )
+from doorbell.visits.prints import SeenPrints
 
 # A wall clock that moves by this much more or less than the stream was set. Smaller differences
 # come from a slow machine.
@@ -86,6 +87,7 @@ class Visits:
         self._new_id = new_id
         self._open: list[OpenVisit] = []
         self._bodies = Bodies()
+        self._prints = SeenPrints()
         self._cooldown = Cooldown(section.cooldown_seconds)
         self._pressed_unseen_seconds = -math.inf
         self._clock_offset_seconds: float | None = None  # wall less stream, in the last frame
@@ -136,7 +138,7 @@ class Visits:
         for seen in observations:
             entry = self._belongs_to(seen, time_seconds)
             if entry is None:
-                if seen.is_ignored:
+                if seen.is_ignored or self._prints.hold(seen, time_seconds):
                     continue
                 if seen.signature is None and not is_confirmed_presence(seen.track, time_seconds):
                     continue
@@ -438,6 +440,8 @@ class Visits:
     def _end_absent(self, time_seconds: float, wall_time: float) -> list[Announcement]:
         limit = time_seconds - self._section.absence_seconds
         gone = [entry for entry in self._open if entry.last_seen_seconds < limit]
+        for entry in gone:
+            self._prints.note(entry, time_seconds)
         told = [each for entry in gone for each in self._end(entry, wall_time)]
         self._open = [entry for entry in self._open if entry.last_seen_seconds >= limit]
         return told
