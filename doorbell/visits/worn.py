@@ -50,11 +50,13 @@ class WornFaces:
             face.track_id
             for wearer in now
             for face in now
-            if face is not wearer and self._goes_along(wearer, face)
+            if face is not wearer and self._goes_along(wearer, face, time_seconds)
         )
 
-    def _goes_along(self, wearer: Track, face: Track) -> bool:
+    def _goes_along(self, wearer: Track, face: Track, time_seconds: float) -> bool:
         key = wearer.track_id, face.track_id
+        if min(wearer.last_seen_seconds, face.last_seen_seconds) < time_seconds:
+            return key in self._places and key not in self._moved
         size = max(wearer.face.width_pixels, 1.0)
         if face.face.width_pixels > MOST_SIZE * size:
             return False
