@@ -197,11 +197,7 @@ class Pipeline:
         now = frame.time_seconds
         self._body_tracker.expire(now)
         # A picture on the wall is not the face of whoever stands before it.
-        faces = [
-            each
-            for each in self._tracker.tracks
-            if not self._recognizer.is_hung_up(each) and not self._recognizer.is_no_face(each)
-        ]
+        faces = [each for each in self._tracker.tracks if not self._recognizer.is_hung_up(each)]
         found = self._perception.find_bodies(frame.pixels, now, faces, self._body_tracker.tracks)
         if found is None:
             return []
