@@ -64,12 +64,13 @@ from doorbell.outputs.sound.synthesis import load_chime
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch, describe
 from doorbell.pipeline.perception import open_perception
 from doorbell.pipeline.pipeline import Pipeline
+from doorbell.status import CameraCondition
 
 BROKER_SECONDS = 5.0
 MIN_FREE_BYTES = 200 * 1024 * 1024
 # A clock before the day this was written was never set.
 EARLIEST_CLOCK = 1795305600.0  # 2026-11-22
-CAMERA_FRAMES = 5
+CAMERA_FRAMES = 6  # as many as tell whether it is slow
 # The built-in scene's first visitor comes and stands at the door within these.
 SCENE_FRAMES_PER_SECOND = 10.0
 SCENE_FRAMES = 60
@@ -146,17 +147,18 @@ def _check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str,
             frame = camera.get(section.timeout_seconds)
             latency.add(Stage.CAPTURE, time.time() - frame.captured_at)
             frames.append(frame.pixels)
+        slow = [camera.state.reason] if camera.state.condition is CameraCondition.SLOW else []
     seen = f"{frame.width} x {frame.height} pixels from {source_of(section).shown}"
     seen += f"; {describe(latency.take())}"
     smallest = config.recognition.min_face_pixels
     picture, face = view_picture(frames), _face_in_sight(config, frames[-1])
     if face is not None:
-        advice = [*advise_on_face(face, smallest), *advise_on_noise(picture)]
+        advice = [*slow, *advise_on_face(face, smallest), *advise_on_noise(picture)]
         if face.is_ill_exposed:
             advice.append(_advise_on_exposure(section))
         advice += _advise_on_far_faces(config.recognition)
         return f"{seen}; {describe_face(face)}", advice
-    advice = advise_on_picture(picture, smallest, field_of_view_degrees)
+    advice = [*slow, *advise_on_picture(picture, smallest, field_of_view_degrees)]
     if picture.is_ill_exposed:
         advice.append(_advise_on_exposure(section))
     advice += [*_advise_on_far_faces(config.recognition), STAND_THERE]

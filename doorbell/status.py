@@ -25,6 +25,10 @@ class CameraCondition(Enum):
     FROZEN = "frozen"
     LOST = "lost"
     STUCK = "stuck"
+    SLOW = "slow"
+
+
+_SEEING = (CameraCondition.LIVE, CameraCondition.DARK, CameraCondition.SLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class CameraState:
     """How it stands with the camera, since when and why.
 
     Attributes:
-        condition: dark where it sees nothing though it gives frames; frozen where it gives one
+        condition: dark where it sees nothing though it gives frames; slow where it gives too few to
+            recognize anybody by; frozen where it gives one
             frame for ever; lost where it gives none; stuck where it does not even say so.
         reason: words for people, without credentials; empty while it starts or is live.
         since_at: wall time, seconds since the epoch.
@@ -47,7 +52,7 @@ class CameraState:
     @property
     def gives_frames(self) -> bool:
         """Whether the door is being looked at; in the dark too, where nothing may be seen."""
-        return self.condition in (CameraCondition.LIVE, CameraCondition.DARK)
+        return self.condition in _SEEING
 
 
 @dataclass(frozen=True, slots=True)

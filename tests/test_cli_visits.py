@@ -91,6 +91,49 @@ def test_what_is_no_face_is_listed_no_more(cli: Cli) -> None:
     assert len(json.loads(cli("visits", "--json").stdout)) == 3
 
 
+def test_what_is_no_face_is_marked_listed_and_forgotten(cli: Cli, storage: Path) -> None:
+    with Gallery.open(storage / "gallery.sqlite") as gallery:
+        for visit_id, axis in (("v1", 7), ("v3", 8)):
+            gallery.visits.save(gallery.visits.get(visit_id), [sample(axis)])
+    assert cli("visits", "not-faces").stdout == "nothing was said to be no face\n"
+    told = cli("visits", "not-a-face", "v1").stdout
+    assert (
+        told == "visit v1 is no longer listed\nwhat looks like its 1 face is not announced again\n"
+    )
+    cli("visits", "correct", "v2", "--stranger")  # another kind of correction
+    cli("visits", "not-a-face", "v3")
+    found = json.loads(cli("visits", "not-faces", "--json").stdout)
+    assert found == [
+        {
+            "number": 1,
+            "visit_id": "v1",
+            "started_at": "1970-01-01T00:16:40.000+00:00",
+            "faces": 1,
+        },
+        {
+            "number": 3,
+            "visit_id": "v3",
+            "started_at": "1970-01-01T00:50:00.000+00:00",
+            "faces": 1,
+        },
+    ]
+    rows = cli("visits", "not-faces").stdout.splitlines()
+    assert "1 face" in rows[-1]
+    refused = cli("visits", "not-faces", "--forget", "2")
+    assert (refused.exit_code, "number 2" in refused.stderr) == (2, True)
+    assert "may be a face again" in cli("visits", "not-faces", "--forget", "1").stdout
+    assert [each["number"] for each in json.loads(cli("visits", "not-faces", "--json").stdout)] == [
+        3
+    ]
+    assert visit_of(cli, "v1")["stranger"] == "stranger-1"
+    with Gallery.open(storage / "gallery.sqlite") as gallery:
+        kept = gallery.visits.samples("v1")
+        assert len(kept) == 1, "the visit's own faces stay with it"
+    cli("visits", "undo")
+    assert json.loads(cli("visits", "not-faces", "--json").stdout) == []
+    assert visit_of(cli, "v2")["stranger"] is not None, "the correction between stands"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -238,9 +238,14 @@ class CountingPerception(Perception):
         return "counted"
 
     def detect(
-        self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None
+        self,
+        pixels: UInt8Array,
+        tracks: Sequence[Track],
+        *,
+        device_address: int | None = None,
+        worth: int = 1,
     ) -> list[Face]:
-        del pixels, tracks, device_address
+        del pixels, tracks, device_address, worth
         self.asked.append("detect")
         points = np.zeros((6, 2), np.float32)
         points[:4] = TEMPLATE

@@ -111,6 +111,16 @@ def test_who_cannot_be_compared_from_a_change_on_is_somebody_else_in_time(
     assert 2 * FRAME == DOUBT_SECONDS
 
 
+def test_a_doubt_takes_several_frames_of_a_slow_camera() -> None:
+    film = Film()
+    film.frame(1.0, ANNA)
+    over = []
+    for _ in range(3):
+        film.now += 0.9
+        over.append(film.frame(0.3)[1])
+    assert over == [False, False, True]
+
+
 def test_who_was_not_compared_lately_moves_without_being_somebody_else() -> None:
     """In the dark, where no frame says more than how things look."""
     film = Film()

@@ -113,7 +113,7 @@ def test_the_device_and_its_availability() -> None:
 def test_every_condition_of_the_camera_is_an_option_and_every_loss_a_problem() -> None:
     components = document()["components"]
     options = components["camera"]["options"]
-    assert options == ["starting", "live", "dark", "frozen", "lost", "stuck"]
+    assert options == ["starting", "live", "dark", "frozen", "lost", "stuck", "slow"]
     template = components["camera_problem"]["value_template"]
     assert [option for option in options if f"'{option}'" in template] == options[3:]
 

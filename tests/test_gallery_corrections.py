@@ -331,6 +331,17 @@ def test_who_was_at_the_door_at_the_same_time_is_known(gallery: Gallery) -> None
     assert gallery.strangers.seen_together(2, 1)
 
 
+@pytest.mark.parametrize(("begins", "lasts"), [(2, 0.5), (4.5, 5), (-4, 4.5)])
+def test_a_moment_at_the_same_time_may_be_two_tracks_of_one_face(
+    gallery: Gallery, begins: float, lasts: float
+) -> None:
+    """The first is there from the first to the fifth second."""
+    other = gallery.strangers.add([sample(60)], 3 * DAY)
+    started_at = 3 * DAY + begins
+    gallery.visits.save(Visit("other-3", started_at, started_at + lasts, visitor=other))
+    assert not gallery.strangers.seen_together(1, 2)
+
+
 def test_visits_of_a_week_are_counted_with_the_present_one(gallery: Gallery) -> None:
     assert gallery.strangers.get(1).visits_week == 2
     for day, week in ((5, 3), (10.5, 2), (30, 1)):

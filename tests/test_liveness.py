@@ -84,8 +84,8 @@ def test_paper_around_a_face_shows(
 ) -> None:
     photo, middle = portrait(name, perception, models_directory)
     liveness = Liveness()
-    for pixels, face in held_up(photo, middle, border=border, seed=1):
-        liveness.see(pixels, face)
+    for index, (pixels, face) in enumerate(held_up(photo, middle, border=border, seed=1)):
+        liveness.see(pixels, face, index / 15)
     assert liveness.score < SECTION.min_live
 
 
@@ -94,12 +94,12 @@ def test_what_looked_like_a_picture_must_look_alive_for_a_while(
 ) -> None:
     photo, middle = portrait("obama", perception, models_directory)
     liveness, scores = Liveness(), []
-    for pixels, face in held_up(photo, middle, border=12, seed=1, frames=3):
-        liveness.see(pixels, face)
+    for index, (pixels, face) in enumerate(held_up(photo, middle, border=12, seed=1, frames=3)):
+        liveness.see(pixels, face, index / 15)
     assert liveness.score < SECTION.min_live
     plain = np.full((720, 1280, 3), 120, np.uint8)
-    for _ in range(40):
-        liveness.see(plain, face)
+    for index in range(3, 43):
+        liveness.see(plain, face, index / 15)
         scores.append(liveness.score >= SECTION.min_live)
     assert scores.index(True) >= DOUBTED - 1
     assert all(scores[scores.index(True) :])
@@ -170,7 +170,7 @@ def test_visitors_who_come_to_the_door_are_alive_for_all_the_edges_behind_them(
         pixels = scene.render(index / rate, index)
         faces = perception.detect(pixels, tracker.tracks)
         for track, face in zip(tracker.update(faces, index / rate), faces, strict=True):
-            followed[track.track_id].see(pixels, face)
+            followed[track.track_id].see(pixels, face, index / rate)
     [visitor] = [followed[track.track_id] for track in tracker.tracks if track.hits > rate]
     assert visitor.score > SECTION.min_live
 

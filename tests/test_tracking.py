@@ -141,6 +141,7 @@ def test_each_face_has_exactly_one_track_and_no_track_two_faces(
     given_out: set[int] = set()
     hits = 0
     for pause, places in frames:
+        before_this = now
         now += pause
         faces = [face(*place) for place in places]
         before = {track.track_id: track for track in tracker.tracks}
@@ -162,7 +163,11 @@ def test_each_face_has_exactly_one_track_and_no_track_two_faces(
         live = tracker.tracks
         assert set(found) <= set(live)
         assert len({track.track_id for track in live}) == len(live)
-        assert all(now - track.last_seen_seconds <= SECTION.lost_seconds for track in live)
+        assert all(
+            now - track.last_seen_seconds <= SECTION.lost_seconds
+            or track.last_seen_seconds == before_this
+            for track in live
+        )
     assert sum(track.hits for track in tracker.tracks) <= hits
 
 
@@ -207,3 +212,70 @@ def test_a_face_keeps_its_id_in_frames_of_another_size() -> None:
     (track,) = tracker.tracks
     assert track.face.box_xyxy.tolist() == [240, 120, 360, 200]
     assert ids(tracker, [face(300, 160, 100)], 0.1) == before
+
+
+def slow(period: float, frames: int = 3) -> tuple[Tracker, float]:
+    """A tracker that has seen an empty porch so slowly, and when the next frame comes."""
+    tracker = Tracker(SECTION)
+    for i in range(frames):
+        tracker.update([], i * period)
+    return tracker, frames * period
+
+
+@pytest.mark.parametrize("period", [0.2, 0.25, 0.5, 1.0])
+def test_who_walks_up_to_a_slow_camera_keeps_the_id(period: float) -> None:
+    """Three sizes and more between two frames, ever larger, as in two seconds from afar."""
+    tracker, now = slow(period)
+    seen = set()
+    for i in range(round(2 / period) + 1):
+        part = i * period / 2
+        nearness = part * part * (3 - 2 * part)
+        size = 70 * 2.9**nearness
+        seen.add(ids(tracker, [face(50 + 550 * nearness, 500 - 150 * nearness, size)], now)[0])
+        now += period
+    assert seen == {1}
+
+
+def test_who_is_found_twice_is_followed_where_the_way_leads_and_nowhere_else() -> None:
+    for x, same in ((300, True), (-100, False)):
+        tracker, now = slow(0.5)
+        ids(tracker, [face(100, 100)], now)
+        ids(tracker, [face(200, 100)], now + 0.5)
+        assert ids(tracker, [face(x, 100)], now + 1.0) == [1 if same else 2]
+
+
+@pytest.mark.parametrize("period", [1 / 30, 1 / 15, 0.1])
+def test_nobody_is_followed_any_farther_before_a_camera_that_is_not_slow(period: float) -> None:
+    tracker, now = slow(period)
+    ids(tracker, [face(100, 100)], now)
+    ids(tracker, [face(130, 100)], now + period)
+    assert ids(tracker, [face(130 + 60 * 1.5, 100)], now + 2 * period) == [2]
+
+
+@pytest.mark.parametrize(
+    ("period", "configured", "needed"),
+    [(1 / 30, 3, 3), (0.25, 3, 3), (0.5, 3, 2), (2.0, 3, 2), (2.0, 1, 1), (0.5, 8, 4)],
+)
+def test_fewer_frames_confirm_a_face_before_a_slow_camera_but_never_one_alone(
+    period: float, configured: int, needed: int
+) -> None:
+    tracker = Tracker(TrackingSection(confirm_hits=configured))
+    confirmed = []
+    for i in range(12):
+        found = tracker.update([face(100, 100)] if i >= 3 else [], i * period)
+        confirmed += [tracker.is_confirmed(track) for track in found]
+    assert confirmed.index(True) + 1 == needed
+
+
+def test_a_face_found_in_the_frame_before_is_not_lost_however_slow_the_camera() -> None:
+    tracker, now = slow(2.0)
+    assert ids(tracker, [face(100, 100)], now) == [1]
+    assert ids(tracker, [face(100, 100)], now + 2.0) == [1]
+    assert ids(tracker, [], now + 4.0) == []
+    assert ids(tracker, [face(100, 100)], now + 6.0) == [2]
+
+
+def test_a_face_is_lost_after_a_gap_of_a_slow_camera() -> None:
+    tracker, now = slow(1.0)
+    ids(tracker, [face(100, 100)], now)
+    assert ids(tracker, [face(100, 100)], now + 8.0) == [2]

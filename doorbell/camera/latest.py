@@ -21,6 +21,7 @@ from doorbell.camera import Camera, open_camera
 from doorbell.camera.capture_thread import AbandonedThreads, CaptureThread
 from doorbell.camera.exposed import FaceMeter, open_exposed
 from doorbell.camera.frame_health import FrameHealth, refuse_malformed
+from doorbell.camera.frame_rate import FrameRate, describe_slowness
 from doorbell.camera.uri import is_live, loses_no_frame
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
@@ -89,6 +90,7 @@ class LatestFrame:
         self._stuck_seconds = stuck_seconds
         self._held_seconds = held_seconds
         self._sight = sight
+        self._rate = FrameRate()
         self._may_be_missing = may_be_missing
         self._changed = threading.Condition()
         self._frame: Frame | None = None
@@ -328,6 +330,9 @@ class LatestFrame:
                 return
             if self._frame is not None:
                 self._dropped += 1
+            self._rate.note(frame)
+            if condition is CameraCondition.LIVE and self._rate.is_slow:
+                condition = CameraCondition.SLOW
             self._note_seeing(condition)
             self._frozen_factor = 1.0
             if steady:
@@ -350,6 +355,14 @@ class LatestFrame:
             return
         if before is CameraCondition.DARK:
             log.info("the camera sees again")
+        if condition is CameraCondition.SLOW:
+            if before is not condition:
+                reason = describe_slowness(self._rate.per_second)
+                log.warning("slow: %s", reason)
+                self._set_state(condition, reason)
+            return
+        if before is CameraCondition.SLOW:
+            log.info("the camera gives enough frames again")
         self._set_state(condition)
 
 

@@ -191,6 +191,66 @@ def undo(config: Config) -> None:
         say(f"visit {shown} is {_whose(done.visit)} again; what it taught is undone")
 
 
+@visits.command(
+    "not-a-face", epilog=example("doorbell visits not-a-face last", "doorbell visits not-faces")
+)
+@click.argument("words", metavar="VISIT")
+@with_config
+def not_a_face(config: Config, words: str) -> None:
+    """Say that a visit was of nobody: a print on a shirt, a poster, a statue, a shadow.
+
+    What looks like it begins no visit any more; somebody who stands before it is still announced.
+    The same as `doorbell visits correct VISIT --not-a-face`.
+    """
+    from doorbell.gallery.gallery import Gallery
+    from doorbell.household.corrections import correct_to_no_face
+
+    with Gallery.of(config.storage) as gallery:
+        done = correct_to_no_face(gallery, words)
+    for line in _told(done, is_no_face=True, learn=False):
+        click.echo(line)
+
+
+@visits.command(
+    "not-faces", epilog=example("doorbell visits not-faces", "doorbell visits not-faces --forget 3")
+)
+@click.option("--forget", type=int, metavar="NUMBER", help="Take this one back, for good.")
+@json_option
+@with_config
+def not_faces(config: Config, forget: int | None, *, as_json: bool) -> None:
+    """List what you said is no face, or take one of it back.
+
+    JSON: a list of objects with number, visit_id and started_at (null where the visit is no longer
+    kept) and faces (how many embeddings it is known by).
+    """
+    from doorbell.gallery.gallery import Gallery
+    from doorbell.household.corrections import non_face_document
+
+    with Gallery.of(config.storage) as gallery:
+        if forget is not None:
+            gallery.corrections.forget_non_face(forget)
+        found = gallery.corrections.non_faces()
+    if as_json:
+        print_json([non_face_document(each) for each in found])
+        return
+    if forget is not None:
+        click.echo(f"number {forget} may be a face again; what it was known by is deleted")
+        return
+    print_table(
+        ["number", "visit", "began", "known by"],
+        [
+            [
+                each.number,
+                (each.visit_id or "")[:SHOWN_CHARACTERS],
+                local_time(each.started_at),
+                plural(each.faces, "face"),
+            ]
+            for each in found
+        ],
+        empty="nothing was said to be no face",
+    )
+
+
 def _told(done: Correction, *, is_no_face: bool, learn: bool) -> list[str]:
     """What a correction did, and what it did not."""
     from doorbell.domain import Person

@@ -116,9 +116,10 @@ class Motion:
         edges = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
         return np.array([edge / self._scale for edge in edges], np.float32)
 
-    def is_within(self, box: Float32Array) -> bool:
-        """Whether something has just moved in a box (4,) xyxy of the frame."""
-        return int((self._remembered[self._inside(box)] > 0).sum()) >= LEAST_AREA
+    def is_within(self, box: Float32Array, frames: int = REMEMBERED_FRAMES) -> bool:
+        """Whether something moved in a box (4,) xyxy of the frame in the last few frames."""
+        forgotten = max(REMEMBERED_FRAMES - frames, 0)
+        return int((self._remembered[self._inside(box)] > forgotten).sum()) >= LEAST_AREA
 
     def _inside(self, box: Float32Array) -> tuple[slice, slice]:
         """Rows and columns of the thumbnail that a box of the frame covers."""

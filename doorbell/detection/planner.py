@@ -88,12 +88,13 @@ class RegionPlanner:
         """What has moved, up to the frame that was planned last."""
         return self._motion
 
-    def plan(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Plan:
+    def plan(self, pixels: UInt8Array, tracks: Sequence[Track], worth: int = 1) -> Plan:
         """Regions for one frame, at most ``regions_per_frame`` with far ones counted at their cost.
 
         Args:
             pixels: (height, width, 3) uint8, RGB.
             tracks: live tracks, most important first.
+            worth: as how many frames this one counts: of a slow camera each may cost more.
         """
         height, width = pixels.shape[:2]
         if (width, height) != self._size:
@@ -101,27 +102,31 @@ class RegionPlanner:
             self._start()
         self._motion.watch(pixels)
         # One place stays free, so that newcomers are found in any company.
-        followed = self._due(tracks)[: self._section.regions_per_frame - 1]
+        most = self._section.regions_per_frame * worth
+        followed = self._due(tracks, worth)[: most - 1]
         self._track_regions = {track.track_id: self._follow(track) for track in followed}
         near = list(self._track_regions.values())
-        budget = self._section.regions_per_frame - len(near)
+        budget = most - len(near)
         # Whose face has just been lost may be anywhere: that is looked for as a newcomer's.
         found = self._just_found(followed)
-        far = self._far_regions(
-            found, min(self._section.far_regions_per_frame, (budget - 1) // FAR_COST)
-        )
+        places = min(self._section.far_regions_per_frame * worth, (budget - 1) // FAR_COST)
+        far = self._far_regions(found, places, worth)
         budget -= FAR_COST * len(far)
         near_pause, _ = FOLLOWED_TURNS if found else EMPTY_TURNS
         if self._near.is_new or not self._section.far_regions_per_frame:
             near += self._near.take(budget, self._motion)
-        elif self._frames % near_pause == 0:
-            near += self._near.take(1, self._motion)
-        self._frames += 1
+        else:
+            near += self._near.take(min(self._turns(near_pause, worth), budget), self._motion)
+        self._frames += worth
         return Plan(near, far)
 
-    def _due(self, tracks: Sequence[Track]) -> list[Track]:
+    def _turns(self, pause: int, worth: int) -> int:
+        """How many turns are due with this frame, one each ``pause`` frames."""
+        return (self._frames + worth - 1) // pause - (self._frames - 1) // pause
+
+    def _due(self, tracks: Sequence[Track], worth: int) -> list[Track]:
         """Those to look at in this frame."""
-        if self._frames % MISSED_TURN == 0:
+        if self._turns(MISSED_TURN, worth):
             return list(tracks)
         latest = max((track.last_seen_seconds for track in tracks), default=0.0)
         return [track for track in tracks if track.last_seen_seconds == latest]
@@ -134,19 +139,19 @@ class RegionPlanner:
             return []
         return [track for track in tracks if track.last_seen_seconds == self._latest_seconds]
 
-    def _far_regions(self, found: Sequence[Track], places: int) -> list[Region]:
+    def _far_regions(self, found: Sequence[Track], places: int, worth: int) -> list[Region]:
         """Windows on what moves, else a turn."""
         if places < 1:
             return []
-        doubtful = self._frames % DOUBT_FRAMES == 0
+        doubtful = self._turns(DOUBT_FRAMES, worth) > 0
         bodies = [] if doubtful else [body_box(track, self._size[1]) for track in found]
         windows = self._motion.windows(bodies, self._section.far_tile_pixels)[:places]
+        rest = FOLLOWED_REST_FRAMES if found else EMPTY_REST_FRAMES
         for window in windows:
-            self._motion.rest(window, FOLLOWED_REST_FRAMES if found else EMPTY_REST_FRAMES)
+            self._motion.rest(window, rest // worth)
         _, pause = FOLLOWED_TURNS if found else EMPTY_TURNS
-        if not windows and self._frames % pause == 0:
-            return self._far.take(1, self._motion)
-        return windows
+        turns = self._turns(pause, worth) - len(windows)
+        return windows + self._far.take(min(turns, places - len(windows)), self._motion)
 
     def _follow(self, track: Track) -> Region:
         held = self._track_regions.get(track.track_id)

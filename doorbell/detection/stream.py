@@ -33,7 +33,12 @@ class StreamDetector:
         return self._planner.motion
 
     def detect(
-        self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None
+        self,
+        pixels: UInt8Array,
+        tracks: Sequence[Track],
+        *,
+        device_address: int | None = None,
+        worth: int = 1,
     ) -> list[Face]:
         """Find the faces of the next frame.
 
@@ -41,19 +46,25 @@ class StreamDetector:
             pixels: (height, width, 3) uint8, RGB.
             tracks: live tracks, most important first.
             device_address: of the pixels in the GPU's memory, where they are there too.
+            worth: as how many frames this one counts, of a slow camera.
 
         Returns:
             Faces in pixels of the frame, best score first.
         """
-        found = self.candidates(pixels, tracks, device_address=device_address)
+        found = self.candidates(pixels, tracks, device_address=device_address, worth=worth)
         return blend(found, self._min_iou)
 
     def candidates(
-        self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None
+        self,
+        pixels: UInt8Array,
+        tracks: Sequence[Track],
+        *,
+        device_address: int | None = None,
+        worth: int = 1,
     ) -> Candidates:
         """Find what ``detect`` blends to faces, from the same arguments."""
         picture = _picture(pixels, device_address)
-        plan = self._planner.plan(pixels, tracks)
+        plan = self._planner.plan(pixels, tracks, worth)
         found = [self._near.candidates(picture, plan.near)]
         if plan.far:
             found.append(self._far.candidates(picture, plan.far))

@@ -11,7 +11,7 @@ from doorbell.errors import UsageError
 from doorbell.gallery.codec import Row
 from doorbell.gallery.namings import note_returned
 from doorbell.gallery.people import PeopleStore
-from doorbell.gallery.records import Correction
+from doorbell.gallery.records import Correction, NonFace
 from doorbell.gallery.store import Changes
 from doorbell.gallery.strangers import StrangerStore
 from doorbell.gallery.visits import VisitStore
@@ -160,17 +160,50 @@ class CorrectionStore:
             )
             if not latest:
                 raise UsageError("there is no correction to undo")
-            (correction,) = latest
-            visits = self._file.rows("SELECT * FROM visits WHERE id = ?", correction["visit_id"])
-            before = [self._visits.get(visit["id"]) for visit in visits]
-            for visit in visits:
-                self._give_back(visit, correction)
-            if not visits:  # forgotten since, and with it whoever was seen in that visit alone
-                self._file.execute(
-                    "DELETE FROM strangers WHERE visits <= 0 AND hidden_by = ?", correction["id"]
+            return self._undo(latest[0])
+
+    def non_faces(self) -> list[NonFace]:
+        """What the household said is no face, the first first."""
+        return [
+            NonFace(row["number"], row["visit_id"], row["started_at"], row["faces"])
+            for row in self._file.rows(
+                "SELECT c.id AS number, v.id AS visit_id, v.started_at, "
+                "(SELECT count(*) FROM non_faces WHERE added_by = c.id) AS faces "
+                "FROM corrections AS c LEFT JOIN visits AS v ON v.id = c.visit_id "
+                "WHERE v.hidden_by = c.id OR EXISTS "
+                "(SELECT 1 FROM non_faces WHERE added_by = c.id) ORDER BY c.id"
+            )
+        ]
+
+    def forget_non_face(self, number: int) -> Correction:
+        """Take back that something is no face, and delete what it was known by.
+
+        Raises:
+            UsageError: nothing has that number.
+        """
+        with self._changes.one():
+            if number not in {each.number for each in self.non_faces()}:
+                raise UsageError(
+                    f"nothing that is no face has the number {number}; see: doorbell visits "
+                    "not-faces"
                 )
-            self._file.execute("DELETE FROM corrections WHERE id = ?", correction["id"])
-            return self._outcome(before[0]) if before else Correction(None, None)
+            [correction] = self._file.rows("SELECT * FROM corrections WHERE id = ?", number)
+            undone = self._undo(correction)
+        self._changes.overwrite_log()
+        return undone
+
+    def _undo(self, correction: Row) -> Correction:
+        """The end of a correction, and of all that it did."""
+        visits = self._file.rows("SELECT * FROM visits WHERE id = ?", correction["visit_id"])
+        before = [self._visits.get(visit["id"]) for visit in visits]
+        for visit in visits:
+            self._give_back(visit, correction)
+        if not visits:  # forgotten since, and with it whoever was seen in that visit alone
+            self._file.execute(
+                "DELETE FROM strangers WHERE visits <= 0 AND hidden_by = ?", correction["id"]
+            )
+        self._file.execute("DELETE FROM corrections WHERE id = ?", correction["id"])
+        return self._outcome(before[0]) if before else Correction(None, None)
 
     def _outcome(self, before: Visit, learned: int = 0) -> Correction:
         samples = len(self._visits.samples(before.visit_id))

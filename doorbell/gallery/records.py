@@ -102,6 +102,23 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class NonFace:
+    """Something that the household said is no face.
+
+    Attributes:
+        number: of the correction that said so.
+        visit_id: of the visit; None where that is no longer kept.
+        started_at: when that began, seconds since the epoch; None likewise.
+        faces: how many of its embeddings are kept to know it by.
+    """
+
+    number: int
+    visit_id: str | None
+    started_at: float | None
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
 class Correction:
     """What a correction did, or what undoing it did.
 

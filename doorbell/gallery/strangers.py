@@ -31,6 +31,9 @@ from doorbell.gallery.queries import (
 from doorbell.gallery.records import Forgotten
 from doorbell.gallery.store import Changes
 
+# Visits that overlap by less, or last no longer, may be two tracks of one face.
+TOGETHER_SECONDS = 1.0
+
 
 class StrangerStore:
     """Who came and has no name."""
@@ -139,7 +142,7 @@ class StrangerStore:
         ]
 
     def seen_together(self, one: int, other: int) -> bool:
-        """Whether two strangers were at the door at the same time: they are two people."""
+        """Whether two strangers were at the door at the same time for long: they are two people."""
         rows = self._file.rows(
             "SELECT stranger_id, started_at, last_seen_at FROM visits "
             "WHERE stranger_id IN (?, ?) ORDER BY started_at",
@@ -148,10 +151,13 @@ class StrangerStore:
         )
         there_until = dict.fromkeys((one, other), float("-inf"))
         for row in rows:
-            came, stranger_id = row["started_at"], row["stranger_id"]
-            if any(came < until for who, until in there_until.items() if who != stranger_id):
+            stranger_id, came, left = row["stranger_id"], row["started_at"], row["last_seen_at"]
+            together = (
+                min(until, left) - came for who, until in there_until.items() if who != stranger_id
+            )
+            if any(seconds >= TOGETHER_SECONDS for seconds in together):
                 return True
-            there_until[stranger_id] = max(there_until[stranger_id], row["last_seen_at"])
+            there_until[stranger_id] = max(there_until[stranger_id], left)
         return False
 
     def last_seen_at(self) -> float | None:

@@ -33,6 +33,7 @@ from doorbell.household.enrollment_strength import Coverage, Strength, strength
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.pipeline.perception import FaceCrop, Perception
 from doorbell.pipeline.tracking import Tracker
+from doorbell.pipeline.turning import MAX_FACES, TURNED_MARGIN, UPRIGHT_QUALITY, find_upright
 from doorbell.recognition.quality import Quality
 from doorbell.recognition.templates import no_embeddings
 
@@ -49,9 +50,8 @@ NEAR_BEST = 0.8
 KEPT_ONCE = "this photo was enrolled before and is not stored twice"
 COMPLETED = "enrolled before; now also known by it in a hood, in sunglasses and by infrared"
 
-# Of a photo with more faces than this none is looked at closely: it shows a crowd, or was made to
-# take time and memory.
-MAX_FACES = 16
+# So many frames of a video whose faces tell little are turned: it may be upside down.
+TURNED_FRAMES = 4
 # Of a video at most so much is looked at: ten minutes at 30 frames a second.
 MAX_FRAMES = 18_000
 
@@ -101,6 +101,7 @@ class _Photo:
     portrait: FaceCrop
     sample: FaceSample
     checks: list[Check]
+    turned_degrees: int = 0
 
     @property
     def problem(self) -> Check | None:
@@ -204,8 +205,13 @@ class Enroller:
         """
         tracker = Tracker(self._config.tracking)
         seen: dict[int, SeenTrack] = {}
+        kept, step = [], 1  # some frames, spread over the video
         digest = hashlib.sha256()  # by which the same video is known when it comes twice
-        for frame in islice(frames, MAX_FRAMES):
+        for place, frame in enumerate(islice(frames, MAX_FRAMES)):
+            if place % step == 0:
+                kept.append(frame.pixels)
+                if len(kept) == 2 * TURNED_FRAMES:
+                    kept, step = kept[::2], 2 * step
             digest.update(frame.pixels[::8, ::8].tobytes())
             faces = self._perception.detect(
                 frame.pixels, tracker.tracks, device_address=frame.device_address
@@ -227,6 +233,7 @@ class Enroller:
             if chosen:
                 qualities = [portrait.quality for portrait in entry.portraits]
                 break
+        self._refuse_turned(source, kept[:: max(len(kept) // TURNED_FRAMES, 1)], chosen)
         if not chosen:
             raise EnrollmentError(
                 f"{source} shows no face good enough to enroll ({len(seen)} seen); "
@@ -272,7 +279,7 @@ class Enroller:
             EnrollmentError: the file is no picture, or it shows no face or several.
         """
         content = read_photo(path)
-        portrait, sample = self._one_face(decode_photo(content, str(path)))
+        portrait, sample, turned = self._one_face(decode_photo(content, str(path)))
         checks = check_quality(portrait.quality, f"the face at {_box_text(portrait.face)}")
         others = self._check_others(name, sample)
         return _Photo(
@@ -281,19 +288,15 @@ class Enroller:
             portrait,
             sample,
             checks if others is None else [*checks, others],
+            turned,
         )
 
-    def _one_face(self, pixels: UInt8Array) -> tuple[FaceCrop, FaceSample]:
-        found = self._perception.detect_still(pixels)
-        if len(found) > MAX_FACES:
-            raise EnrollmentError(f"{len(found)} faces found; cut the photo to the one to enroll")
-        portraits = [self._perception.crop_face(pixels, face) for face in found]
-        samples = self._perception.embed(portraits, mirrored=True)
-        faces = [
-            (portrait, sample)
-            for portrait, sample in zip(portraits, samples, strict=True)
-            if sample is not None
-        ]
+    def _one_face(self, pixels: UInt8Array) -> tuple[FaceCrop, FaceSample, int]:
+        """The face of a photo, and by how many degrees it had to be turned."""
+        seen = find_upright(self._perception, pixels)
+        if seen.found > MAX_FACES:
+            raise EnrollmentError(f"{seen.found} faces found; cut the photo to the one to enroll")
+        faces = list(seen.faces)
         if not faces:
             raise EnrollmentError(
                 "no face found; take a photo of the face from the front, in even light, "
@@ -305,7 +308,22 @@ class Enroller:
             raise EnrollmentError(
                 f"{len(faces)} faces found, at {boxes}; cut the photo to the one to enroll"
             )
-        return faces[0]
+        return *faces[0], seen.degrees
+
+    def _refuse_turned(
+        self, source: str, kept: Sequence[UInt8Array], samples: Sequence[FaceSample]
+    ) -> None:
+        """Refuse a video that lies on its side or stands on its head."""
+        quality = max((sample.quality for sample in samples), default=0.0)
+        if quality >= UPRIGHT_QUALITY:
+            return
+        for pixels in kept:
+            seen = find_upright(self._perception, pixels)
+            if seen.degrees and seen.quality >= max(quality + TURNED_MARGIN, UPRIGHT_QUALITY):
+                how = "is upside down" if seen.degrees == 180 else "lies on its side"
+                raise EnrollmentError(
+                    f"{source} {how}; turn it by {seen.degrees} degrees clockwise and enroll again"
+                )
 
     def _check_others(self, name: str, sample: FaceSample) -> Check | None:
         templates = self._gallery.templates(self._perception.model_id)
@@ -352,11 +370,13 @@ class Enroller:
 
 def _result(photo: _Photo, *, force: bool) -> PictureResult:
     source, checks, problem = str(photo.path), tuple(photo.checks), photo.problem
+    turned = photo.turned_degrees
+    how = f"; turned by {turned} degrees to be upright" if turned else ""
     if problem is None:
-        return PictureResult(source, True, _praise(photo), checks=checks)
+        return PictureResult(source, True, _praise(photo) + how, checks=checks)
     if force:
-        return PictureResult(source, True, f"forced: {problem.problem}", checks=checks)
-    return PictureResult(source, False, problem.problem, problem.hint, checks)
+        return PictureResult(source, True, f"forced: {problem.problem}{how}", checks=checks)
+    return PictureResult(source, False, problem.problem + how, problem.hint, checks)
 
 
 def _box_text(face: Face) -> str:

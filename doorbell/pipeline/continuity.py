@@ -23,10 +23,12 @@ ABRUPT = 0.88
 SINCE_EMBEDDED = 0.8
 
 # So many frames with a face that is not the track's are another's. Where none can be compared it is
-# one that looks different for so long: whose faces were compared so lately, and are not from the
-# very change on, is another at once; in the dark a movement changes as much as a newcomer may.
+# one that looks different for so long, and in so many frames of a slow camera: whose faces were
+# compared so lately, and are not from the very change on, is another at once; in the dark a
+# movement changes as much as a newcomer may.
 UNLIKE_FRAMES = 2
 DOUBT_SECONDS = 0.2
+DOUBT_FRAMES = 3
 LATELY_SECONDS = 1.0
 
 
@@ -42,6 +44,7 @@ class Continuity:
         self._embedded: Float32Array | None = None  # the appearance when that was last done
         self._before: Float32Array | None = None  # the one before an abrupt change
         self._doubted_seconds = math.inf  # stream time since when; infinite without a doubt
+        self._doubted_frames = 0
         self._held: list[FaceSample] = []
         self._sampled_seconds = -math.inf  # stream time of the last sample that was the track's
 
@@ -63,7 +66,10 @@ class Continuity:
         if not self.in_doubt:
             if _correlation(last, appearance) < ABRUPT:
                 self._before, self._doubted_seconds = last, time_seconds
-        elif not self._held and _correlation(self._before, appearance) >= ABRUPT:
+                self._doubted_frames = 1
+            return
+        self._doubted_frames += 1
+        if not self._held and _correlation(self._before, appearance) >= ABRUPT:
             self._end_doubt()
 
     def note_embedding(self) -> None:
@@ -103,7 +109,8 @@ class Continuity:
         """Whether the track is somebody else's since; a doubt that has lasted long enough ends."""
         if len(self._held) >= UNLIKE_FRAMES:
             return True
-        if time_seconds - self._doubted_seconds < DOUBT_SECONDS - 1e-6:
+        lasted = time_seconds - self._doubted_seconds
+        if lasted < DOUBT_SECONDS - 1e-6 or self._doubted_frames < DOUBT_FRAMES:
             return False
         was_compared = self._doubted_seconds - self._sampled_seconds <= LATELY_SECONDS
         least = ABRUPT if was_compared else OWN_APPEARANCE
@@ -115,6 +122,7 @@ class Continuity:
 
     def _end_doubt(self) -> None:
         self._before, self._doubted_seconds, self._held = None, math.inf, []
+        self._doubted_frames = 0
 
 
 def _likeness(signature: Float32Array, samples: Sequence[FaceSample]) -> float:

@@ -94,7 +94,12 @@ class Perception:
         return self._embedder.model_id
 
     def detect(
-        self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None
+        self,
+        pixels: UInt8Array,
+        tracks: Sequence[Track],
+        *,
+        device_address: int | None = None,
+        worth: int = 1,
     ) -> list[Face]:
         """Find faces in a frame of a stream, at the bounded cost of the planned regions.
 
@@ -102,8 +107,10 @@ class Perception:
             pixels: (height, width, 3) uint8, RGB.
             tracks: live tracks, most important first.
             device_address: where a GPU sees the pixels, if it does; see ``Frame``.
+            worth: as how many frames this one counts: the cost of each of a slow camera's may be
+                higher.
         """
-        return self._stream.detect(pixels, tracks, device_address=device_address)
+        return self._stream.detect(pixels, tracks, device_address=device_address, worth=worth)
 
     def candidates(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Candidates:
         """Find what ``detect`` blends to faces, from the same arguments."""
@@ -131,9 +138,9 @@ class Perception:
             return None
         return self._bodies.look(pixels, time_seconds, self._stream.motion, faces, followed)
 
-    def is_moving(self, face: Face) -> bool:
-        """Whether something moved in a face's place in the last few frames given to ``detect``."""
-        return self._stream.motion.is_within(face.box_xyxy)
+    def is_moving(self, face: Face, frames: int) -> bool:
+        """Whether something moved in a face's place in the last ``frames`` given to ``detect``."""
+        return self._stream.motion.is_within(face.box_xyxy, frames)
 
     def bodies_in(self, pixels: UInt8Array) -> list[Body]:
         """Find people by their figure in a whole picture; nobody where that is not configured."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from doorbell.camera.frame_rate import FrameRate
 from doorbell.config import Config
 from doorbell.detection.zones import IgnoredZones
 from doorbell.domain import (
@@ -22,6 +23,7 @@ from doorbell.domain import (
     Stranger,
     Track,
     Unknown,
+    Verdict,
     Visit,
     Visitor,
     VisitPicture,
@@ -41,6 +43,7 @@ from doorbell.recognition.templates import Templates
 from doorbell.visits.bodies import BodySighting, is_far
 from doorbell.visits.lifecycle import Announcement, Visits
 from doorbell.visits.open_visit import Observation
+from doorbell.visits.worn import WornFaces
 
 
 class Pipeline:
@@ -75,6 +78,8 @@ class Pipeline:
             config.storage.pictures, self._recognizer.similarity, perception.bodies_in
         )
         self._body_tracker = BodyTracker()
+        self._rate = FrameRate()
+        self._worn = WornFaces()
         self._ignored = IgnoredZones(config.detection.ignore)
         self._size: tuple[int, int] | None = None
         self._visits = Visits(
@@ -146,7 +151,10 @@ class Pipeline:
         self._stopwatch.start()
         self._follow_size(frame)
         faces = self._perception.detect(
-            frame.pixels, self._tracker.tracks, device_address=frame.device_address
+            frame.pixels,
+            self._tracker.tracks,
+            device_address=frame.device_address,
+            worth=self._rate.note(frame),
         )
         self._stopwatch.lap(Stage.DETECT)
         tracks = self._tracker.update(faces, frame.time_seconds)
@@ -162,13 +170,17 @@ class Pipeline:
             and not self._recognizer.is_no_face(track)
             and not self._recognizer.is_in_doubt(track)
         ]
+        worn = self._worn.update(self._tracker.tracks, frame.time_seconds)
         observations = [
             replace(
-                self._recognizer.observation(track, embedded.samples.get(track.track_id)),
+                seen,
                 is_ignored=self._recognizer.is_hung_up(track)
+                or (track.track_id in worn and seen.match.verdict is not Verdict.KNOWN)
                 or self._ignored.hold(track.face.box_xyxy, frame.width, frame.height),
+                is_print=seen.live is not None and seen.live < self._section.min_live,
             )
             for track in confirmed
+            for seen in [self._recognizer.observation(track, embedded.samples.get(track.track_id))]
         ]
         bodies = self._find_bodies(frame)
         self._take_over()

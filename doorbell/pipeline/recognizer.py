@@ -40,6 +40,9 @@ UNDECIDED = Match(Verdict.UNDECIDED, None, 0.0, 0)
 # Once somebody is named the face is still looked at, and at once where its appearance has changed.
 EMBEDDINGS_PER_SECOND_WHEN_KNOWN = 2.0
 
+# By then what a face's coming moved is over, before a camera too slow for ``REMEMBERED_FRAMES``.
+SETTLED_SECONDS = 0.5
+
 # Where another face is embedded, who is named is too after this part of their pause: a picture says
 # of a face only what was seen in that very frame.
 COMPANY_PAUSE = 0.5
@@ -213,9 +216,9 @@ class Recognizer:
             )
             followed.continuity.look(measure_appearance(frame.pixels, face), now)
             if followed.match.verdict is not Verdict.KNOWN:  # whoever has passed is let be
-                followed.liveness.see(frame.pixels, face)
-            if not followed.has_moved and track.hits > REMEMBERED_FRAMES:
-                followed.has_moved = self._perception.is_moving(face)
+                followed.liveness.see(frame.pixels, face, now)
+            if not followed.has_moved and _is_settled(track):
+                followed.has_moved = self._perception.is_moving(face, track.hits - 1)
             if now - followed.tried_seconds >= self._pause(followed) - 1e-6:
                 self._portray(frame, track, face, portraits)
             elif followed.match.verdict is Verdict.KNOWN:
@@ -292,3 +295,10 @@ class Recognizer:
         if followed.match.verdict is Verdict.KNOWN:
             return 1 / EMBEDDINGS_PER_SECOND_WHEN_KNOWN
         return 1 / self._section.embeddings_per_second
+
+
+def _is_settled(track: Track) -> bool:
+    """Whether what moves in a face's place no longer moves because the face has come."""
+    if track.hits > REMEMBERED_FRAMES:
+        return True
+    return track.hits > 1 and track.last_seen_seconds - track.first_seen_seconds >= SETTLED_SECONDS

@@ -5,8 +5,11 @@ Pure: no pictures, no clock of its own, no idea who anybody is.
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,28 @@ MAX_SIZE_RATIO = 1.8
 USUAL_SECONDS = 1 / 15
 MAX_DISTANCE_LATER = 1.4
 
+# Where frames are farther apart than this, everybody moves by more than their own size. A face then
+# belongs to a track, too, if it is that near to where the track's own movement has led to by now,
+# for so many seconds at most. Of a face that was found once no movement is known: nobody is named
+# by it either, so it may have gone as far as the fastest, up to so many face sizes. Who comes to
+# the door in two seconds grows threefold: so much is allowed each half second.
+SLOW_SECONDS = 0.1
+LED_SECONDS = 1.0
+MAX_DISTANCE_ONCE_SEEN = 3.0
+SIZE_RATIO_SECONDS = 0.5
+MAX_SIZE_RATIO_LATER = 3.0
+
+# ``confirm_hits`` frames are waited for as long as they come at least so many seconds apart; of a
+# slower camera as many frames as come in that time, but not fewer than this.
+CONFIRM_SECONDS_PER_HIT = 0.25
+FEWEST_HITS = 2
+
+# A face found in the frame before is not lost, however slow the camera is: up to so many seconds
+# between two frames, counted as the median of the last few. After a longer gap it is.
+MAX_PERIOD_SECONDS = 3.0
+PERIODS = 5
+MISSED_PERIODS = 1.5
+
 # How much of the way to the new face a track goes: little while it stands still, so that boxes do
 # not shake, and more the farther the face has moved, in its own sizes, so that they do not lag.
 STILL_STEP = 0.2
@@ -37,6 +62,14 @@ class Tracker:
         self._section = section
         self._tracks: list[Track] = []
         self._next_id = 1
+        self._speeds: dict[int, Float32Array] = {}  # (2,) pixels a second, of who was found twice
+        self._periods: deque[float] = deque(maxlen=PERIODS)
+        self._updated_seconds = -math.inf
+
+    @property
+    def _period_seconds(self) -> float:
+        """From frame to frame; 0 as long as it is not known."""
+        return median(self._periods) if len(self._periods) >= 2 else 0.0
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -53,8 +86,7 @@ class Tracker:
         Returns:
             The track of each face, in the order of ``faces``.
         """
-        lost_before = time_seconds - self._section.lost_seconds
-        self._tracks = [t for t in self._tracks if t.last_seen_seconds >= lost_before]
+        self._lose(time_seconds)
         pairs = self._match(faces, time_seconds)
         seen: list[Track] = []
         for index, face in enumerate(faces):
@@ -72,16 +104,27 @@ class Tracker:
                     hits=old.hits + 1,
                 )
                 self._tracks[position] = track
+                elapsed = time_seconds - old.last_seen_seconds
+                if elapsed > 0:
+                    self._speeds[track.track_id] = _moved(old.face, track.face) / elapsed
             seen.append(track)
+        if time_seconds > self._updated_seconds > -math.inf:
+            self._periods.append(time_seconds - self._updated_seconds)
+        self._updated_seconds = time_seconds
         return seen
 
     def is_confirmed(self, track: Track) -> bool:
         """Whether the face has been found often enough not to be a passing mistake."""
-        return track.hits >= self._section.confirm_hits
+        hits = self._section.confirm_hits
+        slowness = self._period_seconds / CONFIRM_SECONDS_PER_HIT
+        if slowness > 1:
+            hits = min(hits, max(math.ceil(hits / slowness - 1e-6), FEWEST_HITS))
+        return track.hits >= hits
 
     def rescale(self, across: float, down: float) -> None:
         """Go on in frames of another size: so many times as wide, and so many times as high."""
         factors = np.array([across, down], np.float32)
+        self._speeds = {track_id: each * factors for track_id, each in self._speeds.items()}
         self._tracks = [
             replace(
                 track,
@@ -107,6 +150,16 @@ class Tracker:
         self._next_id += 1
         return new
 
+    def _lose(self, time_seconds: float) -> None:
+        """Let go of the tracks that were not found for too long."""
+        lost_before = time_seconds - self._section.lost_seconds
+        longest = MISSED_PERIODS * min(self._period_seconds, MAX_PERIOD_SECONDS)
+        if time_seconds - self._updated_seconds <= longest:
+            lost_before = min(lost_before, self._updated_seconds)
+        self._tracks = [t for t in self._tracks if t.last_seen_seconds >= lost_before]
+        live = {track.track_id for track in self._tracks}
+        self._speeds = {key: value for key, value in self._speeds.items() if key in live}
+
     def _match(self, faces: Sequence[Face], time_seconds: float) -> dict[int, int]:
         """Pair faces with tracks, nearest first: index of face -> position of track."""
         if not faces or not self._tracks:
@@ -116,8 +169,16 @@ class Tracker:
         unseen = np.array(
             [time_seconds - track.last_seen_seconds for track in self._tracks]
         )  # (t,)
-        reach = np.clip(MAX_DISTANCE * unseen / USUAL_SECONDS, MAX_DISTANCE, MAX_DISTANCE_LATER)
-        cost = _distances(new, old, reach)  # (f, t)
+        fastest = MAX_DISTANCE * unseen / USUAL_SECONDS
+        reach = np.clip(fastest, MAX_DISTANCE, MAX_DISTANCE_LATER)
+        ratio = np.full(len(old), MAX_SIZE_RATIO)
+        cost = _distances(new, old, reach, ratio)  # (f, t)
+        if self._period_seconds > SLOW_SECONDS:
+            once = np.array([track.hits == 1 for track in self._tracks])
+            reach = np.where(once, np.clip(fastest, MAX_DISTANCE, MAX_DISTANCE_ONCE_SEEN), reach)
+            later = np.maximum(unseen / SIZE_RATIO_SECONDS, 1.0)
+            ratio = np.minimum(MAX_SIZE_RATIO**later, MAX_SIZE_RATIO_LATER)
+            cost = np.minimum(cost, _distances(new, self._led(old, unseen), reach, ratio))
         pairs: dict[int, int] = {}
         taken: set[int] = set()
         for flat in np.argsort(cost, axis=None, kind="stable"):
@@ -129,11 +190,22 @@ class Tracker:
                 taken.add(column)
         return pairs
 
+    def _led(self, old: Float32Array, unseen: NDArray[np.float64]) -> Float32Array:
+        """Where the boxes (t, 4) of the tracks are by now if each goes on as it went: (t, 4)."""
+        still = np.zeros(2, np.float32)
+        speeds = np.stack([self._speeds.get(each.track_id, still) for each in self._tracks])
+        ways = speeds * np.minimum(unseen, LED_SECONDS)[:, None]  # (t, 2)
+        return np.asarray(old + np.tile(ways, 2), np.float32)
+
+
+def _moved(before: Face, now: Face) -> Float32Array:
+    """How far the centre of a face has gone: (2,) float32, pixels."""
+    return np.asarray((now.box_xyxy - before.box_xyxy).reshape(2, 2).mean(axis=0), np.float32)
+
 
 def _steadied(old: Face, new: Face) -> Face:
     """The new face, drawn towards the old one as far as it has hardly moved."""
-    moved = (new.box_xyxy - old.box_xyxy).reshape(2, 2).mean(axis=0)  # (2,) of the centre
-    distance = float(np.linalg.norm(moved)) / max(new.width_pixels, 1.0)
+    distance = float(np.linalg.norm(_moved(old, new))) / max(new.width_pixels, 1.0)
     step = np.float32(min(STILL_STEP + STEP_PER_DISTANCE * distance, 1.0))
     return Face(
         old.box_xyxy + step * (new.box_xyxy - old.box_xyxy),
@@ -142,13 +214,16 @@ def _steadied(old: Face, new: Face) -> Face:
     )
 
 
-def _distances(new: Float32Array, old: Float32Array, reach: NDArray[np.float64]) -> Float32Array:
+def _distances(
+    new: Float32Array, old: Float32Array, reach: NDArray[np.float64], ratio: NDArray[np.float64]
+) -> Float32Array:
     """Distance of centres over the larger size; infinite where a pair is impossible: (f, t).
 
     Args:
         new: (f, 4) float32 xyxy.
         old: (t, 4) float32 xyxy.
         reach: (t,) the largest possible distance.
+        ratio: (t,) how many times as large as the other one of the two may be.
     """
     centre_new, centre_old = (new[:, :2] + new[:, 2:]) / 2, (old[:, :2] + old[:, 2:]) / 2
     size_new = np.maximum((new[:, 2:] - new[:, :2]).mean(axis=1), 1e-3)  # (f,)
@@ -156,5 +231,5 @@ def _distances(new: Float32Array, old: Float32Array, reach: NDArray[np.float64])
     larger = np.maximum(size_new[:, None], size_old[None])
     smaller = np.minimum(size_new[:, None], size_old[None])
     distance = np.linalg.norm(centre_new[:, None] - centre_old[None], axis=2) / larger
-    impossible = (distance > reach) | (larger / smaller > MAX_SIZE_RATIO)
+    impossible = (distance > reach) | (larger / smaller > ratio)
     return np.where(impossible, np.inf, distance).astype(np.float32)

@@ -49,8 +49,10 @@ MOST_ALONG = 1.0
 FAINT_PIXELS, FAINT_ODDS = (20.0, 36.0), 1.5
 # The edges around a face are a mean over about so many frames.
 REMEMBERED = 30
-# Whatever looked like a picture once must look alive in so many frames before it counts as alive.
+# Whatever looked like a picture once must look alive in so many frames before it counts as alive;
+# of a slow camera in those of so many seconds, but not in fewer than this.
 DOUBTED = 8
+DOUBTED_SECONDS, LEAST_DOUBTED = 1.0, 3
 
 # Where the surroundings are compared: middles in widths of a face from the middle of the face.
 _BLOCKS = ((-1.15, 0.1), (1.15, 0.1), (-1.0, -0.6), (1.0, -0.6), (-0.4, -1.15), (0.4, -1.15))
@@ -195,7 +197,8 @@ class Liveness:
     def __init__(self) -> None:
         self._edges = np.zeros((2, PIXELS, PIXELS), np.float32)
         self._framed = 0.0
-        self._odds: deque[float] = deque([BIAS], DOUBTED)  # logarithms
+        # Stream time and logarithm of the odds.
+        self._odds: deque[tuple[float, float]] = deque(maxlen=DOUBTED)
         self._frames = 0
         self._along = 0.0
         self._before: tuple[Float32Array, float, UInt8Array] | None = None
@@ -203,14 +206,15 @@ class Liveness:
     @property
     def score(self) -> float:
         """How likely it is no picture held up, 0 to 1: the least of the latest frames."""
-        return 1 / (1 + math.exp(-min(self._odds)))
+        return 1 / (1 + math.exp(-min((odds for _, odds in self._odds), default=BIAS)))
 
-    def see(self, pixels: UInt8Array, face: Face) -> None:
+    def see(self, pixels: UInt8Array, face: Face, time_seconds: float) -> None:
         """Take in one frame.
 
         Args:
             pixels: (height, width, 3) uint8, RGB.
             face: as it was detected.
+            time_seconds: stream time of the frame.
         """
         middle = np.asarray((face.box_xyxy[:2] + face.box_xyxy[2:]) / 2, np.float32)
         width = max(face.width_pixels, 1.0)
@@ -220,7 +224,11 @@ class Liveness:
         self._framed = framedness(frame_around(self._edges))
         self._note_movement(pixels, middle, width, patch)
         faint = float(np.interp(width, FAINT_PIXELS, (FAINT_ODDS, 0.0)))
-        self._odds.append(BIAS + faint - PER_FRAMED * self._framed - PER_ALONG * self._along)
+        odds = BIAS + faint - PER_FRAMED * self._framed - PER_ALONG * self._along
+        self._odds.append((time_seconds, odds))
+        oldest = time_seconds - DOUBTED_SECONDS
+        while len(self._odds) > LEAST_DOUBTED and self._odds[0][0] < oldest:
+            self._odds.popleft()
 
     def _note_movement(
         self, pixels: UInt8Array, middle: Float32Array, width: float, patch: UInt8Array

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 
 import numpy as np
 
@@ -19,6 +21,14 @@ from doorbell.visits.open_visit import (
 # where they stand.
 PLACE_DISTANCE = 2.0
 PLACE_SIZE_RATIO = 1.8
+
+# Before a slow camera, or where the detector misses a frame, one visitor's first poor frames and
+# the good ones that follow are two tracks. Frames of one face are less alike where one of them is
+# poor and the other is not, by as much as their qualities differ. Only visits of nobody yet go on
+# by it, so that nobody is given a name; within so many seconds, and down to what strangers hardly
+# reach.
+HANDOVER_SECONDS = 2.0
+LEAST_HANDOVER_SIMILARITY = 0.3
 
 # Whoever else comes there looks different: hair, shoulders, clothes. Measured 2026-11-28 on ten
 # clips of five people, by day and in the dark: of one person, a second later, or with hair painted
@@ -54,9 +64,65 @@ def continued_visit(
         similarity = float(np.dot(known_as, seen.signature))
         if similarity >= best_similarity:
             found, joined_by, best_similarity = entry, known_as, similarity
+    found = found or _handed_over(absent, seen, time_seconds)
     if found is not None:
         found.take_up(seen.track.track_id, joined_by, time_seconds - absence_seconds)
     return found
+
+
+def continuing_visit(visits: Sequence[OpenVisit], ended: OpenVisit) -> OpenVisit | None:
+    """The visit that goes on with one which ends: two tracks of one visitor were taken for two.
+
+    Never one whose face was seen in the same frame.
+
+    Args:
+        visits: going on.
+        ended: that ends now, of nobody or of a stranger who is new in it.
+    """
+    seen = ended.clearest
+    if seen is None:
+        return None
+    latest = ended.face_seen_seconds + HANDOVER_SECONDS
+    alike = [
+        (_likeness_above(other, seen), other)
+        for other in visits
+        if other is not ended
+        and other.visit.visit_id not in ended.company
+        and ended.first_seen_seconds < other.first_seen_seconds <= latest
+    ]
+    above, found = max(alike, key=lambda pair: pair[0], default=(-math.inf, None))
+    return found if above >= 0 else None
+
+
+def _handed_over(
+    absent: Sequence[OpenVisit], seen: Observation, time_seconds: float
+) -> OpenVisit | None:
+    """The visit of nobody yet, seen a moment ago, whose poor frames a better one follows."""
+    since = time_seconds - HANDOVER_SECONDS
+    alike = [
+        (likeness, entry)
+        for entry in absent
+        if entry.visit.visitor is None
+        and not entry.visit.corrected
+        and entry.face_seen_seconds >= since
+        and seen.track.track_id not in entry.parted
+        and (likeness := _likeness_above(entry, seen)) >= 0
+    ]
+    return max(alike, key=lambda pair: pair[0], default=(0.0, None))[1]
+
+
+def _likeness_above(entry: OpenVisit, seen: Observation) -> float:
+    """By how much a face is more like a visit's than two tracks of one face are at least."""
+    clearest = entry.clearest
+    if clearest is None or clearest.signature is None or seen.signature is None:
+        return -math.inf
+    least = REJOIN_SIMILARITY - abs(_quality(clearest) - _quality(seen))
+    likeness = float(np.dot(clearest.signature, seen.signature))
+    return likeness - max(least, LEAST_HANDOVER_SIMILARITY)
+
+
+def _quality(seen: Observation) -> float:
+    return fmean(each.quality for each in seen.samples) if seen.samples else 0.0
 
 
 def _by_place(

@@ -27,7 +27,7 @@ from doorbell.domain import (
     Visitor,
 )
 from doorbell.visits.bodies import Bodies, BodySighting
-from doorbell.visits.continuation import continued_visit
+from doorbell.visits.continuation import continued_visit, continuing_visit
 from doorbell.visits.cooldown import Cooldown
 from doorbell.visits.open_visit import (
     ARRIVAL_SECONDS,
@@ -42,6 +42,7 @@ from doorbell.visits.open_visit import (
     note_attention,
     visitor_key,
 )
+from doorbell.visits.prints import SeenPrints
 from doorbell.visits.restoring import Earlier, WereThere
 
 # A wall clock that moves by this much more or less than the stream was set. Smaller differences
@@ -87,6 +88,7 @@ class Visits:
         self._new_id = new_id
         self._open: list[OpenVisit] = []
         self._bodies = Bodies()
+        self._prints = SeenPrints()
         self._cooldown = Cooldown(section.cooldown_seconds)
         self._earlier = Earlier()  # until the first frame
         self._were_there = WereThere()
@@ -153,7 +155,7 @@ class Visits:
         for seen in observations:
             entry = self._belongs_to(seen, time_seconds)
             if entry is None:
-                if seen.is_ignored:
+                if seen.is_ignored or self._prints.hold(seen, time_seconds):
                     continue
                 if seen.signature is None and not is_confirmed_presence(seen.track, time_seconds):
                     continue
@@ -167,6 +169,7 @@ class Visits:
             if entry in self._open:  # and was not found to be another one going on
                 told += self._announce_unnamed(entry, time_seconds, wall_time)
                 told += self._ring_for_looking(entry, time_seconds, wall_time)
+        self._note_company(time_seconds)
         self._bodies.attend(bodies, self._open, time_seconds, wall_time)
         for body in bodies:
             told += self._begin_by_body(body, time_seconds, wall_time)
@@ -316,6 +319,13 @@ class Visits:
         if entry is not None:
             entry.tracks[seen.track.track_id] = Sightings()
         return entry
+
+    def _note_company(self, time_seconds: float) -> None:
+        """Know who was seen together, each by a face: they are several people."""
+        together = {e.visit.visit_id for e in self._open if e.face_seen_seconds == time_seconds}
+        for entry in self._open:
+            if entry.visit.visit_id in together:
+                entry.company |= together - {entry.visit.visit_id}
 
     def _start(self, seen: Observation, time_seconds: float, wall_time: float) -> OpenVisit:
         first_seen = seen.track.first_seen_seconds
@@ -491,12 +501,19 @@ class Visits:
     def _end_absent(self, time_seconds: float, wall_time: float) -> list[Announcement]:
         limit = time_seconds - self._section.absence_seconds
         gone = [entry for entry in self._open if entry.last_seen_seconds < limit]
+        for entry in gone:
+            self._prints.note(entry, time_seconds)
         told = [each for entry in gone for each in self._end(entry, wall_time)]
         self._open = [entry for entry in self._open if entry.last_seen_seconds >= limit]
         return told
 
     def _end(self, entry: OpenVisit, wall_time: float) -> list[Announcement]:
         """The visitor has gone: who was not named before is named now, as far as it was seen."""
+        is_new = entry.visit.visitor is None or entry.visit.visitor == entry.newcomer
+        if is_new and not entry.visit.corrected:
+            other = continuing_visit(self._open, entry)
+            if other is not None:
+                return [self._leave(entry, wall_time, continued_by=other)]
         seen = entry.farewell
         if entry.visit.visitor is not None or entry.visit.corrected or seen is None:
             return [self._leave(entry, wall_time)]

@@ -70,6 +70,7 @@ class Observation:
             is their correlation; None where nobody measures it.
         is_ignored: whether it begins no visit: it is where nobody does, or a picture on a wall.
         live: how likely the face is no picture held up, 0 to 1; None where nobody measures it.
+        is_print: whether that is too little to be named.
     """
 
     track: Track
@@ -82,6 +83,7 @@ class Observation:
     appearance: Float32Array | None = None
     is_ignored: bool = False
     live: float | None = None
+    is_print: bool = False
 
 
 Introduce: TypeAlias = Callable[[Observation, float], Stranger]
@@ -191,6 +193,8 @@ class OpenVisit:
         parted: tracks that took the visitor's place before the camera's eyes: only their faces can
             tell that they are the visitor after all.
         face_seen_seconds: stream time, when that was.
+        was_alive: whether it ever showed a face that looked alive.
+        company: visits whose faces were seen in one frame with this one's: other people's.
         bodies: figures that are the visitor's, by track.
         body: where one of them was seen last.
         is_resumed: whether an earlier run left it open and nobody was seen for it since.
@@ -214,6 +218,8 @@ class OpenVisit:
     appearance: Float32Array | None = None
     parted: set[int] = field(default_factory=set)
     face_seen_seconds: float = -math.inf
+    was_alive: bool = False
+    company: set[str] = field(default_factory=set)
     bodies: set[int] = field(default_factory=set)
     body: Body | None = None
     is_resumed: bool = False
@@ -302,6 +308,7 @@ class OpenVisit:
         self.face, self.appearance = seen.track.face, seen.appearance
         self.last_seen_seconds = sightings.last_seen_seconds = time_seconds
         self.face_seen_seconds = time_seconds
+        self.was_alive = self.was_alive or not seen.is_print
         if seen.live is not None:
             self.visit = replace(self.visit, live=seen.live)
         self.touch(wall_time)

@@ -47,12 +47,19 @@ class RememberingPerception(Perception):
         return self._perception.model_id
 
     def detect(
-        self, pixels: UInt8Array, tracks: Sequence[Track], *, device_address: int | None = None
+        self,
+        pixels: UInt8Array,
+        tracks: Sequence[Track],
+        *,
+        device_address: int | None = None,
+        worth: int = 1,
     ) -> list[Face]:
         """Find faces in a frame of a stream, once."""
         key = id(pixels)  # which no other pixels get, as long as these are kept
         if key not in self._found:
-            faces = self._perception.detect(pixels, tracks, device_address=device_address)
+            faces = self._perception.detect(
+                pixels, tracks, device_address=device_address, worth=worth
+            )
             keep(self._found, key, (pixels, faces))
         return self._found[key][1]
 
@@ -74,9 +81,9 @@ class RememberingPerception(Perception):
         """Look for nobody's figure: whose face is not found is not recognized either."""
         del pixels, time_seconds, faces, followed
 
-    def is_moving(self, face: Face) -> bool:
+    def is_moving(self, face: Face, frames: int) -> bool:
         """Tell that something moves: a photograph shown as a visitor stands still otherwise."""
-        del face
+        del face, frames
         return True
 
     def bodies_in(self, pixels: UInt8Array) -> list[Body]:

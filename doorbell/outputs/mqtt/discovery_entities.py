@@ -118,8 +118,8 @@ def door_entities(topics: Topics, *, images: bool) -> Components:
             "device_class": "problem",
             "entity_category": "diagnostic",
             "state_topic": topics.camera,
-            "value_template": "{{ 'ON' if value_json.condition in ['frozen', 'lost', 'stuck'] "
-            "else 'OFF' }}",
+            "value_template": "{{ 'ON' if value_json.condition in "
+            "['frozen', 'lost', 'stuck', 'slow'] else 'OFF' }}",
             "json_attributes_topic": topics.camera,
         },
         "sound_problem": {
