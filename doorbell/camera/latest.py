@@ -225,7 +225,7 @@ class LatestFrame:
             if self._sight is None:
                 condition = CameraCondition.LIVE
             else:
-                condition = self._sight.look(frame.pixels, now)
+                condition = self._sight.look(frame.pixels, now, intra=frame.intra)
             if condition is not CameraCondition.FROZEN:
                 self._put(frame, condition, capture, steady=now - opened_seconds > _STEADY_SECONDS)
             elif self._is_frozen_for_good(now - opened_seconds, capture):

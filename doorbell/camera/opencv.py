@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 _FRAMES_PER_SECOND = 30.0
 # Of the timeout: a read that fails before did not wait for it.
 _SOONER = 0.8
+# What kind of picture FFmpeg decoded last, as a letter (OpenCV 4.9); 0 elsewhere.
+_FRAME_TYPE = 69
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
 # The largest that a camera gives: 8K. A damaged file says anything, up to gigabytes a frame.
 MAX_FRAME_PIXELS = 7680 * 4320
@@ -86,7 +88,7 @@ class OpenCvCamera:
         if self._recorded:
             self._pace.wait_for(time_seconds)
             captured_at = time.time()
-        frame = Frame(pixels, time_seconds, captured_at, self._index)
+        frame = Frame(pixels, time_seconds, captured_at, self._index, intra=self._is_intra())
         self._index += 1
         return frame
 
@@ -95,6 +97,12 @@ class OpenCvCamera:
         if self._capture is not None:
             self._capture.release()
             self._capture = None
+
+    def _is_intra(self) -> bool | None:
+        """As ``Frame.intra``, of the last frame."""
+        if self._source.kind in (Kind.NETWORK, Kind.PIPELINE) and self._capture is not None:
+            return {0: None, ord("I"): True}.get(int(self._capture.get(_FRAME_TYPE)), False)
+        return True
 
     def _decode(self, capture: cv2.VideoCapture) -> UInt8Array | None:
         """Return what was grabbed: (height, width, 3), RGB; None where it is garbled."""
