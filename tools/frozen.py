@@ -65,6 +65,7 @@ def pictures(
     """Make what a sensor gives, whose noise has such a standard deviation, of 255."""
     height, width = scene.shape[:2]
     rng = np.random.default_rng(1)
+    # As the simulated camera does: seen through a window that jumps, it is as good as fresh.
     field = rng.normal(0, noise, (height + 64, width + 64, 3)).astype(np.float32)
     pixels = np.zeros(scene.shape, np.uint8)
     for index in range(round(seconds * FRAMES_PER_SECOND)):

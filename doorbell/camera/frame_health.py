@@ -3,8 +3,8 @@
 No sensor is without noise. So a picture most of which is, bit by bit, what it was long before is
 no live one. That holds behind an encoder too: what it makes of one picture changes from frame to
 frame, by what is refined, but comes again sooner or later where a frame is coded by itself (intra),
-so only those are compared. A clock that is written into a frozen picture changes little of it; noise
-changes most of a live one.
+so only those are compared. A clock that is written into a frozen picture changes little of it;
+noise changes most of a live one.
 """
 
 from __future__ import annotations
@@ -50,9 +50,13 @@ _NEW_PICTURES = 12
 # Where nothing tells which pictures are intra, or none are, one may stand for as long as key frames
 # are apart.
 _KEY_FRAME_SECONDS = 60.0
-# How long pictures are remembered, and how far apart, in times of how old one must be.
-_REMEMBERED, _APART = 3.0, 1 / 16
-_LOOKS_APART_SECONDS = 0.2
+# A picture is frozen that is the same as so many, one of them old enough: what plays in a loop, or
+# has drawn noise, comes again too, but not as often.
+_SAME_PICTURES = 3
+# How long pictures are remembered, in times of how old one must be, and how many at least.
+_REMEMBERED, _REMEMBERED_PICTURES = 3.0, 6
+# How far apart they are looked at, in times of frozen_seconds, and at most.
+_APART, _MOST_APART_SECONDS = 1 / 16, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class FrameHealth:
         frozen_seconds: how old a picture is when it comes again and is reported; likewise.
 
     Attributes:
-        most_in_common: how much a picture has had of one that was old enough, 0 to 1.
+        most_in_common: how much a picture has had of as many as make it frozen, 0 to 1.
     """
 
     def __init__(self, *, dark_seconds: float, frozen_seconds: float) -> None:
@@ -101,6 +105,7 @@ class FrameHealth:
         self.frozen_seconds = frozen_seconds or math.inf
         self.most_in_common = 0.0
         self._bright_at = -math.inf
+        self._apart_seconds = min(_APART * self.frozen_seconds, _MOST_APART_SECONDS)
         self._shape: tuple[int, ...] = ()
         self._seen: deque[_Picture] = deque()
         self._frozen = False
@@ -145,36 +150,39 @@ class FrameHealth:
         if intra:
             self._intra_at = now
         counts = intra is not False or now - self._intra_at > _KEY_FRAME_SECONDS
-        last = self._compared_at if counts else self._looked_at
-        apart = min(_LOOKS_APART_SECONDS, _APART * self.frozen_seconds)
-        if now - last < apart or not (counts or self._frozen):
+        if now - (self._compared_at if counts else self._looked_at) < self._apart_seconds:
             return
-        picture = _picture(pixels, now)
         self._looked_at = now
+        picture = _picture(pixels, now)
         if self._seen and picture.has_moved_since(self._seen[-1]):
             self._seen.clear()
             self._frozen = False
         if counts:
             self._compared_at = now
-            age = self.frozen_seconds if intra else max(self.frozen_seconds, _KEY_FRAME_SECONDS)
-            self._compare(picture, age)
+            self._compare(picture, intra=bool(intra))
 
-    def _compare(self, picture: _Picture, age_seconds: float) -> None:
-        """Compare a picture with those that are as old at least, and remember it."""
-        now = picture.seen_at
-        while self._seen and now - self._seen[0].seen_at > _REMEMBERED * age_seconds:
+    def _compare(self, picture: _Picture, *, intra: bool) -> None:
+        """Compare a picture with those that are old enough, and remember it."""
+        now, age = picture.seen_at, self.frozen_seconds
+        if not intra:
+            age = max(age, _KEY_FRAME_SECONDS)
+        while (
+            len(self._seen) > _REMEMBERED_PICTURES
+            and now - self._seen[0].seen_at > _REMEMBERED * age
+        ):
             self._seen.popleft()
-        old = [seen for seen in self._seen if now - seen.seen_at >= age_seconds]
-        common = max((picture.in_common(seen) for seen in old), default=0.0)
-        self.most_in_common = max(self.most_in_common, common)
-        if common >= _SAME_TILES:
+        common = [(picture.in_common(seen), now - seen.seen_at) for seen in self._seen]
+        alike = sorted((part for part, _ in common), reverse=True)[:_SAME_PICTURES]
+        old = max((part for part, seconds in common if seconds >= age), default=0.0)
+        least = min(old, *alike) if len(alike) == _SAME_PICTURES else 0.0
+        self.most_in_common = max(self.most_in_common, least)
+        self._seen.append(picture)
+        if least >= _SAME_TILES:
             self._frozen, self._frozen_at, self._new_pictures = True, now, 0
         elif self._frozen:
             self._new_pictures += 1
             enough = self._new_pictures >= _NEW_PICTURES
             self._frozen = not enough or now - self._frozen_at < self.frozen_seconds / 3
-        if not self._seen or now - self._seen[-1].seen_at >= _APART * age_seconds:
-            self._seen.append(picture)
 
 
 def _picture(pixels: UInt8Array, now: float) -> _Picture:
@@ -197,8 +205,8 @@ def _picture(pixels: UInt8Array, now: float) -> _Picture:
 @cache
 def _weights(words: int) -> NDArray[np.uint64]:
     """Odd numbers, which make of what is in a tile one number."""
-    drawn = np.random.default_rng(1).integers(1, 2**63, (_TILE_ROWS, words), np.uint64)
-    return np.bitwise_or(drawn, np.uint64(1))
+    drawn = np.random.default_rng(1).integers(0, 2**62, (_TILE_ROWS, words), np.uint64)
+    return np.asarray(2 * drawn + 1, np.uint64)
 
 
 def refuse_malformed(frame: Frame) -> None:

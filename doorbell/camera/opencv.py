@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from doorbell.camera.capture_thread import KEY_FRAME_SECONDS
 from doorbell.camera.simulated.clock import Pace
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 _FRAMES_PER_SECOND = 30.0
 # Of the timeout: a read that fails before did not wait for it.
 _SOONER = 0.8
+# Where OpenCV reads FFmpeg's options when it opens a stream.
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_FFMPEG_5 = 59
 # What kind of picture FFmpeg decoded last, as a letter (OpenCV 4.9); 0 elsewhere.
 _FRAME_TYPE = 69
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
@@ -124,12 +128,21 @@ class OpenCvCamera:
         grabbed = capture.grab()
         now = time.monotonic()
         if not grabbed:
-            timeout = self._section.timeout_seconds
-            what = f"gave no frame within {timeout:g} s"
-            if now - asked_seconds < _SOONER * timeout:
-                what = "ended its stream, or sent what is no picture"
-            raise CameraError(f"{self._source.shown} {what}; check its cable, power and network")
+            raise CameraError(f"{self._source.shown} {self._describe(now - asked_seconds)}")
         return now
+
+    def _describe(self, seconds: float) -> str:
+        """Say why there is no frame after so many seconds."""
+        timeout = self._section.timeout_seconds
+        if self._source.kind is Kind.NETWORK and seconds > _SOONER * KEY_FRAME_SECONDS:
+            return (
+                f"has sent no key frame for {seconds:.0f} s, without which nothing can be decoded; "
+                "set them (I-frames, GOP) 1 or 2 s apart in the camera's own settings"
+            )
+        what = f"gave no frame within {timeout:g} s"
+        if seconds < _SOONER * timeout:
+            what = "ended its stream, or sent what is no picture"
+        return f"{what}; check its cable, power and network"
 
     def _grab_recorded(self, capture: cv2.VideoCapture) -> float:
         """Grab the next frame of a file, or the first again; return its stream time."""
@@ -179,7 +192,7 @@ def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
             capture = cv2.VideoCapture(source.place, cv2.CAP_GSTREAMER, timeouts)
             hint = "try it with gst-launch-1.0; it must end in appsink"
         case Kind.NETWORK:
-            capture = cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
+            capture = _open_stream(section, source)
             hint = (
                 "it did not answer, or refused: check address, user and password, and that the "
                 f"camera answers within camera.timeout_seconds = {section.timeout_seconds:g}"
@@ -199,6 +212,41 @@ def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
         capture.release()
         raise CameraSetupError(_too_large(source, round(width), round(height)))
     return capture
+
+
+def _open_stream(section: CameraSection, source: Source) -> cv2.VideoCapture:
+    """Open a network camera: silence ends it soon, what cannot be decoded yet does not."""
+    milliseconds = round((section.timeout_seconds + KEY_FRAME_SECONDS) * 1000)
+    timeouts = [
+        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds),
+        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds),
+    ]
+    before = os.environ.get(_OPTIONS)
+    os.environ[_OPTIONS] = _stream_options(section, before)
+    try:
+        return cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
+    finally:
+        if before is None:
+            del os.environ[_OPTIONS]
+        else:
+            os.environ[_OPTIONS] = before
+
+
+def _stream_options(section: CameraSection, asked: str | None) -> str:
+    """FFmpeg's options, as OpenCV reads them; those that the user asks for have the last word.
+
+    OpenCV gives its own timeouts to the whole of a read, in which a decoder that waits for a key
+    frame cannot be told from a camera that is silent. FFmpeg's are of the connection.
+    """
+    microseconds = str(round(section.timeout_seconds * 1e6))
+    built = re.search(r"avcodec: +YES \((\d+)", cv2.getBuildInformation())
+    # Before FFmpeg 5 (avcodec 59) "timeout" made an RTSP client wait to be called.
+    timeout = "timeout" if built and int(built[1]) >= _FFMPEG_5 else "stimeout"
+    options = {"rtsp_transport": "tcp", timeout: microseconds, "rw_timeout": microseconds}
+    if asked:
+        del options["rtsp_transport"]  # OpenCV's own, where nobody asks for anything
+        options |= dict(pair.split(";", 1) for pair in asked.split("|") if ";" in pair)
+    return "|".join(f"{name};{value}" for name, value in options.items())
 
 
 def _too_large(source: Source, width: int, height: int) -> str:
