@@ -25,12 +25,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.camera import open_camera
 from doorbell.camera.exposed import can_be_exposed
-from doorbell.camera.latest import open_latest
+from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.uri import source_of
 from doorbell.config import CameraSection, Config, RecognitionSection
-from doorbell.domain import UInt8Array
+from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import (
     BrokerError,
+    CameraError,
     DoorbellError,
     InferenceError,
     ModelError,
@@ -138,7 +139,7 @@ def _check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str,
     frames = []
     with closing(open_latest(section, faces)) as camera:
         for _ in range(CAMERA_FRAMES):
-            frame = camera.get(section.timeout_seconds)
+            frame = _next_frame(camera, section.timeout_seconds)
             latency.add(Stage.CAPTURE, time.time() - frame.captured_at)
             frames.append(frame.pixels)
     seen = f"{frame.width} x {frame.height} pixels from {source_of(section).shown}"
@@ -156,6 +157,16 @@ def _check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str,
         advice.append(_advise_on_exposure(section))
     advice += [*_advise_on_far_faces(config.recognition), STAND_THERE]
     return f"{seen}; no face in sight: {describe_sizes(frame.width, field_of_view_degrees)}", advice
+
+
+def _next_frame(camera: LatestFrame, timeout_seconds: float) -> Frame:
+    """Take a frame; one that a stream cannot be decoded before is given the time it takes."""
+    while True:
+        try:
+            return camera.get(timeout_seconds + 1.0)
+        except CameraError:  # noqa: PERF203 - seldom more than once
+            if not camera.waits_for_key_frame:
+                raise
 
 
 def _face_in_sight(config: Config, pixels: UInt8Array) -> FaceView | None:

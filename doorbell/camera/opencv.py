@@ -6,6 +6,7 @@ The only place that knows ``cv2.VideoCapture``.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import time
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 _FRAMES_PER_SECOND = 30.0
 # Of the timeout: a read that fails before did not wait for it.
 _SOONER = 0.8
+# Before the first key frame OpenCV fails at each packet, of which FFmpeg has some seconds in store
+# when a stream is opened. So often in a row it fails at once only where nothing more comes.
+_ENDED_GRABS, _AT_ONCE_SECONDS = 1000, 0.005
 # Where OpenCV reads FFmpeg's options when it opens a stream.
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _FFMPEG_5 = 59
@@ -72,7 +76,9 @@ class OpenCvCamera:
         """Return the next frame: of a camera when it comes, of a file when it is due."""
         if self._capture is None:
             raise CameraError(f"{self._source.shown} is closed; open it again")
-        give_up_seconds = time.monotonic() + self._section.timeout_seconds
+        if not self._index:
+            self._wait_for_size(self._capture)
+        give_up_seconds = math.inf
         while True:
             if self._recorded:
                 time_seconds = self._grab_recorded(self._capture)
@@ -84,6 +90,8 @@ class OpenCvCamera:
                 break
             # A cable or radio garbles a picture now and then; the next one is worth the wait.
             log.debug("a picture of %s cannot be decoded", self._source.shown)
+            if math.isinf(give_up_seconds):
+                give_up_seconds = time.monotonic() + self._section.timeout_seconds
             if time.monotonic() > give_up_seconds:
                 raise CameraError(
                     f"{self._source.shown} has given only pictures that cannot be decoded for "
@@ -101,6 +109,15 @@ class OpenCvCamera:
         if self._capture is not None:
             self._capture.release()
             self._capture = None
+
+    def _wait_for_size(self, capture: cv2.VideoCapture) -> None:
+        """Open a stream anew that OpenCV opened without its size: it never shows a frame of it.
+
+        Some say it with their key frames only, and it was looked at for some seconds.
+        """
+        if self._source.kind is Kind.NETWORK and not capture.get(cv2.CAP_PROP_FRAME_WIDTH):
+            capture.release()
+            self._capture = _open(self._section, self._source, KEY_FRAME_SECONDS)
 
     def _is_intra(self) -> bool | None:
         """As ``Frame.intra``, of the last frame."""
@@ -126,10 +143,21 @@ class OpenCvCamera:
         """Grab the next frame of a camera; return the time."""
         asked_seconds = time.monotonic()
         grabbed = capture.grab()
+        if not grabbed and not self._index and self._source.kind is Kind.NETWORK:
+            grabbed = self._grab_first(capture, asked_seconds + KEY_FRAME_SECONDS)
         now = time.monotonic()
         if not grabbed:
             raise CameraError(f"{self._source.shown} {self._describe(now - asked_seconds)}")
         return now
+
+    def _grab_first(self, capture: cv2.VideoCapture, until_seconds: float) -> bool:
+        """Go on after packets that cannot be decoded, until the stream has ended."""
+        at_once = 0
+        while at_once < _ENDED_GRABS and (asked := time.monotonic()) < until_seconds:
+            if capture.grab():
+                return True
+            at_once = at_once + 1 if time.monotonic() - asked < _AT_ONCE_SECONDS else 0
+        return False
 
     def _describe(self, seconds: float) -> str:
         """Say why there is no frame after so many seconds."""
@@ -169,7 +197,8 @@ class OpenCvCamera:
         return self._last_seconds
 
 
-def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
+def _open(section: CameraSection, source: Source, probe_seconds: float = 0.0) -> cv2.VideoCapture:
+    """Open a source; a stream may be looked at for so long until its size is known."""
     _hush(section)
     milliseconds = round(section.timeout_seconds * 1000)
     timeouts = [
@@ -192,7 +221,7 @@ def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
             capture = cv2.VideoCapture(source.place, cv2.CAP_GSTREAMER, timeouts)
             hint = "try it with gst-launch-1.0; it must end in appsink"
         case Kind.NETWORK:
-            capture = _open_stream(section, source)
+            capture = _open_stream(section, source, probe_seconds)
             hint = (
                 "it did not answer, or refused: check address, user and password, and that the "
                 f"camera answers within camera.timeout_seconds = {section.timeout_seconds:g}"
@@ -214,7 +243,7 @@ def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
     return capture
 
 
-def _open_stream(section: CameraSection, source: Source) -> cv2.VideoCapture:
+def _open_stream(section: CameraSection, source: Source, probe_seconds: float) -> cv2.VideoCapture:
     """Open a network camera: silence ends it soon, what cannot be decoded yet does not."""
     milliseconds = round((section.timeout_seconds + KEY_FRAME_SECONDS) * 1000)
     timeouts = [
@@ -222,7 +251,7 @@ def _open_stream(section: CameraSection, source: Source) -> cv2.VideoCapture:
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds),
     ]
     before = os.environ.get(_OPTIONS)
-    os.environ[_OPTIONS] = _stream_options(section, before)
+    os.environ[_OPTIONS] = _stream_options(section, probe_seconds, before)
     try:
         return cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
     finally:
@@ -232,7 +261,7 @@ def _open_stream(section: CameraSection, source: Source) -> cv2.VideoCapture:
             os.environ[_OPTIONS] = before
 
 
-def _stream_options(section: CameraSection, asked: str | None) -> str:
+def _stream_options(section: CameraSection, probe_seconds: float, asked: str | None) -> str:
     """FFmpeg's options, as OpenCV reads them; those that the user asks for have the last word.
 
     OpenCV gives its own timeouts to the whole of a read, in which a decoder that waits for a key
@@ -243,6 +272,8 @@ def _stream_options(section: CameraSection, asked: str | None) -> str:
     # Before FFmpeg 5 (avcodec 59) "timeout" made an RTSP client wait to be called.
     timeout = "timeout" if built and int(built[1]) >= _FFMPEG_5 else "stimeout"
     options = {"rtsp_transport": "tcp", timeout: microseconds, "rw_timeout": microseconds}
+    if probe_seconds:
+        options |= {"analyzeduration": str(round(probe_seconds * 1e6)), "probesize": "50000000"}
     if asked:
         del options["rtsp_transport"]  # OpenCV's own, where nobody asks for anything
         options |= dict(pair.split(";", 1) for pair in asked.split("|") if ";" in pair)
