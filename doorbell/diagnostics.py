@@ -26,9 +26,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 from doorbell.camera import open_camera
 from doorbell.camera.exposed import can_be_exposed
 from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.rotated import rotate
 from doorbell.camera.uri import source_of
 from doorbell.config import CameraSection, Config, RecognitionSection
-from doorbell.domain import Frame, UInt8Array
+from doorbell.domain import Face, Frame, UInt8Array
 from doorbell.errors import (
     BrokerError,
     CameraError,
@@ -66,6 +67,8 @@ MIN_FREE_BYTES = 200 * 1024 * 1024
 # A clock before the day this was written was never set.
 EARLIEST_CLOCK = 1795305600.0  # 2026-11-22
 CAMERA_FRAMES = 5
+# How a camera may hang, in degrees.
+TURNS = (90, 180, 270)
 # The built-in scene's first visitor comes and stands at the door within these.
 SCENE_FRAMES_PER_SECOND = 10.0
 SCENE_FRAMES = 60
@@ -145,7 +148,9 @@ def _check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str,
     seen = f"{frame.width} x {frame.height} pixels from {source_of(section).shown}"
     seen += f"; {describe(latency.take())}"
     smallest = config.recognition.min_face_pixels
-    picture, face = view_picture(frames), _face_in_sight(config, frames[-1])
+    picture, (face, turn) = view_picture(frames), _face_in_sight(config, frames[-1])
+    if turn:
+        return f"{seen}; faces are turned", [_advise_on_rotation(section, turn)]
     if face is not None:
         advice = [*advise_on_face(face, smallest), *advise_on_noise(picture)]
         if face.is_ill_exposed:
@@ -169,15 +174,44 @@ def _next_frame(camera: LatestFrame, timeout_seconds: float) -> Frame:
                 raise
 
 
-def _face_in_sight(config: Config, pixels: UInt8Array) -> FaceView | None:
-    """Measure the nearest face of a picture; None where there is none."""
+def _face_in_sight(config: Config, pixels: UInt8Array) -> tuple[FaceView | None, int]:
+    """Measure the nearest face of a picture, or tell how far it must be turned to show one.
+
+    Returns:
+        The face, None where there is none; degrees clockwise, 0 where it is upright.
+    """
     try:
         with closing(open_perception(config)) as perception:
             faces = perception.detect_still(pixels)
+            # A face that is turned is found too, but less surely.
+            if not any(map(_is_upright, faces)):
+                turned = {turn: perception.detect_still(rotate(pixels, turn)) for turn in TURNS}
+                scores = {
+                    turn: max((face.score for face in found if _is_upright(face)), default=0.0)
+                    for turn, found in turned.items()
+                }
+                turn = max(TURNS, key=lambda turn: scores[turn])
+                if scores[turn]:
+                    return None, turn
     except (ModelError, InferenceError):  # said by the other parts
-        return None
+        return None, 0
     nearest = max(faces, key=lambda face: face.width_pixels, default=None)
-    return None if nearest is None else view_face(pixels, nearest)
+    return (None if nearest is None else view_face(pixels, nearest)), 0
+
+
+def _is_upright(face: Face) -> bool:
+    """Whether the eyes are above the mouth."""
+    eyes, mouth = face.keypoints_xy[:2].mean(0), face.keypoints_xy[3]
+    across, down = (float(part) for part in mouth - eyes)
+    return down > abs(across)
+
+
+def _advise_on_rotation(section: CameraSection, turn: int) -> str:
+    """Say which rotation makes faces upright."""
+    return (
+        f"a face is upright when the picture is turned by {turn} degrees: set camera.rotate = "
+        f"{(section.rotate + turn) % 360} and check again"
+    )
 
 
 def _advise_on_exposure(section: CameraSection) -> str:

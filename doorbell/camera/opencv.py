@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from doorbell.camera.capture_thread import KEY_FRAME_SECONDS
+from doorbell.camera.http import follow, is_http
 from doorbell.camera.simulated.clock import Pace
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
@@ -33,7 +34,8 @@ _SOONER = 0.8
 _ENDED_GRABS, _AT_ONCE_SECONDS = 1000, 0.005
 # Where OpenCV reads FFmpeg's options when it opens a stream.
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
-_FFMPEG_5 = 59
+# The versions of its avcodec.
+_FFMPEG_5, _FFMPEG_8 = 59, 62
 # What kind of picture FFmpeg decoded last, as a letter (OpenCV 4.9); 0 elsewhere.
 _FRAME_TYPE = 69
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
@@ -147,6 +149,8 @@ class OpenCvCamera:
             grabbed = self._grab_first(capture, asked_seconds + KEY_FRAME_SECONDS)
         now = time.monotonic()
         if not grabbed:
+            if is_http(self._source) and self._index <= 1:
+                follow(self._source, self._section.timeout_seconds)  # says what it is instead
             raise CameraError(f"{self._source.shown} {self._describe(now - asked_seconds)}")
         return now
 
@@ -223,8 +227,9 @@ def _open(section: CameraSection, source: Source, probe_seconds: float = 0.0) ->
         case Kind.NETWORK:
             capture = _open_stream(section, source, probe_seconds)
             hint = (
-                "it did not answer, or refused: check address, user and password, and that the "
-                f"camera answers within camera.timeout_seconds = {section.timeout_seconds:g}"
+                "it did not answer, or refused: check address, user and password (one with "
+                "@ # / ? or % is best kept in camera.password_file, with camera.user), and that "
+                f"it answers within camera.timeout_seconds = {section.timeout_seconds:g}"
             )
         case _:
             raise CameraSetupError(
@@ -250,10 +255,18 @@ def _open_stream(section: CameraSection, source: Source, probe_seconds: float) -
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds),
     ]
+    if is_http(source) and _ffmpeg_version() < _FFMPEG_8:
+        source = follow(source, section.timeout_seconds)
     before = os.environ.get(_OPTIONS)
     os.environ[_OPTIONS] = _stream_options(section, probe_seconds, before)
     try:
-        return cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
+        capture = cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
+        if is_http(source) and not capture.isOpened():
+            # Cameras that serve one reader only are asked no more than they must be.
+            followed = follow(source, section.timeout_seconds)
+            if followed != source:
+                capture.open(followed.place, cv2.CAP_FFMPEG, timeouts)
+        return capture
     finally:
         if before is None:
             del os.environ[_OPTIONS]
@@ -268,16 +281,22 @@ def _stream_options(section: CameraSection, probe_seconds: float, asked: str | N
     frame cannot be told from a camera that is silent. FFmpeg's are of the connection.
     """
     microseconds = str(round(section.timeout_seconds * 1e6))
-    built = re.search(r"avcodec: +YES \((\d+)", cv2.getBuildInformation())
-    # Before FFmpeg 5 (avcodec 59) "timeout" made an RTSP client wait to be called.
-    timeout = "timeout" if built and int(built[1]) >= _FFMPEG_5 else "stimeout"
+    # Before FFmpeg 5 "timeout" made an RTSP client wait to be called.
+    timeout = "timeout" if _ffmpeg_version() >= _FFMPEG_5 else "stimeout"
     options = {"rtsp_transport": "tcp", timeout: microseconds, "rw_timeout": microseconds}
+    options["max_redirects"] = "0"  # FFmpeg 8; see ``camera/http.py``
     if probe_seconds:
         options |= {"analyzeduration": str(round(probe_seconds * 1e6)), "probesize": "50000000"}
     if asked:
         del options["rtsp_transport"]  # OpenCV's own, where nobody asks for anything
         options |= dict(pair.split(";", 1) for pair in asked.split("|") if ";" in pair)
     return "|".join(f"{name};{value}" for name, value in options.items())
+
+
+def _ffmpeg_version() -> int:
+    """The major version of FFmpeg's avcodec that OpenCV was built with; 0 if it does not say."""
+    built = re.search(r"avcodec: +YES \((\d+)", cv2.getBuildInformation())
+    return int(built[1]) if built else 0
 
 
 def _too_large(source: Source, width: int, height: int) -> str:
