@@ -68,7 +68,7 @@ MIN_FREE_BYTES = 200 * 1024 * 1024
 EARLIEST_CLOCK = 1795305600.0  # 2026-11-22
 CAMERA_FRAMES = 5
 # How a camera may hang, in degrees.
-TURNS = (90, 180, 270)
+TURNS = (0, 90, 180, 270)
 # The built-in scene's first visitor comes and stands at the door within these.
 SCENE_FRAMES_PER_SECOND = 10.0
 SCENE_FRAMES = 60
@@ -182,28 +182,23 @@ def _face_in_sight(config: Config, pixels: UInt8Array) -> tuple[FaceView | None,
     """
     try:
         with closing(open_perception(config)) as perception:
-            faces = perception.detect_still(pixels)
-            # A face that is turned is found too, but less surely.
-            if not any(map(_is_upright, faces)):
-                turned = {turn: perception.detect_still(rotate(pixels, turn)) for turn in TURNS}
-                scores = {
-                    turn: max((face.score for face in found if _is_upright(face)), default=0.0)
-                    for turn, found in turned.items()
-                }
-                turn = max(TURNS, key=lambda turn: scores[turn])
-                if scores[turn]:
-                    return None, turn
+            seen = {turn: perception.detect_still(rotate(pixels, turn)) for turn in TURNS}
     except (ModelError, InferenceError):  # said by the other parts
         return None, 0
-    nearest = max(faces, key=lambda face: face.width_pixels, default=None)
+    # A face that is turned is found too, but less surely, and its eyes need not be above its mouth.
+    scores = {turn: max(map(_upright_score, faces), default=0.0) for turn, faces in seen.items()}
+    turn = max(TURNS, key=lambda turn: scores[turn])
+    if turn and scores[turn]:
+        return None, turn
+    nearest = max(seen[0], key=lambda face: face.width_pixels, default=None)
     return (None if nearest is None else view_face(pixels, nearest)), 0
 
 
-def _is_upright(face: Face) -> bool:
-    """Whether the eyes are above the mouth."""
+def _upright_score(face: Face) -> float:
+    """How surely something is a face whose eyes are above its mouth, 0 to 1."""
     eyes, mouth = face.keypoints_xy[:2].mean(0), face.keypoints_xy[3]
     across, down = (float(part) for part in mouth - eyes)
-    return down > abs(across)
+    return face.score if down > abs(across) else 0.0
 
 
 def _advise_on_rotation(section: CameraSection, turn: int) -> str:
