@@ -38,8 +38,8 @@ _TILE_PIXELS, _TILE_WIDTH, _TILE_ROWS = 32, 1280, 4
 _FLAT_CONTRAST = 16
 # So many of the tiles must tell something.
 _LEAST_TELLING = 0.05
-# So many of these are what they were before. Live pictures at 150 kbit/s came to 0.51 at most, frozen
-# ones to 0.75 and more at 500 kbit/s, also with a clock (docs/camera.md, 2026-11-28).
+# So many of these are what they were before. Live pictures at 150 kbit/s came to 0.51 at most,
+# frozen ones to 0.75 and more at 500 kbit/s, also with a clock (docs/camera.md, 2026-11-28).
 _SAME_TILES = 0.7
 # Something moves where as many tiles, one above the other, have another mean, of 255. An encoder
 # that is short of bits changes it by up to 7, and a line of text is no more than two tiles high.
