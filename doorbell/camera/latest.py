@@ -421,8 +421,10 @@ def open_latest(
     """
     sight = FrameHealth(dark_seconds=section.dark_seconds, frozen_seconds=section.frozen_seconds)
     meter = FaceMeter() if section.expose_faces else None
-    first = FirstFrame()
+    first, timeout = FirstFrame(), section.timeout_seconds
     if source_of(section).kind is Kind.NETWORK:
+        # A picture that breaks off in the middle takes FFmpeg another one to notice.
+        timeout *= 2
         first = FirstFrame(KEY_FRAME_SECONDS, section.timeout_seconds + _SILENCE_SECONDS)
     latest = LatestFrame(
         partial(open_camera, section, faces_directory)
@@ -430,7 +432,7 @@ def open_latest(
         else partial(open_exposed, section, faces_directory, meter),
         reopen_max_seconds=section.reopen_max_seconds,
         lossless=loses_no_frame(section),
-        stuck_seconds=section.timeout_seconds + section.stuck_seconds,
+        stuck_seconds=timeout + section.stuck_seconds,
         sight=sight if is_live(section) else None,
         may_be_missing=may_be_missing,
         first_frame=first,
