@@ -25,12 +25,14 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.camera import open_camera
 from doorbell.camera.exposed import can_be_exposed
-from doorbell.camera.latest import open_latest
+from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.rotated import rotate
 from doorbell.camera.uri import source_of
 from doorbell.config import CameraSection, Config, RecognitionSection
-from doorbell.domain import UInt8Array
+from doorbell.domain import Face, Frame, UInt8Array
 from doorbell.errors import (
     BrokerError,
+    CameraError,
     DoorbellError,
     InferenceError,
     ModelError,
@@ -71,6 +73,8 @@ MIN_FREE_BYTES = 200 * 1024 * 1024
 # A clock before the day this was written was never set.
 EARLIEST_CLOCK = 1795305600.0  # 2026-11-22
 CAMERA_FRAMES = 6  # as many as tell whether it is slow
+# How a camera may hang, in degrees.
+TURNS = (0, 90, 180, 270)
 # The built-in scene's first visitor comes and stands at the door within these.
 SCENE_FRAMES_PER_SECOND = 10.0
 SCENE_FRAMES = 60
@@ -144,14 +148,16 @@ def _check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str,
     frames = []
     with closing(open_latest(section, faces)) as camera:
         for _ in range(CAMERA_FRAMES):
-            frame = camera.get(section.timeout_seconds)
+            frame = _next_frame(camera, section.timeout_seconds)
             latency.add(Stage.CAPTURE, time.time() - frame.captured_at)
             frames.append(frame.pixels)
         slow = [camera.state.reason] if camera.state.condition is CameraCondition.SLOW else []
     seen = f"{frame.width} x {frame.height} pixels from {source_of(section).shown}"
     seen += f"; {describe(latency.take())}"
     smallest = config.recognition.min_face_pixels
-    picture, face = view_picture(frames), _face_in_sight(config, frames[-1])
+    picture, (face, turn) = view_picture(frames), _face_in_sight(config, frames[-1])
+    if turn:
+        return f"{seen}; faces are turned", [_advise_on_rotation(section, turn)]
     if face is not None:
         advice = [*slow, *advise_on_face(face, smallest), *advise_on_noise(picture)]
         if face.is_ill_exposed:
@@ -165,15 +171,49 @@ def _check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str,
     return f"{seen}; no face in sight: {describe_sizes(frame.width, field_of_view_degrees)}", advice
 
 
-def _face_in_sight(config: Config, pixels: UInt8Array) -> FaceView | None:
-    """Measure the nearest face of a picture; None where there is none."""
+def _next_frame(camera: LatestFrame, timeout_seconds: float) -> Frame:
+    """Take a frame; one that a stream cannot be decoded before is given the time it takes."""
+    while True:
+        try:
+            return camera.get(timeout_seconds + 1.0)
+        except CameraError:  # noqa: PERF203 - seldom more than once
+            if not camera.waits_for_key_frame:
+                raise
+
+
+def _face_in_sight(config: Config, pixels: UInt8Array) -> tuple[FaceView | None, int]:
+    """Measure the nearest face of a picture, or tell how far it must be turned to show one.
+
+    Returns:
+        The face, None where there is none; degrees clockwise, 0 where it is upright.
+    """
     try:
         with closing(open_perception(config)) as perception:
-            faces = perception.detect_still(pixels)
+            seen = {turn: perception.detect_still(rotate(pixels, turn)) for turn in TURNS}
     except (ModelError, InferenceError):  # said by the other parts
-        return None
-    nearest = max(faces, key=lambda face: face.width_pixels, default=None)
-    return None if nearest is None else view_face(pixels, nearest)
+        return None, 0
+    # A face that is turned is found too, but less surely, and its eyes need not be above its mouth.
+    scores = {turn: max(map(_upright_score, faces), default=0.0) for turn, faces in seen.items()}
+    turn = max(TURNS, key=lambda turn: scores[turn])
+    if turn and scores[turn]:
+        return None, turn
+    nearest = max(seen[0], key=lambda face: face.width_pixels, default=None)
+    return (None if nearest is None else view_face(pixels, nearest)), 0
+
+
+def _upright_score(face: Face) -> float:
+    """How surely something is a face whose eyes are above its mouth, 0 to 1."""
+    eyes, mouth = face.keypoints_xy[:2].mean(0), face.keypoints_xy[3]
+    across, down = (float(part) for part in mouth - eyes)
+    return face.score if down > abs(across) else 0.0
+
+
+def _advise_on_rotation(section: CameraSection, turn: int) -> str:
+    """Say which rotation makes faces upright."""
+    return (
+        f"a face is upright when the picture is turned by {turn} degrees: set camera.rotate = "
+        f"{(section.rotate + turn) % 360} and check again"
+    )
 
 
 def _advise_on_exposure(section: CameraSection) -> str:

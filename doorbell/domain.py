@@ -53,6 +53,8 @@ class Frame:
         index: counts the frames of one camera session, dropped ones included.
         device_address: where a GPU sees the same memory; None where it sees none of it. The memory
             lives as long as ``pixels``.
+        intra: whether it was coded without the ones before it, as what no encoder has had is; None
+            where nothing tells.
     """
 
     pixels: UInt8Array
@@ -60,6 +62,7 @@ class Frame:
     captured_at: float
     index: int
     device_address: int | None = None
+    intra: bool | None = True
 
     @property
     def height(self) -> int:

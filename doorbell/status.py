@@ -39,7 +39,8 @@ class CameraState:
         condition: dark where it sees nothing though it gives frames; slow where it gives too few to
             recognize anybody by; frozen where it gives one
             frame for ever; lost where it gives none; stuck where it does not even say so.
-        reason: words for people, without credentials; empty while it starts or is live.
+        reason: words for people, without credentials; empty while it is live, or as long as one
+            waits for it to start.
         since_at: wall time, seconds since the epoch.
         door_id: of the door that it watches; empty until the daemon has put it in.
     """

@@ -319,7 +319,7 @@ def test_a_frozen_camera_is_opened_anew_and_its_frames_are_not_passed_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     rng = np.random.default_rng(1)
-    pictures = [rng.integers(60, 90, (16, 16, 3), np.uint8) for _ in range(2)]
+    pictures = [rng.integers(low, low + 30, (16, 16, 3), np.uint8) for low in (60, 120)]
 
     def showing(picture: int) -> Iterator[Frame | Exception]:
         for index in itertools.count():

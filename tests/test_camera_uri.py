@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
+from pydantic import ValidationError
 
 from doorbell.camera import open_camera
 from doorbell.camera.uri import Kind, loses_no_frame, parse_uri, source_of
@@ -109,3 +111,70 @@ def test_an_address_with_a_password_may_stand_in_a_file(tmp_path: Path) -> None:
 def test_a_missing_file_of_an_address_is_a_camera_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(CameraError, match=r"camera\.uri_file: cannot read .*gone"):
         source_of(CameraSection(uri_file=tmp_path / "gone"))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("rtsp://admin:p@ss#1word@camera:554/door", "rtsp://admin:p%40ss%231word@camera:554/door"),
+        ("rtsp://admin:p@ssword@camera/door", "rtsp://admin:p%40ssword@camera/door"),
+        ("rtsp://admin:pa/ss?word@camera/door", "rtsp://admin:pa%2Fss%3Fword@camera/door"),
+        ("http://admin:50%off@camera/door", "http://admin:50%25off@camera/door"),
+        (
+            "rtsp://admin:s\u00e9cret pass@camera/door",
+            "rtsp://admin:s%C3%A9cret%20pass@camera/door",
+        ),
+        ("rtsp://admin:semi;colon:x@camera/door", None),
+        ("rtsp://admin:p%40ss%23@camera/door", None),
+        ("rtsp://admin:pw@camera:554/door@2?a=b@c", None),
+        ("rtsp://camera:554/door@2", None),
+        ("rtsp://camera/door#1", None),
+        ("rtsp://admin@[fe80::1]:554/door", None),
+        ("rtsp://[fe80::1]/door@2", None),
+    ],
+)
+def test_a_password_is_understood_as_people_write_it(written: str, meant: str | None) -> None:
+    assert parse_uri(written).place == (meant or written)
+    assert "ss" not in parse_uri(written).shown.partition("camera")[0].removeprefix("rtsp://")
+
+
+@pytest.mark.parametrize(
+    "password", ["p@ss#1word", "pa/ss?word", "fifty%41off", "s\u00e9cret", "a:b"]
+)
+def test_a_password_in_its_file_is_taken_as_it_is(tmp_path: Path, password: str) -> None:
+    path = tmp_path / "password"
+    path.write_text(password + "\n", "utf-8")
+    path.chmod(0o600)
+    section = CameraSection(uri="rtsp://camera:554/door", user="me@home", password_file=path)
+    source = source_of(section)
+    address = urlsplit(source.place)
+    assert (address.hostname, address.port, address.path) == ("camera", 554, "/door")
+    assert (unquote(address.username or ""), unquote(address.password or "")) == (
+        "me@home",
+        password,
+    )
+    assert source.shown == "rtsp://***@camera:554/door"
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("/dev/video0", r"camera\.user does nothing"),
+        ("rtsp://anna:swordfish@camera/door", "has a user of its own"),
+    ],
+)
+def test_a_user_that_is_told_twice_or_in_vain_is_refused(uri: str, message: str) -> None:
+    with pytest.raises(CameraError, match=message) as refused:
+        source_of(CameraSection(uri=uri, user="anna"))
+    assert "swordfish" not in str(refused.value)
+
+
+def test_a_password_without_its_user_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="does nothing without user"):
+        CameraSection(uri="rtsp://camera/door", password_file=tmp_path)
+
+
+def test_a_password_file_that_is_gone_is_told_by_its_key() -> None:
+    section = CameraSection(uri="rtsp://camera/door", user="a", password_file=Path("/no/such"))
+    with pytest.raises(CameraError, match=r"camera\.password_file: cannot read /no/such"):
+        source_of(section)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from doorbell.camera.rotated import rotate
 from doorbell.camera.simulated.background import draw_porch
 from doorbell.config import load_config
 from doorbell.diagnostics import STAND_THERE, Finding, check_all
@@ -44,6 +45,20 @@ def test_a_good_face_is_measured_and_needs_nothing(tmp_path: Path, portrait: UIn
     assert found.ok
     assert re.search(r"; a face 1\d\d pixels wide, brightness 1\d\d of 255$", found.message)
     assert found.advice == ()
+
+
+@pytest.mark.parametrize("hangs", [90, 180])
+def test_a_camera_that_hangs_upside_down_or_sideways_is_found_out(
+    tmp_path: Path, portrait: UInt8Array, hangs: int
+) -> None:
+    found = check_picture(tmp_path, rotate(portrait, hangs))
+    assert found.ok
+    assert found.advice == (
+        f"a face is upright when the picture is turned by {360 - hangs} degrees: set camera.rotate "
+        f"= {360 - hangs} and check again",
+    )
+    righted = check_camera(f"camera.uri={tmp_path}", f"camera.rotate={360 - hangs}")
+    assert righted.advice == ()
 
 
 def test_a_dark_face_is_told_what_helps(tmp_path: Path, portrait: UInt8Array) -> None:

@@ -81,6 +81,8 @@ FAULTS = (
     Fault("camera-blocked", camera.blocked),
     Fault("camera-black", camera.black),
     Fault("camera-frozen", camera.frozen),
+    Fault("camera-frozen-encoder", camera.frozen, camera.prepare_encoder),
+    Fault("camera-far-key-frames", camera.far_key_frames, camera.prepare_far_key_frames),
     Fault("camera-corrupt", camera.corrupt),
     Fault("camera-changing-size", camera.changing_size),
     Fault("camera-missing-at-start", camera.missing_at_start),

@@ -41,6 +41,15 @@ def open_camera(section: CameraSection, faces_directory: Path | None = None) -> 
         CameraError: there is no such camera now, or it cannot be opened as asked.
         CameraSetupError: no waiting will bring it.
     """
+    camera = _open(section, faces_directory)
+    if not section.rotate:
+        return camera
+    from doorbell.camera.rotated import RotatedCamera
+
+    return RotatedCamera(camera, section.rotate)
+
+
+def _open(section: CameraSection, faces_directory: Path | None) -> Camera:
     source = source_of(section)
     match _backend(section, source):
         case "simulated":
@@ -63,7 +72,7 @@ def frames_reach_gpu(section: CameraSection) -> bool:
     Raises:
         CameraSetupError: the section names no camera.
     """
-    return _backend(section, source_of(section)) == "jetson"
+    return _backend(section, source_of(section)) == "jetson" and not section.rotate
 
 
 def _backend(section: CameraSection, source: Source) -> Literal["simulated", "opencv", "jetson"]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from doorbell.camera import Camera, open_camera
 from doorbell.camera.controls import Control, Controls, Name
 from doorbell.camera.exposure import ExposureLoop, automatic, can_expose
+from doorbell.camera.rotated import RotatedCamera
 from doorbell.camera.uri import Kind, source_of
 from doorbell.camera.v4l2 import V4l2Controls
 from doorbell.config import CameraSection
@@ -203,8 +204,9 @@ def open_controls(section: CameraSection, camera: Camera) -> Controls | None:
     """
     from doorbell.camera.simulated.camera import SimulatedCamera
 
-    if isinstance(camera, SimulatedCamera):
-        return camera.controls
+    unturned = camera.unturned if isinstance(camera, RotatedCamera) else camera
+    if isinstance(unturned, SimulatedCamera):
+        return unturned.controls
     source = source_of(section)
     return V4l2Controls(Path(source.place)) if source.kind is Kind.DEVICE else None
 

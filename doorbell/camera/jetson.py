@@ -106,6 +106,7 @@ class JetsonCamera:
         self._timeout_seconds = section.timeout_seconds
         self._slots = _Slots(utils)
         self._index = 0
+        self._intra = None if source.kind is Kind.NETWORK else True
         uri = f"v4l2://{source.place}" if source.kind is Kind.DEVICE else source.place
         try:
             self._video: VideoSource | None = utils.videoSource(
@@ -153,7 +154,9 @@ class JetsonCamera:
                 f"{self._shown} gave no frame within {timeout_seconds:g} s ({state}); check its "
                 "cable, power and network"
             )
-        frame = Frame(taken.pixels, time_seconds, captured_at, self._index, taken.address)
+        frame = Frame(
+            taken.pixels, time_seconds, captured_at, self._index, taken.address, self._intra
+        )
         self._index += 1
         return frame
 

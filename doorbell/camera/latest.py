@@ -18,11 +18,16 @@ from functools import partial
 from pathlib import Path
 
 from doorbell.camera import Camera, open_camera
-from doorbell.camera.capture_thread import AbandonedThreads, CaptureThread
+from doorbell.camera.capture_thread import (
+    KEY_FRAME_SECONDS,
+    AbandonedThreads,
+    CaptureThread,
+    FirstFrame,
+)
 from doorbell.camera.exposed import FaceMeter, open_exposed
 from doorbell.camera.frame_health import FrameHealth, refuse_malformed
 from doorbell.camera.frame_rate import FrameRate, describe_slowness
-from doorbell.camera.uri import is_live, loses_no_frame
+from doorbell.camera.uri import Kind, is_live, loses_no_frame, source_of
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
@@ -36,6 +41,8 @@ _STEADY_SECONDS = 10.0
 # A read that hangs in a driver may outlive the camera; the process does not wait for it longer.
 _CLOSE_SECONDS = 2.0
 _STUCK_SECONDS = 10.0
+# After so many more than its timeout, a camera that sends nothing would have been lost.
+_SILENCE_SECONDS = 0.5
 # Opening takes longer than reading: sensors start, names are looked up.
 _OPENING_FACTOR = 3.0
 # A device that a hanging thread holds can be opened by nobody else.
@@ -45,6 +52,8 @@ _HELD_SECONDS = 120.0
 _FROZEN_FACTOR_MOST = 32.0
 # Between the last frame before a reopening and the first after it, where its clock starts at zero.
 _GAP_SECONDS = 1.0
+
+_WAITING = "waiting for the camera's first key frame"
 
 _OUTAGES = (CameraCondition.LOST, CameraCondition.STUCK, CameraCondition.FROZEN)
 
@@ -62,10 +71,10 @@ class LatestFrame:
         sight: tells darkness and a frozen picture; None to look for neither.
         may_be_missing: a camera that cannot be opened at first is waited for like a lost one;
             else the constructor waits for it and raises.
-        meter: what the reader tells of the faces in the frames; None where nobody asks.
+        first_frame: how long the first frame may take, each time that the camera was opened.
 
     Attributes:
-        meter: as given.
+        meter: what the reader tells of the faces in the frames; None where nobody asks.
 
     Raises:
         CameraError: the camera cannot be opened.
@@ -81,9 +90,9 @@ class LatestFrame:
         held_seconds: float = _HELD_SECONDS,
         sight: FrameHealth | None = None,
         may_be_missing: bool = False,
-        meter: FaceMeter | None = None,
+        first_frame: FirstFrame = FirstFrame(),  # noqa: B008 - frozen
     ) -> None:
-        self.meter = meter
+        self.meter: FaceMeter | None = None
         self._open_again = open_again
         self._reopen_max_seconds = reopen_max_seconds
         self._lossless = lossless
@@ -92,6 +101,9 @@ class LatestFrame:
         self._sight = sight
         self._rate = FrameRate()
         self._may_be_missing = may_be_missing
+        self._first_frame = first_frame
+        self._opened_seconds: float | None = None
+        self._waiting_was_said = False
         self._changed = threading.Condition()
         self._frame: Frame | None = None
         self._dropped = 0
@@ -123,6 +135,12 @@ class LatestFrame:
             return self._state
 
     @property
+    def waits_for_key_frame(self) -> bool:
+        """Whether the camera sends what cannot be decoded before its next key frame."""
+        with self._changed:
+            return self._waits_for_key_frame(time.monotonic())
+
+    @property
     def needs_restart(self) -> bool:
         """Whether only a new process can bring the camera back."""
         with self._changed:
@@ -147,6 +165,7 @@ class LatestFrame:
                 raise CameraError("the camera is closed; open it again")
             if ready and self._ending is not None:
                 raise self._ending
+            self._note_waiting(time.monotonic())
             self._replace_stuck_thread(time.monotonic())
             away = self._state.condition in _OUTAGES
             raise CameraError(
@@ -193,12 +212,14 @@ class LatestFrame:
     def _pass_frames(self, capture: CaptureThread) -> None:
         """Open the camera and read until it is lost or nobody reads any more."""
         try:
-            with capture.asking(_OPENING_FACTOR * self._stuck_seconds):
+            first = self._first_frame.most_seconds
+            with capture.asking(_OPENING_FACTOR * self._stuck_seconds + first):
                 camera = self._open_again()
             try:
                 self._note_opened(capture)
                 self._read(camera, capture)
             finally:
+                self._note_answer(capture)
                 with capture.asking(self._stuck_seconds):
                     camera.close()
         except EndOfStreamError:
@@ -214,9 +235,13 @@ class LatestFrame:
         if self._sight is not None and self.state.condition is not CameraCondition.FROZEN:
             self._sight.begin(opened_seconds)
         behind: float | None = None
+        more = self._first_frame.most_seconds
         while self._is_wanted(capture):
-            with capture.asking(self._stuck_seconds):
+            with capture.asking(self._stuck_seconds + more):
                 frame = camera.read()
+            if more:
+                self._note_answer(capture)
+                more = 0.0
             refuse_malformed(frame)
             if behind is None:  # a clock that starts at zero goes on where the last one stood
                 ahead = self._last_seconds + _GAP_SECONDS - frame.time_seconds
@@ -227,7 +252,7 @@ class LatestFrame:
             if self._sight is None:
                 condition = CameraCondition.LIVE
             else:
-                condition = self._sight.look(frame.pixels, now)
+                condition = self._sight.look(frame.pixels, now, intra=frame.intra)
             if condition is not CameraCondition.FROZEN:
                 self._put(frame, condition, capture, steady=now - opened_seconds > _STEADY_SECONDS)
             elif self._is_frozen_for_good(now - opened_seconds, capture):
@@ -239,8 +264,35 @@ class LatestFrame:
 
     def _note_opened(self, capture: CaptureThread) -> None:
         with self._changed:
-            self._opened = self._opened or capture is self._capture
+            if capture is self._capture:
+                self._opened = True
+                self._opened_seconds = time.monotonic()
             self._changed.notify_all()
+
+    def _note_answer(self, capture: CaptureThread) -> None:
+        """Note that the camera gave its first frame, or failed to."""
+        with self._changed:
+            if capture is self._capture:
+                self._opened_seconds = None
+
+    def _waits_for_key_frame(self, now: float) -> bool:
+        opened, first = self._opened_seconds, self._first_frame
+        if opened is None or not first.most_seconds:
+            return False
+        return now - opened > first.silent_seconds
+
+    def _note_waiting(self, now: float) -> None:
+        """Say that nothing of the stream can be decoded yet; with ``_changed`` held."""
+        if not self._waits_for_key_frame(now):
+            return
+        self._set_state(self._state.condition, _WAITING)
+        if not self._waiting_was_said:
+            self._waiting_was_said = True
+            log.warning(
+                "%s, up to %g s; it comes sooner, after every outage, where key frames (I-frames, "
+                "GOP) are 1 or 2 s apart: set that in the camera's own settings",
+                *(_WAITING, self._first_frame.most_seconds),
+            )
 
     def _note_lost(self, reason: str, capture: CaptureThread) -> None:
         with self._changed:
@@ -382,14 +434,21 @@ def open_latest(
     """
     sight = FrameHealth(dark_seconds=section.dark_seconds, frozen_seconds=section.frozen_seconds)
     meter = FaceMeter() if section.expose_faces else None
-    return LatestFrame(
+    first, timeout = FirstFrame(), section.timeout_seconds
+    if source_of(section).kind is Kind.NETWORK:
+        # A picture that breaks off in the middle takes FFmpeg another one to notice.
+        timeout *= 2
+        first = FirstFrame(KEY_FRAME_SECONDS, section.timeout_seconds + _SILENCE_SECONDS)
+    latest = LatestFrame(
         partial(open_camera, section, faces_directory)
         if meter is None
         else partial(open_exposed, section, faces_directory, meter),
         reopen_max_seconds=section.reopen_max_seconds,
         lossless=loses_no_frame(section),
-        stuck_seconds=section.timeout_seconds + section.stuck_seconds,
+        stuck_seconds=timeout + section.stuck_seconds,
         sight=sight if is_live(section) else None,
         may_be_missing=may_be_missing,
-        meter=meter,
+        first_frame=first,
     )
+    latest.meter = meter
+    return latest

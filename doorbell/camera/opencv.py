@@ -6,6 +6,7 @@ The only place that knows ``cv2.VideoCapture``.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from doorbell.camera.capture_thread import KEY_FRAME_SECONDS
+from doorbell.camera.http import follow, is_http
 from doorbell.camera.simulated.clock import Pace
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
@@ -26,6 +29,15 @@ log = logging.getLogger(__name__)
 _FRAMES_PER_SECOND = 30.0
 # Of the timeout: a read that fails before did not wait for it.
 _SOONER = 0.8
+# Before the first key frame OpenCV fails at each packet, of which FFmpeg has some seconds in store
+# when a stream is opened. So often in a row it fails at once only where nothing more comes.
+_ENDED_GRABS, _AT_ONCE_SECONDS = 1000, 0.005
+# Where OpenCV reads FFmpeg's options when it opens a stream.
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+# The versions of its avcodec.
+_FFMPEG_5, _FFMPEG_8 = 59, 62
+# What kind of picture FFmpeg decoded last, as a letter (OpenCV 4.9); 0 elsewhere.
+_FRAME_TYPE = 69
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
 # The largest that a camera gives: 8K. A damaged file says anything, up to gigabytes a frame.
 MAX_FRAME_PIXELS = 7680 * 4320
@@ -66,7 +78,9 @@ class OpenCvCamera:
         """Return the next frame: of a camera when it comes, of a file when it is due."""
         if self._capture is None:
             raise CameraError(f"{self._source.shown} is closed; open it again")
-        give_up_seconds = time.monotonic() + self._section.timeout_seconds
+        if not self._index:
+            self._wait_for_size(self._capture)
+        give_up_seconds = math.inf
         while True:
             if self._recorded:
                 time_seconds = self._grab_recorded(self._capture)
@@ -78,6 +92,8 @@ class OpenCvCamera:
                 break
             # A cable or radio garbles a picture now and then; the next one is worth the wait.
             log.debug("a picture of %s cannot be decoded", self._source.shown)
+            if math.isinf(give_up_seconds):
+                give_up_seconds = time.monotonic() + self._section.timeout_seconds
             if time.monotonic() > give_up_seconds:
                 raise CameraError(
                     f"{self._source.shown} has given only pictures that cannot be decoded for "
@@ -86,7 +102,7 @@ class OpenCvCamera:
         if self._recorded:
             self._pace.wait_for(time_seconds)
             captured_at = time.time()
-        frame = Frame(pixels, time_seconds, captured_at, self._index)
+        frame = Frame(pixels, time_seconds, captured_at, self._index, intra=self._is_intra())
         self._index += 1
         return frame
 
@@ -95,6 +111,21 @@ class OpenCvCamera:
         if self._capture is not None:
             self._capture.release()
             self._capture = None
+
+    def _wait_for_size(self, capture: cv2.VideoCapture) -> None:
+        """Open a stream anew that OpenCV opened without its size: it never shows a frame of it.
+
+        Some say it with their key frames only, and it was looked at for some seconds.
+        """
+        if self._source.kind is Kind.NETWORK and not capture.get(cv2.CAP_PROP_FRAME_WIDTH):
+            capture.release()
+            self._capture = _open(self._section, self._source, KEY_FRAME_SECONDS)
+
+    def _is_intra(self) -> bool | None:
+        """As ``Frame.intra``, of the last frame."""
+        if self._source.kind in (Kind.NETWORK, Kind.PIPELINE) and self._capture is not None:
+            return {0: None, ord("I"): True}.get(int(self._capture.get(_FRAME_TYPE)), False)
+        return True
 
     def _decode(self, capture: cv2.VideoCapture) -> UInt8Array | None:
         """Return what was grabbed: (height, width, 3), RGB; None where it is garbled."""
@@ -114,14 +145,36 @@ class OpenCvCamera:
         """Grab the next frame of a camera; return the time."""
         asked_seconds = time.monotonic()
         grabbed = capture.grab()
+        if not grabbed and not self._index and self._source.kind is Kind.NETWORK:
+            grabbed = self._grab_first(capture, asked_seconds + KEY_FRAME_SECONDS)
         now = time.monotonic()
         if not grabbed:
-            timeout = self._section.timeout_seconds
-            what = f"gave no frame within {timeout:g} s"
-            if now - asked_seconds < _SOONER * timeout:
-                what = "ended its stream, or sent what is no picture"
-            raise CameraError(f"{self._source.shown} {what}; check its cable, power and network")
+            if is_http(self._source) and self._index <= 1:
+                follow(self._source, self._section.timeout_seconds)  # says what it is instead
+            raise CameraError(f"{self._source.shown} {self._describe(now - asked_seconds)}")
         return now
+
+    def _grab_first(self, capture: cv2.VideoCapture, until_seconds: float) -> bool:
+        """Go on after packets that cannot be decoded, until the stream has ended."""
+        at_once = 0
+        while at_once < _ENDED_GRABS and (asked := time.monotonic()) < until_seconds:
+            if capture.grab():
+                return True
+            at_once = at_once + 1 if time.monotonic() - asked < _AT_ONCE_SECONDS else 0
+        return False
+
+    def _describe(self, seconds: float) -> str:
+        """Say why there is no frame after so many seconds."""
+        timeout = self._section.timeout_seconds
+        if self._source.kind is Kind.NETWORK and seconds > _SOONER * KEY_FRAME_SECONDS:
+            return (
+                f"has sent no key frame for {seconds:.0f} s, without which nothing can be decoded; "
+                "set them (I-frames, GOP) 1 or 2 s apart in the camera's own settings"
+            )
+        what = f"gave no frame within {timeout:g} s"
+        if seconds < _SOONER * timeout:
+            what = "ended its stream, or sent what is no picture"
+        return f"{what}; check its cable, power and network"
 
     def _grab_recorded(self, capture: cv2.VideoCapture) -> float:
         """Grab the next frame of a file, or the first again; return its stream time."""
@@ -148,7 +201,8 @@ class OpenCvCamera:
         return self._last_seconds
 
 
-def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
+def _open(section: CameraSection, source: Source, probe_seconds: float = 0.0) -> cv2.VideoCapture:
+    """Open a source; a stream may be looked at for so long until its size is known."""
     _hush(section)
     milliseconds = round(section.timeout_seconds * 1000)
     timeouts = [
@@ -171,10 +225,11 @@ def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
             capture = cv2.VideoCapture(source.place, cv2.CAP_GSTREAMER, timeouts)
             hint = "try it with gst-launch-1.0; it must end in appsink"
         case Kind.NETWORK:
-            capture = cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
+            capture = _open_stream(section, source, probe_seconds)
             hint = (
-                "it did not answer, or refused: check address, user and password, and that the "
-                f"camera answers within camera.timeout_seconds = {section.timeout_seconds:g}"
+                "it did not answer, or refused: check address, user and password (one with "
+                "@ # / ? or % is best kept in camera.password_file, with camera.user), and that "
+                f"it answers within camera.timeout_seconds = {section.timeout_seconds:g}"
             )
         case _:
             raise CameraSetupError(
@@ -191,6 +246,57 @@ def _open(section: CameraSection, source: Source) -> cv2.VideoCapture:
         capture.release()
         raise CameraSetupError(_too_large(source, round(width), round(height)))
     return capture
+
+
+def _open_stream(section: CameraSection, source: Source, probe_seconds: float) -> cv2.VideoCapture:
+    """Open a network camera: silence ends it soon, what cannot be decoded yet does not."""
+    milliseconds = round((section.timeout_seconds + KEY_FRAME_SECONDS) * 1000)
+    timeouts = [
+        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds),
+        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds),
+    ]
+    if is_http(source) and _ffmpeg_version() < _FFMPEG_8:
+        source = follow(source, section.timeout_seconds)
+    before = os.environ.get(_OPTIONS)
+    os.environ[_OPTIONS] = _stream_options(section, probe_seconds, before)
+    try:
+        capture = cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
+        if is_http(source) and not capture.isOpened():
+            # Cameras that serve one reader only are asked no more than they must be.
+            followed = follow(source, section.timeout_seconds)
+            if followed != source:
+                capture.open(followed.place, cv2.CAP_FFMPEG, timeouts)
+        return capture
+    finally:
+        if before is None:
+            del os.environ[_OPTIONS]
+        else:
+            os.environ[_OPTIONS] = before
+
+
+def _stream_options(section: CameraSection, probe_seconds: float, asked: str | None) -> str:
+    """FFmpeg's options, as OpenCV reads them; those that the user asks for have the last word.
+
+    OpenCV gives its own timeouts to the whole of a read, in which a decoder that waits for a key
+    frame cannot be told from a camera that is silent. FFmpeg's are of the connection.
+    """
+    microseconds = str(round(section.timeout_seconds * 1e6))
+    # Before FFmpeg 5 "timeout" made an RTSP client wait to be called.
+    timeout = "timeout" if _ffmpeg_version() >= _FFMPEG_5 else "stimeout"
+    options = {"rtsp_transport": "tcp", timeout: microseconds, "rw_timeout": microseconds}
+    options["max_redirects"] = "0"  # FFmpeg 8; see ``camera/http.py``
+    if probe_seconds:
+        options |= {"analyzeduration": str(round(probe_seconds * 1e6)), "probesize": "50000000"}
+    if asked:
+        del options["rtsp_transport"]  # OpenCV's own, where nobody asks for anything
+        options |= dict(pair.split(";", 1) for pair in asked.split("|") if ";" in pair)
+    return "|".join(f"{name};{value}" for name, value in options.items())
+
+
+def _ffmpeg_version() -> int:
+    """The major version of FFmpeg's avcodec that OpenCV was built with; 0 if it does not say."""
+    built = re.search(r"avcodec: +YES \((\d+)", cv2.getBuildInformation())
+    return int(built[1]) if built else 0
 
 
 def _too_large(source: Source, width: int, height: int) -> str:

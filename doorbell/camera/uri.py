@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from doorbell.config import CameraSection
 from doorbell.config.paths import expand
@@ -51,12 +52,60 @@ def source_of(section: CameraSection) -> Source:
     Raises:
         CameraSetupError: as of ``parse_uri``; or the file cannot be read.
     """
-    if section.uri_file is None:
-        return parse_uri(section.uri)
+    uri, password = section.uri, ""
     try:
-        return parse_uri(read_secret("camera.uri_file", section.uri_file))
+        if section.uri_file is not None:
+            uri = read_secret("camera.uri_file", section.uri_file)
+        if section.password_file is not None:
+            password = read_secret("camera.password_file", section.password_file)
     except ConfigError as exc:  # a camera that is opened again, too, may find its file gone
         raise CameraSetupError(str(exc)) from exc
+    source = parse_uri(uri)
+    return source if section.user is None else _signed_in(source, section.user, password)
+
+
+def _signed_in(source: Source, user: str, password: str) -> Source:
+    """Put user and password into the address of a network camera."""
+    if source.kind is not Kind.NETWORK:
+        raise CameraSetupError(
+            f"camera.user does nothing for {source.shown!r} ({source.kind.value}): it is for a "
+            "network camera; leave it out"
+        )
+    scheme, _, rest = source.place.partition("://")
+    if "@" in _authority(rest):
+        raise CameraSetupError(
+            f"{source.shown!r} has a user of its own: leave either that out or camera.user"
+        )
+    secret = f":{quote(password, safe='')}" if password else ""
+    return Source(source.kind, f"{scheme}://{quote(user, safe='')}{secret}@{rest}")
+
+
+def _authority(rest: str) -> str:
+    return re.split(r"[/?#]", rest, maxsplit=1)[0]
+
+
+def _escaped(uri: str) -> str:
+    """Write user and password of an address as they must be, where that is certain.
+
+    People write them as they are. What ends an address's host (``/``, ``?`` and ``#``) cannot be
+    told from a part of a password that is followed by ``@`` unless the rest would be no address:
+    its port no number, or its end a fragment, which no camera has. What looks like an escape, as
+    in ``%40``, is one.
+    """
+    scheme, separator, rest = uri.partition("://")
+    authority = _authority(rest)
+    credentials, at, host = authority.rpartition("@")
+    tail = rest[len(authority) :]
+    _, colon, port = host.rpartition(":")
+    odd = tail.startswith("#") or (bool(colon) and not host.endswith("]") and not port.isdecimal())
+    if odd and "@" in tail:
+        credentials, at, rest = rest.rpartition("@")
+    elif at:
+        rest = host + tail
+    if not at:
+        return uri
+    escaped = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", credentials), safe="%:!$&'()*+,;=~")
+    return f"{scheme}{separator}{escaped}@{rest}"
 
 
 def parse_uri(uri: str) -> Source:
@@ -81,7 +130,7 @@ def parse_uri(uri: str) -> Source:
     elif scheme == "csi":
         source = Source(Kind.CSI, uri)
     elif scheme in _NETWORK_SCHEMES:
-        source = Source(Kind.NETWORK, uri)
+        source = Source(Kind.NETWORK, _escaped(uri))
     else:
         raise CameraSetupError(
             f"camera.uri has the unknown scheme {scheme!r}; known are simulated, file, v4l2, csi, "

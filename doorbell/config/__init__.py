@@ -64,6 +64,16 @@ def _often_enough(looks: float) -> float:
 LooksPerSecond = Annotated[float, Field(ge=0.0, le=30.0), AfterValidator(_often_enough)]
 
 
+def _quarter_turns(degrees: int) -> int:
+    if degrees % 90:
+        msg = "must be 0, 90, 180 or 270"
+        raise ValueError(msg)
+    return degrees
+
+
+QuarterTurns = Annotated[int, Field(ge=0, le=270), AfterValidator(_quarter_turns)]
+
+
 def _where_it_hangs(clock: time) -> time:
     if clock.tzinfo is not None:
         msg = "the time is the doorbell's own: write it without a zone, as in 22:00:00"
@@ -118,6 +128,9 @@ class CameraSection(Section):
 
     uri: str = "simulated:"
     uri_file: LocalPath | None = None
+    user: Annotated[str, Field(min_length=1)] | None = None
+    password_file: LocalPath | None = None
+    rotate: QuarterTurns = 0
     backend: Literal["auto", "simulated", "opencv", "jetson"] = "auto"
     width: Annotated[int, Field(ge=0, le=7680)] = 0
     height: Annotated[int, Field(ge=0, le=4320)] = 0
@@ -135,6 +148,9 @@ class CameraSection(Section):
     def _one_address(self) -> CameraSection:
         if self.uri_file is not None and self.uri != "simulated:":
             msg = "uri and uri_file are two addresses of one camera: leave one out"
+            raise ValueError(msg)
+        if self.password_file is not None and self.user is None:
+            msg = "password_file does nothing without user: set that too"
             raise ValueError(msg)
         return self
 

@@ -201,7 +201,8 @@ class MainLoop:
     def _do_without_frame(self, now: float) -> None:
         """Go on as a bell: a camera that is reopened is no reason for a restart."""
         state = self._camera.state
-        if state.condition is not CameraCondition.STARTING and not state.gives_frames:
+        starting = state.condition is CameraCondition.STARTING and not state.reason
+        if not starting and not state.gives_frames:
             self._notify_ready()
             if now - self._frame_seconds > self._config.visits.absence_seconds:
                 # Whoever stood there is not taken for whoever presses now.

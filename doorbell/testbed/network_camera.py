@@ -18,14 +18,18 @@ SERVER = "doorbell.testbed.camera_server"
 
 
 class NetworkCamera:
-    """A network camera that sends motion JPEG over HTTP once it is plugged in.
+    """A network camera that sends motion JPEG or H.264 over HTTP once it is plugged in.
 
     Args:
         folder: for its files.
         faces: the folder of portraits; None for a camera that nobody comes to.
+
+    Attributes:
+        key_frames_apart: of H.264, in pictures; 0 for motion JPEG. Set before it is plugged in.
     """
 
     def __init__(self, folder: Path, faces: Path | None = None) -> None:
+        self.key_frames_apart = 0
         self._port = free_port()
         self._faces = faces
         self._stage = folder / "stage.json"
@@ -57,7 +61,8 @@ class NetworkCamera:
 
     def plug(self) -> None:
         """Start it."""
-        words = [str(self._port), str(self._stage), *([str(self._faces)] if self._faces else [])]
+        words = [str(self._port), str(self._stage), str(self.key_frames_apart)]
+        words += [str(self._faces)] if self._faces else []
         self._process = subprocess.Popen([sys.executable, "-m", SERVER, *words])
 
     def signal(self, number: signal.Signals) -> None:

@@ -32,6 +32,32 @@ def frozen(door: Door) -> float:
     return _shows(door, "frozen", "frozen")
 
 
+def prepare_encoder(door: Door) -> None:
+    """Let the camera send H.264, whose key frames are a second apart."""
+    door.camera.key_frames_apart = 15
+    # FFmpeg looks at a stream for some seconds before it opens it.
+    door.settings |= {"camera.timeout_seconds": 2.0, "camera.frozen_seconds": 3.0}
+
+
+def prepare_far_key_frames(door: Door) -> None:
+    """Let the camera send H.264, whose key frames are far apart."""
+    prepare_encoder(door)
+    door.camera.key_frames_apart = 180
+
+
+def far_key_frames(door: Door) -> float:
+    """The camera is lost and comes back, and its next key frame is 12 s away."""
+    door.visit(KNOWN)
+    door.camera.unplug()
+    door.await_condition("camera", "lost")
+    began = time.monotonic()
+    door.camera.plug()
+    time.sleep(2.0)  # its first key frame is gone
+    seconds = door.await_condition("camera", "live", began)
+    door.visit(STRANGER)
+    return seconds
+
+
 def corrupt(door: Door) -> float:
     """The camera sends what is no picture."""
     return _shows(door, "garbled", "lost")
