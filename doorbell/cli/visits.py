@@ -224,7 +224,7 @@ def not_faces(config: Config, forget: int | None, *, as_json: bool) -> None:
     kept) and faces (how many embeddings it is known by).
     """
     from doorbell.gallery.gallery import Gallery
-    from doorbell.household.corrections import non_face_document
+    from doorbell.household.documents import non_face_document
 
     with Gallery.of(config.storage) as gallery:
         if forget is not None:

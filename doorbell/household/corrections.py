@@ -11,9 +11,7 @@ import numpy as np
 from doorbell.config import RecognitionSection
 from doorbell.domain import Stranger
 from doorbell.gallery.gallery import Correction, Gallery
-from doorbell.gallery.records import NonFace
 from doorbell.household.likeness import require_likeness
-from doorbell.outputs.mqtt.messages import iso_utc
 from doorbell.recognition.decision import nearest_stranger
 from doorbell.recognition.templates import directions
 
@@ -68,16 +66,6 @@ def correct_to_no_face(gallery: Gallery, visit: str) -> Correction:
         UsageError: no visit or several are meant.
     """
     return gallery.corrections.to_no_face(gallery.visits.find(visit).visit_id)
-
-
-def non_face_document(each: NonFace) -> dict[str, object]:
-    """Something that is no face, as JSON: number, visit_id and started_at (or null), and faces."""
-    return {
-        "number": each.number,
-        "visit_id": each.visit_id,
-        "started_at": iso_utc(each.started_at),
-        "faces": each.faces,
-    }
 
 
 def stranger_of_visit(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from doorbell.domain import Person, Stranger, Visit
+from doorbell.gallery.records import NonFace
 from doorbell.household.listing import KnownPerson
 from doorbell.outputs.mqtt.messages import iso_utc
 from doorbell.outputs.pictures import picture_path
@@ -140,4 +141,14 @@ def _picture_document(result: PictureResult) -> Document:
             check.name: {"passed": check.passed, "value": round(check.value, 3)}
             for check in result.checks
         },
+    }
+
+
+def non_face_document(each: NonFace) -> dict[str, object]:
+    """Something that is no face, as JSON: number, visit_id and started_at (or null), and faces."""
+    return {
+        "number": each.number,
+        "visit_id": each.visit_id,
+        "started_at": iso_utc(each.started_at),
+        "faces": each.faces,
     }
