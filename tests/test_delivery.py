@@ -25,7 +25,7 @@ def event(number: int, size: int = 5) -> Outgoing:
 
 
 def state(topic: str, size: int = 5, qos: int = 1) -> Outgoing:
-    return Outgoing(0, Kind.PUBLISH, topic, bytes(size), qos, retain=True)
+    return Outgoing(0, Kind.PUBLISH, topic, bytes(size), qos, retain=True, may_wait=not qos)
 
 
 def hand_over_all(delivery: Delivery, now: float = 0.0) -> list[Outgoing]:

@@ -204,7 +204,9 @@ def test_a_ring_somebody_unknown_and_an_arrival_are_triggers() -> None:
     }
     for trigger in triggers.values():
         assert trigger["topic"] == components["bell"]["state_topic"]
-        assert trigger["value_template"] == "{{ value_json.event_type }}"
+        assert trigger["value_template"] == (
+            "{{ '' if value_json.repeated else value_json.event_type }}"
+        )
         assert trigger["payload"] in EVENT_TYPES  # what is late has another type
     ids = [(each["type"], each["subtype"]) for each in components.values() if "subtype" in each]
     assert len(set(ids)) == len(ids)  # by which Home Assistant tells them apart

@@ -65,6 +65,7 @@ KEYS = {
     "attention",
     "reason",
     "live",
+    "repeated",
 }
 
 

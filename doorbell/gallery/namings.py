@@ -24,8 +24,8 @@ from doorbell.gallery.store import Changes
 
 # What is noted of somebody, besides the number and the correction that made them.
 _NOTED = {
-    "people": ("name", "name_key", "chime", "preferences", "consent", "consent_at"),
-    "strangers": ("first_seen_at", "last_seen_at", "visits"),
+    "people": ("name", "name_key", "chime", "preferences", "consent", "consent_at", "ignored"),
+    "strangers": ("first_seen_at", "last_seen_at", "visits", "ignored"),
 }
 
 _KEY = {"namings": "correction_id"}

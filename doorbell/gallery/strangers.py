@@ -195,7 +195,7 @@ class StrangerStore:
             move_to_person(self._file, "stranger_id", stranger_id, person_id, naming_id)
             self._file.execute("DELETE FROM strangers WHERE id = ?", stranger_id)
             end_naming(self._file, naming_id, person)
-            return person
+            return person_by_id(self._file, person_id)
 
     def ignore(self, stranger_id: int, *, ignored: bool) -> Stranger:
         """Never ring for a stranger, or ring again.

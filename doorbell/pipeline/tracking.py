@@ -25,6 +25,8 @@ MAX_SIZE_RATIO = 1.8
 # Who runs goes farther between two frames of a slow camera: beyond these seconds since a track was
 # seen the distance grows with the time, up to so many face sizes.
 USUAL_SECONDS = 1 / 15
+# Between two frames; what is closer together says nothing of a speed.
+SHORTEST_SECONDS = 1e-3
 MAX_DISTANCE_LATER = 1.4
 
 # Where frames are farther apart than this, everybody moves by more than their own size. A face then
@@ -105,7 +107,7 @@ class Tracker:
                 )
                 self._tracks[position] = track
                 elapsed = time_seconds - old.last_seen_seconds
-                if elapsed > 0:
+                if elapsed >= SHORTEST_SECONDS:
                     self._speeds[track.track_id] = _moved(old.face, track.face) / elapsed
             seen.append(track)
         if time_seconds > self._updated_seconds > -math.inf:

@@ -133,13 +133,13 @@ def test_after_a_crash_nothing_is_available_before_it_is_true(broker: Mosquitto)
 def test_every_message_is_timed_to_its_acknowledgement(broker: Mosquitto) -> None:
     took: list[float] = []
     with running(broker.port, on_published=took.append) as mqtt:
-        # Discovery, availability, presence, who is at the door, mute.
-        assert eventually(lambda: len(took) == 5)
+        # Discovery, availability, presence, who is at the door, mute, ourselves.
+        assert eventually(lambda: len(took) == 6)
         for event in story():
             mqtt.handle(event)
         with Subscriber(broker.port) as listener:
             # Each event and the states that it changes.
-            assert eventually(lambda: len(took) > 5 + len(story()))
+            assert eventually(lambda: len(took) > 6 + len(story()))
             assert eventually(lambda: listener.of("visitor") != [])
     assert all(0 < seconds < 5 for seconds in took)
 
@@ -153,7 +153,7 @@ def test_a_later_subscriber_finds_states_and_no_event(broker: Mosquitto) -> None
         with Subscriber(broker.port) as probe:
             assert eventually(lambda: probe.of("status") != [])
         with Subscriber(broker.port) as listener:
-            assert eventually(lambda: len(without_door_states(listener.topics())) == 7)
+            assert eventually(lambda: len(without_door_states(listener.topics())) == 8)
             time.sleep(0.1)
             assert all(message.retain for message in listener.messages)
             assert set(without_door_states(listener.topics())) == {

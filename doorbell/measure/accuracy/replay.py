@@ -142,12 +142,14 @@ class ProductReplay:
                 for event in pipeline.step(frame)
                 if isinstance(event, Recognized) and event.visit.visitor is not None
             }
-        in_sight = pipeline.in_sight
+        in_sight, observed = pipeline.in_sight, pipeline.observed
+        if frames:
+            pipeline.finish(frames[-1].captured_at)  # else whoever is shown next goes on with it
         if not in_sight:
             return ShownVisitor(None, None, NOT_SEEN)
         main, visit = max(in_sight, key=lambda seen: _presence(seen[0]))
         named = None if visit is None else names.get(visit.visit_id)
-        [signature] = [o.signature for o in pipeline.observed if o.track.track_id == main.track_id]
+        [signature] = [o.signature for o in observed if o.track.track_id == main.track_id]
         found = [] if signature is None else self._templates().people_like(signature, 1)
         if not found:
             return ShownVisitor(named, None, NOT_SEEN)

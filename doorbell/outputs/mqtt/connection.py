@@ -183,9 +183,19 @@ class BrokerConnection:
         _let_go(client)
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        may_wait: bool = False,
     ) -> int | None:
         """Hand a message over, or let it wait for the one before where the broker refused one.
+
+        Args:
+            topic, payload, qos, retain: as MQTT has them.
+            may_wait: whether it may go behind what comes later, as a picture may.
 
         Returns:
             Its number; None where there is no connection, or the broker does not take it: then it
@@ -194,7 +204,9 @@ class BrokerConnection:
         with self.lock:
             if not self._connected or not self.takes(topic, payload):
                 return None
-            return self._add(Kind.PUBLISH, topic, payload, qos, retain)
+            return self._add(
+                Kind.PUBLISH, topic, payload, qos=qos, retain=retain, may_wait=may_wait
+            )
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Ask for what comes on these topics, for as long as this connection lasts."""
@@ -356,10 +368,17 @@ class BrokerConnection:
         client.reconnect_delay_set(pause, max(pause, LONGEST_RECONNECT_SECONDS))
 
     def _add(
-        self, kind: Kind, topic: str, payload: bytes = b"", qos: int = 1, retain: bool = False
+        self,
+        kind: Kind,
+        topic: str,
+        payload: bytes = b"",
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        may_wait: bool = False,
     ) -> int:
         ticket = next(self._tickets)
-        self._delivery.add(Outgoing(ticket, kind, topic, payload, qos, retain))
+        self._delivery.add(Outgoing(ticket, kind, topic, payload, qos, retain, may_wait))
         self.send_next()
         return ticket
 

@@ -52,6 +52,8 @@ class Outgoing:
         kind: what is asked.
         topic: where.
         payload, qos, retain: of what is published.
+        may_wait: whether it may go behind what came later, and its loss matters little, as a
+            picture's does.
     """
 
     ticket: int
@@ -60,16 +62,12 @@ class Outgoing:
     payload: bytes = field(default=b"", repr=False)
     qos: int = 1
     retain: bool = False
+    may_wait: bool = False
 
     @property
     def channel(self) -> tuple[Kind, str]:
         """What a broker allows or not."""
         return self.kind, self.topic
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether it may go behind what came later, and its loss matters little: as a picture's."""
-        return self.retain and not self.qos
 
     @property
     def packet_bytes(self) -> int:

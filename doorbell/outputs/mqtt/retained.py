@@ -341,7 +341,9 @@ class RetainedMessages:
         return without_preferences(payload) if topic == self._topics.visitor else payload
 
     def _publish(self, topic: str, payload: bytes, qos: int = 1) -> int | None:
-        return self._connection.publish(topic, payload, qos=qos, retain=True)
+        # Another picture, or count, follows one that is lost; the end of a picture is not followed.
+        may_wait = bool(payload) and topic in (self._topics.image, self._topics.status)
+        return self._connection.publish(topic, payload, qos=qos, retain=True, may_wait=may_wait)
 
     def _publish_discovery(self) -> None:
         if not (self._section.discovery and self._connection.connected):
