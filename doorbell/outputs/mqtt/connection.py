@@ -194,7 +194,10 @@ class BrokerConnection:
         """Hand a message over, or let it wait for the one before where the broker refused one.
 
         Args:
-            topic, payload, qos, retain: as MQTT has them.
+            topic: where.
+            payload: what.
+            qos: MQTT's quality of service.
+            retain: whether the broker keeps it.
             may_wait: whether it may go behind what comes later, as a picture may.
 
         Returns:
