@@ -13,7 +13,9 @@ from zipfile import ZipFile
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from doorbell.cli import main
 from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import Config, load_config
 from doorbell.domain import (
@@ -32,7 +34,7 @@ from doorbell.household.encryption import change_key
 from doorbell.household.forgetting import forget_older, forget_person, forget_stranger
 from doorbell.household.personal_data import export_personal_data
 from doorbell.household.visit_files import forget_in_files
-from doorbell.household.visit_pictures import write_drawn_picture
+from doorbell.household.visit_pictures import place_of_face, write_drawn_picture
 from doorbell.imaging.annotation import encode_jpeg
 from doorbell.imaging.visit_picture import decode_jpeg, draw_picture, told_by
 from doorbell.outputs.picture_files import (
@@ -412,3 +414,31 @@ def test_no_identifier_leads_out_of_the_folder_of_pictures(config: Config) -> No
     for visit_id in ("../../x", "/etc/passwd", "..", "a\0b", ""):
         with pytest.raises(GalleryError, match="is no identifier of a visit"):
             picture_path(directory, visit_id)
+
+
+def test_the_place_of_what_is_no_face_is_told_as_a_zone_to_ignore(config: Config) -> None:
+    all_three(config)
+    zone = place_of_face("of-otto", config.storage)
+    assert zone == ((0.41, 0.25), (0.53, 0.25), (0.53, 0.67), (0.41, 0.67))
+    settings = load_config(None, [f"detection.ignore={[list(map(list, zone))]}"])
+    assert settings.detection.ignore == (zone,)
+    assert place_of_face("of-ida", config.storage) is None  # there is no such picture
+    keep(config, "of-ida", face("ida", "of-ida", certain=False))
+    assert place_of_face("of-ida", config.storage) is None  # nobody can tell
+
+
+def test_the_command_tells_the_place(config: Config, gallery: Gallery) -> None:
+    all_three(config)
+    assert gallery.visits.find("of-otto")
+    told = CliRunner().invoke(
+        main,
+        [
+            "visits",
+            "not-a-face",
+            "of-otto",
+            "--set",
+            f"storage.directory={config.storage.directory}",
+        ],
+    )
+    assert told.exit_code == 0, told.stderr
+    assert "add [[0.41, 0.25], [0.53, 0.25], [0.53, 0.67], [0.41, 0.67]]" in told.stdout

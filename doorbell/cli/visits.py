@@ -204,11 +204,20 @@ def not_a_face(config: Config, words: str) -> None:
     """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.corrections import correct_to_no_face
+    from doorbell.household.visit_pictures import place_of_face
 
     with Gallery.of(config.storage) as gallery:
-        done = correct_to_no_face(gallery, words)
+        visit = gallery.visits.find(words)
+        done = correct_to_no_face(gallery, visit.visit_id)
     for line in _told(done, is_no_face=True, learn=False):
-        click.echo(line)
+        say(line)
+    place = place_of_face(visit.visit_id, config.storage)
+    if place is not None:
+        corners = ", ".join(f"[{x:g}, {y:g}]" for x, y in place)
+        say(
+            "if it hangs or stands there for good, leave the place out, whatever is before it: add "
+            f"[{corners}] to detection.ignore"
+        )
 
 
 @visits.command(

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from doorbell.config import StorageSection
+from doorbell.config.zones import Zone
 from doorbell.domain import Person, PicturedFace, Visit, VisitPicture
 from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.gallery import Gallery
-from doorbell.imaging.visit_picture import cover_faces, draw_picture, told_by
+from doorbell.imaging.visit_picture import cover_faces, decode_jpeg, draw_picture, told_by
 from doorbell.outputs.picture_files import picture_path, read_visit_picture
 from doorbell.storage.encryption import Cipher, open_cipher
 from doorbell.storage.files import write_whole
@@ -50,6 +51,33 @@ def write_drawn_picture(
             f"cannot write {path}: {exc.strerror}; give the path of a new file with --output"
         ) from exc
     return visit, path
+
+
+def place_of_face(visit_id: str, storage: StorageSection) -> Zone | None:
+    """Where the face of a visit was in its picture, as ``detection.ignore`` takes it.
+
+    Args:
+        visit_id: of the visit.
+        storage: where the pictures are, and the key that they are encrypted with.
+
+    Returns:
+        The corners of its box, in hundredths of the width and height; None where no picture shows
+        for certain where it was.
+
+    Raises:
+        UsageError, EncryptionError: the picture cannot be read.
+    """
+    picture = read_picture_of(visit_id, storage, open_cipher(storage.key_file))
+    faces = (picture.faces or ()) if picture else ()
+    boxes = [face.box_xyxy for face in faces if face.is_certain and face.visit_id == visit_id]
+    pixels = decode_jpeg(picture.jpeg) if picture and len(boxes) == 1 else None
+    if pixels is None:
+        return None
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = boxes[0]
+    first, last = (min(max(round(x / width, 2), 0.0), 1.0) for x in (left, right))
+    upper, lower = (min(max(round(y / height, 2), 0.0), 1.0) for y in (top, bottom))
+    return (first, upper), (last, upper), (last, lower), (first, lower)
 
 
 def read_picture_of(visit_id: str, storage: StorageSection, cipher: Cipher) -> VisitPicture | None:
