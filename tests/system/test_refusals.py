@@ -24,7 +24,8 @@ from doorbell.testbed.waiting import eventually
 
 pytestmark = pytest.mark.system
 
-PATIENCE_SECONDS = 20.0
+# Of two messages in turn, three endings each, with growing pauses between.
+PATIENCE_SECONDS = 40.0
 PICTURE = encode_jpeg(
     np.random.default_rng(7).integers(0, 255, (720, 1280, 3), dtype=np.uint8), quality=60
 )
