@@ -158,3 +158,14 @@ def test_everything_that_is_not_refused_arrives_once_in_order(
         lambda outgoing: len(outgoing.payload) > most or outgoing.topic in refused, events, states
     )
     assert got == [each.ticket for each in events if len(each.payload) <= most]
+
+
+def test_a_connection_that_ends_while_a_message_is_handed_over_is_ended_by_it() -> None:
+    delivery = Delivery()
+    for ending in range(3):
+        delivery.begin(10.0 * ending)
+        delivery.go(event(7))
+        refusal = delivery.end(10.0 * ending + 2.0, by_broker=True)
+        assert delivery.hand_over(ending, event(7), 10.0 * ending) is None
+        assert not delivery.is_busy  # nothing of it is left on the next connection
+        assert (refusal is None) == (ending < 2)

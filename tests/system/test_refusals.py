@@ -135,14 +135,14 @@ def test_preferences_that_are_too_large_leave_their_event(tmp_path: Path, *, say
 def test_an_event_that_is_too_large_is_given_up_and_the_others_arrive(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, *, says_so: bool
 ) -> None:
-    nameless = Person(1, "A" * 30_000)
+    large = Ring("e2" + "x" * 30_000, 1002.0)
     with (
         limited(tmp_path, 20_000, says_so=says_so) as (port, port_behind),
         Subscriber(port_behind) as listener,
         running(port) as mqtt,
     ):
         tell(mqtt, rings(0, 2))
-        mqtt.handle(Recognized("e2", 1002.0, visit_of(nameless)))
+        mqtt.handle(large)
         tell(mqtt, rings(3, 6))
         assert eventually(lambda: len(ids(listener)) == 5, PATIENCE_SECONDS)
         assert ids(listener) == ["e0", "e1", "e3", "e4", "e5"]

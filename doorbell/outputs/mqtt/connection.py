@@ -389,6 +389,7 @@ class BrokerConnection:
         qos = 1 if self._delivery.is_careful else outgoing.qos  # to be told that the broker has it
         now, topic = time.monotonic(), outgoing.topic
         number: int | None
+        self._delivery.go(outgoing)
         match outgoing.kind:
             case Kind.PUBLISH:
                 published = client.publish(topic, outgoing.payload, qos, outgoing.retain)

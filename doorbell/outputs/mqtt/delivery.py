@@ -112,6 +112,8 @@ class Delivery:
         # By paho's number, in order.
         self._under_way: dict[int, _UnderWay] = {}
         self._early: dict[int, float] = {}  # taken before it was noted here
+        self._going: Outgoing | None = None  # being handed over this moment
+        self._cut_off = False  # by the end of the connection
         self._began = 0.0
         self._suspects: set[tuple[Kind, str]] = set()
         self._endings: Counter[tuple[Kind, str, int]] = Counter()
@@ -195,6 +197,11 @@ class Delivery:
         """Whether one message goes at a time."""
         return bool(self._suspects)
 
+    def go(self, outgoing: Outgoing) -> None:
+        """Note that a message is about to be handed over: the broker may be faster than we are."""
+        with self._lock:
+            self._going, self._cut_off = outgoing, False
+
     def hand_over(
         self, number: int, outgoing: Outgoing, handed_over: float, *, acknowledged: bool = True
     ) -> float | None:
@@ -210,6 +217,10 @@ class Delivery:
             How many seconds it took, where that is over.
         """
         with self._lock:
+            self._going = None
+            if self._cut_off:
+                self._cut_off = False
+                return None  # the connection ended meanwhile, and it was suspected
             self._under_way[number] = _UnderWay(outgoing, handed_over, acknowledged)
             taken = self._early.pop(number, None)
             if taken is None:
@@ -247,6 +258,8 @@ class Delivery:
                 for each in self._under_way.values()
                 if by_broker and now - each.handed_over <= SUSPECT_SECONDS
             ]
+            if by_broker and self._going is not None:
+                recent.append(self._going)
             self._drop()
             for each in recent:
                 self._endings[self._key(each)] += 1
@@ -268,6 +281,8 @@ class Delivery:
         self._pending.clear()
         self._under_way.clear()
         self._early.clear()
+        self._cut_off = self._going is not None
+        self._going = None
 
     def _confirm(self, number: int) -> None:
         if not self._under_way[number].is_acknowledged:
