@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -19,7 +16,15 @@ from pydantic import (
 )
 
 from doorbell.config.messages import describe, shown
-from doorbell.config.paths import expand
+from doorbell.config.values import (
+    Fraction,
+    GpioLine,
+    LocalPath,
+    LocalTime,
+    LooksPerSecond,
+    QuarterTurns,
+    WhosePictures,
+)
 from doorbell.config.zones import Zones
 from doorbell.errors import ConfigError
 
@@ -33,71 +38,6 @@ IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 
 # The documented file has 14 kB; a larger one is none of ours, and TOML is parsed in memory.
 MAX_BYTES = 1_000_000
-
-# Looks for figures each second, if any: a figure is followed from one look at it to the next, and
-# with two of them and something else that moves each gets one look in four.
-LEAST_LOOKS = 2.0
-
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-def _expand(path: Path) -> Path:
-    if "\0" in str(path):
-        msg = "a path has no NUL character: write it without"
-        raise ValueError(msg)
-    try:
-        return expand(path)
-    except ConfigError as exc:
-        raise ValueError(str(exc)) from exc
-
-
-LocalPath = Annotated[Path, AfterValidator(_expand)]
-
-
-def _often_enough(looks: float) -> float:
-    if 0 < looks < LEAST_LOOKS:
-        msg = f"must be 0, or {LEAST_LOOKS:g} or more: fewer looks follow nobody"
-        raise ValueError(msg)
-    return looks
-
-
-LooksPerSecond = Annotated[float, Field(ge=0.0, le=30.0), AfterValidator(_often_enough)]
-
-
-def _quarter_turns(degrees: int) -> int:
-    if degrees % 90:
-        msg = "must be 0, 90, 180 or 270"
-        raise ValueError(msg)
-    return degrees
-
-
-QuarterTurns = Annotated[int, Field(ge=0, le=270), AfterValidator(_quarter_turns)]
-
-
-def _where_it_hangs(clock: time) -> time:
-    if clock.tzinfo is not None:
-        msg = "the time is the doorbell's own: write it without a zone, as in 22:00:00"
-        raise ValueError(msg)
-    return clock
-
-
-LocalTime = Annotated[time, AfterValidator(_where_it_hangs)]
-
-
-def _number_as_text(value: object) -> object:
-    return str(value) if type(value) is int else value
-
-
-def _switch_as_word(value: object) -> object:
-    return {True: "all", False: "none"}[value] if isinstance(value, bool) else value
-
-
-# A line of a GPIO chip; its number may be written as one.
-GpioLine = Annotated[
-    str,
-    BeforeValidator(_number_as_text),
-    Field(min_length=1, description='a line\'s name, as in "PQ.05", or its number in its chip'),
-]
 
 
 class Section(BaseModel):
@@ -222,7 +162,7 @@ class StorageSection(Section):
     """``[storage]``: what is kept, and where."""
 
     directory: LocalPath = Path("~/.local/share/doorbell")
-    pictures: Annotated[Literal["all", "people", "none"], BeforeValidator(_switch_as_word)] = "all"
+    pictures: WhosePictures = "all"
     pictures_days: Annotated[int, Field(ge=0, le=3650)] = 14
     pictures_megabytes: Annotated[int, Field(ge=0, le=100_000)] = 500
     free_megabytes: Annotated[int, Field(ge=0, le=100_000)] = 200

@@ -1,0 +1,103 @@
+"""What passes between the parts: frames, faces, tracks, visitors, visits and events.
+
+Pure data. Two clocks are kept apart: ``time_seconds`` is monotonic stream time (for a file, seconds
+of video), used for every duration; ``*_at`` is wall time in seconds since the epoch, used only to
+tell people and home automation when something happened.
+"""
+
+from __future__ import annotations
+
+from doorbell.domain.commands import (
+    CHIME_NAMES,
+    ChimeCommand,
+    Command,
+    CommandResult,
+    CorrectCommand,
+    DoorCommand,
+    EnrollCommand,
+    ForgetCommand,
+    IgnoreCommand,
+    MuteCommand,
+    NameCommand,
+    PrivacyCommand,
+    QuietHoursCommand,
+    RingCommand,
+    VolumeCommand,
+)
+from doorbell.domain.events import (
+    Arrived,
+    Event,
+    Left,
+    PicturedFace,
+    Recognized,
+    Ring,
+    Unknown,
+    UnknownReason,
+    Visit,
+    VisitEvent,
+    VisitPicture,
+    is_visit_id,
+    picture_of,
+)
+from doorbell.domain.faces import (
+    KEYPOINT_NAMES,
+    Attention,
+    Body,
+    BodyTrack,
+    Face,
+    FaceSample,
+    Float32Array,
+    Frame,
+    Pose,
+    Track,
+    UInt8Array,
+)
+from doorbell.domain.visitors import UNSTORED, Match, Person, Stranger, Verdict, Visitor
+
+__all__ = [
+    "CHIME_NAMES",
+    "KEYPOINT_NAMES",
+    "UNSTORED",
+    "Arrived",
+    "Attention",
+    "Body",
+    "BodyTrack",
+    "ChimeCommand",
+    "Command",
+    "CommandResult",
+    "CorrectCommand",
+    "DoorCommand",
+    "EnrollCommand",
+    "Event",
+    "Face",
+    "FaceSample",
+    "Float32Array",
+    "ForgetCommand",
+    "Frame",
+    "IgnoreCommand",
+    "Left",
+    "Match",
+    "MuteCommand",
+    "NameCommand",
+    "Person",
+    "PicturedFace",
+    "Pose",
+    "PrivacyCommand",
+    "QuietHoursCommand",
+    "Recognized",
+    "Ring",
+    "RingCommand",
+    "Stranger",
+    "Track",
+    "UInt8Array",
+    "Unknown",
+    "UnknownReason",
+    "Verdict",
+    "Visit",
+    "VisitEvent",
+    "VisitPicture",
+    "Visitor",
+    "VolumeCommand",
+    "is_visit_id",
+    "picture_of",
+]
