@@ -12,7 +12,7 @@ import pytest
 from doorbell.config import InferenceSection
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.inference import PROCESSOR, in_float32, on_processor, open_runner, says_how
-from doorbell.inference.openvino import OpenVinoRunner, advice
+from doorbell.inference.openvino import OpenVinoRunner, what_helps
 from doorbell.models.store import face_path, network_files, network_path
 from doorbell.pipeline.perception import Perception
 
@@ -22,7 +22,7 @@ sockets = []
 sys.addaudithook(lambda event, args: sockets.append(event) if event.startswith("socket.") else None)
 import numpy as np
 from pathlib import Path
-from doorbell.inference.openvino import OpenVinoRunner, advice
+from doorbell.inference.openvino import OpenVinoRunner, what_helps
 runner = OpenVinoRunner(Path(sys.argv[1]), threads=1, cache_directory=None)
 runner.infer({"image": np.zeros((1, 3, 128, 128), np.float32)})
 runner.close()
@@ -177,5 +177,5 @@ def test_float32_is_asked_for_only_where_it_costs_time_alone() -> None:
 )
 def test_memory_that_was_not_given_is_not_called_a_network_to_build_anew(said: str) -> None:
     """Said by OpenVINO 2026.4 with ``ulimit -v`` at 0.6 to 1.8 GB."""
-    assert "models build" not in advice(said)
-    assert "memory" in advice(said)
+    assert "models build" not in what_helps(said)
+    assert "memory" in what_helps(said)

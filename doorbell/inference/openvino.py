@@ -100,7 +100,9 @@ class OpenVinoRunner:
                 self._one_by_one = False
         except RuntimeError as exc:
             said = " ".join(str(exc).split())
-            raise InferenceError(f"OpenVINO cannot load {path}: {said}; {advice(said)}") from exc
+            raise InferenceError(
+                f"OpenVINO cannot load {path}: {said}; {what_helps(said)}"
+            ) from exc
         self._inputs = inputs
         self._output_names = [port.any_name for port in compiled.outputs]
         self._path = path
@@ -135,7 +137,7 @@ class OpenVinoRunner:
         self._request = None
 
 
-def advice(said: str) -> str:
+def what_helps(said: str) -> str:
     """What to do about a network that OpenVINO could not load, by its words."""
     short = any(word in said for word in MEMORY_WORDS)
     return MEMORY_ADVICE if short else "run `doorbell models build`"
