@@ -24,7 +24,16 @@ from doorbell.gallery.store import Changes
 
 # What is noted of somebody, besides the number and the correction that made them.
 _NOTED = {
-    "people": ("name", "name_key", "chime", "preferences", "consent", "consent_at", "ignored"),
+    "people": (
+        "name",
+        "name_key",
+        "chime",
+        "preferences",
+        "consent",
+        "consent_at",
+        "ignored",
+        "earlier_subtype",
+    ),
     "strangers": ("first_seen_at", "last_seen_at", "visits", "ignored"),
 }
 
@@ -287,7 +296,7 @@ class NamingStore:
     def _restore_kept(self, naming: Row, gone: _Side, kept: _Side, before: dict[str, Any]) -> None:
         """Take from whoever stays what came by the naming."""
         if before["kept"] is None:
-            self._take_back(gone, kept)
+            self._take_back(gone, kept, before["after"])
             return
         now = _row(self._file, kept)
         columns = {
@@ -303,10 +312,15 @@ class NamingStore:
                 f"UPDATE {kept.table} SET {name} = ? WHERE id = ?", value, kept.number
             )
 
-    def _take_back(self, gone: _Side, kept: _Side) -> None:
+    def _take_back(self, gone: _Side, kept: _Side, after: dict[str, Any]) -> None:
         """Undo that somebody was made, unless they were enrolled since."""
         if self._file.rows(f"SELECT 1 FROM samples WHERE {kept.column} = ? LIMIT 1", kept.number):
             return
+        ignored = _row(self._file, kept)["ignored"]
+        if ignored != after["ignored"]:  # said of the same visitor since
+            self._file.execute(
+                f"UPDATE {gone.table} SET ignored = ? WHERE id = ?", ignored, gone.number
+            )
         came_since = 0
         for table in ("corrections", "negatives", "visits"):
             came_since = self._file.execute(
