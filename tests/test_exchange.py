@@ -19,7 +19,8 @@ from doorbell.domain import FaceSample
 from doorbell.errors import UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.household.chimes import is_chime as chime_of_a_machine
-from doorbell.household.exchange import export_file, import_file
+from doorbell.household.exchange_export import export_file
+from doorbell.household.exchange_import import import_file
 
 MODEL = "sface-test"
 SHA256 = "ab" * 32
