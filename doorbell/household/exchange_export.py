@@ -19,6 +19,7 @@ from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.queries import all_people, all_strangers
 from doorbell.household.exchange_format import (
     PLAIN,
+    WITH_IGNORED,
     WITH_VARIANTS,
     End,
     FaceText,
@@ -62,11 +63,14 @@ def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
 def export_lines(file: GalleryFile, model_id: str) -> Iterator[str]:
     """Everybody enrolled and every stranger, with their samples of one embedder, decrypted."""
     with file.reading():
-        people = file.rows("SELECT * FROM people ORDER BY id")
-        strangers = all_strangers(file)
-        version = WITH_VARIANTS if file.rows("SELECT 1 FROM variants LIMIT 1") else PLAIN
+        rows = file.rows("SELECT * FROM people ORDER BY id")
+        people, strangers = all_people(file), all_strangers(file)
+        if any(visitor.ignored for visitor in (*people, *strangers)):
+            version = WITH_IGNORED
+        else:
+            version = WITH_VARIANTS if file.rows("SELECT 1 FROM variants LIMIT 1") else PLAIN
         yield Head(kind="doorbell-gallery", version=version, model_id=model_id).model_dump_json()
-        for row, person in zip(people, all_people(file), strict=True):
+        for row, person in zip(rows, people, strict=True):
             consent = consent_from(row)
             yield PersonLine(
                 kind="person",
@@ -76,6 +80,7 @@ def export_lines(file: GalleryFile, model_id: str) -> Iterator[str]:
                 consent=None if consent is None else consent.words,
                 consent_at=None if consent is None else consent.noted_at,
                 samples=_samples_text(file, "person_id", person.person_id, model_id),
+                ignored=person.ignored,
             ).model_dump_json()
         told = 0
         for stranger in strangers:
@@ -88,6 +93,7 @@ def export_lines(file: GalleryFile, model_id: str) -> Iterator[str]:
                     last_seen_at=stranger.last_seen_at,
                     visits=stranger.visits,
                     samples=samples,
+                    ignored=stranger.ignored,
                 ).model_dump_json()
         yield End(kind="end", people=len(people), strangers=told).model_dump_json()
 

@@ -33,7 +33,7 @@ from doorbell.gallery.queries import (
 from doorbell.household.exchange_format import (
     ENTRY,
     PLAIN,
-    WITH_VARIANTS,
+    WITH_IGNORED,
     End,
     Head,
     PersonLine,
@@ -105,8 +105,8 @@ def import_lines(
     """Add what such lines tell to a gallery: all of it or, on any error, nothing.
 
     A person of a name that is there gets the samples that are new; chime, preferences and consent
-    stay where there are some. A stranger whose face is there already is left out. So a second
-    import adds nothing.
+    stay where there are some, and so does whether they are ignored. A stranger whose face is there
+    already is left out. So a second import adds nothing.
 
     Args:
         file: the gallery.
@@ -221,10 +221,10 @@ def _check_head(line: bytes, model_id: str) -> None:
         raise UsageError(
             "line 1: this is no export of a gallery; make one with: doorbell gallery export FILE"
         ) from None
-    if head.version not in (PLAIN, WITH_VARIANTS):
+    if not PLAIN <= head.version <= WITH_IGNORED:
         raise UsageError(
             f"line 1: the file is of version {head.version}; this doorbell reads version {PLAIN} "
-            f"and {WITH_VARIANTS}: update the older of the two"
+            f"to {WITH_IGNORED}: update the older of the two"
         )
     if head.model_id != model_id:
         raise UsageError(
@@ -249,8 +249,11 @@ def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported:
                 "rename one here first: doorbell people rename NAME NEW_NAME"
             )
         imported.merged.append(here)
+        if line.ignored and not person_by_id(file, person_id).ignored:
+            imported.conflicts.append(f"{here} is not ignored here")
     else:
         imported.people.append(name)
+        file.execute("UPDATE people SET ignored = ? WHERE id = ?", line.ignored, person_id)
         known.names[person_id] = name
     for text, sample in zip(line.samples, samples, strict=True):
         if sample.embedding.tobytes() in known.of_person.get(person_id, {}):
@@ -298,6 +301,7 @@ def _import_stranger(
         first_seen_at=line.first_seen_at,
         last_seen_at=line.last_seen_at,
         visits=line.visits,
+        ignored=line.ignored,
     )
     add_stranger_samples(file, stranger_id, samples)
     for sample in samples:
