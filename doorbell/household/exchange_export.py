@@ -65,7 +65,7 @@ def export_lines(file: GalleryFile, model_id: str) -> Iterator[str]:
     with file.reading():
         rows = file.rows("SELECT * FROM people ORDER BY id")
         people, strangers = all_people(file), all_strangers(file)
-        if any(visitor.ignored for visitor in (*people, *strangers)):
+        if any(each.ignored for each in people) or any(each.ignored for each in strangers):
             version = WITH_IGNORED
         else:
             version = WITH_VARIANTS if file.rows("SELECT 1 FROM variants LIMIT 1") else PLAIN
