@@ -10,7 +10,13 @@ import pytest
 from command_line import sample
 
 from doorbell.domain import FaceSample, Visit
-from doorbell.errors import InvalidNameError, UnknownPersonError, UnknownStrangerError, UsageError
+from doorbell.errors import (
+    GalleryError,
+    InvalidNameError,
+    UnknownPersonError,
+    UnknownStrangerError,
+    UsageError,
+)
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.household.corrections import correct_to_person
 from doorbell.household.naming import (
@@ -208,6 +214,24 @@ def test_who_was_enrolled_since_stays_with_what_came_since(household: Gallery) -
     assert household.visits.get("v1").visitor == household.strangers.get(1)
     assert household.visits.get("v2").visitor == cleo
     assert len(household.people.samples("Cleo", SFACE_ID)) == 1
+
+
+@pytest.mark.parametrize("noted", ["{", "[]", '{"gone": {}}', None])
+def test_a_damaged_note_of_a_naming_is_said_and_changes_nothing(
+    household: Gallery, noted: str | None
+) -> None:
+    comes(household, sample(30), "v1")
+    name_stranger(household, 1, "Cleo")
+    with household.file.writing():  # None: without what became of it
+        household.file.execute(
+            "UPDATE namings SET before = coalesce(?, json_remove(before, '$.after'))", noted
+        )
+    before = dump(household)
+    with pytest.raises(GalleryError, match="what was noted of a naming"):
+        undo_naming(household)
+    with pytest.raises(GalleryError, match="what was noted of a naming"):
+        household.personal_data(household.people.get("Cleo").person_id)
+    assert dump(household) == before
 
 
 def test_a_name_that_somebody_else_has_by_now_is_not_given_back(household: Gallery) -> None:

@@ -130,7 +130,7 @@ def end_naming(file: GalleryFile, naming_id: int, kept: Visitor) -> None:
     """Note what ``kept`` has become by it."""
     side = _side_of(kept)
     (naming,) = file.rows("SELECT * FROM namings WHERE correction_id = ?", naming_id)
-    before = {**_read(naming), "after": _noted(side, _row(file, side))}
+    before = {**json.loads(naming["before"]), "after": _noted(side, _row(file, side))}
     file.execute(
         "UPDATE namings SET before = ? WHERE correction_id = ?", json.dumps(before), naming_id
     )
@@ -170,7 +170,7 @@ class NamingStore:
             if not latest:
                 raise UsageError("there is no naming or merging to undo")
             (naming,) = latest
-            before, naming_id = _read(naming), naming["correction_id"]
+            before, naming_id = noted_in(naming), naming["correction_id"]
             person_id, stranger_id = naming["person_id"], naming["stranger_id"]
             kept = _stranger(stranger_id) if person_id is None else _person(person_id)
             number = before["gone"]["id"]
@@ -321,13 +321,15 @@ class NamingStore:
             self._file.execute(
                 f"UPDATE {gone.table} SET ignored = ? WHERE id = ?", ignored, gone.number
             )
-        came_since = 0
-        for table in ("corrections", "negatives", "visits"):
-            came_since = self._file.execute(
+        moved = {
+            table: self._file.execute(
                 f"UPDATE {table} SET person_id = ?, stranger_id = ? WHERE {kept.column} = ?",
                 *gone.owner,
                 kept.number,
             )
+            for table in ("corrections", "negatives", "visits")
+        }
+        came_since = moved["visits"]
         if gone.table == "strangers" and came_since:
             self._file.execute(
                 "UPDATE strangers SET visits = visits + ?, last_seen_at = max(last_seen_at, "
@@ -348,8 +350,12 @@ def _noted(side: _Side, row: Row) -> dict[str, Any]:
     return {name: row[name] for name in _NOTED[side.table]}
 
 
-def _read(naming: Row) -> dict[str, Any]:
-    """What was noted of both.
+def noted_in(naming: Row) -> dict[str, Any]:
+    """What a row of ``namings`` has of both.
+
+    Returns:
+        ``gone`` and ``kept`` as they were before, and what kept was ``after`` it: columns by name.
+        ``kept`` is None where they were made by it; ``gone`` has its ``table`` and ``id`` besides.
 
     Raises:
         GalleryError: it is damaged.
@@ -357,12 +363,15 @@ def _read(naming: Row) -> dict[str, Any]:
     try:
         before = json.loads(naming["before"])
         gone = before["gone"]
-        kept = [each for each in (before["kept"], before.get("after")) if each is not None]
+        kept = [before["after"]] if before["kept"] is None else [before["after"], before["kept"]]
         is_whole = {"table", "id", *_NOTED[gone["table"]]} == gone.keys() and all(
             tuple(each) in _NOTED.values() for each in kept
         )
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         is_whole = False
     if not is_whole:
-        raise GalleryError("what was noted of a naming is damaged; it cannot be undone")
+        raise GalleryError(
+            "what was noted of a naming or merging in the gallery is damaged; "
+            "restore a copy of the gallery"
+        )
     return dict(before)

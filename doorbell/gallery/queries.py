@@ -17,6 +17,7 @@ from doorbell.gallery.codec import (
     encode_embedding,
     is_visit,
     person_from,
+    readable,
     stranger_from,
     visit_from,
 )
@@ -73,6 +74,26 @@ def find_or_create_person(file: GalleryFile, cleaned_name: str) -> tuple[int, bo
     for row in file.rows("SELECT id FROM people WHERE name_key = ?", key):
         return int(row["id"]), False
     return file.insert("people", name=cleaned_name, name_key=key), True
+
+
+def samples_of(file: GalleryFile, visitor: Visitor, model_id: str) -> list[FaceSample]:
+    """Somebody's samples by one embedder, the oldest first; those damaged are left out.
+
+    Raises:
+        EncryptionError: another process encrypted the gallery, decrypted it or changed its key.
+    """
+    file.require_seal()
+    _, column, visitor_id = _place_of(visitor)
+    rows = file.rows(
+        f"SELECT * FROM samples WHERE {column} = ? AND model_id = ? AND hidden_by IS NULL "
+        "ORDER BY id",
+        visitor_id,
+        model_id,
+    )
+    return [
+        FaceSample(embedding, model_id, row["quality"])
+        for row, embedding in zip(*readable(rows, file.cipher), strict=True)
+    ]
 
 
 def add_sample(
