@@ -14,11 +14,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from doorbell.domain import Person, Stranger, Visitor
+from doorbell.domain import Person, Visitor
 from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.codec import Row, stranger_from
 from doorbell.gallery.database import GalleryFile
-from doorbell.gallery.queries import person_by_id
+from doorbell.gallery.queries import person_by_id, place_of
 from doorbell.gallery.records import Undone
 from doorbell.gallery.store import Changes
 
@@ -72,11 +72,7 @@ def _stranger(number: int) -> _Side:
 
 
 def _side_of(visitor: Visitor) -> _Side:
-    match visitor:
-        case Person(person_id=number):
-            return _person(number)
-        case Stranger(stranger_id=number):
-            return _stranger(number)
+    return _Side(*place_of(visitor))
 
 
 def begin_naming(file: GalleryFile, gone: Visitor, kept: Visitor, *, made: bool) -> int:

@@ -17,13 +17,13 @@ from doorbell.gallery.codec import (
     readable,
     wall_time,
 )
+from doorbell.gallery.deletion import delete_visitor
 from doorbell.gallery.names import clean_consent, clean_name, name_key
 from doorbell.gallery.namings import begin_naming, end_naming
 from doorbell.gallery.queries import (
     add_sample,
     add_variants,
     all_people,
-    delete_visitor,
     find_or_create_person,
     move_to_person,
     person_by_id,

@@ -10,8 +10,8 @@ from typing import Any
 
 from doorbell.gallery.codec import Row, decode_embeddings
 from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.deletion import visits_beside
 from doorbell.gallery.namings import noted_in
-from doorbell.gallery.queries import visits_beside
 
 # Columns that say nothing about anybody, or are given in another form.
 _INTERNAL = frozenset({"name_key", "embedding", "stranger_id", "not_person_id"})

@@ -12,6 +12,7 @@ from dataclasses import replace
 from doorbell.domain import FaceSample, Person, Stranger
 from doorbell.errors import UnknownStrangerError, UsageError
 from doorbell.gallery.codec import stranger_from
+from doorbell.gallery.deletion import delete_some_visits, delete_visitor, visits_beside
 from doorbell.gallery.names import clean_name
 from doorbell.gallery.namings import begin_naming, end_naming
 from doorbell.gallery.queries import (
@@ -19,14 +20,11 @@ from doorbell.gallery.queries import (
     WEEK_SECONDS,
     add_stranger_samples,
     all_strangers,
-    delete_some_visits,
-    delete_visitor,
     find_or_create_person,
     keep_best_samples,
     move_to_person,
     person_by_id,
     samples_of,
-    visits_beside,
     visits_since,
 )
 from doorbell.gallery.records import Forgotten
