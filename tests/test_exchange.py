@@ -19,7 +19,8 @@ from doorbell.domain import FaceSample
 from doorbell.errors import UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.household.chimes import is_chime as chime_of_a_machine
-from doorbell.household.exchange import export_file, import_file
+from doorbell.household.exchange_export import export_file
+from doorbell.household.exchange_import import import_file
 
 MODEL = "sface-test"
 SHA256 = "ab" * 32
@@ -106,6 +107,32 @@ def test_variants_are_exported_with_their_sample(exported: Path, tmp_path: Path)
             ]
 
 
+def test_who_is_ignored_is_so_on_the_other_machine_too(exported: Path, tmp_path: Path) -> None:
+    assert "ignored" not in exported.read_text()  # which an earlier doorbell reads
+    here, there = storage(tmp_path / "here"), storage(tmp_path / "there")
+    with Gallery.of(here) as gallery:
+        for name in ("Änne 🌻", "Ben"):
+            gallery.people.ignore(name, ignored=True)
+        gallery.strangers.ignore(1, ignored=True)
+    with Gallery.of(there) as gallery:
+        gallery.people.enroll("Ben", [EnrolledSample(face(3))])
+    path = tmp_path / "again.jsonl"
+    export_file(here, path, MODEL)
+    assert json.loads(path.read_text().splitlines()[0])["version"] == 3
+    imported = import_file(there, path, MODEL, is_chime)
+    assert "Ben is not ignored here" in imported.conflicts
+    with Gallery.of(there) as gallery:
+        assert [(each.name, each.ignored) for each in gallery.people.all()] == [
+            ("Ben", False),
+            ("Änne 🌻", True),
+        ]
+        assert [each.ignored for each in gallery.strangers.all()] == [True]
+        gallery.people.ignore("Änne 🌻", ignored=False)
+    import_file(there, path, MODEL, is_chime)
+    with Gallery.of(there) as gallery:
+        assert not gallery.people.get("Änne 🌻").ignored
+
+
 def test_a_stranger_named_since_does_not_come_back(exported: Path, tmp_path: Path) -> None:
     there = storage(tmp_path / "there")
     import_file(there, exported, MODEL, is_chime)
@@ -176,7 +203,7 @@ def something_after_the_end(lines: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed(0, version=3), "version 3; this doorbell reads version 1 and 2"),
+        (changed(0, version=4), "version 4; this doorbell reads version 1 to 3"),
         (changed(0, kind="recipes"), "no export of a gallery"),
         (changed(0, model_id="facenet"), "made by 'facenet'"),
         (changed(1, birthday="1 May"), "line 2: person.birthday"),

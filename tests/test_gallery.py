@@ -21,8 +21,9 @@ from doorbell.errors import (
     UnknownStrangerError,
     UsageError,
 )
+from doorbell.gallery.deletion import visits_beside
 from doorbell.gallery.gallery import EnrolledSample, Gallery
-from doorbell.gallery.queries import MAX_STRANGER_SAMPLES, visits_beside
+from doorbell.gallery.queries import MAX_STRANGER_SAMPLES
 
 MODEL = "sface-test"
 

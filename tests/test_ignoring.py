@@ -65,6 +65,7 @@ def test_the_daemon_knows_it_with_the_templates(gallery: Gallery) -> None:
     ignore_stranger(gallery, 1)
     templates = gallery.templates("any")
     assert [each.ignored for each in templates.people] == [True]
+    assert [each.ignored for each in templates.strangers] == [True]
 
 
 def test_who_is_ignored_stays_so_by_whatever_they_are_made(gallery: Gallery) -> None:

@@ -12,7 +12,6 @@ from doorbell.household.enrollment_strength import Level
 from doorbell.household.listing import (
     known_people,
     known_person,
-    newest_picture,
     newest_pictures,
 )
 from doorbell.outputs.pictures import picture_path
@@ -32,12 +31,10 @@ def test_a_stranger_is_shown_by_the_newest_visit_that_has_a_picture(storage: Pat
     pictures = storage / "pictures"
     with Gallery.open(storage / "gallery.sqlite") as gallery:
         stranger = gallery.strangers.get(1)
-        assert newest_picture(gallery, stranger, pictures) is None
+        assert newest_pictures(gallery, pictures) == {}
         for visit_id, at in (("older", 4000.0), ("newer", 5000.0), ("without", 6000.0)):
             gallery.visits.save(Visit(visit_id, at, at, visitor=stranger))
         for visit_id, written_at in (("older", 9000.0), ("newer", 5000.0)):
             picture_path(pictures, visit_id).write_bytes(b"jpeg")
             os.utime(picture_path(pictures, visit_id), (written_at, written_at))
-        assert newest_picture(gallery, stranger, pictures) == picture_path(pictures, "newer")
-        assert newest_picture(gallery, gallery.strangers.get(2), pictures) is None
         assert newest_pictures(gallery, pictures) == {1: picture_path(pictures, "newer")}

@@ -14,7 +14,7 @@ from doorbell.config import StorageSection
 from doorbell.errors import InvalidNameError, UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.gallery.names import clean_name
-from doorbell.household.exchange import import_file
+from doorbell.household.exchange_import import import_file
 from doorbell.household.naming import name_stranger, rename_person
 from doorbell.recognition.embedder import SFACE_ID
 from doorbell.text import json_shown, shown

@@ -10,7 +10,13 @@ import pytest
 from command_line import sample
 
 from doorbell.domain import FaceSample, Visit
-from doorbell.errors import InvalidNameError, UnknownPersonError, UnknownStrangerError, UsageError
+from doorbell.errors import (
+    GalleryError,
+    InvalidNameError,
+    UnknownPersonError,
+    UnknownStrangerError,
+    UsageError,
+)
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.household.corrections import correct_to_person
 from doorbell.household.naming import (
@@ -156,6 +162,10 @@ def test_what_is_taken_back_is_as_it_was_also_after_a_restart(household: Gallery
     household.people.set_chime("Ben", "gong")
     household.people.set_preferences("Ben", {"tv": 1})
     household.people.note_consent("Ben", "in writing", 5.0)
+    household.people.ignore("Ben", ignored=True)
+    household.strangers.ignore(2, ignored=True)
+    with household.file.writing():  # whom an earlier version has known
+        household.file.execute("UPDATE people SET earlier_subtype = 'Benny' WHERE name = 'Ben'")
     correct_to_person(household, "bens", "Anna", learn=False)  # not Ben, but Anna
     correct_to_person(household, "v1", "Ben", learn=True, force=True)
     before = dump(household)
@@ -204,6 +214,24 @@ def test_who_was_enrolled_since_stays_with_what_came_since(household: Gallery) -
     assert household.visits.get("v1").visitor == household.strangers.get(1)
     assert household.visits.get("v2").visitor == cleo
     assert len(household.people.samples("Cleo", SFACE_ID)) == 1
+
+
+@pytest.mark.parametrize("noted", ["{", "[]", '{"gone": {}}', None])
+def test_a_damaged_note_of_a_naming_is_said_and_changes_nothing(
+    household: Gallery, noted: str | None
+) -> None:
+    comes(household, sample(30), "v1")
+    name_stranger(household, 1, "Cleo")
+    with household.file.writing():  # None: without what became of it
+        household.file.execute(
+            "UPDATE namings SET before = coalesce(?, json_remove(before, '$.after'))", noted
+        )
+    before = dump(household)
+    with pytest.raises(GalleryError, match="what was noted of a naming"):
+        undo_naming(household)
+    with pytest.raises(GalleryError, match="what was noted of a naming"):
+        household.personal_data(household.people.get("Cleo").person_id)
+    assert dump(household) == before
 
 
 def test_a_name_that_somebody_else_has_by_now_is_not_given_back(household: Gallery) -> None:
@@ -262,6 +290,18 @@ def test_a_stranger_made_by_a_correction_goes_with_it(household: Gallery) -> Non
     assert household.visits.get("bens").visitor == ben
     undo_naming(household)
     assert dump(household) == before
+
+
+@pytest.mark.parametrize("was_ignored", [False, True])
+def test_whether_they_ring_stays_as_it_was_said_of_them_under_the_name(
+    household: Gallery, *, was_ignored: bool
+) -> None:
+    comes(household, sample(30), "v1")
+    household.strangers.ignore(1, ignored=was_ignored)
+    name_stranger(household, 1, "Cleo")
+    household.people.ignore("Cleo", ignored=not was_ignored)
+    undo_naming(household)
+    assert household.strangers.get(1).ignored is not was_ignored
 
 
 def test_who_got_their_name_by_it_takes_later_visits_along(household: Gallery) -> None:

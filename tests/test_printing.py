@@ -86,6 +86,14 @@ def test_no_command_prints_what_a_terminal_obeys(
     assert obeyed(result.stderr) == []
 
 
+def test_whom_a_picture_shows_is_told_and_not_obeyed(hostile: Path, cli: Cli) -> None:
+    output = hostile / f"{EVIL}.jpg"
+    told = cli("visits", "picture", "v2", "--output", str(output))
+    assert output.is_file(), told.stderr
+    assert obeyed(told.stdout) == []
+    assert r"Eve\x1b[2J" in told.stdout.split("shows visit v2: ")[1]
+
+
 def test_json_keeps_the_name(hostile: Path, cli: Cli) -> None:
     del hostile
     assert json.loads(cli("people", "list", "--json").stdout)[0]["name"] == EVIL

@@ -19,7 +19,7 @@ from doorbell.cli.bench_printing import (
     print_targets,
 )
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, json_option, print_json
+from doorbell.cli.printing import example, json_option, print_json, say
 
 if TYPE_CHECKING:
     from doorbell.config import Config
@@ -142,19 +142,19 @@ def bench(
     )
     from doorbell.measure.speed.targets import target_results
 
-    with _saying() as say:
+    with _telling() as tell:
         looked = BenchReport.joined(
             [
                 run_stages(
-                    config, against=against, seconds=seconds, video=None, say=say, warn=_warn
+                    config, against=against, seconds=seconds, video=None, say=tell, warn=_warn
                 ),
-                run_pipeline(config, seconds, visit_count, say),
-                run_startup(config, starts, say),
+                run_pipeline(config, seconds, visit_count, tell),
+                run_startup(config, starts, tell),
             ]
         )
         found, compared = (
-            run_gallery(seconds, GALLERY_MOST, say),
-            run_networks(config, seconds, say, _warn),
+            run_gallery(seconds, GALLERY_MOST, tell),
+            run_networks(config, seconds, tell, _warn),
         )
     report = BenchReport.joined([looked, found, compared])
     rows = target_results(report)
@@ -199,9 +199,9 @@ def stages(
     """
     from doorbell.measure.speed.suite import run_stages
 
-    with _saying() as say:
+    with _telling() as tell:
         report = run_stages(
-            config, against=against, seconds=seconds, video=video, say=say, warn=_warn
+            config, against=against, seconds=seconds, video=video, say=tell, warn=_warn
         )
     _print(report, print_results, as_json=as_json)
 
@@ -222,8 +222,8 @@ def pipeline(
     """
     from doorbell.measure.speed.suite import run_pipeline
 
-    with _saying() as say:
-        report = run_pipeline(config, seconds, visit_count, say)
+    with _telling() as tell:
+        report = run_pipeline(config, seconds, visit_count, tell)
     _print(report, print_results, as_json=as_json)
     _draw(report, plots)
 
@@ -236,8 +236,8 @@ def startup(config: Config, starts: int, *, as_json: bool) -> None:
     """Time the start of the daemon to its first name, and measure the memory of each part."""
     from doorbell.measure.speed.suite import run_startup
 
-    with _saying() as say:
-        report = run_startup(config, starts, say)
+    with _telling() as tell:
+        report = run_startup(config, starts, tell)
     _print(report, print_results, as_json=as_json)
 
 
@@ -259,8 +259,8 @@ def networks(config: Config, seconds: float, *, as_json: bool) -> None:
     """
     from doorbell.measure.speed.suite import run_networks
 
-    with _saying() as say:
-        report = run_networks(config, seconds, say, _warn)
+    with _telling() as tell:
+        report = run_networks(config, seconds, tell, _warn)
     _print(report, print_networks, as_json=as_json)
 
 
@@ -283,8 +283,8 @@ def gallery(
     del config
     from doorbell.measure.speed.suite import run_gallery
 
-    with _saying() as say:
-        report = run_gallery(seconds, most, say)
+    with _telling() as tell:
+        report = run_gallery(seconds, most, tell)
     _print(report, print_gallery, as_json=as_json)
     _draw(report, plots)
 
@@ -310,8 +310,8 @@ def drift(config: Config, minutes: int, plots: Path | None, *, as_json: bool) ->
     from doorbell.measure.speed.drift import drift_curve, drift_document, measure_drift
     from doorbell.measure.speed.machine import describe_machine
 
-    with _saying() as say:
-        measured = measure_drift(config, minutes=minutes, say=say)
+    with _telling() as tell:
+        measured = measure_drift(config, minutes=minutes, say=tell)
     if as_json:
         print_json(drift_document(measured, describe_machine()))
     else:
@@ -320,7 +320,7 @@ def drift(config: Config, minutes: int, plots: Path | None, *, as_json: bool) ->
         from doorbell.measure.speed.plots import draw_curves
 
         for path in draw_curves([drift_curve(measured)], plots):
-            click.echo(f"wrote {path}", err=True)
+            say(f"wrote {path}", err=True)
 
 
 @bench.command(
@@ -356,8 +356,8 @@ def household(
     asked = Household(
         people=people, strangers=strangers, pairs=min(300, strangers // 3), visits=visits
     )
-    with _saying() as say:
-        report = measure_large_gallery(config, asked, minutes=minutes, say=say)
+    with _telling() as tell:
+        report = measure_large_gallery(config, asked, minutes=minutes, say=tell)
     if as_json:
         print_json(report.document(describe_machine()))
     else:
@@ -365,7 +365,7 @@ def household(
 
 
 @contextmanager
-def _saying() -> Iterator[Say]:
+def _telling() -> Iterator[Say]:
     """A line on the terminal that says what is being done."""
     from rich.console import Console
 
@@ -374,7 +374,7 @@ def _saying() -> Iterator[Say]:
 
 
 def _warn(message: str) -> None:
-    click.echo(message, err=True)
+    say(message, err=True)
 
 
 def _draw(report: BenchReport, plots: Path | None) -> None:
@@ -382,7 +382,7 @@ def _draw(report: BenchReport, plots: Path | None) -> None:
         from doorbell.measure.speed.plots import draw_report
 
         for path in draw_report(report, plots):
-            click.echo(f"wrote {path}", err=True)
+            say(f"wrote {path}", err=True)
 
 
 def _print(

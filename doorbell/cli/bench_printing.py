@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.printing import plural, print_table
+from doorbell.cli.printing import plural, print_table, say
 
 if TYPE_CHECKING:
     from doorbell.measure.speed.drift import Minute
@@ -64,7 +64,7 @@ def print_results(report: BenchReport) -> None:
 def _print_compared(name: str, results: Sequence[Result]) -> None:
     from doorbell.measure.speed.product import DOORBELL
 
-    click.echo(name)
+    say(name)
     columns = _columns(results)
     baseline = next(r.timing.p50_ms for r in results if r.backend == DOORBELL)
     rows = [
@@ -134,12 +134,13 @@ def print_household(report: HouseholdReport) -> None:
         for each in minutes
     ]
     print_table(columns, rows, empty="the daemon said nothing: it ran for less than a minute")
-    click.echo(
-        f"\n99 in 100 frames: {report.p99_ratio:.2f} times as long as with the visitor alone; "
+    click.echo()
+    say(
+        f"99 in 100 frames: {report.p99_ratio:.2f} times as long as with the visitor alone; "
         f"{report.merged} strangers merged meanwhile"
     )
     for words, seconds in report.commands.items():
-        click.echo(f"doorbell {words}: {seconds:.2f} s")
+        say(f"doorbell {words}: {seconds:.2f} s")
 
 
 def print_targets(rows: Sequence[TargetResult]) -> None:
@@ -191,7 +192,7 @@ def print_networks(report: BenchReport) -> None:
     for backend, group in groupby(report.results, key=lambda result: result.backend):
         results = list(group)
         threads = results[0].threads
-        click.echo(backend if threads is None else f"{backend}, {plural(threads, 'thread')}")
+        say(backend if threads is None else f"{backend}, {plural(threads, 'thread')}")
         baseline = next(r.timing.p50_ms for r in results if r.name == TITLES[SSD])
         rows = [
             (
@@ -207,7 +208,7 @@ def print_networks(report: BenchReport) -> None:
         columns = ("network", "multiply-adds", "parameters", "p50 ms", "p99 ms", "faster")
         print_table(columns, rows, empty="")
         click.echo()
-    click.echo(
+    say(
         f"In the paper: {PAPER_SSD_MS} ms against {PAPER_BLAZEFACE_MS} ms, {PAPER_RATIO:.1f} x, on "
         "the GPU of an iPhone XS."
     )
@@ -217,5 +218,5 @@ def print_machine(report: BenchReport) -> None:
     """Say where it was measured, a line a fact."""
     width = max(map(len, report.machine))
     for name, value in report.machine.items():
-        click.echo(f"{name:<{width}}  {value}")
+        say(f"{name:<{width}}  {value}")
     click.echo()

@@ -140,7 +140,7 @@ def export_(config: Config, file: Path) -> None:
     FILE must not be there yet. It has one JSON document a line, not encrypted, and in it what faces
     are recognized by: give it to nobody, and delete it when it has been imported.
     """
-    from doorbell.household.exchange import export_file
+    from doorbell.household.exchange_export import export_file
     from doorbell.recognition.embedder import SFACE_ID
 
     count = export_file(config.storage, file, SFACE_ID)
@@ -166,7 +166,7 @@ def import_(config: Config, file: Path, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from doorbell.household.chimes import is_chime
-    from doorbell.household.exchange import import_file
+    from doorbell.household.exchange_import import import_file
     from doorbell.recognition.embedder import SFACE_ID
 
     imported = import_file(config.storage, file, SFACE_ID, is_chime)

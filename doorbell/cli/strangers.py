@@ -85,11 +85,12 @@ def show(config: Config, stranger_id: int, *, as_json: bool) -> None:
     """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import stranger_document
-    from doorbell.household.listing import newest_picture
+    from doorbell.household.listing import newest_pictures
 
     with Gallery.of(config.storage) as gallery:
         stranger = gallery.strangers.get(stranger_id)
-        picture = newest_picture(gallery, stranger, config.storage.pictures_directory)
+        pictures = newest_pictures(gallery, config.storage.pictures_directory)
+    picture = pictures.get(stranger_id)
     if as_json:
         print_json(stranger_document(stranger, picture))
         return

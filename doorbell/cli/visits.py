@@ -115,7 +115,7 @@ def picture(config: Config, words: str, output: Path | None) -> None:
 
     with Gallery.of(config.storage) as gallery:
         visit, path = write_drawn_picture(gallery, words, output, config.storage)
-    click.echo(f"{path} shows visit {visit.visit_id[:SHOWN_CHARACTERS]}: {_label(visit)}")
+    say(f"{path} shows visit {visit.visit_id[:SHOWN_CHARACTERS]}: {_label(visit)}")
 
 
 @visits.command(
@@ -243,7 +243,7 @@ def not_faces(config: Config, forget: int | None, *, as_json: bool) -> None:
         print_json([non_face_document(each) for each in found])
         return
     if forget is not None:
-        click.echo(f"number {forget} may be a face again; what it was known by is deleted")
+        say(f"number {forget} may be a face again; what it was known by is deleted")
         return
     print_table(
         ["number", "visit", "began", "known by"],

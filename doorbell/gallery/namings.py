@@ -14,17 +14,26 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from doorbell.domain import Person, Stranger, Visitor
+from doorbell.domain import Person, Visitor
 from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.codec import Row, stranger_from
 from doorbell.gallery.database import GalleryFile
-from doorbell.gallery.queries import person_by_id
+from doorbell.gallery.queries import person_by_id, place_of
 from doorbell.gallery.records import Undone
 from doorbell.gallery.store import Changes
 
 # What is noted of somebody, besides the number and the correction that made them.
 _NOTED = {
-    "people": ("name", "name_key", "chime", "preferences", "consent", "consent_at", "ignored"),
+    "people": (
+        "name",
+        "name_key",
+        "chime",
+        "preferences",
+        "consent",
+        "consent_at",
+        "ignored",
+        "earlier_subtype",
+    ),
     "strangers": ("first_seen_at", "last_seen_at", "visits", "ignored"),
 }
 
@@ -63,11 +72,7 @@ def _stranger(number: int) -> _Side:
 
 
 def _side_of(visitor: Visitor) -> _Side:
-    match visitor:
-        case Person(person_id=number):
-            return _person(number)
-        case Stranger(stranger_id=number):
-            return _stranger(number)
+    return _Side(*place_of(visitor))
 
 
 def begin_naming(file: GalleryFile, gone: Visitor, kept: Visitor, *, made: bool) -> int:
@@ -121,7 +126,7 @@ def end_naming(file: GalleryFile, naming_id: int, kept: Visitor) -> None:
     """Note what ``kept`` has become by it."""
     side = _side_of(kept)
     (naming,) = file.rows("SELECT * FROM namings WHERE correction_id = ?", naming_id)
-    before = {**_read(naming), "after": _noted(side, _row(file, side))}
+    before = {**json.loads(naming["before"]), "after": _noted(side, _row(file, side))}
     file.execute(
         "UPDATE namings SET before = ? WHERE correction_id = ?", json.dumps(before), naming_id
     )
@@ -161,7 +166,7 @@ class NamingStore:
             if not latest:
                 raise UsageError("there is no naming or merging to undo")
             (naming,) = latest
-            before, naming_id = _read(naming), naming["correction_id"]
+            before, naming_id = noted_in(naming), naming["correction_id"]
             person_id, stranger_id = naming["person_id"], naming["stranger_id"]
             kept = _stranger(stranger_id) if person_id is None else _person(person_id)
             number = before["gone"]["id"]
@@ -287,7 +292,7 @@ class NamingStore:
     def _restore_kept(self, naming: Row, gone: _Side, kept: _Side, before: dict[str, Any]) -> None:
         """Take from whoever stays what came by the naming."""
         if before["kept"] is None:
-            self._take_back(gone, kept)
+            self._take_back(gone, kept, before["after"])
             return
         now = _row(self._file, kept)
         columns = {
@@ -303,17 +308,24 @@ class NamingStore:
                 f"UPDATE {kept.table} SET {name} = ? WHERE id = ?", value, kept.number
             )
 
-    def _take_back(self, gone: _Side, kept: _Side) -> None:
+    def _take_back(self, gone: _Side, kept: _Side, after: dict[str, Any]) -> None:
         """Undo that somebody was made, unless they were enrolled since."""
         if self._file.rows(f"SELECT 1 FROM samples WHERE {kept.column} = ? LIMIT 1", kept.number):
             return
-        came_since = 0
-        for table in ("corrections", "negatives", "visits"):
-            came_since = self._file.execute(
+        ignored = _row(self._file, kept)["ignored"]
+        if ignored != after["ignored"]:  # said of the same visitor since
+            self._file.execute(
+                f"UPDATE {gone.table} SET ignored = ? WHERE id = ?", ignored, gone.number
+            )
+        moved = {
+            table: self._file.execute(
                 f"UPDATE {table} SET person_id = ?, stranger_id = ? WHERE {kept.column} = ?",
                 *gone.owner,
                 kept.number,
             )
+            for table in ("corrections", "negatives", "visits")
+        }
+        came_since = moved["visits"]
         if gone.table == "strangers" and came_since:
             self._file.execute(
                 "UPDATE strangers SET visits = visits + ?, last_seen_at = max(last_seen_at, "
@@ -334,8 +346,12 @@ def _noted(side: _Side, row: Row) -> dict[str, Any]:
     return {name: row[name] for name in _NOTED[side.table]}
 
 
-def _read(naming: Row) -> dict[str, Any]:
-    """What was noted of both.
+def noted_in(naming: Row) -> dict[str, Any]:
+    """What a row of ``namings`` has of both.
+
+    Returns:
+        ``gone`` and ``kept`` as they were before, and what kept was ``after`` it: columns by name.
+        ``kept`` is None where they were made by it; ``gone`` has its ``table`` and ``id`` besides.
 
     Raises:
         GalleryError: it is damaged.
@@ -343,12 +359,15 @@ def _read(naming: Row) -> dict[str, Any]:
     try:
         before = json.loads(naming["before"])
         gone = before["gone"]
-        kept = [each for each in (before["kept"], before.get("after")) if each is not None]
+        kept = [before["after"]] if before["kept"] is None else [before["after"], before["kept"]]
         is_whole = {"table", "id", *_NOTED[gone["table"]]} == gone.keys() and all(
             tuple(each) in _NOTED.values() for each in kept
         )
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         is_whole = False
     if not is_whole:
-        raise GalleryError("what was noted of a naming is damaged; it cannot be undone")
+        raise GalleryError(
+            "what was noted of a naming or merging in the gallery is damaged; "
+            "restore a copy of the gallery"
+        )
     return dict(before)

@@ -17,16 +17,17 @@ from doorbell.gallery.codec import (
     readable,
     wall_time,
 )
+from doorbell.gallery.deletion import delete_visitor
 from doorbell.gallery.names import clean_consent, clean_name, name_key
 from doorbell.gallery.namings import begin_naming, end_naming
 from doorbell.gallery.queries import (
     add_sample,
     add_variants,
     all_people,
-    delete_visitor,
     find_or_create_person,
     move_to_person,
     person_by_id,
+    samples_of,
 )
 from doorbell.gallery.records import (
     EnrolledSample,
@@ -77,17 +78,7 @@ class PeopleStore:
             UnknownPersonError: nobody has that name.
             EncryptionError: another process encrypted the gallery, decrypted it or changed its key.
         """
-        self._file.require_seal()
-        rows = self._file.rows(
-            "SELECT * FROM samples WHERE person_id = ? AND model_id = ? AND hidden_by IS NULL "
-            "ORDER BY id",
-            self.get(name).person_id,
-            model_id,
-        )
-        return [
-            FaceSample(embedding, model_id, row["quality"])
-            for row, embedding in zip(*readable(rows, self._file.cipher), strict=True)
-        ]
+        return samples_of(self._file, self.get(name), model_id)
 
     def stored_samples(self, name: str) -> list[StoredSample]:
         """Every sample of a person, by whatever embedder and damaged ones too, the oldest first.

@@ -5,13 +5,13 @@ What is another's is left out: who else was at the door, and faces once taken fo
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from doorbell.gallery.codec import Row, decode_embeddings
 from doorbell.gallery.database import GalleryFile
-from doorbell.gallery.queries import visits_beside
+from doorbell.gallery.deletion import visits_beside
+from doorbell.gallery.namings import noted_in
 
 # Columns that say nothing about anybody, or are given in another form.
 _INTERNAL = frozenset({"name_key", "embedding", "stranger_id", "not_person_id"})
@@ -40,7 +40,8 @@ def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
         person_id: of somebody enrolled.
 
     Raises:
-        GalleryError: a sample has not the size of an embedding.
+        GalleryError: a sample has not the size of an embedding, or what was noted of a name is
+            damaged.
     """
     with file.reading():
         (person,) = file.rows("SELECT * FROM people WHERE id = ?", person_id)
@@ -63,7 +64,7 @@ def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
             ),
             "faces_taken_for_others": _faces(file, "negatives WHERE person_id = ?", person_id),
             "names_and_merges": [
-                json.loads(row["before"])
+                noted_in(row)
                 for row in file.rows(
                     "SELECT before FROM namings WHERE person_id = ? ORDER BY correction_id",
                     person_id,

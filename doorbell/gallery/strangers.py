@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from doorbell.domain import FaceSample, Person, Stranger
 from doorbell.errors import UnknownStrangerError, UsageError
-from doorbell.gallery.codec import readable, stranger_from
+from doorbell.gallery.codec import stranger_from
+from doorbell.gallery.deletion import delete_some_visits, delete_visitor, visits_beside
 from doorbell.gallery.names import clean_name
 from doorbell.gallery.namings import begin_naming, end_naming
 from doorbell.gallery.queries import (
@@ -19,13 +20,11 @@ from doorbell.gallery.queries import (
     WEEK_SECONDS,
     add_stranger_samples,
     all_strangers,
-    delete_some_visits,
-    delete_visitor,
     find_or_create_person,
     keep_best_samples,
     move_to_person,
     person_by_id,
-    visits_beside,
+    samples_of,
     visits_since,
 )
 from doorbell.gallery.records import Forgotten
@@ -100,11 +99,13 @@ class StrangerStore:
             UnknownStrangerError: there is none of one of the identifiers.
             UsageError: both are the same.
         """
-        older, newer = self.get(min(one, other)), self.get(max(one, other))
-        kept, gone = older.stranger_id, newer.stranger_id
-        if kept == gone:
-            raise UsageError(f"{older.label} cannot be merged into itself; give two identifiers")
         with self._changes.one():
+            older, newer = self.get(min(one, other)), self.get(max(one, other))
+            kept, gone = older.stranger_id, newer.stranger_id
+            if kept == gone:
+                raise UsageError(
+                    f"{older.label} cannot be merged into itself; give two identifiers"
+                )
             naming_id = begin_naming(self._file, newer, older, made=False) if undoable else None
             for table in ("samples", "visits", "negatives", "corrections", "namings"):
                 self._file.execute(
@@ -129,17 +130,15 @@ class StrangerStore:
             return merged
 
     def samples(self, stranger_id: int, model_id: str) -> list[FaceSample]:
-        """A stranger's samples by one embedder, the oldest first; those damaged are left out."""
-        rows = self._file.rows(
-            "SELECT * FROM samples WHERE stranger_id = ? AND model_id = ? AND hidden_by IS NULL "
-            "ORDER BY id",
-            stranger_id,
-            model_id,
-        )
-        return [
-            FaceSample(embedding, model_id, row["quality"])
-            for row, embedding in zip(*readable(rows, self._file.cipher), strict=True)
-        ]
+        """A stranger's samples by one embedder, the oldest first.
+
+        Those that are damaged are left out.
+
+        Raises:
+            UnknownStrangerError: there is none of that identifier.
+            EncryptionError: another process encrypted the gallery, decrypted it or changed its key.
+        """
+        return samples_of(self._file, self.get(stranger_id), model_id)
 
     def seen_together(self, one: int, other: int) -> bool:
         """Whether two strangers were at the door at the same time for long: they are two people."""

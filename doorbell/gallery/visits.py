@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from doorbell.domain import FaceSample, Float32Array, Visit
 from doorbell.errors import UsageError
 from doorbell.gallery.codec import Row, decode_embeddings, readable
+from doorbell.gallery.deletion import delete_visits
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.queries import (
-    delete_visits,
     replace_visit_samples,
     select_visits,
     upsert_visit,

@@ -89,6 +89,20 @@ def sample_document(sample: ListedSample) -> Document:
     }
 
 
+def non_face_document(known: NonFace) -> Document:
+    """Describe something that is no face.
+
+    Keys: number, visit_id and started_at (null where the visit is no longer kept) and faces (how
+    many embeddings it is known by).
+    """
+    return {
+        "number": known.number,
+        "visit_id": known.visit_id,
+        "started_at": iso_utc(known.started_at),
+        "faces": known.faces,
+    }
+
+
 def stranger_document(stranger: Stranger, picture: Path | None) -> Document:
     """Describe a stranger.
 
@@ -141,14 +155,4 @@ def _picture_document(result: PictureResult) -> Document:
             check.name: {"passed": check.passed, "value": round(check.value, 3)}
             for check in result.checks
         },
-    }
-
-
-def non_face_document(each: NonFace) -> dict[str, object]:
-    """Something that is no face, as JSON: number, visit_id and started_at (or null), and faces."""
-    return {
-        "number": each.number,
-        "visit_id": each.visit_id,
-        "started_at": iso_utc(each.started_at),
-        "faces": each.faces,
     }

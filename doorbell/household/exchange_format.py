@@ -24,8 +24,9 @@ from doorbell.errors import UsageError
 from doorbell.gallery.codec import LAST_WALL_TIME, UNIT_TOLERANCE
 from doorbell.recognition.templates import EMBEDDING_SIZE
 
-# The second has variants; without any the first is written, which an earlier doorbell reads.
-PLAIN, WITH_VARIANTS = 1, 2
+# The second has variants, the third also says who is ignored. The first that can say it all is
+# written, for earlier doorbells.
+PLAIN, WITH_VARIANTS, WITH_IGNORED = 1, 2, 3
 
 _EMBEDDING = np.dtype("<f4")
 
@@ -34,6 +35,17 @@ _WallTime = Annotated[float, Field(ge=0.0, le=LAST_WALL_TIME)]  # seconds since 
 
 class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Visitor(_Line):
+    """Somebody; whether they are ignored is said of those who are alone."""
+
+    ignored: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        return {key: value for key, value in written.items() if value or key != "ignored"}
 
 
 class Head(_Line):
@@ -63,7 +75,7 @@ class SampleText(FaceText):
         return {key: value for key, value in written.items() if value or key != "variants"}
 
 
-class PersonLine(_Line):
+class PersonLine(_Visitor):
     """A person."""
 
     kind: Literal["person"]
@@ -75,7 +87,7 @@ class PersonLine(_Line):
     samples: tuple[SampleText, ...]
 
 
-class StrangerLine(_Line):
+class StrangerLine(_Visitor):
     """A stranger."""
 
     kind: Literal["stranger"]

@@ -22,7 +22,6 @@ from doorbell.storage.sqlite_copies import Backup, backups
 # Deletes what is held of visits outside the gallery; what cannot be deleted is logged.
 ForgetVisits: TypeAlias = Callable[[VisitsForgotten], None]
 
-
 # Visits, or strangers, deleted in one step of what is done beside watching the door; some 10 ms.
 FORGOTTEN_AT_ONCE = 32
 

@@ -6,14 +6,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorbell.domain import Stranger
 from doorbell.gallery.gallery import Gallery, PersonSummary
 from doorbell.household.enrollment_strength import Strength, strength
-from doorbell.outputs.pictures import picture_path
 from doorbell.recognition.embedder import SFACE_ID
-
-# Of so many visits the newest one with a picture is looked for.
-VISITS_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +45,8 @@ def known_person(gallery: Gallery, name: str) -> KnownPerson:
     return _known(gallery, summary)
 
 
-def newest_picture(gallery: Gallery, stranger: Stranger, pictures_directory: Path) -> Path | None:
-    """The picture of a stranger's newest visit that has one; None where none is kept."""
-    visits = gallery.visits.newest(VISITS_LOOKED_AT, stranger_id=stranger.stranger_id)
-    pictures = (picture_path(pictures_directory, visit.visit_id) for visit in visits)
-    return next((picture for picture in pictures if picture.is_file()), None)
-
-
 def newest_pictures(gallery: Gallery, pictures_directory: Path) -> dict[int, Path]:
-    """By stranger, the picture of the newest visit that has one; without those who have none."""
+    """By stranger_id, the picture of the newest visit that has one; without those who have none."""
     kept = {path.stem: path for path in pictures_directory.glob("*.jpg")}
     newest = gallery.visits.newest_by_stranger(kept)
     return {stranger_id: kept[visit_id] for stranger_id, visit_id in newest.items()}

@@ -74,16 +74,16 @@ def connect(path: Path, schema: Schema, *, any_thread: bool = False) -> sqlite3.
     """
     if path.stat().st_mode & 0o077:
         path.chmod(OWNER_ONLY)  # SQLite gives its -wal and -shm files the same mode
-    return _with_room(
-        path,
-        lambda: sqlite3.connect(
+
+    def opened(_alone: bool) -> sqlite3.Connection:
+        return sqlite3.connect(
             path,
             timeout=schema.busy_seconds,
             isolation_level=None,
             check_same_thread=not any_thread,
-        ),
-        schema.settings,
-    )
+        )
+
+    return _with_room(path, schema.settings, opened)
 
 
 @contextmanager
@@ -91,23 +91,18 @@ def reading(path: Path, busy_seconds: float) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write, also to a file that others change meanwhile."""
     uri = path.absolute().as_uri()
 
-    def opened(mode: str) -> sqlite3.Connection:
+    def opened(alone: bool) -> sqlite3.Connection:
+        mode = "rw" if alone else "ro"  # read only, SQLite wants the index in a file
         return sqlite3.connect(
             f"{uri}?mode={mode}", uri=True, timeout=busy_seconds, isolation_level=None
         )
 
-    with closing(
-        _with_room(path, lambda: opened("ro"), (), lambda: opened("rw"), ("query_only = ON",))
-    ) as connection:
+    with closing(_with_room(path, ("query_only = ON",), opened)) as connection:
         yield connection
 
 
 def _with_room(
-    path: Path,
-    opened: Callable[[], sqlite3.Connection],
-    settings: tuple[str, ...],
-    alone: Callable[[], sqlite3.Connection] | None = None,
-    settings_alone: tuple[str, ...] | None = None,
+    path: Path, settings: tuple[str, ...], opened: Callable[[bool], sqlite3.Connection]
 ) -> sqlite3.Connection:
     """A connection that has read its file; where the disk is full, one that needs no room.
 
@@ -115,20 +110,22 @@ def _with_room(
     room for one. A process that has the file for itself keeps that index in memory
     (https://www.sqlite.org/wal.html#use_of_wal_without_shared_memory). Where another has it open,
     its index is there.
+
+    Args:
+        path: the file.
+        settings: pragmas of the connection, ``name = value``.
+        opened: a new connection, told whether it is to have the file for itself.
     """
     try:
-        return _ready(opened, settings)
+        return _ready(opened(False), settings)
     except sqlite3.OperationalError:
         if not _is_full(path.parent):
             raise
-    only = ("locking_mode = EXCLUSIVE", *(settings if settings_alone is None else settings_alone))
-    return _ready(alone or opened, only)
+    return _ready(opened(True), ("locking_mode = EXCLUSIVE", *settings))
 
 
-def _ready(
-    opened: Callable[[], sqlite3.Connection], settings: tuple[str, ...]
-) -> sqlite3.Connection:
-    connection = opened()
+def _ready(connection: sqlite3.Connection, settings: tuple[str, ...]) -> sqlite3.Connection:
+    """The connection with its settings, which has read its file; closed on any error."""
     try:
         connection.execute("PRAGMA trusted_schema = OFF").fetchall()
         for setting in settings:

@@ -42,7 +42,7 @@ class Part:
         return f"the {self.kind} {self.name!r}"
 
 
-def parts_of(connection: sqlite3.Connection) -> dict[str, Part]:
+def _parts_of(connection: sqlite3.Connection) -> dict[str, Part]:
     """What a file consists of, by name."""
     rows = connection.execute(
         "SELECT type, CAST(name AS BLOB), CAST(coalesce(sql, '') AS BLOB) FROM sqlite_schema"
@@ -68,7 +68,7 @@ def require_own(connection: sqlite3.Connection, schema: Schema) -> None:
     version = number(connection, "user_version")
     if number(connection, "application_id") != schema.application_id or version > schema.version:
         return
-    found, ours, additions = parts_of(connection), own(schema, version), _additions(schema)
+    found, ours, additions = _parts_of(connection), _own(schema, version), _additions(schema)
     for name, part in found.items():
         if name in additions:
             is_ours = part == additions[name] or part.kind == additions[name].kind != "table"
@@ -84,7 +84,7 @@ def require_own(connection: sqlite3.Connection, schema: Schema) -> None:
 
 def renew_additions(connection: sqlite3.Connection, schema: Schema) -> None:
     """Make anew the triggers and indexes of ``schema.additions`` that another version has made."""
-    found, additions = parts_of(connection), _additions(schema)
+    found, additions = _parts_of(connection), _additions(schema)
     different = [found[name] for name in additions.keys() & found.keys()]
     different = [part for part in different if part != additions[part.name]]
     if not different:
@@ -97,18 +97,18 @@ def renew_additions(connection: sqlite3.Connection, schema: Schema) -> None:
 
 
 @cache
-def own(schema: Schema, version: int) -> Mapping[str, Part]:
+def _own(schema: Schema, version: int) -> Mapping[str, Part]:
     """What our statements make up to a version, by name."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
         migrate(new, schema, version)
-        return parts_of(new)
+        return _parts_of(new)
 
 
 @cache
 def _additions(schema: Schema) -> Mapping[str, Part]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
         migrate(new, schema)
-        before = parts_of(new)
+        before = _parts_of(new)
         for statement in schema.additions:
             new.execute(statement)
-        return {name: part for name, part in parts_of(new).items() if name not in before}
+        return {name: part for name, part in _parts_of(new).items() if name not in before}

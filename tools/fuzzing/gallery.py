@@ -10,8 +10,9 @@ import numpy as np
 
 from doorbell.errors import DoorbellError
 from doorbell.gallery.database import GalleryFile
-from doorbell.household.exchange import Imported, export_lines, import_lines
+from doorbell.household.exchange_export import export_lines
 from doorbell.household.exchange_format import sample_text
+from doorbell.household.exchange_import import Imported, import_lines
 from fuzzing import scratch
 
 MAX_BYTES = 2048

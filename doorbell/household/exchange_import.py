@@ -1,18 +1,16 @@
-"""The gallery's people and strangers as a file that other machines and programs can read.
+"""Adding to the gallery the people and strangers of a file that another gallery was exported to.
 
-What is not understood is refused with its line, and nothing is added then. Visits, pictures and
-corrections are no part of it. The lines are described in docs/reliability.md.
+What is not understood is refused with its line, and nothing is added then. The lines are described
+in docs/reliability.md.
 """
 
 from __future__ import annotations
 
 import time
 from codecs import BOM_UTF8
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +18,8 @@ from pydantic import ValidationError
 
 from doorbell.config import StorageSection
 from doorbell.domain import FaceSample, Float32Array
-from doorbell.errors import GalleryError, UsageError
-from doorbell.gallery.codec import (
-    Row,
-    consent_from,
-    decode_embeddings,
-    encode_preferences,
-)
+from doorbell.errors import UsageError
+from doorbell.gallery.codec import decode_embeddings, encode_preferences
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.names import clean_consent, clean_name
 from doorbell.gallery.queries import (
@@ -34,27 +27,22 @@ from doorbell.gallery.queries import (
     add_stranger_samples,
     add_variants,
     all_people,
-    all_strangers,
     find_or_create_person,
     person_by_id,
 )
 from doorbell.household.exchange_format import (
     ENTRY,
     PLAIN,
-    WITH_VARIANTS,
+    WITH_IGNORED,
     End,
-    FaceText,
     Head,
     PersonLine,
-    SampleText,
     StrangerLine,
     describe,
-    face_text,
     read_sample,
-    sample_text,
 )
 from doorbell.storage.encryption import open_cipher
-from doorbell.storage.files import open_regular, write_whole
+from doorbell.storage.files import open_regular
 
 # A sample takes 0.8 kB, with its variants five times as much: some 60,000 of them.
 MAX_BYTES = 256 * 2**20
@@ -80,31 +68,6 @@ class Imported:
     samples: int = 0
     strangers: int = 0
     conflicts: list[str] = field(default_factory=list)
-
-
-def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
-    """Write a gallery to a new file, for its owner alone; how many lines.
-
-    Raises:
-        UsageError: there is such a file, or it cannot be written.
-        GalleryError, EncryptionError: the gallery cannot be read.
-    """
-    if path.exists():
-        raise UsageError(f"{path} is there already; give another name")
-    if not storage.gallery_path.exists():
-        raise UsageError(f"there is no gallery {storage.gallery_path} to export")
-    try:
-        with closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file:
-            lines = [line + "\n" for line in export_lines(file, model_id)]
-        write_whole(path, "".join(lines).encode(), replace=False)
-    except ValidationError as exc:
-        raise GalleryError(
-            "nothing was written: the gallery holds what cannot be exported "
-            f"({describe(exc)}); see what is wrong with: doorbell gallery check"
-        ) from None  # it shows the value
-    except OSError as exc:
-        raise UsageError(f"cannot write {path}: {exc.strerror}; give another place") from exc
-    return len(lines)
 
 
 def import_file(
@@ -133,39 +96,6 @@ def import_file(
         raise UsageError(f"nothing was added from {path}: {exc}") from exc
 
 
-def export_lines(file: GalleryFile, model_id: str) -> Iterator[str]:
-    """Everybody enrolled and every stranger, with their samples of one embedder, decrypted."""
-    with file.reading():
-        people = file.rows("SELECT * FROM people ORDER BY id")
-        strangers = all_strangers(file)
-        version = WITH_VARIANTS if file.rows("SELECT 1 FROM variants LIMIT 1") else PLAIN
-        yield Head(kind="doorbell-gallery", version=version, model_id=model_id).model_dump_json()
-        for row, person in zip(people, all_people(file), strict=True):
-            consent = consent_from(row)
-            yield PersonLine(
-                kind="person",
-                name=person.name,
-                chime=person.chime,
-                preferences=dict(person.preferences),
-                consent=None if consent is None else consent.words,
-                consent_at=None if consent is None else consent.noted_at,
-                samples=_samples_text(file, "person_id", person.person_id, model_id),
-            ).model_dump_json()
-        told = 0
-        for stranger in strangers:
-            samples = _samples_text(file, "stranger_id", stranger.stranger_id, model_id)
-            if samples:  # without, nobody could tell who it is
-                told += 1
-                yield StrangerLine(
-                    kind="stranger",
-                    first_seen_at=stranger.first_seen_at,
-                    last_seen_at=stranger.last_seen_at,
-                    visits=stranger.visits,
-                    samples=samples,
-                ).model_dump_json()
-        yield End(kind="end", people=len(people), strangers=told).model_dump_json()
-
-
 def import_lines(
     file: GalleryFile,
     lines: Iterable[bytes],
@@ -175,12 +105,12 @@ def import_lines(
     """Add what such lines tell to a gallery: all of it or, on any error, nothing.
 
     A person of a name that is there gets the samples that are new; chime, preferences and consent
-    stay where there are some. A stranger whose face is there already is left out. So a second
-    import adds nothing.
+    stay where there are some, and so does whether they are ignored. A stranger whose face is there
+    already is left out. So a second import adds nothing.
 
     Args:
         file: the gallery.
-        lines: of the file, as ``export_lines`` makes them.
+        lines: of the file, as ``exchange_export.export_lines`` makes them.
         model_id: the embedder in use.
         is_chime: whether a chime can be played on this machine; others are left out.
 
@@ -191,10 +121,11 @@ def import_lines(
     """
     imported = Imported()
     # Before the transaction: reading may take its time, and others write meanwhile.
-    is_known_chime = cache(is_chime)
-    entries = list(_read(lines, model_id, is_known_chime))
+    entries = list(_read(lines, model_id))
+    named = {entry.chime for _, entry in entries if isinstance(entry, PersonLine) and entry.chime}
+    chimes = {chime for chime in named if is_chime(chime)}
     with file.writing():
-        known = _Known(file, model_id, is_known_chime)
+        known = _Known(file, model_id, chimes)
         for number, entry in entries:
             _import(file, number, entry, known, imported)
     return imported
@@ -218,13 +149,8 @@ def _import(
         raise UsageError(f"line {number}: {exc}") from exc
 
 
-def _read(
-    lines: Iterable[bytes], model_id: str, is_chime: Callable[[str], bool]
-) -> Iterator[tuple[int, PersonLine | StrangerLine]]:
-    """What the lines tell, each with its number, as far as it can be checked without the gallery.
-
-    Each chime has been asked for then.
-    """
+def _read(lines: Iterable[bytes], model_id: str) -> Iterator[tuple[int, PersonLine | StrangerLine]]:
+    """What lines tell, each with its number, as far as it can be checked without the gallery."""
     numbered = enumerate(lines, start=1)
     _, first = next(numbered, (1, b""))
     _check_head(first, model_id)
@@ -241,8 +167,6 @@ def _read(
                     continue
                 case PersonLine():
                     entry = _checked(entry)
-                    if entry.chime is not None:
-                        is_chime(entry.chime)
         except ValidationError as exc:
             raise UsageError(f"line {number}: {describe(exc)}") from None  # it shows the line
         except UsageError as exc:
@@ -264,11 +188,11 @@ def _checked(line: PersonLine) -> PersonLine:
 
 
 class _Known:
-    """What is here already: who, whose embeddings, and which chimes."""
+    """What is here already: who, and whose embeddings; and which of the chimes can be played."""
 
-    def __init__(self, file: GalleryFile, model_id: str, is_chime: Callable[[str], bool]) -> None:
+    def __init__(self, file: GalleryFile, model_id: str, chimes: Set[str]) -> None:
         self.model_id = model_id
-        self.is_chime = is_chime
+        self.chimes = chimes
         self.names = {person.person_id: person.name for person in all_people(file)}
         self.anywhere: set[bytes] = set()
         self.of_person: dict[int | None, dict[bytes, Float32Array]] = {}
@@ -297,10 +221,10 @@ def _check_head(line: bytes, model_id: str) -> None:
         raise UsageError(
             "line 1: this is no export of a gallery; make one with: doorbell gallery export FILE"
         ) from None
-    if head.version not in (PLAIN, WITH_VARIANTS):
+    if not PLAIN <= head.version <= WITH_IGNORED:
         raise UsageError(
             f"line 1: the file is of version {head.version}; this doorbell reads version {PLAIN} "
-            f"and {WITH_VARIANTS}: update the older of the two"
+            f"to {WITH_IGNORED}: update the older of the two"
         )
     if head.model_id != model_id:
         raise UsageError(
@@ -311,7 +235,7 @@ def _check_head(line: bytes, model_id: str) -> None:
 
 def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported: Imported) -> None:
     name = line.name
-    if line.chime is not None and not known.is_chime(line.chime):
+    if line.chime is not None and line.chime not in known.chimes:
         imported.conflicts.append(f"{name} gets no chime: {line.chime} is none here")
         line = line.model_copy(update={"chime": None})
     samples = [read_sample(text, known.model_id) for text in line.samples]
@@ -325,8 +249,11 @@ def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported:
                 "rename one here first: doorbell people rename NAME NEW_NAME"
             )
         imported.merged.append(here)
+        if line.ignored and not person_by_id(file, person_id).ignored:
+            imported.conflicts.append(f"{here} is not ignored here")
     else:
         imported.people.append(name)
+        file.execute("UPDATE people SET ignored = ? WHERE id = ?", line.ignored, person_id)
         known.names[person_id] = name
     for text, sample in zip(line.samples, samples, strict=True):
         if sample.embedding.tobytes() in known.of_person.get(person_id, {}):
@@ -374,31 +301,9 @@ def _import_stranger(
         first_seen_at=line.first_seen_at,
         last_seen_at=line.last_seen_at,
         visits=line.visits,
+        ignored=line.ignored,
     )
     add_stranger_samples(file, stranger_id, samples)
     for sample in samples:
         known.add(None, sample.embedding)
     imported.strangers += 1
-
-
-def _samples_text(
-    file: GalleryFile, column: str, visitor_id: int, model_id: str
-) -> tuple[SampleText, ...]:
-    rows: Sequence[Row] = file.rows(
-        f"SELECT * FROM samples WHERE {column} = ? AND model_id = ? "  # noqa: S608 - our own words
-        "AND hidden_by IS NULL ORDER BY id",
-        visitor_id,
-        model_id,
-    )
-    drawn: Sequence[Row] = file.rows(
-        "SELECT variants.* FROM variants JOIN samples ON samples.id = sample_id "  # noqa: S608 - our own words
-        f"WHERE {column} = ? ORDER BY variants.id",
-        visitor_id,
-    )
-    variants: dict[int, dict[str, FaceText]] = defaultdict(dict)
-    for row, embedding in zip(drawn, decode_embeddings(drawn, file.cipher), strict=True):
-        variants[row["sample_id"]][row["drawing"]] = face_text(embedding, row["quality"])
-    return tuple(
-        sample_text(embedding, row["quality"], row["source_sha256"], variants.get(row["id"], {}))
-        for row, embedding in zip(rows, decode_embeddings(rows, file.cipher), strict=True)
-    )

@@ -1,0 +1,128 @@
+"""What goes when a visitor or a visit is deleted, and which other visits were of the same time.
+
+Called within ``GalleryFile.writing``.
+"""
+
+# ruff: noqa: S608 - the words put into statements are table and column names written here
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from doorbell.domain import Visitor
+from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.queries import place_of
+from doorbell.gallery.records import Forgotten
+
+# A face is followed for a moment before its visit begins, and is to be seen that long.
+BESIDE_SECONDS = 1.0
+
+# A visit without an end goes on; that its visitor is still there is stored with the next event.
+OPEN_SECONDS = 3600.0
+
+# Longer than nearly every visit.
+LONG_SECONDS = OPEN_SECONDS
+
+
+def delete_visitor(
+    file: GalleryFile, visitor: Visitor, beside: tuple[str, ...] | None = None
+) -> Forgotten:
+    """Delete somebody with every sample and every visit.
+
+    What corrections of these visits hid goes too: samples of the same faces, taken for another's,
+    and strangers who were seen in these visits alone.
+
+    Args:
+        file: the gallery.
+        visitor: who.
+        beside: visits of the same time as theirs, where the caller knows them.
+    """
+    table, column, visitor_id = place_of(visitor)
+    if beside is None:
+        beside = visits_beside(file, f"{column} = ?", visitor_id)
+    visits = file.rows(f"SELECT id FROM visits WHERE {column} = ?", visitor_id)
+    _delete_hidden(file, column, visitor_id)
+    file.execute(f"DELETE FROM visits WHERE {column} = ?", visitor_id)
+    samples = file.execute(f"DELETE FROM samples WHERE {column} = ?", visitor_id)
+    # With what was noted of whoever became them: nothing of it comes back.
+    file.execute(
+        "DELETE FROM corrections WHERE id IN "
+        f"(SELECT correction_id FROM namings WHERE {column} = ?)",
+        visitor_id,
+    )
+    file.execute(f"DELETE FROM {table} WHERE id = ?", visitor_id)
+    return Forgotten(visitor, samples, tuple(row["id"] for row in visits), beside)
+
+
+def delete_some_visits(
+    file: GalleryFile, visitor: Visitor, at_most: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Delete the oldest visits of somebody who has more than so many and is to go.
+
+    Returns:
+        Which, and the other visits of their time.
+    """
+    _, column, visitor_id = place_of(visitor)
+    [row] = file.rows(
+        f"SELECT count(*) AS n FROM (SELECT 1 FROM visits WHERE {column} = ? LIMIT ?)",
+        visitor_id,
+        at_most + 1,
+    )
+    if row["n"] <= at_most:
+        return (), ()
+    _delete_hidden(file, column, visitor_id)
+    gone = file.rows(
+        f"SELECT id FROM visits WHERE {column} = ? ORDER BY started_at LIMIT ?",
+        visitor_id,
+        max(at_most, 1),
+    )
+    return tuple(row["id"] for row in gone), delete_visits(file, [row["id"] for row in gone])
+
+
+def delete_visits(file: GalleryFile, visit_ids: Sequence[str]) -> tuple[str, ...]:
+    """Delete some visits with what they consist of; which others were of their time."""
+    listed = json.dumps(visit_ids)
+    among = "id IN (SELECT value FROM json_each(?))"
+    beside = visits_beside(file, among, listed)
+    file.execute(f"DELETE FROM visits WHERE {among}", listed)
+    return beside
+
+
+def _delete_hidden(file: GalleryFile, column: str, visitor_id: int) -> None:
+    """Delete what corrections of somebody's visits hid."""
+    hidden = (
+        "hidden_by IN (SELECT corrections.id FROM corrections JOIN visits "
+        f"ON visits.id = corrections.visit_id WHERE visits.{column} = ?)"
+    )
+    file.execute(f"DELETE FROM samples WHERE {hidden}", visitor_id)
+    file.execute(f"DELETE FROM strangers WHERE visits <= 0 AND {hidden}", visitor_id)
+
+
+def visits_beside(file: GalleryFile, where: str, *parameters: object) -> tuple[str, ...]:
+    """Identifiers of all other visits that were going on at the time of one of some visits.
+
+    It looks at each visit once, and again only at those that began about the time of one of these.
+
+    Args:
+        file: the gallery.
+        where: which these are; may be NULL of others.
+        parameters: of that.
+    """
+    until = f"max(last_seen_at, coalesce(ended_at, last_seen_at + {OPEN_SECONDS}))"
+    spans = f"SELECT id, started_at, {until} AS until FROM visits WHERE"
+    ones, others = f"({spans} {where}) AS a", f"({spans} ({where}) IS NOT TRUE) AS b"
+    overlaps = f"b.until >= a.started_at - {BESIDE_SECONDS}"
+    overlaps += f" AND b.started_at <= a.until + {BESIDE_SECONDS}"
+    if not file.rows(f"SELECT 1 FROM visits WHERE {where} LIMIT 1", *parameters):
+        return ()
+    # Most begin shortly before, which the index finds; the few long ones are looked at one by one.
+    rows = file.rows(
+        f"""SELECT b.id FROM {ones} CROSS JOIN {others}
+            WHERE b.started_at >= a.started_at - {LONG_SECONDS} AND {overlaps}
+        UNION SELECT b.id FROM {others} WHERE b.until > b.started_at + {LONG_SECONDS} - 1
+            AND EXISTS (SELECT 1 FROM {ones} WHERE {overlaps})
+        ORDER BY 1""",
+        *(4 * parameters),
+    )
+    return tuple(row["id"] for row in rows)
