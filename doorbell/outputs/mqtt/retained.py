@@ -132,8 +132,7 @@ class RetainedMessages:
             if self._private:
                 return
             self._pictured = subject
-            if self._states.get(self._topics.image) != jpeg:
-                self.set(self._topics.image, jpeg)
+            self.set(self._topics.image, jpeg)
 
     def hide_picture(self) -> None:
         """Take back the picture that the broker keeps."""
@@ -289,8 +288,7 @@ class RetainedMessages:
     def _publish_door(self) -> None:
         """Publish what has changed of who is and was at the door."""
         for topic, payload in self._door.all().items():
-            if self._states.get(topic) != payload:
-                self.set(topic, payload)
+            self.set(topic, payload)
 
     def _delete_states_of(self, person_ids: Iterable[int | None]) -> None:
         for person_id in person_ids:
@@ -320,8 +318,7 @@ class RetainedMessages:
 
     def _hide_picture(self) -> None:
         self._pictured = EventSubject()
-        if self._states.get(self._topics.image) != b"":
-            self.set(self._topics.image, b"")  # deletes the one retained
+        self.set(self._topics.image, b"")  # deletes the one retained
 
     def _publish_state(self, topic: str) -> None:
         # A count that is lost is followed by another.
