@@ -50,7 +50,8 @@ The document on ``camera``, version 1:
 
 ================  ===============================================================================
 version           1
-condition         starting, live, dark (it gives frames but sees nothing), frozen, lost or stuck
+condition         starting, live, dark (it gives frames but sees nothing), slow, frozen, lost or
+                  stuck
 reason            words for people; null where nothing is wrong
 since             ISO 8601, UTC
 ================  ===============================================================================
