@@ -54,9 +54,8 @@ from doorbell.imaging.view import (
 from doorbell.inference import says_how
 from doorbell.models.store import models_directory, network_files, verify_models
 from doorbell.outputs.mqtt.client import configured_client, describe_failure
-from doorbell.outputs.mqtt.discovery import ONLINE
 from doorbell.outputs.mqtt.look import read_retained
-from doorbell.outputs.mqtt.messages import problem_of
+from doorbell.outputs.mqtt.messages import ONLINE, problem_of
 from doorbell.outputs.mqtt.session import describe_twin, is_taken, noted_mark
 from doorbell.outputs.mqtt.topics import Topics
 from doorbell.outputs.mqtt.trial import find_refusal
@@ -370,7 +369,7 @@ def _check_what_broker_takes(config: Config, where: str) -> None:
     if refusal is not None:
         raise BrokerError(f"{where} accepted us, but {refusal}")
     found = problem_of(lies.get(topics.status, b""))
-    if found is not None and lies.get(topics.availability) == ONLINE.encode():
+    if found is not None and lies.get(topics.availability) == ONLINE:
         raise BrokerError(f"{where} accepted us, but the running doorbell says: {found}")
 
 

@@ -26,7 +26,7 @@ from doorbell.config import MqttSection
 from doorbell.outputs.mqtt.client import configured_client, describe_failure, keepalive_seconds
 from doorbell.outputs.mqtt.connection_log import ConnectionLog
 from doorbell.outputs.mqtt.delivery import Delivery, Kind, Outgoing, Refusal
-from doorbell.outputs.mqtt.discovery import OFFLINE
+from doorbell.outputs.mqtt.messages import OFFLINE
 from doorbell.outputs.mqtt.rest import Rest
 
 # Well below mqtt.late_seconds: a ring while the broker starts again still rings.

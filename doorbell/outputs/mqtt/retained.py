@@ -25,7 +25,6 @@ from doorbell.domain import (
 from doorbell.imaging.fitting import fit_jpeg
 from doorbell.outputs.mqtt.connection import BrokerConnection
 from doorbell.outputs.mqtt.discovery import (
-    ONLINE,
     components_of,
     discovery_components,
     discovery_document,
@@ -38,6 +37,7 @@ from doorbell.outputs.mqtt.image_delivery import ImageDelivery
 from doorbell.outputs.mqtt.messages import (
     OFF,
     ON,
+    ONLINE,
     EventSubject,
     encode,
     subject_of,
@@ -112,7 +112,7 @@ class RetainedMessages:
                 # A picture that comes again looks like a new one.
                 if topic != self._topics.image or not self._image.has_arrived:
                     self._publish_state(topic)
-            self._publish(self._topics.availability, ONLINE.encode())
+            self._publish(self._topics.availability, ONLINE)
 
     def set(self, topic: str, payload: bytes) -> None:
         """Publish a state, now and whenever the doorbell announces itself; again if it changes."""
