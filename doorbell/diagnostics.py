@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.client import Client, ConnectFlags
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -28,7 +28,7 @@ from doorbell.camera.exposed import can_be_exposed
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.rotated import rotate
 from doorbell.camera.uri import source_of
-from doorbell.config import CameraSection, Config, RecognitionSection
+from doorbell.config import CameraSection, Config, MqttSection, RecognitionSection
 from doorbell.domain import Face, Frame, UInt8Array
 from doorbell.errors import (
     BrokerError,
@@ -53,7 +53,7 @@ from doorbell.imaging.view import (
 )
 from doorbell.inference import says_how
 from doorbell.models.store import models_directory, network_files, verify_models
-from doorbell.outputs.mqtt.client import configured_client, describe_failure
+from doorbell.outputs.mqtt.client import describe_failure, short_lived_client
 from doorbell.outputs.mqtt.look import read_retained
 from doorbell.outputs.mqtt.messages import ONLINE, problem_of
 from doorbell.outputs.mqtt.session import describe_twin, is_taken, noted_mark
@@ -301,42 +301,38 @@ def check_broker(config: Config) -> str:
     if not section.enabled:
         return "switched off (mqtt.enabled)"
     where = f"{section.host}:{section.port}"
-    client = configured_client(section, f"doorbell-check-{os.getpid()}")
-    answered = threading.Event()
+    client_id = f"doorbell-check-{os.getpid()}"
+    latency = _answer(section, Topics(config.device.id).status, client_id, where)
+    _check_what_broker_takes(config, client_id, where)
+    return f"{where} accepted us and takes every size; {describe(latency.take())}"
+
+
+def _answer(section: MqttSection, topic: str, client_id: str, where: str) -> Latency:
+    """Connect, and subscribe once; how long that took.
+
+    Raises:
+        BrokerError: it does not answer, or does not take us.
+    """
+    latency = Latency()
+    answered, acknowledged = threading.Event(), threading.Event()
     refusals: list[str] = []
 
-    def on_connect(
+    def note(
         _client: Client, _data: object, _flags: ConnectFlags, code: ReasonCode, _: Properties | None
     ) -> None:
         if code.is_failure:
             refusals.append(str(code))
         answered.set()
 
-    def on_disconnect(
-        _client: Client,
-        _data: object,
-        _flags: DisconnectFlags,
-        _code: ReasonCode,
-        _: Properties | None,
-    ) -> None:
-        answered.set()
-
-    latency = Latency()
-
-    def on_subscribe(*_: object) -> None:
-        latency.add(Stage.PUBLISH, time.perf_counter() - asked)
-        acknowledged.set()
-
-    acknowledged = threading.Event()
-    client.on_connect = on_connect
-    client.on_disconnect = on_disconnect
-    client.on_subscribe = on_subscribe
-    try:
-        client.connect(section.host, section.port, section.keepalive_seconds)
-    except OSError as exc:
-        raise BrokerError(f"cannot reach {where}: {describe_failure(exc)}") from exc
-    client.loop_start()
-    try:
+    with short_lived_client(section, client_id) as client:
+        client.on_connect = note
+        client.on_disconnect = lambda *_: answered.set()
+        client.on_subscribe = lambda *_: acknowledged.set()
+        try:
+            client.connect(section.host, section.port, section.keepalive_seconds)
+        except OSError as exc:
+            raise BrokerError(f"cannot reach {where}: {describe_failure(exc)}") from exc
+        client.loop_start()
         if not answered.wait(BROKER_SECONDS):
             raise BrokerError(f"{where} did not answer within {BROKER_SECONDS:.0f} s")
         if refusals:
@@ -345,19 +341,15 @@ def check_broker(config: Config) -> str:
             )
         # As long as an event's acknowledgement takes, and nobody hears of it.
         asked = time.perf_counter()
-        client.subscribe(Topics(config.device.id).status, qos=1)
-        acknowledged.wait(BROKER_SECONDS)
-    finally:
-        client.disconnect()
-        client.loop_stop()
-    _check_what_broker_takes(config, where)
-    return f"{where} accepted us and takes every size; {describe(latency.take())}"
+        client.subscribe(topic, qos=1)
+        if acknowledged.wait(BROKER_SECONDS):
+            latency.add(Stage.PUBLISH, time.perf_counter() - asked)
+    return latency
 
 
-def _check_what_broker_takes(config: Config, where: str) -> None:
+def _check_what_broker_takes(config: Config, client_id: str, where: str) -> None:
     """Try one message of each kind and size, and look who else is connected as this doorbell."""
     section, topics = config.mqtt, Topics(config.device.id)
-    client_id = f"doorbell-check-{os.getpid()}"
     try:
         refusal = find_refusal(section, client_id, config.device.id)
     except OSError as exc:

@@ -23,7 +23,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.config import MqttSection
-from doorbell.outputs.mqtt.client import configured_client, describe_failure, keepalive_seconds
+from doorbell.errors import ConfigError
+from doorbell.outputs.mqtt.client import (
+    configured_client,
+    describe_failure,
+    keepalive_seconds,
+    let_go,
+)
 from doorbell.outputs.mqtt.connection_log import ConnectionLog
 from doorbell.outputs.mqtt.delivery import Delivery, Kind, Outgoing, Refusal
 from doorbell.outputs.mqtt.messages import OFFLINE
@@ -180,7 +186,7 @@ class BrokerConnection:
             self._connected = False
             self._rest = Rest(seconds, may_return, time.monotonic())
         client.disconnect()
-        _let_go(client)
+        let_go(client)
 
     def publish(
         self,
@@ -264,7 +270,7 @@ class BrokerConnection:
         stopping = threading.Thread(target=client.loop_stop, name="mqtt-stop", daemon=True)
         stopping.start()
         stopping.join(STOP_SECONDS)
-        _let_go(client)
+        let_go(client)
 
     def _note_connect(
         self,
@@ -357,10 +363,17 @@ class BrokerConnection:
 
     def _return(self) -> None:
         """Connect again, with a client of its own, where nobody else is connected any more."""
-        if self._rest is not None and self._rest.is_over(time.monotonic()):
-            self._rest = None
-            self._client = self._new_client()
-            self._connect(self._client)
+        now = time.monotonic()
+        if self._rest is None or not self._rest.is_over(now):
+            return
+        try:
+            client = self._new_client()
+        except ConfigError as exc:  # a file that could be read at the start: the next time, maybe
+            self._connection_log.tell(describe_failure(exc), now)
+            return
+        self._rest = None
+        self._client = client
+        self._connect(client)
 
     def _pause(self, client: Client, *, afresh: bool) -> None:
         """Let paho wait before it connects again, the longer the more connections did not last."""
@@ -411,10 +424,3 @@ class BrokerConnection:
 
 def _nothing(*_: object) -> None:
     """What is told before anybody listens."""
-
-
-def _let_go(client: Client) -> None:
-    """Let its thread be the last that keeps a client: its sockets are closed with it."""
-    client.on_connect = client.on_message = client.on_publish = None
-    client.on_connect_fail = client.on_disconnect = None
-    client.on_subscribe = client.on_unsubscribe = None
