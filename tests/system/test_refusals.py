@@ -14,8 +14,8 @@ from broker_stories import ANNA, running, story, visit_of
 
 from doorbell.domain import Event, Person, Recognized, Ring
 from doorbell.imaging.annotation import encode_jpeg
-from doorbell.outputs.mqtt.connection import LASTING_SECONDS
 from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.outputs.mqtt.pauses import LASTING_SECONDS
 from doorbell.status import Statistics
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.refusing_broker import PUBLISH, SUBSCRIBE, Packet, RefusingBroker

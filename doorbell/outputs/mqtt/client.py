@@ -13,6 +13,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -43,6 +44,7 @@ LOCAL_NETWORKS = tuple(
 
 
 LEAST_KEEPALIVE_SECONDS = 5  # as of mqtt.keepalive_seconds
+STOP_SECONDS = 1.1  # paho's thread sleeps for up to a second between attempts
 
 
 class PublicBrokerError(ConfigError, OSError):
@@ -146,6 +148,16 @@ def short_lived_client(
         let_go(client)
         client.disconnect()
         client.loop_stop()
+
+
+def stop_client(client: Client) -> None:
+    """Disconnect, and end its thread; within little more than a second."""
+    client.disconnect()
+    # loop_stop waits without a bound, and a look-up of a host name may take long.
+    stopping = threading.Thread(target=client.loop_stop, name="mqtt-stop", daemon=True)
+    stopping.start()
+    stopping.join(STOP_SECONDS)
+    let_go(client)
 
 
 def let_go(client: Client) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Command, CommandResult
 from doorbell.outputs.mqtt.commands import CommandGate
-from doorbell.outputs.mqtt.connection import LASTING_SECONDS, BrokerConnection, Received
+from doorbell.outputs.mqtt.connection import BrokerConnection, Received
 from doorbell.outputs.mqtt.discovery import birth_topic
 from doorbell.outputs.mqtt.gallery_view import NO_GALLERY, GalleryView
 from doorbell.outputs.mqtt.image import RetainedImage
@@ -42,6 +42,7 @@ from doorbell.outputs.mqtt.messages import (
 )
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_sender import OutboxSender
+from doorbell.outputs.mqtt.pauses import LASTING_SECONDS
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.session import Mark, Session, is_taken, note_mark
 from doorbell.outputs.mqtt.topics import ANSWERED_VERBS, Topics
