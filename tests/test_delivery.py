@@ -167,5 +167,6 @@ def test_a_connection_that_ends_while_a_message_is_handed_over_is_ended_by_it() 
         delivery.go(event(7))
         refusal = delivery.end(10.0 * ending + 2.0, by_broker=True)
         assert delivery.hand_over(ending, event(7), 10.0 * ending) is None
-        assert not delivery.is_busy  # nothing of it is left on the next connection
+        delivery.add(event(8))
+        assert delivery.next(10.0 * ending + 9.0) == event(8)  # nothing is left under way
         assert (refusal is None) == (ending < 2)

@@ -13,7 +13,8 @@ import pytest
 from doorbell.camera.rotated import rotate
 from doorbell.camera.simulated.background import draw_porch
 from doorbell.config import load_config
-from doorbell.diagnostics import STAND_THERE, Finding, check_all
+from doorbell.diagnostics import Finding, check_all
+from doorbell.diagnostics.camera import STAND_THERE
 from doorbell.domain import UInt8Array
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path

@@ -204,10 +204,17 @@ def test_a_ring_somebody_unknown_and_an_arrival_are_triggers() -> None:
     }
     for trigger in triggers.values():
         assert trigger["topic"] == components["bell"]["state_topic"]
-        assert trigger["value_template"] == (
-            "{{ '' if value_json.repeated else value_json.event_type }}"
-        )
-        assert trigger["payload"] in EVENT_TYPES  # what is late has another type
+        event = trigger["payload"]
+        assert event in EVENT_TYPES
+        template = SandboxedEnvironment().from_string(trigger["value_template"])
+        for told, repeated, fires in (
+            (event, False, True),
+            (event, True, False),
+            (f"late_{event}", False, False),
+            ("left", False, False),
+        ):
+            document_told = {"event_type": told, "repeated": repeated}
+            assert (template.render(value_json=document_told) == event) == fires
     ids = [(each["type"], each["subtype"]) for each in components.values() if "subtype" in each]
     assert len(set(ids)) == len(ids)  # by which Home Assistant tells them apart
 

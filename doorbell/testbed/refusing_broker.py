@@ -115,6 +115,8 @@ class RefusingBroker:
                 length, shift = 0, 0
                 while True:
                     digit = reader.read(1)
+                    if not digit:
+                        return  # it broke off
                     header += digit
                     length |= (digit[0] & 127) << shift
                     shift += 7

@@ -4,11 +4,12 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from broker_stories import ANNA, LONG_PAUSE_SECONDS, running, visit_of
 
-from doorbell.domain import Left, Recognized, Ring
+from doorbell.domain import Left, Person, Recognized, Ring
 from doorbell.outputs.mqtt.output import Mqtt
 from doorbell.status import KnownVisitors, VisitsForgotten
 from doorbell.testbed.broker import Mosquitto
@@ -103,6 +104,19 @@ def test_what_is_late_or_forgotten_is_not_sent_again(broker: Mosquitto) -> None:
             assert eventually(lambda: listener.of("event") != [])
             time.sleep(SILENCE_SECONDS)
             assert told(listener) == [("e4", True)]
+
+
+def test_what_was_too_large_is_sent_again_as_it_went(tmp_path: Path) -> None:
+    wordy = Person(1, "Anna", preferences={"notes": "x" * 30_000})
+    with (
+        Mosquitto(tmp_path, "allow_anonymous true", "max_packet_size 20000") as broker,
+        running(broker.port, people=(ANNA,)) as mqtt,
+    ):
+        time.sleep(0.5)  # until the broker has said what it takes
+        give(mqtt, broker, Recognized("e1", 1000.0, visit_of(wordy)))
+        with home_automation(broker) as listener:
+            assert eventually(lambda: listener.of("event") != [])
+            assert told(listener) == [("e1", True)]
 
 
 def test_another_prefix_and_a_birth_that_is_kept(broker: Mosquitto) -> None:

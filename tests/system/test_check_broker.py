@@ -7,7 +7,8 @@ import pytest
 from broker_stories import running
 
 from doorbell.config import load_config
-from doorbell.diagnostics import Finding, check_broker
+from doorbell.diagnostics import Finding
+from doorbell.diagnostics.broker import check_broker
 from doorbell.errors import BrokerError
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.embedded_broker import EmbeddedBroker

@@ -1,6 +1,7 @@
 """A broker that ends the connection at one message: everything else arrives, in order, and soon."""
 
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from broker_stories import ANNA, running, story, visit_of
 
 from doorbell.domain import Event, Person, Recognized, Ring
 from doorbell.imaging.annotation import encode_jpeg
-from doorbell.outputs.mqtt.connection import LASTING_SECONDS
 from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.outputs.mqtt.pauses import LASTING_SECONDS
 from doorbell.status import Statistics
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.refusing_broker import PUBLISH, SUBSCRIBE, Packet, RefusingBroker
@@ -271,3 +272,13 @@ def test_a_network_that_fails_again_and_again_is_not_taken_for_a_refusal(
         assert eventually(lambda: len(ids(listener)) == 4, PATIENCE_SECONDS)
         assert eventually(lambda: listener.of("image")[-1:] == [PICTURE], PATIENCE_SECONDS)
         assert refusals(caplog) == []
+
+
+def test_a_packet_that_breaks_off_ends_its_connection_alone(broker: Mosquitto) -> None:
+    with RefusingBroker(broker.port, lambda _packet: False) as refusing:
+        with socket.create_connection(("127.0.0.1", refusing.port)) as client:
+            client.sendall(b"\x10")
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b""
+        with running(refusing.port) as mqtt:
+            assert mqtt.connected

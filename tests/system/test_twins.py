@@ -4,7 +4,9 @@ import logging
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from broker_stories import running
@@ -97,17 +99,9 @@ def test_a_network_that_fails_again_and_again_is_no_other_doorbell(
     assert counted(caplog, "another client") == 0
 
 
-def test_who_gave_way_comes_back_once_nobody_has_been_there_twice(broker: Mosquitto) -> None:
-    connection = BrokerConnection(
-        MqttSection(host="127.0.0.1", port=broker.port), "twin", "twin/availability"
-    )
-    answers = iter([False, True, False, True, True])
-    looks: list[bool] = []
-
-    def may_return() -> bool:
-        looks.append(next(answers))
-        return looks[-1]
-
+@contextmanager
+def connected(section: MqttSection) -> Iterator[BrokerConnection]:
+    connection = BrokerConnection(section, "twin", "twin/availability")
     nothing: Callable[..., None] = lambda *_: None  # noqa: E731 - three times the same
     connection.open(
         on_connected=nothing,
@@ -117,14 +111,46 @@ def test_who_gave_way_comes_back_once_nobody_has_been_there_twice(broker: Mosqui
     )
     try:
         assert eventually(lambda: connection.connected)
-        connection.rest(0.2, may_return)
-        assert not connection.connected
-
-        def comes_back() -> bool:
-            connection.send_next()
-            return connection.connected
-
-        assert eventually(comes_back, PATIENCE_SECONDS)
-        assert looks == [False, True, False, True, True]
+        yield connection
     finally:
         connection.close()
+
+
+def comes_back(connection: BrokerConnection) -> bool:
+    connection.send_next()
+    return connection.connected
+
+
+def test_who_gave_way_comes_back_once_nobody_has_been_there_twice(broker: Mosquitto) -> None:
+    answers = iter([False, True, False, True, True])
+    looks: list[bool] = []
+
+    def may_return() -> bool:
+        looks.append(next(answers))
+        return looks[-1]
+
+    with connected(MqttSection(host="127.0.0.1", port=broker.port)) as connection:
+        connection.rest(0.2, may_return)
+        assert not connection.connected
+        assert eventually(lambda: comes_back(connection), PATIENCE_SECONDS)
+        assert looks == [False, True, False, True, True]
+
+
+def test_who_gave_way_comes_back_though_its_password_was_out_of_reach(
+    broker: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    password = tmp_path / "password"
+    section = MqttSection(
+        host="127.0.0.1", port=broker.port, username="doorbell", password_file=password
+    )
+    password.touch(0o600)
+    password.write_text("swordfish")
+    with connected(section) as connection:
+        password.unlink()
+        connection.rest(0.1, lambda: True)
+        for _ in range(8):
+            assert not comes_back(connection)
+            time.sleep(0.1)
+        assert counted(caplog, f"cannot read {password}") == 1
+        password.write_text("swordfish")
+        assert eventually(lambda: comes_back(connection), PATIENCE_SECONDS)

@@ -13,6 +13,9 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +44,7 @@ LOCAL_NETWORKS = tuple(
 
 
 LEAST_KEEPALIVE_SECONDS = 5  # as of mqtt.keepalive_seconds
+STOP_SECONDS = 1.1  # paho's thread sleeps for up to a second between attempts
 
 
 class PublicBrokerError(ConfigError, OSError):
@@ -119,6 +123,48 @@ def configured_client(
         _refuse_public_literal(section)
     client.on_socket_open = partial(_before_the_first_word, section)
     return client
+
+
+@contextmanager
+def short_lived_client(
+    section: MqttSection,
+    client_id: str,
+    protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
+) -> Iterator[Client]:
+    """Make one for a block, that may connect and start its loop there, and has gone after it.
+
+    Args:
+        section: ``[mqtt]``.
+        client_id: another than the doorbell's.
+        protocol: as for ``configured_client``.
+
+    Raises:
+        ConfigError: as ``configured_client``.
+    """
+    client = configured_client(section, client_id, protocol)
+    try:
+        yield client
+    finally:
+        let_go(client)
+        client.disconnect()
+        client.loop_stop()
+
+
+def stop_client(client: Client) -> None:
+    """Disconnect, and end its thread; within little more than a second."""
+    client.disconnect()
+    # loop_stop waits without a bound, and a look-up of a host name may take long.
+    stopping = threading.Thread(target=client.loop_stop, name="mqtt-stop", daemon=True)
+    stopping.start()
+    stopping.join(STOP_SECONDS)
+    let_go(client)
+
+
+def let_go(client: Client) -> None:
+    """Let its thread be the last that keeps a client: its sockets are closed with it."""
+    client.on_connect = client.on_message = client.on_publish = None
+    client.on_connect_fail = client.on_disconnect = None
+    client.on_subscribe = client.on_unsubscribe = None
 
 
 def _before_the_first_word(

@@ -23,22 +23,23 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.config import MqttSection
-from doorbell.outputs.mqtt.client import configured_client, describe_failure, keepalive_seconds
+from doorbell.errors import ConfigError
+from doorbell.outputs.mqtt.client import (
+    configured_client,
+    describe_failure,
+    keepalive_seconds,
+    let_go,
+    stop_client,
+)
 from doorbell.outputs.mqtt.connection_log import ConnectionLog
 from doorbell.outputs.mqtt.delivery import Delivery, Kind, Outgoing, Refusal
-from doorbell.outputs.mqtt.discovery import OFFLINE
+from doorbell.outputs.mqtt.messages import OFFLINE
+from doorbell.outputs.mqtt.pauses import Pauses
 from doorbell.outputs.mqtt.rest import Rest
 
 # Well below mqtt.late_seconds: a ring while the broker starts again still rings.
 LONGEST_RECONNECT_SECONDS = 10
-# A connection that ended sooner has not lasted. The pauses after such ones grow further: what ends
-# them is there.
-LASTING_SECONDS = 10.0
-LONGEST_PAUSE_SECONDS = 60
-# As many in a row that ended soon, and for no message, are looked into.
-STRANGE_ENDINGS = 5
 OFFLINE_SECONDS = 0.8
-STOP_SECONDS = 1.1  # paho's thread sleeps for up to a second between attempts
 KEEPALIVE_ENDED = "Keep alive timeout"
 
 log = logging.getLogger(__name__)
@@ -98,8 +99,7 @@ class BrokerConnection:
         self._on_endings: Callable[[], None] = _nothing
         self._rest: Rest | None = None
         self._connected = self._closed = False
-        self._connected_at = 0.0
-        self._endings = 0  # of connections, one after the other, that did not last
+        self._pauses = Pauses()
         self._connection_log = ConnectionLog(f"{section.host}:{section.port}")
         self._client_id = client_id
         self._client: Client | None = self._new_client()
@@ -180,7 +180,7 @@ class BrokerConnection:
             self._connected = False
             self._rest = Rest(seconds, may_return, time.monotonic())
         client.disconnect()
-        _let_go(client)
+        let_go(client)
 
     def publish(
         self,
@@ -257,14 +257,8 @@ class BrokerConnection:
         """Leave, disconnect and end paho's thread, within two seconds; idempotent."""
         self.leave()
         client, self._client = self._client, None
-        if client is None:
-            return
-        client.disconnect()
-        # loop_stop waits without a bound, and a look-up of a host name may take long.
-        stopping = threading.Thread(target=client.loop_stop, name="mqtt-stop", daemon=True)
-        stopping.start()
-        stopping.join(STOP_SECONDS)
-        _let_go(client)
+        if client is not None:
+            stop_client(client)
 
     def _note_connect(
         self,
@@ -284,8 +278,9 @@ class BrokerConnection:
                 return
             # Not paho sends again what was under way: states as they are now, and events in order.
             client.drop_out_messages()
-            self._connected_at = time.monotonic()
-            self._delivery.begin(self._connected_at)
+            now = time.monotonic()
+            self._pauses.begin(now)
+            self._delivery.begin(now)
             self._connected = True
             self._connection_log.end()
             self._on_connected()
@@ -326,14 +321,15 @@ class BrokerConnection:
         self._connection_log.lose(f"the connection ended ({reason})", now)
         if not was_connected:
             return
-        lasted = now - self._connected_at >= LASTING_SECONDS
+        lasted = self._pauses.has_lasted(now)
         if lasted:
             self._expect_another_setup()
         refusal = self._delivery.end(now, by_broker=str(reason) != KEEPALIVE_ENDED)
         if refusal is not None:
             self._connection_log.note_refusal(refusal)
-        self._pause(client, afresh=lasted or refusal is not None)
-        if self._endings == STRANGE_ENDINGS:
+        pause = self._pauses.end(afresh=lasted or refusal is not None)
+        client.reconnect_delay_set(pause, max(pause, LONGEST_RECONNECT_SECONDS))
+        if self._pauses.are_strange:
             self._on_endings()
 
     def _new_client(self) -> Client:
@@ -357,18 +353,17 @@ class BrokerConnection:
 
     def _return(self) -> None:
         """Connect again, with a client of its own, where nobody else is connected any more."""
-        if self._rest is not None and self._rest.is_over(time.monotonic()):
-            self._rest = None
-            self._client = self._new_client()
-            self._connect(self._client)
-
-    def _pause(self, client: Client, *, afresh: bool) -> None:
-        """Let paho wait before it connects again, the longer the more connections did not last."""
-        if afresh:
-            self._endings = 0
-        pause = min(2**self._endings, LONGEST_PAUSE_SECONDS)
-        self._endings += 1
-        client.reconnect_delay_set(pause, max(pause, LONGEST_RECONNECT_SECONDS))
+        now = time.monotonic()
+        if self._rest is None or not self._rest.is_over(now):
+            return
+        try:
+            client = self._new_client()
+        except ConfigError as exc:  # a file that could be read at the start: the next time, maybe
+            self._connection_log.tell(describe_failure(exc), now)
+            return
+        self._rest = None
+        self._client = client
+        self._connect(client)
 
     def _add(
         self,
@@ -411,10 +406,3 @@ class BrokerConnection:
 
 def _nothing(*_: object) -> None:
     """What is told before anybody listens."""
-
-
-def _let_go(client: Client) -> None:
-    """Let its thread be the last that keeps a client: its sockets are closed with it."""
-    client.on_connect = client.on_message = client.on_publish = None
-    client.on_connect_fail = client.on_disconnect = None
-    client.on_subscribe = client.on_unsubscribe = None

@@ -188,11 +188,6 @@ class Delivery:
             return self._pending.pop(place)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether something is under way."""
-        return bool(self._under_way)
-
-    @property
     def is_careful(self) -> bool:
         """Whether one message goes at a time."""
         return bool(self._suspects)

@@ -25,10 +25,8 @@ from doorbell.outputs.mqtt.discovery_entities import (
     person_triggers,
     setting_entities,
 )
-from doorbell.outputs.mqtt.messages import Document
+from doorbell.outputs.mqtt.messages import OFFLINE, ONLINE, Document
 from doorbell.outputs.mqtt.topics import Topics
-
-ONLINE, OFFLINE = "online", "offline"
 
 # Of all components that this or an earlier version has announced.
 PLATFORMS = frozenset(
@@ -149,6 +147,10 @@ def serial_number(device_id: str, machine_id: Path = MACHINE_ID) -> str | None:
 
 def _availability(*needed: str) -> list[dict[str, str]]:
     return [
-        {"topic": topic, "payload_available": ONLINE, "payload_not_available": OFFLINE}
+        {
+            "topic": topic,
+            "payload_available": ONLINE.decode(),
+            "payload_not_available": OFFLINE.decode(),
+        }
         for topic in needed
     ]

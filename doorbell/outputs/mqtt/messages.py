@@ -50,7 +50,8 @@ The document on ``camera``, version 1:
 
 ================  ===============================================================================
 version           1
-condition         starting, live, dark (it gives frames but sees nothing), frozen, lost or stuck
+condition         starting, live, dark (it gives frames but sees nothing), slow, frozen, lost or
+                  stuck
 reason            words for people; null where nothing is wrong
 since             ISO 8601, UTC
 ================  ===============================================================================
@@ -128,6 +129,8 @@ LATE_EVENT_TYPES = tuple(LATE + name for name in EVENT_TYPES)
 # What Home Assistant's button sends.
 PRESS = b"PRESS"
 ON, OFF = b"ON", b"OFF"
+# Of the doorbell and its camera; Home Assistant says the same of itself.
+ONLINE, OFFLINE = b"online", b"offline"
 # The default chime of the configuration, where it is no built-in one.
 CONFIGURED = "configured"
 # A backslash, or a whole pair; or else a half.

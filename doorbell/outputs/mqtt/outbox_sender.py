@@ -146,7 +146,7 @@ class OutboxSender:
         with self._connection.lock, self._going_on():
             self._settle()
             for event in self._unheard.came(BootTime.now()):
-                document = repeated_event(event.document)
+                document = self._fitting(repeated_event(event.document))
                 self._connection.publish(self._topics.event, document, qos=1)
 
     def subjects(self) -> Mapping[int, EventSubject]:
@@ -313,8 +313,7 @@ class OutboxSender:
             log.error("a waiting event is no JSON any more and is dropped: %s", exc)
             self._outbox.remove(event.number)
             return False
-        if not self._connection.takes(self._topics.event, document):
-            document = without_preferences(document)
+        document = self._fitting(document)
         if not self._connection.takes(self._topics.event, document):
             if self._connection.allows(self._topics.event):
                 self._outbox.give_up(event.number)
@@ -327,3 +326,9 @@ class OutboxSender:
             self._triggers.pop(event.number, None)
         self._under_way[message_id] = replace(event, picture=None)
         return True
+
+    def _fitting(self, document: bytes) -> bytes:
+        """As much of an event as the broker takes."""
+        if self._connection.takes(self._topics.event, document):
+            return document
+        return without_preferences(document)

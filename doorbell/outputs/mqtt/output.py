@@ -20,15 +20,17 @@ from pathlib import Path
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Command, CommandResult
 from doorbell.outputs.mqtt.commands import CommandGate
-from doorbell.outputs.mqtt.connection import LASTING_SECONDS, BrokerConnection, Received
-from doorbell.outputs.mqtt.discovery import OFFLINE, ONLINE, birth_topic
+from doorbell.outputs.mqtt.connection import BrokerConnection, Received
+from doorbell.outputs.mqtt.discovery import birth_topic
 from doorbell.outputs.mqtt.gallery_view import NO_GALLERY, GalleryView
 from doorbell.outputs.mqtt.image import RetainedImage
 from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.look import most_packet_bytes, read_retained, stays_connected
 from doorbell.outputs.mqtt.messages import (
     OFF,
+    OFFLINE,
     ON,
+    ONLINE,
     EventSubject,
     camera_document,
     encode,
@@ -40,6 +42,7 @@ from doorbell.outputs.mqtt.messages import (
 )
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_sender import OutboxSender
+from doorbell.outputs.mqtt.pauses import LASTING_SECONDS
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.session import Mark, Session, is_taken, note_mark
 from doorbell.outputs.mqtt.topics import ANSWERED_VERBS, Topics
@@ -191,7 +194,7 @@ class Mqtt:
         """Publish how the camera is, and whether what it tells is available."""
         available = ONLINE if camera.gives_frames else OFFLINE
         with self._connection.lock:
-            self._retained.set(self._topics.camera_availability, available.encode())
+            self._retained.set(self._topics.camera_availability, available)
             self._retained.set(self._topics.camera, encode(camera_document(camera)))
 
     def _publish_setting(self, setting: MuteState | SettingsState) -> None:
@@ -317,11 +320,11 @@ class Mqtt:
 
     def _take_status(self, payload: bytes) -> None:
         """Home automation has come, or gone."""
-        if payload == ONLINE.encode():
+        if payload == ONLINE:
             with self._connection.lock:
                 self._retained.announce()
                 self._sender.home_automation_came()
-        elif payload == OFFLINE.encode():
+        elif payload == OFFLINE:
             self._sender.home_automation_went()
 
     def _take_command(self, verb: str, payload: bytes) -> None:

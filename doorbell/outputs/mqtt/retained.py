@@ -25,7 +25,6 @@ from doorbell.domain import (
 from doorbell.imaging.fitting import fit_jpeg
 from doorbell.outputs.mqtt.connection import BrokerConnection
 from doorbell.outputs.mqtt.discovery import (
-    ONLINE,
     components_of,
     discovery_components,
     discovery_document,
@@ -38,6 +37,7 @@ from doorbell.outputs.mqtt.image_delivery import ImageDelivery
 from doorbell.outputs.mqtt.messages import (
     OFF,
     ON,
+    ONLINE,
     EventSubject,
     encode,
     subject_of,
@@ -112,7 +112,7 @@ class RetainedMessages:
                 # A picture that comes again looks like a new one.
                 if topic != self._topics.image or not self._image.has_arrived:
                     self._publish_state(topic)
-            self._publish(self._topics.availability, ONLINE.encode())
+            self._publish(self._topics.availability, ONLINE)
 
     def set(self, topic: str, payload: bytes) -> None:
         """Publish a state, now and whenever the doorbell announces itself; again if it changes."""
@@ -132,8 +132,7 @@ class RetainedMessages:
             if self._private:
                 return
             self._pictured = subject
-            if self._states.get(self._topics.image) != jpeg:
-                self.set(self._topics.image, jpeg)
+            self.set(self._topics.image, jpeg)
 
     def hide_picture(self) -> None:
         """Take back the picture that the broker keeps."""
@@ -289,8 +288,7 @@ class RetainedMessages:
     def _publish_door(self) -> None:
         """Publish what has changed of who is and was at the door."""
         for topic, payload in self._door.all().items():
-            if self._states.get(topic) != payload:
-                self.set(topic, payload)
+            self.set(topic, payload)
 
     def _delete_states_of(self, person_ids: Iterable[int | None]) -> None:
         for person_id in person_ids:
@@ -320,8 +318,7 @@ class RetainedMessages:
 
     def _hide_picture(self) -> None:
         self._pictured = EventSubject()
-        if self._states.get(self._topics.image) != b"":
-            self.set(self._topics.image, b"")  # deletes the one retained
+        self.set(self._topics.image, b"")  # deletes the one retained
 
     def _publish_state(self, topic: str) -> None:
         # A count that is lost is followed by another.

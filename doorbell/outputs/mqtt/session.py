@@ -19,8 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorbell.outputs.mqtt.discovery import ONLINE
-from doorbell.outputs.mqtt.messages import SCHEMA_VERSION, encode
+from doorbell.outputs.mqtt.messages import ONLINE, SCHEMA_VERSION, encode
 from doorbell.outputs.mqtt.topics import Topics
 from doorbell.storage.files import whole_file
 
@@ -134,7 +133,7 @@ def is_taken(lies: Mapping[str, bytes], topics: Topics, mark: Mark | None) -> bo
         mark: ours; None where there was never a run.
     """
     other = Mark.parse(lies.get(topics.session, b""))
-    is_online = lies.get(topics.availability) == ONLINE.encode()
+    is_online = lies.get(topics.availability) == ONLINE
     return is_online and other is not None and other != mark
 
 

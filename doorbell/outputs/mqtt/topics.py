@@ -4,10 +4,10 @@
 topic         payload                                         retained  QoS
 ============  ==============================================  ========  ===
 availability  online, offline (the will)                      yes       1
-event         JSON, see ``doorbell.outputs.mqtt.messages``         never     1
+event         JSON, see ``doorbell.outputs.mqtt.messages``    never     1
 visitor       JSON: the last visitor                          yes       1
 presence      ON while somebody is at the door, else OFF      yes       1
-image         JPEG of the visit, where images are published   yes       0
+image         JPEG of the visit, where images are published   yes       1
 status        JSON: statistics, once a minute                 yes       0
 trigger       person-<id>, for automations                    no        0
 at_door       JSON: who is at the door now                    yes       1
@@ -19,8 +19,8 @@ camera        JSON: how it stands with the camera, and why    yes       1
 camera/...    availability: online, offline                   yes       1
 sound         JSON: whether the last chime was played         yes       1
 storage       JSON: whether visits and pictures can be kept   yes       1
-session       JSON: which run of which doorbell is connected    yes       1
-check         what ``doorbell check`` tries the broker with     never     1
+session       JSON: which run of which doorbell is connected  yes       1
+check         what ``doorbell check`` tries the broker with   never     1
 reply         JSON: what has become of a command              never     1
 ring          command: empty, or PRESS                        ignored
 mute          command: ON, OFF, {"minutes": 90}               ignored

@@ -17,7 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.config import MqttSection
-from doorbell.outputs.mqtt.client import configured_client
+from doorbell.outputs.mqtt.client import short_lived_client
 from doorbell.outputs.mqtt.discovery import discovery_topic
 from doorbell.outputs.mqtt.topics import Topics
 
@@ -121,37 +121,32 @@ class _Attempt:
     def __init__(self, section: MqttSection, client_id: str, protocol: MQTTProtocolVersion) -> None:
         self.echoed = False
         self._section = section
-        self._is_talkative = protocol == MQTTProtocolVersion.MQTTv5
-        self._client = configured_client(section, client_id, protocol)
+        self._client_id = client_id
+        self._protocol = protocol
         self._answered, self._echo = threading.Event(), threading.Event()
         self._reason: str | None = None
 
     def run(self, trial: Trial | None) -> str | None:
         """Connect, publish and disconnect; what the broker does instead of taking it, or None."""
-        client = self._client
-        client.on_connect = self._note_connect
-        client.on_disconnect = self._note_disconnect
-        client.on_subscribe = lambda *_: self._answered.set()
-        client.on_publish = self._note_publish
-        client.on_message = self._note_message
-        client.connect(self._section.host, self._section.port)
-        client.loop_start()
-        try:
+        is_talkative = self._protocol == MQTTProtocolVersion.MQTTv5
+        with short_lived_client(self._section, self._client_id, self._protocol) as client:
+            client.on_connect = self._note_connect
+            client.on_disconnect = self._note_disconnect
+            client.on_subscribe = lambda *_: self._answered.set()
+            client.on_publish = self._note_publish
+            client.on_message = self._note_message
+            client.connect(self._section.host, self._section.port)
+            client.loop_start()
             if not self._is_answered() or trial is None:
                 return self._reason
-            if not self._is_talkative:
+            if not is_talkative:
                 client.subscribe(trial.topic, 1)
                 if not self._is_answered():
                     return self._reason
             client.publish(trial.topic, bytes(trial.payload_bytes), qos=1)
-            if self._is_answered() and not self._is_talkative:
+            if self._is_answered() and not is_talkative:
                 self.echoed = self._echo.wait(ECHO_SECONDS)
             return self._reason
-        finally:
-            client.on_disconnect = None
-            client.disconnect()
-            client.loop_stop()
-            client.on_connect = client.on_publish = client.on_message = client.on_subscribe = None
 
     def _is_answered(self) -> bool:
         """Wait for the answer to what was just asked; whether it is a good one."""

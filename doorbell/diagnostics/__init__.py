@@ -1,0 +1,195 @@
+"""Is everything there that the doorbell needs: one finding a part, each with how to mend it.
+
+Opens what the daemon would open and closes it again; changes nothing but a new, empty gallery where
+none was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from doorbell.camera import open_camera
+from doorbell.config import CameraSection, Config
+from doorbell.diagnostics.broker import check_broker
+from doorbell.diagnostics.camera import check_camera
+from doorbell.errors import DoorbellError, OutputError
+from doorbell.gallery.gallery import Gallery
+from doorbell.gpio.button import open_button
+from doorbell.gpio.lines import KernelChips
+from doorbell.inference import says_how
+from doorbell.models.store import models_directory, network_files, verify_models
+from doorbell.outputs.relay import open_relay
+from doorbell.outputs.sound.speaker import Speaker
+from doorbell.outputs.sound.synthesis import load_chime
+from doorbell.pipeline.latency import Latency, Stopwatch, describe
+from doorbell.pipeline.perception import open_perception
+from doorbell.pipeline.pipeline import Pipeline
+
+MIN_FREE_BYTES = 200 * 1024 * 1024
+# A clock before the day this was written was never set.
+EARLIEST_CLOCK = 1795305600.0  # 2026-11-22
+# The built-in scene's first visitor comes and stands at the door within these.
+SCENE_FRAMES_PER_SECOND = 10.0
+SCENE_FRAMES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found out about one part.
+
+    Attributes:
+        part: which, in one word.
+        ok: whether it will do.
+        message: what was found; if it will not do, with how to mend it.
+        advice: what would make it better, where it will do; in whole sentences.
+    """
+
+    part: str
+    ok: bool
+    message: str
+    advice: tuple[str, ...] = ()
+
+
+# What a check says; with advice where there is some.
+_Found: TypeAlias = str | tuple[str, Sequence[str]]
+
+
+def check_all(config: Config, *, field_of_view_degrees: float) -> Iterator[Finding]:
+    """Check every part in turn; a part that is switched off is reported as such.
+
+    Args:
+        config: what is to be checked.
+        field_of_view_degrees: of the camera's width, for how large faces will be.
+    """
+    parts: dict[str, Callable[[Config], _Found]] = {
+        "models": _check_models,
+        "camera": partial(check_camera, field_of_view_degrees=field_of_view_degrees),
+        "latency": _check_latency,
+        "sound": _check_sound,
+        "button": _check_button,
+        "relay": _check_relay,
+        "broker": check_broker,
+        "disk": _check_disk,
+        "gallery": _check_gallery,
+        "clock": _check_clock,
+    }
+    for part, check in parts.items():
+        yield _find(part, check, config)
+
+
+def _find(part: str, check: Callable[[Config], _Found], config: Config) -> Finding:
+    try:
+        found = check(config)
+        message, advice = (found, ()) if isinstance(found, str) else found
+        return Finding(part, True, message, tuple(advice))
+    except DoorbellError as exc:
+        return Finding(part, False, str(exc))
+
+
+def _check_models(config: Config) -> str:
+    paths = verify_models(models_directory(config.inference))
+    how = says_how(network_files("sface", config.inference), config.inference)
+    return f"{len(paths)} files unaltered; faces are embedded by {how}"
+
+
+def _check_latency(config: Config) -> str:
+    """Let the simulated visitor come to the door, in a gallery that is gone afterwards."""
+    latency = Latency()
+    scene = CameraSection(
+        width=config.camera.width,
+        height=config.camera.height,
+        frames_per_second=SCENE_FRAMES_PER_SECOND,
+        realtime=False,
+    )
+    with (
+        closing(open_perception(config)) as perception,
+        tempfile.TemporaryDirectory(prefix="doorbell-") as folder,
+        Gallery.open(Path(folder) / "gallery.sqlite") as gallery,
+        closing(open_camera(scene, models_directory(config.inference) / "faces")) as camera,
+    ):
+        perception.warm_up()
+        pipeline = Pipeline(perception, gallery, config, Stopwatch(latency, time.perf_counter))
+        for _ in range(SCENE_FRAMES):
+            frame = camera.read()
+            pipeline.step(frame)
+    return f"{describe(latency.take())}; of a simulated visitor, {frame.width} x {frame.height}"
+
+
+def _check_sound(config: Config) -> str:
+    if not config.chime.enabled:
+        return "switched off (chime.enabled)"
+    sound = load_chime(config.chime.default)
+    with closing(Speaker()) as speaker:
+        speaker.play(sound, config.chime.volume)
+    return f"played {config.chime.default}; if you heard nothing, turn up the volume (alsamixer)"
+
+
+def _check_button(config: Config) -> str:
+    if config.button.line is None:
+        return "none is set (button.line)"
+    with closing(open_button(config.button, KernelChips())) as line:
+        pressed = line.is_active()
+    if pressed:
+        return f"{line.label} reads as pressed; if nobody presses, see button.active_low and .bias"
+    return f"{line.label} answers"
+
+
+def _check_relay(config: Config) -> str:
+    if config.relay.line is None:
+        return "none is set (relay.line)"
+    with closing(open_relay(config.relay, KernelChips())) as line:
+        return f"{line.label} answers; it was not switched on"
+
+
+def _check_disk(config: Config) -> str:
+    directory = config.storage.directory
+    existing = directory
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"{existing} cannot be written; give it to the user who runs the doorbell, or set "
+            "storage.directory"
+        )
+    free = shutil.disk_usage(existing).free
+    if free < MIN_FREE_BYTES:
+        raise OutputError(
+            f"only {free // 2**20} MB are free at {existing}; make room, or lower "
+            "storage.pictures_days"
+        )
+    return f"{free / 2**30:.1f} GB free at {directory}"
+
+
+def _check_gallery(config: Config) -> str:
+    with Gallery.of(config.storage) as gallery:
+        people, strangers = len(gallery.people.all()), len(gallery.strangers.all())
+    advice = "" if people else "; enroll somebody with: doorbell enroll NAME PHOTO"
+    return f"{people} people, {strangers} strangers{advice}"
+
+
+def _check_clock(_config: Config) -> str:
+    now = time.time()
+    shown = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(now))
+    if now < EARLIEST_CLOCK:
+        raise OutputError(f"the clock says {shown}; set it, or switch on: timedatectl set-ntp true")
+    if Path("/run/systemd/system").is_dir() and shutil.which("timedatectl"):
+        answer = subprocess.run(
+            ["timedatectl", "show", "--property=NTPSynchronized", "--value"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+        if answer.stdout.strip() == "no":
+            return f"{shown}, not synchronized; switch on: timedatectl set-ntp true"
+    return shown
