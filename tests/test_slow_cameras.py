@@ -195,7 +195,7 @@ def test_a_slow_camera_is_said_once_and_is_a_state_that_goes_on_watching(
         latest.close()
         return states
 
-    with caplog.at_level("INFO", logger="doorbell.camera.latest"):
+    with caplog.at_level("INFO", logger="doorbell.camera"):
         states = seen([1.0, 0.5, 10.0])
     conditions = [condition for condition, _ in groupby(states, lambda each: each.condition)]
     assert conditions == [CameraCondition.LIVE, CameraCondition.SLOW, CameraCondition.LIVE]
