@@ -24,7 +24,8 @@ from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.status import CameraCondition, CameraState
 from doorbell.visits.continuation import HANDOVER_SECONDS, LEAST_HANDOVER_SIMILARITY
-from doorbell.visits.open_visit import FAREWELL_FRAMES, Observation
+from doorbell.visits.observation import Observation
+from doorbell.visits.open_visit import FAREWELL_FRAMES
 
 ANNA = Person(1, "Anna")
 

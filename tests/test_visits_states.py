@@ -33,7 +33,7 @@ from doorbell.domain import (
     Visitor,
 )
 from doorbell.visits.lifecycle import Announcement, Visits
-from doorbell.visits.open_visit import Observation
+from doorbell.visits.observation import Observation
 
 FRAME_SECONDS = 0.125  # every time below is a multiple of it, and exact
 ABSENCE_SECONDS = 1.0

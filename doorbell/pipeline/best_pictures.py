@@ -28,7 +28,8 @@ from doorbell.imaging.annotation import encode_jpeg
 from doorbell.imaging.covering import COVER, cover
 from doorbell.imaging.visit_picture import face_in_picture, told_by
 from doorbell.recognition.calibration import others_reach
-from doorbell.visits.open_visit import Observation, OpenVisit, Picture, ShownFace
+from doorbell.visits.observation import Observation
+from doorbell.visits.open_visit import OpenVisit, Picture, ShownFace
 
 Whose: TypeAlias = Literal["all", "people", "none"]
 

@@ -42,7 +42,7 @@ from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.recognition.templates import Templates
 from doorbell.visits.bodies import BodySighting, is_far
 from doorbell.visits.lifecycle import Announcement, Visits
-from doorbell.visits.open_visit import Observation
+from doorbell.visits.observation import Observation
 from doorbell.visits.worn import WornFaces
 
 

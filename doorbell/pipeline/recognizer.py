@@ -33,7 +33,7 @@ from doorbell.recognition.liveness import Liveness, withhold
 from doorbell.recognition.negatives import is_no_face
 from doorbell.recognition.pose import head_pose, is_looking
 from doorbell.recognition.templates import Templates
-from doorbell.visits.open_visit import Observation
+from doorbell.visits.observation import Observation
 
 UNDECIDED = Match(Verdict.UNDECIDED, None, 0.0, 0)
 

@@ -9,12 +9,8 @@ from statistics import fmean
 import numpy as np
 
 from doorbell.domain import Face
-from doorbell.visits.open_visit import (
-    REJOIN_SIMILARITY,
-    Observation,
-    OpenVisit,
-    is_confirmed_presence,
-)
+from doorbell.visits.observation import Observation, is_confirmed_presence
+from doorbell.visits.open_visit import REJOIN_SIMILARITY, OpenVisit
 
 # A face too poor to be compared continues a visit if it is within so many face sizes of where that
 # visit's was seen last, and neither is more than this many times as large as the other. People wait

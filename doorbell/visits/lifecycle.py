@@ -29,19 +29,16 @@ from doorbell.domain import (
 from doorbell.visits.bodies import Bodies, BodySighting
 from doorbell.visits.continuation import continued_visit, continuing_visit
 from doorbell.visits.cooldown import Cooldown
-from doorbell.visits.open_visit import (
+from doorbell.visits.observation import (
     ARRIVAL_SECONDS,
     Introduce,
     Observation,
-    OpenVisit,
     Recall,
     Sightings,
     as_matched,
-    contradicts,
     is_confirmed_presence,
-    note_attention,
-    visitor_key,
 )
+from doorbell.visits.open_visit import OpenVisit, contradicts, note_attention, visitor_key
 from doorbell.visits.prints import SeenPrints
 from doorbell.visits.restoring import Earlier, WereThere
 
