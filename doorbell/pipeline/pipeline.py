@@ -40,8 +40,9 @@ from doorbell.pipeline.recognizer import Recognizer
 from doorbell.pipeline.tracking import Tracker
 from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.recognition.templates import Templates
+from doorbell.visits.announcement import Announcement
 from doorbell.visits.bodies import BodySighting, is_far
-from doorbell.visits.lifecycle import Announcement, Visits
+from doorbell.visits.lifecycle import Visits
 from doorbell.visits.observation import Observation
 from doorbell.visits.worn import WornFaces
 
