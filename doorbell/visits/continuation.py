@@ -170,8 +170,7 @@ def _is_near(before: Face, now: Face) -> bool:
     larger = max(before.width_pixels, now.width_pixels)
     if larger > PLACE_SIZE_RATIO * min(before.width_pixels, now.width_pixels):
         return False
-    moved = (now.box_xyxy - before.box_xyxy).reshape(2, 2).mean(axis=0)  # (2,) of the centre
-    return float(np.linalg.norm(moved)) <= PLACE_DISTANCE * larger
+    return float(np.linalg.norm(now.centre_xy - before.centre_xy)) <= PLACE_DISTANCE * larger
 
 
 def _looks_like(entry: OpenVisit, seen: Observation) -> bool:
