@@ -24,7 +24,8 @@ from doorbell.domain import (
 )
 from doorbell.imaging.visit_picture import draw_picture
 from doorbell.pipeline.best_pictures import OWN_SIMILARITY, PERSON_SIMILARITY, VisitPictures, Whose
-from doorbell.visits.open_visit import Observation, OpenVisit, Sightings
+from doorbell.visits.observation import Observation, Sightings
+from doorbell.visits.open_visit import OpenVisit
 
 NOW = 1_700_000_000.0
 ANNA, BELA, POSTMAN = Person(1, "Anna"), Person(2, "Béla"), Stranger(7, NOW, NOW, 1)

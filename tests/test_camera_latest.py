@@ -13,6 +13,7 @@ import pytest
 from doorbell.camera import Camera
 from doorbell.camera.frame_health import FrameHealth
 from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.patience import Patience
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
@@ -123,7 +124,7 @@ def test_a_lost_camera_is_reopened_and_each_turn_is_said_once(
         again.wait(10)
         return ScriptedCamera(recording(1))
 
-    with caplog.at_level(logging.INFO, logger="doorbell.camera.latest"):
+    with caplog.at_level(logging.INFO, logger="doorbell.camera"):
         latest = LatestFrame(open_camera, reopen_max_seconds=0.02, lossless=False)
         assert latest.get(1).index == 0
         wait_until(lambda: attempts == 4)
@@ -210,7 +211,7 @@ def test_a_camera_that_may_be_missing_is_waited_for_and_said_once(
             raise CameraError("there is no camera")
         return ScriptedCamera(frame(index) for index in itertools.count())
 
-    with caplog.at_level(logging.INFO, logger="doorbell.camera.latest"):
+    with caplog.at_level(logging.INFO, logger="doorbell.camera"):
         latest = LatestFrame(
             open_camera, reopen_max_seconds=0.02, lossless=False, may_be_missing=True
         )
@@ -240,7 +241,10 @@ def test_a_driver_that_hangs_is_left_behind_and_the_camera_opened_anew(
     stuck = StuckCamera()
     cameras: list[Camera] = [stuck, ScriptedCamera(frame(index) for index in itertools.count())]
     latest = LatestFrame(
-        lambda: cameras.pop(0), reopen_max_seconds=1, lossless=False, stuck_seconds=0.1
+        lambda: cameras.pop(0),
+        reopen_max_seconds=1,
+        lossless=False,
+        patience=Patience(stuck_seconds=0.1),
     )
     seen: list[CameraCondition] = []
     while not seen or seen[-1] is not CameraCondition.LIVE:
@@ -262,7 +266,12 @@ def test_too_many_hanging_drivers_are_beyond_help_and_one_that_answers_ends_that
         opened.append(StuckCamera())
         return opened[-1]
 
-    latest = LatestFrame(open_camera, reopen_max_seconds=0.02, lossless=False, stuck_seconds=0.05)
+    latest = LatestFrame(
+        open_camera,
+        reopen_max_seconds=0.02,
+        lossless=False,
+        patience=Patience(stuck_seconds=0.05),
+    )
     helped = 0
     while not latest.needs_restart:
         helped += 1
@@ -298,8 +307,7 @@ def test_only_a_driver_that_hangs_since_the_last_frame_can_hold_the_camera(
         open_camera,
         reopen_max_seconds=0.02,
         lossless=False,
-        stuck_seconds=0.05,
-        held_seconds=0.2,
+        patience=Patience(stuck_seconds=0.05, held_seconds=0.2),
         may_be_missing=True,
     )
 
@@ -327,7 +335,7 @@ def test_a_frozen_camera_is_opened_anew_and_its_frames_are_not_passed_on(
             yield Frame(pictures[picture], index / 100, time.time(), index)
 
     scripts = iter([showing(0), showing(0), showing(1)])
-    with caplog.at_level(logging.INFO, logger="doorbell.camera.latest"):
+    with caplog.at_level(logging.INFO, logger="doorbell.camera"):
         latest = LatestFrame(
             lambda: ScriptedCamera(next(scripts)),
             reopen_max_seconds=0.01,

@@ -19,7 +19,7 @@ from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.pipeline import Pipeline
-from doorbell.visits.open_visit import Observation
+from doorbell.visits.observation import Observation
 from doorbell.visits.prints import REMEMBERED_SECONDS
 from doorbell.visits.worn import OWN_MOVEMENT, WornFaces
 

@@ -24,7 +24,8 @@ from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.status import CameraCondition, CameraState
 from doorbell.visits.continuation import HANDOVER_SECONDS, LEAST_HANDOVER_SIMILARITY
-from doorbell.visits.open_visit import FAREWELL_FRAMES, Observation
+from doorbell.visits.observation import Observation
+from doorbell.visits.open_visit import FAREWELL_FRAMES
 
 ANNA = Person(1, "Anna")
 
@@ -133,14 +134,17 @@ def test_a_frame_of_a_slow_camera_is_worth_more_and_one_that_was_left_out_nothin
     def worth(period: float, step: int = 1) -> int:
         rate = FrameRate()
         pixels = np.zeros((16, 16, 3), np.uint8)
-        return [rate.note(Frame(pixels, i * period, NOW, i * step)) for i in range(4)][-1]
+        for i in range(4):
+            rate.note(Frame(pixels, i * period, NOW, i * step))
+        return rate.worth
 
     assert [worth(1 / fps) for fps in (60, 30, 15, 10)] == [1, 1, 1, 1]
     assert [worth(1 / fps) for fps in (5, 2, 0.1)] == [3, 7, MOST_WORTH]
     assert worth(0.5, step=15) == 1, "the machine is slow, and not the camera"
     restarted = FrameRate()
     for seconds, index in ((0.0, 9), (1.0, 0), (2.0, 0)):
-        assert restarted.note(Frame(np.zeros((16, 16, 3), np.uint8), seconds, NOW, index)) == 1
+        restarted.note(Frame(np.zeros((16, 16, 3), np.uint8), seconds, NOW, index))
+        assert restarted.worth == 1
 
 
 def test_a_camera_is_slow_below_two_frames_a_second_and_well_again_well_above() -> None:
@@ -195,7 +199,7 @@ def test_a_slow_camera_is_said_once_and_is_a_state_that_goes_on_watching(
         latest.close()
         return states
 
-    with caplog.at_level("INFO", logger="doorbell.camera.latest"):
+    with caplog.at_level("INFO", logger="doorbell.camera"):
         states = seen([1.0, 0.5, 10.0])
     conditions = [condition for condition, _ in groupby(states, lambda each: each.condition)]
     assert conditions == [CameraCondition.LIVE, CameraCondition.SLOW, CameraCondition.LIVE]

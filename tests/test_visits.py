@@ -28,12 +28,8 @@ from doorbell.domain import (
     Verdict,
 )
 from doorbell.visits.lifecycle import Visits
-from doorbell.visits.open_visit import (
-    ARRIVAL_SCORE,
-    ARRIVAL_SECONDS,
-    FAREWELL_FRAMES,
-    REJOIN_SIMILARITY,
-)
+from doorbell.visits.observation import ARRIVAL_SCORE, ARRIVAL_SECONDS
+from doorbell.visits.open_visit import FAREWELL_FRAMES, REJOIN_SIMILARITY
 
 
 def test_a_person_comes_is_recognized_stays_and_leaves() -> None:

@@ -19,7 +19,7 @@ from doorbell.domain import (
     UnknownReason,
 )
 from doorbell.visits.bodies import FRESH_SECONDS, BodySighting
-from doorbell.visits.open_visit import Observation
+from doorbell.visits.observation import Observation
 
 
 class Porch(Door):

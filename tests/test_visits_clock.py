@@ -4,7 +4,7 @@ import pytest
 from visiting import ANNA, EPOCH, Door, come_and_go, kinds, known
 
 from doorbell.domain import Left, Ring
-from doorbell.visits.lifecycle import CLOCK_STEP_SECONDS
+from doorbell.visits.clock import CLOCK_STEP_SECONDS
 
 
 def test_a_clock_that_is_set_changes_no_visits_length_and_moves_it() -> None:

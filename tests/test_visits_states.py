@@ -32,8 +32,9 @@ from doorbell.domain import (
     Visit,
     Visitor,
 )
-from doorbell.visits.lifecycle import Announcement, Visits
-from doorbell.visits.open_visit import Observation
+from doorbell.visits.announcement import Announcement
+from doorbell.visits.lifecycle import Visits
+from doorbell.visits.observation import Observation
 
 FRAME_SECONDS = 0.125  # every time below is a multiple of it, and exact
 ABSENCE_SECONDS = 1.0

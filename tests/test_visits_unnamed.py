@@ -31,7 +31,7 @@ from doorbell.domain import (
     Verdict,
 )
 from doorbell.visits.continuation import OWN_APPEARANCE, PLACE_DISTANCE
-from doorbell.visits.open_visit import ARRIVAL_SCORE, ARRIVAL_SECONDS
+from doorbell.visits.observation import ARRIVAL_SCORE, ARRIVAL_SECONDS
 
 WAIT = SECTION.announce_after_seconds
 FEW_FRAMES = Match(Verdict.UNDECIDED, None, 0.3, 2)

@@ -21,8 +21,9 @@ from doorbell.domain import (
     Verdict,
     Visitor,
 )
-from doorbell.visits.lifecycle import Announcement, Visits
-from doorbell.visits.open_visit import Observation
+from doorbell.visits.announcement import Announcement
+from doorbell.visits.lifecycle import Visits
+from doorbell.visits.observation import Observation
 
 SECTION = VisitsSection(absence_seconds=5.0, ring_on_visit=True, cooldown_seconds=30.0)
 QUIET = VisitsSection(absence_seconds=5.0, ring_on_visit=False, cooldown_seconds=30.0)

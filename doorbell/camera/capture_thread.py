@@ -10,27 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-# A stream can be decoded from its next key frame on only; cameras set for few bits send one in half
-# a minute.
-KEY_FRAME_SECONDS = 60.0
 # Each may hold a device, a buffer of pictures and its stack.
 _MOST = 3
-
-
-@dataclass(frozen=True, slots=True)
-class FirstFrame:
-    """How long a camera that was opened may take to its first frame.
-
-    Attributes:
-        most_seconds: beyond what every other frame may take.
-        silent_seconds: after so many without a word it is not silent: what it sends cannot be
-            decoded yet.
-    """
-
-    most_seconds: float = 0.0
-    silent_seconds: float = 0.0
 
 
 class CaptureThread:

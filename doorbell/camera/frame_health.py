@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from doorbell.camera.patience import KEY_FRAME_SECONDS
 from doorbell.domain import Float32Array, Frame, UInt8Array
 from doorbell.errors import CameraError
 from doorbell.status import CameraCondition
@@ -47,9 +48,6 @@ _MOVED_MEAN, _MOVED_ROWS = 10.0, 3
 # A frozen picture is live again once something moves, or after so many that were not there before:
 # of one picture, an encoder that begins anew makes some others at first.
 _NEW_PICTURES = 12
-# Where nothing tells which pictures are intra, or none are, one may stand for as long as key frames
-# are apart.
-_KEY_FRAME_SECONDS = 60.0
 # A picture is frozen that is the same as so many, one of them old enough: what plays in a loop, or
 # has drawn noise, comes again too, but not as often.
 _SAME_PICTURES = 3
@@ -133,10 +131,11 @@ class FrameHealth:
         some = pixels[:: max(1, height // _ROWS), :: max(1, width // _COLUMNS)]
         mean = float(some.mean())
         dark = mean < _DARK_MEAN and float(some.std()) < _DARK_SPREAD
-        if pixels.shape != self._shape or dark or mean > _CLIPPED_MEAN:
+        tells_nothing = dark or mean > _CLIPPED_MEAN
+        if tells_nothing or pixels.shape != self._shape:
             self._shape = pixels.shape
             self.begin(now_seconds)
-        if not dark and mean <= _CLIPPED_MEAN and math.isfinite(self.frozen_seconds):
+        if not tells_nothing and math.isfinite(self.frozen_seconds):
             self._look_for_frozen(pixels, now_seconds, intra)
         if not dark or math.isinf(self._bright_at):
             self._bright_at = now_seconds
@@ -149,7 +148,9 @@ class FrameHealth:
     def _look_for_frozen(self, pixels: UInt8Array, now: float, intra: bool | None) -> None:
         if intra:
             self._intra_at = now
-        counts = intra is not False or now - self._intra_at > _KEY_FRAME_SECONDS
+        # Where nothing tells which pictures are intra, or none are, one may stand for as long as
+        # key frames are apart.
+        counts = intra is not False or now - self._intra_at > KEY_FRAME_SECONDS
         if now - (self._compared_at if counts else self._looked_at) < self._apart_seconds:
             return
         self._looked_at = now
@@ -165,7 +166,7 @@ class FrameHealth:
         """Compare a picture with those that are old enough, and remember it."""
         now, age = picture.seen_at, self.frozen_seconds
         if not intra:
-            age = max(age, _KEY_FRAME_SECONDS)
+            age = max(age, KEY_FRAME_SECONDS)
         while (
             len(self._seen) > _REMEMBERED_PICTURES
             and now - self._seen[0].seen_at > _REMEMBERED * age

@@ -1,4 +1,8 @@
-"""How slow a camera is: frames in; how much each may cost, and whether they are too few, out."""
+"""How slow a camera is: frames in; how much each may cost, and whether they are too few, out.
+
+Of what the camera gives, whether or not it was taken; how far apart the frames are that were looked
+at is for the tracker to know.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,17 @@ from statistics import median
 
 from doorbell.domain import Frame
 
-# As many looks a second as with so many frames a second are taken of slower cameras too, but of no
-# frame more than so many times as many.
+# Of a slower camera as many regions are looked at in a second as with so many frames a second, but
+# in no frame more than ``MOST_WORTH`` times as many.
 FRAMES_PER_SECOND = 15.0
 MOST_WORTH = 8
 
-# A name takes several frames: with fewer than the first a second visitors are gone before, or told
-# late, and with the second it is well again.
-SLOW_PER_SECOND, ENOUGH_PER_SECOND = 2.0, 2.5
-SLOW_MARGIN = 0.95
+# A name takes several frames: with fewer than these a second visitors are gone before it, or it
+# comes late. A camera that is set to them gives a little less now and then; one that was slow gives
+# enough again from the last on.
+SLOW_PER_SECOND, SLOW_MARGIN, ENOUGH_PER_SECOND = 2.0, 0.95, 2.5
 
-# The median of so many pauses counts: as soon as there are the second, for what a frame may cost.
+# The median of so many pauses tells the rate; what a frame may cost is told from the second on.
 PAUSES, FIRST_PAUSES = 5, 2
 
 
@@ -49,8 +53,15 @@ class FrameRate:
         """How many it gives; None before enough have come."""
         return 1 / median(self._pauses) if len(self._pauses) == PAUSES else None
 
-    def note(self, frame: Frame) -> int:
-        """Take in the next frame; as how many frames it counts, 1 to ``MOST_WORTH``."""
+    @property
+    def worth(self) -> int:
+        """As how many frames the last one counts: 1 to ``MOST_WORTH``."""
+        if len(self._pauses) < FIRST_PAUSES:
+            return 1
+        return min(max(int(median(self._pauses) * FRAMES_PER_SECOND), 1), MOST_WORTH)
+
+    def note(self, frame: Frame) -> None:
+        """Take in the next frame."""
         if self._last is not None:
             seconds, given = frame.time_seconds - self._last[0], frame.index - self._last[1]
             if seconds > 0 and given > 0:
@@ -60,6 +71,3 @@ class FrameRate:
         if rate is not None:
             least = ENOUGH_PER_SECOND if self.is_slow else SLOW_MARGIN * SLOW_PER_SECOND
             self.is_slow = rate < least
-        if len(self._pauses) < FIRST_PAUSES:
-            return 1
-        return min(max(int(median(self._pauses) * FRAMES_PER_SECOND), 1), MOST_WORTH)

@@ -18,16 +18,12 @@ from functools import partial
 from pathlib import Path
 
 from doorbell.camera import Camera, open_camera
-from doorbell.camera.capture_thread import (
-    KEY_FRAME_SECONDS,
-    AbandonedThreads,
-    CaptureThread,
-    FirstFrame,
-)
+from doorbell.camera.capture_thread import AbandonedThreads, CaptureThread
 from doorbell.camera.exposed import FaceMeter, open_exposed
 from doorbell.camera.frame_health import FrameHealth, refuse_malformed
-from doorbell.camera.frame_rate import FrameRate, describe_slowness
-from doorbell.camera.uri import Kind, is_live, loses_no_frame, source_of
+from doorbell.camera.patience import Patience, patience_with
+from doorbell.camera.states import CameraStates
+from doorbell.camera.uri import is_live, loses_no_frame
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
@@ -40,22 +36,11 @@ _REOPEN_FIRST_SECONDS = 0.5
 _STEADY_SECONDS = 10.0
 # A read that hangs in a driver may outlive the camera; the process does not wait for it longer.
 _CLOSE_SECONDS = 2.0
-_STUCK_SECONDS = 10.0
-# After so many more than its timeout, a camera that sends nothing would have been lost.
-_SILENCE_SECONDS = 0.5
-# Opening takes longer than reading: sensors start, names are looked up.
-_OPENING_FACTOR = 3.0
-# A device that a hanging thread holds can be opened by nobody else.
-_HELD_SECONDS = 120.0
 # A frozen camera that is still frozen after it was opened anew is tried ever more seldom, up to
 # this many times as long: perhaps it is one that sends the same picture where nothing moves.
 _FROZEN_FACTOR_MOST = 32.0
 # Between the last frame before a reopening and the first after it, where its clock starts at zero.
 _GAP_SECONDS = 1.0
-
-_WAITING = "waiting for the camera's first key frame"
-
-_OUTAGES = (CameraCondition.LOST, CameraCondition.STUCK, CameraCondition.FROZEN)
 
 
 class LatestFrame:
@@ -66,15 +51,14 @@ class LatestFrame:
         reopen_max_seconds: the longest wait between two attempts to reopen a lost camera.
         lossless: the capture thread waits until the slot was taken, so that no frame is dropped:
             for recordings read as fast as possible, never for a camera that goes on without us.
-        stuck_seconds: after this time without an answer a read hangs; an opening takes longer.
-        held_seconds: after this time a camera that hung in this outage is still held by who hangs.
+        patience: how long the camera may take.
         sight: tells darkness and a frozen picture; None to look for neither.
         may_be_missing: a camera that cannot be opened at first is waited for like a lost one;
             else the constructor waits for it and raises.
-        first_frame: how long the first frame may take, each time that the camera was opened.
+        meter: what the reader tells of the faces in the frames; None where nobody asks.
 
     Attributes:
-        meter: what the reader tells of the faces in the frames; None where nobody asks.
+        meter: as given.
 
     Raises:
         CameraError: the camera cannot be opened.
@@ -86,29 +70,22 @@ class LatestFrame:
         *,
         reopen_max_seconds: float,
         lossless: bool,
-        stuck_seconds: float = _STUCK_SECONDS,
-        held_seconds: float = _HELD_SECONDS,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
         sight: FrameHealth | None = None,
         may_be_missing: bool = False,
-        first_frame: FirstFrame = FirstFrame(),  # noqa: B008 - frozen
+        meter: FaceMeter | None = None,
     ) -> None:
-        self.meter: FaceMeter | None = None
+        self.meter = meter
         self._open_again = open_again
         self._reopen_max_seconds = reopen_max_seconds
         self._lossless = lossless
-        self._stuck_seconds = stuck_seconds
-        self._held_seconds = held_seconds
+        self._patience = patience
         self._sight = sight
-        self._rate = FrameRate()
         self._may_be_missing = may_be_missing
-        self._first_frame = first_frame
-        self._opened_seconds: float | None = None
-        self._waiting_was_said = False
         self._changed = threading.Condition()
         self._frame: Frame | None = None
         self._dropped = 0
-        self._state = CameraState(CameraCondition.STARTING, "", time.time())
-        self._away_seconds = time.monotonic()
+        self._states = CameraStates(patience)
         self._last_seconds = 0.0
         self._opened = False
         self._closed = False
@@ -132,13 +109,13 @@ class LatestFrame:
     def state(self) -> CameraState:
         """How it stands with the camera; another object when that changes."""
         with self._changed:
-            return self._state
+            return self._states.state
 
     @property
     def waits_for_key_frame(self) -> bool:
         """Whether the camera sends what cannot be decoded before its next key frame."""
         with self._changed:
-            return self._waits_for_key_frame(time.monotonic())
+            return self._states.waits_for_key_frame
 
     @property
     def needs_restart(self) -> bool:
@@ -165,13 +142,10 @@ class LatestFrame:
                 raise CameraError("the camera is closed; open it again")
             if ready and self._ending is not None:
                 raise self._ending
-            self._note_waiting(time.monotonic())
+            self._states.note_waiting()
             self._replace_stuck_thread(time.monotonic())
-            away = self._state.condition in _OUTAGES
-            raise CameraError(
-                f"no frame within {timeout_seconds:g} s"
-                + ("; the camera is lost and being reopened" if away else "")
-            )
+            away = "; the camera is lost and being reopened" if self._states.is_away else ""
+            raise CameraError(f"no frame within {timeout_seconds:g} s{away}")
 
     def close(self) -> None:
         """Stop capturing and release the camera, within two seconds; idempotent."""
@@ -184,7 +158,7 @@ class LatestFrame:
             log.warning("the camera did not answer within %g s; left behind", _CLOSE_SECONDS)
 
     def _wait_for_opening(self) -> None:
-        seconds = _OPENING_FACTOR * self._stuck_seconds
+        seconds = self._patience.opening_seconds
         with self._changed:
             answered = self._changed.wait_for(lambda: self._opened or self._ending, seconds)
             ending = None if self._opened else self._ending
@@ -212,15 +186,15 @@ class LatestFrame:
     def _pass_frames(self, capture: CaptureThread) -> None:
         """Open the camera and read until it is lost or nobody reads any more."""
         try:
-            first = self._first_frame.most_seconds
-            with capture.asking(_OPENING_FACTOR * self._stuck_seconds + first):
+            patience = self._patience
+            with capture.asking(patience.opening_seconds + patience.first_frame_seconds):
                 camera = self._open_again()
             try:
                 self._note_opened(capture)
                 self._read(camera, capture)
             finally:
                 self._note_answer(capture)
-                with capture.asking(self._stuck_seconds):
+                with capture.asking(patience.stuck_seconds):
                     camera.close()
         except EndOfStreamError:
             raise
@@ -235,9 +209,9 @@ class LatestFrame:
         if self._sight is not None and self.state.condition is not CameraCondition.FROZEN:
             self._sight.begin(opened_seconds)
         behind: float | None = None
-        more = self._first_frame.most_seconds
+        more = self._patience.first_frame_seconds
         while self._is_wanted(capture):
-            with capture.asking(self._stuck_seconds + more):
+            with capture.asking(self._patience.stuck_seconds + more):
                 frame = camera.read()
             if more:
                 self._note_answer(capture)
@@ -266,45 +240,18 @@ class LatestFrame:
         with self._changed:
             if capture is self._capture:
                 self._opened = True
-                self._opened_seconds = time.monotonic()
+                self._states.note_opened()
             self._changed.notify_all()
 
     def _note_answer(self, capture: CaptureThread) -> None:
-        """Note that the camera gave its first frame, or failed to."""
         with self._changed:
             if capture is self._capture:
-                self._opened_seconds = None
-
-    def _waits_for_key_frame(self, now: float) -> bool:
-        opened, first = self._opened_seconds, self._first_frame
-        if opened is None or not first.most_seconds:
-            return False
-        return now - opened > first.silent_seconds
-
-    def _note_waiting(self, now: float) -> None:
-        """Say that nothing of the stream can be decoded yet; with ``_changed`` held."""
-        if not self._waits_for_key_frame(now):
-            return
-        self._set_state(self._state.condition, _WAITING)
-        if not self._waiting_was_said:
-            self._waiting_was_said = True
-            log.warning(
-                "%s, up to %g s; it comes sooner, after every outage, where key frames (I-frames, "
-                "GOP) are 1 or 2 s apart: set that in the camera's own settings",
-                *(_WAITING, self._first_frame.most_seconds),
-            )
+                self._states.note_answer()
 
     def _note_lost(self, reason: str, capture: CaptureThread) -> None:
         with self._changed:
-            if capture is not self._capture or self._closed:
-                return
-            if self._state.condition is CameraCondition.STARTING:
-                log.warning("no camera: %s; the doorbell goes on and waits for it", reason)
-            elif self._state.condition not in _OUTAGES:
-                log.warning("camera lost: %s; reopening it until it answers", reason)
-            else:
-                log.debug("still no camera: %s", reason)
-            self._set_state(CameraCondition.LOST, reason)
+            if capture is self._capture and not self._closed:
+                self._states.note_lost(reason)
 
     def _is_frozen_for_good(self, open_seconds: float, capture: CaptureThread) -> bool:
         """Say that the picture is frozen, and whether to open the camera anew by now."""
@@ -312,10 +259,8 @@ class LatestFrame:
         with self._changed:
             if capture is not self._capture or self._closed:
                 return False
-            first = self._state.condition is not CameraCondition.FROZEN
-            if self._state.condition not in _OUTAGES:
-                log.warning("the camera is frozen: one picture for %g s; reopening it", seconds)
-            self._set_state(CameraCondition.FROZEN, f"one picture for {seconds:g} s")
+            first = self._states.state.condition is not CameraCondition.FROZEN
+            self._states.note_frozen(seconds)
             if first:
                 return True
             if open_seconds < seconds * self._frozen_factor:
@@ -328,18 +273,15 @@ class LatestFrame:
 
         With ``_changed`` held.
         """
-        capture, away = self._capture, self._state.condition in _OUTAGES
+        capture = self._capture
         stuck = capture.is_stuck(now)
         many = self._left_behind.are_too_many
         held = (
             self._left_behind.may_hold_camera
-            and away
-            and now - self._away_seconds > self._held_seconds
+            and self._states.away_seconds > self._patience.held_seconds
         )
         if stuck and not many:
-            reason = f"its driver has not answered for {capture.patience_seconds:g} s"
-            log.warning("the camera hangs: %s; left behind and opened anew", reason)
-            self._set_state(CameraCondition.STUCK, reason)
+            self._states.note_stuck(capture.patience_seconds)
             self._left_behind.add(capture.thread)
             self._capture = CaptureThread(self._run)
             self._capture.thread.start()
@@ -351,17 +293,6 @@ class LatestFrame:
                 len(self._left_behind),
             )
         self._given_up = needs_restart
-
-    def _set_state(self, condition: CameraCondition, reason: str = "") -> None:
-        """Note how it stands; with ``_changed`` held."""
-        before = self._state
-        if (condition, reason) == (before.condition, before.reason):
-            return
-        began = condition in _OUTAGES and before.condition not in _OUTAGES
-        if began:
-            self._away_seconds = time.monotonic()
-        since = before.since_at if condition is before.condition else time.time()
-        self._state = CameraState(condition, reason, since)
 
     def _wait_to_reopen(self, capture: CaptureThread) -> None:
         """Wait longer each time, by chance a little more or less."""
@@ -382,40 +313,16 @@ class LatestFrame:
                 return
             if self._frame is not None:
                 self._dropped += 1
-            self._rate.note(frame)
-            if condition is CameraCondition.LIVE and self._rate.is_slow:
-                condition = CameraCondition.SLOW
-            self._note_seeing(condition)
+            if self._states.is_away:
+                self._given_up = False
+            self._states.note_frame(frame, dark=condition is CameraCondition.DARK)
+            self._left_behind.clear()
             self._frozen_factor = 1.0
             if steady:
                 self._reopen_seconds = _REOPEN_FIRST_SECONDS
             self._last_seconds = frame.time_seconds
             self._frame = frame
             self._changed.notify_all()
-
-    def _note_seeing(self, condition: CameraCondition) -> None:
-        self._left_behind.clear()
-        before = self._state.condition
-        if before in _OUTAGES:
-            away = time.monotonic() - self._away_seconds
-            log.info("the camera is back after %.1f s", away)
-            self._given_up = False
-        if condition is CameraCondition.DARK:
-            if before is not condition:
-                log.warning("dark: the camera sees nothing; is it covered, or is it night?")
-            self._set_state(condition, "it sees nothing: covered, or a night without light")
-            return
-        if before is CameraCondition.DARK:
-            log.info("the camera sees again")
-        if condition is CameraCondition.SLOW:
-            if before is not condition:
-                reason = describe_slowness(self._rate.per_second)
-                log.warning("slow: %s", reason)
-                self._set_state(condition, reason)
-            return
-        if before is CameraCondition.SLOW:
-            log.info("the camera gives enough frames again")
-        self._set_state(condition)
 
 
 def open_latest(
@@ -434,21 +341,14 @@ def open_latest(
     """
     sight = FrameHealth(dark_seconds=section.dark_seconds, frozen_seconds=section.frozen_seconds)
     meter = FaceMeter() if section.expose_faces else None
-    first, timeout = FirstFrame(), section.timeout_seconds
-    if source_of(section).kind is Kind.NETWORK:
-        # A picture that breaks off in the middle takes FFmpeg another one to notice.
-        timeout *= 2
-        first = FirstFrame(KEY_FRAME_SECONDS, section.timeout_seconds + _SILENCE_SECONDS)
-    latest = LatestFrame(
+    return LatestFrame(
         partial(open_camera, section, faces_directory)
         if meter is None
         else partial(open_exposed, section, faces_directory, meter),
         reopen_max_seconds=section.reopen_max_seconds,
         lossless=loses_no_frame(section),
-        stuck_seconds=timeout + section.stuck_seconds,
+        patience=patience_with(section),
         sight=sight if is_live(section) else None,
         may_be_missing=may_be_missing,
-        first_frame=first,
+        meter=meter,
     )
-    latest.meter = meter
-    return latest

@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from doorbell.camera.capture_thread import KEY_FRAME_SECONDS
 from doorbell.camera.http import follow, is_http
+from doorbell.camera.patience import KEY_FRAME_SECONDS
 from doorbell.camera.simulated.clock import Pace
 from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection

@@ -80,6 +80,11 @@ class Face:
         """Height of the box."""
         return float(self.box_xyxy[3] - self.box_xyxy[1])
 
+    @property
+    def centre_xy(self) -> Float32Array:
+        """(2,) float32, the middle of the box."""
+        return np.asarray(self.box_xyxy.reshape(2, 2).mean(axis=0), np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class Pose:
@@ -169,10 +174,15 @@ class Body:
         """Height of the box."""
         return float(self.box_xyxy[3] - self.box_xyxy[1])
 
+    @property
+    def centre_xy(self) -> Float32Array:
+        """(2,) float32, the middle of the box."""
+        return np.asarray(self.box_xyxy.reshape(2, 2).mean(axis=0), np.float32)
+
     def holds(self, face: Face) -> bool:
         """Whether a face is where the head is."""
         left, top, right, bottom = (float(edge) for edge in self.box_xyxy)
-        x, y = (float(value) for value in face.box_xyxy.reshape(2, 2).mean(axis=0))
+        x, y = (float(value) for value in face.centre_xy)
         margin = HEAD_MARGIN * (right - left)
         return left - margin <= x <= right + margin and (
             top - margin <= y <= top + HEAD_PART * (bottom - top)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from doorbell.imaging.annotation import encode_jpeg
+from doorbell.imaging.visit_picture import decode_jpeg
 
 QUALITY = 80
 # Below this width nobody is recognized in the picture of a porch.
@@ -27,7 +28,7 @@ def fit_jpeg(jpeg: bytes, most_bytes: int) -> bytes | None:
     """
     if len(jpeg) <= most_bytes:
         return jpeg
-    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    pixels = decode_jpeg(jpeg)
     if pixels is None:
         return None
     height, width = pixels.shape[:2]
@@ -36,7 +37,7 @@ def fit_jpeg(jpeg: bytes, most_bytes: int) -> bytes | None:
     while scale * width >= LEAST_WIDTH_PIXELS:
         size = round(scale * width), max(1, round(scale * height))
         smaller = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        encoded = encode_jpeg(np.ascontiguousarray(smaller[..., ::-1]), QUALITY)
+        encoded = encode_jpeg(np.asarray(smaller, np.uint8), QUALITY)
         if len(encoded) <= most_bytes:
             return encoded
         scale *= STEP

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-import numpy as np
-
 from doorbell.domain import (
     Body,
     Face,
@@ -25,10 +23,11 @@ from doorbell.domain import (
     VisitPicture,
 )
 from doorbell.imaging.annotation import encode_jpeg
-from doorbell.imaging.covering import COVER, cover
+from doorbell.imaging.covering import cover
 from doorbell.imaging.visit_picture import face_in_picture, told_by
 from doorbell.recognition.calibration import others_reach
-from doorbell.visits.open_visit import Observation, OpenVisit, Picture, ShownFace
+from doorbell.visits.observation import Observation
+from doorbell.visits.open_visit import OpenVisit, Picture, ShownFace
 
 Whose: TypeAlias = Literal["all", "people", "none"]
 
@@ -199,13 +198,11 @@ class VisitPictures:
         for entry in entries:
             if entry.picture is None:
                 continue
-            gone = [each for each in entry.picture.beside if self._is_gone(each, is_forgotten)]
-            if anybody:
-                gone += [
-                    each
-                    for each in entry.picture.beside
-                    if each not in gone and self._visit_of(each) is None
-                ]
+            gone = [
+                each
+                for each in entry.picture.beside
+                if self._is_gone(each, is_forgotten) or (anybody and self._visit_of(each) is None)
+            ]
             others = entry.picture.others if anybody else ()
             if gone or others:
                 boxes = [each.track.face.box_xyxy for each in gone]
@@ -263,10 +260,7 @@ def _cover_bodies(pixels: UInt8Array, bodies: Sequence[Body], shown: Sequence[Fa
             others.remove(own)
     if not others:
         return pixels
-    covered: UInt8Array = pixels.copy()
-    for body in others:
-        left, top, right, bottom = (max(0, round(float(edge))) for edge in body.box_xyxy)
-        covered[top:bottom, left:right] = np.uint8(COVER)
+    covered = cover(pixels, [body.box_xyxy for body in others], margin=0.0)
     for face in shown:
         left, top, right, bottom = (max(0, round(float(edge))) for edge in face.box_xyxy)
         covered[top:bottom, left:right] = pixels[top:bottom, left:right]

@@ -92,5 +92,4 @@ def _distance(before: Body, now: Body) -> float:
     larger = max(before.height_pixels, now.height_pixels, 1.0)
     if larger > MAX_HEIGHT_RATIO * min(before.height_pixels, now.height_pixels):
         return float("inf")
-    moved = (now.box_xyxy - before.box_xyxy).reshape(2, 2).mean(axis=0)  # (2,) of the middle
-    return float(np.linalg.norm(moved)) / larger
+    return float(np.linalg.norm(now.centre_xy - before.centre_xy)) / larger

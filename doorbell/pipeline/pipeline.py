@@ -40,9 +40,10 @@ from doorbell.pipeline.recognizer import Recognizer
 from doorbell.pipeline.tracking import Tracker
 from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.recognition.templates import Templates
+from doorbell.visits.announcement import Announcement
 from doorbell.visits.bodies import BodySighting, is_far
-from doorbell.visits.lifecycle import Announcement, Visits
-from doorbell.visits.open_visit import Observation
+from doorbell.visits.lifecycle import Visits
+from doorbell.visits.observation import Observation
 from doorbell.visits.worn import WornFaces
 
 
@@ -150,11 +151,12 @@ class Pipeline:
         """
         self._stopwatch.start()
         self._follow_size(frame)
+        self._rate.note(frame)
         faces = self._perception.detect(
             frame.pixels,
             self._tracker.tracks,
             device_address=frame.device_address,
-            worth=self._rate.note(frame),
+            worth=self._rate.worth,
         )
         self._stopwatch.lap(Stage.DETECT)
         tracks = self._tracker.update(faces, frame.time_seconds)
@@ -177,7 +179,6 @@ class Pipeline:
                 is_ignored=self._recognizer.is_hung_up(track)
                 or (track.track_id in worn and seen.match.verdict is not Verdict.KNOWN)
                 or self._ignored.hold(track.face.box_xyxy, frame.width, frame.height),
-                is_print=seen.live is not None and seen.live < self._section.min_live,
             )
             for track in confirmed
             for seen in [self._recognizer.observation(track, embedded.samples.get(track.track_id))]
@@ -295,7 +296,7 @@ class Pipeline:
                 f"cannot enroll {name!r}: {len(seen)} usable faces are in sight, and it takes "
                 "exactly one; stand alone before the camera, a step nearer"
             )
-        if seen[0].live is not None and seen[0].live < self._section.min_live:
+        if seen[0].is_print:
             raise EnrollmentError(
                 f"cannot enroll {name!r}: what is in sight looks like a picture held up (live "
                 f"{seen[0].live:.2f}, recognition.min_live = {self._section.min_live:.2f}); step "

@@ -33,7 +33,7 @@ from doorbell.recognition.liveness import Liveness, withhold
 from doorbell.recognition.negatives import is_no_face
 from doorbell.recognition.pose import head_pose, is_looking
 from doorbell.recognition.templates import Templates
-from doorbell.visits.open_visit import Observation
+from doorbell.visits.observation import Observation
 
 UNDECIDED = Match(Verdict.UNDECIDED, None, 0.0, 0)
 
@@ -172,6 +172,7 @@ class Recognizer:
             sample,
             followed.continuity.appearance,
             live=followed.liveness.score,
+            is_print=self._is_print(followed),
         )
 
     def is_no_face(self, track: Track) -> bool:
@@ -182,11 +183,10 @@ class Recognizer:
     def is_hung_up(self, track: Track) -> bool:
         """Whether it is a picture that nobody holds: it has not moved since it is followed."""
         followed = self._followed.get(track.track_id)
-        return (
-            followed is not None
-            and not followed.has_moved
-            and followed.liveness.score < self._section.min_live
-        )
+        return followed is not None and not followed.has_moved and self._is_print(followed)
+
+    def _is_print(self, followed: _Followed) -> bool:
+        return followed.liveness.score < self._section.min_live
 
     def is_in_doubt(self, track: Track) -> bool:
         """Whether the track may have gone over to somebody else's face."""

@@ -70,7 +70,10 @@ class Tracker:
 
     @property
     def _period_seconds(self) -> float:
-        """From frame to frame; 0 as long as it is not known."""
+        """From frame to frame that was looked at; 0 as long as it is not known.
+
+        Also where it is the machine that is slow: what is not seen moves on all the same.
+        """
         return median(self._periods) if len(self._periods) >= 2 else 0.0
 
     @property
@@ -108,7 +111,8 @@ class Tracker:
                 self._tracks[position] = track
                 elapsed = time_seconds - old.last_seen_seconds
                 if elapsed >= SHORTEST_SECONDS:
-                    self._speeds[track.track_id] = _moved(old.face, track.face) / elapsed
+                    moved = track.face.centre_xy - old.face.centre_xy
+                    self._speeds[track.track_id] = np.asarray(moved / elapsed, np.float32)
             seen.append(track)
         if time_seconds > self._updated_seconds > -math.inf:
             self._periods.append(time_seconds - self._updated_seconds)
@@ -200,14 +204,9 @@ class Tracker:
         return np.asarray(old + np.tile(ways, 2), np.float32)
 
 
-def _moved(before: Face, now: Face) -> Float32Array:
-    """How far the centre of a face has gone: (2,) float32, pixels."""
-    return np.asarray((now.box_xyxy - before.box_xyxy).reshape(2, 2).mean(axis=0), np.float32)
-
-
 def _steadied(old: Face, new: Face) -> Face:
     """The new face, drawn towards the old one as far as it has hardly moved."""
-    distance = float(np.linalg.norm(_moved(old, new))) / max(new.width_pixels, 1.0)
+    distance = float(np.linalg.norm(new.centre_xy - old.centre_xy)) / max(new.width_pixels, 1.0)
     step = np.float32(min(STILL_STEP + STEP_PER_DISTANCE * distance, 1.0))
     return Face(
         old.box_xyxy + step * (new.box_xyxy - old.box_xyxy),

@@ -150,9 +150,8 @@ class VisitRecorder:
         except GalleryError as exc:
             self._fail(exc)
             return Earlier()
-        left_open = sum(each.stopped_at is None for each in earlier.visits)
-        if left_open:
-            log.info("%d visits were left open by the last run", left_open)
+        if earlier.left_open:
+            log.info("%d visits were left open by the last run", len(earlier.left_open))
         return earlier
 
     def withdraw(self, stranger: Stranger) -> None:

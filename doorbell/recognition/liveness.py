@@ -216,7 +216,7 @@ class Liveness:
             face: as it was detected.
             time_seconds: stream time of the frame.
         """
-        middle = np.asarray((face.box_xyxy[:2] + face.box_xyxy[2:]) / 2, np.float32)
+        middle = face.centre_xy
         width = max(face.width_pixels, 1.0)
         patch = surroundings(pixels, middle, width)
         self._frames = min(self._frames + 1, REMEMBERED)

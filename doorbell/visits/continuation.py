@@ -9,12 +9,8 @@ from statistics import fmean
 import numpy as np
 
 from doorbell.domain import Face
-from doorbell.visits.open_visit import (
-    REJOIN_SIMILARITY,
-    Observation,
-    OpenVisit,
-    is_confirmed_presence,
-)
+from doorbell.visits.observation import Observation, is_confirmed_presence
+from doorbell.visits.open_visit import REJOIN_SIMILARITY, OpenVisit
 
 # A face too poor to be compared continues a visit if it is within so many face sizes of where that
 # visit's was seen last, and neither is more than this many times as large as the other. People wait
@@ -174,8 +170,7 @@ def _is_near(before: Face, now: Face) -> bool:
     larger = max(before.width_pixels, now.width_pixels)
     if larger > PLACE_SIZE_RATIO * min(before.width_pixels, now.width_pixels):
         return False
-    moved = (now.box_xyxy - before.box_xyxy).reshape(2, 2).mean(axis=0)  # (2,) of the centre
-    return float(np.linalg.norm(moved)) <= PLACE_DISTANCE * larger
+    return float(np.linalg.norm(now.centre_xy - before.centre_xy)) <= PLACE_DISTANCE * larger
 
 
 def _looks_like(entry: OpenVisit, seen: Observation) -> bool:

@@ -7,63 +7,39 @@ and found again continues the visit it belongs to.
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from doorbell.config import AttentionSection, VisitsSection
 from doorbell.domain import (
     Arrived,
-    Event,
     Left,
     Person,
     Recognized,
-    Ring,
     Stranger,
     Unknown,
     Verdict,
     Visit,
     Visitor,
 )
+from doorbell.visits.announcement import Announcement
+from doorbell.visits.bell import Bell
 from doorbell.visits.bodies import Bodies, BodySighting
+from doorbell.visits.clock import FrameClock
 from doorbell.visits.continuation import continued_visit, continuing_visit
-from doorbell.visits.cooldown import Cooldown
-from doorbell.visits.open_visit import (
+from doorbell.visits.observation import (
     ARRIVAL_SECONDS,
     Introduce,
     Observation,
-    OpenVisit,
     Recall,
     Sightings,
     as_matched,
-    contradicts,
     is_confirmed_presence,
-    note_attention,
-    visitor_key,
 )
+from doorbell.visits.open_visit import OpenVisit, contradicts, note_attention, visitor_key
 from doorbell.visits.prints import SeenPrints
 from doorbell.visits.restoring import Earlier, WereThere
-
-# A wall clock that moves by this much more or less than the stream was set. Smaller differences
-# come from a slow machine.
-CLOCK_STEP_SECONDS = 2.0
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Announcement:
-    """An event, and what it takes to complete it.
-
-    Attributes:
-        event: what happened, without a picture.
-        of: the visit with all that it holds, also where it ends with this event; None for a press
-            with nobody there.
-        mistaken: a stranger who was new in this visit and proves to be somebody else.
-    """
-
-    event: Event
-    of: OpenVisit | None = None
-    mistaken: Stranger | None = None
 
 
 def _new_id() -> str:
@@ -82,19 +58,15 @@ class Visits:
         recall: Recall = as_matched,
     ) -> None:
         self._section = section
-        self._ring_after_seconds = ring_after_seconds
         self._introduce = introduce
         self._recall = recall
         self._new_id = new_id
         self._open: list[OpenVisit] = []
         self._bodies = Bodies()
         self._prints = SeenPrints()
-        self._cooldown = Cooldown(section.cooldown_seconds)
+        self._bell = Bell(section, ring_after_seconds, new_id)
         self._earlier = Earlier()  # until the first frame
-        self._were_there = WereThere()
-        self._pressed_unseen_seconds = -math.inf
-        self._clock_offset_seconds: float | None = None  # wall less stream, in the last frame
-        self._wall_time = 0.0  # of the last frame
+        self._clock = FrameClock()
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -113,7 +85,7 @@ class Visits:
     def reconfigure(self, section: VisitsSection) -> None:
         """Go by another ``[visits]`` from now on, visits that are going on too."""
         self._section = section
-        self._cooldown.reconfigure(section.cooldown_seconds)
+        self._bell.reconfigure(section)
 
     def visit_of(self, track_id: int) -> Visit | None:
         """The open visit that a track belongs to, as it stands."""
@@ -146,7 +118,7 @@ class Visits:
         Returns:
             What happened, in order.
         """
-        self._follow_clock(time_seconds, wall_time)
+        self._move(self._clock.look(time_seconds, wall_time))
         told = self._resume(time_seconds, wall_time)
         for seen in observations:
             entry = self.open_visit_of(seen.track.track_id)
@@ -168,7 +140,7 @@ class Visits:
             told += self._announce(entry, seen, time_seconds, wall_time)
             if entry in self._open:  # and was not found to be another one going on
                 told += self._announce_unnamed(entry, time_seconds, wall_time)
-                told += self._ring_for_looking(entry, time_seconds, wall_time)
+                told += self._bell.ring_for_looking(entry, self._open, time_seconds, wall_time)
         self._note_company(time_seconds)
         self._bodies.attend(bodies, self._open, time_seconds, wall_time)
         for body in bodies:
@@ -198,7 +170,7 @@ class Visits:
                 entry.visit = replace(entry.visit, visitor=identified[visitor.stranger_id])
             if newcomer is not None:
                 entry.newcomer = identified.get(newcomer.stranger_id, newcomer)
-        self._cooldown.identify(identified)
+        self._bell.identify(identified)
 
     def forget(self, visit_id: str) -> list[int]:
         """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells.
@@ -231,29 +203,13 @@ class Visits:
             until: wall time when it was set, as it went before.
             seconds: by how much it is later since; more than a visit outlives its last frame.
         """
-        if self._clock_offset_seconds is None:
-            return
-        if abs(self._wall_time - until) < abs(self._wall_time - until - seconds):
-            self._clock_offset_seconds += seconds
-            self._wall_time += seconds
+        if self._clock.follow(until, seconds):
             self._move(seconds)
 
     def press(self, time_seconds: float, wall_time: float) -> Announcement:
-        """Somebody pressed the bell: ring for the latest visitor at the door, if any.
-
-        Who is named only afterwards is announced, and the bell does not ring by itself once more.
-        """
+        """Somebody pressed the bell: ring for the latest visitor at the door, if any."""
         entry = max(self._open, key=lambda e: e.last_seen_seconds, default=None)
-        if entry is None:
-            self._pressed_unseen_seconds = time_seconds
-            return Announcement(Ring(self._new_id(), wall_time, pressed=True))
-        entry.rang = True
-        if entry.visit.visitor is None:
-            entry.rang_before_named = True
-        else:
-            self._cooldown.note(entry.visit.visitor, time_seconds)
-        ring = Ring(self._new_id(), wall_time, entry.visit, pressed=True, reason=entry.reason)
-        return Announcement(ring, entry)
+        return self._bell.press(entry, time_seconds, wall_time)
 
     def finish(self, wall_time: float) -> list[Announcement]:
         """End every visit: the camera has stopped for good."""
@@ -264,9 +220,8 @@ class Visits:
 
     def _end_earlier(self, wall_time: float) -> list[Announcement]:
         """End what the run before left open, where no frame has come since."""
-        left_open = [each for each in self._earlier.visits if each.stopped_at is None]
-        stopped = tuple(each for each in self._earlier.visits if each.stopped_at is not None)
-        self._earlier = replace(self._earlier, visits=stopped)
+        left_open = self._earlier.left_open
+        self._earlier = replace(self._earlier, visits=self._earlier.stopped)
         return [self._leave(each.reopened(0.0, wall_time, 0.0), wall_time) for each in left_open]
 
     def _resume(self, time_seconds: float, wall_time: float) -> list[Announcement]:
@@ -274,34 +229,21 @@ class Visits:
         earlier, self._earlier = self._earlier, Earlier()
         if not earlier.visits and not earlier.rang_at:
             return []
-        self._cooldown.restore(earlier.rang_at, time_seconds, wall_time)
-        stopped, told = [], []
-        for each in earlier.visits:
-            goes_on = each.may_go_on(wall_time)
-            if each.stopped_at is not None:
-                stopped += [each] if goes_on else []
-                continue
-            wait = self._section.announce_after_seconds
+        wait, told = self._section.announce_after_seconds, []
+        for each in earlier.left_open:
             entry = each.reopened(time_seconds, wall_time, wait)
-            if goes_on:
+            if each.may_go_on(wall_time):
                 self._open.append(entry)
             else:
                 told.append(self._leave(entry, wall_time))
-        self._were_there = WereThere(stopped, time_seconds + self._section.absence_seconds)
+        still_there = [each for each in earlier.stopped if each.may_go_on(wall_time)]
+        were_there = WereThere(still_there, time_seconds + self._section.absence_seconds)
+        self._bell.restore(earlier.rang_at, were_there, time_seconds, wall_time)
         return told
 
-    def _follow_clock(self, time_seconds: float, wall_time: float) -> None:
-        """Move open visits with a wall clock that was set, so that none gets longer or shorter."""
-        before, self._clock_offset_seconds = self._clock_offset_seconds, wall_time - time_seconds
-        self._wall_time = wall_time
-        if before is None:
-            return
-        step = self._clock_offset_seconds - before
-        if abs(step) >= CLOCK_STEP_SECONDS:
-            self._move(step)
-
     def _move(self, seconds: float) -> None:
-        for entry in self._open:
+        """Move open visits with a clock that was set, so that none gets longer or shorter."""
+        for entry in self._open if seconds else ():
             started_at = entry.visit.started_at + seconds
             last_seen_at = entry.visit.last_seen_at + seconds
             entry.visit = replace(entry.visit, started_at=started_at, last_seen_at=last_seen_at)
@@ -343,10 +285,7 @@ class Visits:
             first_seen_seconds=first_seen,
             last_seen_seconds=time_seconds,
         )
-        if time_seconds - self._pressed_unseen_seconds <= self._section.absence_seconds:
-            # Whoever pressed before being seen.
-            self._pressed_unseen_seconds = -math.inf
-            entry.rang = entry.rang_before_named = True
+        self._bell.note_opened(entry, time_seconds)
         self._open.append(entry)
         return entry
 
@@ -395,10 +334,7 @@ class Visits:
         if other is not None and other is not entry:
             return [self._absorb(entry, other, time_seconds, wall_time)]
         told = [self._decide(entry, seen, time_seconds, wall_time)]
-        if entry.rang_before_named:  # before it was known for whom
-            self._cooldown.note(entry.visit.visitor, time_seconds)
-        elif self._section.ring_on_visit:
-            told += self._ring(entry, time_seconds, wall_time)
+        told += self._bell.ring_for_named(entry, self._open, time_seconds, wall_time)
         return told
 
     def _announce_unnamed(
@@ -419,39 +355,7 @@ class Visits:
             entry.announced_unnamed = True
             event = Unknown(self._new_id(), wall_time, entry.visit, reason=entry.reason)
             told.append(Announcement(event, entry))
-        if self._section.ring_on_visit and not entry.rang:
-            told += self._ring(entry, time_seconds, wall_time)
-            entry.rang_before_named = entry.rang
-        return told
-
-    def _ring(self, entry: OpenVisit, time_seconds: float, wall_time: float) -> list[Announcement]:
-        """Ring, unless the same visitor rang lately, or was there when the daemon stopped."""
-        if self._was_there(entry):
-            entry.rang = True
-            return []
-        if not self._cooldown.may_ring(entry.visit.visitor, time_seconds):
-            return []
-        self._cooldown.note(entry.visit.visitor, time_seconds)
-        entry.rang = True
-        ring = Ring(self._new_id(), wall_time, entry.visit, reason=entry.reason)
-        return [Announcement(ring, entry)]
-
-    def _was_there(self, entry: OpenVisit) -> bool:
-        """Whether the visitor came before this run began, as far as that can be told."""
-        visitor = entry.visit.visitor
-        if self._were_there.includes(visitor, entry.first_seen_seconds):
-            return True
-        # A visit goes on that nobody is seen for yet, and who cannot be told may be its visitor.
-        return visitor is None and any(each.is_resumed and each.rang for each in self._open)
-
-    def _ring_for_looking(
-        self, entry: OpenVisit, time_seconds: float, wall_time: float
-    ) -> list[Announcement]:
-        """Ring for who looks at the door for long, where nothing else has rung in this visit."""
-        if entry.rang or not 0 < self._ring_after_seconds <= entry.looking_in_a_row_seconds:
-            return []
-        told = self._ring(entry, time_seconds, wall_time)
-        entry.rang_before_named = entry.rang
+        told += self._bell.ring_for_unnamed(entry, self._open, time_seconds, wall_time)
         return told
 
     def _decide(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 import numpy as np
 
@@ -19,9 +18,7 @@ from doorbell.domain import (
     Face,
     FaceSample,
     Float32Array,
-    Match,
     Person,
-    Pose,
     Stranger,
     Track,
     UInt8Array,
@@ -30,16 +27,11 @@ from doorbell.domain import (
     Visit,
     Visitor,
 )
+from doorbell.visits.observation import Observation, Sightings, clearest_of, most_telling_of
 
 # A new track continues a visit that nobody is seen for if their faces are at least this alike. It
 # only joins pictures minutes apart at most, of one place and light: far easier than recognition.
 REJOIN_SIMILARITY = 0.5
-
-# A face too poor to be compared is still somebody at the door after this time, if the detector is
-# this sure. Measured 2026-11-22 on outdoor photographs and clips: faces score 0.8 and more, hands
-# and prints stay below 0.75 nineteen times in twenty.
-ARRIVAL_SECONDS = 1.0
-ARRIVAL_SCORE = 0.75
 
 # Who leaves before a decision, but showed the face in this many usable frames, was a stranger; with
 # fewer it was a passer-by and gets no identifier.
@@ -47,55 +39,6 @@ FAREWELL_FRAMES = 3
 
 # A face lost or turned away for no longer than this is still looking: a blink, a word to a child.
 GLANCE_SECONDS = 0.5
-
-
-# Of the tracks that are gone for good so many samples stay with a visit, as many as one track has.
-SAMPLES_KEPT = 5
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Observation:
-    """One confirmed track in one frame.
-
-    Attributes:
-        track: as it stands.
-        match: what its frames say so far.
-        signature: (128,) float32, mean embedding of the track; None before the first.
-        samples: the track's best samples, for who keeps strangers.
-        pose: of the head in this frame; None where nobody measures it.
-        looking: whether that is looking at the door.
-        sample: of the face in this very frame; None where it was not embedded, or is not the
-            track's.
-        appearance: of the visitor around the face in this frame, of unit length: the product of two
-            is their correlation; None where nobody measures it.
-        is_ignored: whether it begins no visit: it is where nobody does, or a picture on a wall.
-        live: how likely the face is no picture held up, 0 to 1; None where nobody measures it.
-        is_print: whether that is too little to be named.
-    """
-
-    track: Track
-    match: Match
-    signature: Float32Array | None
-    samples: tuple[FaceSample, ...] = ()
-    pose: Pose | None = None
-    looking: bool = False
-    sample: FaceSample | None = None
-    appearance: Float32Array | None = None
-    is_ignored: bool = False
-    live: float | None = None
-    is_print: bool = False
-
-
-Introduce: TypeAlias = Callable[[Observation, float], Stranger]
-"""Gives the stranger of an observation, seen at a wall time, an old identifier or a new one."""
-
-Recall: TypeAlias = Callable[[Observation], Visitor | None]
-"""Tells whom an observation shows, if they have an identifier already; changes nothing."""
-
-
-def as_matched(seen: Observation) -> Visitor | None:
-    """Recall nobody but whom the verdict names."""
-    return seen.match.visitor
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -130,43 +73,6 @@ class Picture:
     beside: tuple[ShownFace, ...]
     others: tuple[Face, ...]
     worth: float
-
-
-@dataclass(eq=False, slots=True)
-class Sightings:
-    """What a track, or several, showed of a visitor.
-
-    Attributes:
-        last_seen_seconds: stream time.
-        joined_by: the visit's signature when the track took the visit up again, if it had one.
-        clearest: the observation with the most frames behind its signature.
-        telling: the observation whose verdict says most of who it is, the latest of several.
-        samples: the best.
-    """
-
-    last_seen_seconds: float = -math.inf
-    joined_by: Float32Array | None = None
-    clearest: Observation | None = None
-    telling: Observation | None = None
-    samples: tuple[FaceSample, ...] = ()
-
-    def learn(self, seen: Observation) -> None:
-        """Take in what a frame says."""
-        self.samples = seen.samples or self.samples
-        if seen.signature is None:
-            return
-        if self.clearest is None or _clearness(seen) >= _clearness(self.clearest):
-            self.clearest = seen
-        if self.telling is None or _weight(seen) >= _weight(self.telling):
-            self.telling = seen
-
-    def join(self, other: Sightings) -> None:
-        """Take in what other tracks showed."""
-        for seen in (other.clearest, other.telling):
-            if seen is not None:
-                self.learn(replace(seen, samples=()))
-        samples = sorted((*self.samples, *other.samples), key=lambda each: -each.quality)
-        self.samples = tuple(samples[:SAMPLES_KEPT])
 
 
 @dataclass(eq=False, slots=True)
@@ -234,14 +140,12 @@ class OpenVisit:
     @property
     def clearest(self) -> Observation | None:
         """The observation with the most frames behind its signature."""
-        seen = (each.clearest for each in (self.earlier, *self.tracks.values()))
-        return max((each for each in seen if each is not None), key=_clearness, default=None)
+        return clearest_of(each.clearest for each in (self.earlier, *self.tracks.values()))
 
     @property
     def telling(self) -> Observation | None:
         """The observation whose verdict says most of who it is, whatever the household says."""
-        seen = (each.telling for each in (self.earlier, *self.tracks.values()))
-        return max((each for each in seen if each is not None), key=_weight, default=None)
+        return most_telling_of(each.telling for each in (self.earlier, *self.tracks.values()))
 
     @property
     def farewell(self) -> Observation | None:
@@ -360,15 +264,6 @@ class OpenVisit:
         self.picture = self.appearance = None
 
 
-def _clearness(seen: Observation) -> tuple[int, float]:
-    return seen.match.frames_used, seen.track.last_seen_seconds
-
-
-def _weight(seen: Observation) -> tuple[int, float]:
-    order = (Verdict.UNDECIDED, Verdict.UNKNOWN, Verdict.KNOWN)
-    return order.index(seen.match.verdict), seen.track.last_seen_seconds
-
-
 def contradicts(entry: OpenVisit, seen: Observation) -> bool:
     """Whether a track turns out to be somebody other than the visitor whose visit it is in."""
     match, current = seen.match, entry.visit.visitor
@@ -381,12 +276,6 @@ def contradicts(entry: OpenVisit, seen: Observation) -> bool:
         return False
     # Taken up on its first frame alone; with many it is no longer the same face.
     return float(np.dot(joined_by, seen.signature)) < REJOIN_SIMILARITY
-
-
-def is_confirmed_presence(track: Track, time_seconds: float) -> bool:
-    """Whether a face that is too poor to compare has been found for long enough."""
-    waited = time_seconds - track.first_seen_seconds
-    return waited >= ARRIVAL_SECONDS and track.face.score >= ARRIVAL_SCORE
 
 
 def note_attention(entry: OpenVisit, seen: Observation, time_seconds: float) -> None:

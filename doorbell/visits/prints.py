@@ -10,7 +10,8 @@ from collections import deque
 import numpy as np
 
 from doorbell.domain import Float32Array
-from doorbell.visits.open_visit import REJOIN_SIMILARITY, Observation, OpenVisit
+from doorbell.visits.observation import Observation
+from doorbell.visits.open_visit import REJOIN_SIMILARITY, OpenVisit
 
 # For so long a picture that was announced begins no other visit, and so many are remembered.
 REMEMBERED_SECONDS = 600.0

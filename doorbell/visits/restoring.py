@@ -78,6 +78,16 @@ class Earlier:
     visits: tuple[EarlierVisit, ...] = ()
     rang_at: Mapping[tuple[str, int], float] = field(default_factory=dict)
 
+    @property
+    def left_open(self) -> tuple[EarlierVisit, ...]:
+        """Visits that nobody ended: the daemon was killed."""
+        return tuple(each for each in self.visits if each.stopped_at is None)
+
+    @property
+    def stopped(self) -> tuple[EarlierVisit, ...]:
+        """Visits that the daemon ended because it stopped."""
+        return tuple(each for each in self.visits if each.stopped_at is not None)
+
 
 class WereThere:
     """Who was at the door when the daemon stopped, and does not ring once more.

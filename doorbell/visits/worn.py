@@ -60,9 +60,7 @@ class WornFaces:
         size = max(wearer.face.width_pixels, 1.0)
         if face.face.width_pixels > MOST_SIZE * size:
             return False
-        apart = (face.face.box_xyxy - wearer.face.box_xyxy).reshape(2, 2).mean(
-            axis=0
-        ) / size  # (2,)
+        apart = (face.face.centre_xy - wearer.face.centre_xy) / size  # (2,)
         aside, below = abs(float(apart[0])), float(apart[1])
         if aside > MOST_ASIDE or not LEAST_BELOW <= below <= MOST_BELOW:
             return False
