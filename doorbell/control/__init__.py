@@ -1,0 +1,1 @@
+"""The daemon's control socket: one schema of requests and replies, events, and frames in memory."""
