@@ -16,7 +16,7 @@ _MIDDLE = 128
 
 
 def draw_frame_number(pixels: UInt8Array, number: int) -> None:
-    """Draw a number, below 2 to the ``BITS``, into a picture (height, width, 3), uint8."""
+    """Draw the last ``BITS`` bits of a number into a picture, (height, width, 3), uint8."""
     height, width = pixels.shape[:2]
     side = _side(width)
     for position, bit in enumerate(f"10{number % (1 << BITS):0{BITS}b}"):
