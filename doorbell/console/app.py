@@ -39,7 +39,7 @@ def make_app(
 ) -> Starlette:
     """The application.
 
-    Endpoints find in ``request.app.state`` the ``section``, the ``doorbell``, the ``access`` and the
+    Endpoints find in ``request.app.state`` the ``section``, ``doorbell``, ``access`` and
     ``traffic``.
 
     Args:

@@ -121,7 +121,7 @@ class Doorstep:
         return asked is not None and asked == own
 
     def is_safe_enough(self, arrival: Arrival) -> bool:
-        """Whether the way to the console may be as it is: encrypted, inside, or allowed to be plain."""
+        """Whether the way here may be as it is: encrypted, inside, or allowed to be plain."""
         return self._may_be_plain or arrival.is_secure or arrival.by_proxy or arrival.is_loopback
 
     def _client(self, forwarded: list[str], peer: str) -> str:

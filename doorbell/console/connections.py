@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -31,8 +30,8 @@ _BAD = (
 class BoundedConnection(H11Protocol):
     """One connection, which is closed when it is one too many, or when its request does not come.
 
-    uvicorn bounds how long a connection may lie idle after an answer, but not how long the headers of
-    a request may take.
+    uvicorn bounds how long a connection may lie idle after an answer, but not how long the headers
+    of a request may take.
     """
 
     _deadline: asyncio.TimerHandle | None = None

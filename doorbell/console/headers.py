@@ -27,7 +27,7 @@ def security_headers(section: ConsoleSection) -> dict[str, str]:
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
         "connect-src 'self'; media-src 'self' blob:; manifest-src 'self'; worker-src 'self'; "
         f"form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
+        "require-trusted-types-for 'script'; trusted-types door"
     )
     headers = {
         "content-security-policy": policy,

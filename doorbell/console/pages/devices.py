@@ -71,7 +71,14 @@ async def make_token(request: Request) -> Response:
 def _page(request: Request, **shown: Any) -> Response:
     access: Access = request.app.state.access
     devices = access.devices.all()
-    once: dict[str, Any] = {"invitation": None, "address": "", "picture": "", "token": "", "token_name": "", "base": ""}
+    once: dict[str, Any] = {
+        "invitation": None,
+        "address": "",
+        "picture": "",
+        "token": "",
+        "token_name": "",
+        "base": "",
+    }
     return render(
         request,
         "devices.html",
