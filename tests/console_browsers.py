@@ -1,4 +1,4 @@
-"""A house, its console directly and behind nginx, and paired browsers, as fixtures for all tests."""
+"""A house, its console directly and behind nginx, and paired browsers: fixtures for all tests."""
 
 from __future__ import annotations
 

@@ -78,16 +78,15 @@ class House:
         self.subscriber = self._stack.enter_context(Subscriber(self.broker.port))
         self._stack.callback(self.camera.unplug)
         self.camera.plug()
-        self.daemon = self._stack.enter_context(self.start())
-        assert self.daemon.says(WATCHING), self.daemon.log_end
-        assert eventually(self.control.exists)
+        self.restart()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.daemon.close()
         self._stack.close()
 
-    def start(self) -> DaemonProcess:
-        """Start the daemon."""
+    def restart(self) -> None:
+        """Start the daemon, which has ended or was never started."""
         settings = {
             **SETTINGS,
             "camera.uri": self.camera.uri,
@@ -96,7 +95,10 @@ class House:
             "device.name": MARKUP,
         }
         command = run_command(*(f"{key}={value}" for key, value in settings.items()))
-        return DaemonProcess(command, self.folder / "log", environment=self.card.environment)
+        log = self.folder / "log"
+        self.daemon = DaemonProcess(command, log, environment=self.card.environment)
+        assert self.daemon.says(WATCHING), self.daemon.log_end
+        assert eventually(self.control.exists)
 
     def comes(self, who: Who) -> dict[str, Any]:
         """Somebody comes to the door; the event that told who it is."""
