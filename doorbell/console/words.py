@@ -42,7 +42,7 @@ def strength_in_words(strength: str, gettext: Gettext) -> str:
     words = {
         "weak": gettext("weak: the door may not know them yet"),
         "fair": gettext("fair: known in good light"),
-        "strong": gettext("strong: known in any light"),
+        "strong": gettext("strong: known in most light"),
     }
     return words.get(strength, strength)
 
@@ -50,23 +50,21 @@ def strength_in_words(strength: str, gettext: Gettext) -> str:
 def hint_in_words(hint: str, gettext: Gettext) -> str:
     """What another picture has to show, as the daemon says it, in the reader's language."""
     count, _, rest = hint.partition(" ")
-    if rest == "more photos of another day and light":
+    if rest == "more photos of another day and light" and count.isdecimal():
         return gettext("%(count)s more photos of another day and light") % {"count": count}
-    # So that they stand in the catalogue.
-    _ = (
-        gettext("come nearer, in even light"),
-        gettext("turn a little to the left"),
-        gettext("turn a little to the right"),
-        gettext("one more photo in daylight"),
-        gettext("one more photo of another day and light"),
-    )
-    return gettext(hint)
+    known = {
+        "come nearer, in even light": gettext("come nearer, in even light"),
+        "turn a little to the left": gettext("turn a little to the left"),
+        "turn a little to the right": gettext("turn a little to the right"),
+        "one more photo in daylight": gettext("one more photo in daylight"),
+        "one more photo of another day and light": gettext(
+            "one more photo of another day and light"
+        ),
+    }
+    return known.get(hint, hint)
 
 
 def initials(name: str) -> str:
-    """Of the first and last part of a name; of one part, its first letter."""
-    letters = [next((c for c in part if c.isalnum()), "") for part in name.split()]
-    found = [letter for letter in letters if letter]
-    return "".join(dict.fromkeys([0, len(found) - 1]).keys() and (
-        found[0].upper() + (found[-1].upper() if len(found) > 1 else "")
-    )) if found else ""
+    """Of the first and the last part of a name, in capitals; one letter where it has one part."""
+    letters = [found for part in name.split() if (found := next(filter(str.isalnum, part), ""))]
+    return "".join(letters[:1] + letters[1:][-1:]).upper()
