@@ -114,7 +114,7 @@ class ConsoleSection(Section):
 
     @property
     def has_tls(self) -> bool:
-        """Whether it speaks HTTPS itself: with own files, or reached without a proxy from outside."""
+        """Whether it speaks HTTPS itself: with files given, or to others than a proxy."""
         if self.certificate_file is not None:
             return True
         return not (self.is_loopback or self.plain_http or self.trusted_proxies)

@@ -24,6 +24,7 @@ MAX_NAME_CHARACTERS = 64
 
 _SECRET = re.compile(r"([1-9][0-9]{0,17})\.([A-Za-z0-9_-]{43})")
 _NOBODY = bytes(32)
+_COLUMNS = "device_id, name, role, created_at, seen_at, revoked_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,7 @@ class Devices:
         if parts is None:
             return None
         row = self._connection.execute(
-            "SELECT device_id, name, role, created_at, seen_at, revoked_at, token_sha256"
-            " FROM devices WHERE device_id = ?",
+            f"SELECT {_COLUMNS}, token_sha256 FROM devices WHERE device_id = ?",  # noqa: S608 - as below
             (int(parts[1]),),
         ).fetchone()
         # As long for a number that was never given.
@@ -137,11 +137,8 @@ class Devices:
         )
 
     def _some(self, condition: str, *values: object) -> list[Device]:
-        rows = self._connection.execute(
-            "SELECT device_id, name, role, created_at, seen_at, revoked_at FROM devices"
-            f" WHERE {condition} ORDER BY device_id",  # noqa: S608 - our own words
-            values,
-        )
+        query = f"SELECT {_COLUMNS} FROM devices WHERE {condition} ORDER BY device_id"  # noqa: S608 - our own words
+        rows = self._connection.execute(query, values)
         return [device for row in rows if self._has_access(device := _device(row))]
 
     def _has_access(self, device: Device) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -106,6 +107,11 @@ def notices_of(request: Request) -> Notices:
     return notices
 
 
+def own_path(to: str) -> str:
+    """Where to go on: a path of the console; anything else could lead to another site."""
+    return to if re.fullmatch(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?", to) else "/"
+
+
 def wants_json(request: Request) -> bool:
     """Whether a script asked, which stays on its page."""
     return "application/json" in request.headers.get("accept", "")
@@ -128,6 +134,8 @@ def done(
     """
     said = summary if summary is not None else str(outcome.get("summary", ""))
     undo = outcome.get("undo")
+    if isinstance(undo, str):  # a token for the request of that name
+        undo = {"do": "undo", "token": undo}
     by_script = wants_json(request)
     notice = notices_of(request).say(
         request.state.device.device_id, said, undo, on_next_page=not by_script

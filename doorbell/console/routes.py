@@ -37,9 +37,11 @@ ROUTES: tuple[Entry, ...] = (
     Entry("/ca.crt", "GET", PUBLIC, public.certificate),
     Entry("/pair", "GET", PUBLIC, pair.page),
     Entry("/pair", "POST", PUBLIC, pair.pair),
-    Entry("/static/{name:file}", "GET", PUBLIC, _later("assets.static"), cached=True),
+    Entry("/static/{version:id}/{name:file}", "GET", PUBLIC, _later("assets.static"), cached=True),
     Entry("/icons/{name:file}", "GET", PUBLIC, _later("assets.icon"), cached=True),
     Entry("/manifest.webmanifest", "GET", PUBLIC, _later("assets.manifest")),
+    Entry("/worker.js", "GET", PUBLIC, _later("assets.worker")),
+    Entry("/offline", "GET", PUBLIC, _later("assets.offline")),
     Entry("/language", "POST", PUBLIC, _later("assets.language")),
     Entry("/theme", "POST", PUBLIC, _later("assets.theme")),
     # The picture of now; the first two also for other systems, by a token.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -96,6 +97,12 @@ class Entry:
     cached: bool = False
 
     @property
+    def action(self) -> str:
+        """The path in words, for the audit: "people rename"."""
+        words = re.sub(r"\{[^}]*\}", " ", self.path).replace("/", " ")
+        return " ".join(words.split())
+
+    @property
     def max_body_bytes(self) -> int:
         """How large a body may be."""
         if self.method == "GET":
@@ -137,9 +144,7 @@ class Table:
         """What there is for a request; ``path`` is without the prefix of a proxy."""
         for pattern, methods in self._paths:
             if pattern.fullmatch(path):
-                return Found(
-                    methods.get("GET" if method == "HEAD" else method), _offered(methods)
-                )
+                return Found(methods.get("GET" if method == "HEAD" else method), _offered(methods))
         return Found(None, ())
 
 

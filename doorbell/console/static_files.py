@@ -1,7 +1,7 @@
-"""Style, scripts and icons: files of the package, held in memory, for a year by their content.
+"""Style and scripts: files of the package, held in memory.
 
 All lie under one name that is made of the content of all, so that a module's own imports lead to
-files of the same version.
+files of the same version, and a browser may keep them for good.
 """
 
 from __future__ import annotations
@@ -11,16 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 FOLDER = Path(__file__).parent / "static"
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-YEAR_SECONDS = 365 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -53,20 +49,3 @@ def static_path(name: str) -> str:
     files = static_files()
     _ = files.contents[name]
     return f"/static/{files.version}/{name}"
-
-
-async def static_file(request: Request) -> Response:
-    """Answer with a file; one of another version is that of this one, but not to be kept."""
-    files = static_files()
-    name = request.path_params["file"]
-    content = files.contents.get(name)
-    if content is None:
-        return Response(status_code=404)
-    lasting = request.path_params["version"] == files.version
-    return Response(
-        content,
-        media_type=TYPES[Path(name).suffix],
-        headers={
-            "Cache-Control": f"public, max-age={YEAR_SECONDS}, immutable" if lasting else "no-cache"
-        },
-    )

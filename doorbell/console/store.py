@@ -1,7 +1,7 @@
 """The console's own file: who has access, open invitations, and who did what.
 
-One SQLite file for its owner alone, shared by the console and the command line. It holds no face, no
-picture, no name of a person, and no token or code that could be used: only what they are known by.
+One SQLite file for its owner alone, shared by the console and the command line. It holds no face,
+no picture, no name of a person, and no token or code that could be used: only their hashes.
 """
 
 from __future__ import annotations
