@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Events:
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
 
-    async def follow(self) -> AsyncIterator[dict[str, Any]]:
+    async def follow(self) -> AsyncGenerator[dict[str, Any], None]:
         """What happens from now on, as the daemon tells it.
 
         First, and whenever that changes, ``{"event": "running", "running": whether}``. A follower

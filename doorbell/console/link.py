@@ -7,7 +7,7 @@ A daemon that stops or starts anew is noticed here, and nobody has to connect ag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class Doorbell:
 
         return await asyncio.get_running_loop().run_in_executor(self._workers, exchange)
 
-    def events(self) -> AsyncIterator[dict[str, Any]]:
+    def events(self) -> AsyncGenerator[dict[str, Any], None]:
         """What happens from now on; see ``Events.follow``."""
         return self._events.follow()
 
