@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -53,12 +52,16 @@ def run(config: Config) -> None:
             "console.enabled is false: set it to true in the configuration, or start it with "
             "--set console.enabled=true"
         )
+    from doorbell.config import control_socket
+
     with _with_packages():
         from doorbell.console.server import run_console
 
     if not logging.getLogger().isEnabledFor(logging.DEBUG):  # --verbose wins
         configure_logging(config.log.level)
-    run_console(config.console, _control_socket(config))
+    run_console(
+        config.console, control_socket(config), lambda address: say(f"the console is at {address}")
+    )
 
 
 @console.command(
@@ -224,10 +227,6 @@ def _with_packages() -> Iterator[None]:
         raise ConfigError(
             f"the console needs the package {exc.name}: pip install 'doorbell[console]'"
         ) from exc
-
-
-def _control_socket(config: Config) -> Path:
-    return config.console.socket or config.storage.directory / "doorbell.sock"
 
 
 def _iso(seconds: float) -> str:
