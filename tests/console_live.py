@@ -65,7 +65,7 @@ class Sample:
     Attributes:
         number: the time in the picture, the last 24 bits of its milliseconds.
         age_seconds: of the picture.
-        boxes: left, top, right, bottom in fractions of the picture; None where that was shown before.
+        boxes: left, top, right, bottom in fractions of the picture; None where it was shown before.
     """
 
     number: int

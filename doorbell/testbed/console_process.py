@@ -42,7 +42,7 @@ class ConsoleProcess:
         given = (
             "console.enabled=true",
             f"console.listen={HOST}:{self.port}",
-            f"console.socket={control}",
+            f"control.socket={control}",
             f"console.directory={self.directory}",
             *settings,
         )
