@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -20,19 +19,18 @@ from doorbell.console.arrival import Doorstep
 from doorbell.console.gate import Gate
 from doorbell.console.headers import SecurityHeaders, security_headers
 from doorbell.console.limits import Traffic
-from doorbell.console.refusing import refuse, wants_page
-from doorbell.console.rendering import gettext_of, render
+from doorbell.console.refusing import refuse
+from doorbell.console.rendering import gettext_of
 from doorbell.console.routes import ROUTES
 from doorbell.console.routing import Entry, Table
+<<<<<<< HEAD
 from doorbell.errors import ControlError, RefusedError
+=======
+from doorbell.errors import ControlError
+>>>>>>> w-access
 
 if TYPE_CHECKING:
     from doorbell.console.link import Doorbell
-
-# How a refusal of the daemon is called on the web.
-_STATUS = {"refused": 422, "not_found": 404, "too_fast": 429, "stopping": 503, "failed": 500}
-
-log = logging.getLogger(__name__)
 
 
 def make_app(
@@ -77,7 +75,11 @@ def make_app(
                 traffic=traffic,
             ),
         ],
+<<<<<<< HEAD
         exception_handlers={HTTPException: _refused, ControlError: _not_done},
+=======
+        exception_handlers={HTTPException: _refused, ControlError: control_failed},
+>>>>>>> w-access
     )
     app.router.redirect_slashes = False
     app.state.section = section
@@ -86,19 +88,6 @@ def make_app(
     app.state.traffic = traffic
     app.state.authority = authority
     return app
-
-
-async def _not_done(request: Request, exc: Exception) -> Response:
-    """What the daemon refuses, in its own words; or that there is none."""
-    if isinstance(exc, RefusedError):
-        return refuse(request, _STATUS.get(exc.kind, 500), str(exc))
-    _ = gettext_of(request)
-    log.warning("the doorbell cannot be asked: %s", exc)
-    sentence = _("The doorbell is not running, or does not answer.")
-    headers = {"retry-after": "3"}
-    if wants_page(request):
-        return render(request, "not_running.html", status_code=503, message=sentence, again=3)
-    return refuse(request, 503, sentence, headers)
 
 
 async def _refused(request: Request, exc: Exception) -> Response:

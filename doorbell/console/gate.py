@@ -250,7 +250,8 @@ class Gate:
         task = asyncio.ensure_future(answering)
         try:
             while not (await asyncio.wait({task}, timeout=WATCH_SECONDS))[0]:
-                if not self._access.devices.still_has_access(device.device_id):
+                has_access = self._access.devices.still_has_access(device.device_id)
+                if self._traffic.ending or not has_access:
                     return False
             task.result()
             return True

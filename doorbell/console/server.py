@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
 import ssl
-from collections.abc import Callable
-from contextlib import closing, suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -27,6 +29,7 @@ from doorbell.errors import ConfigError, DoorbellError
 KEEP_ALIVE_SECONDS = 15
 # Of requests that are being answered when the console is to end; streams have no end of their own.
 GRACE_SECONDS = 2
+ENDING = (signal.SIGINT, signal.SIGTERM)
 # How often is looked whether a certificate is to be renewed, and what is kept no longer.
 UPKEEP_SECONDS = 600.0
 
@@ -64,9 +67,12 @@ def run_console(
             if encryption is not None:
                 encryption.renew()
 
+        def end() -> None:
+            app.state.traffic.ending = True
+            _tell_systemd("STOPPING=1")
+
         context = None if encryption is None else encryption.context
-        Server(server_config(app, context), ready, keep_up).run([sock])
-        _tell_systemd("STOPPING=1")
+        Server(server_config(app, context), ready, keep_up, end).run([sock])
 
 
 class Encryption:
@@ -111,14 +117,20 @@ class Server(uvicorn.Server):
         config: of uvicorn.
         ready: called when it listens.
         keep_up: called every ten minutes.
+        end: called when it is to end, before what goes on is waited for.
     """
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[], None], keep_up: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        keep_up: Callable[[], None],
+        end: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._ready = ready
         self._keep_up = keep_up
+        self._end = end
         self._upkeep: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -129,11 +141,25 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen no more, and end what goes on."""
+        self._end()
         if self._upkeep is not None:
             self._upkeep.cancel()
             with suppress(asyncio.CancelledError):
                 await self._upkeep
         await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End at SIGTERM and Ctrl-C; unlike uvicorn, not by the signal itself, but in order."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        earlier = {each: signal.signal(each, self.handle_exit) for each in ENDING}
+        try:
+            yield
+        finally:
+            for each, handler in earlier.items():
+                signal.signal(each, handler)
 
     async def _keep_up_for_ever(self) -> None:
         while True:
@@ -158,6 +184,7 @@ def server_config(app: ASGIApp, context: ssl.SSLContext | None = None) -> uvicor
         ws="none",
         lifespan="on",
         log_config=None,
+        log_level="error",  # what strangers send in vain would fill the log
         access_log=False,
         server_header=False,
         proxy_headers=False,

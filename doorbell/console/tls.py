@@ -18,7 +18,10 @@ def names_of(section: ConsoleSection) -> list[str]:
 
 
 def own_addresses(section: ConsoleSection) -> list[str]:
-    """The addresses of this machine that a browser in the house may use."""
+    """The addresses of this machine that a browser in the house may use.
+
+    One that the whole internet could reach changes often, and nobody types it.
+    """
     listened = ipaddress.ip_address(section.host)
     if not listened.is_unspecified:
         return [str(listened)]
@@ -31,7 +34,7 @@ def own_addresses(section: ConsoleSection) -> list[str]:
             except OSError:
                 continue  # no network of that family
             found.append(str(asked.getsockname()[0]))
-    return found
+    return [each for each in found if ipaddress.ip_address(each).is_private]
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
