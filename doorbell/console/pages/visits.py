@@ -154,9 +154,7 @@ async def name_stranger(request: Request) -> Response:
     who: dict[str, Any] = {"name": name} if person_id is None else {"person_id": person_id}
     if person_id is None and not name:
         return refuse(request, 422, _("Write a name, or choose one."))
-    reply = await doorbell.ask(
-        "strangers.name", stranger_id=request.path_params["stranger"], **who
-    )
+    reply = await doorbell.ask("strangers.name", stranger_id=request.path_params["stranger"], **who)
     return done(request, reply.document, own_path(form.get("to", "/visits")))
 
 
@@ -172,8 +170,8 @@ async def undo(request: Request) -> Response:
             request, 422, _("That cannot be taken back any more. Say once more who it was instead.")
         )
     reply = await doorbell.ask(asked.pop("do"), **asked)
-    to = own_path(form.get("to", "/visits"))
-    return done(request, {}, to, summary=_("Taken back: %(what)s") % {"what": reply.document["summary"]})
+    said = _("Taken back: %(what)s") % {"what": reply.document["summary"]}
+    return done(request, {}, own_path(form.get("to", "/visits")), summary=said)
 
 
 def _of_whom(who: str) -> dict[str, Any]:

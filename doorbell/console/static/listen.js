@@ -5,9 +5,13 @@ import { element } from "./page.js";
 const sound = new Audio();
 let playing = null;
 
+function wordsOf(button) {
+  return button.querySelector("[data-words]");
+}
+
 function stopped() {
   if (!playing) return;
-  playing.lastElementChild.textContent = playing.dataset.listen;
+  wordsOf(playing).textContent = playing.dataset.listen;
   playing.setAttribute("aria-pressed", "false");
   playing = null;
 }
@@ -18,7 +22,7 @@ function pressed(button) {
   stopped();
   if (again) return;
   playing = button;
-  button.lastElementChild.textContent = button.dataset.stop;
+  wordsOf(button).textContent = button.dataset.stop;
   button.setAttribute("aria-pressed", "true");
   sound.src = button.dataset.address;
   sound.play().catch(stopped);
@@ -31,10 +35,9 @@ for (const link of document.querySelectorAll("a[data-listen]")) {
     className: link.className,
     type: "button",
     "aria-pressed": "false",
-    "aria-label": link.getAttribute("aria-label"),
     "data-address": link.href,
     "data-stop": link.dataset.stop,
-    "data-listen": link.lastElementChild.textContent,
+    "data-listen": wordsOf(link).textContent,
   });
   button.append(...link.childNodes);
   link.replaceWith(button);
