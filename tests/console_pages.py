@@ -16,6 +16,7 @@ PAGES = {
     "/people/{person:number}": "/people/2",
     "/people/new": "/people/new",
     "/settings": "/settings",
+    "/settings/aim": "/settings/aim",
     "/health": "/health",
     "/devices": "/devices",
 }
