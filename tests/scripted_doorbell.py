@@ -74,6 +74,8 @@ class ScriptedDoorbell:
         with self._changed:
             self._changed.notify_all()
         assert self._socket is not None
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self.path.unlink(missing_ok=True)
         for peer in self._peers:
@@ -120,8 +122,8 @@ class ScriptedDoorbell:
                 self.asked.append(request)
                 if request["do"] == "events":
                     send(peer, {"ok": True})
-                    send(peer, {"event": "alive"})
                     self._listeners.append(peer)
+                    send(peer, {"event": "alive"})
                 elif request["do"] == "frames":
                     send(peer, {"ok": True})
                     self._show_frames(peer)
