@@ -16,6 +16,7 @@ from starlette.routing import Route
 from doorbell.config.console import ConsoleSection
 from doorbell.console.access import Access
 from doorbell.console.arrival import Doorstep
+from doorbell.console.failing import control_failed
 from doorbell.console.gate import Gate
 from doorbell.console.headers import SecurityHeaders, security_headers
 from doorbell.console.limits import Traffic
@@ -23,11 +24,7 @@ from doorbell.console.refusing import refuse
 from doorbell.console.rendering import gettext_of
 from doorbell.console.routes import ROUTES
 from doorbell.console.routing import Entry, Table
-<<<<<<< HEAD
-from doorbell.errors import ControlError, RefusedError
-=======
 from doorbell.errors import ControlError
->>>>>>> w-access
 
 if TYPE_CHECKING:
     from doorbell.console.link import Doorbell
@@ -75,11 +72,7 @@ def make_app(
                 traffic=traffic,
             ),
         ],
-<<<<<<< HEAD
-        exception_handlers={HTTPException: _refused, ControlError: _not_done},
-=======
         exception_handlers={HTTPException: _refused, ControlError: control_failed},
->>>>>>> w-access
     )
     app.router.redirect_slashes = False
     app.state.section = section
