@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import Any
 
 from starlette.requests import Request
@@ -122,7 +123,7 @@ async def _page(
         status=status,
         settings=held,
         morning=morning,
-        wrong=wrong or {},
+        wrong=defaultdict(str, wrong or {}),
     )
 
 
