@@ -23,6 +23,7 @@ from doorbell.config.values import (
     LocalTime,
     LooksPerSecond,
     QuarterTurns,
+    UserNames,
     WhosePictures,
 )
 from doorbell.config.zones import Zones
@@ -299,7 +300,7 @@ class ControlSection(Section):
     enabled: bool = True
     socket: LocalPath | None = None
     group: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    users: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()
+    users: UserNames = ()
 
 
 class LogSection(Section):
