@@ -12,6 +12,7 @@ import click
 
 from doorbell.cli.bench import bench
 from doorbell.cli.check import check
+from doorbell.cli.console import console
 from doorbell.cli.demo import demo
 from doorbell.cli.encryption import decrypt, encrypt, key
 from doorbell.cli.enroll import enroll
@@ -76,6 +77,7 @@ for _verb in (
     visits,
     gallery,
     models,
+    console,
     check,
     evaluate,
     bench,

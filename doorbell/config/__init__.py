@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
+from doorbell.config.console import ConsoleSection
 from doorbell.config.messages import describe, shown
+from doorbell.config.section import Section
 from doorbell.config.values import (
     Fraction,
     GpioLine,
@@ -39,12 +35,6 @@ IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 
 # The documented file has 14 kB; a larger one is none of ours, and TOML is parsed in memory.
 MAX_BYTES = 1_000_000
-
-
-class Section(BaseModel):
-    """Base of every section: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class DeviceSection(Section):
@@ -324,6 +314,7 @@ class Config(Section):
     storage: StorageSection = Field(default_factory=StorageSection)
     chime: ChimeSection = ChimeSection()
     mqtt: MqttSection = MqttSection()
+    console: ConsoleSection = ConsoleSection()
     button: ButtonSection = ButtonSection()
     relay: RelaySection = RelaySection()
     control: ControlSection = ControlSection()
