@@ -165,9 +165,7 @@ async def export(request: Request) -> Response:
     """Everything that is held on them, as a ZIP file to download."""
     doorbell: Doorbell = request.app.state.doorbell
     person_id = request.path_params["person"]
-    reply = await doorbell.ask(
-        "people.export", person_id=person_id, timeout_seconds=EXPORT_SECONDS
-    )
+    reply = await doorbell.ask("people.export", person_id=person_id, timeout_seconds=EXPORT_SECONDS)
     # By the number: a name may hold what a header may not.
     disposition = f'attachment; filename="doorbell-{person_id}.zip"'
     return Response(

@@ -154,9 +154,7 @@ async def name_stranger(request: Request) -> Response:
     who: dict[str, Any] = {"name": name} if person_id is None else {"person_id": person_id}
     if person_id is None and not name:
         return refuse(request, 422, _("Write a name, or choose one."))
-    reply = await doorbell.ask(
-        "strangers.name", stranger_id=request.path_params["stranger"], **who
-    )
+    reply = await doorbell.ask("strangers.name", stranger_id=request.path_params["stranger"], **who)
     return done(request, reply.document, own_path(form.get("to", "/visits")))
 
 
@@ -173,7 +171,9 @@ async def undo(request: Request) -> Response:
         )
     reply = await doorbell.ask(asked.pop("do"), **asked)
     to = own_path(form.get("to", "/visits"))
-    return done(request, {}, to, summary=_("Taken back: %(what)s") % {"what": reply.document["summary"]})
+    return done(
+        request, {}, to, summary=_("Taken back: %(what)s") % {"what": reply.document["summary"]}
+    )
 
 
 def _of_whom(who: str) -> dict[str, Any]:
