@@ -265,6 +265,17 @@ class FrameStream:
         )
 
 
+def is_running(path: Path) -> bool:
+    """Whether a doorbell answers there, or would if it may."""
+    try:
+        Client.connect(path).close()
+    except NotRunningError:
+        return False
+    except ControlError:
+        return True
+    return True
+
+
 def _gone(error: OSError) -> ControlError:
     if isinstance(error, TimeoutError):
         return ControlError("the doorbell does not answer in time; its log may say why")
