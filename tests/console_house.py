@@ -8,12 +8,15 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from command_line import sample
 
+from doorbell.camera.simulated.script import STRANGER_PORTRAIT
 from doorbell.config import load_config
-from doorbell.domain import Visit
+from doorbell.domain import FaceSample, Visit
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.household.enrollment import Enroller
+from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path
 from doorbell.pipeline.perception import Perception
 from doorbell.testbed.broker import Mosquitto
@@ -25,9 +28,13 @@ from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
 
 KNOWN_NAME = "Barack Obama"
+# Who the stranger at the door is to the household, and so little like the picture it has of him that
+# the doorbell does not recognize him: between what naming asks for and what recognizing does.
+STRANGER_NAME = "Ben"
+LIKENESS = 0.4
 # What somebody may have typed, or have been sent, as a name; each fits into a gallery.
 MARKUP = "<img src=x onerror=alert(1)>\"'&amp;{{7*7}}"
-RIGHT_TO_LEFT = "\u0645\u064f\u062d\u064e\u0645\u0651\u064e\u062f \u05d0\u05d1\u05e8\u05d4\u05dd"
+RIGHT_TO_LEFT = "\u0645\u064f\u062d\u064e\u0645\u064e\u0651\u062f \u05d0\u05d1\u05e8\u05d4\u05dd"
 LONG = "Wolfeschlegelsteinhausenbergerdorff" + "x" * 29  # 64 characters without a space
 EMOJI = "Zoë \U0001f469\U0001f3fd\u200d\U0001f680 <b>"
 HOSTILE = (MARKUP, RIGHT_TO_LEFT, LONG, EMOJI)
@@ -46,7 +53,7 @@ CONTENTS = ("people", "samples", "strangers", "stranger_samples", "visits")
 
 
 class House:
-    """A house with ``KNOWN_NAME``, four people with hostile names, and a visit of each.
+    """A house with ``KNOWN_NAME``, ``STRANGER_NAME`` and four people with hostile names, who came.
 
     As a context manager everything runs inside the block.
 
@@ -137,6 +144,8 @@ class House:
         with Gallery.open(self.storage / "gallery.sqlite") as gallery:
             enroller = Enroller(perception, gallery, load_config(None))
             enroller.enroll_photos(KNOWN_NAME, [face_path("obama2", faces.parent)])
+            unlike = EnrolledSample(_unlike(faces / STRANGER_PORTRAIT, perception))
+            gallery.people.enroll(STRANGER_NAME, [unlike])
             for number, name in enumerate(HOSTILE):
                 person = gallery.people.enroll(name, [EnrolledSample(sample(number))]).person
                 began = now - 3600.0 * (number + 1)
@@ -146,3 +155,16 @@ class House:
             gallery.visits.save(
                 Visit("seed-9", now - 90_000, now - 89_995, now - 89_990, stranger, 0.1, 5, 0.6)
             )
+
+
+def _unlike(photo: Path, perception: Perception) -> FaceSample:
+    """A sample that is as much as ``LIKENESS`` like the face of a photo."""
+    pixels = decode_photo(read_photo(photo), photo.name)
+    [face] = perception.detect_still(pixels)
+    [found] = perception.embed([perception.crop_face(pixels, face)], mirrored=True)
+    assert found is not None
+    other = np.random.default_rng(3).normal(size=found.embedding.shape)
+    other -= found.embedding * float(other @ found.embedding)
+    other /= np.linalg.norm(other)
+    mixed = LIKENESS * found.embedding + np.sqrt(1 - LIKENESS**2) * other
+    return FaceSample(np.asarray(mixed, np.float32), found.model_id, 0.5)

@@ -58,7 +58,7 @@ def test_a_page_is_for_everybody_at_any_width_light_and_dark(owner: Visitor, pat
 def test_names_are_shown_as_they_were_typed(owner: Visitor, path: str) -> None:
     page = owner.open(path)
     for name in (MARKUP, RIGHT_TO_LEFT, LONG):
-        page.get_by_text(name, exact=True).first.wait_for()
+        page.locator("main bdi").get_by_text(name, exact=True).first.wait_for()
 
 
 @pytest.mark.parametrize("language", ["de-DE", "en-GB"])
