@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -53,12 +52,16 @@ def run(config: Config) -> None:
             "console.enabled is false: set it to true in the configuration, or start it with "
             "--set console.enabled=true"
         )
+    from doorbell.config import control_socket
+
     with _with_packages():
         from doorbell.console.server import run_console
 
     if not logging.getLogger().isEnabledFor(logging.DEBUG):  # --verbose wins
         configure_logging(config.log.level)
-    run_console(config.console, _control_socket(config))
+    run_console(
+        config.console, control_socket(config), lambda address: say(f"the console is at {address}")
+    )
 
 
 @console.command(
@@ -87,7 +90,7 @@ def pair(config: Config, role: str, name: str, *, as_json: bool) -> None:
         from doorbell.console.server import address_of
 
         invitation = access.invitations.invite(Role[role.upper()], clean_name(name))
-        access.audit.note(None, "invited", f"role {role}")
+        access.audit.note(None, "devices invite", f"role {role}")
     address = f"{address_of(config.console)}/pair"
     url = f"{address}#{invitation.code}"
     if as_json:
@@ -163,7 +166,7 @@ def revoke(config: Config, device: int) -> None:
                 f"there is no device {device}, or it has no access any more; list them with "
                 "doorbell console devices"
             )
-        access.audit.note(None, "revoked", f"device {device}")
+        access.audit.note(None, "devices revoke", f"device {device}")
     say(f"{found.name} has no access any more")
 
 
@@ -188,7 +191,7 @@ def token(config: Config, name: str, *, as_json: bool) -> None:
         if not cleaned:
             raise UsageError("a token needs a name: say what it is for")
         device, secret = access.devices.add(cleaned, Role.STREAM)
-        access.audit.note(None, "made a token", f"device {device.device_id}")
+        access.audit.note(None, "devices token", f"device {device.device_id}")
     address = address_of(config.console)
     if as_json:
         print_json(
@@ -224,10 +227,6 @@ def _with_packages() -> Iterator[None]:
         raise ConfigError(
             f"the console needs the package {exc.name}: pip install 'doorbell[console]'"
         ) from exc
-
-
-def _control_socket(config: Config) -> Path:
-    return config.console.socket or config.storage.directory / "doorbell.sock"
 
 
 def _iso(seconds: float) -> str:

@@ -83,7 +83,6 @@ class ConsoleSection(Section):
     plain_http: bool = False
     trusted_proxies: Networks = ()
     frame_ancestors: Origins = ()
-    socket: LocalPath | None = None
     directory: LocalPath | None = None
     viewers: Annotated[int, Field(ge=1, le=16)] = 4
     language: Literal["auto", "en", "de"] = "auto"

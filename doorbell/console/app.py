@@ -16,6 +16,7 @@ from starlette.routing import Route
 from doorbell.config.console import ConsoleSection
 from doorbell.console.access import Access
 from doorbell.console.arrival import Doorstep
+from doorbell.console.failing import control_failed
 from doorbell.console.gate import Gate
 from doorbell.console.headers import SecurityHeaders, security_headers
 from doorbell.console.limits import Traffic
@@ -23,6 +24,7 @@ from doorbell.console.refusing import refuse
 from doorbell.console.rendering import gettext_of
 from doorbell.console.routes import ROUTES
 from doorbell.console.routing import Entry, Table
+from doorbell.errors import ControlError
 
 if TYPE_CHECKING:
     from doorbell.console.link import Doorbell
@@ -70,7 +72,7 @@ def make_app(
                 traffic=traffic,
             ),
         ],
-        exception_handlers={HTTPException: _refused},
+        exception_handlers={HTTPException: _refused, ControlError: control_failed},
     )
     app.router.redirect_slashes = False
     app.state.section = section

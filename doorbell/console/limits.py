@@ -85,6 +85,7 @@ class Traffic:
         all_wrong_codes: of everybody.
         streams: answers without an end, by what they are.
         uploading: pictures that are being received.
+        ending: whether the console is about to end, and with it every answer without an end.
     """
 
     viewers: InitVar[int] = 4
@@ -94,6 +95,7 @@ class Traffic:
     all_wrong_codes: Limit = field(default_factory=lambda: Limit(5, 600.0))
     streams: dict[str, Crowd] = field(init=False)
     uploading: Crowd = field(default_factory=lambda: Crowd(3))
+    ending: bool = False
 
     def __post_init__(self, viewers: int) -> None:
         self.streams = {"live": Crowd(viewers), "events": Crowd(16)}

@@ -18,6 +18,7 @@ from doorbell.console import moments
 from doorbell.console.languages import LANGUAGES, PSEUDO, language_of, locale_of, translations
 from doorbell.console.notices import Notices
 from doorbell.console.static_files import static_path
+from doorbell.console.words import hint_in_words, initials, strength_in_words
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
@@ -60,6 +61,11 @@ def environment(language: str) -> jinja2.Environment:
         return time_element(text, moments.clock(moments.parse(text), locale))
 
     templates.filters.update(when=when, day=day, clock=clock, lasting=moments.lasting)
+    templates.filters.update(
+        initials=initials,
+        strength_word=lambda strength: strength_in_words(strength, gettext),
+        hint=lambda hint: hint_in_words(hint, gettext),
+    )
     return templates
 
 

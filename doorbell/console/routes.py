@@ -90,8 +90,9 @@ ROUTES: tuple[Entry, ...] = (
     Entry("/chime/play", "POST", MEMBER, _later("settings.play_chime")),
     Entry("/settings", "GET", MEMBER, _later("settings.settings")),
     Entry("/settings", "POST", OWNER, _later("settings.change")),
-    Entry("/health", "GET", MEMBER, _later("settings.health")),
-    Entry("/health/check", "POST", OWNER, _later("settings.check")),
+    Entry("/settings/aim", "GET", MEMBER, _later("settings.aim")),
+    Entry("/health", "GET", MEMBER, _later("health.health")),
+    Entry("/health/check", "POST", OWNER, _later("health.check")),
     # Who has access.
     Entry("/leave", "POST", VIEWER, pair.leave),
     Entry("/devices", "GET", OWNER, devices.page),

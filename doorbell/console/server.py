@@ -2,73 +2,190 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+import signal
 import socket
 import ssl
-from contextlib import closing
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
 from sdnotify import SystemdNotifier  # type: ignore[import-untyped]  # the package ships no types
+from starlette.types import ASGIApp
 
 from doorbell.config.console import ConsoleSection
 from doorbell.console.access import Access
 from doorbell.console.app import make_app
+from doorbell.console.authority import OwnCertificate
 from doorbell.console.connections import BoundedConnection
+from doorbell.console.gate import HEADER_BYTES
 from doorbell.console.link import Doorbell
-from doorbell.errors import ConfigError
+from doorbell.console.tls import load_certificate, names_of, server_context
+from doorbell.errors import ConfigError, DoorbellError
 
 KEEP_ALIVE_SECONDS = 15
 # Of requests that are being answered when the console is to end; streams have no end of their own.
 GRACE_SECONDS = 2
-HEADER_BYTES = 32 * 1024
+ENDING = (signal.SIGINT, signal.SIGTERM)
+# How often is looked whether a certificate is to be renewed, and what is kept no longer.
+UPKEEP_SECONDS = 600.0
 
 log = logging.getLogger(__name__)
 
 
-def run_console(section: ConsoleSection, control_socket: Path) -> None:
+def run_console(
+    section: ConsoleSection,
+    control_socket: Path,
+    announce: Callable[[str], None] = lambda _address: None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
         section: of the configuration.
         control_socket: of the daemon.
+        announce: told the address when pages can be fetched there.
 
     Raises:
-        ConfigError: the address cannot be listened at.
+        ConfigError: the address cannot be listened at, or the certificate not be used.
         AccessFileError: the file of who has access cannot be used.
     """
     with closing(Access(section.state_directory)) as access, closing(listening(section)) as sock:
         access.tidy()
-        app = make_app(section, Doorbell(control_socket), access)
-        address = address_of(section, sock.getsockname()[1])
-        server = Server(server_config(app), address)
-        log.info("the console is at %s", address)
-        server.run([sock])
+        encryption = Encryption(section) if section.has_tls else None
+        authority = None if encryption is None else encryption.authority_pem
+        app = make_app(section, Doorbell(control_socket), access, authority=authority)
+
+        def ready() -> None:
+            announce(address_of(section, sock.getsockname()[1]))
+            _tell_systemd("READY=1")
+
+        def keep_up() -> None:
+            access.tidy()
+            if encryption is not None:
+                encryption.renew()
+
+        def end() -> None:
+            app.state.traffic.ending = True
+            _tell_systemd("STOPPING=1")
+
+        context = None if encryption is None else encryption.context
+        Server(server_config(app, context), ready, keep_up, end).run([sock])
+
+
+class Encryption:
+    """The certificate of the console: the one that is configured, or one of our own making.
+
+    Attributes:
+        context: of connections.
+        authority_pem: the certificate of our own authority; None where files are given.
+
+    Raises:
+        ConfigError: the certificate cannot be used.
+    """
+
+    def __init__(self, section: ConsoleSection) -> None:
+        self._section = section
+        self.authority_pem: bytes | None = None
+        if section.certificate_file is not None and section.key_file is not None:
+            self.context = server_context(section.certificate_file, section.key_file)
+            return
+        own = self._own()
+        own.renew()
+        self.context = server_context(own.files.certificate, own.files.key)
+        self.authority_pem = own.authority_pem
+
+    def renew(self) -> None:
+        """Renew our own certificate where that is due; take up given files that were replaced."""
+        if self._section.certificate_file is not None and self._section.key_file is not None:
+            load_certificate(self.context, self._section.certificate_file, self._section.key_file)
+            return
+        own = self._own()
+        if own.renew():
+            load_certificate(self.context, own.files.certificate, own.files.key)
+
+    def _own(self) -> OwnCertificate:
+        return OwnCertificate(self._section.state_directory, names_of(self._section))
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which tells systemd when it is ready."""
+    """uvicorn, which says when it is ready, and keeps things up now and then.
 
-    def __init__(self, config: uvicorn.Config, address: str) -> None:
+    Args:
+        config: of uvicorn.
+        ready: called when it listens.
+        keep_up: called every ten minutes.
+        end: called when it is to end, before what goes on is waited for.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        keep_up: Callable[[], None],
+        end: Callable[[], None],
+    ) -> None:
         super().__init__(config)
-        self._address = address
+        self._ready = ready
+        self._keep_up = keep_up
+        self._end = end
+        self._upkeep: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         await super().startup(sockets)
-        print(f"The console is at {self._address}", flush=True)  # noqa: T201
-        SystemdNotifier().notify("READY=1")
+        self._upkeep = asyncio.create_task(self._keep_up_for_ever())
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen no more, and end what goes on."""
+        self._end()
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._upkeep
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End at SIGTERM and Ctrl-C; unlike uvicorn, not by the signal itself, but in order."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        earlier = {each: signal.signal(each, self.handle_exit) for each in ENDING}
+        try:
+            yield
+        finally:
+            for each, handler in earlier.items():
+                signal.signal(each, handler)
+
+    async def _keep_up_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(UPKEEP_SECONDS)
+            try:
+                self._keep_up()
+            except DoorbellError as exc:
+                log.error("%s", exc)
 
 
-def server_config(app: object, context: ssl.SSLContext | None = None) -> uvicorn.Config:
-    """How the application is served."""
+def server_config(app: ASGIApp, context: ssl.SSLContext | None = None) -> uvicorn.Config:
+    """How the application is served.
+
+    Args:
+        app: the application.
+        context: of connections; None to leave them unencrypted.
+    """
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         loop="asyncio",
         http=BoundedConnection,
         ws="none",
         lifespan="on",
         log_config=None,
+        log_level="error",  # what strangers send in vain would fill the log
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -114,3 +231,15 @@ def address_of(section: ConsoleSection, port: int | None = None) -> str:
     number = section.port if port is None else port
     usual = {"http": 80, "https": 443}[scheme]
     return f"{scheme}://{host}" + ("" if number == usual else f":{number}")
+
+
+def _tell_systemd(state: str) -> None:
+    """Tell the service manager, if one listens."""
+    if not os.environ.get("NOTIFY_SOCKET"):
+        return
+    notifier = SystemdNotifier()
+    try:
+        notifier.notify(state)
+    finally:
+        if notifier.socket is not None:
+            notifier.socket.close()
