@@ -160,7 +160,10 @@ class Household:
             visit("nobody", started_at=ago(hours=26), has_picture=False),
             visit("berta", berta, started_at=ago(hours=27)),
             visit("neighbour", stranger(4, ignored=True), started_at=ago(days=3)),
-            *(visit(f"hostile-{n}", each, started_at=ago(days=9)) for n, each in enumerate(hostile)),
+            *(
+                visit(f"hostile-{n}", each, started_at=ago(days=9))
+                for n, each in enumerate(hostile)
+            ),
         )
         self.visits = {each["visit_id"]: each for each in listed}
         self.faces: list[Document] = [
@@ -205,7 +208,7 @@ class Household:
             "people.preferences", "people.consent", "people.ignore", "people.merge",
             "people.forget", "portrait.set", "portrait.delete",
         )  # fmt: skip
-        told = {verb: self._change for verb in changes}
+        told = dict.fromkeys(changes, self._change)
         return {verb: self._unless_refused(found) for verb, found in {**reads, **told}.items()}
 
     def _unless_refused(self, answer: Answer) -> Answer:

@@ -90,7 +90,7 @@ def pair(config: Config, role: str, name: str, *, as_json: bool) -> None:
         from doorbell.console.server import address_of
 
         invitation = access.invitations.invite(Role[role.upper()], clean_name(name))
-        access.audit.note(None, "invited", f"role {role}")
+        access.audit.note(None, "devices invite", f"role {role}")
     address = f"{address_of(config.console)}/pair"
     url = f"{address}#{invitation.code}"
     if as_json:
@@ -166,7 +166,7 @@ def revoke(config: Config, device: int) -> None:
                 f"there is no device {device}, or it has no access any more; list them with "
                 "doorbell console devices"
             )
-        access.audit.note(None, "revoked", f"device {device}")
+        access.audit.note(None, "devices revoke", f"device {device}")
     say(f"{found.name} has no access any more")
 
 
@@ -191,7 +191,7 @@ def token(config: Config, name: str, *, as_json: bool) -> None:
         if not cleaned:
             raise UsageError("a token needs a name: say what it is for")
         device, secret = access.devices.add(cleaned, Role.STREAM)
-        access.audit.note(None, "made a token", f"device {device.device_id}")
+        access.audit.note(None, "devices token", f"device {device.device_id}")
     address = address_of(config.console)
     if as_json:
         print_json(

@@ -12,7 +12,6 @@ MAX_CONNECTIONS = 32
 HEADER_SECONDS = 10.0
 # A client that takes nothing of an answer for so long is gone.
 WRITE_SECONDS = 30.0
-HEADER_BYTES = 32 * 1024
 
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 5\r\n"

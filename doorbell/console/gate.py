@@ -40,6 +40,8 @@ from doorbell.console.routing import Entry, Role, Table
 
 # How soon the open streams of a device that lost its access end.
 WATCH_SECONDS = 1.0
+# Of a request, together; a cookie and what browsers say of themselves have two.
+HEADER_BYTES = 32 * 1024
 BY_TOKEN = {"www-authenticate": 'Basic realm="doorbell", charset="UTF-8"'}
 
 
@@ -121,6 +123,8 @@ class Gate:
         """What was asked for, by somebody who may; None for somebody who is not known."""
         _ = gettext_of(request)
         scope = request.scope
+        if sum(len(k) + len(v) for k, v in scope["headers"]) > HEADER_BYTES:
+            raise TurnedAwayError(431, _("The request has too many headers."))
         arrival = self._arrival(request)
         found = self._table.find(_below(scope["path"], arrival.prefix), scope["method"])
         scope["root_path"] = arrival.prefix
@@ -265,7 +269,8 @@ class Gate:
         """Write down what was changed, and by whom."""
         device: Device | None = request.state.device
         if entry.method == "POST" and status < 400 and device is not None:
-            subject = " ".join(f"{k} {v}" for k, v in request.scope.get("path_params", {}).items())
+            found = " ".join(f"{k} {v}" for k, v in request.scope.get("path_params", {}).items())
+            subject = getattr(request.state, "subject", found)
             self._access.audit.note(device.device_id, entry.action, subject)
 
     def _renew(self, request: Request, message: Message) -> None:

@@ -21,7 +21,8 @@ from doorbell.config.console import ConsoleSection
 from doorbell.console.access import Access
 from doorbell.console.app import make_app
 from doorbell.console.authority import OwnCertificate
-from doorbell.console.connections import HEADER_BYTES, BoundedConnection
+from doorbell.console.connections import BoundedConnection
+from doorbell.console.gate import HEADER_BYTES
 from doorbell.console.link import Doorbell
 from doorbell.console.tls import load_certificate, names_of, server_context
 from doorbell.errors import ConfigError, DoorbellError

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from doorbell.console.access import Access
 from doorbell.console.devices import clean_name
+from doorbell.console.pages.deeds import deed_words
 from doorbell.console.refusing import refuse
 from doorbell.console.rendering import done, gettext_of, render, url_of
 from doorbell.console.routing import Role
@@ -34,6 +35,7 @@ async def invite(request: Request) -> Response:
     if role is None:
         return refuse(request, 422, _("There is no such role."))
     invitation = access.invitations.invite(role, clean_name(form.get("name", "")))
+    request.state.subject = f"role {role.name.lower()}"
     address = f"{request.state.arrival.origin}{url_of(request, '/pair')}"
     code = segno.make(f"{address}#{invitation.code}", error="m")
     picture = Markup(code.svg_inline(scale=5, border=2, dark="#000", light="#fff", omitsize=True))  # noqa: S704 - made of our own address and code
@@ -50,7 +52,7 @@ async def revoke(request: Request) -> Response:
         device = access.devices.revoke(int(number))
     if device is None:
         return refuse(request, 404, _("There is no such device, or it has no access any more."))
-    access.audit.note(request.state.device.device_id, "revoked", f"device {device.device_id}")
+    request.state.subject = f"device {device.device_id}"
     said = _("%(name)s has no access any more") % {"name": device.name}
     to = "/pair" if device.device_id == request.state.device.device_id else "/devices"
     return done(request, {}, to, summary=said)
@@ -64,6 +66,7 @@ async def make_token(request: Request) -> Response:
     if not name:
         return refuse(request, 422, _("Say what the token is for, as in Home Assistant."))
     device, secret = access.devices.add(name, Role.STREAM)
+    request.state.subject = f"device {device.device_id}"
     base = f"{request.state.arrival.origin}{url_of(request, '')}"
     return _page(request, token=secret, token_name=device.name, base=base)
 
@@ -85,6 +88,7 @@ def _page(request: Request, **shown: Any) -> Response:
         devices=[each for each in devices if each.role != Role.STREAM],
         systems=[each for each in devices if each.role == Role.STREAM],
         deeds=access.audit.newest(DEEDS_SHOWN),
+        words=deed_words(gettext_of(request)),
         iso=_iso,
         roles=list(ROLES),
         **{**once, **shown},

@@ -144,7 +144,9 @@ async def _sse(doorbell: Doorbell) -> AsyncIterator[str]:
 
 
 def _told(document: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {key: document[key] for key in ("event", "what", "running") if key in document}
+    told: dict[str, Any] = {
+        key: document[key] for key in ("event", "what", "running") if key in document
+    }
     visit = document.get("visit")
     if visit is not None:
         visitor = visit["visitor"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from starlette.requests import Request
@@ -12,7 +11,7 @@ from doorbell.console.access import Access
 from doorbell.console.credentials import give_cookie, take_cookie
 from doorbell.console.devices import clean_name
 from doorbell.console.refusing import refuse
-from doorbell.console.rendering import gettext_of, render, url_of, wants_json
+from doorbell.console.rendering import gettext_of, own_path, render, url_of, wants_json
 from doorbell.console.routing import Role
 
 # The browsers and machines that a name is made of where none is typed.
@@ -22,7 +21,7 @@ _BROWSERS = (("Edg", "Edge"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Sa
 
 async def page(request: Request) -> Response:
     """The form for a code; whoever has access already is led on."""
-    to = _own_path(request.query_params.get("to", "/"))
+    to = own_path(request.query_params.get("to", "/"))
     device = request.state.device
     if device is not None and device.role != Role.STREAM:
         return RedirectResponse(url_of(request, to), status_code=303)
@@ -35,7 +34,7 @@ async def pair(request: Request) -> Response:
     access: Access = request.app.state.access
     traffic = request.app.state.traffic
     form, who, now = request.state.form, request.scope["client"][0], time.monotonic()
-    to = _own_path(form.get("to", "/"))
+    to = own_path(form.get("to", "/"))
     wait = max(
         traffic.wrong_codes.wait_seconds(who, now), traffic.all_wrong_codes.wait_seconds("", now)
     )
@@ -52,7 +51,7 @@ async def pair(request: Request) -> Response:
         sentence = _("This code is not valid, or not any more. Ask for a new one.")
         return _again(request, to, sentence, 403)
     device, secret = found
-    access.audit.note(device.device_id, "paired", f"role {device.role.name.lower()}")
+    access.audit.note(device.device_id, "pair", f"role {device.role.name.lower()}")
     answer: Response
     if wants_json(request):
         answer = JSONResponse({"to": url_of(request, to)})
@@ -88,11 +87,6 @@ def _again(request: Request, to: str, sentence: str, status: int) -> Response:
     if wants_json(request):
         return refuse(request, status, sentence)
     return _form(request, to, sentence, status)
-
-
-def _own_path(to: str) -> str:
-    """Where to go on: a path of ours; anything else could lead to another site."""
-    return to if re.fullmatch(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?", to) else "/"
 
 
 def _guessed_name(request: Request) -> str:
