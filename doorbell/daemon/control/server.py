@@ -315,7 +315,6 @@ def _uids(users: Sequence[str]) -> frozenset[int]:
 def _wait_for_end(peer: socket.socket, gone: threading.Event) -> None:
     """Notice that the other end has closed; what it says meanwhile ends it too."""
     with suppress(OSError):
-        peer.settimeout(None)
         peer.recv(1)
     gone.set()
 
