@@ -1,4 +1,4 @@
-"""A console that serves at a port of this machine, before a doorbell that answers as written down."""
+"""A console that serves at a port of this machine, before a doorbell as a test writes it down."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import uvicorn
 from scripted_doorbell import Answer, ScriptedDoorbell
 from typing_extensions import Self
@@ -79,10 +80,13 @@ class Console:
         self._socket = listening(self.section)
         self.port = int(self._socket.getsockname()[1])
         self.origin = f"http://127.0.0.1:{self.port}"
+        self._ended = threading.Event()
+        self._filming = threading.Thread(target=self._film)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
 
     def __enter__(self) -> Self:
         self.doorbell.start()
+        self._filming.start()
         self._thread.start()
         while not self._server.started:
             assert self._thread.is_alive()
@@ -98,9 +102,16 @@ class Console:
         self.app.state.traffic.ending = True
         self._server.should_exit = True
         self._thread.join()
+        self._ended.set()
+        self._filming.join()
         self._socket.close()
         self.doorbell.stop()
         self.access.close()
+
+    def _film(self) -> None:
+        picture = np.zeros((72, 128, 3), np.uint8)
+        while not self._ended.wait(0.05):
+            self.doorbell.show(picture)
 
     def device(self, role: Role, name: str = "a device") -> dict[str, str]:
         """Let a device in; the header with its cookie, or for a stream with its token."""

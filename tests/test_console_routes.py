@@ -141,7 +141,8 @@ def test_each_path_takes_the_methods_of_the_table_alone(
         "/people/1%00", "/people/1%0A", "/visits/../people", "/visits/%2e%2e/people",
         "/static/../routes.py", "/static/0123/..%2f..%2froutes.py", "/static/0123/.htaccess",
         "/static//etc/passwd", "/visits/a%2fb", "/visits/..", "/visits/a.jpg",
-        "/people/9999999999999999999", "/chimes/..%2fa.wav", "/api", "/docs", "/openapi.json", "/PEOPLE",
+        "/people/9999999999999999999", "/chimes/..%2fa.wav", "/api", "/docs",
+        "/openapi.json", "/PEOPLE",
     ],
 )  # fmt: skip
 def test_what_is_not_in_the_table_is_not_there_whoever_asks(
@@ -166,8 +167,8 @@ def test_a_route_that_is_not_in_the_table_is_not_answered(tmp_path: Path) -> Non
 
 
 def test_a_route_cannot_stand_in_the_table_twice() -> None:
-    with pytest.raises(ValueError, match="GET / stands in the table twice"):
-        Table([ROUTES[0], *(each for each in ROUTES if each.path == "/")] * 2)
+    with pytest.raises(ValueError, match="GET /healthz stands in the table twice"):
+        Table([*ROUTES, ROUTES[0]])
 
 
 def test_a_token_s_secret_is_no_cookie_and_a_cookie_s_no_token(console: Console) -> None:

@@ -119,5 +119,5 @@ class Invitations:
 
 
 def _hash(code: str, salt: bytes) -> bytes:
-    # Slow, as 40 bits could be tried one after the other by whoever copied the file: some 25 ms.
-    return hashlib.scrypt(code.encode(), salt=salt, n=2**13, r=8, p=1)
+    # Slow, as 40 bits could be tried one after the other by whoever copied the file.
+    return hashlib.scrypt(code.encode(), salt=salt, n=2**12, r=8, p=1)
