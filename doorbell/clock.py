@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 from doorbell.status import ClockStep
@@ -33,6 +34,13 @@ PLAUSIBLE_SECONDS = 7 * SECONDS_PER_DAY
 
 # systemd-timesyncd.service(8): there once the clock was synchronized.
 TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")
+
+
+def iso_utc(epoch_seconds: float | None) -> str | None:
+    """ISO 8601 in UTC to the millisecond."""
+    if epoch_seconds is None:
+        return None
+    return datetime.fromtimestamp(epoch_seconds, timezone.utc).isoformat(timespec="milliseconds")
 
 
 class WallClock:

@@ -22,6 +22,9 @@ once, at the edge, with ``from exc``.
     ├── GalleryError           the gallery cannot be opened, read or written          (exit 3)
     │   └── GalleryLostError       the one in use was damaged, deleted or replaced
     ├── EncryptionError        a key is missing or wrong, or what it encrypted altered (exit 3)
+    ├── ControlError           the running doorbell cannot be asked                   (exit 3)
+    │   ├── NotRunningError        no doorbell runs there
+    │   └── RefusedError           it has answered that it will not                   (exit 2)
     └── OutputError            sound, broker or disk refused; the daemon goes on
         ├── SoundError
         └── BrokerError
@@ -121,6 +124,32 @@ class EncryptionError(DoorbellError):
     """A key is missing, wrong or no key, or what was encrypted with it was altered."""
 
     exit_code = 3
+
+
+class ControlError(DoorbellError):
+    """The running doorbell cannot be asked, or its answer not be understood."""
+
+    exit_code = 3
+
+
+class NotRunningError(ControlError):
+    """No doorbell runs that could be asked."""
+
+
+class RefusedError(ControlError):
+    """The running doorbell has answered that it will not.
+
+    Args:
+        message: why, in words for people.
+        kind: ``refused`` (it cannot be done as it was asked), ``not_found``, ``too_fast``,
+            ``stopping`` or ``failed``.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, kind: str = "refused") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class OutputError(DoorbellError):

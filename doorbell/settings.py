@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import stat
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,10 @@ def _built_in(chime: str) -> str:
     return chime
 
 
+_Time = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+_Days = Annotated[int, Field(ge=0, le=3650)]
+
+
 class Settings(BaseModel):
     """What people have changed; None follows the configuration.
 
@@ -41,8 +46,10 @@ class Settings(BaseModel):
         muted_until: wall time, seconds since the epoch, at which that ends; None for never.
         volume: instead of ``chime.volume``.
         default_chime: a built-in one, instead of ``chime.default``.
-        quiet_hours: whether those of the configuration are kept.
+        quiet_hours: whether there are any.
+        quiet_from, quiet_to: when they begin and end, instead of ``chime.quiet_from`` and ``_to``.
         privacy: whether no pictures are made.
+        pictures_days, visits_days, strangers_days: instead of those of ``[storage]``.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
@@ -52,7 +59,19 @@ class Settings(BaseModel):
     volume: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     default_chime: Annotated[str, AfterValidator(_built_in)] | None = None
     quiet_hours: bool | None = None
+    quiet_from: _Time | None = None
+    quiet_to: _Time | None = None
     privacy: bool = False
+    pictures_days: _Days | None = None
+    visits_days: _Days | None = None
+    strangers_days: _Days | None = None
+
+    @property
+    def quiet_between(self) -> tuple[time, time] | None:
+        """When the quiet hours begin and end; None where the configuration says it."""
+        if self.quiet_from is None or self.quiet_to is None:
+            return None
+        return time.fromisoformat(self.quiet_from), time.fromisoformat(self.quiet_to)
 
     def changed(self, **changes: Any) -> Settings:
         """The settings with some of them changed.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from datetime import time
 from enum import Enum
 from typing import TypeAlias
 
@@ -142,6 +143,9 @@ class SettingsState:
         quiet_hours: whether there are any, and they are kept.
         privacy: whether no pictures are made.
         muted: whether the chimes are silenced.
+        quiet_from, quiet_to: when the quiet hours begin and end, by the clock on the wall; None
+            where there are none.
+        pictures_days, visits_days, strangers_days: for how long they are kept; 0 for ever.
         door_id: of which door.
     """
 
@@ -151,6 +155,11 @@ class SettingsState:
     privacy: bool = False
     muted: bool = False
     muted_until: float | None = None
+    quiet_from: time | None = None
+    quiet_to: time | None = None
+    pictures_days: int = 0
+    visits_days: int = 0
+    strangers_days: int = 0
     door_id: str = ""
 
 

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from doorbell.config import MqttSection
+from doorbell.control.rates import HOUR_SECONDS
 from doorbell.domain import (
     ChimeCommand,
     Command,
@@ -25,7 +26,6 @@ from doorbell.domain import (
 )
 from doorbell.outputs.mqtt.commands import (
     ALLOWED_BY,
-    HOUR_SECONDS,
     RATES,
     SAID_SECONDS,
     CommandGate,

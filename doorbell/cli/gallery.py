@@ -83,7 +83,7 @@ def backups(config: Config, *, as_json: bool) -> None:
 
     JSON: a list of objects with path, made_at (ISO 8601, UTC) and size_bytes.
     """
-    from doorbell.outputs.mqtt.messages import iso_utc
+    from doorbell.clock import iso_utc
     from doorbell.storage.sqlite_copies import backups as find
 
     found = find(config.storage.gallery_path)

@@ -293,6 +293,15 @@ class RelaySection(GpioSection):
     when_silent: bool = False
 
 
+class ControlSection(Section):
+    """``[control]``: the socket at which the command line and the console ask the doorbell."""
+
+    enabled: bool = True
+    socket: LocalPath | None = None
+    group: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    users: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()
+
+
 class LogSection(Section):
     """``[log]``: what the journal gets."""
 
@@ -316,7 +325,13 @@ class Config(Section):
     mqtt: MqttSection = MqttSection()
     button: ButtonSection = ButtonSection()
     relay: RelaySection = RelaySection()
+    control: ControlSection = ControlSection()
     log: LogSection = LogSection()
+
+
+def control_socket(config: Config) -> Path:
+    """Where the running doorbell can be asked."""
+    return config.control.socket or config.storage.directory / "doorbell.sock"
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:

@@ -30,9 +30,12 @@ from doorbell.domain import (
     IgnoreCommand,
     MuteCommand,
     NameCommand,
+    NoFaceCommand,
     PrivacyCommand,
     QuietHoursCommand,
     RingCommand,
+    SettingsCommand,
+    UndoCommand,
     VolumeCommand,
 )
 from doorbell.errors import (
@@ -42,11 +45,16 @@ from doorbell.errors import (
     EndOfStreamError,
 )
 from doorbell.gallery.gallery import Gallery
-from doorbell.household.corrections import correct_to_person, correct_to_stranger
+from doorbell.household.corrections import (
+    correct_to_no_face,
+    correct_to_person,
+    correct_to_stranger,
+)
 from doorbell.household.forgetting import forget_person
 from doorbell.household.ignoring import ignore_visitor
 from doorbell.household.naming import name_stranger
-from doorbell.outputs import Sink
+from doorbell.household.undoing import newest_change, undo_change
+from doorbell.outputs import FrameSink, Sink
 from doorbell.pipeline.latency import Latency, Stage, describe
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.status import (
@@ -105,6 +113,7 @@ class MainLoop:
         self._pipeline = pipeline
         self._gallery = gallery
         self._sinks = sinks
+        self._frame_sinks = tuple(sink for sink in sinks if isinstance(sink, FrameSink))
         self._notifier = notifier
         self._inbox = inbox
         self._latency = latency
@@ -115,7 +124,7 @@ class MainLoop:
         self._maintenance = Maintenance(
             pipeline,
             gallery,
-            config.storage,
+            self._settings.storage,
             config.recognition,
             self._publish,
             wall_time=wall_time,
@@ -171,7 +180,7 @@ class MainLoop:
         self._config = config
         self._settings.reconfigure(config)
         self._pipeline.reconfigure(config)
-        self._maintenance.reconfigure(config.storage)
+        self._maintenance.reconfigure(self._settings.storage)
 
     def _take_frame(self) -> None:
         try:
@@ -185,6 +194,8 @@ class MainLoop:
         started = time.monotonic()
         self._stream_seconds = frame.time_seconds
         self._publish(*self._pipeline.step(frame))
+        for shown in self._frame_sinks:
+            shown.show(frame, lambda: self._pipeline.in_sight)
         if self._camera.meter is not None:
             self._camera.meter.look(frame.pixels, self._pipeline.faces_of_visits(frame))
         ended = time.monotonic()
@@ -251,7 +262,7 @@ class MainLoop:
     def _answer(self, command: Command) -> None:
         """Carry a command out and say what has become of it; whatever it is, the loop goes on."""
         try:
-            summary = self._carry_out(command)
+            summary, undo = self._carry_out(command)
         except DoorbellError as exc:
             log.warning("%s", exc)
             command.answer(str(exc), done=False)
@@ -260,10 +271,10 @@ class MainLoop:
             command.answer("something is wrong in the doorbell; its log says more", done=False)
         else:
             log.info("%s", summary)
-            command.answer(summary, done=True)
+            command.answer(summary, done=True, undo=undo)
 
-    def _carry_out(self, command: Command) -> str:
-        """Do what a command asks for; what was done.
+    def _carry_out(self, command: Command) -> tuple[str, int | None]:
+        """Do what a command asks for; what was done, and the number to take it back by.
 
         Raises:
             DoorbellError: it is refused.
@@ -271,40 +282,49 @@ class MainLoop:
         match command:
             case RingCommand():
                 self._publish(*self._pipeline.press(self._stream_seconds, time.time()))
-                return "the bell rings"
+                return "the bell rings", None
             case (
                 MuteCommand()
                 | VolumeCommand()
                 | ChimeCommand()
                 | QuietHoursCommand()
                 | PrivacyCommand()
+                | SettingsCommand()
             ):
                 done = self._settings.change(command, time.time())
                 self._pipeline.set_privacy(self._settings.privacy)
-                return done
+                if isinstance(command, SettingsCommand):
+                    self._maintenance.reconfigure(self._settings.storage)
+                return done, None
             case EnrollCommand(name=name):
                 enrolled = self._pipeline.enroll_visible(name)
                 self._publish_known()
-                return f"enrolled {enrolled.person.name} (added samples: {enrolled.added})"
+                return f"enrolled {enrolled.person.name} (added samples: {enrolled.added})", None
             case ForgetCommand(name=name):
                 outcome = forget_person(self._gallery, name, self._config.storage, self._publish)
                 self._publish_known()
                 # Without the name: whoever hears or logs it would keep what is to be forgotten.
                 deleted = f"samples: {outcome.samples}, visits: {len(outcome.visit_ids)}"
-                return f"forgot whom you named (deleted {deleted})"
-            case NameCommand() | CorrectCommand() | IgnoreCommand():
+                return f"forgot whom you named (deleted {deleted})", None
+            case (
+                NameCommand() | CorrectCommand() | IgnoreCommand() | NoFaceCommand() | UndoCommand()
+            ):
                 done = self._identify(command)
+                undoable = isinstance(command, NameCommand | CorrectCommand | NoFaceCommand)
+                undo = newest_change(self._gallery) if undoable else None
                 self._publish_known()
-                return done
+                return done, undo
             case _:
                 assert_never(command)
 
-    def _identify(self, command: NameCommand | CorrectCommand | IgnoreCommand) -> str:
+    def _identify(
+        self, command: NameCommand | CorrectCommand | IgnoreCommand | NoFaceCommand | UndoCommand
+    ) -> str:
         """Say who somebody is, or whom the household ignores; what was done."""
         gallery = self._gallery
         match command:
-            case NameCommand(stranger_id=stranger_id, name=name):
-                named = name_stranger(gallery, stranger_id, name)
+            case NameCommand(stranger_id=stranger_id, name=name, force=force):
+                named = name_stranger(gallery, stranger_id, name, force=force)
                 for visit in gallery.visits.newest(1):
                     if visit.visitor == named.now:
                         self._publish(VisitCorrected(visit))
@@ -322,6 +342,14 @@ class MainLoop:
             case IgnoreCommand(visit=meant, ignored=ignored):
                 visitor = ignore_visitor(gallery, meant, ignored=ignored)
                 return f"{visitor.label} {'never rings' if ignored else 'rings again'}"
+            case NoFaceCommand(visit=meant):
+                correct_to_no_face(gallery, meant)
+                return "that was no face"
+            case UndoCommand(number=number):
+                undone = undo_change(gallery, number)
+                for visit in undone.visits:
+                    self._publish(VisitCorrected(visit))
+                return undone.summary
 
     def _refuse_the_rest(self) -> None:
         """Leave nobody waiting for an answer: no command is carried out any more."""

@@ -19,6 +19,8 @@ from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.uri import is_live
 from doorbell.config import Config, InferenceSection, StorageSection
+from doorbell.daemon.control.answering import answering
+from doorbell.daemon.control.output import ControlOutput
 from doorbell.daemon.loop import MainLoop
 from doorbell.daemon.reloading import Reload, Reloader
 from doorbell.daemon.signals import (
@@ -49,6 +51,7 @@ from doorbell.outputs.pictures import Pictures, make_room
 from doorbell.outputs.relay import Relay
 from doorbell.outputs.sound.chime import Chime, Choice
 from doorbell.outputs.sound.speaker import Speaker
+from doorbell.outputs.sound.synthesis import chime_wav
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import open_perception
 from doorbell.pipeline.pipeline import Pipeline
@@ -167,6 +170,20 @@ def run_daemon(
                 )
             )
         add(Pictures(config.storage, publish=inbox.put))
+        if config.control.enabled:
+            asked = ControlOutput(config.recognition.min_face_pixels)
+            add(asked)
+            stack.enter_context(
+                answering(
+                    config,
+                    asked,
+                    put=inbox.put,
+                    chimes=chime,
+                    chime_wav=chime_wav,
+                    broker=next((sink for sink in built if isinstance(sink, Mqtt)), None),
+                    reload=partial(inbox.put, Reload(reloader.reload)),
+                )
+            )
         # Last: an event in the log survives a kill, since the outbox has taken it before.
         add(EventLog())
         if config.button.line is not None:

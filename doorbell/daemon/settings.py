@@ -6,18 +6,20 @@ What the disk refuses holds until the next start, and the answer says so.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import time
 from typing import TypeAlias
 
 from typing_extensions import assert_never
 
-from doorbell.config import Config
+from doorbell.config import Config, StorageSection
 from doorbell.domain import (
     CHIME_NAMES,
     ChimeCommand,
     MuteCommand,
     PrivacyCommand,
     QuietHoursCommand,
+    SettingsCommand,
     VolumeCommand,
 )
 from doorbell.errors import SettingsError, UsageError
@@ -26,8 +28,16 @@ from doorbell.status import ClockStep, MuteState, SettingsState, State
 
 log = logging.getLogger(__name__)
 
+# For how long things are kept.
+DAYS = ("pictures_days", "visits_days", "strangers_days")
+
 SettingCommand: TypeAlias = (
-    MuteCommand | VolumeCommand | ChimeCommand | QuietHoursCommand | PrivacyCommand
+    MuteCommand
+    | VolumeCommand
+    | ChimeCommand
+    | QuietHoursCommand
+    | PrivacyCommand
+    | SettingsCommand
 )
 
 
@@ -51,6 +61,13 @@ class SettingsInForce:
     def privacy(self) -> bool:
         """Whether no pictures are made."""
         return self._settings.privacy
+
+    @property
+    def storage(self) -> StorageSection:
+        """``[storage]``, with for how long things are kept."""
+        storage, settings = self._config.storage, self._settings
+        changes = {name: getattr(settings, name) for name in DAYS}
+        return storage.model_copy(update={k: v for k, v in changes.items() if v is not None})
 
     def tell(self, wall_time: float) -> None:
         """Tell every output, at the start.
@@ -104,7 +121,7 @@ class SettingsInForce:
                 unkept = self._keep(default_chime=chime)
                 done = f"the default chime is {chime or 'the one of the configuration'}"
             case QuietHoursCommand(on=on):
-                if on and self._config.chime.quiet_from is None:
+                if on and self._quiet_between is None:
                     raise UsageError(
                         "there are no quiet hours: set chime.quiet_from and chime.quiet_to first"
                     )
@@ -113,10 +130,30 @@ class SettingsInForce:
             case PrivacyCommand(on=on):
                 unkept = self._keep(privacy=on)
                 done = f"pictures are {'no longer made' if on else 'made'}"
+            case SettingsCommand(changes=changes):
+                self._require_both_times(changes)
+                unkept = self._keep(**changes)
+                done = "the settings are changed"
             case _:
                 assert_never(command)
         self._tell()
         return done if unkept is None else f"{done} until the next start only: {unkept}"
+
+    @property
+    def _quiet_between(self) -> tuple[time, time] | None:
+        """When the quiet hours begin and end, kept or not; None where there are none."""
+        if self._settings.quiet_between is not None:
+            return self._settings.quiet_between
+        start, end = self._config.chime.quiet_from, self._config.chime.quiet_to
+        return None if start is None or end is None else (start, end)
+
+    def _require_both_times(self, changes: Mapping[str, object]) -> None:
+        changed = self._settings.changed(**changes)
+        if (changed.quiet_from is None) != (changed.quiet_to is None):
+            raise SettingsError("quiet hours have a beginning and an end: give both")
+        there_are = changed.quiet_between is not None or self._config.chime.quiet_from is not None
+        if changes.get("quiet_hours") and not there_are:
+            raise SettingsError("there are no quiet hours yet: say from when to when they are")
 
     def _keep(self, **changes: object) -> str | None:
         """Change settings and keep them; why they cannot be kept."""
@@ -142,16 +179,23 @@ class SettingsInForce:
 
     def _tell(self) -> None:
         settings, chime, door_id = self._settings, self._config.chime, self._config.device.id
+        between = self._quiet_between if settings.quiet_hours is not False else None
+        storage = self.storage
         self._publish(MuteState(settings.muted, door_id))
         self._publish(
             SettingsState(
                 volume=chime.volume if settings.volume is None else settings.volume,
                 default_chime=settings.default_chime
                 or (chime.default if chime.default in CHIME_NAMES else None),
-                quiet_hours=chime.quiet_from is not None and settings.quiet_hours is not False,
+                quiet_hours=between is not None,
                 privacy=settings.privacy,
                 muted=settings.muted,
                 muted_until=settings.muted_until,
+                quiet_from=None if between is None else between[0],
+                quiet_to=None if between is None else between[1],
+                pictures_days=storage.pictures_days,
+                visits_days=storage.visits_days,
+                strangers_days=storage.strangers_days,
                 door_id=door_id,
             )
         )

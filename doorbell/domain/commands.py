@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
@@ -27,6 +27,7 @@ class CommandResult:
         command: its verb, such as ``ring`` or ``enroll``.
         done: whether it was carried out; else it was refused, and nothing has changed.
         summary: what was done, or why not and what to do about it; words for people.
+        undo: what to give as an ``UndoCommand``'s number to take it back; None where it cannot.
         door_id: as of the command.
         request_id: as of the command.
     """
@@ -36,6 +37,7 @@ class CommandResult:
     summary: str
     door_id: str = ""
     request_id: str | None = None
+    undo: int | None = None
 
 
 def _unheard(_result: CommandResult) -> None:
@@ -57,9 +59,9 @@ class DoorCommand:
     request_id: str | None = None
     reply: Callable[[CommandResult], None] = field(default=_unheard, compare=False, repr=False)
 
-    def answer(self, summary: str, *, done: bool) -> None:
+    def answer(self, summary: str, *, done: bool, undo: int | None = None) -> None:
         """Tell the sender what has become of it."""
-        self.reply(CommandResult(self.verb, done, summary, self.door_id, self.request_id))
+        self.reply(CommandResult(self.verb, done, summary, self.door_id, self.request_id, undo))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +118,31 @@ class PrivacyCommand(DoorCommand):
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsCommand(DoorCommand):
+    """Change several settings at once.
+
+    Attributes:
+        changes: by their names; None follows the configuration again.
+    """
+
+    verb: ClassVar[str] = "settings"
+    changes: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class NameCommand(DoorCommand):
     """Say who a stranger is.
 
     Attributes:
         stranger_id: who.
         name: of somebody new, or enrolled.
+        force: whether or not they look like that person.
     """
 
     verb: ClassVar[str] = "name"
     stranger_id: int
     name: str
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +159,30 @@ class CorrectCommand(DoorCommand):
     visit: str
     person: str | None
     learn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoFaceCommand(DoorCommand):
+    """Say that a visit was of no face.
+
+    Attributes:
+        visit: its identifier, or ``last``.
+    """
+
+    verb: ClassVar[str] = "no_face"
+    visit: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoCommand(DoorCommand):
+    """Take a correction or naming back.
+
+    Attributes:
+        number: of the correction; it has to be the newest of its kind.
+    """
+
+    verb: ClassVar[str] = "undo"
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +222,12 @@ Command: TypeAlias = (
     | ChimeCommand
     | QuietHoursCommand
     | PrivacyCommand
+    | SettingsCommand
     | EnrollCommand
     | ForgetCommand
     | NameCommand
     | CorrectCommand
     | IgnoreCommand
+    | NoFaceCommand
+    | UndoCommand
 )

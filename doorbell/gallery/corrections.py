@@ -147,6 +147,14 @@ class CorrectionStore:
             )
             return self._outcome(before)
 
+    def last_number(self) -> int | None:
+        """Of the last correction; None where there is none."""
+        [row] = self._file.rows(
+            "SELECT max(id) AS last FROM corrections "
+            "WHERE id NOT IN (SELECT correction_id FROM namings)"
+        )
+        return None if row["last"] is None else int(row["last"])
+
     def undo(self) -> Correction:
         """Take the last correction back; called again, the one before it.
 

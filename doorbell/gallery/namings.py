@@ -150,6 +150,11 @@ class NamingStore:
         self._changes = changes
         self._file = changes.file
 
+    def last_number(self) -> int | None:
+        """Of the last naming or merge, among all corrections; None where there is none."""
+        [row] = self._file.rows("SELECT max(correction_id) AS last FROM namings")
+        return None if row["last"] is None else int(row["last"])
+
     def undo(self) -> Undone:
         """Take the last naming or merge back; called again, the one before it.
 

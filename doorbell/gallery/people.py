@@ -69,6 +69,17 @@ class PeopleStore:
         )
         raise UnknownPersonError(f"nobody named {name!r} is enrolled; {offer}")
 
+    def by_id(self, person_id: int) -> Person:
+        """The person of an identifier.
+
+        Raises:
+            UnknownPersonError: there is none.
+        """
+        for person in self.all():
+            if person.person_id == person_id:
+                return person
+        raise UnknownPersonError(f"nobody enrolled has the number {person_id}; list them anew")
+
     def samples(self, name: str, model_id: str) -> list[FaceSample]:
         """What is enrolled of a person by one embedder, the oldest first.
 

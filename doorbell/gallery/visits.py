@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from doorbell.domain import FaceSample, Float32Array, Visit
+from doorbell.domain import FaceSample, Float32Array, Person, Stranger, Visit
 from doorbell.errors import UsageError
 from doorbell.gallery.codec import Row, decode_embeddings, readable
 from doorbell.gallery.deletion import delete_visits
@@ -80,16 +80,24 @@ class VisitStore:
         limit: int,
         *,
         since: float | None = None,
+        until: float | None = None,
+        before: str | None = None,
         name: str | None = None,
         stranger_id: int | None = None,
+        kind: type[Person | Stranger] | None = None,
+        undecided: bool = False,
     ) -> list[Visit]:
         """Visits, newest first; without those that were of nobody.
 
         Args:
             limit: at most so many.
             since: only those that began at or after this wall time.
+            until: only those that began before this wall time.
+            before: only those older than the visit of this identifier.
             name: only this person's.
             stranger_id: only this stranger's.
+            kind: only those of people, or of strangers.
+            undecided: only those of nobody yet.
 
         Raises:
             UnknownPersonError: nobody has that name.
@@ -98,13 +106,15 @@ class VisitStore:
             person_id = None if name is None else self._people.get(name).person_id
             wanted = {
                 "started_at >= ?": since,
+                "started_at < ?": until,
+                "(started_at, rowid) < (SELECT started_at, rowid FROM visits WHERE id = ?)": before,
                 "person_id = ?": person_id,
                 "stranger_id = ?": stranger_id,
             }
             given = {words: value for words, value in wanted.items() if value is not None}
             return select_visits(
                 self._file,
-                " AND ".join(("hidden_by IS NULL", *given))
+                " AND ".join(("hidden_by IS NULL", *_of_kind(kind, undecided=undecided), *given))
                 + " ORDER BY started_at DESC, rowid DESC LIMIT ?",
                 *given.values(),
                 limit,
@@ -334,3 +344,11 @@ class VisitStore:
         )
         _, embeddings = readable(rows, self._file.cipher)
         return directions(embeddings.sum(axis=0)) if len(embeddings) else None
+
+
+def _of_kind(kind: type[Person | Stranger] | None, *, undecided: bool) -> tuple[str, ...]:
+    if undecided:
+        return ("person_id IS NULL AND stranger_id IS NULL",)
+    if kind is None:
+        return ()
+    return ("person_id IS NOT NULL",) if kind is Person else ("stranger_id IS NOT NULL",)

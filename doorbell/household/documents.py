@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from doorbell.clock import iso_utc
 from doorbell.domain import Person, Stranger, Visit
 from doorbell.gallery.records import NonFace
 from doorbell.household.listing import KnownPerson
-from doorbell.outputs.mqtt.messages import iso_utc
 from doorbell.outputs.pictures import picture_path
 
 if TYPE_CHECKING:  # lists need no networks

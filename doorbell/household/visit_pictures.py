@@ -98,6 +98,11 @@ def read_picture_of(visit_id: str, storage: StorageSection, cipher: Cipher) -> V
         ) from exc
 
 
+def has_picture(visit_id: str, storage: StorageSection) -> bool:
+    """Whether a picture of a visit is kept."""
+    return picture_path(storage.pictures_directory, visit_id).is_file()
+
+
 def as_known_now(gallery: Gallery, picture: VisitPicture, storage: StorageSection) -> VisitPicture:
     """The same picture with whose each face is now, as the gallery says of its visit.
 

@@ -32,7 +32,14 @@ from doorbell.outputs.picture_files import (
     write_visit_picture,
 )
 from doorbell.outputs.worker import Worker
-from doorbell.status import ClockState, ClockStep, Message, StorageState, VisitsForgotten
+from doorbell.status import (
+    ClockState,
+    ClockStep,
+    Message,
+    SettingsState,
+    StorageState,
+    VisitsForgotten,
+)
 from doorbell.storage.encryption import open_cipher
 from doorbell.storage.files import make_private_directory
 
@@ -81,6 +88,7 @@ class Pictures:
 
     def __init__(self, section: StorageSection, *, publish: Publish = publish_nowhere) -> None:
         self._section = section
+        self._days = section.pictures_days
         self._publish = publish
         self._directory = section.pictures_directory
         self._cipher = open_cipher(section.key_file)
@@ -106,6 +114,9 @@ class Pictures:
                 self._worker.submit(message)
             case ClockState():
                 self._look_after(message)
+            case SettingsState(pictures_days=days) if days != self._days:
+                self._days = days
+                self._sweep_due_seconds = 0.0
             case _ if isinstance(message, Event):
                 picture = picture_of(message)
                 if message.visit is not None and picture is not None:
@@ -120,7 +131,7 @@ class Pictures:
     def _look_after(self, clock: ClockState) -> None:
         if clock.time_seconds >= self._sweep_due_seconds:
             self._sweep_due_seconds = clock.time_seconds + SWEEP_SECONDS
-            days, before = self._section.pictures_days, None
+            days, before = self._days, None
             if days and clock.wall_time is not None:
                 before = clock.wall_time - days * SECONDS_PER_DAY
             self._worker.submit(_Sweep(before))

@@ -9,13 +9,12 @@ minute with its number: a flood fills neither the log nor the queue, and is not 
 from __future__ import annotations
 
 import logging
-import math
 import threading
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from doorbell.config import MqttSection
+from doorbell.control.rates import HourlyBudget, Rate, TokenBucket
 from doorbell.domain import Command, CommandResult
 from doorbell.outputs.mqtt.requests import (
     MalformedCommandError,
@@ -26,20 +25,6 @@ from doorbell.outputs.mqtt.requests import (
 SAID_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How often a command is carried out: ``burst`` times at once, then again every ``seconds``.
-
-    Attributes:
-        hourly: at most so many in any hour: who asks more often for so long is no hand at a
-            button but an automation that has gone wrong.
-    """
-
-    burst: int
-    seconds: float
-    hourly: int
 
 
 # More than a hand at a button or switch does, on a night of trick-or-treating too. Enrolling and
@@ -57,8 +42,6 @@ RATES: Mapping[str, Rate] = {
     "quiet_hours": Rate(10, 1.0, 120),
     "privacy": Rate(10, 1.0, 120),
 }
-
-HOUR_SECONDS = 3600.0
 
 # By which key of ``[mqtt]`` each is switched on; the others always are.
 ALLOWED_BY: Mapping[str, str] = {
@@ -80,11 +63,11 @@ class CommandGate:
         self._door_id = door_id
         self._allowed = {verb: bool(getattr(section, key)) for verb, key in ALLOWED_BY.items()}
         self._buckets = {
-            verb: _Bucket(rate.burst, rate.seconds, now) for verb, rate in RATES.items()
+            verb: TokenBucket(rate.burst, rate.seconds, now) for verb, rate in RATES.items()
         }
         # How often it is answered that they come too fast.
-        self._too_fast = {verb: _Bucket(1, rate.seconds, now) for verb, rate in RATES.items()}
-        self._budgets = {verb: _Budget(rate.hourly) for verb, rate in RATES.items()}
+        self._too_fast = {verb: TokenBucket(1, rate.seconds, now) for verb, rate in RATES.items()}
+        self._budgets = {verb: HourlyBudget(rate.hourly) for verb, rate in RATES.items()}
         self._refusals = {verb: _Refusals() for verb in RATES}
         self._lock = threading.Lock()
 
@@ -147,46 +130,6 @@ class CommandGate:
         with self._lock:
             for verb, refusals in self._refusals.items():
                 refusals.say(verb, now)
-
-
-class _Budget:
-    """The last hour's commands."""
-
-    def __init__(self, hourly: int) -> None:
-        self._taken: deque[float] = deque(maxlen=hourly)
-        self._refused = -math.inf
-
-    def take(self, now: float) -> bool:
-        """Take one, unless as many as may be were taken within the last hour."""
-        if len(self._taken) == self._taken.maxlen and now - self._taken[0] < HOUR_SECONDS:
-            return False
-        self._taken.append(now)
-        return True
-
-    def must_say(self, now: float) -> bool:
-        """Note that one was refused; whether the first since what hurried had stopped."""
-        before, self._refused = self._refused, now
-        return now - before >= HOUR_SECONDS
-
-
-class _Bucket:
-    """A token bucket."""
-
-    def __init__(self, burst: int, seconds: float, now: float) -> None:
-        self._burst = float(burst)
-        self._seconds = seconds
-        self._tokens = float(burst)
-        self._filled = now
-
-    def take(self, now: float) -> bool:
-        """Take a token if there is one."""
-        gained = (now - self._filled) / self._seconds
-        self._tokens = min(self._tokens + gained, self._burst)
-        self._filled = now
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
 
 
 @dataclass(slots=True)

@@ -32,8 +32,9 @@ from collections.abc import Collection, Mapping, Set
 from dataclasses import replace
 from functools import lru_cache
 
+from doorbell.clock import iso_utc
 from doorbell.domain import Event, Left, Person, Ring, Stranger, Visit, Visitor
-from doorbell.outputs.mqtt.messages import SCHEMA_VERSION, Document, encode, iso_utc
+from doorbell.outputs.mqtt.messages import SCHEMA_VERSION, Document, encode
 from doorbell.outputs.mqtt.topics import Topics
 from doorbell.status import KnownVisitors
 

@@ -100,9 +100,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
+from doorbell.clock import iso_utc
 from doorbell.domain import (
     Arrived,
     Attention,
@@ -144,13 +144,6 @@ def encode(document: Document) -> bytes:
     """
     text = json.dumps(document, separators=(",", ":"))
     return _SURROGATES.sub(lambda found: found[1] or r"\ufffd", text).encode("ascii")
-
-
-def iso_utc(epoch_seconds: float | None) -> str | None:
-    """ISO 8601 in UTC to the millisecond."""
-    if epoch_seconds is None:
-        return None
-    return datetime.fromtimestamp(epoch_seconds, timezone.utc).isoformat(timespec="milliseconds")
 
 
 def event_type(event: Event) -> str:

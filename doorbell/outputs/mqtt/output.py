@@ -148,6 +148,12 @@ class Mqtt:
         """Whether the broker has taken us and has not been lost since."""
         return self._connection.connected
 
+    @property
+    def problem(self) -> str | None:
+        """What the broker does not take, or who else speaks for us; None where all is well."""
+        problems = (self._connection.problem, self._session.problem(time.monotonic()))
+        return "; ".join(each for each in problems if each) or None
+
     def handle(self, message: Message) -> None:
         """Publish an event and the states that it changes, or a state."""
         if self._connection.closed:
@@ -213,11 +219,10 @@ class Mqtt:
 
     def _publish_statistics(self, statistics: Statistics) -> None:
         self._gate.say_refused(time.monotonic())
-        problems = (self._connection.problem, self._session.problem(time.monotonic()))
         document = {
             **statistics_document(statistics),
             **self._sender.figures,
-            "broker_problem": "; ".join(each for each in problems if each) or None,
+            "broker_problem": self.problem,
         }
         self._retained.set(self._topics.status, encode(document))
 

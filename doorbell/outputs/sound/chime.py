@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time
 from pathlib import Path
 from time import monotonic
+from time import time as wall_time
 from typing import TypeAlias
 
 from doorbell.config import ChimeSection
@@ -85,11 +86,13 @@ def choose_chime(
 
 def with_settings(section: ChimeSection, settings: SettingsState) -> ChimeSection:
     """The configuration as people have changed it."""
-    changes: dict[str, object] = {"volume": settings.volume}
+    changes: dict[str, object] = {
+        "volume": settings.volume,
+        "quiet_from": settings.quiet_from if settings.quiet_hours else None,
+        "quiet_to": settings.quiet_to if settings.quiet_hours else None,
+    }
     if settings.default_chime is not None:
         changes["default"] = settings.default_chime
-    if not settings.quiet_hours:
-        changes |= {"quiet_from": None, "quiet_to": None}
     return section.model_copy(update=changes)
 
 
@@ -196,6 +199,26 @@ class Chime:
                 self._ring(message)
             case _:
                 pass
+
+    def play(self, name: str) -> str | None:
+        """Let a chime sound as it would now, for who chooses one; why it does not, on any thread.
+
+        Args:
+            name: of a built-in one.
+        """
+        section = self._section
+        event = Ring(event_id="", occurred_at=wall_time())
+        choice = choose_chime(
+            event, section, muted=self._muted, local_time=self._local_time(event.occurred_at)
+        )
+        if isinstance(choice, Silence):
+            return choice.reason
+        self._worker.submit((replace(choice, name=name), self._now_seconds()))
+        return None
+
+    def is_quiet_at(self, epoch_seconds: float) -> bool:
+        """Whether a moment is in the quiet hours, on any thread."""
+        return is_quiet(self._section, self._local_time(epoch_seconds))
 
     def close(self) -> None:
         """Let the chime in hand end, for at most a second; idempotent."""

@@ -7,6 +7,7 @@ spectrum.
 
 from __future__ import annotations
 
+import io
 import wave
 from dataclasses import dataclass
 from functools import cache
@@ -144,6 +145,22 @@ def synthesize(name: str) -> Sound:
     samples = np.rint(mix).astype(np.int16)[:, np.newaxis]
     samples.flags.writeable = False
     return Sound(samples, SAMPLE_RATE)
+
+
+def chime_wav(name: str) -> bytes:
+    """A built-in chime as a WAV file, for who listens to it elsewhere.
+
+    Raises:
+        SoundError: there is none of that name.
+    """
+    sound = synthesize(name)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setnchannels(sound.samples.shape[1])
+        written.setsampwidth(2)
+        written.setframerate(sound.sample_rate)
+        written.writeframes(sound.samples.astype("<i2").tobytes())
+    return file.getvalue()
 
 
 def _strike(note: Note) -> NDArray[np.float64]:

@@ -1,0 +1,70 @@
+"""Everything behind the control socket, put together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+from doorbell.config import Config, control_socket
+from doorbell.daemon.control.commands import Commands
+from doorbell.daemon.control.desk import GalleryDesk
+from doorbell.daemon.control.handlers import handlers
+from doorbell.daemon.control.output import ControlOutput
+from doorbell.daemon.control.people import PeopleRequests
+from doorbell.daemon.control.server import ControlServer
+from doorbell.daemon.control.status import Broker, Chimes, StatusRequests
+from doorbell.daemon.control.visits import VisitRequests
+from doorbell.domain import Command
+from doorbell.errors import ControlError
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def answering(
+    config: Config,
+    output: ControlOutput,
+    *,
+    put: Callable[[Command], None],
+    chimes: Chimes,
+    chime_wav: Callable[[str], bytes],
+    broker: Broker | None,
+    reload: Callable[[], None],
+) -> Iterator[None]:
+    """Answer on the control socket; where it cannot be opened, the doorbell goes on without.
+
+    Args:
+        config: of the daemon.
+        output: hands out events and frames, and knows what was told last.
+        put: hands a command to the main thread.
+        chimes: plays them.
+        chime_wav: a built-in chime as a WAV file.
+        broker: what speaks to home automation; None without.
+        reload: has the configuration read anew, soon.
+    """
+    with closing(GalleryDesk(config.storage)) as desk:
+        visits = VisitRequests(config.storage, desk, time.time)
+        table = handlers(
+            status=StatusRequests(
+                config,
+                output.latest,
+                visits=visits,
+                chimes=chimes,
+                chime_wav=chime_wav,
+                broker=broker,
+            ),
+            visits=visits,
+            people=PeopleRequests(config.storage, desk, visits),
+            commands=Commands(config.device.id, put, desk),
+            reload=reload,
+        )
+        try:
+            server = ControlServer(config.control, control_socket(config), table, output)
+        except ControlError as exc:
+            log.error("neither console nor command line can ask the doorbell: %s", exc)
+            yield
+            return
+        with closing(server):
+            yield

@@ -1,0 +1,102 @@
+"""What is answered over the control socket of visits, people and settings, as JSON objects.
+
+Times are ISO 8601 in UTC. No path is in them, and nothing computed from a face but a similarity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from doorbell.clock import iso_utc
+from doorbell.control.wire import Document
+from doorbell.domain import Person, PicturedFace, Stranger, Visit, Visitor
+from doorbell.household.listing import KnownPerson
+from doorbell.status import SettingsState
+
+
+def visitor_document(visitor: Visitor | None) -> Document:
+    """Keys: kind (person, stranger or undecided), id, label and ignored."""
+    match visitor:
+        case Person():
+            kind, number = "person", visitor.person_id
+        case Stranger():
+            kind, number = "stranger", visitor.stranger_id
+        case None:
+            return {"kind": "undecided", "id": None, "label": "", "ignored": False}
+    return {"kind": kind, "id": number, "label": visitor.label, "ignored": visitor.ignored}
+
+
+def visit_document(visit: Visit, has_picture: Callable[[str], bool]) -> Document:
+    """Keys: visit_id, started_at, last_seen_at, ended_at, visitor, similarity, corrected.
+
+    And has_picture, stranger_visits and stranger_visits_week (both null but for strangers).
+    """
+    visitor = visit.visitor
+    stranger = visitor if isinstance(visitor, Stranger) else None
+    return {
+        "visit_id": visit.visit_id,
+        "started_at": iso_utc(visit.started_at),
+        "last_seen_at": iso_utc(visit.last_seen_at),
+        "ended_at": iso_utc(visit.ended_at),
+        "visitor": visitor_document(visitor),
+        "similarity": round(visit.similarity, 3) if visitor and not visit.corrected else None,
+        "corrected": visit.corrected,
+        "has_picture": has_picture(visit.visit_id),
+        "stranger_visits": stranger and stranger.visits,
+        "stranger_visits_week": stranger and stranger.visits_week,
+    }
+
+
+def person_document(known: KnownPerson, *, portrait: bool = False) -> Document:
+    """Keys: person_id, name, ignored, samples, strength, missing, visits, last_seen_at, chime.
+
+    And preferences, consent (words and noted_at, or null) and portrait (whether there is one).
+    """
+    summary = known.summary
+    return {
+        "person_id": summary.person.person_id,
+        "name": summary.person.name,
+        "ignored": summary.person.ignored,
+        "samples": summary.samples,
+        "strength": known.strength.level.value,
+        "missing": list(known.strength.missing),
+        "visits": summary.visits,
+        "last_seen_at": iso_utc(summary.last_seen_at),
+        "chime": summary.person.chime,
+        "preferences": dict(summary.person.preferences),
+        "consent": None
+        if summary.consent is None
+        else {"words": summary.consent.words, "noted_at": iso_utc(summary.consent.noted_at)},
+        "portrait": portrait,
+    }
+
+
+def face_document(face: PicturedFace, width: int, height: int) -> Document:
+    """Keys: box (in parts of the picture), label, kind, visit_id and certain."""
+    left, top, right, bottom = face.box_xyxy
+    visitor = face.visitor if face.is_certain else None
+    told = visitor_document(visitor)
+    return {
+        "box": [left / width, top / height, right / width, bottom / height],
+        "label": told["label"],
+        "kind": told["kind"],
+        "visit_id": face.visit_id,
+        "certain": face.is_certain,
+    }
+
+
+def settings_document(settings: SettingsState) -> Document:
+    """What people may change, as it holds now; see ``SettingsState``."""
+    return {
+        "volume": settings.volume,
+        "default_chime": settings.default_chime,
+        "quiet_hours": settings.quiet_hours,
+        "quiet_from": settings.quiet_from and settings.quiet_from.strftime("%H:%M"),
+        "quiet_to": settings.quiet_to and settings.quiet_to.strftime("%H:%M"),
+        "muted": settings.muted,
+        "muted_until": iso_utc(settings.muted_until),
+        "privacy": settings.privacy,
+        "pictures_days": settings.pictures_days,
+        "visits_days": settings.visits_days,
+        "strangers_days": settings.strangers_days,
+    }

@@ -1,0 +1,82 @@
+"""Which function answers which request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from doorbell.control import requests
+from doorbell.control.requests import REQUESTS, Request
+from doorbell.daemon.control.commands import Commands
+from doorbell.daemon.control.people import PeopleRequests
+from doorbell.daemon.control.server import Answer, Handler
+from doorbell.daemon.control.status import StatusRequests
+from doorbell.daemon.control.visits import VisitRequests
+
+_AnyRequest = TypeVar("_AnyRequest", bound=Request)
+
+COMMANDS: tuple[type[Request], ...] = (
+    requests.RingBell,
+    requests.Mute,
+    requests.ChangeSettings,
+    requests.CorrectVisit,
+    requests.NoFace,
+    requests.IgnoreVisitor,
+    requests.NameStranger,
+    requests.Undo,
+    requests.ForgetPerson,
+)
+
+
+def handlers(
+    *,
+    status: StatusRequests,
+    visits: VisitRequests,
+    people: PeopleRequests,
+    commands: Commands,
+    reload: Callable[[], None],
+) -> dict[str, Handler]:
+    """By verb, what answers; every request but the subscriptions is there.
+
+    Args:
+        status: answers what is asked of the doorbell itself.
+        visits: of visits.
+        people: of people.
+        commands: carries out what the main thread does.
+        reload: has the configuration read anew, soon.
+    """
+
+    def reload_soon(_request: requests.Reload) -> Answer:
+        reload()
+        return Answer({"summary": "the configuration is read anew; the log says what was taken"})
+
+    table: dict[str, Handler] = {}
+
+    def answer(kind: type[_AnyRequest], by: Callable[[_AnyRequest], Answer]) -> None:
+        table[kind.verb] = lambda request, _blob: by(cast("_AnyRequest", request))
+
+    answer(requests.Status, status.status)
+    answer(requests.PlayChime, status.play_chime)
+    answer(requests.ChimeSound, status.chime_sound)
+    answer(requests.Check, status.check)
+    answer(requests.Reload, reload_soon)
+    answer(requests.ListVisits, visits.listed)
+    answer(requests.Today, visits.today)
+    answer(requests.GetVisit, visits.get)
+    answer(requests.VisitPicture, visits.picture)
+    answer(requests.ListPeople, people.listed)
+    answer(requests.GetPerson, people.get)
+    answer(requests.RenamePerson, people.rename)
+    answer(requests.PersonChime, people.chime)
+    answer(requests.PersonPreferences, people.preferences)
+    answer(requests.PersonConsent, people.consent)
+    answer(requests.IgnorePerson, people.ignore)
+    answer(requests.MergePeople, people.merge)
+    answer(requests.ExportPerson, people.export)
+    for kind in COMMANDS:
+        table[kind.verb] = commands.carry_out
+    subscriptions = {requests.Events.verb, requests.Frames.verb}
+    missing = REQUESTS.keys() - table.keys() - subscriptions
+    if missing:
+        raise AssertionError(f"nobody answers {sorted(missing)}")
+    return table

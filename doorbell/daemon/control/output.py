@@ -1,0 +1,327 @@
+"""The output that hands out events and frames to whoever has asked for them, and knows the latest.
+
+Called by the main thread, which it never keeps waiting: a message is handed to the kernel if that
+takes it at once, and whoever reads too slowly for that is let go, to ask again. Without anybody who
+watches a frame costs a look at an empty tuple.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+
+from doorbell.clock import iso_utc
+from doorbell.control.frame_ring import RingShape, RingWriter
+from doorbell.control.wire import Document, send_now
+from doorbell.daemon.control.documents import visit_document, visitor_document
+from doorbell.domain import Event, Frame, Ring, Track, Visit
+from doorbell.status import (
+    CameraState,
+    KnownVisitors,
+    Message,
+    MuteState,
+    SettingsState,
+    SoundState,
+    Statistics,
+    StorageState,
+    VisitCorrected,
+    VisitsForgotten,
+)
+
+# A track that was found in fewer frames may be no face.
+SHOWN_HITS = 3
+# A camera gives frames when it likes: one that comes a little early is not left out.
+EARLY_PART = 0.85
+
+
+@dataclass(eq=False, slots=True)
+class _Watcher:
+    """Somebody who watches frames."""
+
+    peer: socket.socket
+    max_width: int | None
+    pause_seconds: float
+    ratio: int = 0
+    ring: RingWriter | None = None
+    due_seconds: float = 0.0
+    gone: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(eq=False, slots=True)
+class _Listener:
+    """Somebody who hears events."""
+
+    peer: socket.socket
+    gone: threading.Event = field(default_factory=threading.Event)
+
+
+class Latest:
+    """What was told last of everything; read by any thread."""
+
+    def __init__(self) -> None:
+        self.camera: CameraState | None = None
+        self.sound: SoundState | None = None
+        self.statistics: Statistics | None = None
+        self.settings: SettingsState | None = None
+        self.storage: dict[str, str | None] = {}
+        self.at_the_door: dict[str, Visit] = {}
+
+    def note(self, message: Message) -> str | None:  # noqa: PLR0911 - one for each kind
+        """Take it in; what has changed by it, in one word, or None."""
+        match message:
+            case CameraState():
+                self.camera = message
+                return "camera"
+            case SoundState():
+                self.sound = message
+                return "sound"
+            case Statistics():
+                self.statistics = message
+            case SettingsState():
+                self.settings = message
+                return "settings"
+            case MuteState():
+                return "settings"
+            case StorageState(part=part, problem=problem):
+                self.storage = {**self.storage, part: problem}
+                return "storage"
+            case KnownVisitors():
+                return "people"
+            case VisitCorrected(visit=visit):
+                if visit.visit_id in self.at_the_door:
+                    self.at_the_door = {**self.at_the_door, visit.visit_id: visit}
+                return "visits"
+            case VisitsForgotten(visit_ids=gone):
+                left = {k: v for k, v in self.at_the_door.items() if k not in gone}
+                self.at_the_door = left
+                return "visits"
+            case _ if isinstance(message, Event) and message.visit is not None:
+                self._note_visit(message.visit)
+        return None
+
+    def _note_visit(self, visit: Visit) -> None:
+        if visit.ended_at is None:
+            self.at_the_door = {**self.at_the_door, visit.visit_id: visit}
+        else:
+            left = {k: v for k, v in self.at_the_door.items() if k != visit.visit_id}
+            self.at_the_door = left
+
+
+class ControlOutput:
+    """The output of the control socket.
+
+    Args:
+        min_face_pixels: from which size a face is compared.
+
+    Attributes:
+        latest: what was told last.
+    """
+
+    def __init__(self, min_face_pixels: int) -> None:
+        self.latest = Latest()
+        self._min_face_pixels = min_face_pixels
+        self._lock = threading.Lock()  # of who listens and watches, held for no call that waits
+        self._listeners: tuple[_Listener, ...] = ()
+        self._watchers: tuple[_Watcher, ...] = ()
+        self._sequence = 0
+
+    def handle(self, message: Message) -> None:
+        """Hand an event or a change to whoever listens."""
+        changed = self.latest.note(message)
+        if not self._listeners:
+            return
+        if isinstance(message, Event):
+            self._tell(_event_document(message))
+        elif changed is not None:
+            self._tell({"event": "changed", "what": changed})
+
+    def say_alive(self) -> None:
+        """Let listeners know that there is nothing new; once a second."""
+        self._tell({"event": "alive"})
+
+    def show(
+        self, frame: Frame, in_sight: Callable[[], Sequence[tuple[Track, Visit | None]]]
+    ) -> None:
+        """Hand a frame to whoever watches and is due for one.
+
+        Args:
+            frame: of the camera.
+            in_sight: tells whose faces are in it.
+        """
+        watchers = self._watchers
+        if not watchers:
+            return
+        now = time.monotonic()
+        due = [each for each in watchers if now >= each.due_seconds]
+        if not due:
+            return
+        self._sequence += 1
+        faces = self._faces(frame, in_sight())
+        written: dict[RingWriter, int] = {}
+        for watcher in due:
+            watcher.due_seconds = now + EARLY_PART * watcher.pause_seconds
+            try:
+                self._show(watcher, frame, faces, written)
+            except OSError:
+                self._let_go(watcher)
+
+    def listen(self, peer: socket.socket) -> threading.Event:
+        """Hand events to a connection from now on; set once it is let go."""
+        listener = _Listener(peer)
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+        return listener.gone
+
+    def watch(
+        self, peer: socket.socket, *, max_width: int | None, per_second: float
+    ) -> threading.Event:
+        """Hand frames to a connection from now on; set once it is let go.
+
+        Args:
+            peer: the connection.
+            max_width: pixels; wider frames come at an integer part of their size.
+            per_second: at most so many.
+        """
+        watcher = _Watcher(peer, max_width, 1.0 / per_second)
+        with self._lock:
+            self._watchers = (*self._watchers, watcher)
+        return watcher.gone
+
+    def leave(self, gone: threading.Event) -> None:
+        """Let a connection go that has ended; idempotent."""
+        for each in self._everybody:
+            if each.gone is gone:
+                self._let_go(each)
+
+    def close(self) -> None:
+        """Let everybody go; idempotent."""
+        for each in self._everybody:
+            self._let_go(each)
+
+    @property
+    def _everybody(self) -> tuple[_Listener | _Watcher, ...]:
+        return (*self._listeners, *self._watchers)
+
+    def _tell(self, document: Document) -> None:
+        for listener in self._listeners:
+            try:
+                taken = send_now(listener.peer, document)
+            except OSError:
+                taken = False
+            if not taken:
+                self._let_go(listener)
+
+    def _let_go(self, gone: _Listener | _Watcher) -> None:
+        with self._lock:
+            self._listeners = tuple(each for each in self._listeners if each is not gone)
+            self._watchers = tuple(each for each in self._watchers if each is not gone)
+        gone.gone.set()
+
+    def _show(
+        self,
+        watcher: _Watcher,
+        frame: Frame,
+        faces: list[Document],
+        written: dict[RingWriter, int],
+    ) -> None:
+        ring = self._ring_for(watcher, frame)
+        if ring is None:
+            return
+        if ring not in written:
+            slot, pixels = ring.begin()
+            _copy(frame, watcher.ratio, pixels)
+            ring.end(slot, self._sequence)
+            written[ring] = slot
+        send_now(
+            watcher.peer,
+            {
+                "event": "frame",
+                "seq": self._sequence,
+                "slot": written[ring],
+                "captured_at": frame.captured_at,
+                "time_seconds": frame.time_seconds,
+                "faces": faces,
+            },
+        )  # a frame that is not taken is followed by another
+
+    def _ring_for(self, watcher: _Watcher, frame: Frame) -> RingWriter | None:
+        """The memory that a watcher sees frames of this size in; None where it cannot take it."""
+        widest = watcher.max_width or frame.width
+        ratio = -(-frame.width // widest)
+        shape = RingShape(frame.width // ratio, frame.height // ratio)
+        if watcher.ring is not None and watcher.ring.shape == shape:
+            return watcher.ring
+        shared = next(
+            (
+                other.ring
+                for other in self._watchers
+                if other.ring is not None and other.ring.shape == shape
+            ),
+            None,
+        )
+        ring = shared or RingWriter(shape)
+        told = {"event": "ring_of_frames", "width": shape.width, "height": shape.height}
+        if not send_now(watcher.peer, told, [ring.descriptor]):
+            return None
+        watcher.ring, watcher.ratio = ring, ratio
+        return ring
+
+    def _faces(
+        self, frame: Frame, in_sight: Sequence[tuple[Track, Visit | None]]
+    ) -> list[Document]:
+        return [
+            self._face(frame, track, visit)
+            for track, visit in in_sight
+            if track.last_seen_seconds == frame.time_seconds
+            and (visit is not None or track.hits >= SHOWN_HITS)
+        ]
+
+    def _face(self, frame: Frame, track: Track, visit: Visit | None) -> Document:
+        left, top, right, bottom = (float(edge) for edge in track.face.box_xyxy)
+        told = visitor_document(None if visit is None else visit.visitor)
+        size = track.face.width_pixels
+        return {
+            "box": [
+                round(left / frame.width, 4),
+                round(top / frame.height, 4),
+                round(right / frame.width, 4),
+                round(bottom / frame.height, 4),
+            ],
+            "visit_id": visit and visit.visit_id,
+            "label": told["label"],
+            "kind": told["kind"],
+            "pixels": round(size),
+            "recognizable": size >= self._min_face_pixels,
+        }
+
+
+def _copy(frame: Frame, ratio: int, into: cv2.typing.MatLike) -> None:
+    """Copy a frame at an integer part of its size; whatever is left over at its edges is not."""
+    if ratio == 1:
+        into[...] = frame.pixels
+        return
+    height, width = into.shape[0] * ratio, into.shape[1] * ratio
+    cv2.resize(
+        frame.pixels[:height, :width],
+        (into.shape[1], into.shape[0]),
+        dst=into,
+        interpolation=cv2.INTER_AREA,
+    )
+
+
+def _event_document(event: Event) -> Document:
+    visit = event.visit
+    return {
+        "event": type(event).__name__.lower(),
+        "event_id": event.event_id,
+        "occurred_at": iso_utc(event.occurred_at),
+        "pressed": isinstance(event, Ring) and event.pressed,
+        "visit": None
+        if visit is None
+        else visit_document(visit, lambda _: event.picture_jpeg is not None),
+    }

@@ -1,0 +1,171 @@
+"""Requests that read and change people: beside the main thread, as the command line does it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from doorbell.config import StorageSection
+from doorbell.control import requests
+from doorbell.control.wire import MAX_BLOB_BYTES
+from doorbell.daemon.control.desk import GalleryDesk
+from doorbell.daemon.control.documents import person_document
+from doorbell.daemon.control.server import Answer
+from doorbell.daemon.control.visits import VisitRequests
+from doorbell.domain import CHIME_NAMES
+from doorbell.errors import RefusedError, UsageError
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.names import clean_consent
+from doorbell.household.chimes import give_chime
+from doorbell.household.ignoring import ignore_person
+from doorbell.household.listing import known_people, known_person
+from doorbell.household.naming import merge_people, rename_person
+from doorbell.household.personal_data import export_personal_data
+from doorbell.household.undoing import newest_change
+
+NEWEST_VISITS = 20
+
+
+class PeopleRequests:
+    """Answers what is asked of people.
+
+    Args:
+        storage: where pictures are, and their key.
+        desk: reads and changes the gallery.
+        visits: describes visits.
+        has_portrait: whether somebody has one, by their number.
+    """
+
+    def __init__(
+        self,
+        storage: StorageSection,
+        desk: GalleryDesk,
+        visits: VisitRequests,
+        has_portrait: Callable[[Gallery, int], bool] = lambda _gallery, _number: False,
+    ) -> None:
+        self._storage = storage
+        self._desk = desk
+        self._visits = visits
+        self._has_portrait = has_portrait
+
+    def listed(self, _request: requests.ListPeople) -> Answer:
+        """Everybody enrolled."""
+
+        def everybody(gallery: Gallery) -> Answer:
+            return Answer(
+                {
+                    "people": [
+                        person_document(
+                            known,
+                            portrait=self._has_portrait(gallery, known.summary.person.person_id),
+                        )
+                        for known in known_people(gallery)
+                    ]
+                }
+            )
+
+        return self._desk.do(everybody)
+
+    def get(self, request: requests.GetPerson) -> Answer:
+        """One of them."""
+
+        def got(gallery: Gallery) -> Answer:
+            name = gallery.people.by_id(request.person_id).name
+            portrait = self._has_portrait(gallery, request.person_id)
+            visits = gallery.visits.newest(NEWEST_VISITS, name=name)
+            return Answer(
+                {
+                    "person": person_document(known_person(gallery, name), portrait=portrait),
+                    "visits": [self._visits.document(visit) for visit in visits],
+                }
+            )
+
+        return self._desk.do(got)
+
+    def rename(self, request: requests.RenamePerson) -> Answer:
+        """Another name."""
+
+        def renamed(gallery: Gallery, name: str) -> str:
+            now = rename_person(gallery, name, request.name).now
+            return f"{name} is now {now.label}"
+
+        return self._change(request.person_id, renamed)
+
+    def chime(self, request: requests.PersonChime) -> Answer:
+        """A chime of their own; files are for the command line to name."""
+        if request.chime is not None and request.chime not in CHIME_NAMES:
+            raise UsageError(f"there is no built-in chime {request.chime!r}")
+
+        def given(gallery: Gallery, name: str) -> str:
+            person = give_chime(gallery, name, request.chime)
+            return f"{person.name} has the chime {person.chime or 'of everybody'}"
+
+        return self._change(request.person_id, given)
+
+    def preferences(self, request: requests.PersonPreferences) -> Answer:
+        """Their preferences."""
+
+        def preferred(gallery: Gallery, name: str) -> str:
+            gallery.people.set_preferences(name, request.preferences)
+            return f"the preferences of {name} are changed"
+
+        return self._change(request.person_id, preferred)
+
+    def consent(self, request: requests.PersonConsent) -> Answer:
+        """What they agreed to."""
+
+        def noted(gallery: Gallery, name: str) -> str:
+            gallery.people.note_consent(name, clean_consent(request.words), time.time())
+            return f"it is noted what {name} agreed to"
+
+        return self._change(request.person_id, noted)
+
+    def ignore(self, request: requests.IgnorePerson) -> Answer:
+        """Never ring for them, or ring again."""
+
+        def ignored(gallery: Gallery, name: str) -> str:
+            ignore_person(gallery, name, ignored=request.ignored)
+            return f"{name} {'never rings' if request.ignored else 'rings again'}"
+
+        return self._change(request.person_id, ignored)
+
+    def merge(self, request: requests.MergePeople) -> Answer:
+        """Make two people one."""
+
+        def merged(gallery: Gallery, name: str) -> tuple[str, int | None]:
+            into = gallery.people.by_id(request.into).name
+            done = merge_people(gallery, name, into, force=request.force)
+            return f"{name} is now {done.now.label}", newest_change(gallery)
+
+        def changed(gallery: Gallery) -> Answer:
+            summary, undo = merged(gallery, gallery.people.by_id(request.person_id).name)
+            return Answer({"summary": summary, "undo": f"change-{undo}"})
+
+        return self._desk.do(changed)
+
+    def export(self, request: requests.ExportPerson) -> Answer:
+        """Everything that is held on them."""
+
+        def exported(gallery: Gallery) -> Answer:
+            name = gallery.people.by_id(request.person_id).name
+            # Nothing of it lies where others look, nor longer than this.
+            beside = self._storage.directory
+            with tempfile.TemporaryDirectory(prefix="export-", dir=beside) as place:
+                path = Path(place) / "export.zip"
+                export_personal_data(gallery, name, path, self._storage)
+                if path.stat().st_size > MAX_BLOB_BYTES:
+                    raise RefusedError(
+                        f"the export has {path.stat().st_size / 1e6:.0f} MB, more than can be sent "
+                        "here; make it with: doorbell people export"
+                    )
+                return Answer({"type": "application/zip", "name": name}, path.read_bytes())
+
+        return self._desk.do(exported)
+
+    def _change(self, person_id: int, change: Callable[[Gallery, str], str]) -> Answer:
+        def changed(gallery: Gallery) -> Answer:
+            return Answer({"summary": change(gallery, gallery.people.by_id(person_id).name)})
+
+        return self._desk.do(changed)
