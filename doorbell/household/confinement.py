@@ -17,21 +17,21 @@ from dataclasses import dataclass
 from doorbell.errors import EnrollmentError
 
 # To other machines and programs, and what goes around that or reaches into another process.
-OUTSIDE = (
-    "socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg recvfrom recvmsg "
-    "recvmmsg setsockopt getsockopt shutdown io_uring_setup io_uring_enter io_uring_register "
-    "execve execveat fork vfork ptrace process_vm_readv process_vm_writev process_madvise kcmp "
-    "pidfd_open pidfd_getfd pidfd_send_signal kill tkill rt_sigqueueinfo rt_tgsigqueueinfo "
-    "bpf perf_event_open userfaultfd mount umount2 pivot_root chroot unshare setns keyctl add_key "
-    "request_key init_module finit_module kexec_load open_by_handle_at name_to_handle_at "
-    "memfd_create shmget msgget semget mq_open"
-).split()
+OUTSIDE = """
+socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg recvfrom recvmsg
+recvmmsg setsockopt getsockopt shutdown io_uring_setup io_uring_enter io_uring_register
+execve execveat fork vfork ptrace process_vm_readv process_vm_writev process_madvise kcmp
+pidfd_open pidfd_getfd pidfd_send_signal kill tkill rt_sigqueueinfo rt_tgsigqueueinfo
+bpf perf_event_open userfaultfd mount umount2 pivot_root chroot unshare setns keyctl add_key
+request_key init_module finit_module kexec_load open_by_handle_at name_to_handle_at
+memfd_create shmget msgget semget mq_open
+"""
 # To files; what is open already stays open.
-FILES = (
-    "open openat openat2 creat unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir link "
-    "linkat symlink symlinkat mknod mknodat chmod fchmod fchmodat fchmodat2 chown fchown lchown "
-    "fchownat truncate utimensat setxattr chdir fchdir inotify_init1 fanotify_init"
-).split()
+FILES = """
+open openat openat2 creat unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir link
+linkat symlink symlinkat mknod mknodat chmod fchmod fchmodat fchmodat2 chown fchown lchown
+fchownat truncate utimensat setxattr chdir fchdir inotify_init1 fanotify_init
+"""
 # Without these refused there is no confinement.
 NEEDED = frozenset({"socket", "connect", "execve", "openat"})
 
@@ -73,7 +73,7 @@ def refuse_outside() -> None:
     Raises:
         EnrollmentError: this machine cannot.
     """
-    calls = [_Refusal(name) for name in OUTSIDE]
+    calls = [_Refusal(name) for name in OUTSIDE.split()]
     calls += [_Refusal("tgkill", os.getpid()), _Refusal("prlimit64", 0)]
     _load(calls, all_threads=False)
 
@@ -87,7 +87,7 @@ def refuse_files() -> None:
     Raises:
         EnrollmentError: this machine cannot.
     """
-    calls = [_Refusal(name) for name in FILES]
+    calls = [_Refusal(name) for name in FILES.split()]
     try:
         _load(calls, all_threads=True)
     except EnrollmentError:
@@ -157,9 +157,7 @@ def _load(refused: Iterable[_Refusal], *, all_threads: bool) -> None:
 def _refuse(
     rule_add: Callable[..., int], context: ctypes.c_void_p, number: int, but: int | None
 ) -> int:
-    comparisons: Sequence[_Comparison] = (
-        [] if but is None else [_Comparison(0, _NOT_EQUAL, but, 0)]
-    )
+    comparisons: Sequence[_Comparison] = [] if but is None else [_Comparison(0, _NOT_EQUAL, but, 0)]
     array = (_Comparison * len(comparisons))(*comparisons)
     return rule_add(context, ctypes.c_uint32(_REFUSE), number, len(comparisons), array)
 

@@ -138,8 +138,11 @@ class PhotoWorker:
         try:
             reply = self._exchange(process, request, blob, self._reply_seconds)
         except EnrollmentError:
+            ended_itself = process.poll() == 0  # for nobody had asked for a minute
             self._end()
-            raise
+            if not ended_itself:
+                raise
+            reply = self._exchange(self._started(), request, blob, self._reply_seconds)
         if isinstance(error := reply[0].get("error"), str):
             raise EnrollmentError(error[:1000])
         return reply
