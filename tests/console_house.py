@@ -28,8 +28,8 @@ from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
 
 KNOWN_NAME = "Barack Obama"
-# Who the stranger at the door is to the household, and so little like the picture it has of him that
-# the doorbell does not recognize him: between what naming asks for and what recognizing does.
+# Who the stranger at the door is to the household, so little like its picture of him that the
+# doorbell does not recognize him: between what naming asks for and what recognizing does.
 STRANGER_NAME = "Ben"
 LIKENESS = 0.4
 # What somebody may have typed, or have been sent, as a name; each fits into a gallery.
