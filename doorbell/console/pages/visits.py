@@ -170,8 +170,10 @@ async def undo(request: Request) -> Response:
             request, 422, _("That cannot be taken back any more. Say once more who it was instead.")
         )
     reply = await doorbell.ask(asked.pop("do"), **asked)
-    said = _("Taken back: %(what)s") % {"what": reply.document["summary"]}
-    return done(request, {}, own_path(form.get("to", "/visits")), summary=said)
+    to = own_path(form.get("to", "/visits"))
+    return done(
+        request, {}, to, summary=_("Taken back: %(what)s") % {"what": reply.document["summary"]}
+    )
 
 
 def _of_whom(who: str) -> dict[str, Any]:
