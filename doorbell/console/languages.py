@@ -32,10 +32,13 @@ _ACCENTS = str.maketrans("aceinouyACEINOUY", "åçéîñöûýÅÇÉÎÑÖÛÝ")
 
 
 def language_of(request: Request) -> str:
-    """What the device has chosen, else what its browser prefers."""
+    """What the device has chosen, else what the house has, else what its browser prefers."""
     chosen = request.cookies.get(COOKIE)
     if chosen in LANGUAGES or chosen == PSEUDO:
         return chosen
+    section = getattr(request.app.state, "section", None)
+    if section is not None and section.language in LANGUAGES:
+        return str(section.language)
     preferred = [
         part.split(";")[0].strip()
         for part in request.headers.get("accept-language", "")[:200].split(",")

@@ -23,7 +23,7 @@ LASTING_SECONDS = 15 * 60.0
 class Notice:
     """A sentence, and under ``key`` the request that takes back what it says, if there is one."""
 
-    device_id: str
+    device_id: int
     summary: str
     key: str
     undo: Mapping[str, Any] | None
@@ -35,11 +35,11 @@ class Notices:
 
     def __init__(self) -> None:
         self._said: OrderedDict[str, Notice] = OrderedDict()
-        self._waiting: dict[str, str] = {}
+        self._waiting: dict[int, str] = {}
 
     def say(
         self,
-        device_id: str,
+        device_id: int,
         summary: str,
         undo: Mapping[str, Any] | None = None,
         *,
@@ -54,12 +54,12 @@ class Notices:
             self._waiting[device_id] = notice.key
         return notice
 
-    def take(self, device_id: str) -> Notice | None:
+    def take(self, device_id: int) -> Notice | None:
         """The notice for the page that is made now."""
         key = self._waiting.pop(device_id, None)
         return None if key is None else self._fresh(key)
 
-    def undo(self, device_id: str, key: str) -> dict[str, Any] | None:
+    def undo(self, device_id: int, key: str) -> dict[str, Any] | None:
         """The request that takes back what a notice said: once, and for its device only."""
         notice = self._fresh(key)
         if notice is None or notice.device_id != device_id or notice.undo is None:

@@ -81,7 +81,8 @@ def _camera(_: Gettext, camera: dict[str, Any] | None) -> Line:
     if camera is None:
         return Line("warn", _("Camera"), _("has not given a picture yet"))
     if not camera["gives_frames"]:
-        return Line("bad", _("Camera"), _("gives no picture"), camera["reason"] or "")
+        words = _("gives no picture")
+        return Line("bad", _("Camera"), words, camera["reason"] or "", "/settings/aim")
     if camera["reason"]:
         words = _("works, but not well")
         return Line("warn", _("Camera"), words, camera["reason"], "/settings/aim")

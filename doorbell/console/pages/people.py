@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import defaultdict
 from typing import Any
 
 from starlette.requests import Request
@@ -236,7 +237,7 @@ async def _page(
         others=others,
         chimes=chimes,
         rows=[*rows, *([("", "")] * EMPTY_ROWS)][:MAX_PREFERENCES],
-        wrong={section: sentence},
+        wrong=defaultdict(str, {section: sentence}),
         form=form,
         refused_other=next((each for each in others if each["person_id"] == refused_other), None),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import Any
 
 from starlette.requests import Request
@@ -114,15 +115,15 @@ async def _page(
     doorbell: Doorbell = request.app.state.doorbell
     status = (await doorbell.ask("status")).document
     held = status["settings"]
-    morning = held["quiet_to"] if held["quiet_hours"] and held["quiet_to"] else MORNING
+    keeps_nights = held is not None and held["quiet_hours"]
     return render(
         request,
         "settings.html",
         status_code=status_code,
         status=status,
         settings=held,
-        morning=morning,
-        wrong=wrong or {},
+        morning=held["quiet_to"] if keeps_nights and held["quiet_to"] else MORNING,
+        wrong=defaultdict(str, wrong or {}),
     )
 
 

@@ -170,10 +170,8 @@ async def undo(request: Request) -> Response:
             request, 422, _("That cannot be taken back any more. Say once more who it was instead.")
         )
     reply = await doorbell.ask(asked.pop("do"), **asked)
-    to = own_path(form.get("to", "/visits"))
-    return done(
-        request, {}, to, summary=_("Taken back: %(what)s") % {"what": reply.document["summary"]}
-    )
+    said = _("Taken back: %(what)s") % {"what": reply.document["summary"]}
+    return done(request, {}, own_path(form.get("to", "/visits")), summary=said)
 
 
 def _of_whom(who: str) -> dict[str, Any]:
