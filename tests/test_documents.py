@@ -31,6 +31,9 @@ SHIPPED = {
 README = DOCUMENTS["README.md"]
 # Where each command is described, by the words that it begins with; the longest that fit count.
 PAGES = {
+    "status": "docs/service.md",
+    "ring": "docs/service.md",
+    "mute": "docs/service.md",
     "run": "README.md",
     "demo": "README.md",
     "enroll": "docs/enrolling.md",

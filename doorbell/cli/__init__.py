@@ -18,6 +18,7 @@ from doorbell.cli.encryption import decrypt, encrypt, key
 from doorbell.cli.enroll import enroll
 from doorbell.cli.evaluate import evaluate
 from doorbell.cli.gallery import gallery
+from doorbell.cli.live import mute, ring, status
 from doorbell.cli.models import models
 from doorbell.cli.options import (
     DoorbellGroup,
@@ -67,6 +68,9 @@ def main(
 for _verb in (
     run,
     demo,
+    status,
+    ring,
+    mute,
     enroll,
     people,
     strangers,

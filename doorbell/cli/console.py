@@ -85,9 +85,9 @@ def pair(config: Config, role: str, name: str, *, as_json: bool) -> None:
     JSON: an object with url (with the code in it), address, code, role and expires_at (ISO 8601).
     """
     with _access(config) as access:
+        from doorbell.config.console import address_of
         from doorbell.console.devices import clean_name
         from doorbell.console.routing import Role
-        from doorbell.console.server import address_of
 
         invitation = access.invitations.invite(Role[role.upper()], clean_name(name))
         access.audit.note(None, "devices invite", f"role {role}")
@@ -183,9 +183,9 @@ def token(config: Config, name: str, *, as_json: bool) -> None:
     JSON: an object with device_id, name, token, frame and stream (addresses).
     """
     with _access(config) as access:
+        from doorbell.config.console import address_of
         from doorbell.console.devices import clean_name
         from doorbell.console.routing import Role
-        from doorbell.console.server import address_of
 
         cleaned = clean_name(name)
         if not cleaned:

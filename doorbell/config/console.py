@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -127,3 +128,17 @@ class ConsoleSection(Section):
             msg = "plain_http is without the certificate of certificate_file: leave one out"
             raise ValueError(msg)
         return self
+
+
+def address_of(section: ConsoleSection, port: int | None = None) -> str:
+    """Where a browser finds the console: by its first name, its machine's, or its address."""
+    scheme = "https" if section.has_tls else "http"
+    if section.names:
+        host = section.names[0]
+    elif section.is_loopback:
+        host = "localhost"
+    else:
+        host = f"{socket.gethostname().partition('.')[0].lower()}.local"
+    number = section.port if port is None else port
+    usual = {"http": 80, "https": 443}[scheme]
+    return f"{scheme}://{host}" + ("" if number == usual else f":{number}")

@@ -17,7 +17,7 @@ import uvicorn
 from sdnotify import SystemdNotifier  # type: ignore[import-untyped]  # the package ships no types
 from starlette.types import ASGIApp
 
-from doorbell.config.console import ConsoleSection
+from doorbell.config.console import ConsoleSection, address_of
 from doorbell.console.access import Access
 from doorbell.console.app import make_app
 from doorbell.console.authority import OwnCertificate
@@ -217,20 +217,6 @@ def listening(section: ConsoleSection) -> socket.socket:
             "another console running, or is it no address of this machine?"
         ) from exc
     return sock
-
-
-def address_of(section: ConsoleSection, port: int | None = None) -> str:
-    """Where a browser finds the console: by its first name, its machine's, or its address."""
-    scheme = "https" if section.has_tls else "http"
-    if section.names:
-        host = section.names[0]
-    elif section.is_loopback:
-        host = "localhost"
-    else:
-        host = f"{socket.gethostname().partition('.')[0].lower()}.local"
-    number = section.port if port is None else port
-    usual = {"http": 80, "https": 443}[scheme]
-    return f"{scheme}://{host}" + ("" if number == usual else f":{number}")
 
 
 def _tell_systemd(state: str) -> None:
