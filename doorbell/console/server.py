@@ -21,7 +21,7 @@ from doorbell.config.console import ConsoleSection, address_of
 from doorbell.console.access import Access
 from doorbell.console.app import make_app
 from doorbell.console.authority import OwnCertificate
-from doorbell.console.connections import BoundedConnection
+from doorbell.console.connections import Patience, connections_with
 from doorbell.console.gate import HEADER_BYTES
 from doorbell.console.link import Doorbell
 from doorbell.console.tls import load_certificate, names_of, server_context
@@ -171,17 +171,20 @@ class Server(uvicorn.Server):
                 log.error("%s", exc)
 
 
-def server_config(app: ASGIApp, context: ssl.SSLContext | None = None) -> uvicorn.Config:
+def server_config(
+    app: ASGIApp, context: ssl.SSLContext | None = None, patience: Patience | None = None
+) -> uvicorn.Config:
     """How the application is served.
 
     Args:
         app: the application.
         context: of connections; None to leave them unencrypted.
+        patience: with clients.
     """
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http=BoundedConnection,
+        http=connections_with(patience or Patience()),
         ws="none",
         lifespan="on",
         log_config=None,
