@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from scripted_doorbell import Answer
 
-from doorbell.clock import iso_utc
 from doorbell.control.wire import Document
 
 # Names as somebody may write them who wishes the household no good, and the longest.
@@ -18,7 +17,7 @@ HOSTILE_NAMES = (
     "\" onmouseover='alert(2)' {{ 7 * 7 }} %(name)s </title></script>",
     "أبو عبد الله محمد الخوارزمي",
     "W" * 64,
-    "👩‍👩‍👧‍👦 Søren-Åse O’Neill &amp;",
+    "👩‍👩‍👧‍👦 Søren-Åse O'Neill &amp;",
 )
 
 
@@ -127,7 +126,8 @@ def status(**changed: Any) -> Document:
 
 def ago(**lasting: float) -> str:
     """A time before now, as documents have it."""
-    return iso_utc((datetime.now(timezone.utc) - timedelta(**lasting)).timestamp())
+    moment = datetime.now(timezone.utc) - timedelta(**lasting)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Household:

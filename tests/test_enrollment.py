@@ -18,10 +18,11 @@ from doorbell.config import CameraSection, load_config
 from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import EndOfStreamError, EnrollmentError, InvalidNameError
 from doorbell.gallery.gallery import Gallery
-from doorbell.household.enrollment import Enroller, EnrollmentReport, PictureResult
+from doorbell.household.enrollment import Enroller
 from doorbell.household.enrollment_checks import CHECKS
 from doorbell.household.enrollment_samples import KEPT_SAMPLES, TOO_ALIKE
 from doorbell.household.enrollment_strength import GUIDANCE, Coverage, Level
+from doorbell.household.registration import EnrollmentReport, PictureResult
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path
 from doorbell.pipeline.perception import Perception

@@ -13,10 +13,10 @@ from doorbell.household.documents import (
     stranger_document,
     visit_document,
 )
-from doorbell.household.enrollment import EnrollmentReport, PictureResult
 from doorbell.household.enrollment_checks import Check
 from doorbell.household.enrollment_strength import Level, Strength
 from doorbell.household.listing import KnownPerson
+from doorbell.household.registration import EnrollmentReport, PictureResult
 
 ANNA = Person(3, "Anna 🌻", "gong", {"tv": "news"})
 STRANGER = Stranger(7, 1000.0, 2000.0, 5, 2)

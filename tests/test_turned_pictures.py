@@ -14,7 +14,8 @@ from doorbell.config import load_config
 from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import EnrollmentError
 from doorbell.gallery.gallery import Gallery
-from doorbell.household.enrollment import Enroller, PictureResult
+from doorbell.household.enrollment import Enroller
+from doorbell.household.registration import PictureResult
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path
 from doorbell.pipeline.perception import Perception

@@ -10,7 +10,8 @@ import pytest
 from doorbell.config import load_config
 from doorbell.domain import Face, Frame, UInt8Array
 from doorbell.gallery.gallery import Gallery
-from doorbell.household.enrollment import COMPLETED, KEPT_ONCE, Enroller
+from doorbell.household.enrollment import Enroller
+from doorbell.household.registration import COMPLETED, KEPT_ONCE
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.measure.accuracy.door_conditions import film, named_conditions
 from doorbell.measure.accuracy.replay import ProductReplay

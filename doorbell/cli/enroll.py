@@ -16,8 +16,8 @@ from doorbell.cli.printing import example, json_option, plural, print_json, prin
 if TYPE_CHECKING:
     from doorbell.config import Config
     from doorbell.gallery.gallery import Gallery
-    from doorbell.household.enrollment import EnrollmentReport, PictureResult
     from doorbell.household.enrollment_strength import Coverage
+    from doorbell.household.registration import EnrollmentReport, PictureResult
 
 # Long enough to be told five poses and take them; who takes them sooner is done sooner.
 CAMERA_SECONDS = 30.0

@@ -42,6 +42,9 @@ LAST_WALL_TIME = 253_370_764_800.0
 # What an embedding is to the seal; the same for all, because statements copy and compare them.
 ENCRYPTED_AS = "an embedding"
 
+# And a portrait.
+PORTRAIT_ENCRYPTED_AS = "a portrait"
+
 # Little endian whatever the machine, so that the file can move between machines.
 _STORED_FLOAT = np.dtype("<f4")
 _STORED_BYTES = EMBEDDING_SIZE * _STORED_FLOAT.itemsize

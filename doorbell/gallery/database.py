@@ -13,13 +13,14 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
 from doorbell.errors import EncryptionError, GalleryError, GalleryLostError
-from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
+from doorbell.gallery.migrations import ENCRYPTED, SCHEMA
 from doorbell.storage.encryption import NO_CIPHER, Cipher
 from doorbell.storage.files import OWNER_ONLY, make_private_directory
 from doorbell.storage.sqlite import (
@@ -132,19 +133,19 @@ class GalleryFile:
                 "written; start this again"
             )
 
-    def reencrypt(self, cipher: Cipher, change: Callable[[bytes], bytes]) -> bool:
-        """Keep embeddings in another way from now on, and leave no trace of the earlier.
+    def reencrypt(self, cipher: Cipher, change: Callable[[str, bytes], bytes]) -> bool:
+        """Keep embeddings and portraits in another way from now on, and leave no trace of before.
 
         Args:
             cipher: the new way.
-            change: brings a stored embedding into it, within the one transaction.
+            change: brings what is stored in a table into it, within the one transaction.
 
         Returns:
             False if another process still reads; the write-ahead log then keeps the earlier.
         """
         with self.writing():
-            for table in EMBEDDING_TABLES:
-                rewrite(self._connection, table, "embedding", change)
+            for table, column in ENCRYPTED.items():
+                rewrite(self._connection, table, column, partial(change, table))
             note_key_proof(self._connection, "sealing", cipher.proof)
         self.cipher = cipher
         with self._translated():
@@ -207,7 +208,7 @@ class GalleryFile:
             return
         if proof is None and not any(
             self.rows(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - our own words
-            for table in EMBEDDING_TABLES
+            for table in ENCRYPTED
         ):
             note_key_proof(self._connection, "sealing", self.cipher.proof)
         else:

@@ -19,6 +19,7 @@ from doorbell.gallery.index import GalleryIndex
 from doorbell.gallery.namings import NamingStore
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.personal_data import PersonalData, personal_data
+from doorbell.gallery.portraits import PortraitStore
 from doorbell.gallery.records import (
     Correction,
     EnrolledSample,
@@ -57,6 +58,7 @@ class Gallery:
         visits: who came when.
         corrections: what the household says of visits.
         namings: names and merges that can be taken back.
+        portraits: what people look like, of those who agreed.
     """
 
     def __init__(self, file: GalleryFile) -> None:
@@ -67,6 +69,7 @@ class Gallery:
         self.visits = VisitStore(changes, self.people)
         self.corrections = CorrectionStore(changes, self.people, self.strangers, self.visits)
         self.namings = NamingStore(changes)
+        self.portraits = PortraitStore(changes, self.people)
         self._indexes: dict[str, GalleryIndex] = {}  # by embedder
 
     @classmethod

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from doorbell.errors import DoorbellError, GalleryError, InvalidNameError
-from doorbell.gallery.codec import fault_of, is_visit, person_from
+from doorbell.errors import DoorbellError, EncryptionError, GalleryError, InvalidNameError
+from doorbell.gallery.codec import PORTRAIT_ENCRYPTED_AS, fault_of, is_visit, person_from
 from doorbell.gallery.database import advice_to_rebuild, inspect, wrong_key
-from doorbell.gallery.migrations import EMBEDDING_TABLES, SCHEMA
+from doorbell.gallery.migrations import EMBEDDING_TABLES, ENCRYPTED, SCHEMA
 from doorbell.gallery.names import clean_name, name_key
+from doorbell.imaging.portrait import is_portrait
 from doorbell.storage.encryption import Cipher
 from doorbell.storage.sqlite import key_proof, migrate, reading
 from doorbell.storage.sqlite_copies import advice_to_restore, backups
@@ -72,7 +73,14 @@ def check_gallery(path: Path, cipher: Cipher, model_id: str) -> Iterator[Gallery
             parts: dict[str, Callable[[], str]] = {
                 "people": lambda: _check_people(connection),
                 # Without the key nothing can be said of what it encrypts.
-                **({"samples": lambda: _check_samples(connection, path, cipher)} if key.ok else {}),
+                **(
+                    {
+                        "samples": lambda: _check_samples(connection, path, cipher),
+                        "portraits": lambda: _check_portraits(connection, cipher),
+                    }
+                    if key.ok
+                    else {}
+                ),
                 "models": lambda: _check_models(connection, model_id),
                 "visits": lambda: _check_visits(connection, path),
             }
@@ -135,7 +143,7 @@ def _check_key(connection: sqlite3.Connection, path: Path, cipher: Cipher) -> st
     proof = key_proof(connection, "sealing")
     empty = not any(
         connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608 - our own words
-        for table in EMBEDDING_TABLES
+        for table in ENCRYPTED
     )
     if proof != cipher.proof and not (proof is None and empty):
         raise wrong_key(path, proof, cipher)
@@ -187,6 +195,23 @@ def _check_samples(connection: sqlite3.Connection, path: Path, cipher: Cipher) -
             f"whose they are and enroll again, or {advice_to_restore(path)}"
         )
     return f"of the right size and length: {count}"
+
+
+def _check_portraits(connection: sqlite3.Connection, cipher: Cipher) -> str:
+    rows = connection.execute(
+        "SELECT jpeg, name FROM portraits JOIN people ON people.id = person_id "
+        "ORDER BY portraits.id"
+    ).fetchall()
+    for row in rows:
+        try:
+            is_whole = is_portrait(cipher.decrypt(row["jpeg"], PORTRAIT_ENCRYPTED_AS))
+        except EncryptionError:
+            is_whole = False
+        if not is_whole:
+            raise GalleryError(
+                f"the portrait of {row['name']!r} is damaged; choose another one, or delete it"
+            )
+    return f"whole: {len(rows)}"
 
 
 def _check_models(connection: sqlite3.Connection, model_id: str) -> str:

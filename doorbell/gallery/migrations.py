@@ -69,6 +69,22 @@ _IGNORED_AND_TRIGGERS = (
     "UPDATE people SET earlier_subtype = name",
 )
 
+# What people look like, for those who agreed to it. One that a merging has hidden comes back where
+# that is undone, and goes with its person.
+_PORTRAITS = (
+    """CREATE TABLE portraits (
+        id INTEGER PRIMARY KEY,
+        person_id INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
+        jpeg BLOB NOT NULL,
+        chosen_at REAL NOT NULL,
+        hidden_by INTEGER REFERENCES corrections ON DELETE SET NULL
+    ) STRICT""",
+    "CREATE INDEX portraits_of_people ON portraits (person_id)",
+    "CREATE INDEX portraits_by_hidden_by ON portraits (hidden_by) WHERE hidden_by IS NOT NULL",
+    "ALTER TABLE moved ADD COLUMN portrait_id INTEGER REFERENCES portraits ON DELETE CASCADE",
+    "CREATE INDEX moved_by_portrait_id ON moved (portrait_id) WHERE portrait_id IS NOT NULL",
+)
+
 # Each entry leads from the version of its index to the next and is recorded (PRAGMA user_version)
 # in the same transaction. Entries are only ever appended. AUTOINCREMENT: an identifier that was
 # forgotten never comes back as somebody else.
@@ -187,10 +203,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # What a daemon that starts again goes by, what can be taken back of naming and merging, and who
     # is ignored.
     (*_RINGS_AND_STOPS, *_NAMINGS, *_IGNORED_AND_TRIGGERS),
+    # Portraits.
+    (*_PORTRAITS,),
 )
 
 # Wherever there is an embedding.
 EMBEDDING_TABLES = ("samples", "variants", "visit_samples", "negatives", "non_faces")
+
+# Whatever is encrypted where there is a key: by table, in which column.
+ENCRYPTED = {**dict.fromkeys(EMBEDDING_TABLES, "embedding"), "portraits": "jpeg"}
 
 SCHEMA = Schema(
     APPLICATION_ID,

@@ -114,6 +114,12 @@ def begin_naming(file: GalleryFile, gone: Visitor, kept: Visitor, *, made: bool)
         )
     if isinstance(gone, Person):
         file.execute(
+            "INSERT INTO moved (naming_id, portrait_id, hidden_by) "
+            "SELECT ?, id, hidden_by FROM portraits WHERE person_id = ?",
+            naming_id,
+            one.number,
+        )
+        file.execute(
             "INSERT INTO moved (naming_id, denial_id, hidden_by) "
             "SELECT ?, id, hidden_by FROM negatives WHERE not_person_id = ?",
             naming_id,
@@ -160,7 +166,8 @@ class NamingStore:
 
         Who was named or merged has again what they had, as far as it was not forgotten, or said to
         be somebody else's, since. What came since stays with whom it was recognized as; somebody
-        who was made by the naming and has no sample of their own goes, and their visits go along.
+        who was made by the naming and has neither a sample of their own nor a portrait goes, and
+        their visits go along.
 
         Raises:
             UsageError: there is none; or somebody else has the name by now.
@@ -254,6 +261,11 @@ class NamingStore:
         )
         if gone.table == "people":
             self._file.execute(
+                "UPDATE portraits SET person_id = ?, hidden_by = noted.hidden_by "
+                f"FROM {noted} WHERE portraits.id = noted.portrait_id",
+                gone.number,
+            )
+            self._file.execute(
                 "UPDATE negatives SET not_person_id = ? "
                 f"WHERE id IN (SELECT denial_id {of_naming})",
                 gone.number,
@@ -314,8 +326,12 @@ class NamingStore:
             )
 
     def _take_back(self, gone: _Side, kept: _Side, after: dict[str, Any]) -> None:
-        """Undo that somebody was made, unless they were enrolled since."""
+        """Undo that somebody was made, unless they were enrolled, or have a portrait, since."""
         if self._file.rows(f"SELECT 1 FROM samples WHERE {kept.column} = ? LIMIT 1", kept.number):
+            return
+        if kept.table == "people" and self._file.rows(
+            "SELECT 1 FROM portraits WHERE person_id = ? LIMIT 1", kept.number
+        ):
             return
         ignored = _row(self._file, kept)["ignored"]
         if ignored != after["ignored"]:  # said of the same visitor since

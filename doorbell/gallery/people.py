@@ -25,6 +25,7 @@ from doorbell.gallery.queries import (
     add_variants,
     all_people,
     find_or_create_person,
+    move_portraits,
     move_to_person,
     person_by_id,
     samples_of,
@@ -240,7 +241,8 @@ class PeopleStore:
     def merge(self, source: str, into: str) -> Person:
         """Make two people one: samples and visits of ``source`` move to ``into``.
 
-        Chime, preferences and consent of ``source`` stay where ``into`` has none of its own.
+        Chime, preferences, consent and portrait of ``source`` stay where ``into`` has none of its
+        own.
         ``Gallery.namings`` takes it back.
 
         Raises:
@@ -271,6 +273,7 @@ class PeopleStore:
                 gone.person_id,
                 kept.person_id,
             )
+            move_portraits(self._file, gone.person_id, kept.person_id, naming_id)
             self._file.execute("DELETE FROM people WHERE id = ?", gone.person_id)
             end_naming(self._file, naming_id, kept)
             return person_by_id(self._file, kept.person_id)

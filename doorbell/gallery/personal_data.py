@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from doorbell.gallery.codec import Row, decode_embeddings
+from doorbell.gallery.codec import PORTRAIT_ENCRYPTED_AS, Row, decode_embeddings
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.deletion import visits_beside
 from doorbell.gallery.namings import noted_in
 
 # Columns that say nothing about anybody, or are given in another form.
-_INTERNAL = frozenset({"name_key", "embedding", "stranger_id", "not_person_id"})
+_INTERNAL = frozenset({"name_key", "embedding", "stranger_id", "not_person_id", "jpeg"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,13 @@ class PersonalData:
         document: everything but those.
         visit_ids: of the person's visits.
         beside: other visits of the same time, whose pictures may show the person.
+        portraits: JPEGs, in the order of ``portraits`` in the document.
     """
 
     document: dict[str, Any]
     visit_ids: tuple[str, ...]
     beside: tuple[str, ...]
+    portraits: tuple[bytes, ...] = ()
 
 
 def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
@@ -48,8 +50,10 @@ def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
         visits = file.rows(
             "SELECT * FROM visits WHERE person_id = ? ORDER BY started_at, id", person_id
         )
+        portraits = file.rows("SELECT * FROM portraits WHERE person_id = ? ORDER BY id", person_id)
         document = {
             "person": _without(person),
+            "portraits": [_without(row) for row in portraits],
             "samples": _faces(file, "samples WHERE person_id = ?", person_id),
             "variants": _faces(
                 file,
@@ -80,7 +84,12 @@ def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
             ],
         }
         beside = visits_beside(file, "person_id = ?", person_id)
-    return PersonalData(document, tuple(visit["id"] for visit in visits), beside)
+    return PersonalData(
+        document,
+        tuple(visit["id"] for visit in visits),
+        beside,
+        tuple(file.cipher.decrypt(row["jpeg"], PORTRAIT_ENCRYPTED_AS) for row in portraits),
+    )
 
 
 def _faces(file: GalleryFile, of: str, person_id: int) -> list[dict[str, Any]]:

@@ -295,3 +295,15 @@ def place_of(visitor: Visitor) -> tuple[str, str, int]:
             return "people", "person_id", visitor.person_id
         case Stranger():
             return "strangers", "stranger_id", visitor.stranger_id
+
+
+def move_portraits(file: GalleryFile, gone_id: int, kept_id: int, naming_id: int) -> None:
+    """Give somebody's portraits to whom they become; hidden where these have one of their own."""
+    file.execute(
+        "UPDATE portraits SET hidden_by = ?1 WHERE person_id = ?2 AND hidden_by IS NULL "
+        "AND EXISTS (SELECT 1 FROM portraits WHERE person_id = ?3 AND hidden_by IS NULL)",
+        naming_id,
+        gone_id,
+        kept_id,
+    )
+    file.execute("UPDATE portraits SET person_id = ? WHERE person_id = ?", kept_id, gone_id)

@@ -17,6 +17,7 @@ from doorbell.errors import GalleryError, InvalidNameError
 from doorbell.gallery.codec import LAST_WALL_TIME, preferences_from
 from doorbell.gallery.migrations import SCHEMA
 from doorbell.gallery.names import clean_name
+from doorbell.imaging.portrait import MAX_BYTES as MAX_PORTRAIT_BYTES
 from doorbell.storage.files import give_to_owner_of, whole_file
 from doorbell.storage.sqlite import migrate, transaction
 
@@ -140,6 +141,13 @@ def _mend(new: sqlite3.Connection) -> list[str]:
     ).rowcount
     if count:
         told.append(f"{count} strangers were left out, whose times or visits cannot be")
+    # Where there is a key it grows by 24 bytes.
+    count = new.execute(
+        "DELETE FROM portraits WHERE length(jpeg) > ? OR NOT (chosen_at " + between + ")",
+        (2 * MAX_PORTRAIT_BYTES,),
+    ).rowcount
+    if count:
+        told.append(f"{count} portraits were left out, whose size or time cannot be")
     # By which a photo is known again when it comes twice.
     new.execute(
         "UPDATE samples SET source_sha256 = NULL WHERE source_sha256 GLOB '*[^0-9a-f-]*' "

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from doorbell.gallery.codec import ENCRYPTED_AS
+from doorbell.gallery.codec import ENCRYPTED_AS, PORTRAIT_ENCRYPTED_AS
 from doorbell.gallery.database import GalleryFile
 from doorbell.storage.encryption import Cipher
 
 
 def seal_gallery(path: Path, before: Cipher, after: Cipher) -> bool:
-    """Keep every embedding in another way: all of them or, on any error, none.
+    """Keep every embedding and portrait in another way: all of them or, on any error, none.
 
     Returns:
         False if another process had the gallery open: its write-ahead log keeps the earlier bytes.
@@ -21,7 +21,9 @@ def seal_gallery(path: Path, before: Cipher, after: Cipher) -> bool:
         EncryptionError: it is not kept in the way of ``before``.
     """
     with closing(GalleryFile(path, before)) as file:
-        return file.reencrypt(
-            after,
-            lambda embedding: after.encrypt(before.decrypt(embedding, ENCRYPTED_AS), ENCRYPTED_AS),
-        )
+
+        def change(table: str, kept: bytes) -> bytes:
+            about = PORTRAIT_ENCRYPTED_AS if table == "portraits" else ENCRYPTED_AS
+            return after.encrypt(before.decrypt(kept, about), about)
+
+        return file.reencrypt(after, change)

@@ -16,7 +16,7 @@ from doorbell.household.listing import KnownPerson
 from doorbell.outputs.pictures import picture_path
 
 if TYPE_CHECKING:  # lists need no networks
-    from doorbell.household.enrollment import EnrollmentReport, PictureResult
+    from doorbell.household.registration import EnrollmentReport, PictureResult
     from doorbell.household.samples import ListedSample
 
 Document: TypeAlias = dict[str, Any]

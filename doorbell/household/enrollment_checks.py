@@ -39,6 +39,8 @@ ANOTHER_PERSON_SIMILARITY = 0.5
 # What ``check_*`` look at, in the order in which they are shown.
 CHECKS = ("size", "blur", "pose", "light", "same_person", "nobody_else")
 
+FORCE = ", or use --force"
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -49,12 +51,14 @@ class Check:
         value: as measured: pixels, sharpness, degrees, grey value or similarity.
         problem: what is wrong; empty where nothing is.
         hint: what to do about it.
+        otherwise: what who types commands may do instead, to be added to the hint.
     """
 
     name: str
     value: float
     problem: str = ""
     hint: str = ""
+    otherwise: str = ""
 
     @property
     def passed(self) -> bool:
@@ -85,14 +89,16 @@ def check_quality(quality: Quality, where: str) -> list[Check]:
             "blur",
             sharpness,
             f"{where} is blurred (sharpness {sharpness:.2f}, {MIN_SHARPNESS:.2f} needed)",
-            "take a sharper photo, or use --force",
+            "take a sharper photo",
+            FORCE,
         )
     if abs(yaw) > MAX_YAW_DEGREES:
         checks[2] = Check(
             "pose",
             yaw,
             f"{where} looks to the side (yaw {yaw:+.0f} degrees, at most {MAX_YAW_DEGREES:.0f})",
-            "look at the camera, or use --force",
+            "look at the camera",
+            FORCE,
         )
     if not MIN_BRIGHTNESS <= grey <= MAX_BRIGHTNESS:
         checks[3] = Check(
@@ -100,7 +106,8 @@ def check_quality(quality: Quality, where: str) -> list[Check]:
             grey,
             f"{where} is too {'dark' if grey < MIN_BRIGHTNESS else 'bright'} (mean grey "
             f"{grey:.0f})",
-            "see to even light, or use --force",
+            "see to even light",
+            FORCE,
         )
     return checks
 
@@ -118,7 +125,8 @@ def check_others(similarity: float, other: str) -> Check:
         "nobody_else",
         similarity,
         f"this face looks like {other} (similarity {similarity:.2f})",
-        f"enroll it as {other}, or use --force if it really is somebody else",
+        f"enroll it as {other}",
+        f"{FORCE} if it really is somebody else",
     )
 
 
@@ -139,7 +147,8 @@ def check_same_person(similarity: float, quality: float, name: str) -> Check:
         similarity,
         f"this face is unlike {name}'s other pictures (similarity {similarity:.2f}, "
         f"{needed:.2f} needed)",
-        f"it may show somebody else; use --force if it really is {name}",
+        "it may show somebody else",
+        f"; use --force if it really is {name}",
     )
 
 

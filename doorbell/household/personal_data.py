@@ -42,8 +42,9 @@ def export_personal_data(
     """Write a new ZIP file for its owner alone, whole or not at all, nothing in it encrypted.
 
     In it are ``person.json`` (the person with chime, preferences and consent, every face as its
-    numbers, every visit) and the pictures of the visits, also of others' visits in which the person
-    can be seen. Everybody else in them is painted over, as far as it is known who is to be seen.
+    numbers, every visit), their portraits, and the pictures of the visits, also of others' visits
+    in which the person can be seen. Everybody else in them is painted over, as far as it is known
+    who is to be seen.
 
     Args:
         gallery: where the person is enrolled.
@@ -68,6 +69,8 @@ def export_personal_data(
         ):
             text = json.dumps(held.document, indent=2, ensure_ascii=False)
             archive.writestr("person.json", text)
+            for number, jpeg in enumerate(held.portraits, start=1):
+                archive.writestr(f"portraits/{number}.jpg", jpeg)
             for visit_id, jpeg in _pictures(gallery, held, storage, cipher):
                 name = picture_path(storage.pictures_directory, visit_id).name
                 archive.writestr(f"pictures/{name}", jpeg)

@@ -72,12 +72,21 @@ def is_drawn_as_it_is(picture: VisitPicture, width: int) -> bool:
 
 
 def jpeg_width(jpeg: bytes) -> int | None:
-    """How wide a picture is, from its frame header (ITU T.81, B.2.2); None where it is no JPEG."""
+    """How wide a picture is; None where it is no JPEG."""
+    size = jpeg_size(jpeg)
+    return None if size is None else size[0]
+
+
+def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
+    """Width and height, from the frame header (ITU T.81, B.2.2); None where it is no JPEG."""
     place = 2
     while jpeg.startswith(b"\xff\xd8") and place + 9 <= len(jpeg) and jpeg[place] == 0xFF:
         marker = jpeg[place + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(jpeg[place + 7 : place + 9], "big")
+            height, width = (
+                int.from_bytes(jpeg[place + at : place + at + 2], "big") for at in (5, 7)
+            )
+            return width, height
         place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
     return None
 

@@ -7,11 +7,12 @@ faces tell little is turned by quarters and looked at again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
-from doorbell.domain import FaceSample, UInt8Array
+from doorbell.domain import Face, FaceSample, UInt8Array
 from doorbell.pipeline.perception import FaceCrop, Perception
 
 # Of 12 press portraits, turned and found again (2026-11-28), the best face has a quality of 0.51 to
@@ -19,6 +20,10 @@ from doorbell.pipeline.perception import FaceCrop, Perception
 # picture that is better than the first is not turned; another turn must be better by the margin.
 UPRIGHT_QUALITY, TURNED_MARGIN = 0.56, 0.1
 QUARTERS = (2, 1, 3)
+# Faces are looked for in a copy of so many pixels on its longer side, and turned ones in a smaller
+# one: time goes with the area, and whoever is to be enrolled fills more than a fortieth of it. They
+# are cut out of the picture itself.
+LOOKED_AT_PIXELS, TURNED_PIXELS = 960, 480
 # Of a picture with more faces than this none is looked at closely: it shows a crowd, or was made to
 # take time and memory.
 MAX_FACES = 16
@@ -49,19 +54,28 @@ def find_upright(perception: Perception, pixels: UInt8Array) -> UprightFaces:
 
     A picture is left as it is unless turning it shows a face clearly better.
     """
-    best = _faces(perception, pixels, 0)
+    best = _faces(perception, pixels, 0, LOOKED_AT_PIXELS)
     if best.quality >= UPRIGHT_QUALITY or best.found > MAX_FACES:
         return best
     turned = [
-        _faces(perception, np.ascontiguousarray(np.rot90(pixels, -quarters)), 90 * quarters)
+        _faces(perception, turn(pixels, 90 * quarters), 90 * quarters, TURNED_PIXELS)
         for quarters in QUARTERS
     ]
     other = max(turned, key=lambda each: each.quality)
-    return other if other.quality >= best.quality + TURNED_MARGIN else best
+    if other.quality < best.quality + TURNED_MARGIN:
+        return best
+    return _faces(perception, turn(pixels, other.degrees), other.degrees, LOOKED_AT_PIXELS)
 
 
-def _faces(perception: Perception, pixels: UInt8Array, degrees: int) -> UprightFaces:
-    found = perception.detect_still(pixels)
+def turn(pixels: UInt8Array, degrees: int) -> UInt8Array:
+    """The picture turned clockwise by quarters."""
+    return np.ascontiguousarray(np.rot90(pixels, -degrees // 90)) if degrees else pixels
+
+
+def _faces(
+    perception: Perception, pixels: UInt8Array, degrees: int, most_pixels: int
+) -> UprightFaces:
+    found = _detect(perception, pixels, most_pixels)
     if len(found) > MAX_FACES:
         return UprightFaces(degrees, len(found), ())
     portraits = [perception.crop_face(pixels, face) for face in found]
@@ -75,3 +89,22 @@ def _faces(perception: Perception, pixels: UInt8Array, degrees: int) -> UprightF
             if sample is not None
         ),
     )
+
+
+def _detect(perception: Perception, pixels: UInt8Array, most_pixels: int) -> list[Face]:
+    """The faces of a picture, in its own pixels, found in a copy that is no larger than that."""
+    height, width = pixels.shape[:2]
+    scale = most_pixels / max(height, width)
+    if scale >= 1.0:
+        return perception.detect_still(pixels)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    back = np.array([width / size[0], height / size[1]], np.float32)
+    return [
+        replace(
+            face,
+            box_xyxy=np.asarray(face.box_xyxy * np.tile(back, 2), np.float32),
+            keypoints_xy=np.asarray(face.keypoints_xy * back, np.float32),
+        )
+        for face in perception.detect_still(small)
+    ]

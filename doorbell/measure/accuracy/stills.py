@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from doorbell.domain import Face, FaceSample, Float32Array, UInt8Array
-from doorbell.household.enrollment import SURE_SCORE
+from doorbell.household.examination import SURE_SCORE
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.fetch import Progress
 from doorbell.pipeline.perception import FaceCrop, Perception

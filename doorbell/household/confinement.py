@@ -1,0 +1,170 @@
+"""A process that is about to look at what anybody may have sent, and can do little else.
+
+The system calls are refused by libseccomp (libseccomp2 in Debian and Ubuntu), which knows their
+numbers on every processor. Where it is missing, or the kernel refuses, nothing is looked at.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import resource
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from doorbell.errors import EnrollmentError
+
+# To other machines and programs, and what goes around that or reaches into another process.
+OUTSIDE = """
+socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg recvfrom recvmsg
+recvmmsg setsockopt getsockopt shutdown io_uring_setup io_uring_enter io_uring_register
+execve execveat fork vfork ptrace process_vm_readv process_vm_writev process_madvise kcmp
+pidfd_open pidfd_getfd pidfd_send_signal kill tkill rt_sigqueueinfo rt_tgsigqueueinfo
+bpf perf_event_open userfaultfd mount umount2 pivot_root chroot unshare setns keyctl add_key
+request_key init_module finit_module kexec_load open_by_handle_at name_to_handle_at
+memfd_create shmget msgget semget mq_open
+"""
+# To files; what is open already stays open.
+FILES = """
+open openat openat2 creat unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir link
+linkat symlink symlinkat mknod mknodat chmod fchmod fchmodat fchmodat2 chown fchown lchown
+fchownat truncate utimensat setxattr chdir fchdir inotify_init1 fanotify_init
+"""
+# Without these refused there is no confinement.
+NEEDED = frozenset({"socket", "connect", "execve", "openat"})
+
+# Beyond what the networks take: 48 megapixels while they are decoded, turned and cut.
+ROOM_BYTES = 1_500_000_000
+# Of a processor for one request; whoever waits gives up sooner.
+CPU_SECONDS = 40
+OPEN_FILES = 64
+NICENESS = 10
+
+_ALLOW = 0x7FFF0000
+_REFUSE = 0x00050000 | errno.EPERM
+_ALL_THREADS = 4  # SCMP_FLTATR_CTL_TSYNC
+_NOT_EQUAL = 1
+
+
+class _Comparison(ctypes.Structure):
+    """``struct scmp_arg_cmp``."""
+
+    _fields_ = (
+        ("argument", ctypes.c_uint),
+        ("operator", ctypes.c_int),
+        ("first", ctypes.c_uint64),
+        ("second", ctypes.c_uint64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A system call; where ``but`` is given it may be made with this as its first argument."""
+
+    name: str
+    but: int | None = None
+
+
+def refuse_outside() -> None:
+    """Refuse this process and all it starts every way to others, for good; before any thread.
+
+    Raises:
+        EnrollmentError: this machine cannot.
+    """
+    calls = [_Refusal(name) for name in OUTSIDE.split()]
+    calls += [_Refusal("tgkill", os.getpid()), _Refusal("prlimit64", 0)]
+    _load(calls, all_threads=False)
+
+
+def refuse_files() -> None:
+    """Refuse to open, make, change or remove files from now on.
+
+    Where the kernel cannot be asked for all threads, as under an older systemd's filter, this one
+    alone is refused: it is the one that decodes.
+
+    Raises:
+        EnrollmentError: this machine cannot.
+    """
+    calls = [_Refusal(name) for name in FILES.split()]
+    try:
+        _load(calls, all_threads=True)
+    except EnrollmentError:
+        _load(calls, all_threads=False)
+
+
+def be_modest() -> None:
+    """Give way to everything else on the machine, and be the first to go where memory ends."""
+    os.nice(NICENESS)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - no file
+        file.write("1000")
+
+
+def limit_resources(room_bytes: int = ROOM_BYTES) -> None:
+    """Bound memory to what is used now and so much more; no file grows, no process starts."""
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no file
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    for limit, value in (
+        (resource.RLIMIT_AS, used + room_bytes),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+    ):
+        most = resource.getrlimit(limit)[1]
+        bounded = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(limit, (bounded, bounded))
+
+
+def limit_processor_time() -> None:
+    """Let the kernel end this process if what follows takes too long; anew for each request."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = int(used.ru_utime + used.ru_stime) + 1
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + CPU_SECONDS, most))
+
+
+def _load(refused: Iterable[_Refusal], *, all_threads: bool) -> None:
+    try:
+        library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+    except OSError as exc:
+        raise EnrollmentError(
+            "photos cannot be examined apart from everything else: libseccomp is not installed; "
+            "install it with: apt install libseccomp2"
+        ) from exc
+    library.seccomp_init.restype = ctypes.c_void_p
+    context = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(_ALLOW)))
+    try:
+        if all_threads:
+            _checked(library.seccomp_attr_set(context, _ALL_THREADS, ctypes.c_uint32(1)))
+        added = set()
+        for each in refused:
+            number = library.seccomp_syscall_resolve_name(each.name.encode())
+            if number < 0:  # not on this processor, or younger than the library
+                continue
+            _checked(_refuse(library.seccomp_rule_add_array, context, number, each.but))
+            added.add(each.name)
+        expected = NEEDED & {each.name for each in refused}
+        if not expected <= added:
+            raise EnrollmentError(f"libseccomp does not know {', '.join(expected - added)} here")
+        _checked(library.seccomp_load(context))
+    finally:
+        library.seccomp_release(context)
+
+
+def _refuse(
+    rule_add: Callable[..., int], context: ctypes.c_void_p, number: int, but: int | None
+) -> int:
+    comparisons: Sequence[_Comparison] = [] if but is None else [_Comparison(0, _NOT_EQUAL, but, 0)]
+    array = (_Comparison * len(comparisons))(*comparisons)
+    return rule_add(context, ctypes.c_uint32(_REFUSE), number, len(comparisons), array)
+
+
+def _checked(result: int) -> None:
+    if result < 0:
+        raise EnrollmentError(
+            "photos cannot be examined apart from everything else: the kernel does not refuse "
+            f"system calls for this process ({os.strerror(-result)})"
+        )
