@@ -100,6 +100,8 @@ onEvent((event) => {
     running?.abort();
     return;
   }
+  if (event.event === "running") document.body.dataset.running = String(event.running);
+  if (event.event === "running" && !event.running) return;
   const names = [event.event, event.what];
   if (event.event === "connected" || (event.event === "running" && event.running)) names.push("*");
   if (parts().some((part) => names.includes("*") || part.dataset.refresh.split(" ").some((name) => names.includes(name)))) {
