@@ -22,6 +22,7 @@ from typing_extensions import Self
 from doorbell.config.console import ConsoleSection
 from doorbell.console.access import Access
 from doorbell.console.app import make_app
+from doorbell.console.connections import Patience
 from doorbell.console.link import Doorbell
 from doorbell.console.routes import ROUTES
 from doorbell.console.routing import Entry, Role
@@ -57,6 +58,7 @@ class Console:
         directory: for its state and the doorbell's socket.
         answers: of the doorbell.
         routes: the table.
+        patience: with clients.
         **section: keys of ``[console]``.
     """
 
@@ -66,6 +68,7 @@ class Console:
         *,
         answers: Mapping[str, Answer] | None = None,
         routes: Sequence[Entry] = ROUTES,
+        patience: Patience | None = None,
         **section: Any,
     ) -> None:
         section = {"listen": "127.0.0.1:0", "directory": directory / "console", **section}
@@ -76,10 +79,11 @@ class Console:
         self.app = make_app(
             self.section, Doorbell(self.doorbell.path), self.access, routes=routes, machine="house"
         )
-        self._server = uvicorn.Server(server_config(self.app))
+        self._server = uvicorn.Server(server_config(self.app, patience=patience))
         self._socket = listening(self.section)
         self.port = int(self._socket.getsockname()[1])
         self.origin = f"http://127.0.0.1:{self.port}"
+        self.picture = np.zeros((72, 128, 3), np.uint8)
         self._ended = threading.Event()
         self._filming = threading.Thread(target=self._film)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
@@ -109,9 +113,8 @@ class Console:
         self.access.close()
 
     def _film(self) -> None:
-        picture = np.zeros((72, 128, 3), np.uint8)
         while not self._ended.wait(0.05):
-            self.doorbell.show(picture)
+            self.doorbell.show(self.picture)
 
     def device(self, role: Role, name: str = "a device") -> dict[str, str]:
         """Let a device in; the header with its cookie, or for a stream with its token."""

@@ -180,9 +180,12 @@ class OwnCertificate:
         try:
             certificate = x509.load_pem_x509_certificate(self.files.certificate.read_bytes())
             certificate.verify_directly_issued_by(authority)
+            key = serialization.load_pem_private_key(self.files.key.read_bytes(), None)
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
             return False
+        if key.public_key() != certificate.public_key():
+            return False  # the power went between the two
         left = certificate.not_valid_after_utc - self._now()
         wanted = {_general_name(each) for each in self._names}
         is_valid = certificate.not_valid_before_utc <= self._now()

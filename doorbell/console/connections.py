@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # A browser opens up to six; a household's devices together seldom more than these.
 MAX_CONNECTIONS = 32
-# From the first byte that is waited for to the end of a request's headers.
-HEADER_SECONDS = 10.0
-# A client that takes nothing of an answer for so long is gone.
-WRITE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client is waited for.
+
+    Attributes:
+        header_seconds: from a connection, or the first byte of a request, to its headers' end.
+        write_seconds: for a client that takes nothing of an answer.
+    """
+
+    header_seconds: float = 10.0
+    write_seconds: float = 30.0
+
 
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 5\r\n"
@@ -34,6 +45,7 @@ class BoundedConnection(H11Protocol):
     of a request may take.
     """
 
+    patience = Patience()
     _deadline: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
 
@@ -58,7 +70,8 @@ class BoundedConnection(H11Protocol):
         """Note that the answer is given: what is left of the request has to come soon."""
         super().on_response_complete()
         unfinished = self.conn.their_state is not self.conn.our_state
-        if unfinished and self._deadline is None and not self.transport.is_closing():
+        begun = bool(self.conn.trailing_data[0])
+        if (unfinished or begun) and self._deadline is None and not self.transport.is_closing():
             self._wait_for_headers()
 
     def send_400_response(self, msg: str) -> None:
@@ -70,7 +83,7 @@ class BoundedConnection(H11Protocol):
     def pause_writing(self) -> None:
         """Note that the client takes nothing."""
         super().pause_writing()
-        self._stall = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+        self._stall = self.loop.call_later(self.patience.write_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Note that it does again."""
@@ -87,7 +100,7 @@ class BoundedConnection(H11Protocol):
         super().connection_lost(exc)
 
     def _wait_for_headers(self) -> None:
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self._too_late)
+        self._deadline = self.loop.call_later(self.patience.header_seconds, self._too_late)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -97,3 +110,8 @@ class BoundedConnection(H11Protocol):
     def _too_late(self) -> None:
         self._deadline = None
         self.transport.close()
+
+
+def connections_with(patience: Patience) -> type[BoundedConnection]:
+    """Connections that wait as long as that."""
+    return type("BoundedConnection", (BoundedConnection,), {"patience": patience})

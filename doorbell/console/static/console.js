@@ -15,7 +15,8 @@ function pressed(event) {
     const next = stops[event.key === "j" ? Math.min(at + 1, stops.length - 1) : Math.max(at - 1, 0)];
     next?.focus();
   } else if (event.key === "Enter" && document.activeElement.matches("[data-move]")) {
-    document.activeElement.querySelector("button, a[href], input:not([type=hidden])")?.focus();
+    const card = document.activeElement;
+    (card.querySelector("form button, form input:not([type=hidden])") ?? card.querySelector("a[href], button"))?.focus();
   } else if (event.key === "u") {
     if (!undoLast()) document.querySelector(".notice form")?.requestSubmit();
   } else {
