@@ -34,9 +34,7 @@ def portrait_of_visit(
 
     own = [face for face in (picture and picture.faces) or () if is_own(face)]
     if picture is None or not own:
-        raise UsageError(
-            f"no picture of that visit is for certain of {person.name}; choose another"
-        )
+        raise UsageError(f"no picture of that visit is for certain of {person.name}; take another")
     largest = max(own, key=lambda face: face.box_xyxy[2] - face.box_xyxy[0])
     alone = cover_faces(replace(picture), lambda face: not is_own(face))
     pixels = decode_jpeg(alone.jpeg) if alone is not None else None
