@@ -144,8 +144,9 @@ class SettingsState:
         privacy: whether no pictures are made.
         muted: whether the chimes are silenced.
         quiet_from, quiet_to: when the quiet hours begin and end, by the clock on the wall; None
-            where there are none.
-        pictures_days, visits_days, strangers_days: for how long they are kept; 0 for ever.
+            where there are none, and for those of the configuration.
+        pictures_days, visits_days, strangers_days: for how long they are kept, 0 for ever; None as
+            the configuration says.
         door_id: of which door.
     """
 
@@ -157,9 +158,9 @@ class SettingsState:
     muted_until: float | None = None
     quiet_from: time | None = None
     quiet_to: time | None = None
-    pictures_days: int = 0
-    visits_days: int = 0
-    strangers_days: int = 0
+    pictures_days: int | None = None
+    visits_days: int | None = None
+    strangers_days: int | None = None
     door_id: str = ""
 
 

@@ -6,11 +6,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from command_line import Cli, sample
 from examples import register_profiles
+from scheduling import WaitingApart, order
 
 from doorbell.cli import main
 from doorbell.config import InferenceSection, load_config
@@ -22,7 +24,20 @@ from doorbell.outputs.pictures import picture_path
 from doorbell.pipeline.perception import Perception, open_perception
 from doorbell.testbed.broker import Mosquitto
 
+pytest_plugins = ["console_browsers"]
 register_profiles()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WaitingApart | None:
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # they are in order
+    return WaitingApart(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        order(items)
 
 
 def _say_nothing(work: str, done: int, total: int) -> None:

@@ -11,7 +11,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from doorbell.config import DeviceSection, MqttSection
+from doorbell.config import DeviceSection, MqttSection, known_as, load_config
 from doorbell.domain import CHIME_NAMES, ChimeCommand, CommandResult, Person, VolumeCommand
 from doorbell.gallery.names import MAX_NAME_CHARACTERS
 from doorbell.outputs.mqtt.discovery import (
@@ -152,6 +152,7 @@ def test_the_device_says_who_made_it_where_it_is_and_which_it_is() -> None:
     assert plain["device"]["manufacturer"]
     assert "suggested_area" not in plain["device"]
     assert "support_url" not in plain["origin"]
+    assert "configuration_url" not in plain["device"]
     device = DeviceSection(area="Entrance", support_url="https://example.org/help")
     made = discovery_document(device, {})
     assert made["device"]["suggested_area"] == "Entrance"
@@ -159,6 +160,34 @@ def test_the_device_says_who_made_it_where_it_is_and_which_it_is() -> None:
     for wrong in ("javascript:alert(1)", "example.org", "https://", "https://a b", "ftp://x"):
         with pytest.raises(ValidationError):
             DeviceSection(support_url=wrong)
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ((), None),
+        (("console.enabled=true",), None),  # of this machine alone
+        (
+            ("console.enabled=true", "console.listen=0.0.0.0:8443", 'console.names=["door.lan"]'),
+            "https://door.lan:8443",
+        ),
+        (
+            (
+                "console.enabled=true",
+                "console.listen=192.168.1.7:80",
+                'console.names=["bell.lan"]',
+                "console.plain_http=true",
+            ),
+            "http://bell.lan",
+        ),
+        (("device.configuration_url=https://example.org/door/",), "https://example.org/door/"),
+    ],
+)
+def test_home_assistant_is_led_to_the_console_where_others_reach_it(
+    settings: tuple[str, ...], address: str | None
+) -> None:
+    made = discovery_document(known_as(load_config(None, settings)), {})
+    assert made["device"].get("configuration_url") == address
 
 
 def test_the_serial_number_is_lasting_and_not_the_machine_s_own(tmp_path: Path) -> None:

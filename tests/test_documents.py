@@ -31,6 +31,9 @@ SHIPPED = {
 README = DOCUMENTS["README.md"]
 # Where each command is described, by the words that it begins with; the longest that fit count.
 PAGES = {
+    "status": "docs/service.md",
+    "ring": "docs/service.md",
+    "mute": "docs/service.md",
     "run": "README.md",
     "demo": "README.md",
     "enroll": "docs/enrolling.md",
@@ -45,6 +48,7 @@ PAGES = {
     "gallery decrypt": "docs/privacy.md",
     "models": "models/README.md",
     "check": "docs/troubleshooting.md",
+    "console": "docs/console.md",
     "evaluate": "docs/accuracy.md",
     "bench": "docs/performance.md",
 }

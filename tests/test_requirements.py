@@ -15,12 +15,12 @@ CHECKOUT = Path(__file__).parents[1]
 LOCKS = CHECKOUT / "tools" / "requirements"
 MACHINES = ("x86_64", "aarch64")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-# By lock: which extra it is of, and for which Pythons.
+# By lock: which extras it is of, and for which Pythons.
 EXTRAS = {
-    "demo": ("demo", PYTHONS),
-    "test": ("test", PYTHONS),
-    "service": (None, ("3.10", "3.12")),
-    "jetson": ("jetson", ("3.10", "3.12")),
+    "demo": (("demo", "console"), PYTHONS),
+    "test": (("test",), PYTHONS),
+    "service": (("console",), ("3.10", "3.12")),
+    "jetson": (("jetson", "console"), ("3.10", "3.12")),
 }
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
@@ -68,15 +68,14 @@ def project() -> dict[str, Any]:
     return dict(tomli.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"])
 
 
-def asked_for(project: dict[str, Any], extra: str | None) -> Iterator[Requirement]:
-    """What the package and the extra depend on, extras within extras too."""
+def asked_for(project: dict[str, Any], *extras: str) -> Iterator[Requirement]:
+    """What the package and the extras depend on, extras within extras too."""
     texts = list(project["dependencies"])
-    if extra is not None:
+    for extra in extras:
         texts += project["optional-dependencies"][extra]
     for requirement in map(Requirement, texts):
         if requirement.name == project["name"]:
-            for each in requirement.extras:
-                yield from asked_for(project, each)
+            yield from asked_for(project, *requirement.extras)
         else:
             yield requirement
 
@@ -102,7 +101,7 @@ def test_each_dependency_has_one_version_that_it_asks_for(
             name = pin.requirement.name
             assert name not in found, f"{name} has two versions; run tools/lock"
             found[name] = pin
-    for requirement in asked_for(project, EXTRAS[lock][0]):
+    for requirement in asked_for(project, *EXTRAS[lock][0]):
         if applies(requirement, place):
             pin = found.get(requirement.name) or pytest.fail(
                 f"{requirement.name} is not in tools/requirements/{lock}.txt; run tools/lock"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,17 @@ def test_the_configuration_holds_until_somebody_changes_something(tmp_path: Path
     house = House(tmp_path, "chime.volume=0.7")
     assert house.heard == [
         MuteState(False, "back-door"),
-        SettingsState(0.7, "westminster", quiet_hours=True, door_id="back-door"),
+        SettingsState(
+            0.7,
+            "westminster",
+            quiet_hours=True,
+            quiet_from=time(22, 0),
+            quiet_to=time(7, 0),
+            pictures_days=14,
+            visits_days=90,
+            strangers_days=30,
+            door_id="back-door",
+        ),
     ]
     assert not (tmp_path / "settings.json").exists()
 
@@ -218,7 +229,16 @@ def test_every_setting_goes_before_the_configuration_and_is_kept(tmp_path: Path)
     house.change(QuietHoursCommand(False))
     house.change(PrivacyCommand(True))
     for _ in range(2):
-        assert house.state == SettingsState(0.25, "gong", False, True, door_id="back-door")
+        assert house.state == SettingsState(
+            0.25,
+            "gong",
+            False,
+            True,
+            pictures_days=14,
+            visits_days=90,
+            strangers_days=30,
+            door_id="back-door",
+        )
         assert house.settings.privacy
         house.restart(2000.0)
     house.change(ChimeCommand(None))

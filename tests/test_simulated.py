@@ -12,6 +12,7 @@ from doorbell.camera import open_camera
 from doorbell.camera.simulated.background import draw_porch
 from doorbell.camera.simulated.camera import SceneRenderer, SimulatedCamera
 from doorbell.camera.simulated.cutout import MAX_ENLARGEMENT, cut_out
+from doorbell.camera.simulated.frame_number import draw_frame_number, read_frame_number
 from doorbell.camera.simulated.script import (
     KNOWN_PORTRAIT,
     STRANGER_PORTRAIT,
@@ -294,3 +295,27 @@ def test_a_wrong_script_is_refused_by_name(portrait: Path, text: str, problem: s
 def test_an_option_that_is_not_understood_is_refused(uri: str) -> None:
     with pytest.raises(CameraError, match="is not understood"):
         open_camera(CameraSection(uri=uri))
+
+
+def test_the_number_of_a_frame_can_be_read_from_its_jpeg_of_half_the_size() -> None:
+    script = SceneScript((), duration_seconds=2.0, frame_number=True)
+    renderer = SceneRenderer(script, 1280, 720, 30.0)
+    for number in (0, 1, 30, 2**24 - 1):
+        pixels = renderer.render(1.0, number)
+        assert read_frame_number(pixels) == number
+        small = cv2.resize(pixels, (640, 360), interpolation=cv2.INTER_AREA)
+        jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
+        shown = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        assert shown is not None
+        assert read_frame_number(np.asarray(shown, np.uint8)) == number
+
+
+def test_a_number_is_drawn_only_where_the_script_says_so_and_covers_one_corner() -> None:
+    plain = SceneRenderer(SceneScript((), 2.0), 640, 360, 30.0).render(1.0, 5)
+    numbered = SceneRenderer(SceneScript((), 2.0, frame_number=True), 640, 360, 30.0).render(1.0, 5)
+    assert read_frame_number(plain) is None
+    rows, columns = np.nonzero((plain != numbered).any(axis=2))
+    assert rows.min() >= 352
+    assert columns.max() < 208
+    draw_frame_number(plain, 5)
+    assert np.array_equal(plain, numbered)

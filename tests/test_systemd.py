@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import tomli
 
 SYSTEMD = Path(__file__).parent.parent / "systemd"
 INSTALLED_COMMAND = "/opt/doorbell/.venv/bin/doorbell"
@@ -20,19 +23,20 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """The unit as shipped, but for the command, which is this machine's."""
-    text = (SYSTEMD / "doorbell.service").read_text(encoding="utf-8")
-    assert INSTALLED_COMMAND in text
-    here = tmp_path / "doorbell.service"
+    """The daemon's unit as shipped, but for the command, which is this machine's; others beside."""
     command = Path(sys.executable).with_name("doorbell")
-    here.write_text(text.replace(INSTALLED_COMMAND, str(command)), encoding="utf-8")
+    for name in ("doorbell.service", "doorbell-console.service"):
+        text = (SYSTEMD / name).read_text(encoding="utf-8")
+        assert INSTALLED_COMMAND in text
+        here = tmp_path / name
+        here.write_text(text.replace(INSTALLED_COMMAND, str(command)), encoding="utf-8")
     shutil.copy(SYSTEMD / "doorbell-retry.service", tmp_path)
-    return here
+    return tmp_path / "doorbell.service"
 
 
-def setting(name: str) -> list[str]:
-    """Every value of a setting in the unit."""
-    text = (SYSTEMD / "doorbell.service").read_text(encoding="utf-8")
+def setting(name: str, unit: str = "doorbell.service") -> list[str]:
+    """Every value of a setting in a unit."""
+    text = (SYSTEMD / unit).read_text(encoding="utf-8")
     return re.findall(rf"^{re.escape(name)}=(.*)$", text, flags=re.MULTILINE)
 
 
@@ -43,7 +47,8 @@ def entries(name: str) -> list[list[str]]:
 
 
 def test_systemd_understands_the_unit(unit: Path) -> None:
-    verified = run("systemd-analyze", "verify", unit, unit.with_name("doorbell-retry.service"))
+    others = [unit.with_name(f"doorbell-{name}.service") for name in ("retry", "console")]
+    verified = run("systemd-analyze", "verify", unit, *others)
 
     assert "doorbell" not in verified.stdout
     assert verified.returncode == 0, verified.stdout
@@ -59,6 +64,58 @@ def test_exposure_is_at_most_two_and_a_half_of_ten(unit: Path) -> None:
     rated = run("systemd-analyze", "security", "--offline=true", "--threshold=25", unit)
 
     assert rated.returncode == 0, rated.stdout
+
+
+def test_the_exposure_of_what_the_network_reaches_is_at_most_one_and_a_half(unit: Path) -> None:
+    console = unit.with_name("doorbell-console.service")
+    rated = run("systemd-analyze", "security", "--offline=true", "--threshold=15", console)
+
+    assert rated.returncode == 0, rated.stdout
+
+
+def test_the_web_pages_have_no_device_no_password_and_little_of_the_machine() -> None:
+    console = "doorbell-console.service"
+    assert setting("User", console) == ["doorbell-console"]
+    assert setting("SupplementaryGroups", console) == ["doorbell-control"]
+    assert setting("DevicePolicy", console) == ["closed"]
+    assert setting("DeviceAllow", console) == []
+    assert setting("CPUQuota", console) == ["50%"]
+    assert setting("MemoryMax", console) == ["256M"]
+    assert setting("StateDirectoryMode", console) == ["0700"]
+    assert setting("UMask", console) == ["0077"]
+    assert setting("IPAddressDeny", console) == ["any"]
+    assert "/etc/doorbell" in setting("InaccessiblePaths", console)[0]
+    assert setting("PartOf", console) == setting("Requires", console) == []
+
+
+def test_the_web_pages_get_their_own_sections_of_the_configuration(tmp_path: Path) -> None:
+    [line] = setting("ExecStartPre", "doorbell-console.service")
+    config, given = tmp_path / "doorbell.toml", tmp_path / "run" / "doorbell-console"
+    given.mkdir(parents=True)
+    config.write_text(
+        '[camera]\nuri = "rtsp://anna:secret@camera/"\n'
+        '[console]\nlisten = "0.0.0.0:8480"\n# [mqtt]\n'
+        '[mqtt]\nuser = "secret"\n [camera.fault]\nsecret = 1\n'
+        '[control]\nsocket = "/run/doorbell/doorbell.sock"\n'
+        "[[secrets]]\n[log]\n"
+    )
+    words = shlex.split(line.removeprefix("+").replace("\\\\", "\\"))
+    words = [
+        word.replace("%t", str(tmp_path / "run"))
+        .replace("/etc/doorbell/doorbell.toml", str(config))
+        .replace("chown doorbell-console:", f"chown {os.geteuid()}:{os.getegid()}")
+        for word in words
+    ]
+    made = run(*words)
+
+    assert made.returncode == 0, made.stdout
+    written = given / "doorbell.toml"
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert tomli.loads(written.read_text()) == {
+        "console": {"listen": "0.0.0.0:8480"},
+        "control": {"socket": "/run/doorbell/doorbell.sock"},
+        "log": {},
+    }
 
 
 def test_systemd_understands_a_credential_in_a_drop_in(unit: Path) -> None:
@@ -125,6 +182,21 @@ def test_gpio_lines_are_for_a_group_that_the_daemon_is_in() -> None:
     [group] = re.findall(r'GROUP="(\w+)"', rule)
     assert ["g", group, "-", "-"] in entries("doorbell.sysusers")
     assert group in setting("SupplementaryGroups")[0].split()
+
+
+def test_the_user_of_the_web_pages_is_in_the_control_socket_s_group_alone() -> None:
+    dry = run(
+        "systemd-sysusers",
+        "--dry-run",
+        "--root=/nonexistent",
+        SYSTEMD / "doorbell-console.sysusers",
+    )
+    lines = entries("doorbell-console.sysusers")
+
+    assert dry.returncode == 0, dry.stdout
+    assert [line[1] for line in lines if line[0] == "u"] == ["doorbell-console"]
+    assert [line[2] for line in lines if line[0] == "m"] == ["doorbell-control"]
+    assert ["m", "doorbell", "doorbell-control"] in entries("doorbell.sysusers")
 
 
 def test_the_documents_install_every_file() -> None:

@@ -112,6 +112,12 @@ class LatestFrame:
             return self._states.state
 
     @property
+    def slow_reason(self) -> str:
+        """Why the camera is too slow to recognize anybody by; empty where it is not."""
+        state = self.state
+        return state.reason if state.condition is CameraCondition.SLOW else ""
+
+    @property
     def waits_for_key_frame(self) -> bool:
         """Whether the camera sends what cannot be decoded before its next key frame."""
         with self._changed:

@@ -12,11 +12,13 @@ import click
 
 from doorbell.cli.bench import bench
 from doorbell.cli.check import check
+from doorbell.cli.console import console
 from doorbell.cli.demo import demo
 from doorbell.cli.encryption import decrypt, encrypt, key
 from doorbell.cli.enroll import enroll
 from doorbell.cli.evaluate import evaluate
 from doorbell.cli.gallery import gallery
+from doorbell.cli.live import mute, ring, status
 from doorbell.cli.models import models
 from doorbell.cli.options import (
     DoorbellGroup,
@@ -66,12 +68,16 @@ def main(
 for _verb in (
     run,
     demo,
+    status,
+    ring,
+    mute,
     enroll,
     people,
     strangers,
     visits,
     gallery,
     models,
+    console,
     check,
     evaluate,
     bench,

@@ -56,7 +56,7 @@ def check(config: Config, report: Path, field_of_view: float, *, gpu: bool, as_j
     Of the camera it says whether faces at the door will be too dark, too small, blurred or against
     the light, and what helps: measured on your face if you stand there, else on the picture.
     Says of each what was found, and how to mend what will not do; the exit code is 3 if anything
-    will not. The camera may not be in use: stop the daemon first.
+    will not. A doorbell that runs lends its camera, and keeps its button and relay for itself.
 
     With --gpu: builds the engines, compares what they compute with OpenVINO on the processor for
     sample portraits, measures float32 against float16, BlazeFace against MobileNetV2-SSD and every

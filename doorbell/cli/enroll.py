@@ -42,7 +42,12 @@ COLUMNS = (
 )
 @click.argument("name")
 @click.argument("photos", metavar="[PHOTO]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--camera", "from_camera", is_flag=True, help="Use the door's own camera, live.")
+@click.option(
+    "--camera",
+    "from_camera",
+    is_flag=True,
+    help="Use the door's own camera, live.",
+)
 @click.option(
     "--video",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -81,6 +86,8 @@ def enroll(
     if bool(photos) + from_camera + (video is not None) != 1:
         raise click.UsageError("give either photos, --video FILE or --camera")
     from doorbell.camera.latest import open_latest
+    from doorbell.config import control_socket
+    from doorbell.control.camera import open_daemon_camera
     from doorbell.gallery.gallery import Gallery
     from doorbell.gallery.names import clean_consent, clean_name
     from doorbell.household.documents import enrollment_document
@@ -106,7 +113,9 @@ def enroll(
             report = enroller.enroll_frames(name, frames, source=str(path), force=force)
         else:
             faces = models_directory(config.inference) / "faces"
-            latest = stack.enter_context(closing(open_latest(config.camera, faces)))
+            running = open_daemon_camera(control_socket(config))
+            latest = running or open_latest(config.camera, faces)
+            stack.enter_context(closing(latest))
             coverage = Coverage()
             report = enroller.enroll_frames(
                 name,

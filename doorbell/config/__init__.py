@@ -5,17 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
+from doorbell.config.console import ConsoleSection, address_of
 from doorbell.config.messages import describe, shown
+from doorbell.config.section import Section
 from doorbell.config.values import (
     Fraction,
     GpioLine,
@@ -23,6 +19,7 @@ from doorbell.config.values import (
     LocalTime,
     LooksPerSecond,
     QuarterTurns,
+    UserNames,
     WhosePictures,
 )
 from doorbell.config.zones import Zones
@@ -40,10 +37,9 @@ IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 MAX_BYTES = 1_000_000
 
 
-class Section(BaseModel):
-    """Base of every section: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+WebAddress: TypeAlias = Annotated[
+    str, Field(max_length=256, pattern=r"^https?://[!-~]+$", description="an http(s) address")
+]
 
 
 class DeviceSection(Section):
@@ -54,13 +50,8 @@ class DeviceSection(Section):
     ] = "front-door"
     name: Annotated[str, Field(min_length=1, max_length=64)] = "Front door"
     area: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    support_url: (
-        Annotated[
-            str,
-            Field(max_length=256, pattern=r"^https?://[!-~]+$", description="an http(s) address"),
-        ]
-        | None
-    ) = None
+    support_url: WebAddress | None = None
+    configuration_url: WebAddress | None = None
 
 
 class CameraSection(Section):
@@ -299,7 +290,7 @@ class ControlSection(Section):
     enabled: bool = True
     socket: LocalPath | None = None
     group: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    users: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()
+    users: UserNames = ()
 
 
 class LogSection(Section):
@@ -323,10 +314,19 @@ class Config(Section):
     storage: StorageSection = Field(default_factory=StorageSection)
     chime: ChimeSection = ChimeSection()
     mqtt: MqttSection = MqttSection()
+    console: ConsoleSection = ConsoleSection()
     button: ButtonSection = ButtonSection()
     relay: RelaySection = RelaySection()
     control: ControlSection = ControlSection()
     log: LogSection = LogSection()
+
+
+def known_as(config: Config) -> DeviceSection:
+    """``[device]`` as home automation is told of it: with the console's address, if it has one."""
+    device, console = config.device, config.console
+    if device.configuration_url is not None or not console.enabled or console.is_loopback:
+        return device
+    return device.model_copy(update={"configuration_url": address_of(console)})
 
 
 def control_socket(config: Config) -> Path:

@@ -61,6 +61,22 @@ def _where_it_hangs(clock: time) -> time:
 LocalTime = Annotated[time, AfterValidator(_where_it_hangs)]
 
 
+def _user_names(names: object) -> object:
+    if not isinstance(names, list | tuple):
+        return names
+    if not all(isinstance(name, str) and 0 < len(name) <= 64 for name in names):
+        msg = 'must be a list of user names, as in ["doorbell-console"]'
+        raise ValueError(msg)
+    return tuple(names)
+
+
+UserNames = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_user_names),
+    Field(max_length=16, description="a list of at most 16 user names"),
+]
+
+
 def _number_as_text(value: object) -> object:
     return str(value) if type(value) is int else value
 

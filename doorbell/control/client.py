@@ -164,8 +164,10 @@ class Client:
     def _exchange(self, document: Document, blob: bytes = b"") -> Message:
         try:
             send(self._peer, document, blob)
-        except OSError as exc:
+        except TimeoutError as exc:
             raise _gone(exc) from exc
+        except OSError:  # it has closed, and may have said why
+            pass
         answer = self._next()
         if not answer.document.get("ok"):
             raise RefusedError(
@@ -263,6 +265,17 @@ class FrameStream:
             pixels=pixels,
             faces=tuple(document["faces"]),
         )
+
+
+def is_running(path: Path) -> bool:
+    """Whether a doorbell answers there, or would if it may."""
+    try:
+        Client.connect(path).close()
+    except NotRunningError:
+        return False
+    except ControlError:
+        return True
+    return True
 
 
 def _gone(error: OSError) -> ControlError:

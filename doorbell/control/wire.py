@@ -62,9 +62,16 @@ def send(peer: socket.socket, document: Document, blob: bytes = b"") -> None:
 def send_now(peer: socket.socket, document: Document, files: Sequence[int] = ()) -> bool:
     """Send a message if it can be taken at once; whether it was.
 
+    Args:
+        peer: a socket without a time-out: with one, Python would wait for that long first.
+        document: what is sent.
+        files: descriptors that go with it.
+
     Raises:
         OSError: the other end is gone, or has taken a part of it only.
     """
+    if peer.gettimeout():
+        raise ValueError("a socket with a time-out waits before it sends")
     message = packed(document)
     try:
         if files:

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from doorbell.config import Config, Section
+from doorbell.config import Config
+from doorbell.config.section import Section
 from doorbell.errors import DoorbellError
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from functools import partial
 from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.uri import is_live
-from doorbell.config import Config, InferenceSection, StorageSection
+from doorbell.config import Config, InferenceSection, StorageSection, known_as
 from doorbell.daemon.control.answering import answering
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.daemon.loop import MainLoop
@@ -152,7 +152,7 @@ def run_daemon(
         if config.mqtt.enabled:
             add(
                 Mqtt(
-                    config.device,
+                    known_as(config),
                     config.mqtt,
                     outbox_path=config.storage.outbox_path,
                     cipher=open_cipher(config.storage.key_file),

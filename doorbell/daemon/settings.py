@@ -112,7 +112,7 @@ class SettingsInForce:
                 until = None if minutes is None or not muted else wall_time + 60.0 * minutes
                 unkept = self._keep(muted=muted, muted_until=until)
                 self._dated_by_this_run = True
-                for_long = "" if until is None else f" for {minutes:g} minutes"
+                for_long = "" if until is None else f" for {_rounded(minutes)} minutes"
                 done = f"chimes are {'muted' if muted else 'on'}{for_long}"
             case VolumeCommand(volume=volume):
                 unkept = self._keep(volume=volume)
@@ -199,3 +199,7 @@ class SettingsInForce:
                 door_id=door_id,
             )
         )
+
+
+def _rounded(minutes: float | None) -> str:
+    return f"{minutes:.0f}" if minutes is not None and minutes >= 10 else f"{minutes:g}"

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from doorbell.camera import open_camera
-from doorbell.config import CameraSection, Config
+from doorbell.config import CameraSection, Config, control_socket
+from doorbell.control.client import is_running
 from doorbell.diagnostics.broker import check_broker
 from doorbell.diagnostics.camera import check_camera
 from doorbell.errors import DoorbellError, OutputError
@@ -137,6 +138,8 @@ def _check_sound(config: Config) -> str:
 def _check_button(config: Config) -> str:
     if config.button.line is None:
         return "none is set (button.line)"
+    if is_running(control_socket(config)):
+        return f"{config.button.line} is held by the running doorbell"
     with closing(open_button(config.button, KernelChips())) as line:
         pressed = line.is_active()
     if pressed:
@@ -147,6 +150,8 @@ def _check_button(config: Config) -> str:
 def _check_relay(config: Config) -> str:
     if config.relay.line is None:
         return "none is set (relay.line)"
+    if is_running(control_socket(config)):
+        return f"{config.relay.line} is held by the running doorbell"
     with closing(open_relay(config.relay, KernelChips())) as line:
         return f"{line.label} answers; it was not switched on"
 

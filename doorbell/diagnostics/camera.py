@@ -10,7 +10,8 @@ from doorbell.camera.exposed import can_be_exposed
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.rotated import rotate
 from doorbell.camera.uri import source_of
-from doorbell.config import CameraSection, Config, RecognitionSection
+from doorbell.config import CameraSection, Config, RecognitionSection, control_socket
+from doorbell.control.camera import DaemonCamera, open_daemon_camera
 from doorbell.domain import Face, Frame, UInt8Array
 from doorbell.errors import CameraError, InferenceError, ModelError
 from doorbell.imaging.view import (
@@ -26,7 +27,6 @@ from doorbell.imaging.view import (
 from doorbell.models.store import models_directory
 from doorbell.pipeline.latency import Latency, Stage, describe
 from doorbell.pipeline.perception import open_perception
-from doorbell.status import CameraCondition
 
 CAMERA_FRAMES = 6  # as many as tell whether it is slow
 # How a camera may hang, in degrees.
@@ -52,13 +52,17 @@ def check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str, 
     faces = models_directory(config.inference) / "faces"
     latency = Latency()
     frames = []
-    with closing(open_latest(section, faces)) as camera:
+    # A running doorbell holds the camera, and shows what it sees.
+    running = open_daemon_camera(control_socket(config))
+    with closing(running or open_latest(section, faces)) as camera:
         for _ in range(CAMERA_FRAMES):
             frame = _next_frame(camera, section.timeout_seconds)
             latency.add(Stage.CAPTURE, time.time() - frame.captured_at)
             frames.append(frame.pixels)
-        slow = [camera.state.reason] if camera.state.condition is CameraCondition.SLOW else []
+        slow = [camera.slow_reason] if camera.slow_reason else []
     seen = f"{frame.width} x {frame.height} pixels from {source_of(section).shown}"
+    if running is not None:
+        seen += ", by way of the running doorbell"
     seen += f"; {describe(latency.take())}"
     smallest = config.recognition.min_face_pixels
     picture, (face, turn) = view_picture(frames), _face_in_sight(config, frames[-1])
@@ -77,13 +81,13 @@ def check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str, 
     return f"{seen}; no face in sight: {describe_sizes(frame.width, field_of_view_degrees)}", advice
 
 
-def _next_frame(camera: LatestFrame, timeout_seconds: float) -> Frame:
+def _next_frame(camera: LatestFrame | DaemonCamera, timeout_seconds: float) -> Frame:
     """Take a frame; one that a stream cannot be decoded before is given the time it takes."""
     while True:
         try:
             return camera.get(timeout_seconds + 1.0)
         except CameraError:  # noqa: PERF203 - seldom more than once
-            if not camera.waits_for_key_frame:
+            if isinstance(camera, DaemonCamera) or not camera.waits_for_key_frame:
                 raise
 
 

@@ -114,7 +114,7 @@ class Pictures:
                 self._worker.submit(message)
             case ClockState():
                 self._look_after(message)
-            case SettingsState(pictures_days=days) if days != self._days:
+            case SettingsState(pictures_days=int(days)) if days != self._days:
                 self._days = days
                 self._sweep_due_seconds = 0.0
             case _ if isinstance(message, Event):

@@ -8,6 +8,9 @@ The stage file, read anew for each picture, is a JSON object:
 fault
     what is wrong with the camera: ``live`` (nothing), ``dark``, ``frozen``, ``garbled``, ``sizes``;
     of H.264 live or frozen, before the encoder.
+numbered
+    whether the time is drawn into each picture, in milliseconds, as
+    ``camera.simulated.frame_number`` draws a number.
 visitor, came, left
     ``known`` or ``stranger``, or null; by the monotonic clock when they came, and when they turned
     to go, or null.
@@ -30,6 +33,7 @@ import cv2
 import numpy as np
 
 from doorbell.camera.simulated.camera import SceneRenderer
+from doorbell.camera.simulated.frame_number import draw_frame_number
 from doorbell.camera.simulated.script import Appearance, SceneScript
 from doorbell.domain import UInt8Array
 from doorbell.testbed.encoder import Encoder
@@ -68,6 +72,8 @@ class Porch:
         elif visitor is not None:
             seconds = visitor.gone_seconds - visitor.leave_seconds + now - stage["left"]
         pixels = self._renderer.render(seconds, index)
+        if stage["numbered"]:
+            draw_frame_number(pixels, round(time.time() * 1000))
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), np.uint8)
 
 

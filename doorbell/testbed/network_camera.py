@@ -33,7 +33,13 @@ class NetworkCamera:
         self._port = free_port()
         self._faces = faces
         self._stage = folder / "stage.json"
-        self._now: dict[str, Any] = {"fault": "live", "visitor": None, "came": 0.0, "left": None}
+        self._now: dict[str, Any] = {
+            "fault": "live",
+            "numbered": False,
+            "visitor": None,
+            "came": 0.0,
+            "left": None,
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._show()
 
@@ -45,6 +51,10 @@ class NetworkCamera:
     def set(self, fault: str) -> None:
         """Give it a fault that ``camera_server`` knows, or ``live``."""
         self._show(fault=fault)
+
+    def number(self) -> None:
+        """Draw the time into each picture from now on; ``camera_server`` says how."""
+        self._show(numbered=True)
 
     def comes(self, visitor: Who) -> None:
         """Somebody comes to the door and stays there."""

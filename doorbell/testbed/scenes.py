@@ -83,8 +83,8 @@ def write_scene(path: Path, script: SceneScript) -> str:
 
 def scene_toml(script: SceneScript) -> str:
     """Write a script as the simulated camera reads it."""
-    keys = ("duration_seconds", "seed", "light", "shade")
-    lines = [f"{key} = {getattr(script, key)}" for key in keys]
+    keys = ("duration_seconds", "seed", "light", "shade", "frame_number")
+    lines = [f"{key} = {json.dumps(getattr(script, key))}" for key in keys]
     for appearance in script.appearances:
         lines.append("[[appearances]]")
         lines += [

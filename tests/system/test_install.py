@@ -241,6 +241,65 @@ def test_the_daemon_s_user_can_use_what_was_installed(clean: CleanSystem) -> Non
 
 
 @pytest.mark.usefixtures("first_runs")
+def test_the_web_pages_start_with_the_machine_only_if_asked_for(clean: CleanSystem) -> None:
+    wanted = clean.path("/etc/systemd/system/multi-user.target.wants/doorbell-console.service")
+    assert not wanted.is_symlink()
+    with_pages = clean.install("--console")
+    assert wanted.is_symlink(), with_pages.stderr
+    assert list(steps(with_pages).items())[-2:] == [
+        ("Start the web pages whenever the machine starts", "done"),
+        ("Start the web pages", "left out: it needs a running systemd"),
+    ]
+    assert "does not let" not in with_pages.stderr
+    again = clean.install("--console")
+    assert list(steps(again).values())[-2] == "is done"
+
+
+# As its unit starts the daemon, whose camera is missing here; then what others find of it.
+ASKING = """
+doorbell=/opt/doorbell/.venv/bin/doorbell
+install -d -m 0711 -o doorbell -g doorbell /run/doorbell
+umask 0077
+setpriv --reuid doorbell --regid doorbell --init-groups env HOME=/var/lib/doorbell \\
+    TMPDIR=/run/doorbell $doorbell run --set chime.volume=0 >/var/log/doorbell 2>&1 &
+daemon=$!
+for _ in $(seq 200); do [ -S /run/doorbell/doorbell.sock ] && break; sleep 0.1; done
+stat -c '%a %U %G' /run/doorbell/doorbell.sock
+find /run/doorbell -mindepth 1 -not -name doorbell.sock -perm /077
+ask='import sys; from pathlib import Path; from doorbell.control.client import Client
+with Client.connect(Path("/run/doorbell/doorbell.sock")) as client:
+    print(sys.argv[1], client.ask("status").document["device"]["id"])'
+for user in doorbell doorbell-console nobody; do
+    runuser -u $user -- /opt/doorbell/.venv/bin/python -B -c "$ask" $user 2>&1 | tail -n 1
+done
+for path in /run/doorbell /etc/doorbell/doorbell.toml /var/lib/doorbell; do
+    runuser -u doorbell-console -- ls $path >/dev/null 2>&1 && echo "$path is open"
+done
+stat -c '%a %U' /var/lib/doorbell-console
+kill $daemon; wait $daemon; echo "ended with $?"
+"""
+
+
+@pytest.mark.usefixtures("first_runs")
+def test_who_runs_the_web_pages_may_ask_the_doorbell_and_read_nothing_of_it(
+    clean: CleanSystem,
+) -> None:
+    groups = clean.run("id", "--groups", "--name", "doorbell-console").stdout.split()
+    assert set(groups) == {"doorbell-console", "doorbell-control"}
+    asked = clean.run("sh", "-c", ASKING)
+    lines = asked.stdout.splitlines()
+
+    assert lines[:3] == [
+        "660 doorbell doorbell-control",
+        "doorbell front-door",
+        "doorbell-console front-door",
+    ], asked.stdout + clean.path("/var/log/doorbell").read_text()[-2000:]
+    assert "Permission denied" in lines[3] or "may not" in lines[3]
+    assert not [line for line in lines if line.endswith("is open")]
+    assert lines[-2:] == ["700 doorbell-console", "ended with 0"]
+
+
+@pytest.mark.usefixtures("first_runs")
 def test_the_environment_sees_what_jetpack_brings_behind_its_own_packages(
     clean: CleanSystem,
 ) -> None:
@@ -352,7 +411,10 @@ def test_uninstalling_keeps_the_gallery_unless_told_otherwise(clean: CleanSystem
     assert clean.install("--uninstall", "--yes").returncode == 0
     assert not clean.path("/var/lib/doorbell").exists()
     assert not clean.path("/etc/doorbell").exists()
-    assert clean.run("id", "doorbell").returncode == 1
+    assert not clean.path("/var/lib/doorbell-console").exists()
+    for account in ("doorbell", "doorbell-console"):
+        assert clean.run("id", account).returncode == 1
+    assert clean.run("getent", "group", "doorbell-control").returncode == 2
 
 
 def installer(*options: str) -> subprocess.CompletedProcess[str]:

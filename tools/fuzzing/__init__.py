@@ -22,6 +22,7 @@ TARGETS = (
     "backups",
     "commands",
     "configuration",
+    "control",
     "gallery",
     "models",
     "networks",

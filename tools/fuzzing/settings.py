@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 
 from doorbell.domain import CHIME_NAMES
@@ -27,7 +26,6 @@ def seeds() -> Iterator[bytes]:
 
 def check(content: bytes) -> None:
     """Read it; whatever it is, what comes of it is within bounds and can be kept."""
-    logging.getLogger("doorbell.settings").setLevel(logging.CRITICAL)
     path = scratch() / "settings.json"
     path.write_bytes(content)
     file = SettingsFile(path)

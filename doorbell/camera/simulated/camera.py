@@ -19,6 +19,7 @@ from doorbell.camera.simulated.background import draw_porch
 from doorbell.camera.simulated.clock import Pace
 from doorbell.camera.simulated.cutout import CutOut, cut_out
 from doorbell.camera.simulated.folder import FolderCamera
+from doorbell.camera.simulated.frame_number import draw_frame_number
 from doorbell.camera.simulated.script import Appearance, Pose, SceneScript, demo_script, load_script
 from doorbell.camera.simulated.sensor import SimulatedSensor
 from doorbell.camera.uri import Kind, Source
@@ -83,7 +84,7 @@ class SceneRenderer:
 
         Args:
             time_seconds: of the round; decides everything but the noise.
-            index: of the frame; decides the noise.
+            index: of the frame; decides the noise, and is drawn where the script says so.
         """
         pixels: UInt8Array = self._porch.copy()
         poses = [
@@ -100,6 +101,8 @@ class SceneRenderer:
         x, y = (int(offset) for offset in rng.integers(0, _NOISE_MARGIN, 2))
         noise = self._noise_now()[y : y + self._size[1], x : x + self._size[0]]
         cv2.add(pixels, noise, dst=pixels, dtype=cv2.CV_8U)
+        if self._script.frame_number:
+            draw_frame_number(pixels, index)
         return pixels
 
     def _place(

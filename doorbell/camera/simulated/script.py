@@ -124,6 +124,8 @@ class SceneScript:
         seed: of the porch, the light and the noise.
         light: how much of the day's light there is, 1 by day; the camera does not make up for it.
         shade: how much of the porch's light falls on who stands there; below 1 it is behind them.
+        frame_number: whether each frame's number is drawn into it (``frame_number.py``), so that a
+            picture shown anywhere tells how old it is.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -133,6 +135,7 @@ class SceneScript:
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     light: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     shade: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    frame_number: bool = False
 
     def visible_at(self, time_seconds: float) -> tuple[Appearance, ...]:
         """Who is in sight at a time of the round, at least in part."""

@@ -130,6 +130,11 @@ class ControlOutput:
         self._watchers: tuple[_Watcher, ...] = ()
         self._sequence = 0
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody is handed frames."""
+        return bool(self._watchers)
+
     def handle(self, message: Message) -> None:
         """Hand an event or a change to whoever listens."""
         changed = self.latest.note(message)
@@ -172,6 +177,7 @@ class ControlOutput:
 
     def listen(self, peer: socket.socket) -> threading.Event:
         """Hand events to a connection from now on; set once it is let go."""
+        peer.settimeout(None)
         listener = _Listener(peer)
         with self._lock:
             self._listeners = (*self._listeners, listener)
@@ -187,6 +193,7 @@ class ControlOutput:
             max_width: pixels; wider frames come at an integer part of their size.
             per_second: at most so many.
         """
+        peer.settimeout(None)
         watcher = _Watcher(peer, max_width, 1.0 / per_second)
         with self._lock:
             self._watchers = (*self._watchers, watcher)

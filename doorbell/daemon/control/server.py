@@ -41,9 +41,9 @@ CLOSE_SECONDS = 3.0
 # Linux: struct ucred of SO_PEERCRED.
 _CREDENTIALS = struct.Struct("3i")
 
-# How often each verb is answered, over all connections. Reading is what pages do; the others are
-# what hands do.
-READS = Rate(60, 0.02, 100_000)
+# How often is answered what only reads, over all connections: pages do, with a picture each.
+READS_AT_ONCE, READS_PER_SECOND = 300, 100
+# And each of the others, which is what hands do.
 CHANGES = Rate(10, 0.5, 600)
 RATES: Mapping[str, Rate] = {
     "ring": Rate(5, 2.0, 60),
@@ -237,6 +237,7 @@ class _Gate:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._reading = TokenBucket(READS_AT_ONCE, 1.0 / READS_PER_SECOND, time.monotonic())
         self._buckets: dict[str, TokenBucket] = {}
         self._budgets: dict[str, HourlyBudget] = {}
 
@@ -248,12 +249,14 @@ class _Gate:
         """
         now = time.monotonic()
         with self._lock:
-            if verb not in self._buckets:
-                reads = verb in _READING
-                rate = RATES.get(verb, READS if reads else CHANGES)
-                self._buckets[verb] = TokenBucket(rate.burst, rate.seconds, now)
-                self._budgets[verb] = HourlyBudget(rate.hourly)
-            taken = self._buckets[verb].take(now) and self._budgets[verb].take(now)
+            if verb in _READING:
+                taken = self._reading.take(now)
+            else:
+                if verb not in self._buckets:
+                    rate = RATES.get(verb, CHANGES)
+                    self._buckets[verb] = TokenBucket(rate.burst, rate.seconds, now)
+                    self._budgets[verb] = HourlyBudget(rate.hourly)
+                taken = self._buckets[verb].take(now) and self._budgets[verb].take(now)
         if not taken:
             raise RefusedError("that was asked too often; wait a moment", "too_fast")
 
@@ -315,7 +318,6 @@ def _uids(users: Sequence[str]) -> frozenset[int]:
 def _wait_for_end(peer: socket.socket, gone: threading.Event) -> None:
     """Notice that the other end has closed; what it says meanwhile ends it too."""
     with suppress(OSError):
-        peer.settimeout(None)
         peer.recv(1)
     gone.set()
 

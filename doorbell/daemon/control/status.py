@@ -145,10 +145,16 @@ class StatusRequests:
     def check(self, _request: requests.Check) -> Answer:
         """Examine every part, in a process of its own: it opens what takes time and memory."""
         command = [sys.executable, "-m", "doorbell.diagnostics"]
+        config = self._config
+        settings = self._latest.settings
+        if (settings is not None and settings.muted) or self._chimes.is_quiet_at(time.time()):
+            # Sound is tried all the same, and nobody is woken.
+            silent = config.chime.model_copy(update={"volume": 0.0})
+            config = config.model_copy(update={"chime": silent})
         try:
             done = subprocess.run(
                 command,
-                input=self._config.model_dump_json(),
+                input=config.model_dump_json(),
                 capture_output=True,
                 text=True,
                 timeout=CHECK_SECONDS,

@@ -66,6 +66,8 @@ def discovery_document(device: DeviceSection, components: Components) -> Documen
     serial = serial_number(device.id)
     if serial is not None:
         about["serial_number"] = serial
+    if device.configuration_url is not None:
+        about["configuration_url"] = device.configuration_url
     if device.area is not None:
         about["suggested_area"] = device.area
     origin = {"name": "doorbell", "sw_version": version("doorbell")}

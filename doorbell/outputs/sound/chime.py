@@ -86,13 +86,11 @@ def choose_chime(
 
 def with_settings(section: ChimeSection, settings: SettingsState) -> ChimeSection:
     """The configuration as people have changed it."""
-    changes: dict[str, object] = {
-        "volume": settings.volume,
-        "quiet_from": settings.quiet_from if settings.quiet_hours else None,
-        "quiet_to": settings.quiet_to if settings.quiet_hours else None,
-    }
+    changes: dict[str, object] = {"volume": settings.volume}
     if settings.default_chime is not None:
         changes["default"] = settings.default_chime
+    if not settings.quiet_hours or settings.quiet_from is not None:
+        changes |= {"quiet_from": settings.quiet_from, "quiet_to": settings.quiet_to}
     return section.model_copy(update=changes)
 
 

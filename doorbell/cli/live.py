@@ -1,0 +1,124 @@
+"""``doorbell status``, ``ring`` and ``mute``: asking the running doorbell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from doorbell.cli.options import with_config
+from doorbell.cli.printing import example, json_option, print_json, say
+
+if TYPE_CHECKING:
+    from doorbell.config import Config
+    from doorbell.control.client import Client
+
+Document = dict[str, Any]
+
+
+@click.command(epilog=example("doorbell status", "doorbell status --json"))
+@json_option
+@with_config
+def status(config: Config, *, as_json: bool) -> None:
+    """Tell how the running doorbell is, and who is at the door.
+
+    The exit code is 3 if none is running.
+
+    JSON: an object with device, version, uptime_seconds, camera, sound, storage, broker,
+    statistics, settings, at_the_door, people, strangers, min_face_pixels, built_in_chimes and
+    quiet_now.
+    """
+    with _client(config) as client:
+        told = client.ask("status").document
+    if as_json:
+        print_json({key: value for key, value in told.items() if key != "ok"})
+    else:
+        for line in _lines(told):
+            say(line)
+
+
+@click.command(epilog=example("doorbell ring"))
+@with_config
+def ring(config: Config) -> None:
+    """Ring for whoever is at the door, as the button does."""
+    with _client(config) as client:
+        say(client.ask("ring").document["summary"])
+
+
+@click.command(
+    epilog=example("doorbell mute", "doorbell mute --minutes 60", "doorbell mute --until 07:00")
+)
+@click.option("--minutes", type=float, help="For so long, a week at most.")
+@click.option("--until", metavar="HH:MM", help="Until that time of day.")
+@click.option("--off", is_flag=True, help="Let the chimes sound again.")
+@with_config
+def mute(config: Config, minutes: float | None, until: str | None, *, off: bool) -> None:
+    """Silence the chimes, until --off if nothing else is said; everybody is still announced."""
+    if (minutes is not None) + (until is not None) + off > 1:
+        raise click.UsageError("give one of --minutes, --until and --off")
+    when: Document = {}
+    if minutes is not None:
+        when["minutes"] = minutes
+    if until is not None:
+        when["until"] = until
+    with _client(config) as client:
+        say(client.ask("mute", muted=not off, **when).document["summary"])
+
+
+def _client(config: Config) -> Client:
+    from doorbell.config import control_socket
+    from doorbell.control.client import Client
+
+    return Client.connect(control_socket(config))
+
+
+def _lines(told: Document) -> list[str]:
+    """How it is, in words; one line for each part."""
+    lines = [f"{told['device']['name']} has been running for {_duration(told['uptime_seconds'])}"]
+    camera, sound, broker = told["camera"], told["sound"], told["broker"]
+    if camera is not None:
+        reason = f": {camera['reason']}" if camera["reason"] else ""
+        lines.append(f"camera: {camera['condition']}{reason}")
+    if sound is not None:
+        played = {None: "no chime was played yet", True: "plays", False: "does not play"}
+        reason = f": {sound['reason']}" if sound["reason"] else ""
+        lines.append(f"sound: {played[sound['works']]}{reason}")
+    if broker["enabled"]:
+        connected = "connected" if broker["connected"] else "not connected"
+        lines.append(
+            f"broker: {connected}" + (f": {broker['problem']}" if broker["problem"] else "")
+        )
+    lines += [f"{each['part']}: {each['reason']}" for each in told["storage"]]
+    if (statistics := told["statistics"]) is not None:
+        lines.append(
+            f"speed: {statistics['frames_per_second']:.1f} frames/s, half of them within "
+            f"{statistics['latency_ms_p50']:.0f} ms"
+        )
+    settings = told["settings"]
+    if settings is not None:
+        if settings["muted"]:
+            until = settings["muted_until"]
+            lines.append("chimes: muted" + (f" until {_time(until)}" if until else ""))
+        elif told["quiet_now"]:
+            lines.append(f"chimes: quiet until {settings['quiet_to']}")
+        else:
+            lines.append(f"chimes: on, at {settings['volume']:.0%}")
+        if settings["privacy"]:
+            lines.append("pictures: none are made")
+    names = [each["visitor"]["label"] or "somebody" for each in told["at_the_door"]]
+    lines.append("at the door: " + (", ".join(names) or "nobody"))
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    days, hours = minutes // 1440, minutes // 60 % 24
+    parts = ((days, "d"), (hours, "h"), (minutes % 60, "min"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+def _time(moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%H:%M")

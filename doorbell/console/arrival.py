@@ -1,0 +1,155 @@
+"""How a request reached the console: from where, by what name, how safely, under which prefix.
+
+What a proxy says of it is believed only of the proxies that the configuration names.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from doorbell.config.console import ConsoleSection
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([0-9]{1,5}))?")
+_PREFIX = re.compile(r"(/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.~-]+)*")
+MAX_PREFIX_CHARACTERS = 128
+
+
+class BadRequestError(Exception):
+    """A request whose headers cannot be what an honest browser or proxy sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a request came.
+
+    Attributes:
+        client: the address that it came from, behind the proxies.
+        scheme: "http" or "https", as the browser sees it.
+        host: the name or address that the browser asked for, without port and brackets.
+        authority: the same with its port, as in an origin.
+        prefix: under which path the console is shown, "" or as in "/door".
+        by_proxy: whether a trusted proxy brought it.
+    """
+
+    client: str
+    scheme: str
+    host: str
+    authority: str
+    prefix: str
+    by_proxy: bool
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether nobody on the way could read along."""
+        return self.scheme == "https"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it came from this machine."""
+        address = _address(self.client)
+        return address is not None and address.is_loopback
+
+    @property
+    def origin(self) -> str:
+        """As a browser writes it."""
+        return f"{self.scheme}://{self.authority}"
+
+
+class Doorstep:
+    """Where requests arrive: the names that are ours, and whose word counts.
+
+    Args:
+        section: of the configuration.
+        machine: this machine's own name.
+    """
+
+    def __init__(self, section: ConsoleSection, machine: str | None = None) -> None:
+        machine = (machine or socket.gethostname()).lower()
+        short = machine.partition(".")[0]
+        self._names = {"localhost", machine, short, f"{short}.local", *section.names}
+        self._proxies = [ipaddress.ip_network(each) for each in section.trusted_proxies]
+        self._may_be_plain = section.plain_http or section.has_tls
+
+    def arrival(self, scope: Scope) -> Arrival:
+        """How a request came.
+
+        Raises:
+            BadRequestError: a header of it is none.
+        """
+        headers = Headers(scope=scope)
+        peer = scope["client"][0] if scope.get("client") else ""
+        by_proxy = self._is_trusted(peer)
+        scheme, host, prefix, client = scope["scheme"], headers.get("host", ""), "", peer
+        if by_proxy:
+            client = self._client(headers.getlist("x-forwarded-for"), peer)
+            scheme = _last(headers, "x-forwarded-proto") or scheme
+            host = _last(headers, "x-forwarded-host") or host
+            prefix = headers.get("x-ingress-path") or headers.get("x-forwarded-prefix") or ""
+            prefix = prefix.rstrip("/")
+        if scheme not in ("http", "https"):
+            raise BadRequestError("X-Forwarded-Proto is neither http nor https")
+        if len(prefix) > MAX_PREFIX_CHARACTERS or not _PREFIX.fullmatch(prefix):
+            raise BadRequestError("the path that the proxy names is none")
+        found = _HOST.fullmatch(host.lower())
+        if found is None:
+            return Arrival(client, scheme, "", "", prefix, by_proxy)
+        name, port = found[1].removesuffix("."), found[2]
+        usual = {"http": "80", "https": "443"}[scheme]
+        authority = name if port in (None, usual) else f"{name}:{port}"
+        return Arrival(client, scheme, name.strip("[]"), authority, prefix, by_proxy)
+
+    def is_ours(self, arrival: Arrival, scope: Scope) -> bool:
+        """Whether the name that was asked for is one of this console.
+
+        A page of somebody else's whose name was made to lead here (DNS rebinding) has that name in
+        its requests. An address is ours if the connection came in at it.
+        """
+        if arrival.host in self._names:
+            return True
+        asked = _address(arrival.host)
+        own = _address(scope["server"][0]) if scope.get("server") else None
+        return asked is not None and asked == own
+
+    def is_safe_enough(self, arrival: Arrival) -> bool:
+        """Whether the way here may be as it is: encrypted, inside, or allowed to be plain."""
+        return self._may_be_plain or arrival.is_secure or arrival.by_proxy or arrival.is_loopback
+
+    def _client(self, forwarded: list[str], peer: str) -> str:
+        """The last address that no trusted proxy has; whoever comes before could be made up."""
+        client = peer
+        for text in reversed(",".join(forwarded).split(",")):
+            address = _address(text.strip())
+            if address is None:
+                break
+            client = str(address)
+            if not self._is_trusted(client):
+                break
+        return client
+
+    def _is_trusted(self, text: str) -> bool:
+        address = _address(text)
+        return address is not None and any(address in network for network in self._proxies)
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)  # an IPv4 peer at a socket for both
+    return mapped or address
+
+
+def _last(headers: Headers, name: str) -> str:
+    values: Iterable[str] = ",".join(headers.getlist(name)).split(",")
+    return [value.strip() for value in values][-1].lower()

@@ -1,0 +1,43 @@
+"""Whether a request comes from our own pages, or was made by those of another site."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from doorbell.console.arrival import Arrival
+
+SCRIPT_HEADER = "x-door"
+
+
+def is_from_our_pages(request: Request, arrival: Arrival) -> bool:
+    """Whether a browser says that one of our pages made a request that changes something.
+
+    Browsers say it in Sec-Fetch-Site where the way is safe, and in Origin always.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site != "same-origin":
+        return False
+    origin = request.headers.get("origin")
+    if origin is None:
+        return site is not None
+    return _plain(origin) == arrival.origin or (site is not None and origin == "null")
+
+
+def may_be_read(request: Request) -> bool:
+    """Whether a request that changes nothing may be answered: no page of another site embeds ours.
+
+    Following a link to us is fine, and so is showing us in a frame, which Content-Security-Policy
+    decides. Whoever shows a token is no browser.
+    """
+    site = request.headers.get("sec-fetch-site", "none")
+    if site in ("same-origin", "none") or "authorization" in request.headers:
+        return True
+    leads_here = request.headers.get("sec-fetch-mode") == "navigate"
+    return leads_here and request.headers.get("sec-fetch-dest") not in ("object", "embed")
+
+
+def _plain(origin: str) -> str:
+    """An origin without the usual port, which some write out."""
+    scheme, _, rest = origin.lower().partition("://")
+    usual = {"http": ":80", "https": ":443"}.get(scheme)
+    return origin.lower().removesuffix(usual) if usual and rest else origin.lower()

@@ -1,0 +1,80 @@
+"""The console's way to the running doorbell: requests, events and the live picture.
+
+The daemon is asked by blocking connections in threads; what they bring is handed to the event loop.
+A daemon that stops or starts anew is noticed here, and nobody has to connect again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from doorbell.console.events import Events
+from doorbell.console.live import LivePicture
+from doorbell.control.client import Client, Reply
+
+# Requests that may wait for the daemon at a time; the next ones wait for a thread.
+WORKERS = 6
+TIMEOUT_SECONDS = 10.0
+
+
+class Doorbell:
+    """The running doorbell.
+
+    Args:
+        path: of the control socket.
+
+    Attributes:
+        live: its picture of now, for any number of viewers.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="ask")
+        self._events = Events(path)
+        self.live = LivePicture(path)
+
+    @property
+    def running(self) -> bool:
+        """Whether the daemon has shown a sign of life in the last seconds, to who follows it."""
+        return self._events.running
+
+    async def ask(
+        self,
+        verb: str,
+        blob: bytes = b"",
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        **arguments: Any,
+    ) -> Reply:
+        """Ask for something, and wait for the answer.
+
+        Args:
+            verb: which request; see ``doorbell.control.requests``.
+            blob: the bytes that belong to it.
+            timeout_seconds: how long the answer may take.
+            **arguments: of the request.
+
+        Raises:
+            RefusedError: it was not done, and why.
+            NotRunningError: there is no daemon.
+            ControlError: it does not answer in time.
+        """
+
+        def exchange() -> Reply:
+            with Client.connect(self._path, timeout_seconds) as client:
+                return client.ask(verb, blob, **arguments)
+
+        return await asyncio.get_running_loop().run_in_executor(self._workers, exchange)
+
+    def events(self) -> AsyncGenerator[dict[str, Any], None]:
+        """What happens from now on; see ``Events.follow``."""
+        return self._events.follow()
+
+    async def close(self) -> None:
+        """End all connections."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        await asyncio.gather(self._events.close(), self.live.close())

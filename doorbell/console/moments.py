@@ -1,0 +1,50 @@
+"""Points in time as people say them, by the house's clock and in the reader's language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+from babel.core import Locale
+from babel.dates import format_date, format_time
+
+Gettext = Callable[..., str]
+
+
+def parse(text: str) -> datetime:
+    """The time of an ISO 8601 string, in the zone of the house: that of this machine."""
+    # Python 3.10 does not read the Z.
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone()
+
+
+def clock(moment: datetime, locale: Locale) -> str:
+    """Hours and minutes, such as 14:03."""
+    return format_time(moment.time(), "HH:mm", locale=locale)
+
+
+def day(moment: datetime, now: datetime, locale: Locale, gettext: Gettext) -> str:
+    """Such as "today", "yesterday", "Monday", "3 Nov" or "3 Nov 2025"."""
+    days = (now.date() - moment.date()).days
+    if days == 0:
+        return gettext("today")
+    if days == 1:
+        return gettext("yesterday")
+    if 1 < days < 7:
+        return format_date(moment.date(), "EEEE", locale=locale)
+    if moment.year == now.year:
+        return format_date(moment.date(), "d MMM", locale=locale)
+    return format_date(moment.date(), "d MMM y", locale=locale)
+
+
+def when(moment: datetime, now: datetime, locale: Locale, gettext: Gettext) -> str:
+    """Day and time, such as "today 14:03"."""
+    return f"{day(moment, now, locale, gettext)} {clock(moment, locale)}"
+
+
+def lasting(seconds: float) -> str:
+    """How long something took, such as 0:41 or 1:02:09."""
+    text = str(timedelta(seconds=max(0, round(seconds))))
+    return text[2:].lstrip("0").rjust(4, "0") if text.startswith("0:") else text

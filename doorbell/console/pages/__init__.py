@@ -1,0 +1,1 @@
+"""What the pages answer: an endpoint each, listed in ``doorbell.console.routes``."""

@@ -1,0 +1,108 @@
+"""How the doorbell is: what it says of itself now, and what a check of every part finds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from doorbell.clock import iso_utc
+from doorbell.console.link import Doorbell
+from doorbell.console.rendering import gettext_of, render, url_of, wants_json
+from doorbell.console.words import Gettext
+
+# It looks through the camera and lets a simulated visitor come.
+CHECK_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How one part is.
+
+    Attributes:
+        state: ``good``, ``warn`` or ``bad``.
+        title: the part, in the reader's language.
+        words: how it is, in the reader's language.
+        said: what the daemon says of it, which is English.
+        to: the page where something can be done about it; empty for none.
+    """
+
+    state: str
+    title: str
+    words: str
+    said: str = ""
+    to: str = ""
+
+
+async def health(request: Request) -> Response:
+    """The page: now, and the last check that was made here."""
+    doorbell: Doorbell = request.app.state.doorbell
+    status = (await doorbell.ask("status")).document
+    return render(
+        request,
+        "health.html",
+        status=status,
+        now=_now(request, status),
+        check=getattr(request.app.state, "last_check", None),
+        statistics=status["statistics"],
+    )
+
+
+async def check(request: Request) -> Response:
+    """Check every part, which takes some seconds and plays the chime."""
+    doorbell: Doorbell = request.app.state.doorbell
+    reply = await doorbell.ask("check", timeout_seconds=CHECK_SECONDS)
+    findings = reply.document["findings"]
+    request.app.state.last_check = {"at": iso_utc(time.time()), "findings": findings}
+    if wants_json(request):
+        return JSONResponse({"summary": gettext_of(request)("Checked."), "findings": findings})
+    return RedirectResponse(url_of(request, "/health") + "#checked", status_code=303)
+
+
+def _now(request: Request, status: dict[str, Any]) -> list[Line]:
+    """A line for each part."""
+    _ = gettext_of(request)
+    lines = [_camera(_, status["camera"]), _sound(_, status["sound"]), _broker(_, status["broker"])]
+    for part in status["storage"]:
+        title = _("Disk, for %(part)s") % {"part": part["part"]}
+        words = _("cannot be written")
+        lines.append(Line("bad", title, words, part["reason"], "/settings#keeping"))
+    if not status["storage"]:
+        lines.append(Line("good", _("Disk"), _("can be written")))
+    if status["people"] == 0:
+        lines.append(Line("warn", _("People"), _("nobody is enrolled yet"), "", "/people/new"))
+    return lines
+
+
+def _camera(_: Gettext, camera: dict[str, Any] | None) -> Line:
+    if camera is None:
+        return Line("warn", _("Camera"), _("has not given a picture yet"))
+    if not camera["gives_frames"]:
+        words = _("gives no picture")
+        return Line("bad", _("Camera"), words, camera["reason"] or "", "/settings/aim")
+    if camera["reason"]:
+        words = _("works, but not well")
+        return Line("warn", _("Camera"), words, camera["reason"], "/settings/aim")
+    return Line("good", _("Camera"), _("gives pictures"))
+
+
+def _sound(_: Gettext, sound: dict[str, Any] | None) -> Line:
+    if sound is None:
+        return Line("warn", _("Sound"), _("is switched off in the configuration"))
+    if sound["works"]:
+        return Line("good", _("Sound"), _("works"))
+    return Line("bad", _("Sound"), _("does not work"), sound["reason"] or "", "/settings")
+
+
+def _broker(_: Gettext, broker: dict[str, Any]) -> Line:
+    title = _("Home automation")
+    if not broker["enabled"]:
+        return Line("good", title, _("is switched off in the configuration"))
+    if broker["problem"]:
+        return Line("bad", title, _("cannot be reached"), broker["problem"])
+    if broker["connected"]:
+        return Line("good", title, _("is connected"))
+    return Line("warn", title, _("is being connected"))

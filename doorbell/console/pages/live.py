@@ -1,0 +1,156 @@
+"""The picture of now and what happens: for the pages, and for other systems."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from doorbell.console.link import Doorbell
+from doorbell.console.live import Picture
+
+# nginx keeps an answer back until it has a full buffer, unless it is told not to.
+_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_LENGTH = struct.Struct(">I")
+
+SILENCE_SECONDS = 1.0
+# A picture that is older is not one of now.
+STALE_SECONDS = 2.0
+# Whoever shows nothing but a picture learns by the end of the stream that there is none.
+GIVE_UP_SECONDS = 10.0
+SSE_HEARTBEAT_SECONDS = 15.0
+BOUNDARY = "frame"
+
+
+def _doorbell(request: Request) -> Doorbell:
+    doorbell: Doorbell = request.app.state.doorbell
+    return doorbell
+
+
+async def live(request: Request) -> Response:
+    """Pictures with the faces in them, each as ``[u32][JSON][u32][JPEG]``, big-endian.
+
+    JSON: ``seq``, ``captured_at``, ``age_ms`` and ``sent_at`` (when this was sent, ms since the
+    epoch), ``w``, ``h``, ``faces``. Every second without a picture brings ``{"running": false, "why":
+    "stopped" | "no_picture"}`` without a JPEG.
+    """
+    return StreamingResponse(
+        _parts(_doorbell(request)),
+        media_type="application/octet-stream",
+        headers=_STREAM_HEADERS,
+    )
+
+
+async def _parts(doorbell: Doorbell) -> AsyncIterator[bytes]:
+    # The daemon's sign of life tells a doorbell that has stopped from a camera that gives nothing.
+    async with doorbell.live.watching() as viewer, aclosing(doorbell.events()) as events:
+        await anext(events)
+        while True:
+            picture = await viewer.next(SILENCE_SECONDS)
+            if picture is not None and picture.age_seconds() < STALE_SECONDS:
+                yield _part(_described(picture), picture.jpeg)
+            else:
+                why = "no_picture" if doorbell.running else "stopped"
+                yield _part({"running": False, "why": why})
+
+
+def _described(picture: Picture) -> dict[str, Any]:
+    return {
+        "seq": picture.sequence,
+        "captured_at": picture.captured_at,
+        "age_ms": round(picture.age_seconds() * 1000),
+        "sent_at": round(time.time() * 1000),
+        "w": picture.width,
+        "h": picture.height,
+        "faces": picture.faces,
+    }
+
+
+def _part(document: dict[str, Any], jpeg: bytes = b"") -> bytes:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return b"".join((_LENGTH.pack(len(text)), text, _LENGTH.pack(len(jpeg)), jpeg))
+
+
+async def frame(request: Request) -> Response:
+    """The picture of now as a JPEG; 503 where there is none."""
+    end = time.monotonic() + STALE_SECONDS
+    async with _doorbell(request).live.watching() as viewer:
+        while (left := end - time.monotonic()) > 0:
+            picture = await viewer.next(left)
+            if picture is not None and picture.age_seconds() < STALE_SECONDS:
+                return Response(
+                    picture.jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"}
+                )
+    return Response(status_code=503, headers={"Retry-After": "5"})
+
+
+async def mjpeg(request: Request) -> Response:
+    """Pictures one after the other (multipart/x-mixed-replace); ends where there are none."""
+    return StreamingResponse(
+        _mjpeg_parts(_doorbell(request)),
+        media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
+        headers=_STREAM_HEADERS,
+    )
+
+
+async def _mjpeg_parts(doorbell: Doorbell) -> AsyncIterator[bytes]:
+    async with doorbell.live.watching() as viewer:
+        while (picture := await viewer.next(GIVE_UP_SECONDS)) is not None:
+            if picture.age_seconds() < STALE_SECONDS:
+                head = (
+                    f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n"
+                    f"Content-Length: {len(picture.jpeg)}\r\n\r\n"
+                )
+                yield head.encode() + picture.jpeg + b"\r\n"
+    yield f"--{BOUNDARY}--\r\n".encode()
+
+
+async def events(request: Request) -> Response:
+    """What happens, as server-sent events: ``data`` is JSON with ``event``.
+
+    Only what a page needs to know that something has changed, and to say who it is.
+    """
+    return StreamingResponse(
+        _sse(_doorbell(request)), media_type="text/event-stream", headers=_STREAM_HEADERS
+    )
+
+
+async def _sse(doorbell: Doorbell) -> AsyncIterator[str]:
+    # A browser that comes back asks the page itself what has changed; nothing is repeated.
+    yield "retry: 1000\n\n"
+    number = 0
+    async with aclosing(doorbell.events()) as followed:
+        waiting = asyncio.ensure_future(anext(followed))
+        try:
+            while True:
+                done, _ = await asyncio.wait({waiting}, timeout=SSE_HEARTBEAT_SECONDS)
+                if not done:
+                    yield ": alive\n\n"
+                    continue
+                document = _told(waiting.result())
+                waiting = asyncio.ensure_future(anext(followed))
+                number += 1
+                yield f"id: {number}\ndata: {json.dumps(document, separators=(',', ':'))}\n\n"
+        finally:
+            waiting.cancel()
+            await asyncio.wait({waiting})
+
+
+def _told(document: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        key: document[key] for key in ("event", "what", "running") if key in document
+    }
+    visit = document.get("visit")
+    if visit is not None:
+        visitor = visit["visitor"]
+        told["visit"] = visit["visit_id"]
+        told["kind"] = visitor["kind"]
+        told["label"] = visitor["label"] if visitor["kind"] == "person" else ""
+    return told

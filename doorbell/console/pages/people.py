@@ -1,0 +1,267 @@
+"""The people whom the household has enrolled: the list, one person, and what may be changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import defaultdict
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from doorbell.console.link import Doorbell
+from doorbell.console.refusing import refuse
+from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
+from doorbell.errors import RefusedError
+
+# Rows for preferences beside those that are there.
+EMPTY_ROWS = 2
+MAX_PREFERENCES = 40
+PORTRAIT_WIDTH = 256
+EXPORT_SECONDS = 60.0
+
+
+async def people(request: Request) -> Response:
+    """Everybody, by name."""
+    doorbell: Doorbell = request.app.state.doorbell
+    listed = (await doorbell.ask("people.list")).document["people"]
+    return render(
+        request, "people.html", people=sorted(listed, key=lambda each: each["name"].casefold())
+    )
+
+
+async def person(request: Request) -> Response:
+    """One person."""
+    return await _page(request)
+
+
+async def portrait(request: Request) -> Response:
+    """Their portrait."""
+    doorbell: Doorbell = request.app.state.doorbell
+    reply = await doorbell.ask(
+        "portrait.get", person_id=request.path_params["person"], max_width=PORTRAIT_WIDTH
+    )
+    return Response(reply.blob, media_type="image/jpeg")
+
+
+async def set_portrait(request: Request) -> Response:
+    """Let the face of a ``visit`` be their portrait, if they ``agreed``."""
+    _ = gettext_of(request)
+    form = request.state.form
+    if form.get("agreed") != "on":
+        return await _wrong(request, "portrait", _("A portrait is kept only if they agreed to it."))
+    visit = form.get("visit", "")
+    return await _change(
+        request, "portrait", "portrait.set", _("The portrait is set."), visit=visit
+    )
+
+
+async def delete_portrait(request: Request) -> Response:
+    """Delete their portrait."""
+    said = gettext_of(request)("The portrait is deleted.")
+    return await _change(request, "portrait", "portrait.delete", said)
+
+
+async def rename(request: Request) -> Response:
+    """Give them another ``name``."""
+    _ = gettext_of(request)
+    name = request.state.form.get("name", "").strip()
+    if not name:
+        return await _wrong(request, "name", _("Write a name."))
+    return await _change(request, "name", "people.rename", _("The name is changed."), name=name)
+
+
+async def chime(request: Request) -> Response:
+    """Give them a ``chosen`` chime; empty for that of everybody."""
+    _ = gettext_of(request)
+    chosen = request.state.form.get("chosen", "")
+    if chosen == "as-it-is":
+        return done(request, {}, _path(request), summary=_("The chime stays as it is."))
+    return await _change(
+        request, "chime", "people.chime", _("The chime is changed."), chime=chosen or None
+    )
+
+
+async def preferences(request: Request) -> Response:
+    """Give them preferences: fields ``key-N`` and ``value-N``."""
+    _ = gettext_of(request)
+    form = request.state.form
+    chosen: dict[str, Any] = {}
+    for number in range(MAX_PREFERENCES):
+        key = form.get(f"key-{number}", "").strip()
+        if key and key in chosen:
+            return await _wrong(request, "preferences", _("Two preferences have the same name."))
+        if key:
+            chosen[key] = _value_of(form.get(f"value-{number}", "").strip())
+    return await _change(
+        request,
+        "preferences",
+        "people.preferences",
+        _("The preferences are changed."),
+        preferences=chosen,
+    )
+
+
+async def consent(request: Request) -> Response:
+    """Note what they agreed to, in ``words``."""
+    _ = gettext_of(request)
+    words = request.state.form.get("words", "").strip()
+    if not words:
+        return await _wrong(request, "consent", _("Write what they agreed to."))
+    said = _("It is noted what they agreed to.")
+    return await _change(request, "consent", "people.consent", said, words=words)
+
+
+async def ignore(request: Request) -> Response:
+    """Never ring for them; ``ignored`` ``off`` rings again."""
+    _ = gettext_of(request)
+    ignored = request.state.form.get("ignored", "on") == "on"
+    said = _("Their coming rings no more.") if ignored else _("Their coming rings again.")
+    return await _change(request, "ignore", "people.ignore", said, ignored=ignored)
+
+
+async def merge(request: Request) -> Response:
+    """Make another entry, ``other``, this person's; ``force`` ``on`` whether or not alike."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    form, person_id = request.state.form, request.path_params["person"]
+    other = form.get("other", "")
+    if re.fullmatch("[1-9][0-9]{0,17}", other, re.ASCII) is None or int(other) == person_id:
+        return await _wrong(request, "merge", _("Choose the other entry of the same person."))
+    try:
+        reply = await doorbell.ask(
+            "people.merge",
+            person_id=int(other),
+            into=person_id,
+            force=form.get("force") == "on",
+        )
+    except RefusedError as error:
+        if wants_json(request) or error.kind != "refused":
+            raise
+        return await _wrong(request, "merge", _said(error), other=int(other))
+    return done(request, reply.document, _path(request))
+
+
+async def forget(request: Request) -> Response:
+    """Delete them with everything, once their ``name`` is typed."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    name = request.state.form.get("name", "").strip()
+    if not name:
+        return await _wrong(request, "forget", _("Type the name of whom to forget."))
+    try:
+        reply = await doorbell.ask(
+            "people.forget", person_id=request.path_params["person"], name=name
+        )
+    except RefusedError as error:
+        if wants_json(request) or error.kind != "refused":
+            raise
+        return await _wrong(request, "forget", str(error))
+    return done(request, reply.document, "/people")
+
+
+async def export(request: Request) -> Response:
+    """Everything that is held on them, as a ZIP file to download."""
+    doorbell: Doorbell = request.app.state.doorbell
+    person_id = request.path_params["person"]
+    reply = await doorbell.ask("people.export", person_id=person_id, timeout_seconds=EXPORT_SECONDS)
+    # By the number: a name may hold what a header may not.
+    disposition = f'attachment; filename="doorbell-{person_id}.zip"'
+    return Response(
+        reply.blob, media_type="application/zip", headers={"content-disposition": disposition}
+    )
+
+
+async def _change(
+    request: Request, section: str, verb: str, summary: str, **arguments: Any
+) -> Response:
+    """Change something; what is refused is said in its section of the page."""
+    doorbell: Doorbell = request.app.state.doorbell
+    try:
+        reply = await doorbell.ask(verb, person_id=request.path_params["person"], **arguments)
+    except RefusedError as error:
+        if wants_json(request) or error.kind != "refused":
+            raise
+        return await _wrong(request, section, str(error))
+    to = own_path(request.state.form.get("to", _path(request)))
+    return done(request, reply.document, to, summary=summary)
+
+
+async def _wrong(
+    request: Request, section: str, sentence: str, other: int | None = None
+) -> Response:
+    """The page once more, with what is wrong said where it was asked for."""
+    if wants_json(request):
+        return refuse(request, 422, sentence)
+    return await _page(
+        request, status_code=422, section=section, sentence=sentence, refused_other=other
+    )
+
+
+async def _page(
+    request: Request,
+    *,
+    status_code: int = 200,
+    section: str = "",
+    sentence: str = "",
+    refused_other: int | None = None,
+) -> Response:
+    doorbell: Doorbell = request.app.state.doorbell
+    person_id = request.path_params["person"]
+    got, listed, status = await asyncio.gather(
+        doorbell.ask("people.get", person_id=person_id),
+        doorbell.ask("people.list"),
+        doorbell.ask("status"),
+    )
+    found = got.document["person"]
+    others = [each for each in listed.document["people"] if each["person_id"] != person_id]
+    others.sort(key=lambda each: each["name"].casefold())
+    chimes = status.document["built_in_chimes"]
+    form = request.state.form if section else {}
+    rows = [(key, _text_of(value)) for key, value in found["preferences"].items()]
+    if section == "preferences":
+        rows = [
+            (form.get(f"key-{n}", ""), form.get(f"value-{n}", ""))
+            for n in range(MAX_PREFERENCES)
+            if form.get(f"key-{n}") or form.get(f"value-{n}")
+        ]
+    return render(
+        request,
+        "person.html",
+        status_code=status_code,
+        person=found,
+        visits=got.document["visits"],
+        pictured=[each for each in got.document["visits"] if each["has_picture"]][:6],
+        others=others,
+        chimes=chimes,
+        rows=[*rows, *([("", "")] * EMPTY_ROWS)][:MAX_PREFERENCES],
+        wrong=defaultdict(str, {section: sentence}),
+        form=form,
+        refused_other=next((each for each in others if each["person_id"] == refused_other), None),
+    )
+
+
+def _path(request: Request) -> str:
+    return f"/people/{request.path_params['person']}"
+
+
+def _said(error: RefusedError) -> str:
+    """What a refusal says, without the advice that is for the command line."""
+    return str(error).partition("; nothing was changed")[0]
+
+
+def _value_of(text: str) -> Any:
+    """What a field holds: JSON where it is any, such as 3, true or a list; else the text itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _text_of(value: Any) -> str:
+    """A value as a field shows it, so that ``_value_of`` gives the same again."""
+    if isinstance(value, str) and _value_of(value) == value and value == value.strip():
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,159 @@
+"""What people change while the doorbell runs: quiet, chimes, privacy, how long things are kept."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from doorbell.console.link import Doorbell
+from doorbell.console.refusing import refuse
+from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
+from doorbell.errors import RefusedError
+
+# Until when "until the morning" is, where there are no quiet hours that say it.
+MORNING = "07:00"
+_TIME = re.compile("(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+_DAYS = ("pictures_days", "visits_days", "strangers_days")
+
+
+class WrongError(ValueError):
+    """A field that cannot be what it is; the sentence says why."""
+
+
+async def settings(request: Request) -> Response:
+    """The page."""
+    return await _page(request)
+
+
+async def aim(request: Request) -> Response:
+    """The live picture with how large the faces in it are, for whoever aims the camera."""
+    doorbell: Doorbell = request.app.state.doorbell
+    status = (await doorbell.ask("status")).document
+    return render(request, "aim.html", status=status)
+
+
+async def change(request: Request) -> Response:
+    """Change what stands in one ``section`` of the page."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    section = request.state.form.get("section", "")
+    try:
+        changes = _changes(request, section)
+        await doorbell.ask("settings.change", **changes)
+    except (WrongError, RefusedError) as error:
+        is_ours = not isinstance(error, RefusedError) or error.kind == "refused"
+        if not is_ours:
+            raise
+        if wants_json(request) or section not in _SECTIONS:
+            return refuse(request, 422, str(error))
+        return await _page(request, status_code=422, wrong={section: str(error)})
+    return done(request, {}, "/settings", summary=_("Saved."))
+
+
+async def mute(request: Request) -> Response:
+    """Silence the chimes for ``minutes`` or ``until`` a time; ``muted`` ``off`` lets them sound."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    form = request.state.form
+    minutes, until = form.get("minutes", ""), form.get("until", "")
+    wanted: dict[str, Any] = {"muted": form.get("muted", "on") != "off"}
+    if wanted["muted"] and until:
+        if _TIME.fullmatch(until) is None:
+            return refuse(request, 422, _("Write the time as 07:00."))
+        wanted["until"] = until
+    elif wanted["muted"] and minutes:
+        if re.fullmatch("[1-9][0-9]{0,4}", minutes, re.ASCII) is None:
+            return refuse(request, 422, _("Write for how many minutes."))
+        wanted["minutes"] = float(minutes)
+    await doorbell.ask("mute", **wanted)
+    if not wanted["muted"]:
+        said = _("The chimes sound again.")
+    elif "until" in wanted:
+        said = _("Quiet until %(time)s.") % {"time": until}
+    elif minutes == "60":
+        said = _("Quiet for an hour.")
+    elif minutes:
+        said = _("Quiet for %(minutes)s minutes.") % {"minutes": minutes}
+    else:
+        said = _("Quiet until somebody lets the chimes sound again.")
+    return done(request, {}, own_path(form.get("to", "/")), summary=said)
+
+
+async def ring(request: Request) -> Response:
+    """Ring, as whoever presses at the door does."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    await doorbell.ask("ring")
+    return done(request, {}, own_path(request.state.form.get("to", "/")), summary=_("It rings."))
+
+
+async def chime_sound(request: Request) -> Response:
+    """How a built-in chime sounds."""
+    doorbell: Doorbell = request.app.state.doorbell
+    reply = await doorbell.ask("chime.sound", chime=request.path_params["chime"])
+    return Response(reply.blob, media_type="audio/wav")
+
+
+async def play_chime(request: Request) -> Response:
+    """Let a built-in ``chime`` sound at the door."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    form = request.state.form
+    chime = form.get("chime", "")
+    await doorbell.ask("chime.play", chime=chime)
+    said = _("%(chime)s sounds at the door.") % {"chime": chime.capitalize()}
+    return done(request, {}, own_path(form.get("to", "/settings")), summary=said)
+
+
+async def _page(
+    request: Request, *, status_code: int = 200, wrong: dict[str, str] | None = None
+) -> Response:
+    doorbell: Doorbell = request.app.state.doorbell
+    status = (await doorbell.ask("status")).document
+    held = status["settings"]
+    keeps_nights = held is not None and held["quiet_hours"]
+    return render(
+        request,
+        "settings.html",
+        status_code=status_code,
+        status=status,
+        settings=held,
+        morning=held["quiet_to"] if keeps_nights and held["quiet_to"] else MORNING,
+        wrong=defaultdict(str, wrong or {}),
+    )
+
+
+def _changes(request: Request, section: str) -> dict[str, Any]:
+    """What a section's form asks for, as ``settings.change`` takes it."""
+    _, form = gettext_of(request), request.state.form
+    match section:
+        case "sound":
+            volume = form.get("volume", "")
+            if re.fullmatch("[0-9]{1,3}", volume, re.ASCII) is None or int(volume) > 100:
+                raise WrongError(_("The volume is from 0 to 100."))
+            return {"volume": int(volume) / 100}
+        case "chime":
+            return {"default_chime": form.get("chosen") or None}
+        case "quiet":
+            times = {key: form.get(key, "") for key in ("quiet_from", "quiet_to")}
+            if not all(_TIME.fullmatch(each) for each in times.values()):
+                if form.get("quiet_hours") == "on":
+                    raise WrongError(_("Write both times, as 22:00 and 07:00."))
+                return {"quiet_hours": False}
+            return {"quiet_hours": form.get("quiet_hours") == "on", **times}
+        case "privacy":
+            return {"privacy": form.get("privacy") == "on"}
+        case "keeping":
+            days = {key: form.get(key, "") for key in _DAYS}
+            if not all(re.fullmatch("[0-9]{1,4}", each, re.ASCII) for each in days.values()):
+                raise WrongError(_("Write days as a number; 0 keeps for good."))
+            return {key: int(each) for key, each in days.items()}
+        case _:
+            raise WrongError(_("There is no such setting."))
+
+
+_SECTIONS = ("sound", "chime", "quiet", "privacy", "keeping")

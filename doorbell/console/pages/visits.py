@@ -1,0 +1,240 @@
+"""Who came: the list of visits, one visit, and what the household says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import date, datetime, time, timedelta, timezone
+from itertools import groupby
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from doorbell.console import moments
+from doorbell.console.languages import language_of, locale_of
+from doorbell.console.link import Doorbell
+from doorbell.console.refusing import refuse
+from doorbell.console.rendering import done, gettext_of, notices_of, own_path, render
+from doorbell.console.words import duration_in_words, likeness_in_words
+
+PAGE_VISITS = 50
+# A few sizes, so that the daemon need not make a picture for every width of a window.
+PICTURE_WIDTHS = (96, 192, 320, 640, 1280, 1920)
+KINDS = ("person", "stranger", "undecided")
+# A name in a box over the picture; the whole of it stands below.
+BOX_LABEL_CHARACTERS = 22
+
+
+async def visits(request: Request) -> Response:
+    """The list, newest first, by day: of somebody, of a kind or of a day, page by page."""
+    doorbell: Doorbell = request.app.state.doorbell
+    query = request.query_params
+    who = _of_whom(query.get("who", ""))
+    day = _day(query.get("day", ""))
+    before = query.get("before", "")[:120]
+    wanted = {**who, **_of_day(day), **({"before": before} if before else {})}
+    listed, people = await asyncio.gather(
+        doorbell.ask("visits.list", limit=PAGE_VISITS, **wanted), doorbell.ask("people.list")
+    )
+    by_day = [
+        {"first": group[0]["started_at"], "visits": group}
+        for _, found in groupby(listed.document["visits"], key=_date_of)
+        for group in [list(found)]
+    ]
+    return render(
+        request,
+        "visits.html",
+        days=by_day,
+        more=listed.document["more"],
+        people=_by_name(people.document["people"]),
+        who=query.get("who", "") if who else "",
+        stranger_id=who.get("stranger_id"),
+        day=day.isoformat() if day else "",
+        today=datetime.now().astimezone().date().isoformat(),
+        is_later_page=bool(before),
+    )
+
+
+async def visit(request: Request) -> Response:
+    """One visit: the picture, who it was, and how to put it right."""
+    doorbell: Doorbell = request.app.state.doorbell
+    got, listed = await asyncio.gather(
+        doorbell.ask("visits.get", visit=request.path_params["visit"]), doorbell.ask("people.list")
+    )
+    found, visitor = got.document["visit"], got.document["visit"]["visitor"]
+    known = {each["person_id"]: each for each in listed.document["people"]}
+    person = known.pop(visitor["id"], None) if visitor["kind"] == "person" else None
+    likely = [
+        known.pop(each["person_id"])
+        for each in got.document["likely"]
+        if each["person_id"] in known
+    ]
+    picture = got.document["picture"]
+    return render(
+        request,
+        "visit.html",
+        visit=found,
+        visitor=visitor,
+        person=person,
+        picture=picture,
+        boxes=[] if picture is None else [_box(face) for face in picture["faces"]],
+        likely=likely,
+        others=_by_name(known.values()),
+        likeness=likeness_in_words(found["similarity"], gettext_of(request)),
+        lasted=duration_in_words(
+            found["started_at"],
+            found["ended_at"] or found["last_seen_at"],
+            locale_of(language_of(request)),
+        ),
+    )
+
+
+async def picture(request: Request) -> Response:
+    """A visit's picture without boxes, whole or the visitor's face."""
+    doorbell: Doorbell = request.app.state.doorbell
+    asked = request.query_params.get("w", "")
+    wanted = int(asked) if re.fullmatch("[0-9]{1,5}", asked, re.ASCII) else 1280
+    reply = await doorbell.ask(
+        "visits.picture",
+        visit=request.path_params["visit"],
+        crop="face" if request.query_params.get("crop") == "face" else "whole",
+        max_width=next((each for each in PICTURE_WIDTHS if each >= wanted), PICTURE_WIDTHS[-1]),
+    )
+    return Response(reply.blob, media_type="image/jpeg")
+
+
+async def correct(request: Request) -> Response:
+    """Say who a visit was of: ``person_id``, ``nobody`` for nobody the household knows.
+
+    ``learn`` ``on`` lets the doorbell learn the faces of the visit.
+    """
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    visit_id, form = request.path_params["visit"], request.state.form
+    chosen = form.get("person_id", "")
+    person_id = _number(chosen)
+    if person_id is None and chosen != "nobody":
+        return refuse(request, 422, _("Choose who it was."))
+    reply = await doorbell.ask(
+        "visits.correct",
+        visit=visit_id,
+        person_id=person_id,
+        learn=person_id is not None and form.get("learn") == "on",
+    )
+    return done(request, reply.document, own_path(form.get("to", f"/visits/{visit_id}")))
+
+
+async def no_face(request: Request) -> Response:
+    """Say that there was nobody; the visit is no longer listed."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    reply = await doorbell.ask("visits.no_face", visit=request.path_params["visit"])
+    said = _("That was no face. The visit is no longer listed.")
+    to = own_path(request.state.form.get("to", "/visits"))
+    return done(request, reply.document, to, summary=said)
+
+
+async def ignore(request: Request) -> Response:
+    """Never ring again for whoever a visit was of; ``ignored`` ``off`` rings again."""
+    doorbell: Doorbell = request.app.state.doorbell
+    visit_id, form = request.path_params["visit"], request.state.form
+    reply = await doorbell.ask(
+        "visits.ignore", visit=visit_id, ignored=form.get("ignored", "on") == "on"
+    )
+    return done(request, reply.document, own_path(form.get("to", f"/visits/{visit_id}")))
+
+
+async def name_stranger(request: Request) -> Response:
+    """Say who a stranger is: a new ``name``, or the ``person_id`` of somebody enrolled."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    form = request.state.form
+    person_id, name = _number(form.get("person_id", "")), form.get("name", "").strip()
+    who: dict[str, Any] = {"name": name} if person_id is None else {"person_id": person_id}
+    if person_id is None and not name:
+        return refuse(request, 422, _("Write a name, or choose one."))
+    reply = await doorbell.ask("strangers.name", stranger_id=request.path_params["stranger"], **who)
+    return done(request, reply.document, own_path(form.get("to", "/visits")))
+
+
+async def undo(request: Request) -> Response:
+    """Take back what a notice has said, by its ``key``."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    form = request.state.form
+    device_id = request.state.device.device_id
+    asked = notices_of(request).undo(device_id, form.get("key", ""))
+    if asked is None:
+        return refuse(
+            request, 422, _("That cannot be taken back any more. Say once more who it was instead.")
+        )
+    reply = await doorbell.ask(asked.pop("do"), **asked)
+    said = _("Taken back: %(what)s") % {"what": reply.document["summary"]}
+    return done(request, {}, own_path(form.get("to", "/visits")), summary=said)
+
+
+def _of_whom(who: str) -> dict[str, Any]:
+    """The request's words for whom a list is of; none for everybody, and what makes no sense."""
+    if who in KINDS:
+        return {"kind": who}
+    kind, _, number = who.partition("-")
+    found = _number(number)
+    if found is None or kind not in ("person", "stranger"):
+        return {}
+    return {f"{kind}_id": found}
+
+
+def _day(text: str) -> date | None:
+    """The day of a date field; None for none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _of_day(day: date | None) -> dict[str, str]:
+    """From when until when a day lasts, by the clock of the house."""
+    if day is None or not 1970 <= day.year < 9999:
+        return {}
+    ends = [
+        datetime.combine(each, time()).astimezone().astimezone(timezone.utc)
+        for each in (day, day + timedelta(days=1))
+    ]
+    since, until = (each.strftime("%Y-%m-%dT%H:%M:%SZ") for each in ends)
+    return {"since": since, "until": until}
+
+
+def _date_of(visit: dict[str, Any]) -> date:
+    return moments.parse(visit["started_at"]).date()
+
+
+def _by_name(people: Any) -> list[dict[str, Any]]:
+    return sorted(people, key=lambda person: person["name"].casefold())
+
+
+def _number(text: str) -> int | None:
+    """A person's or stranger's number; None for anything else."""
+    return int(text) if re.fullmatch("[1-9][0-9]{0,17}", text, re.ASCII) else None
+
+
+def _box(face: dict[str, Any]) -> dict[str, Any]:
+    """A face as it is drawn over the picture, in percent of its width and height."""
+    left, top, right, bottom = (min(max(each, 0.0), 1.0) * 100 for each in face["box"])
+    label = face["label"]
+    if len(label) > BOX_LABEL_CHARACTERS:
+        label = f"{label[: BOX_LABEL_CHARACTERS - 1]}…"
+    at_right = left + right > 120
+    return {
+        "left": f"{left:.2f}%",
+        "top": f"{top:.2f}%",
+        "width": f"{right - left:.2f}%",
+        "height": f"{bottom - top:.2f}%",
+        "label_x": f"{right if at_right else left:.2f}%",
+        "label_y": f"{top if top > 8 else bottom:.2f}%",
+        "label_dy": "-8" if top > 8 else "20",
+        "anchor": "end" if at_right else "start",
+        "label": label,
+        "whole_label": face["label"],
+        "kind": face["kind"],
+    }

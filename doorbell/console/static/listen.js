@@ -1,0 +1,45 @@
+// Chimes are heard in the page: links to the sound become buttons that play and stop it.
+
+import { element } from "./page.js";
+
+const sound = new Audio();
+let playing = null;
+
+function wordsOf(button) {
+  return button.querySelector("[data-words]");
+}
+
+function stopped() {
+  if (!playing) return;
+  wordsOf(playing).textContent = playing.dataset.listen;
+  playing.setAttribute("aria-pressed", "false");
+  playing = null;
+}
+
+function pressed(button) {
+  const again = playing === button;
+  sound.pause();
+  stopped();
+  if (again) return;
+  playing = button;
+  wordsOf(button).textContent = button.dataset.stop;
+  button.setAttribute("aria-pressed", "true");
+  sound.src = button.dataset.address;
+  sound.play().catch(stopped);
+}
+
+sound.addEventListener("ended", stopped);
+
+for (const link of document.querySelectorAll("a[data-listen]")) {
+  const button = element("button", {
+    className: link.className,
+    type: "button",
+    "aria-pressed": "false",
+    "data-address": link.href,
+    "data-stop": link.dataset.stop,
+    "data-listen": wordsOf(link).textContent,
+  });
+  button.append(...link.childNodes);
+  link.replaceWith(button);
+  button.addEventListener("click", () => pressed(button));
+}

@@ -1,0 +1,30 @@
+// What every module needs of the page: where it is, and how it says something.
+
+const body = document.body;
+
+export const prefix = body.dataset.prefix;
+export const texts = body.dataset;
+
+// Say something to who listens rather than looks.
+export function say(words) {
+  const line = document.getElementById("said");
+  if (line) {
+    line.textContent = "";
+    requestAnimationFrame(() => (line.textContent = words));
+  }
+}
+
+// "{name} is at the door", with the name put in as text.
+export function filled(text, values) {
+  return text.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? String(values[key]) : whole));
+}
+
+// An element with a class, text and attributes; nothing is ever read as markup.
+export function element(tag, { className = "", text = "", ...attributes } = {}, ...children) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}

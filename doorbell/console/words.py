@@ -1,0 +1,70 @@
+"""What the daemon tells in numbers and short words, as sentences in the reader's language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from babel.core import Locale
+from babel.dates import format_timedelta
+
+from doorbell.console import moments
+
+Gettext = Callable[[str], str]
+
+# Cosines of one person's faces are seldom below 0.33 in good pictures, and of two people's seldom
+# above 0.5 (``household.enrollment_checks``).
+_LIKENESS = (0.65, 0.5, 0.33)
+
+
+def likeness_in_words(similarity: float | None, gettext: Gettext) -> str:
+    """How alike a face and a person's are, a cosine; empty where it was not compared."""
+    if similarity is None:
+        return ""
+    words = (
+        gettext("very much alike"),
+        gettext("clearly alike"),
+        gettext("somewhat alike"),
+        gettext("hardly alike"),
+    )
+    return words[sum(similarity < limit for limit in _LIKENESS)]
+
+
+def duration_in_words(started_at: str, ended_at: str, locale: Locale) -> str:
+    """How long something took, such as "41 seconds" or "3 minutes"."""
+    took = moments.parse(ended_at) - moments.parse(started_at)
+    seconds = max(timedelta(seconds=1), timedelta(seconds=round(took.total_seconds())))
+    return format_timedelta(seconds, threshold=1.5, locale=locale)
+
+
+def strength_in_words(strength: str, gettext: Gettext) -> str:
+    """How well somebody is known: ``weak``, ``fair`` or ``strong``."""
+    words = {
+        "weak": gettext("weak: the door may not know them yet"),
+        "fair": gettext("fair: known in good light"),
+        "strong": gettext("strong: known in most light"),
+    }
+    return words.get(strength, strength)
+
+
+def hint_in_words(hint: str, gettext: Gettext) -> str:
+    """What another picture has to show, as the daemon says it, in the reader's language."""
+    count, _, rest = hint.partition(" ")
+    if rest == "more photos of another day and light" and count.isdecimal():
+        return gettext("%(count)s more photos of another day and light") % {"count": count}
+    known = {
+        "come nearer, in even light": gettext("come nearer, in even light"),
+        "turn a little to the left": gettext("turn a little to the left"),
+        "turn a little to the right": gettext("turn a little to the right"),
+        "one more photo in daylight": gettext("one more photo in daylight"),
+        "one more photo of another day and light": gettext(
+            "one more photo of another day and light"
+        ),
+    }
+    return known.get(hint, hint)
+
+
+def initials(name: str) -> str:
+    """Of the first and the last part of a name, in capitals; one letter where it has one part."""
+    letters = [found for part in name.split() if (found := next(filter(str.isalnum, part), ""))]
+    return "".join(letters[:1] + letters[1:][-1:]).upper()

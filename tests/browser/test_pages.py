@@ -1,0 +1,72 @@
+"""Every page, with hostile names in it: for whom it can be used, at any width, and what it does."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from console_browsers import Enter, Visitor
+from console_house import LONG, MARKUP, RIGHT_TO_LEFT
+from console_pages import PAGES, of_pages
+
+from doorbell.console.routing import Role
+
+pytestmark = pytest.mark.system
+
+SIZES = ((360, 740), (768, 1024), (1440, 900))
+SCHEMES = ("light", "dark")
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+RUN = "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})"
+# What is wider than the page, outermost first.
+TOO_WIDE = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  return [...document.body.querySelectorAll("*")]
+    .filter((each) => each.getBoundingClientRect().right > width + 1)
+    .slice(0, 4)
+    .map((each) => each.outerHTML.slice(0, 160));
+}"""
+# A name that was read as markup would have made one of these.
+MADE_OF_NAMES = "document.querySelectorAll('img[src=x], main i, main b, [onerror]').length"
+
+
+def test_every_page_of_the_table_is_looked_at() -> None:
+    assert {each.path for each in of_pages()} == set(PAGES)
+
+
+@pytest.mark.parametrize("path", PAGES.values())
+def test_a_page_is_for_everybody_at_any_width_light_and_dark(owner: Visitor, path: str) -> None:
+    page = owner.open(path)
+    page.wait_for_load_state("load")
+    page.evaluate(Axe().axe_script)
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate(TOO_WIDE) == [], f"{path} at {width} px"
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            found = page.evaluate(RUN, TAGS)["violations"]
+            told = [
+                (each["id"], node["target"], node["failureSummary"])
+                for each in found
+                for node in each["nodes"]
+            ]
+            assert told == [], f"{path} at {width} px, {scheme}"
+    assert page.evaluate(MADE_OF_NAMES) == 0
+    owner.watch.check(page)
+
+
+@pytest.mark.parametrize("path", ["/visits", "/people"])
+def test_names_are_shown_as_they_were_typed(owner: Visitor, path: str) -> None:
+    page = owner.open(path)
+    for name in (MARKUP, RIGHT_TO_LEFT, LONG):
+        page.locator("main bdi").get_by_text(name, exact=True).first.wait_for()
+
+
+@pytest.mark.parametrize("language", ["de-DE", "en-GB"])
+def test_pages_speak_the_reader_s_language(enter: Enter, language: str) -> None:
+    owner = enter(Role.OWNER, locale=language)
+    for path in PAGES.values():
+        page = owner.open(path)
+        assert page.evaluate("document.documentElement.lang") == language[:2]
+        assert page.evaluate(TOO_WIDE) == [], path
+    word = "Besuche" if language == "de-DE" else "Visits"
+    assert page.locator("nav a", has_text=word).count() == 1

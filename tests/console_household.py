@@ -1,0 +1,261 @@
+"""What a doorbell answers to the console whose household some tests imagine."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import cv2
+import numpy as np
+from scripted_doorbell import Answer
+
+from doorbell.control.wire import Document
+
+# Names as somebody may write them who wishes the household no good, and the longest.
+HOSTILE_NAMES = (
+    "<img src=x onerror=alert(1)>",
+    "\" onmouseover='alert(2)' {{ 7 * 7 }} %(name)s </title></script>",
+    "أبو عبد الله محمد الخوارزمي",
+    "W" * 64,
+    "👩‍👩‍👧‍👦 Søren-Åse O'Neill &amp;",
+)
+
+
+def jpeg(width: int = 160, height: int = 90, grey: int = 120) -> bytes:
+    """A picture of nothing."""
+    return cv2.imencode(".jpg", np.full((height, width, 3), grey, np.uint8))[1].tobytes()
+
+
+def person(person_id: int, name: str, **changed: Any) -> Document:
+    """A person's document."""
+    return {
+        "person_id": person_id,
+        "name": name,
+        "ignored": False,
+        "samples": 3,
+        "strength": "fair",
+        "missing": ["turn a little to the left", "2 more photos of another day and light"],
+        "visits": 4,
+        "last_seen_at": ago(hours=3),
+        "chime": None,
+        "preferences": {},
+        "consent": None,
+        "portrait": False,
+        **changed,
+    }
+
+
+def visit(visit_id: str, of: Document | None = None, **changed: Any) -> Document:
+    """A visit's document; ``of`` is a person's, or a stranger's visitor document."""
+    visitor = {"kind": "undecided", "id": None, "label": "", "ignored": False}
+    if of is not None and "person_id" in of:
+        visitor = {
+            "kind": "person",
+            "id": of["person_id"],
+            "label": of["name"],
+            "ignored": of["ignored"],
+        }
+    elif of is not None:
+        visitor = of
+    is_stranger = visitor["kind"] == "stranger"
+    started_at = changed.pop("started_at", ago(minutes=20))
+    return {
+        "visit_id": visit_id,
+        "started_at": started_at,
+        "last_seen_at": started_at,
+        "ended_at": changed.pop("ended_at", started_at),
+        "visitor": visitor,
+        "similarity": 0.71 if visitor["kind"] == "person" else None,
+        "corrected": False,
+        "has_picture": True,
+        "stranger_visits": 3 if is_stranger else None,
+        "stranger_visits_week": 2 if is_stranger else None,
+        **changed,
+    }
+
+
+def stranger(number: int, *, ignored: bool = False) -> Document:
+    """A stranger's visitor document."""
+    label = f"stranger-{number}"
+    return {"kind": "stranger", "id": number, "label": label, "ignored": ignored}
+
+
+def status(**changed: Any) -> Document:
+    """How everything is: well."""
+    return {
+        "device": {"id": "front", "name": "Front door"},
+        "version": "0.1.0",
+        "uptime_seconds": 90.0,
+        "camera": {
+            "condition": "working",
+            "reason": None,
+            "since_at": ago(hours=9),
+            "gives_frames": True,
+        },
+        "sound": {"works": True, "reason": None},
+        "storage": [],
+        "broker": {"enabled": True, "connected": True, "problem": None},
+        "statistics": {
+            "frames_per_second": 14.9,
+            "frames_dropped": 0,
+            "latency_ms_p50": 31.2,
+            "latency_ms_p99": 58.0,
+        },
+        "people": 5,
+        "strangers": 2,
+        "settings": {
+            "volume": 0.8,
+            "default_chime": "westminster",
+            "quiet_hours": True,
+            "quiet_from": "22:00",
+            "quiet_to": "06:30",
+            "muted": False,
+            "muted_until": None,
+            "privacy": False,
+            "pictures_days": 14,
+            "visits_days": 90,
+            "strangers_days": 30,
+        },
+        "at_the_door": [],
+        "min_face_pixels": 18,
+        "built_in_chimes": ["westminster", "ding-dong", "alert", "gong"],
+        "quiet_now": False,
+        **changed,
+    }
+
+
+def ago(**lasting: float) -> str:
+    """A time before now, as documents have it."""
+    moment = datetime.now(timezone.utc) - timedelta(**lasting)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Household:
+    """Answers for a household that a test may change.
+
+    Attributes:
+        people, visits: documents by what they are known by.
+        faces: in the picture of each visit.
+        refusals: by verb, the kind and the sentence with which it is refused.
+    """
+
+    def __init__(self) -> None:
+        anna = person(
+            1,
+            "Anna",
+            strength="strong",
+            missing=[],
+            chime="gong",
+            preferences={"light": "warm", "volume": 3, "vip": True},
+            consent={"words": "asked at dinner, said yes", "noted_at": ago(days=40)},
+            portrait=True,
+        )
+        berta = person(2, "Berta", ignored=True, strength="weak", last_seen_at=None, visits=0)
+        hostile = [person(3 + n, name) for n, name in enumerate(HOSTILE_NAMES)]
+        self.people = {each["person_id"]: each for each in (anna, berta, *hostile)}
+        listed = (
+            visit("now", stranger(7), ended_at=None),
+            visit("anna", anna, started_at=ago(hours=1)),
+            visit("right", anna, started_at=ago(hours=2), corrected=True),
+            visit("nobody", started_at=ago(hours=26), has_picture=False),
+            visit("berta", berta, started_at=ago(hours=27)),
+            visit("neighbour", stranger(4, ignored=True), started_at=ago(days=3)),
+            *(
+                visit(f"hostile-{n}", each, started_at=ago(days=9))
+                for n, each in enumerate(hostile)
+            ),
+        )
+        self.visits = {each["visit_id"]: each for each in listed}
+        self.faces: list[Document] = [
+            {
+                "box": [0.3, 0.2, 0.45, 0.5],
+                "label": "Anna",
+                "kind": "person",
+                "visit_id": "anna",
+                "certain": True,
+            }
+        ]
+        self.status = status()
+        self.refusals: dict[str, tuple[str, str]] = {}
+        self.findings: list[Document] = [
+            {"part": "camera", "ok": True, "message": "1280 x 720 pixels", "advice": []},
+            {
+                "part": "gallery",
+                "ok": True,
+                "message": "5 people",
+                "advice": ["stand at the door and check again"],
+            },
+            {"part": "broker", "ok": False, "message": "nobody answers at host:1883", "advice": []},
+        ]
+
+    def answers(self) -> dict[str, Answer]:
+        """For ``ScriptedDoorbell``."""
+        reads: dict[str, Answer] = {
+            "status": lambda _: self.status,
+            "visits.list": self._list,
+            "visits.get": self._get,
+            "visits.picture": lambda request: ({}, jpeg(request["max_width"])),
+            "people.list": lambda _: {"people": list(self.people.values())},
+            "people.get": self._person,
+            "people.export": lambda _: ({"type": "application/zip"}, b"PK a zip"),
+            "portrait.get": lambda _: ({}, jpeg(64, 64)),
+            "chime.sound": lambda _: ({}, b"RIFF a sound"),
+            "check": lambda _: {"findings": self.findings},
+        }
+        changes = (
+            "ring", "mute", "settings.change", "chime.play", "visits.correct", "visits.no_face",
+            "visits.ignore", "strangers.name", "undo", "people.rename", "people.chime",
+            "people.preferences", "people.consent", "people.ignore", "people.merge",
+            "people.forget", "portrait.set", "portrait.delete",
+        )  # fmt: skip
+        told = dict.fromkeys(changes, self._change)
+        return {verb: self._unless_refused(found) for verb, found in {**reads, **told}.items()}
+
+    def _unless_refused(self, answer: Answer) -> Answer:
+        def answered(request: dict[str, Any]) -> dict[str, Any] | tuple[dict[str, Any], bytes]:
+            if request["do"] in self.refusals:
+                kind, error = self.refusals[request["do"]]
+                return {"ok": False, "kind": kind, "error": error}
+            return answer(request)
+
+        return answered
+
+    def _change(self, request: dict[str, Any]) -> Document:
+        told: Document = {"summary": f"done: {request['do']}"}
+        return {**told, "undo": "change-5"} if request["do"].startswith("visits.") else told
+
+    def _list(self, request: dict[str, Any]) -> Document:
+        visits = sorted(self.visits.values(), key=lambda each: each["started_at"], reverse=True)
+        for key in ("person_id", "stranger_id"):
+            if key in request:
+                visits = [each for each in visits if each["visitor"]["id"] == request[key]]
+        if "kind" in request:
+            visits = [each for each in visits if each["visitor"]["kind"] == request["kind"]]
+        return {"visits": visits, "more": None if "before" in request else "cursor-1"}
+
+    def _get(self, request: dict[str, Any]) -> Document:
+        found = self.visits.get(request["visit"])
+        if found is None:
+            return {"ok": False, "kind": "not_found", "error": "there is no such visit"}
+        likely = [
+            {"person_id": each["person_id"], "name": each["name"], "similarity": 0.4}
+            for each in list(self.people.values())[:3]
+        ]
+        picture = {"width": 1280, "height": 720, "faces": self.faces}
+        return {
+            "visit": found,
+            "picture": picture if found["has_picture"] else None,
+            "likely": likely,
+        }
+
+    def _person(self, request: dict[str, Any]) -> Document:
+        found = self.people.get(request["person_id"])
+        if found is None:
+            error = "nobody enrolled has that number; list them anew"
+            return {"ok": False, "kind": "not_found", "error": error}
+        visits = [
+            each
+            for each in self.visits.values()
+            if each["visitor"]["kind"] == "person" and each["visitor"]["id"] == found["person_id"]
+        ]
+        return {"person": found, "visits": visits}

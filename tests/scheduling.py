@@ -1,0 +1,44 @@
+"""Which test files go to which of pytest-xdist's workers, and in which order.
+
+A file goes to one worker, as with ``--dist loadfile``. Those that mostly wait (for pauses,
+time-outs, key frames) are taken first and all by one worker, one after the other: the processors
+are left to the files that compute, which the other workers take at the same time. System tests come
+before the rest, so that the files at the end are short ones.
+"""
+
+from pathlib import PurePath
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+# Files of tests/system that take less than a quarter of their time of a processor, the daemons and
+# cameras that they start included; measured alone, 2026-11-28.
+WAITING = frozenset(
+    {
+        "test_mosquitto.py",
+        "test_mosquitto_image.py",
+        "test_network_streams.py",
+        "test_refusals.py",
+        "test_signals.py",
+        "test_twins.py",
+    }
+)
+
+
+class WaitingApart(LoadFileScheduling):  # type: ignore[misc]  # it ships no types
+    """Hands out files in the order in which they were collected, the waiting ones as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "waiting" if PurePath(file).name in WAITING else file
+
+
+def order(items: list[pytest.Item]) -> None:
+    """Put the waiting files first, then other system tests."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.path.name in WAITING:
+        return 0
+    return 1 if item.get_closest_marker("system") else 2

@@ -1,0 +1,422 @@
+"""Devices that are let into the console by a code, and lose that again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from console_server import PAGE, Answered, Console
+
+from doorbell.console.access import Access
+from doorbell.console.audit import KEPT_SECONDS
+from doorbell.console.devices import ABSENCE_SECONDS, clean_name
+from doorbell.console.pairing import ALPHABET, MAX_OPEN
+from doorbell.console.routing import Role
+from doorbell.console.store import AccessFileError
+
+WRONG = "00000000"
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Console]:
+    with Console(tmp_path) as running:
+        yield running
+
+
+class Clock:
+    """Wall time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def access(tmp_path: Path, clock: Clock) -> Iterator[Access]:
+    opened = Access(tmp_path / "console", now=clock)
+    yield opened
+    opened.close()
+
+
+def pair(console: Console, code: str, **fields: str) -> Answered:
+    return console.post("/pair", PAGE, {"code": code, **fields})
+
+
+def cookie_of(answered: Answered) -> dict[str, str]:
+    return {"cookie": answered.headers["set-cookie"].partition(";")[0]}
+
+
+def test_a_code_lets_one_device_in_once(console: Console) -> None:
+    invitation = console.access.invitations.invite(Role.MEMBER)
+
+    first = pair(console, invitation.code, name="Ben's phone")
+    second = pair(console, invitation.code)
+
+    assert (first.status, second.status) == (303, 403)
+    assert "set-cookie" not in second.headers
+    assert console.get("/people", cookie_of(first)).status not in (401, 403)
+    assert console.get("/devices", cookie_of(first)).status == 403
+    assert [each.name for each in console.access.devices.all()] == ["Ben's phone"]
+
+
+def test_the_cookie_is_for_this_host_and_no_script(console: Console) -> None:
+    answered = pair(console, console.access.invitations.invite(Role.VIEWER).code)
+
+    words = answered.headers["set-cookie"].lower().split("; ")
+    assert words[0].startswith("door=")
+    assert set(words[1:]) == {"httponly", "samesite=strict", "path=/", f"max-age={90 * 86400}"}
+
+
+def test_a_code_is_taken_as_people_type_it(access: Access) -> None:
+    code = access.invitations.invite(Role.VIEWER).shown_code
+    assert access.invitations.accept(f" {code.lower()} ", "a") is not None
+
+    ambiguous = next(
+        code
+        for code in (access.invitations.invite(Role.VIEWER).code for _ in range(50))
+        if set("01") & set(code)
+    )
+    typed = ambiguous.replace("0", "o").replace("1", "l")
+    assert access.invitations.accept(typed, "b") is not None
+
+
+def test_codes_have_forty_bits_and_are_never_alike(access: Access) -> None:
+    codes = {access.invitations.invite(Role.VIEWER).code for _ in range(12)}
+
+    assert len(ALPHABET) ** 8 == 2**40
+    assert len(codes) == 12
+    assert all(set(code) <= set(ALPHABET) and len(code) == 8 for code in codes)
+
+
+def test_a_code_ends_after_ten_minutes_and_when_the_clock_is_set_back(
+    access: Access, clock: Clock
+) -> None:
+    late, early, in_time = (access.invitations.invite(Role.OWNER).code for _ in range(3))
+    clock.now += 601
+    assert access.invitations.accept(late, "") is None
+    early = access.invitations.invite(Role.OWNER).code
+    clock.now -= 60
+    assert access.invitations.accept(early, "") is None
+    in_time = access.invitations.invite(Role.OWNER).code
+    clock.now += 599
+    assert access.invitations.accept(in_time, "") is not None
+
+
+def test_five_wrong_codes_end_every_code_that_is_open(access: Access) -> None:
+    codes = [access.invitations.invite(Role.OWNER).code for _ in range(2)]
+    for _ in range(4):
+        assert access.invitations.accept(WRONG, "") is None
+    survivor = access.invitations.invite(Role.VIEWER).code
+    assert access.invitations.accept(WRONG, "") is None
+
+    assert [access.invitations.accept(code, "") for code in codes] == [None, None]
+    assert access.invitations.accept(survivor, "") is not None
+
+
+def test_only_few_codes_are_open_at_a_time(access: Access) -> None:
+    codes = [access.invitations.invite(Role.VIEWER).code for _ in range(MAX_OPEN + 1)]
+
+    assert access.invitations.accept(codes[-1], "") is not None
+    assert access.invitations.accept(codes[1], "") is not None
+    assert access.invitations.accept(codes[0], "") is None
+
+
+def test_guessing_is_stopped_whoever_guesses(tmp_path: Path) -> None:
+    with Console(tmp_path, trusted_proxies=["127.0.0.1"]) as console:
+        code = console.access.invitations.invite(Role.OWNER).code
+        statuses = []
+        for guess in range(7):
+            headers = {"x-forwarded-for": f"192.0.2.{guess}", "accept": "application/json"}
+            statuses.append(console.post("/pair", headers, {"code": WRONG}).status)
+        right = pair(console, code)
+
+    assert statuses == [403] * 5 + [429] * 2
+    assert right.status == 429
+    assert console.access is not None
+
+
+def test_a_wrong_code_is_said_and_written_down(console: Console) -> None:
+    answered = pair(console, WRONG, to="/people")
+    [deed] = console.access.audit.newest()
+
+    assert answered.status == 403
+    assert 'role="alert"' in answered.text
+    assert 'name="to" value="/people"' in answered.text
+    assert (deed.action, deed.subject, deed.device_id) == ("wrong code", "address 127.0.0.1", None)
+    assert WRONG not in deed.subject
+
+
+def test_a_link_with_a_code_lets_nobody_in_by_itself(console: Console) -> None:
+    code = console.access.invitations.invite(Role.OWNER).code
+
+    answered = console.get(f"/pair?code={code}", PAGE)
+
+    assert answered.status == 200
+    assert "set-cookie" not in answered.headers
+    assert pair(console, code).status == 303
+
+
+def test_nothing_that_could_be_used_is_in_the_file(console: Console) -> None:
+    code = console.access.invitations.invite(Role.MEMBER).code
+    secret = cookie_of(pair(console, code))["cookie"].partition("=")[2]
+    _, token = console.access.devices.add("go2rtc", Role.STREAM)
+    open_code = console.access.invitations.invite(Role.OWNER).code
+
+    directory = console.section.state_directory
+    kept = b"".join(path.read_bytes() for path in directory.glob("access.sqlite*"))
+
+    for hidden in (code, open_code, secret.partition(".")[2], token.partition(".")[2]):
+        assert hidden.encode() not in kept
+    assert len(secret.partition(".")[2]) == 43  # 256 bits in Base64
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directory.glob("access*")} == {0o600}
+
+
+def test_a_device_that_is_revoked_is_out_at_once(console: Console) -> None:
+    device = console.device(Role.MEMBER)
+    assert console.get("/wall", device).status != 401
+    [found] = console.access.devices.all()
+
+    with Access(console.section.state_directory).devices._connection as other:
+        other.execute("UPDATE devices SET revoked_at = ? WHERE device_id = ?", (time.time(), 1))
+
+    assert console.get("/wall", device).status == 401
+    assert found.device_id == 1
+
+
+@pytest.mark.parametrize("path", ["/live", "/events", "/stream.mjpeg"])
+def test_what_a_revoked_device_watches_ends(console: Console, path: str) -> None:
+    device = console.device(Role.STREAM if path == "/stream.mjpeg" else Role.VIEWER)
+    with console.connect() as connection:
+        headers = "Connection: close\r\n" + "".join(
+            f"{name}: {value}\r\n" for name, value in device.items()
+        )
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        begun = time.monotonic()
+
+        console.access.devices.revoke(1)
+
+        connection.settimeout(5.0)
+        while connection.recv(65536):
+            pass
+    assert time.monotonic() - begun < 3.0
+    assert console.app.state.traffic.streams["live"].present == 0
+    assert console.app.state.traffic.streams["events"].present == 0
+
+
+def test_a_device_stays_for_ninety_days_after_it_was_last_there(
+    access: Access, clock: Clock
+) -> None:
+    device, secret = access.devices.add("tablet", Role.VIEWER)
+    _, token = access.devices.add("go2rtc", Role.STREAM)
+    clock.now += ABSENCE_SECONDS - 1
+    found = access.devices.find(secret)
+    assert found is not None
+    access.devices.note_seen(found)
+    clock.now += ABSENCE_SECONDS - 1
+    assert access.devices.find(secret) is not None
+    clock.now += 2
+
+    assert access.devices.find(secret) is None
+    assert not access.devices.still_has_access(device.device_id)
+    assert [each.name for each in access.devices.all()] == ["go2rtc"]
+    assert access.devices.find(token) is not None
+
+
+def test_a_page_renews_the_cookie_and_a_picture_does_not(console: Console) -> None:
+    device = console.device(Role.OWNER)
+
+    page, frame = console.get("/devices", {**device, **PAGE}), console.get("/healthz", device)
+
+    assert page.headers["set-cookie"].startswith(device["cookie"])
+    assert "set-cookie" not in frame.headers
+
+
+def test_leaving_ends_the_access_of_the_device_alone(console: Console) -> None:
+    leaving, staying = console.device(Role.OWNER), console.device(Role.OWNER)
+
+    answered = console.post("/leave", {**leaving, **PAGE})
+
+    assert answered.status == 303
+    assert answered.headers["location"] == "/pair"
+    assert 'door=""' in answered.headers["set-cookie"]
+    assert console.get("/devices", leaving).status == 401
+    assert console.get("/devices", staying).status == 200
+
+
+def test_a_secret_is_right_as_a_whole_only(access: Access) -> None:
+    _, secret = access.devices.add("phone", Role.OWNER)
+    _, other = access.devices.add("phone", Role.OWNER)
+    number, _, token = secret.partition(".")
+
+    for wrong in (
+        f"{number}.{token[:-1]}", f"{number}.{token}A", f"{number}.{token[:-1]}!", f"0{secret}",
+        f"{number}.{other.partition('.')[2]}", f"2.{token}", f"9.{token}", token, f"{number}.",
+        secret.swapcase(), f" {secret}", f"{secret}\n", f"-{secret}", f"{number}.{'A' * 43}",
+    ):  # fmt: skip
+        assert access.devices.find(wrong) is None, wrong
+    assert access.devices.find(secret) is not None
+
+
+def test_a_revoked_device_s_number_and_secret_are_never_given_again(access: Access) -> None:
+    device, secret = access.devices.add("phone", Role.OWNER)
+    access.devices.revoke(device.device_id)
+    later, _ = access.devices.add("phone", Role.OWNER)
+
+    assert later.device_id > device.device_id
+    assert access.devices.find(secret) is None
+    assert access.devices.find(f"{device.device_id}.{'A' * 43}") is None
+    assert access.devices.revoke(device.device_id) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("  Ben's \t phone\n", "Ben's phone"),
+        ("a\x00b\x1b[31m", "a b [31m"),
+        ("\u202eevil\u200b", "evil"),
+        ("\u200b\ufeff ", ""),
+        ("x" * 100, "x" * 64),
+        ("Ana\u0308", "Anä"),
+    ],
+)
+def test_a_device_s_name_is_one_line_that_can_be_seen(typed: str, name: str) -> None:
+    assert clean_name(typed) == name
+
+
+# The audit
+
+
+def test_what_is_done_is_written_down_without_names(console: Console) -> None:
+    owner = console.device(Role.OWNER, "Anna's phone")
+    console.doorbell.answers["people.rename"] = lambda _request: {"summary": "renamed"}
+    console.post("/people/7/rename", owner, {"name": "Berta"})
+    console.post("/devices/invite", owner, {"role": "viewer"})
+    console.post("/devices/revoke", owner, {"device": "99"})
+
+    deeds = [
+        (each.device_name, each.action, each.subject) for each in console.access.audit.newest()
+    ]
+
+    assert ("Anna's phone", "devices invite", "role viewer") in deeds
+    assert all("revoke" not in action for _, action, _ in deeds)  # it was refused
+    assert "Berta" not in repr(deeds)
+
+
+def test_what_was_done_is_only_added_to(access: Access) -> None:
+    access.audit.note(None, "pair", "role owner")
+    access.audit.note(None, "ring")
+    connection = access.audit._connection
+
+    for statement in (
+        "UPDATE audit SET action = 'x'",
+        "DELETE FROM audit",
+        "DELETE FROM audit WHERE number = 2",
+    ):
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute(statement)
+    assert [each.action for each in access.audit.newest()] == ["ring", "pair"]
+
+
+def test_what_was_done_is_kept_for_a_year(access: Access, clock: Clock) -> None:
+    access.audit.note(None, "pair")
+    clock.now += KEPT_SECONDS - 1
+    access.audit.note(None, "mute")
+    access.tidy()
+    assert len(access.audit.newest()) == 2
+    clock.now += 2
+    access.audit.note(None, "ring")
+    access.tidy()
+
+    assert [each.action for each in access.audit.newest()] == ["ring", "mute"]
+
+
+# The file
+
+
+def test_a_file_that_is_another_or_changed_is_refused(tmp_path: Path) -> None:
+    Access(tmp_path).close()
+    path = tmp_path / "access.sqlite"
+    with sqlite3.connect(path) as file:
+        file.execute(
+            "CREATE TRIGGER everybody_owns AFTER INSERT ON devices"
+            " BEGIN UPDATE devices SET role = 4; END"
+        )
+    file.close()
+
+    with pytest.raises(AccessFileError, match="everybody_owns"):
+        Access(tmp_path)
+    path.write_bytes(b"no database, but long enough to be looked at" * 100)
+    with pytest.raises(AccessFileError, match="pair the devices anew"):
+        Access(tmp_path)
+
+
+# Owners
+
+
+def test_an_owner_lets_devices_in_and_out_again(console: Console) -> None:
+    owner = console.device(Role.OWNER)
+
+    page = console.post("/devices/invite", {**owner, **PAGE}, {"role": "viewer", "name": "Wall"})
+    code = page.text.partition('<p class="code">')[2].partition("<")[0]
+    wall = cookie_of(pair(console, code, name="something else"))
+
+    assert "<svg" in page.text
+    assert "style=" not in page.text
+    assert [(each.name, each.role) for each in console.access.devices.all()][1:] == [
+        ("Wall", Role.VIEWER)
+    ]
+    assert console.get("/wall", wall).status not in (401, 403)
+    answered = console.post("/devices/revoke", {**owner, **PAGE}, {"device": "2"})
+    assert (answered.status, answered.headers["location"]) == (303, "/devices")
+    assert console.get("/wall", wall).status == 401
+
+
+def test_a_script_that_revokes_gets_an_answer_it_can_read(console: Console) -> None:
+    owner = {**console.device(Role.OWNER), "accept": "application/json"}
+
+    done = console.post("/devices/revoke", owner, {"device": "77"})
+
+    assert done.status == 404
+    assert "no such device" in json.loads(done.body)["error"]
+
+
+@pytest.mark.parametrize("number", ["", "one", "-1", "1.0", "9" * 40, "\u0661"])
+def test_a_device_is_revoked_by_its_number(console: Console, number: str) -> None:
+    owner = console.device(Role.OWNER)
+
+    assert console.post("/devices/revoke", owner, {"device": number}).status == 404
+    assert len(console.access.devices.all()) == 1
+
+
+def test_a_made_token_opens_the_picture_and_nothing_else(console: Console) -> None:
+    owner = console.device(Role.OWNER)
+    page = console.post("/devices/token", {**owner, **PAGE}, {"name": "Home Assistant"}).text
+    token = page.partition('<p class="secret"><code>')[2].partition("<")[0]
+    system = {"authorization": f"Bearer {token}"}
+
+    assert console.get("/frame.jpg", system).body[:2] == b"\xff\xd8"
+    assert console.ask("GET", "/stream.mjpeg", system, whole=False).status == 200
+    for path in ("/", "/live", "/events", "/people", "/visits", "/devices"):
+        assert console.get(path, system).status == 403
+    assert token not in console.get("/devices", owner).text
+
+
+def test_a_role_that_is_none_is_refused(console: Console) -> None:
+    owner = console.device(Role.OWNER)
+
+    for role in ("stream", "admin", "4", ""):
+        assert console.post("/devices/invite", owner, {"role": role}).status == 422

@@ -1,0 +1,457 @@
+"""What a hostile page, network or client can do to the console: nothing."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from console_server import FORM, PAGE, Console, address
+
+from doorbell.console.routes import ROUTES
+from doorbell.console.routing import Role
+
+# What may be asked of the doorbell to show something; everything else changes something.
+LOOKING = {
+    "status", "events", "frames", "visits.list", "visits.today", "visits.get", "visits.picture",
+    "people.list", "people.get", "portrait.get", "photo.preview", "chime.sound", "check",
+    "strangers.list",
+}  # fmt: skip
+NAME = "<img src=x onerror=alert(1)>\"'</title>\u202e"
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with Console(tmp_path_factory.mktemp("console"), viewers=16) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def owner(console: Console) -> dict[str, str]:
+    return console.device(Role.OWNER)
+
+
+def state(console: Console) -> list[object]:
+    """All that the console keeps, but when a device was last there."""
+    with sqlite3.connect(console.section.state_directory / "access.sqlite") as file:
+        rows = [
+            *file.execute("SELECT device_id, name, role, token_sha256, revoked_at FROM devices"),
+            *file.execute("SELECT * FROM invitations"),
+            *file.execute("SELECT * FROM audit"),
+        ]
+    file.close()
+    return rows
+
+
+# Names: DNS rebinding
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example", "127.0.0.1.nip.io", "localhost.evil.example", "house.local.evil.example",
+        "evil.example:8480", "8.8.8.8", "192.0.2.77", "[::2]", "0.0.0.1", "127.1", "2130706433",
+        "localhost@evil.example", "", "localhost/", "xn--", "house.local:99999999",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/healthz", "/", "/static/0/x.css", "/nowhere"])
+def test_a_request_for_another_name_is_misdirected(console: Console, host: str, path: str) -> None:
+    for headers in ({}, console.device(Role.OWNER)):
+        answered = console.get(path, {"host": host, **headers})
+        assert answered.status == 421, host
+        assert b"doorbell" not in answered.body.replace(b"the doorbell", b"")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1", "house", "house.local:8480", "House.Local."]
+)
+def test_the_names_of_this_machine_are_ours(console: Console, host: str) -> None:
+    assert console.get("/healthz", {"host": host}).status == 200
+
+
+def test_a_request_names_one_host_whatever_its_target_says(console: Console) -> None:
+    two = console.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
+    none = console.send(b"GET /healthz HTTP/1.0\r\n\r\n")
+    absolute = console.send(
+        b"GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+
+    assert two.startswith(b"HTTP/1.1 400 ")
+    assert none.startswith(b"HTTP/1.1 421 ")
+    assert absolute.startswith(b"HTTP/1.1 404 ")
+
+
+# Other sites
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "https://127.0.0.1:{port}"},
+        {"origin": "http://127.0.0.1:1"},
+        {"origin": "http://127.0.0.1:{port}.evil.example"},
+        {"origin": "http://localhost:{port}"},
+        {"origin": "{origin}", "sec-fetch-site": "cross-site"},
+        {"origin": "{origin}", "sec-fetch-site": "same-site"},
+        {"origin": "{origin}", "sec-fetch-site": "none"},
+        {"sec-fetch-site": "cross-site"},
+        {"referer": "{origin}/"},
+        {},
+    ],
+)
+@pytest.mark.parametrize("path", ["/ring", "/pair", "/devices/invite", "/people/1/forget"])
+def test_a_write_from_another_site_is_refused_also_on_this_machine(
+    console: Console, owner: dict[str, str], headers: dict[str, str], path: str
+) -> None:
+    before, asked = state(console), len(console.doorbell.asked)
+    sent = {k: v.format(port=console.port, origin=console.origin) for k, v in headers.items()}
+
+    answered = console.ask(
+        "POST", path, {**owner, "x-door": "1", "content-type": FORM, **sent}, b"role=owner"
+    )
+
+    assert answered.status == 403
+    assert state(console) == before
+    assert len(console.doorbell.asked) == asked
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "{origin}"},
+        {"sec-fetch-site": "same-origin"},
+        {"origin": "HTTP://127.0.0.1:{port}"},
+    ],
+)
+def test_a_write_from_our_own_pages_passes(
+    console: Console, owner: dict[str, str], headers: dict[str, str]
+) -> None:
+    sent = {k: v.format(port=console.port, origin=console.origin) for k, v in headers.items()}
+
+    answered = console.ask("POST", "/devices/invite", {**owner, "x-door": "1", **sent}, b"")
+
+    assert answered.status == 200
+
+
+def token_in(page: str) -> str:
+    return page.partition('name="csrf" value="')[2].partition('"')[0]
+
+
+def test_a_form_needs_the_token_of_its_own_device(console: Console, owner: dict[str, str]) -> None:
+    own = token_in(console.get("/devices", {**owner, **PAGE}).text)
+    others = token_in(console.get("/devices", {**console.device(Role.OWNER), **PAGE}).text)
+    nobodys = token_in(console.get("/pair", PAGE).text)
+    answers = {}
+    for token in (own, others, nobodys, "", "é", own[:-1]):
+        body = f"role=viewer&csrf={token}".encode()
+        headers = {**owner, "origin": console.origin, "content-type": FORM}
+        answers[token] = console.ask("POST", "/devices/invite", headers, body).status
+
+    assert len({own, others, nobodys}) == 3
+    assert answers.pop(own) == 200
+    assert set(answers.values()) == {403}
+
+
+def test_a_page_of_another_site_embeds_nothing(console: Console, owner: dict[str, str]) -> None:
+    before = len(console.doorbell.asked)
+    for site in ("cross-site", "same-site"):
+        for mode, dest in (("no-cors", "image"), ("cors", "empty"), ("navigate", "object")):
+            fetched = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+            for entry in ROUTES:
+                if entry.method == "GET":
+                    answered = console.get(address(entry), {**owner, **fetched})
+                    assert answered.status == 403, (entry.path, fetched)
+                    assert answered.headers["cross-origin-resource-policy"] == "same-origin"
+
+    assert len(console.doorbell.asked) == before
+
+
+def test_a_link_from_another_site_leads_here(console: Console, owner: dict[str, str]) -> None:
+    fetched = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", **PAGE}
+
+    arriving = console.get("/people", {**fetched, "sec-fetch-dest": "document"})
+    paired = console.get("/devices", {**owner, **fetched, "sec-fetch-dest": "document"})
+
+    # Its strict cookie comes with what our own page leads to.
+    assert arriving.status == 401
+    assert 'content="0; url=/pair?to=/people"' in arriving.text
+    assert console.get("/pair?to=/people", {**owner, **PAGE}).headers["location"] == "/people"
+    assert paired.status == 200
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "//evil.example", "https://evil.example", "/\\evil.example", "/%2fevil.example",
+        "javascript:alert(1)", "/people?x=//evil", "/ evil", "",
+    ],
+)  # fmt: skip
+def test_pairing_leads_to_no_other_site(console: Console, owner: dict[str, str], to: str) -> None:
+    assert console.get(f"/pair?to={to.replace(' ', '%20')}", owner).headers["location"] == "/"
+
+
+def test_no_answer_lets_another_site_read_or_frame_it(
+    console: Console, owner: dict[str, str]
+) -> None:
+    asked = [("/", {}), ("/", owner), ("/nowhere", owner), ("/healthz", {"host": "evil.example"})]
+    asked += [("/static/0/x.css", {}), ("/people/1", owner), ("/devices", {**owner, **PAGE})]
+    for path, headers in asked:
+        answered = console.get(path, {"origin": "http://evil.example", **headers})
+        policy = answered.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "require-trusted-types-for 'script'" in policy
+        assert "unsafe" not in policy
+        assert "*" not in policy
+        assert answered.headers["x-frame-options"] == "DENY"
+        assert answered.headers["x-content-type-options"] == "nosniff"
+        assert answered.headers["cross-origin-opener-policy"] == "same-origin"
+        assert answered.headers["cache-control"] == "no-store"
+        assert {name for name in answered.headers if "access-control" in name} == set()
+        assert "server" not in answered.headers
+
+
+def test_a_frame_is_for_the_pages_that_are_named(tmp_path: Path) -> None:
+    home = "https://home.example.org:8123"
+    with Console(tmp_path, frame_ancestors=[home]) as console:
+        headers = console.get("/pair", PAGE).headers
+
+    assert f"frame-ancestors {home};" in headers["content-security-policy"]
+    assert "x-frame-options" not in headers
+
+
+def test_nothing_that_is_only_looked_at_changes_anything(
+    console: Console, owner: dict[str, str]
+) -> None:
+    before, asked = state(console), len(console.doorbell.asked)
+    for entry in ROUTES:
+        path = address(entry)
+        for query in ("", "?minutes=5&muted=true&name=x&person_id=1&_method=POST&csrf=1&code=AAAA"):
+            for headers in ({}, owner, {**owner, **PAGE, "x-http-method-override": "POST"}):
+                for method in ("GET", "HEAD"):
+                    console.ask(method, path + query, headers, whole=False)
+
+    assert state(console) == before
+    assert {request["do"] for request in console.doorbell.asked[asked:]} <= LOOKING
+
+
+# What others have learned, each once
+
+
+def test_no_request_brings_a_command_or_an_address_to_the_doorbell(
+    console: Console, owner: dict[str, str]
+) -> None:
+    """go2rtc CVE-2024-29192, motionEye, Frigate #23478: settings that run what they are given."""
+    fields = {
+        "exec": "rm", "camera.uri": "exec:id", "uri": "rtsp://evil", "models_directory": "/opt",
+        "command": "id", "volume": "0.5", "mqtt.host": "evil.example", "key_file": "/etc/shadow",
+    }  # fmt: skip
+    asked = len(console.doorbell.asked)
+
+    console.post("/settings", owner, fields)
+
+    told = repr(console.doorbell.asked[asked:])
+    assert {
+        word for word in ("exec", "rtsp", "evil", "/opt", "shadow", "uri") if word in told
+    } == set()
+
+
+@pytest.mark.parametrize(
+    "path", ["/pair?to=", "/nowhere", "/visits/", "/pair?code=", "/people/1?q="]
+)
+def test_what_stands_in_an_address_is_never_markup(console: Console, path: str) -> None:
+    """go2rtc CVE-2024-29193 and -29191, jetson-utils: the stream's name in a page."""
+    marked = '"><script>alert(1)</script>'.replace(" ", "%20").replace('"', "%22")
+
+    for headers in (PAGE, {**PAGE, **console.device(Role.OWNER)}):
+        answered = console.get(path + marked, headers)
+        assert b"<script>alert" not in answered.body
+
+
+def test_a_name_is_never_markup(console: Console) -> None:
+    """ZoneMinder CVE-2016-10203: a script in the name of a monitor."""
+    owner = console.device(Role.OWNER, NAME)
+    console.access.devices.add(NAME, Role.STREAM)
+    console.post("/devices/token", owner, {"name": NAME})
+
+    page = console.get("/devices", {**owner, **PAGE}).text
+
+    assert "&lt;img src=x onerror" in page
+    assert "<img src=x" not in page
+    assert '</title>"' not in page
+
+
+def test_a_picture_needs_the_role_as_its_page_does(console: Console) -> None:
+    """Frigate CVE-2026-33470, ZoneMinder CVE-2026-54258 and -27470: media beside the check."""
+    for who in ({}, console.device(Role.VIEWER), console.device(Role.STREAM)):
+        for path in ("/visits/v1/picture", "/people/1/portrait", "/enroll/photo/1"):
+            assert console.get(path, who).status in (401, 403)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../etc/passwd", "..%2f..%2fgallery.sqlite"])
+@pytest.mark.parametrize("before", ["/visits/", "/static/0/", "/icons/", "/chimes/", "/people/"])
+def test_media_are_found_by_number_and_never_by_path(
+    console: Console, owner: dict[str, str], before: str, name: str
+) -> None:
+    """MotionEye CVE-2026-55488: an absolute file name reads any file."""
+    answered = console.get(before + name.replace("/etc", "%2fetc"), owner)
+
+    assert answered.status == 404
+    assert b"root:" not in answered.body
+
+
+def test_no_part_of_an_answer_can_be_asked_for(console: Console, owner: dict[str, str]) -> None:
+    """Starlette CVE-2025-62727: many ranges cost a square of time."""
+    ranges = {"range": "bytes=" + ",".join(f"{n}-{n + 1}" for n in range(0, 2000, 2))}
+
+    for path in ("/healthz", "/icons/192.png", "/devices"):
+        answered = console.get(path, {**owner, **ranges})
+        assert answered.status == 200
+        assert "content-range" not in answered.headers
+        assert "accept-ranges" not in answered.headers
+
+
+def test_parts_of_several_kinds_are_not_read(console: Console, owner: dict[str, str]) -> None:
+    """python-multipart CVE-2024-53981: a body before its first boundary."""
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+
+    assert console.post("/ring", {**owner, **kind}, {"a": "b"}).status == 415
+    assert "multipart" not in __import__("sys").modules
+
+
+def test_nobody_is_an_owner_for_being_on_this_machine(console: Console) -> None:
+    """go2rtc and Frigate's port 5000: localhost, and whoever reaches it, without a login."""
+    headers = {
+        "x-forwarded-for": "127.0.0.1",
+        "x-real-ip": "127.0.0.1",
+        "forwarded": "for=127.0.0.1",
+    }
+
+    for sent in ({}, headers):
+        assert {console.get(path, sent).status for path in ("/", "/people", "/devices")} == {401}
+
+
+# Odd requests
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "door",
+        "door=",
+        "=",
+        ";;;",
+        "door=%00",
+        "door=1.%s" % ("A" * 43),
+        'door="1.\\000"',
+        "door=\xff\xfe",
+        "door=999999999999999999." + "A" * 43,
+        "door=0." + "A" * 43,
+        "door=1." + "A" * 5000,
+        "door=1.é" + "A" * 42,
+        "door=" + "1" * 4000,
+        "door=1.A; door=2.B",
+        'theme="</script>',
+        "language=../../x",
+    ],
+)
+def test_a_malformed_cookie_is_nobody_s(console: Console, cookie: str) -> None:
+    answered = console.get(
+        "/devices", {"cookie": cookie.encode("latin-1").decode("latin-1"), **PAGE}
+    )
+
+    assert answered.status == 401
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic",
+        "Basic !!!",
+        "Basic " + base64.b64encode(b"\xff:\xff").decode(),
+        "Basic " + base64.b64encode(b"user").decode(),
+        "Digest a",
+        "Bearer 1." + "A" * 43,
+        "B" * 9000,
+    ],
+)
+def test_a_malformed_token_is_nobody_s(console: Console, authorization: str) -> None:
+    answered = console.get("/frame.jpg", {"authorization": authorization})
+
+    assert answered.status == 401
+    assert answered.headers["www-authenticate"].startswith("Basic ")
+
+
+def test_a_token_is_a_password_of_any_user(console: Console) -> None:
+    _, secret = console.access.devices.add("Home Assistant", Role.STREAM)
+    basic = base64.b64encode(f"anybody:{secret}".encode()).decode()
+
+    for words in (f"Basic {basic}", f"Bearer {secret}", f"bearer  {secret} "):
+        assert console.get("/frame.jpg", {"authorization": words}).status not in (401, 403)
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"\x00\x01\x02\x03\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nA"
+        + b"a" * 70000
+        + b": b\r\n\r\n",
+        b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"POST /ring HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /ring HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_refused_and_hurts_nobody(
+    console: Console, request_line: bytes
+) -> None:
+    answered = console.send(request_line)
+
+    assert answered.startswith(b"HTTP/1.1 4")
+    assert b"content-security-policy: default-src 'none'" in answered.lower()
+    assert b"Traceback" not in answered
+    assert console.get("/healthz").status == 200
+
+
+def test_one_request_is_not_two(console: Console) -> None:
+    """Smuggling: a length and chunks at once, and a second request in the body of the first."""
+    smuggled = console.send(
+        b"POST /pair HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n"
+        b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        b"0\r\n\r\nGET /devices HTTP/1.1\r\n\r\n"
+    )
+
+    assert smuggled.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_websocket_is_not_opened(console: Console) -> None:
+    upgrade = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+
+    answered = console.get("/live", {**upgrade, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="})
+
+    assert answered.status == 401
+
+
+def test_what_fails_is_answered_without_its_insides(tmp_path: Path) -> None:
+    def broken(_request: dict[str, object]) -> dict[str, object]:
+        return {"unexpected": True}
+
+    with Console(tmp_path, answers={"people.list": broken}) as console:
+        answered = console.get("/people", {**console.device(Role.OWNER), **PAGE})
+
+    assert answered.status in (500, 501)
+    assert b"Traceback" not in answered.body
+    assert b"unexpected" not in answered.body
+    assert answered.headers["content-security-policy"].startswith("default-src 'none'")
