@@ -152,3 +152,17 @@ def test_a_browser_that_comes_back_is_told_whether_the_doorbell_runs(console: Co
         with opened(console, "/events") as response:
             while not event(response).get("running"):
                 pass
+
+
+def test_ffmpeg_plays_the_stream_with_a_token_as_the_password(console: Console) -> None:
+    token = console.device(Role.STREAM)["authorization"].removeprefix("Bearer ")
+    console.picture = np.full((72, 128, 3), 90, np.uint8)
+    address = f"http://any:{token}@127.0.0.1:{console.port}/stream.mjpeg"
+    playing = cv2.VideoCapture(address, cv2.CAP_FFMPEG)
+    try:
+        for _ in range(3):
+            worked, shown = playing.read()
+            assert worked
+            assert abs(float(shown.mean()) - 90) < 2
+    finally:
+        playing.release()
