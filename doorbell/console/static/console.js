@@ -2,6 +2,7 @@
 
 import "./forms.js";
 import "./refresh.js";
+import { onEvent } from "./events.js";
 import { prefix } from "./page.js";
 import { undoLast } from "./toast.js";
 
@@ -33,6 +34,17 @@ document.addEventListener(
   (event) => event.target instanceof HTMLImageElement && event.target.classList.add("missing"),
   true,
 );
+
+// A page that says what is not there comes back by itself.
+const retry = document.querySelector("[data-retry]")?.dataset.retry;
+if (retry === "running") {
+  onEvent((event) => event.event === "running" && event.running && location.reload());
+} else if (retry === "reachable") {
+  setInterval(async () => {
+    const answer = await fetch(`${prefix}/healthz`, { cache: "no-store" }).catch(() => null);
+    if (answer) location.reload();
+  }, 5000);
+}
 
 // The shell of the page for when the house does not answer; browsers allow it over HTTPS only.
 if ("serviceWorker" in navigator && window.isSecureContext) {

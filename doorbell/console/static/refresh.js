@@ -95,7 +95,7 @@ export function refreshNow() {
   timer = setTimeout(refresh, TOGETHER_MS);
 }
 
-onEvent((event) => {
+function follow(event) {
   if (event.event === "hidden") {
     running?.abort();
     return;
@@ -107,4 +107,7 @@ onEvent((event) => {
   if (parts().some((part) => names.includes("*") || part.dataset.refresh.split(" ").some((name) => names.includes(name)))) {
     refreshNow();
   }
-});
+}
+
+// A page without such parts, as for pairing, has nothing to follow and may not ask.
+if (parts().length) onEvent(follow);
