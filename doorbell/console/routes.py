@@ -5,16 +5,11 @@ What does not stand here is refused, whoever asks; tests enumerate it.
 
 from __future__ import annotations
 
-import importlib
-from typing import cast
-
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-
 from doorbell.console.pages import (
     assets,
     devices,
     door,
+    enroll,
     health,
     live,
     pair,
@@ -23,22 +18,7 @@ from doorbell.console.pages import (
     settings,
     visits,
 )
-from doorbell.console.routing import Endpoint, Entry, Role
-
-
-def _later(name: str) -> Endpoint:
-    """An endpoint of ``doorbell.console.pages`` that is found when it is called."""
-    module, _, function = name.partition(".")
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            found = getattr(importlib.import_module(f"doorbell.console.pages.{module}"), function)
-        except (ImportError, AttributeError):
-            return PlainTextResponse("not there yet", status_code=501)
-        return await cast(Endpoint, found)(request)
-
-    return endpoint
-
+from doorbell.console.routing import Entry, Role
 
 PUBLIC, STREAM, VIEWER, MEMBER, OWNER = Role
 
@@ -89,11 +69,11 @@ ROUTES: tuple[Entry, ...] = (
     Entry("/people/{person:number}/forget", "POST", OWNER, people.forget),
     Entry("/people/{person:number}/export", "POST", OWNER, people.export),
     # Enrolling.
-    Entry("/people/new", "GET", MEMBER, _later("enroll.new")),
-    Entry("/enroll", "POST", MEMBER, _later("enroll.enroll")),
-    Entry("/enroll/photo", "POST", MEMBER, _later("enroll.examine"), body="photo"),
-    Entry("/enroll/photo/{photo:id}", "GET", MEMBER, _later("enroll.preview")),
-    Entry("/enroll/door", "POST", MEMBER, _later("enroll.door"), stream="events"),
+    Entry("/people/new", "GET", MEMBER, enroll.new),
+    Entry("/enroll", "POST", MEMBER, enroll.enroll),
+    Entry("/enroll/photo", "POST", MEMBER, enroll.examine, body="photo"),
+    Entry("/enroll/photo/{photo:id}", "GET", MEMBER, enroll.preview),
+    Entry("/enroll/door", "POST", MEMBER, enroll.door, stream="events"),
     # Chimes, settings and health.
     Entry("/chimes/{chime:id}.wav", "GET", MEMBER, settings.chime_sound),
     Entry("/chime/play", "POST", MEMBER, settings.play_chime),
