@@ -199,7 +199,8 @@ def test_the_pages_know_no_gallery_no_key_and_no_network() -> None:
 
     ours = {name.split(".")[1] for name in loaded if name.startswith("doorbell.")}
     assert ours <= {
-        "config", "console", "control", "domain", "errors", "imaging", "status", "storage", "text",
+        "clock", "config", "console", "control", "domain", "errors", "imaging", "status", "storage",
+        "text",
     }  # fmt: skip
     assert "doorbell.storage.encryption" not in loaded
     others = {name.partition(".")[0] for name in loaded}

@@ -183,6 +183,16 @@ def test_so_many_watch_live_and_no_more(tmp_path: Path) -> None:
         assert console.ask("GET", "/live", viewer, whole=False).status == 200
 
 
+def test_asking_how_a_stream_is_takes_no_place(tmp_path: Path) -> None:
+    with Console(tmp_path) as console:
+        viewer = console.device(Role.VIEWER)
+        request = f"HEAD /live HTTP/1.1\r\nHost: localhost\r\nCookie: {viewer['cookie']}\r\n"
+        answered = console.send(f"{request}Connection: close\r\n\r\n".encode(), seconds=3.0)
+
+        assert answered.startswith(b"HTTP/1.1 200 ")
+        assert console.app.state.traffic.streams["live"].present == 0
+
+
 def test_a_limit_counts_within_its_time_and_each_for_themselves() -> None:
     limit = Limit(2, 10.0)
 

@@ -248,6 +248,33 @@ def test_own_files_are_used_and_taken_up_when_they_are_replaced(
         greet(port, files.authority, NAMES[0])
 
 
+def test_files_may_be_credentials_of_systemd(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(tmp_path, clock).renew()
+    section = ConsoleSection(
+        certificate_file=Path("$CREDENTIALS_DIRECTORY/console.crt"),
+        key_file=Path("$CREDENTIALS_DIRECTORY/console.key"),
+    )
+    with pytest.raises(ConfigError, match=r"console\.certificate_file"):
+        Encryption(section)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    assert Encryption(section).authority_pem is None
+
+
+def test_a_key_that_everybody_can_read_is_said(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = own(tmp_path, clock).files
+    own(tmp_path, clock).renew()
+    files.key.chmod(0o644)
+
+    Encryption(ConsoleSection(certificate_file=files.certificate, key_file=files.key))
+
+    assert f"can read {files.key}" in caplog.text
+
+
 def test_files_that_do_not_belong_together_are_named(tmp_path: Path, clock: Clock) -> None:
     one, other = own(tmp_path / "one", clock), own(tmp_path / "other", clock)
     one.renew()

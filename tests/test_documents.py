@@ -48,6 +48,7 @@ PAGES = {
     "gallery decrypt": "docs/privacy.md",
     "models": "models/README.md",
     "check": "docs/troubleshooting.md",
+    "console": "docs/console.md",
     "evaluate": "docs/accuracy.md",
     "bench": "docs/performance.md",
 }

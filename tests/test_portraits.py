@@ -10,11 +10,12 @@ from zipfile import ZipFile
 import cv2
 import numpy as np
 import pytest
-from command_line import Cli, sample
+from command_line import sample
 
 from doorbell.config import StorageSection
 from doorbell.domain import UInt8Array, Visit
 from doorbell.errors import GalleryError, UnknownPersonError, UsageError
+from doorbell.gallery.backup import back_up, restore
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.gallery.integrity import check_gallery
 from doorbell.household.encryption import change_key
@@ -203,14 +204,11 @@ def test_it_is_in_the_personal_data_with_what_was_put_aside(
     assert "jpeg" not in document["portraits"][0]
 
 
-def test_a_backup_brings_it_back(gallery: Gallery, tmp_path: Path, cli: Cli) -> None:
-    del cli  # its gallery is another
+def test_a_backup_brings_it_back(tmp_path: Path) -> None:
     with Gallery.open(tmp_path / "more" / "gallery.sqlite") as other:
         number = other.people.enroll("Anna", [EnrolledSample(sample(0))]).person.person_id
         other.people.note_consent("Anna", "yes", 1.0)
         other.portraits.choose(number, ANNAS, 2.0)
-    from doorbell.gallery.backup import back_up, restore
-
     path = tmp_path / "more" / "gallery.sqlite"
     copy = back_up(path, None, 1.0)
     with Gallery.open(path) as other:
@@ -223,8 +221,6 @@ def test_a_backup_brings_it_back(gallery: Gallery, tmp_path: Path, cli: Cli) -> 
 def test_of_a_foreign_file_what_cannot_be_a_portrait_is_left_out(
     gallery: Gallery, tmp_path: Path
 ) -> None:
-    from doorbell.gallery.backup import back_up, restore
-
     number = number_of(gallery, "Anna")
     gallery.portraits.choose(number, ANNAS, 2.0)
     gallery.close()

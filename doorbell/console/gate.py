@@ -112,6 +112,9 @@ class Gate:
         if entry is None:
             await self._who_are_you(request)(scope, receive, send)
             return
+        if entry.stream is not None and scope["method"] == "HEAD":
+            await Response()(scope, receive, send)  # what has no end has no length to tell
+            return
         try:
             async with self._place(request, entry):
                 receive = await self._read(request, entry)

@@ -7,7 +7,7 @@ A daemon that stops or starts anew is noticed here, and nobody has to connect ag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,17 @@ class Doorbell:
                 return client.ask(verb, blob, **arguments)
 
         return await asyncio.get_running_loop().run_in_executor(self._workers, exchange)
+
+    def follow(
+        self, verb: str, *, timeout_seconds: float = TIMEOUT_SECONDS, **arguments: Any
+    ) -> Iterator[dict[str, Any]]:
+        """What a request tells until it has ended; it blocks, and is for a thread.
+
+        Raises:
+            ControlError: as in ``ask``.
+        """
+        with Client.connect(self._path, timeout_seconds) as client:
+            yield from client.subscribe(verb, **arguments)
 
     def events(self) -> AsyncGenerator[dict[str, Any], None]:
         """What happens from now on; see ``Events.follow``."""

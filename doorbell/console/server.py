@@ -24,7 +24,7 @@ from doorbell.console.authority import OwnCertificate
 from doorbell.console.connections import Patience, connections_with
 from doorbell.console.gate import HEADER_BYTES
 from doorbell.console.link import Doorbell
-from doorbell.console.tls import load_certificate, names_of, server_context
+from doorbell.console.tls import given_files, load_certificate, names_of, server_context
 from doorbell.errors import ConfigError, DoorbellError
 
 KEEP_ALIVE_SECONDS = 15
@@ -90,8 +90,9 @@ class Encryption:
     def __init__(self, section: ConsoleSection) -> None:
         self._section = section
         self.authority_pem: bytes | None = None
-        if section.certificate_file is not None and section.key_file is not None:
-            self.context = server_context(section.certificate_file, section.key_file)
+        given = given_files(section)
+        if given is not None:
+            self.context = server_context(*given)
             return
         own = self._own()
         own.renew()
@@ -100,8 +101,9 @@ class Encryption:
 
     def renew(self) -> None:
         """Renew our own certificate where that is due; take up given files that were replaced."""
-        if self._section.certificate_file is not None and self._section.key_file is not None:
-            load_certificate(self.context, self._section.certificate_file, self._section.key_file)
+        given = given_files(self._section)
+        if given is not None:
+            load_certificate(self.context, *given)
             return
         own = self._own()
         if own.renew():

@@ -8,6 +8,7 @@ import ssl
 from pathlib import Path
 
 from doorbell.config.console import ConsoleSection
+from doorbell.config.secrets import secret_path, warn_of_readers
 from doorbell.errors import ConfigError
 
 
@@ -35,6 +36,21 @@ def own_addresses(section: ConsoleSection) -> list[str]:
                 continue  # no network of that family
             found.append(str(asked.getsockname()[0]))
     return [each for each in found if ipaddress.ip_address(each).is_private]
+
+
+def given_files(section: ConsoleSection) -> tuple[Path, Path] | None:
+    """The certificate and key that the configuration names; None where the console makes its own.
+
+    Raises:
+        ConfigError: one is a credential of systemd, and none were passed to this process.
+    """
+    if section.certificate_file is None or section.key_file is None:
+        return None
+    certificate = secret_path("console.certificate_file", section.certificate_file)
+    key = secret_path("console.key_file", section.key_file)
+    if key == section.key_file and key.exists():  # systemd looks after its own
+        warn_of_readers("console.key_file", key)
+    return certificate, key
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:

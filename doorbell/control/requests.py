@@ -263,6 +263,100 @@ class ExportPerson(Request):
     person_id: _Id
 
 
+# ---- enrolling and portraits ----
+
+
+_PhotoId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+
+class ChosenFace(BaseModel):
+    """A face of a photo that was examined."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    photo_id: _PhotoId
+    face: Annotated[int, Field(ge=0, lt=100)] = 0
+
+
+class ExaminePhoto(Request):
+    """Look at a photo, in the bytes that come along; nothing is enrolled.
+
+    Answers with photo_id (for ten minutes), width and height, accepted, reason (see
+    ``household.photo_shelf``), message, hint, who (whom it looks like, or null), and faces,
+    each with face (its number), box (in parts of the picture), accepted, reason, message, hint, who
+    and checks (by name, each with passed and value).
+    """
+
+    verb = "photo.examine"
+    takes_blob = True
+    name: _Name | None = None
+    person_id: _Id | None = None
+
+
+class PhotoPreview(Request):
+    """An examined photo, upright, in the blob: a JPEG no wider than ``max_width`` if there is one.
+
+    The narrowest that is kept has 320 pixels on its longer side.
+    """
+
+    verb = "photo.preview"
+    photo_id: _PhotoId
+    max_width: _Width | None = None
+
+
+class EnrollPhotos(Request):
+    """Enroll somebody, new or known, by examined photos.
+
+    Answers with person (or null), added, strength, missing and results, each with photo_id, face,
+    accepted, reason, message and hint.
+    """
+
+    verb = "photo.enroll"
+    name: _Name | None = None
+    person_id: _Id | None = None
+    photos: Annotated[list[ChosenFace], Field(max_length=20)]
+    consent: _Words | None = None
+    portrait: ChosenFace | None = None
+    force: bool = False
+
+
+class EnrollAtDoor(Request):
+    """Enroll whoever stands before the door's camera; a subscription.
+
+    Tells ``pose`` (seen, missing and say, in words) whenever that changes, and ends with ``done``
+    (as ``photo.enroll``) or ``failed`` (error).
+    """
+
+    verb = "door_enroll"
+    name: _Name | None = None
+    person_id: _Id | None = None
+    consent: _Words | None = None
+
+
+class GetPortrait(Request):
+    """The portrait of a person, in the blob: a JPEG."""
+
+    verb = "portrait.get"
+    person_id: _Id
+    max_width: _Width | None = None
+
+
+class ChoosePortrait(Request):
+    """Give a person who agreed a portrait, of a visit of theirs or of an examined photo."""
+
+    verb = "portrait.set"
+    person_id: _Id
+    visit: _VisitId | None = None
+    photo_id: _PhotoId | None = None
+    face: Annotated[int, Field(ge=0, lt=100)] = 0
+
+
+class DeletePortrait(Request):
+    """Delete the portrait of a person."""
+
+    verb = "portrait.delete"
+    person_id: _Id
+
+
 # ---- subscriptions: the connection is for nothing else from then on ----
 
 

@@ -141,13 +141,7 @@ def _mend(new: sqlite3.Connection) -> list[str]:
     ).rowcount
     if count:
         told.append(f"{count} strangers were left out, whose times or visits cannot be")
-    # Where there is a key it grows by 24 bytes.
-    count = new.execute(
-        "DELETE FROM portraits WHERE length(jpeg) > ? OR NOT (chosen_at " + between + ")",
-        (2 * MAX_PORTRAIT_BYTES,),
-    ).rowcount
-    if count:
-        told.append(f"{count} portraits were left out, whose size or time cannot be")
+    told += _mend_portraits(new)
     # By which a photo is known again when it comes twice.
     new.execute(
         "UPDATE samples SET source_sha256 = NULL WHERE source_sha256 GLOB '*[^0-9a-f-]*' "
@@ -158,6 +152,18 @@ def _mend(new: sqlite3.Connection) -> list[str]:
     ).fetchall():
         told += _mend_person(new, person_id, name, chime, preferences)
     return told
+
+
+def _mend_portraits(new: sqlite3.Connection) -> list[str]:
+    if not new.execute("SELECT 1 FROM sqlite_schema WHERE name = 'portraits'").fetchone():
+        return []  # of an earlier version
+    # Where there is a key each grows by 24 bytes.
+    count = new.execute(
+        "DELETE FROM portraits WHERE length(jpeg) > ? "
+        f"OR NOT (chosen_at BETWEEN 0 AND {LAST_WALL_TIME})",
+        (2 * MAX_PORTRAIT_BYTES,),
+    ).rowcount
+    return [f"{count} portraits were left out, whose size or time cannot be"] if count else []
 
 
 def _mend_person(

@@ -10,7 +10,7 @@ import ctypes
 import errno
 import os
 import resource
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -44,12 +44,14 @@ NICENESS = 10
 
 _ALLOW = 0x7FFF0000
 _REFUSE = 0x00050000 | errno.EPERM
+_UNKNOWN = 0x00050000 | errno.ENOSYS
 _ALL_THREADS = 4  # SCMP_FLTATR_CTL_TSYNC
-_NOT_EQUAL = 1
+_NOT_EQUAL, _MASKED_EQUAL = 1, 7
+_CLONE_THREAD = 0x10000
 
 
 class _Comparison(ctypes.Structure):
-    """``struct scmp_arg_cmp``."""
+    """``struct scmp_arg_cmp``: what an argument is compared with."""
 
     _fields_ = (
         ("argument", ctypes.c_uint),
@@ -59,12 +61,13 @@ class _Comparison(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Refusal:
-    """A system call; where ``but`` is given it may be made with this as its first argument."""
+    """A system call; where there is a comparison it is refused only where that holds."""
 
     name: str
-    but: int | None = None
+    where: _Comparison | None = None
+    action: int = _REFUSE
 
 
 def refuse_outside() -> None:
@@ -74,7 +77,14 @@ def refuse_outside() -> None:
         EnrollmentError: this machine cannot.
     """
     calls = [_Refusal(name) for name in OUTSIDE.split()]
-    calls += [_Refusal("tgkill", os.getpid()), _Refusal("prlimit64", 0)]
+    calls += [
+        _Refusal("tgkill", _Comparison(0, _NOT_EQUAL, os.getpid(), 0)),
+        _Refusal("prlimit64", _Comparison(0, _NOT_EQUAL, 0, 0)),
+        # A thread is needed, a process is not. Of the younger call the kernel cannot be told which
+        # is meant; the C library then makes the older.
+        _Refusal("clone", _Comparison(0, _MASKED_EQUAL, _CLONE_THREAD, 0)),
+        _Refusal("clone3", action=_UNKNOWN),
+    ]
     _load(calls, all_threads=False)
 
 
@@ -126,7 +136,7 @@ def limit_processor_time() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (spent + CPU_SECONDS, most))
 
 
-def _load(refused: Iterable[_Refusal], *, all_threads: bool) -> None:
+def _load(refused: Sequence[_Refusal], *, all_threads: bool) -> None:
     try:
         library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
     except OSError as exc:
@@ -144,7 +154,13 @@ def _load(refused: Iterable[_Refusal], *, all_threads: bool) -> None:
             number = library.seccomp_syscall_resolve_name(each.name.encode())
             if number < 0:  # not on this processor, or younger than the library
                 continue
-            _checked(_refuse(library.seccomp_rule_add_array, context, number, each.but))
+            compared = [] if each.where is None else [each.where]
+            array = (_Comparison * len(compared))(*compared)
+            _checked(
+                library.seccomp_rule_add_array(
+                    context, ctypes.c_uint32(each.action), number, len(compared), array
+                )
+            )
             added.add(each.name)
         expected = NEEDED & {each.name for each in refused}
         if not expected <= added:
@@ -152,14 +168,6 @@ def _load(refused: Iterable[_Refusal], *, all_threads: bool) -> None:
         _checked(library.seccomp_load(context))
     finally:
         library.seccomp_release(context)
-
-
-def _refuse(
-    rule_add: Callable[..., int], context: ctypes.c_void_p, number: int, but: int | None
-) -> int:
-    comparisons: Sequence[_Comparison] = [] if but is None else [_Comparison(0, _NOT_EQUAL, but, 0)]
-    array = (_Comparison * len(comparisons))(*comparisons)
-    return rule_add(context, ctypes.c_uint32(_REFUSE), number, len(comparisons), array)
 
 
 def _checked(result: int) -> None:

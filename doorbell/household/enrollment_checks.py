@@ -52,6 +52,7 @@ class Check:
         problem: what is wrong; empty where nothing is.
         hint: what to do about it.
         otherwise: what who types commands may do instead, to be added to the hint.
+        who: whom it looks like, where that is what is wrong.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Check:
     problem: str = ""
     hint: str = ""
     otherwise: str = ""
+    who: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -127,6 +129,7 @@ def check_others(similarity: float, other: str) -> Check:
         f"this face looks like {other} (similarity {similarity:.2f})",
         f"enroll it as {other}",
         f"{FORCE} if it really is somebody else",
+        other,
     )
 
 

@@ -11,7 +11,7 @@ import struct
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, BinaryIO, TypeAlias, TypeVar
+from typing import IO, Annotated, Any, TypeAlias, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -142,7 +142,7 @@ class _SeenText(_Text):
     missing: Annotated[tuple[str, ...], Field(max_length=len(POSES))]
 
 
-def write_message(stream: BinaryIO, document: Document, blob: bytes = b"") -> None:
+def write_message(stream: IO[bytes], document: Document, blob: bytes = b"") -> None:
     """Send a message.
 
     Raises:
@@ -152,7 +152,7 @@ def write_message(stream: BinaryIO, document: Document, blob: bytes = b"") -> No
     stream.flush()
 
 
-def read_message(stream: BinaryIO, max_blob: int) -> Message | None:
+def read_message(stream: IO[bytes], max_blob: int) -> Message | None:
     """The next message; None where there are no more.
 
     Raises:

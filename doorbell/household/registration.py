@@ -238,13 +238,17 @@ class Registrar:
         return strength(self._gallery.people.samples(person.name, self._model_id), qualities)
 
 
+def praise(photo: Candidate) -> str:
+    """What is said of a face that nothing is wrong with."""
+    size, quality = photo.face.quality.size_pixels, photo.face.sample.quality
+    return f"good: {size:.0f} pixels, quality {quality:.2f}"
+
+
 def _result(photo: Candidate, *, force: bool) -> PictureResult:
     checks, problem, turned = tuple(photo.checks), photo.problem, photo.turned_degrees
     how = f"; turned by {turned} degrees to be upright" if turned else ""
     if problem is None:
-        size, quality = photo.face.quality.size_pixels, photo.face.sample.quality
-        praise = f"good: {size:.0f} pixels, quality {quality:.2f}"
-        return PictureResult(photo.source, True, praise + how, checks=checks)
+        return PictureResult(photo.source, True, praise(photo) + how, checks=checks)
     if force:
         return PictureResult(photo.source, True, f"forced: {problem.problem}{how}", checks=checks)
     hint = problem.hint + problem.otherwise

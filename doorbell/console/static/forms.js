@@ -45,7 +45,7 @@ function leave(card) {
   const next = card.nextElementSibling || card.previousElementSibling;
   const focused = card.contains(document.activeElement);
   card.hidden = true;
-  if (focused && next && next.matches("[data-move]")) next.focus();
+  if (focused) (next?.matches("[data-move]") ? next : document.getElementById("content")).focus();
 }
 
 document.addEventListener("submit", submitted);

@@ -134,6 +134,9 @@ export class LiveView {
       box.style.top = `${top * 100}%`;
       box.style.width = `${(right - left) * 100}%`;
       box.style.height = `${(bottom - top) * 100}%`;
+      // The name stays in the picture.
+      box.dataset.side = left > 0.6 ? "right" : "left";
+      box.dataset.under = String(top < 0.12);
       box.dataset.kind = face.kind;
       box.dataset.visit = face.visit_id ?? "";
       box.dataset.recognizable = String(Boolean(face.recognizable));

@@ -39,6 +39,11 @@ function inUse(node) {
   return node.contains(focused) && focused.matches("input:not([type=hidden]), select, textarea") && (focused.value || "") !== "";
 }
 
+// A part that somebody types in, unless that is in a child of it that stays by its key.
+function mayBeReplaced(part) {
+  return !inUse(part) || [...part.children].some((child) => key(child) && inUse(child));
+}
+
 // Make the children of one node like those of another; equal ones stay as they are.
 function replaceChildren(old, fresh) {
   const kept = new Map();
@@ -72,11 +77,7 @@ async function refresh() {
     const fresh = await fetched(location.href, running.signal);
     for (const part of parts()) {
       const other = fresh.getElementById(part.id);
-      if (other && !inUse(part)) replaceChildren(part, other);
-      else if (other) for (const list of part.querySelectorAll("[data-list]")) {
-        const same = other.querySelector(`[data-list="${CSS.escape(list.dataset.list)}"]`);
-        if (same) replaceChildren(list, same);
-      }
+      if (other && mayBeReplaced(part)) replaceChildren(part, other);
     }
     document.dispatchEvent(new CustomEvent("refreshed"));
   } catch {

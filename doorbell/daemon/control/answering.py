@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from doorbell.config import Config, control_socket
 from doorbell.daemon.control.commands import Commands
 from doorbell.daemon.control.desk import GalleryDesk
+from doorbell.daemon.control.enrolling import EnrollingRequests
 from doorbell.daemon.control.handlers import handlers
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.daemon.control.people import PeopleRequests
@@ -44,7 +45,10 @@ def answering(
         broker: what speaks to home automation; None without.
         reload: has the configuration read anew, soon.
     """
-    with closing(GalleryDesk(config.storage)) as desk:
+    with (
+        closing(GalleryDesk(config.storage)) as desk,
+        closing(EnrollingRequests(config, desk, output)) as enrolling,
+    ):
         visits = VisitRequests(config.storage, desk, time.time)
         table = handlers(
             status=StatusRequests(
@@ -56,7 +60,13 @@ def answering(
                 broker=broker,
             ),
             visits=visits,
-            people=PeopleRequests(config.storage, desk, visits),
+            people=PeopleRequests(
+                config.storage,
+                desk,
+                visits,
+                lambda gallery, number: number in gallery.portraits.owners(),
+            ),
+            enrolling=enrolling,
             commands=Commands(config.device.id, put, desk),
             reload=reload,
         )

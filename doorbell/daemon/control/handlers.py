@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 from doorbell.control import requests
 from doorbell.control.requests import REQUESTS, Request
 from doorbell.daemon.control.commands import Commands
+from doorbell.daemon.control.enrolling import EnrollingRequests
 from doorbell.daemon.control.people import PeopleRequests
 from doorbell.daemon.control.server import Answer, Handler
 from doorbell.daemon.control.status import StatusRequests
@@ -34,6 +35,7 @@ def handlers(
     visits: VisitRequests,
     people: PeopleRequests,
     commands: Commands,
+    enrolling: EnrollingRequests,
     reload: Callable[[], None],
 ) -> dict[str, Handler]:
     """By verb, what answers; every request but the subscriptions is there.
@@ -43,6 +45,7 @@ def handlers(
         visits: of visits.
         people: of people.
         commands: carries out what the main thread does.
+        enrolling: answers what is asked of photos and portraits.
         reload: has the configuration read anew, soon.
     """
 
@@ -73,6 +76,15 @@ def handlers(
     answer(requests.IgnorePerson, people.ignore)
     answer(requests.MergePeople, people.merge)
     answer(requests.ExportPerson, people.export)
+    answer(requests.PhotoPreview, enrolling.preview)
+    answer(requests.EnrollPhotos, enrolling.enroll)
+    answer(requests.EnrollAtDoor, enrolling.at_the_door)
+    answer(requests.GetPortrait, enrolling.portrait)
+    answer(requests.ChoosePortrait, enrolling.choose_portrait)
+    answer(requests.DeletePortrait, enrolling.delete_portrait)
+    table[requests.ExaminePhoto.verb] = lambda request, blob: enrolling.examine(
+        cast("requests.ExaminePhoto", request), blob
+    )
     for kind in COMMANDS:
         table[kind.verb] = commands.carry_out
     subscriptions = {requests.Events.verb, requests.Frames.verb}

@@ -1,0 +1,230 @@
+"""Enrolling: photos from a phone or an album, or at the door, with a verdict as they come."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from doorbell.console.link import Doorbell
+from doorbell.console.refusing import refuse
+from doorbell.console.rendering import done, gettext_of, render, wants_json
+from doorbell.console.words import Gettext, hint_in_words, strength_in_words
+from doorbell.control.wire import MAX_PHOTO_BYTES
+from doorbell.errors import ControlError
+
+# What looks at photos is started by the first one, and a slow board takes its time.
+PHOTO_SECONDS = 120.0
+DOOR_SECONDS = 120.0
+PREVIEW_WIDTH = 960
+MAX_PHOTOS = 20
+
+_CHOSEN = re.compile(r"([0-9a-f]{32}):([0-9]{1,2})", re.ASCII)
+
+
+async def new(request: Request) -> Response:
+    """Somebody new, or with ``?person=`` more photos of somebody who is there."""
+    doorbell: Doorbell = request.app.state.doorbell
+    number, known = request.query_params.get("person", ""), None
+    if number:
+        if re.fullmatch("[1-9][0-9]{0,17}", number, re.ASCII) is None:
+            return refuse(request, 404, gettext_of(request)("There is no such person."))
+        known = (await doorbell.ask("people.get", person_id=int(number))).document["person"]
+    return render(request, "enroll.html", person=known, max_bytes=MAX_PHOTO_BYTES)
+
+
+async def examine(request: Request) -> Response:
+    """Say what is to be said of a photo, the body; ``?name=`` or ``?person=`` whose it is."""
+    _ = gettext_of(request)
+    body = await request.body()
+    if len(body) > MAX_PHOTO_BYTES:
+        most = MAX_PHOTO_BYTES // 1_000_000
+        said = _("The photo is larger than %(most)s megabytes.") % {"most": most}
+        return JSONResponse(_refused(said, _("Send it smaller.")))
+    doorbell: Doorbell = request.app.state.doorbell
+    reply = await doorbell.ask(
+        "photo.examine",
+        body,
+        timeout_seconds=PHOTO_SECONDS,
+        **_whom(request.query_params.get("name", ""), request.query_params.get("person", "")),
+    )
+    told = reply.document
+    return JSONResponse(
+        {
+            **_verdict(told, _),
+            "photo_id": told["photo_id"],
+            "width": told["width"],
+            "height": told["height"],
+            "faces": [
+                {"face": each["face"], "box": each["box"], **_verdict(each, _)}
+                for each in told["faces"]
+            ],
+        }
+    )
+
+
+async def preview(request: Request) -> Response:
+    """An examined photo, upright."""
+    doorbell: Doorbell = request.app.state.doorbell
+    reply = await doorbell.ask(
+        "photo.preview", photo_id=request.path_params["photo"], max_width=PREVIEW_WIDTH
+    )
+    return Response(reply.blob, media_type="image/jpeg")
+
+
+async def enroll(request: Request) -> Response:
+    """Enroll by photos ``photo-N``, each ``ID:FACE``; ``consent`` and ``portrait`` where ``on``."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    form = request.state.form
+    chosen = [_CHOSEN.fullmatch(form.get(f"photo-{number}", "")) for number in range(MAX_PHOTOS)]
+    photos = [{"photo_id": each[1], "face": int(each[2])} for each in chosen if each]
+    whom = _whom(form.get("name", ""), form.get("person", ""))
+    if not whom:
+        return refuse(request, 422, _("Write a name."))
+    if not photos:
+        return refuse(request, 422, _("Choose a photo that is good enough first."))
+    portrait = form.get("portrait") == "on"
+    reply = await doorbell.ask(
+        "photo.enroll",
+        timeout_seconds=PHOTO_SECONDS,
+        photos=photos,
+        consent=_consent(form, _),
+        portrait=photos[0] if portrait else None,
+        **whom,
+    )
+    told = reply.document
+    if told["person"] is None:
+        wrong = next((each for each in told["results"] if not each["accepted"]), None)
+        said = _verdict(wrong, _)["said"] if wrong else _("Nobody was enrolled.")
+        return refuse(request, 422, said)
+    if wants_json(request):
+        return JSONResponse(_finished(told, _))
+    said = _("%(name)s is enrolled.") % {"name": told["person"]["name"]}
+    return done(request, {}, f"/people/{told['person']['person_id']}", summary=said)
+
+
+async def door(request: Request) -> Response:
+    """Enroll whoever stands before the camera: one JSON object a line, as they come."""
+    _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
+    form = request.state.form
+    whom = _whom(form.get("name", ""), form.get("person", ""))
+    if not whom:
+        return refuse(request, 422, _("Write a name."))
+
+    def lines() -> Iterator[bytes]:
+        try:
+            followed = doorbell.follow(
+                "door_enroll",
+                timeout_seconds=DOOR_SECONDS,
+                consent=_consent(form, _),
+                **whom,
+            )
+            for told in followed:
+                yield json.dumps(_at_the_door(told, _)).encode() + b"\n"
+        except ControlError as error:
+            yield json.dumps({"event": "failed", "error": str(error)}).encode() + b"\n"
+
+    return StreamingResponse(
+        lines(), media_type="application/x-ndjson", headers={"X-Accel-Buffering": "no"}
+    )
+
+
+def _whom(name: str, person: str) -> dict[str, Any]:
+    if re.fullmatch("[1-9][0-9]{0,17}", person, re.ASCII):
+        return {"person_id": int(person)}
+    return {"name": name.strip()[:200]} if name.strip() else {}
+
+
+def _consent(form: dict[str, str], _: Gettext) -> str | None:
+    if form.get("consent") != "on":
+        return None
+    if form.get("portrait") == "on":
+        return _("agreed to be known at the door, and to a portrait")
+    return _("agreed to be known at the door")
+
+
+def _refused(said: str, helps: str) -> dict[str, Any]:
+    return {
+        "accepted": False,
+        "reason": "picture",
+        "said": said,
+        "helps": helps,
+        "photo_id": None,
+        "faces": [],
+    }
+
+
+def _verdict(told: dict[str, Any], _: Gettext) -> dict[str, Any]:
+    """What the daemon says of a photo or a face, in the reader's language."""
+    if told["accepted"]:
+        return {"accepted": True, "reason": "", "said": _("Good."), "helps": ""}
+    said, helps = {
+        "no_face": (
+            _("No face is found."),
+            _("Take the face from the front, in even light, larger in the picture."),
+        ),
+        "several": (_("Several faces are found."), _("Choose the one that is meant.")),
+        "crowd": (_("Too many faces are found."), _("Cut the photo to the one that is meant.")),
+        "size": (_("The face is too small."), _("Go nearer, or send the photo in its full size.")),
+        "blur": (_("The face is blurred."), _("Take a sharper photo.")),
+        "pose": (_("The face looks to the side."), _("Look at the camera.")),
+        "light": (_("The light is not good enough."), _("See to even light on the face.")),
+        "same_person": (
+            _("This face is unlike the other pictures of this person."),
+            _("It may be somebody else."),
+        ),
+        "nobody_else": (
+            _("This face looks like %(name)s.") % {"name": told.get("who") or ""},
+            _("Enroll it under that name if it is the same person."),
+        ),
+    }.get(told.get("reason", ""), (_sentence(told["message"]), _sentence(told["hint"])))
+    return {
+        "accepted": False,
+        "reason": told.get("reason", ""),
+        "said": said,
+        "helps": helps,
+    }
+
+
+def _finished(told: dict[str, Any], _: Gettext) -> dict[str, Any]:
+    person = told["person"]
+    return {
+        "person_id": person["person_id"],
+        "said": _("%(name)s is enrolled.") % {"name": person["name"]},
+        "strength": person["strength"],
+        "strength_said": strength_in_words(person["strength"], _),
+        "helps": [hint_in_words(hint, _) for hint in told["missing"]],
+    }
+
+
+def _at_the_door(told: dict[str, Any], _: Gettext) -> dict[str, Any]:
+    match told.get("event"):
+        case "pose":
+            return {"event": "pose", "seen": told["seen"], "say": _pose_in_words(told, _)}
+        case "done" if told["person"] is not None:
+            return {"event": "done", **_finished(told, _)}
+        case "failed":
+            return {"event": "failed", "error": _sentence(str(told["error"]))}
+        case _:
+            return {"event": "failed", "error": _("Nobody was enrolled.")}
+
+
+def _pose_in_words(told: dict[str, Any], _: Gettext) -> str:
+    words = {
+        "straight": _("Look at the camera."),
+        "left": _("Turn a little to the left."),
+        "right": _("Turn a little to the right."),
+        "up": _("Look up a little."),
+        "down": _("Look down a little."),
+    }
+    return words.get(told["missing"][0], "") if told["missing"] else _("Thank you, that is all.")
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}." if words else ""

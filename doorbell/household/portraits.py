@@ -1,0 +1,54 @@
+"""Portraits chosen from what there is: the picture of a visit, or a photo that was examined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from doorbell.config import StorageSection
+from doorbell.domain import PicturedFace
+from doorbell.errors import UsageError
+from doorbell.gallery.gallery import Gallery
+from doorbell.household.photo_shelf import ShelvedPhoto
+from doorbell.household.visit_pictures import read_picture_of
+from doorbell.imaging.portrait import crop_portrait
+from doorbell.imaging.visit_picture import cover_faces, decode_jpeg
+from doorbell.storage.encryption import open_cipher
+
+
+def portrait_of_visit(
+    gallery: Gallery, person_id: int, visit_id: str, storage: StorageSection
+) -> bytes:
+    """Cut a person's face out of the picture of a visit of theirs; everybody else is painted over.
+
+    Raises:
+        UsageError: it was not their visit, or no picture shows them for certain.
+        EncryptionError: the picture was encrypted with another key, or altered.
+    """
+    person, visit = gallery.people.by_id(person_id), gallery.visits.get(visit_id)
+    if visit.visitor != person:
+        raise UsageError(f"that visit was not {person.name}'s; choose one that was")
+    picture = read_picture_of(visit.visit_id, storage, open_cipher(storage.key_file))
+
+    def is_own(face: PicturedFace) -> bool:
+        return face.is_certain and face.visit_id == visit.visit_id
+
+    own = [face for face in (picture and picture.faces) or () if is_own(face)]
+    if picture is None or not own:
+        raise UsageError(f"no picture of that visit is for certain of {person.name}; take another")
+    largest = max(own, key=lambda face: face.box_xyxy[2] - face.box_xyxy[0])
+    alone = cover_faces(replace(picture), lambda face: not is_own(face))
+    pixels = decode_jpeg(alone.jpeg) if alone is not None else None
+    if pixels is None:
+        raise UsageError("the picture of that visit cannot be read; choose another one")
+    return crop_portrait(pixels, largest.box_xyxy)
+
+
+def portrait_of_photo(photo: ShelvedPhoto, face: int) -> bytes:
+    """The portrait that was cut out of an examined photo.
+
+    Raises:
+        UsageError: it has no such face.
+    """
+    if not 0 <= face < len(photo.seen.portraits):
+        raise UsageError(f"that photo has no face {face + 1}")
+    return photo.seen.portraits[face]
