@@ -385,6 +385,18 @@ def test_an_owner_lets_devices_in_and_out_again(console: Console) -> None:
     assert console.get("/wall", wall).status == 401
 
 
+def test_a_code_that_is_made_on_this_machine_leads_others_here(tmp_path: Path) -> None:
+    with Console(tmp_path, listen="0.0.0.0:0", plain_http=True, names=["door.home"]) as console:
+        owner = console.device(Role.OWNER)
+        inside = console.post("/devices/invite", {**owner, **PAGE})
+        named = console.post(
+            "/devices/invite", {**owner, **PAGE, "host": "door.home", "origin": "http://door.home"}
+        )
+
+    assert "open http://door.home:0/pair there" in inside.text
+    assert "open http://door.home/pair there" in named.text
+
+
 def test_a_script_that_revokes_gets_an_answer_it_can_read(console: Console) -> None:
     owner = {**console.device(Role.OWNER), "accept": "application/json"}
 

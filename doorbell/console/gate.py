@@ -184,7 +184,7 @@ class Gate:
             return refuse(request, 401, _("A token is needed to see the door."), BY_TOKEN)
         if entry.method == "GET" and wants_page(request):
             to = _below(request.scope["path"], request.scope["root_path"])
-            return render(request, "arriving.html", status_code=401, to=to)
+            return render(request, "arriving.html", to=to)  # perhaps it is known in a moment
         return refuse(request, 401, _("This device has no access yet."))
 
     @asynccontextmanager
