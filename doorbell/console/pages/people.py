@@ -14,6 +14,7 @@ from starlette.responses import Response
 from doorbell.console.link import Doorbell
 from doorbell.console.refusing import refuse
 from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
+from doorbell.console.words import without_commands
 from doorbell.errors import RefusedError
 
 # Rows for preferences beside those that are there.
@@ -140,8 +141,9 @@ async def merge(request: Request) -> Response:
     except RefusedError as error:
         if wants_json(request) or error.kind != "refused":
             raise
-        return await _wrong(request, "merge", _said(error), other=int(other))
-    return done(request, reply.document, _path(request))
+        return await _wrong(request, "merge", without_commands(str(error)), other=int(other))
+    said = _("They are one person now.")
+    return done(request, reply.document, _path(request), summary=said)
 
 
 async def forget(request: Request) -> Response:
@@ -158,8 +160,9 @@ async def forget(request: Request) -> Response:
     except RefusedError as error:
         if wants_json(request) or error.kind != "refused":
             raise
-        return await _wrong(request, "forget", str(error))
-    return done(request, reply.document, "/people")
+        return await _wrong(request, "forget", without_commands(str(error)))
+    said = _("Forgotten, with every visit and picture.")
+    return done(request, reply.document, "/people", summary=said)
 
 
 async def export(request: Request) -> Response:
@@ -184,7 +187,7 @@ async def _change(
     except RefusedError as error:
         if wants_json(request) or error.kind != "refused":
             raise
-        return await _wrong(request, section, str(error))
+        return await _wrong(request, section, without_commands(str(error)))
     to = own_path(request.state.form.get("to", _path(request)))
     return done(request, reply.document, to, summary=summary)
 
@@ -245,11 +248,6 @@ async def _page(
 
 def _path(request: Request) -> str:
     return f"/people/{request.path_params['person']}"
-
-
-def _said(error: RefusedError) -> str:
-    """What a refusal says, without the advice that is for the command line."""
-    return str(error).partition("; nothing was changed")[0]
 
 
 def _value_of(text: str) -> Any:
