@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -364,6 +365,23 @@ def test_a_file_that_is_another_or_changed_is_refused(tmp_path: Path) -> None:
         Access(tmp_path)
 
 
+def test_a_full_disk_keeps_nobody_out(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Console(small_disk) as console:
+        owner = console.device(Role.OWNER)
+        console.doorbell.answers["ring"] = lambda _request: {"summary": "rang"}
+        console.offset = 120.0
+        (small_disk / "full").write_bytes(b"")
+        with suppress(OSError), (small_disk / "full").open("wb", buffering=0) as full:
+            while True:
+                full.write(bytes(4096))
+
+        assert console.get("/healthz", owner).status == 200
+        assert console.get("/devices", owner).status == 200
+        assert console.post("/ring", owner).status == 303
+
+    assert "cannot be noted" in caplog.text
+
+
 # Owners
 
 
@@ -383,6 +401,18 @@ def test_an_owner_lets_devices_in_and_out_again(console: Console) -> None:
     answered = console.post("/devices/revoke", {**owner, **PAGE}, {"device": "2"})
     assert (answered.status, answered.headers["location"]) == (303, "/devices")
     assert console.get("/wall", wall).status == 401
+
+
+def test_a_code_that_is_made_on_this_machine_leads_others_here(tmp_path: Path) -> None:
+    with Console(tmp_path, listen="0.0.0.0:0", plain_http=True, names=["door.home"]) as console:
+        owner = console.device(Role.OWNER)
+        inside = console.post("/devices/invite", {**owner, **PAGE})
+        named = console.post(
+            "/devices/invite", {**owner, **PAGE, "host": "door.home", "origin": "http://door.home"}
+        )
+
+    assert "open http://door.home:0/pair there" in inside.text
+    assert "open http://door.home/pair there" in named.text
 
 
 def test_a_script_that_revokes_gets_an_answer_it_can_read(console: Console) -> None:

@@ -177,7 +177,7 @@ def test_a_link_from_another_site_leads_here(console: Console, owner: dict[str, 
     paired = console.get("/devices", {**owner, **fetched, "sec-fetch-dest": "document"})
 
     # Its strict cookie comes with what our own page leads to.
-    assert arriving.status == 401
+    assert arriving.status == 200
     assert 'content="0; url=/pair?to=/people"' in arriving.text
     assert console.get("/pair?to=/people", {**owner, **PAGE}).headers["location"] == "/people"
     assert paired.status == 200
@@ -209,7 +209,8 @@ def test_no_answer_lets_another_site_read_or_frame_it(
         assert "*" not in policy
         assert answered.headers["x-frame-options"] == "DENY"
         assert answered.headers["x-content-type-options"] == "nosniff"
-        assert answered.headers["cross-origin-opener-policy"] == "same-origin"
+        opener = None if "host" in headers else "same-origin"  # elsewhere browsers ignore it
+        assert answered.headers.get("cross-origin-opener-policy") == opener
         assert answered.headers["cache-control"] == "no-store"
         assert {name for name in answered.headers if "access-control" in name} == set()
         assert "server" not in answered.headers
@@ -360,11 +361,10 @@ def test_nobody_is_an_owner_for_being_on_this_machine(console: Console) -> None:
     ],
 )
 def test_a_malformed_cookie_is_nobody_s(console: Console, cookie: str) -> None:
-    answered = console.get(
-        "/devices", {"cookie": cookie.encode("latin-1").decode("latin-1"), **PAGE}
-    )
-
-    assert answered.status == 401
+    assert console.get("/devices", {"cookie": cookie}).status == 401
+    page = console.get("/devices", {"cookie": cookie, **PAGE})
+    assert 'url=/pair?to=/devices"' in page.text
+    assert console.get("/pair", {"cookie": cookie, **PAGE}).status == 200
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,9 @@ _FEATURES = (
     "midi", "payment", "publickey-credentials-get", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 
+# By which a browser on this machine reaches it: as good as encrypted (Secure Contexts, 3.1).
+_OF_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
 
 def security_headers(section: ConsoleSection) -> dict[str, str]:
     """What every answer carries."""
@@ -74,6 +77,8 @@ class SecurityHeaders:
                 for name, value in self._headers.items():
                     if not (name == "cache-control" and found is not None and found.cached):
                         headers[name] = value
+                if not _is_trustworthy(scope):
+                    del headers["cross-origin-opener-policy"]
                 headers.setdefault("cache-control", self._headers["cache-control"])
             await send(message)
 
@@ -85,3 +90,9 @@ class SecurityHeaders:
                 raise
             answer = PlainTextResponse("The console has failed at this. Its log says why.", 500)
             await answer(scope, receive, sending)
+
+
+def _is_trustworthy(scope: Scope) -> bool:
+    """Whether browsers heed a policy of the opener here; elsewhere they complain of it."""
+    arrival = scope.get("state", {}).get("arrival")
+    return arrival is None or arrival.is_secure or arrival.host in _OF_THIS_MACHINE

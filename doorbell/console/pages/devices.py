@@ -10,6 +10,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from doorbell.config.console import address_of
 from doorbell.console.access import Access
 from doorbell.console.devices import clean_name
 from doorbell.console.pages.deeds import deed_words
@@ -36,7 +37,7 @@ async def invite(request: Request) -> Response:
         return refuse(request, 422, _("There is no such role."))
     invitation = access.invitations.invite(role, clean_name(form.get("name", "")))
     request.state.subject = f"role {role.name.lower()}"
-    address = f"{request.state.arrival.origin}{url_of(request, '/pair')}"
+    address = f"{_reached_by_others(request)}{url_of(request, '/pair')}"
     code = segno.make(f"{address}#{invitation.code}", error="m")
     picture = Markup(code.svg_inline(scale=5, border=2, dark="#000", light="#fff", omitsize=True))  # noqa: S704 - made of our own address and code
     return _page(request, invitation=invitation, address=address, picture=picture)
@@ -93,6 +94,13 @@ def _page(request: Request, **shown: Any) -> Response:
         roles=list(ROLES),
         **{**once, **shown},
     )
+
+
+def _reached_by_others(request: Request) -> str:
+    """The origin for a new device: as this one came, unless that leads to itself."""
+    section, arrival = request.app.state.section, request.state.arrival
+    inside = arrival.host in ("localhost", "127.0.0.1", "::1") and not arrival.by_proxy
+    return address_of(section) if inside and not section.is_loopback else str(arrival.origin)
 
 
 def _iso(seconds: float) -> str:

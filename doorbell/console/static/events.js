@@ -19,6 +19,8 @@ function tell(event) {
 }
 
 function open() {
+  // Before a device is paired nothing is told to it.
+  if (!("device" in document.body.dataset)) return;
   if (source || document.hidden || listeners.size === 0) return;
   source = new EventSource(`${prefix}/events`);
   source.onopen = () => {
