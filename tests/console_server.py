@@ -95,6 +95,7 @@ class Console:
         self.port = int(self._socket.getsockname()[1])
         self.origin = f"http://127.0.0.1:{self.port}"
         self.picture = np.zeros((72, 128, 3), np.uint8)
+        self.filming = True
         self._ended = threading.Event()
         self._filming = threading.Thread(target=self._film)
         self._thread = threading.Thread(target=self._server.run)
@@ -126,7 +127,8 @@ class Console:
 
     def _film(self) -> None:
         while not self._ended.wait(0.05):
-            self.doorbell.show(self.picture)
+            if self.filming:
+                self.doorbell.show(self.picture)
 
     def device(self, role: Role, name: str = "a device") -> dict[str, str]:
         """Let a device in; the header with its cookie, or for a stream with its token."""

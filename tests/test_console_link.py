@@ -173,6 +173,7 @@ def test_a_viewer_that_reads_slowly_gets_the_newest_picture(scripted: ScriptedDo
             assert late.faces == ({"box": [0.1, 0.2, 0.3, 0.4]},)
             assert (late.width, late.height) == (128, 72)
             # Encoded once, for both.
+            assert seen is not None
             assert late.jpeg is seen.jpeg
             decoded = cv2.imdecode(np.frombuffer(late.jpeg, np.uint8), cv2.IMREAD_COLOR)
             assert decoded is not None

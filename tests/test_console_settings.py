@@ -196,6 +196,16 @@ def test_it_rings_and_chimes_sound(pages: Pages) -> None:
     assert pages.asked("chime.sound") == [{"chime": "gong"}]
 
 
+def test_a_chime_that_does_not_sound_says_why_and_the_next_can_be_tried(pages: Pages) -> None:
+    pages.household.refusals["chime.play"] = ("refused", "the chime does not sound: quiet hours")
+
+    answer = pages.post("/chime/play", chime="gong", to="/people/1")
+
+    assert (answer.status, answer.headers["location"]) == (303, "/people/1")
+    assert "the chime does not sound: quiet hours" in pages.get("/people/1").text
+    assert pages.post_json("/chime/play", chime="gong").status == 422
+
+
 def test_the_camera_is_aimed_by_the_size_of_faces(pages: Pages) -> None:
     pages.household.status["min_face_pixels"] = 24
 
@@ -243,6 +253,8 @@ def test_health_of_a_doorbell_that_has_only_begun(pages: Pages) -> None:
     seen = Seen(pages.get("/health").text)
 
     assert "has not given a picture yet" in seen.text
+    pages.household.status = status(sound={"works": None, "reason": ""})
+    assert "Sound good no chime was played yet" in Seen(pages.get("/health").text).text
 
 
 def test_a_check_tells_what_it_found_and_when(pages: Pages) -> None:

@@ -168,7 +168,7 @@ def test_a_wrong_name_is_put_right_in_two_taps(pages: Pages) -> None:
     assert (answer.status, answer.headers["location"]) == (303, "/visits/anna")
     assert pages.asked("visits.correct") == [{"visit": "anna", "person_id": 2, "learn": False}]
     next_page = Seen(pages.get("/visits/anna").text)
-    assert "done: visits.correct" in next_page.text
+    assert "That was Berta." in next_page.text
     assert next_page.all("form", action="/undo")
 
 
@@ -198,11 +198,11 @@ def test_nobody_in_particular_is_no_correction(pages: Pages, chosen: str) -> Non
 
 def test_undo_takes_back_what_the_notice_said_once(pages: Pages) -> None:
     told = json.loads(pages.post_json("/visits/anna/correct", person_id="2").body)
-    assert told["summary"] == "done: visits.correct"
+    assert told["summary"] == "That was Berta."
 
-    answer = pages.post("/undo", key=told["undo"])
+    answer = pages.post("/undo", key=told["undo"], to="/visits/anna")
 
-    assert (answer.status, answer.headers["location"]) == (303, "/visits")
+    assert (answer.status, answer.headers["location"]) == (303, "/visits/anna")
     assert pages.asked("undo") == [{"token": "change-5"}]
     again = pages.post("/undo", key=told["undo"])
     assert (again.status, len(pages.asked("undo"))) == (422, 1)
@@ -233,9 +233,30 @@ def test_a_stranger_is_named_by_a_new_name_or_an_old_one(pages: Pages) -> None:
 
     assert (answer.status, answer.headers["location"]) == (303, "/visits/now")
     assert pages.asked("strangers.name") == [
-        {"stranger_id": 7, "name": "Carla"},
-        {"stranger_id": 7, "person_id": 2},
+        {"stranger_id": 7, "force": False, "name": "Carla"},
+        {"stranger_id": 7, "force": False, "person_id": 2},
     ]
+    notice = Seen(pages.get("/visits").text)
+    assert "stranger-7 is now Berta." in notice.text
+
+
+def test_a_stranger_who_is_not_alike_is_named_only_after_that_was_said(pages: Pages) -> None:
+    sentence = "the faces of stranger-7 are not like Anna's"
+    advice = "; nothing was changed: use --force if they really are Anna's"
+    pages.household.refusals["strangers.name"] = ("refused", sentence + advice)
+
+    answer = pages.post("/strangers/7/name", name="Anna", to="/visits/now")
+
+    seen = Seen(answer.text)
+    assert answer.status == 422
+    assert sentence in seen.text
+    assert "--force" not in seen.text
+    for name, value in {"force": "on", "name": "Anna", "to": "/visits/now"}.items():
+        assert seen.all("input", type="hidden", name=name, value=value)
+    pages.household.refusals.clear()
+    pages.post("/strangers/7/name", name="Anna", to="/visits/now", force="on")
+    asked = pages.asked("strangers.name")[-1]
+    assert asked == {"stranger_id": 7, "force": True, "name": "Anna"}
 
 
 def test_a_stranger_needs_a_name(pages: Pages) -> None:

@@ -9,6 +9,7 @@ from doorbell.console.words import (
     initials,
     likeness_in_words,
     strength_in_words,
+    without_commands,
 )
 from doorbell.household.enrollment_strength import GUIDANCE, Level
 
@@ -90,3 +91,23 @@ def test_a_hint_that_is_new_is_said_as_it_is() -> None:
 )
 def test_the_initials_of_a_name(name: str, letters: str) -> None:
     assert initials(name) == letters
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kept"),
+    [
+        ("the name is empty; write at least one letter", None),
+        ("not alike; nothing was changed: use --force if they are one", "not alike"),
+        (
+            "it is theirs already; to learn: doorbell visits correct 7 'A' --learn",
+            "it is theirs already",
+        ),
+        (
+            "no clear face was kept; enroll a photo: doorbell enroll 'B; C' PHOTO",
+            "no clear face was kept",
+        ),
+        ("use --force", None),
+    ],
+)
+def test_advice_for_the_command_line_is_left_out(sentence: str, kept: str | None) -> None:
+    assert without_commands(sentence) == (sentence if kept is None else kept)

@@ -1,7 +1,7 @@
 """Keep the catalogues of messages: find what the pages say, and lay it beside what is translated.
 
-``python -m doorbell.console.catalogues`` brings every committed catalogue up to date; what is new in
-it waits, empty, for its translation. Needs Babel, as the console does.
+``python -m doorbell.console.catalogues`` brings every committed catalogue up to date; what is new
+in it waits, empty, for its translation.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from doorbell.console.refusing import refuse, wants_page
 from doorbell.console.rendering import gettext_of, render, wants_json
+from doorbell.console.words import without_commands
 from doorbell.errors import NotRunningError, RefusedError
 
 # By what a refusal says of itself; see ``RefusedError``.
@@ -22,7 +23,8 @@ async def control_failed(request: Request, error: Exception) -> Response:
     """The answer to a ``ControlError`` that an endpoint lets through."""
     _ = gettext_of(request)
     if isinstance(error, RefusedError):
-        return refuse(request, STATUSES.get(error.kind, 422), str(error))
+        sentence = without_commands(str(error))
+        return refuse(request, STATUSES.get(error.kind, 422), sentence)
     retry = {"retry-after": str(RETRY_SECONDS)}
     if not isinstance(error, NotRunningError):
         log.warning("%s %s: %s", request.method, request.scope["path"], error)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from babel.core import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_skeleton, format_time
 
 Gettext = Callable[..., str]
 
@@ -35,8 +35,8 @@ def day(moment: datetime, now: datetime, locale: Locale, gettext: Gettext) -> st
     if 1 < days < 7:
         return format_date(moment.date(), "EEEE", locale=locale)
     if moment.year == now.year:
-        return format_date(moment.date(), "d MMM", locale=locale)
-    return format_date(moment.date(), "d MMM y", locale=locale)
+        return format_skeleton("MMMd", moment, tzinfo=moment.tzinfo, locale=locale)
+    return format_skeleton("yMMMd", moment, tzinfo=moment.tzinfo, locale=locale)
 
 
 def when(moment: datetime, now: datetime, locale: Locale, gettext: Gettext) -> str:

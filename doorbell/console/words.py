@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import takewhile
 
 from babel.core import Locale
 from babel.dates import format_timedelta
@@ -15,6 +17,7 @@ Gettext = Callable[[str], str]
 # Cosines of one person's faces are seldom below 0.33 in good pictures, and of two people's seldom
 # above 0.5 (``household.enrollment_checks``).
 _LIKENESS = (0.65, 0.5, 0.33)
+_COMMAND = re.compile(r"\bdoorbell [a-z]+|--[a-z]")
 
 
 def likeness_in_words(similarity: float | None, gettext: Gettext) -> str:
@@ -62,6 +65,13 @@ def hint_in_words(hint: str, gettext: Gettext) -> str:
         ),
     }
     return known.get(hint, hint)
+
+
+def without_commands(sentence: str) -> str:
+    """What the daemon says, without the advice at its end that is for the command line."""
+    clauses = sentence.split("; ")
+    kept = takewhile(lambda clause: _COMMAND.search(clause) is None, clauses[1:])
+    return "; ".join([clauses[0], *kept])
 
 
 def initials(name: str) -> str:

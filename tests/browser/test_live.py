@@ -122,7 +122,7 @@ def test_a_doorbell_that_stops_is_said_and_comes_back_without_a_reload(
         began = time.monotonic()
         viewer.page.wait_for_selector("#live-view[data-state=stopped]")
         assert time.monotonic() - began < SAID_SECONDS
-        words = viewer.page.locator("#live-words").inner_text()
+        words = viewer.page.locator("#live-view .live-words").inner_text()
         assert any(character.isdigit() for character in words), words
     finally:
         house.daemon.signal(signal.SIGCONT)

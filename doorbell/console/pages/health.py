@@ -94,6 +94,8 @@ def _sound(_: Gettext, sound: dict[str, Any] | None) -> Line:
         return Line("warn", _("Sound"), _("is switched off in the configuration"))
     if sound["works"]:
         return Line("good", _("Sound"), _("works"))
+    if sound["works"] is None:
+        return Line("good", _("Sound"), _("no chime was played yet"))
     return Line("bad", _("Sound"), _("does not work"), sound["reason"] or "", "/settings")
 
 

@@ -38,8 +38,8 @@ async def live(request: Request) -> Response:
     """Pictures with the faces in them, each as ``[u32][JSON][u32][JPEG]``, big-endian.
 
     JSON: ``seq``, ``captured_at``, ``age_ms`` and ``sent_at`` (when this was sent, ms since the
-    epoch), ``w``, ``h``, ``faces``. Every second without a picture brings ``{"running": false, "why":
-    "stopped" | "no_picture"}`` without a JPEG.
+    epoch), ``w``, ``h``, ``faces``. Every second without a picture brings ``{"running": false,
+    "why": "stopped" | "no_picture"}`` without a JPEG.
     """
     return StreamingResponse(
         _parts(_doorbell(request)),

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from doorbell.console.link import Doorbell
 from doorbell.console.refusing import refuse
 from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
+from doorbell.console.words import without_commands
 from doorbell.errors import RefusedError
 
 # Rows for preferences beside those that are there.
@@ -47,15 +48,25 @@ async def portrait(request: Request) -> Response:
 
 
 async def set_portrait(request: Request) -> Response:
-    """Let the face of a ``visit`` be their portrait, if they ``agreed``."""
+    """Let the face of a ``visit`` be their portrait, if they ``agreed``, which is noted."""
     _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
     form = request.state.form
     if form.get("agreed") != "on":
         return await _wrong(request, "portrait", _("A portrait is kept only if they agreed to it."))
-    visit = form.get("visit", "")
-    return await _change(
-        request, "portrait", "portrait.set", _("The portrait is set."), visit=visit
+    answer = await _change(
+        request,
+        "portrait",
+        "portrait.set",
+        _("The portrait is set."),
+        visit=form.get("visit", ""),
     )
+    person_id = request.path_params["person"]
+    got = await doorbell.ask("people.get", person_id=person_id)
+    if answer.status_code < 400 and got.document["person"]["consent"] is None:
+        words = _("agreed that a portrait is kept")
+        await doorbell.ask("people.consent", person_id=person_id, words=words)
+    return answer
 
 
 async def delete_portrait(request: Request) -> Response:
@@ -140,8 +151,9 @@ async def merge(request: Request) -> Response:
     except RefusedError as error:
         if wants_json(request) or error.kind != "refused":
             raise
-        return await _wrong(request, "merge", _said(error), other=int(other))
-    return done(request, reply.document, _path(request))
+        return await _wrong(request, "merge", without_commands(str(error)), other=int(other))
+    said = _("They are one person now.")
+    return done(request, reply.document, _path(request), summary=said)
 
 
 async def forget(request: Request) -> Response:
@@ -158,8 +170,9 @@ async def forget(request: Request) -> Response:
     except RefusedError as error:
         if wants_json(request) or error.kind != "refused":
             raise
-        return await _wrong(request, "forget", str(error))
-    return done(request, reply.document, "/people")
+        return await _wrong(request, "forget", without_commands(str(error)))
+    said = _("Forgotten, with every visit and picture.")
+    return done(request, reply.document, "/people", summary=said)
 
 
 async def export(request: Request) -> Response:
@@ -184,7 +197,7 @@ async def _change(
     except RefusedError as error:
         if wants_json(request) or error.kind != "refused":
             raise
-        return await _wrong(request, section, str(error))
+        return await _wrong(request, section, without_commands(str(error)))
     to = own_path(request.state.form.get("to", _path(request)))
     return done(request, reply.document, to, summary=summary)
 
@@ -245,11 +258,6 @@ async def _page(
 
 def _path(request: Request) -> str:
     return f"/people/{request.path_params['person']}"
-
-
-def _said(error: RefusedError) -> str:
-    """What a refusal says, without the advice that is for the command line."""
-    return str(error).partition("; nothing was changed")[0]
 
 
 def _value_of(text: str) -> Any:

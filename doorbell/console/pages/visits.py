@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from itertools import groupby
 from typing import Any
@@ -15,8 +16,9 @@ from doorbell.console import moments
 from doorbell.console.languages import language_of, locale_of
 from doorbell.console.link import Doorbell
 from doorbell.console.refusing import refuse
-from doorbell.console.rendering import done, gettext_of, notices_of, own_path, render
-from doorbell.console.words import duration_in_words, likeness_in_words
+from doorbell.console.rendering import done, gettext_of, notices_of, own_path, render, wants_json
+from doorbell.console.words import duration_in_words, likeness_in_words, without_commands
+from doorbell.errors import RefusedError
 
 PAGE_VISITS = 50
 # A few sizes, so that the daemon need not make a picture for every width of a window.
@@ -58,9 +60,29 @@ async def visits(request: Request) -> Response:
 
 async def visit(request: Request) -> Response:
     """One visit: the picture, who it was, and how to put it right."""
+    return await _visit_page(request, request.path_params["visit"])
+
+
+async def _visit_page(
+    request: Request,
+    visit_id: str,
+    *,
+    status_code: int = 200,
+    wrong: str = "",
+    forced: Mapping[str, str] | None = None,
+) -> Response:
+    """The page of a visit.
+
+    Args:
+        request: that is answered.
+        visit_id: of the visit.
+        status_code: of the answer.
+        wrong: why what was asked for was not done.
+        forced: the fields with which a stranger is named all the same.
+    """
     doorbell: Doorbell = request.app.state.doorbell
     got, listed = await asyncio.gather(
-        doorbell.ask("visits.get", visit=request.path_params["visit"]), doorbell.ask("people.list")
+        doorbell.ask("visits.get", visit=visit_id), doorbell.ask("people.list")
     )
     found, visitor = got.document["visit"], got.document["visit"]["visitor"]
     known = {each["person_id"]: each for each in listed.document["people"]}
@@ -74,6 +96,9 @@ async def visit(request: Request) -> Response:
     return render(
         request,
         "visit.html",
+        status_code=status_code,
+        wrong=wrong,
+        forced=forced,
         visit=found,
         visitor=visitor,
         person=person,
@@ -116,13 +141,22 @@ async def correct(request: Request) -> Response:
     person_id = _number(chosen)
     if person_id is None and chosen != "nobody":
         return refuse(request, 422, _("Choose who it was."))
-    reply = await doorbell.ask(
-        "visits.correct",
-        visit=visit_id,
-        person_id=person_id,
-        learn=person_id is not None and form.get("learn") == "on",
-    )
-    return done(request, reply.document, own_path(form.get("to", f"/visits/{visit_id}")))
+    learn = person_id is not None and form.get("learn") == "on"
+    try:
+        reply = await doorbell.ask(
+            "visits.correct", visit=visit_id, person_id=person_id, learn=learn
+        )
+    except RefusedError as error:
+        if wants_json(request) or error.kind != "refused":
+            raise
+        wrong = without_commands(str(error))
+        return await _visit_page(request, visit_id, status_code=422, wrong=wrong)
+    if person_id is None:
+        said = _("That was nobody you know.")
+    else:
+        said = _("That was %(name)s.") % {"name": await _name(doorbell, person_id)}
+    to = own_path(form.get("to", f"/visits/{visit_id}"))
+    return done(request, reply.document, to, summary=said)
 
 
 async def no_face(request: Request) -> Response:
@@ -137,12 +171,14 @@ async def no_face(request: Request) -> Response:
 
 async def ignore(request: Request) -> Response:
     """Never ring again for whoever a visit was of; ``ignored`` ``off`` rings again."""
+    _ = gettext_of(request)
     doorbell: Doorbell = request.app.state.doorbell
     visit_id, form = request.path_params["visit"], request.state.form
-    reply = await doorbell.ask(
-        "visits.ignore", visit=visit_id, ignored=form.get("ignored", "on") == "on"
-    )
-    return done(request, reply.document, own_path(form.get("to", f"/visits/{visit_id}")))
+    ignored = form.get("ignored", "on") == "on"
+    reply = await doorbell.ask("visits.ignore", visit=visit_id, ignored=ignored)
+    said = _("Their coming rings no more.") if ignored else _("Their coming rings again.")
+    to = own_path(form.get("to", f"/visits/{visit_id}"))
+    return done(request, reply.document, to, summary=said)
 
 
 async def name_stranger(request: Request) -> Response:
@@ -154,8 +190,20 @@ async def name_stranger(request: Request) -> Response:
     who: dict[str, Any] = {"name": name} if person_id is None else {"person_id": person_id}
     if person_id is None and not name:
         return refuse(request, 422, _("Write a name, or choose one."))
-    reply = await doorbell.ask("strangers.name", stranger_id=request.path_params["stranger"], **who)
-    return done(request, reply.document, own_path(form.get("to", "/visits")))
+    number, to = request.path_params["stranger"], own_path(form.get("to", "/visits"))
+    try:
+        reply = await doorbell.ask(
+            "strangers.name", stranger_id=number, force=form.get("force") == "on", **who
+        )
+    except RefusedError as error:
+        visit_id = re.fullmatch("/visits/([A-Za-z0-9_-]+)", to)
+        if wants_json(request) or error.kind != "refused" or visit_id is None:
+            raise
+        wrong, forced = without_commands(str(error)), {key: str(who[key]) for key in who}
+        return await _visit_page(request, visit_id[1], status_code=422, wrong=wrong, forced=forced)
+    named = name if person_id is None else await _name(doorbell, person_id)
+    said = _("stranger-%(number)s is now %(name)s.") % {"number": number, "name": named}
+    return done(request, reply.document, to, summary=said)
 
 
 async def undo(request: Request) -> Response:
@@ -169,9 +217,14 @@ async def undo(request: Request) -> Response:
         return refuse(
             request, 422, _("That cannot be taken back any more. Say once more who it was instead.")
         )
-    reply = await doorbell.ask(asked.pop("do"), **asked)
-    said = _("Taken back: %(what)s") % {"what": reply.document["summary"]}
-    return done(request, {}, own_path(form.get("to", "/visits")), summary=said)
+    await doorbell.ask(asked.pop("do"), **asked)
+    to = own_path(form.get("to", "/visits"))
+    return done(request, {}, to, summary=_("That is taken back."))
+
+
+async def _name(doorbell: Doorbell, person_id: int) -> str:
+    got = await doorbell.ask("people.get", person_id=person_id)
+    return str(got.document["person"]["name"])
 
 
 def _of_whom(who: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import "./forms.js";
 import "./refresh.js";
+import { onEvent } from "./events.js";
 import { prefix } from "./page.js";
 import { undoLast } from "./toast.js";
 
@@ -15,7 +16,8 @@ function pressed(event) {
     const next = stops[event.key === "j" ? Math.min(at + 1, stops.length - 1) : Math.max(at - 1, 0)];
     next?.focus();
   } else if (event.key === "Enter" && document.activeElement.matches("[data-move]")) {
-    document.activeElement.querySelector("button, a[href], input:not([type=hidden])")?.focus();
+    const card = document.activeElement;
+    (card.querySelector("form button, form input:not([type=hidden])") ?? card.querySelector("a[href], button"))?.focus();
   } else if (event.key === "u") {
     if (!undoLast()) document.querySelector(".notice form")?.requestSubmit();
   } else {
@@ -32,6 +34,17 @@ document.addEventListener(
   (event) => event.target instanceof HTMLImageElement && event.target.classList.add("missing"),
   true,
 );
+
+// A page that says what is not there comes back by itself.
+const retry = document.querySelector("[data-retry]")?.dataset.retry;
+if (retry === "running") {
+  onEvent((event) => event.event === "running" && event.running && location.reload());
+} else if (retry === "reachable") {
+  setInterval(async () => {
+    const answer = await fetch(`${prefix}/healthz`, { cache: "no-store" }).catch(() => null);
+    if (answer) location.reload();
+  }, 5000);
+}
 
 // The shell of the page for when the house does not answer; browsers allow it over HTTPS only.
 if ("serviceWorker" in navigator && window.isSecureContext) {

@@ -1,6 +1,7 @@
 // Chimes are heard in the page: links to the sound become buttons that play and stop it.
 
 import { element } from "./page.js";
+import { send } from "./forms.js";
 
 const sound = new Audio();
 let playing = null;
@@ -42,4 +43,11 @@ for (const link of document.querySelectorAll("a[data-listen]")) {
   button.append(...link.childNodes);
   link.replaceWith(button);
   button.addEventListener("click", () => pressed(button));
+}
+
+for (const button of document.querySelectorAll('button[formaction$="/chime/play"]')) {
+  button.addEventListener("click", (event) => {
+    event.preventDefault();
+    send(button.formAction, new URLSearchParams({ chime: button.value }));
+  });
 }

@@ -95,14 +95,19 @@ export function refreshNow() {
   timer = setTimeout(refresh, TOGETHER_MS);
 }
 
-onEvent((event) => {
+function follow(event) {
   if (event.event === "hidden") {
     running?.abort();
     return;
   }
+  if (event.event === "running") document.body.dataset.running = String(event.running);
+  if (event.event === "running" && !event.running) return;
   const names = [event.event, event.what];
   if (event.event === "connected" || (event.event === "running" && event.running)) names.push("*");
   if (parts().some((part) => names.includes("*") || part.dataset.refresh.split(" ").some((name) => names.includes(name)))) {
     refreshNow();
   }
-});
+}
+
+// A page without such parts, as for pairing, has nothing to follow and may not ask.
+if (parts().length) onEvent(follow);

@@ -35,8 +35,6 @@ from doorbell.status import (
 
 # A track that was found in fewer frames may be no face.
 SHOWN_HITS = 3
-# A camera gives frames when it likes: one that comes a little early is not left out.
-EARLY_PART = 0.85
 
 
 @dataclass(eq=False, slots=True)
@@ -169,7 +167,8 @@ class ControlOutput:
         faces = self._faces(frame, in_sight())
         written: dict[RingWriter, int] = {}
         for watcher in due:
-            watcher.due_seconds = now + EARLY_PART * watcher.pause_seconds
+            # On average so often, also where the camera's own pace is no multiple of it.
+            watcher.due_seconds = max(watcher.due_seconds + watcher.pause_seconds, now)
             try:
                 self._show(watcher, frame, faces, written)
             except OSError:
