@@ -14,10 +14,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from doorbell.config import load_config
+from doorbell.config import control_socket, load_config
 from doorbell.daemon.run import run_daemon
 from doorbell.domain import Left, picture_of
-from doorbell.errors import EnrollmentError
+from doorbell.errors import DoorbellError, EnrollmentError
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.enrollment import Enroller
 from doorbell.imaging.visit_picture import draw_picture
@@ -25,6 +25,7 @@ from doorbell.models.store import face_path, models_directory
 from doorbell.outputs.terminal import Timeline
 from doorbell.pipeline.perception import open_perception
 from doorbell.status import Message
+from doorbell.testbed.console_process import ConsoleProcess
 from doorbell.testbed.embedded_broker import EmbeddedBroker
 from doorbell.testbed.subscriber import Subscriber
 
@@ -95,6 +96,7 @@ def run_demo(
         )
         _enroll_known(config.storage.gallery_path, console, overrides=overrides)
         subscriber = stack.enter_context(Subscriber(broker.port, topic="doorbell/#"))
+        _open_pages(stack, Path(state), control_socket(config), console)
         console.print(
             f"A broker listens on 127.0.0.1:{broker.port}; to hear what home automation hears:\n"
             f"  mosquitto_sub -p {broker.port} -t 'doorbell/#' -F '%t %l bytes'\n"
@@ -112,6 +114,21 @@ def run_demo(
         for path in pictures.written:
             console.print(f"  {path.name}")
         return pictures.written
+
+
+def _open_pages(stack: ExitStack, folder: Path, control: Path, console: Console) -> None:
+    """Serve the household's web pages for as long as the demo runs, and say where."""
+    try:
+        pages = stack.enter_context(ConsoleProcess(folder, control))
+        link = pages.pair("owner")
+    except DoorbellError as exc:
+        console.print(f"There are no web pages: {exc}", soft_wrap=True, markup=False)
+        return
+    console.print(
+        "The household's web pages, for as long as this runs; whoever opens this in a browser is "
+        f"their owner:\n  {link}",
+        soft_wrap=True,
+    )
 
 
 def _enroll_known(gallery_path: Path, console: Console, *, overrides: Sequence[str]) -> None:

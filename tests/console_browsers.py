@@ -46,6 +46,15 @@ class Console:
         parts = urlsplit(self.address)
         return f"{parts.scheme}://{parts.netloc}"
 
+    @property
+    def is_direct(self) -> bool:
+        return self.address == self.process.origin
+
+    def devices(self) -> list[int]:
+        """Which have access."""
+        with closing(Access(self.process.directory)) as access:
+            return [each.device_id for each in access.devices.all()]
+
     def invite(self, role: Role, name: str) -> str:
         """A code for one more device."""
         with closing(Access(self.process.directory)) as access:
@@ -150,6 +159,11 @@ def pair(page: Page, console: Console, role: Role) -> None:
 @pytest.fixture
 def owner(enter: Enter) -> Visitor:
     return enter(Role.OWNER)
+
+
+@pytest.fixture
+def viewer(enter: Enter) -> Visitor:
+    return enter(Role.VIEWER)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The demonstration, as fast as frames can be drawn."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def test_one_round_names_the_known_visitor_alone_and_shows_each_visit(
     # Discovery, availability, presence and mute; then 4 visits of at least 3 events each.
     assert counted >= 16
     assert str(folder) in told
+    assert re.search(r"^  http://localhost:\d+/pair#[0-9A-Z]{8}$", told, re.MULTILINE)
 
 
 @pytest.mark.system

@@ -41,7 +41,7 @@ def config(models_directory: Path) -> Config:
 
 @pytest.fixture(scope="module")
 def worker(config: Config) -> Iterator[PhotoWorker]:
-    with closing(PhotoWorker(config)) as worker:
+    with closing(PhotoWorker(config, reply_seconds=100.0)) as worker:
         yield worker
 
 
@@ -231,7 +231,7 @@ def test_code_that_gets_into_it_reaches_nobody_and_no_file(tmp_path: Path, confi
 
 def test_who_takes_too_long_is_ended_and_the_next_gets_another(config: Config) -> None:
     tiny = jpeg(np.full((64, 64, 3), 100, np.uint8))
-    with closing(PhotoWorker(config, reply_seconds=15.0)) as worker:
+    with closing(PhotoWorker(config, reply_seconds=60.0)) as worker:
         worker.examine(tiny)
         first = worker.pid
         assert first is not None
@@ -243,7 +243,7 @@ def test_who_takes_too_long_is_ended_and_the_next_gets_another(config: Config) -
         assert str(refused.value) == TOO_LONG
         assert time.monotonic() - began < 10
         assert worker.pid is None
-        worker._reply_seconds = 15.0
+        worker._reply_seconds = 60.0
         assert worker.examine(tiny).photo.faces == ()
         assert worker.pid not in (None, first)
 

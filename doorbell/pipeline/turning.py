@@ -23,7 +23,7 @@ QUARTERS = (2, 1, 3)
 # Faces are looked for in a copy of so many pixels on its longer side, and turned ones in a smaller
 # one: time goes with the area, and whoever is to be enrolled fills more than a fortieth of it. They
 # are cut out of the picture itself.
-LOOKED_AT_PIXELS, TURNED_PIXELS = 960, 480
+LOOKED_AT_PIXELS, TURNED_PIXELS = 800, 400
 # Of a picture with more faces than this none is looked at closely: it shows a crowd, or was made to
 # take time and memory.
 MAX_FACES = 16

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 from typing_extensions import Self
@@ -47,7 +49,7 @@ class ConsoleProcess:
             *settings,
         )
         sets = [word for each in given for word in ("--set", each)]
-        self._words = [*DOORBELL, "console", "--config", os.devnull, *sets]
+        self._options = ["--config", os.devnull, *sets]
         self.start()
 
     def __enter__(self) -> Self:
@@ -73,11 +75,24 @@ class ConsoleProcess:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        self._process = DaemonProcess(self._words, self._log)
+        self._process = DaemonProcess([*DOORBELL, "console", *self._options], self._log)
         eventually(lambda: self._listens() or self._process.exit_code is not None, START_SECONDS)
         if not self._listens():
             self._process.kill()
             raise DoorbellError(f"the console does not listen; {self._process.log_end}")
+
+    def pair(self, role: str) -> str:
+        """Let one more device in; the link that it opens for it, valid for ten minutes.
+
+        Raises:
+            DoorbellError: the console has no code for it.
+        """
+        words = [*DOORBELL, "console", "pair", "--role", role, "--json", *self._options]
+        asked = subprocess.run(words, capture_output=True, text=True, check=False)
+        if asked.returncode != 0:
+            raise DoorbellError(asked.stderr.strip())
+        link: str = json.loads(asked.stdout)["url"]
+        return link
 
     def kill(self) -> None:
         """End it as the kernel does, short of memory."""

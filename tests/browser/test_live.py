@@ -24,7 +24,7 @@ AGE_SECONDS = 0.4
 FRAMES_PER_SECOND = 8.0
 SAID_SECONDS = 3.0
 # How long the page is watched for growth; longer by the variable.
-SOAK_SECONDS = float(os.environ.get("DOORBELL_SOAK_SECONDS", "8"))
+SOAK_SECONDS = float(os.environ.get("DOORBELL_SOAK_SECONDS", "5"))
 HEAP_BYTES = 10_000_000
 
 
@@ -37,6 +37,10 @@ def opened(visitor: Visitor) -> Visitor:
     visitor.open("/")
     visitor.page.wait_for_selector("#live-view[data-state=live]")
     return visitor
+
+
+def age_seconds(visitor: Visitor) -> float:
+    return max((each.age_seconds for each in watch(visitor.page, 0.5)), default=np.inf)
 
 
 def heap_bytes(visitor: Visitor) -> float:
@@ -128,7 +132,8 @@ def test_a_doorbell_that_stops_is_said_and_comes_back_without_a_reload(
         house.daemon.signal(signal.SIGCONT)
     viewer.page.wait_for_selector("#live-view[data-state=live]")
     assert viewer.page.evaluate("window.same")
-    assert np.quantile([each.age_seconds for each in watch(viewer.page, 1.0)], 0.95) <= AGE_SECONDS
+    # The camera's own stream has waited for its reader meanwhile.
+    assert eventually(lambda: age_seconds(viewer) <= AGE_SECONDS)
 
 
 def answers(house: House) -> bool:

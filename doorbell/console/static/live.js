@@ -20,6 +20,7 @@ export class LiveView {
     this.context = this.canvas.getContext("2d", { alpha: false });
     this.boxes = view.querySelector(".live-boxes");
     this.words = view.querySelector(".live-words");
+    this.words.parentElement.hidden = false;
     this.names = new Set();
     this.ways = [];
     this.pending = null;
@@ -212,7 +213,6 @@ export function open(view) {
   if (!("createImageBitmap" in window) || !window.ReadableStream) {
     const still = element("img", { className: "live-still", src: view.dataset.fallback, alt: view.querySelector("canvas").getAttribute("aria-label") });
     view.querySelector("canvas").replaceWith(still);
-    view.querySelector(".live-state").hidden = true;
     return null;
   }
   const live = new LiveView(view);

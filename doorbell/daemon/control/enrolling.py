@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from doorbell.config import Config
 from doorbell.control import requests
@@ -45,15 +46,22 @@ from doorbell.recognition.embedder import SFACE_ID
 
 log = logging.getLogger(__name__)
 
-# Long enough to walk to the door, be told five poses and take them.
-DOOR_SECONDS = 60.0
 FRAMES_PER_SECOND = 6.0
-# A camera that gives no frame for so long gives none.
-FRAME_SECONDS = 10.0
 # Whoever follows hears something as often as this: so it is noticed when they have gone.
 TELL_SECONDS = 1.0
 
 OCCUPIED = "somebody is being enrolled at the door already; wait a moment"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the door is watched, and for how long a camera may give no frame, in seconds.
+
+    The first is long enough to walk there, be told five poses and take them.
+    """
+
+    watch_seconds: float = 60.0
+    frame_seconds: float = 10.0
 
 
 class EnrollingRequests:
@@ -64,6 +72,7 @@ class EnrollingRequests:
         desk: reads and changes the gallery.
         output: hands out the camera's frames.
         worker: makes what looks at pictures.
+        patience: at the door.
     """
 
     def __init__(
@@ -72,7 +81,9 @@ class EnrollingRequests:
         desk: GalleryDesk,
         output: ControlOutput,
         worker: Callable[[Config], PhotoWorker] = PhotoWorker,
+        patience: Patience = Patience(),
     ) -> None:
+        self._patience = patience
         self._storage = config.storage
         self._desk = desk
         self._output = output
@@ -224,10 +235,10 @@ class EnrollingRequests:
 
     def _frames(self) -> Iterator[Frame]:
         """What the camera sees, the newest each time; some time long."""
-        end, count = time.monotonic() + DOOR_SECONDS, 0
+        end, count = time.monotonic() + self._patience.watch_seconds, 0
         with self._watching() as stream:
             while time.monotonic() < end:
-                live = stream.next(FRAME_SECONDS)
+                live = stream.next(self._patience.frame_seconds)
                 if live is None:
                     raise EnrollmentError("the camera gives no picture; see how the doorbell is")
                 yield Frame(live.pixels, live.time_seconds, live.captured_at, count)
