@@ -76,7 +76,7 @@ def health_lines(status: dict[str, Any]) -> list[tuple[str, str, str]]:
         lines.append(("camera", "bad", camera["reason"]))
     else:
         lines.append(("camera", "warn" if camera["reason"] else "good", camera["reason"] or ""))
-    lines.append(("sound", "good" if sound["works"] else "bad", sound["reason"] or ""))
+    lines.append(("sound", "bad" if sound["works"] is False else "good", sound["reason"] or ""))
     if broker["enabled"]:
         connected = broker["connected"] is not False and not broker["problem"]
         lines.append(("broker", "good" if connected else "bad", broker["problem"] or ""))
