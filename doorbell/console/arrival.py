@@ -123,6 +123,11 @@ class Doorstep:
         """Whether the way here may be as it is: encrypted, inside, or allowed to be plain."""
         return self._may_be_plain or arrival.is_secure or arrival.by_proxy or arrival.is_loopback
 
+    def stands_for_many(self, peer: str) -> bool:
+        """Whether connections of an address are those of many: a proxy's, or this machine's."""
+        address = _address(peer)
+        return self._is_trusted(peer) or (address is not None and address.is_loopback)
+
     def _client(self, forwarded: list[str], peer: str) -> str:
         """The last address that no trusted proxy has; whoever comes before could be made up."""
         client = peer
