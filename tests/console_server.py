@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
-import uvicorn
 from scripted_doorbell import Answer, ScriptedDoorbell
 from typing_extensions import Self
 
@@ -26,7 +26,7 @@ from doorbell.console.connections import Patience
 from doorbell.console.link import Doorbell
 from doorbell.console.routes import ROUTES
 from doorbell.console.routing import Entry, Role
-from doorbell.console.server import listening, server_config
+from doorbell.console.server import Hooks, Server, listening
 
 FORM = "application/x-www-form-urlencoded"
 PAGE = {"accept": "text/html"}
@@ -59,6 +59,8 @@ class Console:
         answers: of the doorbell.
         routes: the table.
         patience: with clients.
+        is_crowd: whether an address stands for many.
+        context: to encrypt connections.
         **section: keys of ``[console]``.
     """
 
@@ -69,6 +71,8 @@ class Console:
         answers: Mapping[str, Answer] | None = None,
         routes: Sequence[Entry] = ROUTES,
         patience: Patience | None = None,
+        is_crowd: Callable[[str], bool] | None = None,
+        context: ssl.SSLContext | None = None,
         **section: Any,
     ) -> None:
         section = {"listen": "127.0.0.1:0", "directory": directory / "console", **section}
@@ -79,15 +83,22 @@ class Console:
         self.app = make_app(
             self.section, Doorbell(self.doorbell.path), self.access, routes=routes, machine="house"
         )
-        self._server = uvicorn.Server(server_config(self.app, patience=patience))
         self._socket = listening(self.section)
+        self._server = Server(
+            self.app,
+            self._socket,
+            context=context,
+            is_crowd=is_crowd or self.app.state.doorstep.stands_for_many,
+            patience=patience,
+            hooks=Hooks(end=self._end),
+        )
         self.port = int(self._socket.getsockname()[1])
         self.origin = f"http://127.0.0.1:{self.port}"
         self.picture = np.zeros((72, 128, 3), np.uint8)
         self.filming = True
         self._ended = threading.Event()
         self._filming = threading.Thread(target=self._film)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
+        self._thread = threading.Thread(target=self._server.run)
 
     def __enter__(self) -> Self:
         self.doorbell.start()
@@ -104,14 +115,15 @@ class Console:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.app.state.traffic.ending = True
         self._server.should_exit = True
         self._thread.join()
         self._ended.set()
         self._filming.join()
-        self._socket.close()
         self.doorbell.stop()
         self.access.close()
+
+    def _end(self) -> None:
+        self.app.state.traffic.ending = True
 
     def _film(self) -> None:
         while not self._ended.wait(0.05):

@@ -141,6 +141,14 @@ def test_a_name_is_ours_if_it_is_configured_or_this_machine_s(
     assert doorstep.is_ours(doorstep.arrival(at), at) is is_ours
 
 
+def test_a_proxy_that_hands_on_a_made_up_name_lets_nobody_in_by_it(doorstep: Doorstep) -> None:
+    told = {"host": "evil.example", "x-forwarded-host": "door.example.org"}
+    inside = {"host": "10.0.0.1:8480", "x-forwarded-host": "door.example.org"}
+
+    assert not doorstep.is_ours(doorstep.arrival(scope(told)), scope(told))
+    assert doorstep.is_ours(doorstep.arrival(scope(inside)), scope(inside))
+
+
 def test_the_strict_cookie_is_for_the_encrypted_way_without_a_prefix(doorstep: Doorstep) -> None:
     encrypted = doorstep.arrival(scope({"host": "house"}, "10.0.0.9", scheme="https"))
 

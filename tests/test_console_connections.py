@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -12,9 +13,12 @@ import numpy as np
 import pytest
 from console_server import FORM, Console
 
-from doorbell.console.connections import MAX_CONNECTIONS, Patience
+from doorbell.console.accepting import MAX_CONNECTIONS, MAX_OF_AN_ADDRESS
+from doorbell.console.authority import OwnCertificate
+from doorbell.console.connections import Patience
 from doorbell.console.limits import MAX_KEYS, Limit
 from doorbell.console.routing import Role
+from doorbell.console.tls import server_context
 
 SHORT = Patience(header_seconds=0.6, write_seconds=0.6)
 
@@ -74,6 +78,40 @@ def test_slow_clients_keep_nobody_out(console: Console) -> None:
         assert full.startswith(b"HTTP/1.1 503 ")
         assert b"content-security-policy: default-src 'none'" in full
         assert console.get("/healthz").status == 200
+
+
+def test_one_address_does_not_take_every_place(tmp_path: Path) -> None:
+    with Console(tmp_path, is_crowd=lambda _: False) as console, ExitStack() as held:
+        for _ in range(MAX_OF_AN_ADDRESS):
+            held.enter_context(console.connect()).sendall(b"GET / HTTP/1.1\r\nX: ")
+        full = console.send(b"")
+        other = socket.create_connection(
+            ("127.0.0.1", console.port), timeout=5, source_address=("127.0.0.2", 0)
+        )
+        held.enter_context(other).sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+        assert full.startswith(b"HTTP/1.1 503 ")
+        assert other.recv(64).startswith(b"HTTP/1.1 200 ")
+
+
+def test_whoever_encrypts_nothing_keeps_nobody_out(tmp_path: Path) -> None:
+    certificate = OwnCertificate(tmp_path / "certificate", ["127.0.0.1"])
+    certificate.renew()
+    files = certificate.files
+    context = server_context(files.certificate, files.key)
+    trusting = ssl.create_default_context(cafile=str(files.authority))
+    with Console(tmp_path, context=context, patience=SHORT) as console, ExitStack() as held:
+        for _ in range(MAX_CONNECTIONS):
+            held.enter_context(console.connect()).sendall(b"\x16\x03")
+        with console.connect() as one_too_many:
+            assert ends_within(one_too_many, 0.4)
+        time.sleep(SHORT.header_seconds + 0.3)
+        with (
+            console.connect() as connection,
+            trusting.wrap_socket(connection, server_hostname="127.0.0.1") as encrypted,
+        ):
+            encrypted.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert encrypted.recv(64).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_client_that_takes_nothing_ends(console: Console) -> None:

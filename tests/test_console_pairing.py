@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -362,6 +363,23 @@ def test_a_file_that_is_another_or_changed_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"no database, but long enough to be looked at" * 100)
     with pytest.raises(AccessFileError, match="pair the devices anew"):
         Access(tmp_path)
+
+
+def test_a_full_disk_keeps_nobody_out(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Console(small_disk) as console:
+        owner = console.device(Role.OWNER)
+        console.doorbell.answers["ring"] = lambda _request: {"summary": "rang"}
+        console.offset = 120.0
+        (small_disk / "full").write_bytes(b"")
+        with suppress(OSError), (small_disk / "full").open("wb", buffering=0) as full:
+            while True:
+                full.write(bytes(4096))
+
+        assert console.get("/healthz", owner).status == 200
+        assert console.get("/devices", owner).status == 200
+        assert console.post("/ring", owner).status == 303
+
+    assert "cannot be noted" in caplog.text
 
 
 # Owners

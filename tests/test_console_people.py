@@ -61,7 +61,20 @@ def test_a_portrait_is_only_kept_if_they_agreed(pages: Pages) -> None:
     assert "only if they agreed" in refused.text
     assert pages.asked("portrait.set") == [{"person_id": 1, "visit": "anna"}]
     assert pages.asked("portrait.delete") == [{"person_id": 1}]
+    assert pages.asked("people.consent") == [], "it was noted already what Anna agreed to"
     assert pages.get("/people/1/portrait").headers["content-type"] == "image/jpeg"
+
+
+def test_it_is_noted_that_they_agreed_to_a_portrait(pages: Pages) -> None:
+    pages.household.refusals["portrait.set"] = ("refused", "the picture shows no face of hers")
+    assert pages.post("/people/2/portrait", visit="berta", agreed="on").status == 422
+    assert pages.asked("people.consent") == []
+    pages.household.refusals.clear()
+
+    assert pages.post("/people/2/portrait", visit="berta", agreed="on").status == 303
+
+    words = "agreed that a portrait is kept"
+    assert pages.asked("people.consent") == [{"person_id": 2, "words": words}]
 
 
 def test_a_person_gets_another_name(pages: Pages) -> None:

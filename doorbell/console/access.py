@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,8 @@ from doorbell.console.audit import Audit
 from doorbell.console.devices import Devices
 from doorbell.console.pairing import Invitations
 from doorbell.console.store import open_access_file
+
+log = logging.getLogger(__name__)
 
 
 class Access:
@@ -33,9 +37,12 @@ class Access:
         self.audit = Audit(self._connection, now)
 
     def tidy(self) -> None:
-        """Drop what is kept no longer."""
-        self.devices.tidy()
-        self.audit.tidy()
+        """Drop what is kept no longer; where the disk is full, another time."""
+        try:
+            self.devices.tidy()
+            self.audit.tidy()
+        except sqlite3.OperationalError as exc:
+            log.warning("what is kept no longer cannot be dropped yet: %s", exc)
 
     def close(self) -> None:
         """Release the file; idempotent."""

@@ -53,6 +53,7 @@ def make_app(
         authority: the certificate of our own authority, for devices to trust; None without one.
     """
     traffic = Traffic(section.viewers)
+    doorstep = Doorstep(section, machine)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -67,7 +68,7 @@ def make_app(
             Middleware(
                 Gate,
                 table=Table(routes),
-                doorstep=Doorstep(section, machine),
+                doorstep=doorstep,
                 access=access,
                 traffic=traffic,
             ),
@@ -76,6 +77,7 @@ def make_app(
     )
     app.router.redirect_slashes = False
     app.state.section = section
+    app.state.doorstep = doorstep
     app.state.doorbell = doorbell
     app.state.access = access
     app.state.traffic = traffic

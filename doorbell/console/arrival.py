@@ -100,13 +100,11 @@ class Doorstep:
             raise BadRequestError("X-Forwarded-Proto is neither http nor https")
         if len(prefix) > MAX_PREFIX_CHARACTERS or not _PREFIX.fullmatch(prefix):
             raise BadRequestError("the path that the proxy names is none")
-        found = _HOST.fullmatch(host.lower())
-        if found is None:
-            return Arrival(client, scheme, "", "", prefix, by_proxy)
-        name, port = found[1].removesuffix("."), found[2]
+        name, port = _split(host)
+        written = f"[{name}]" if ":" in name else name
         usual = {"http": "80", "https": "443"}[scheme]
-        authority = name if port in (None, usual) else f"{name}:{port}"
-        return Arrival(client, scheme, name.strip("[]"), authority, prefix, by_proxy)
+        authority = written if port in ("", usual) else f"{written}:{port}"
+        return Arrival(client, scheme, name, authority, prefix, by_proxy)
 
     def is_ours(self, arrival: Arrival, scope: Scope) -> bool:
         """Whether the name that was asked for is one of this console.
@@ -114,15 +112,21 @@ class Doorstep:
         A page of somebody else's whose name was made to lead here (DNS rebinding) has that name in
         its requests. An address is ours if the connection came in at it.
         """
-        if arrival.host in self._names:
-            return True
-        asked = _address(arrival.host)
+        # Of a proxy's request both: it may hand on whatever X-Forwarded-Host a client has sent.
         own = _address(scope["server"][0]) if scope.get("server") else None
-        return asked is not None and asked == own
+        asked = (arrival.host, _split(Headers(scope=scope).get("host", ""))[0])
+        return all(
+            host in self._names or (own is not None and _address(host) == own) for host in asked
+        )
 
     def is_safe_enough(self, arrival: Arrival) -> bool:
         """Whether the way here may be as it is: encrypted, inside, or allowed to be plain."""
         return self._may_be_plain or arrival.is_secure or arrival.by_proxy or arrival.is_loopback
+
+    def stands_for_many(self, peer: str) -> bool:
+        """Whether connections of an address are those of many: a proxy's, or this machine's."""
+        address = _address(peer)
+        return self._is_trusted(peer) or (address is not None and address.is_loopback)
 
     def _client(self, forwarded: list[str], peer: str) -> str:
         """The last address that no trusted proxy has; whoever comes before could be made up."""
@@ -148,6 +152,14 @@ def _address(text: str) -> Address | None:
         return None
     mapped = getattr(address, "ipv4_mapped", None)  # an IPv4 peer at a socket for both
     return mapped or address
+
+
+def _split(host: str) -> tuple[str, str]:
+    """The name or address, without brackets, and the port in a Host header; "" for what is none."""
+    found = _HOST.fullmatch(host.lower())
+    if found is None:
+        return "", ""
+    return found[1].removesuffix(".").strip("[]"), found[2] or ""
 
 
 def _last(headers: Headers, name: str) -> str:

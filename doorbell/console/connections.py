@@ -1,14 +1,12 @@
-"""Connections of the web server: few, and none that keeps it waiting."""
+"""Connections of the web server: none that keeps it waiting."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-# A browser opens up to six; a household's devices together seldom more than these.
-MAX_CONNECTIONS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class Patience:
     write_seconds: float = 30.0
 
 
-_BUSY = (
+BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 5\r\n"
     b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
     b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
@@ -39,24 +37,29 @@ _BAD = (
 
 
 class BoundedConnection(H11Protocol):
-    """One connection, which is closed when it is one too many, or when its request does not come.
+    """One connection, which is closed when its request does not come, or its answer is not taken.
 
     uvicorn bounds how long a connection may lie idle after an answer, but not how long the headers
     of a request may take.
     """
 
     patience = Patience()
+    _is_lost = False
+    _ended: Callable[[], None] | None = None
     _deadline: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, unless there are enough."""
+        """Begin to wait for a request."""
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.write(_BUSY)
-            transport.close()
-            return
         self._wait_for_headers()
+
+    def when_lost(self, ended: Callable[[], None]) -> None:
+        """Have something called when the connection is lost; at once if it is already."""
+        if self._is_lost:
+            ended()
+        else:
+            self._ended = ended
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; once the headers are there, nothing is waited for here any more."""
@@ -98,6 +101,9 @@ class BoundedConnection(H11Protocol):
         if self._stall is not None:
             self._stall.cancel()
         super().connection_lost(exc)
+        self._is_lost = True
+        if self._ended is not None:
+            self._ended()
 
     def _wait_for_headers(self) -> None:
         self._deadline = self.loop.call_later(self.patience.header_seconds, self._too_late)

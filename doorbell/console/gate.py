@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import math
 import secrets
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -37,6 +39,8 @@ from doorbell.console.limits import Limit, Traffic
 from doorbell.console.refusing import refuse, wants_page
 from doorbell.console.rendering import gettext_of, render
 from doorbell.console.routing import Entry, Role, Table
+
+log = logging.getLogger(__name__)
 
 # How soon the open streams of a device that lost its access end.
 WATCH_SECONDS = 1.0
@@ -153,7 +157,7 @@ class Gate:
         role = Role.PUBLIC if device is None else device.role
         if role >= entry.role:
             if device is not None:
-                self._access.devices.note_seen(device)
+                self._note_seen(device)
             return entry
         if device is None:
             return None
@@ -274,7 +278,20 @@ class Gate:
         if entry.method == "POST" and status < 400 and device is not None:
             found = " ".join(f"{k} {v}" for k, v in request.scope.get("path_params", {}).items())
             subject = getattr(request.state, "subject", found)
-            self._access.audit.note(device.device_id, entry.action, subject)
+            try:
+                self._access.audit.note(device.device_id, entry.action, subject)
+            except sqlite3.OperationalError as exc:  # it is done already
+                log.error(
+                    "device %d: %s (%s) cannot be noted: %s",
+                    *(device.device_id, entry.action, subject, exc),
+                )
+
+    def _note_seen(self, device: Device) -> None:
+        """Remember that a device was there; one is let in on a full disk too."""
+        try:
+            self._access.devices.note_seen(device)
+        except sqlite3.OperationalError as exc:
+            log.warning("it cannot be noted that device %d was there: %s", device.device_id, exc)
 
     def _renew(self, request: Request, message: Message) -> None:
         """Give the cookie another ninety days, unless the endpoint has said what becomes of it."""

@@ -10,7 +10,8 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -18,10 +19,11 @@ from sdnotify import SystemdNotifier  # type: ignore[import-untyped]  # the pack
 from starlette.types import ASGIApp
 
 from doorbell.config.console import ConsoleSection, address_of
+from doorbell.console.accepting import Doorkeeper
 from doorbell.console.access import Access
 from doorbell.console.app import make_app
 from doorbell.console.authority import OwnCertificate
-from doorbell.console.connections import Patience, connections_with
+from doorbell.console.connections import BoundedConnection, Patience, connections_with
 from doorbell.console.gate import HEADER_BYTES
 from doorbell.console.link import Doorbell
 from doorbell.console.tls import given_files, load_certificate, names_of, server_context
@@ -72,8 +74,13 @@ def run_console(
             app.state.traffic.ending = True
             _tell_systemd("STOPPING=1")
 
-        context = None if encryption is None else encryption.context
-        Server(server_config(app, context), ready, keep_up, end).run([sock])
+        Server(
+            app,
+            sock,
+            context=None if encryption is None else encryption.context,
+            is_crowd=app.state.doorstep.stands_for_many,
+            hooks=Hooks(ready, keep_up, end),
+        ).run()
 
 
 class Encryption:
@@ -113,43 +120,75 @@ class Encryption:
         return OwnCertificate(self._section.state_directory, names_of(self._section))
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """What is called of a server's life.
+
+    Attributes:
+        ready: when it listens.
+        keep_up: every ten minutes.
+        end: when it is to end, before what goes on is waited for.
+    """
+
+    ready: Callable[[], None] = lambda: None
+    keep_up: Callable[[], None] = lambda: None
+    end: Callable[[], None] = lambda: None
+
+
 class Server(uvicorn.Server):
-    """uvicorn, which says when it is ready, and keeps things up now and then.
+    """uvicorn, with a doorkeeper before it.
 
     Args:
-        config: of uvicorn.
-        ready: called when it listens.
-        keep_up: called every ten minutes.
-        end: called when it is to end, before what goes on is waited for.
+        app: the application.
+        sock: that is listened at.
+        context: to encrypt connections; None to leave them as they are.
+        is_crowd: whether an address stands for many; see ``Doorkeeper``.
+        patience: with clients.
+        hooks: what is called.
     """
 
     def __init__(
         self,
-        config: uvicorn.Config,
-        ready: Callable[[], None],
-        keep_up: Callable[[], None],
-        end: Callable[[], None],
+        app: ASGIApp,
+        sock: socket.socket,
+        *,
+        context: ssl.SSLContext | None = None,
+        is_crowd: Callable[[str], bool],
+        patience: Patience | None = None,
+        hooks: Hooks,
     ) -> None:
-        super().__init__(config)
-        self._ready = ready
-        self._keep_up = keep_up
-        self._end = end
-        self._upkeep: asyncio.Task[None] | None = None
+        patience = patience or Patience()
+        super().__init__(_config(app))
+        self._protocol = connections_with(patience)
+        self._doorkeeper = Doorkeeper(sock, self._connection, context, is_crowd, patience)
+        self._socket = sock
+        self._hooks = hooks
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _connection(self) -> BoundedConnection:
+        return self._protocol(self.config, self.server_state, self.lifespan.state)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
-        await super().startup(sockets)
-        self._upkeep = asyncio.create_task(self._keep_up_for_ever())
-        self._ready()
+        del sockets  # the doorkeeper has ours
+        self._doorkeeper.listen()
+        await super().startup([])
+        self._tasks = [
+            asyncio.create_task(self._doorkeeper.take_in()),
+            asyncio.create_task(self._keep_up_for_ever()),
+        ]
+        self._hooks.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen no more, and end what goes on."""
-        self._end()
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._upkeep
-        await super().shutdown(sockets)
+        del sockets
+        self._hooks.end()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._socket.close()
+        await self._doorkeeper.close()
+        await super().shutdown([])
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -168,25 +207,17 @@ class Server(uvicorn.Server):
         while True:
             await asyncio.sleep(UPKEEP_SECONDS)
             try:
-                self._keep_up()
-            except DoorbellError as exc:
+                self._hooks.keep_up()
+            except (DoorbellError, OSError) as exc:
                 log.error("%s", exc)
 
 
-def server_config(
-    app: ASGIApp, context: ssl.SSLContext | None = None, patience: Patience | None = None
-) -> uvicorn.Config:
-    """How the application is served.
-
-    Args:
-        app: the application.
-        context: of connections; None to leave them unencrypted.
-        patience: with clients.
-    """
+def _config(app: ASGIApp) -> uvicorn.Config:
+    """How the application is served."""
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http=connections_with(patience or Patience()),
+        http="h11",
         ws="none",
         lifespan="on",
         log_config=None,
@@ -194,11 +225,9 @@ def server_config(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=64,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         h11_max_incomplete_event_size=HEADER_BYTES,
-        ssl_context_factory=None if context is None else (lambda _config, _default: context),
     )
 
 

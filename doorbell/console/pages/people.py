@@ -48,15 +48,25 @@ async def portrait(request: Request) -> Response:
 
 
 async def set_portrait(request: Request) -> Response:
-    """Let the face of a ``visit`` be their portrait, if they ``agreed``."""
+    """Let the face of a ``visit`` be their portrait, if they ``agreed``, which is noted."""
     _ = gettext_of(request)
+    doorbell: Doorbell = request.app.state.doorbell
     form = request.state.form
     if form.get("agreed") != "on":
         return await _wrong(request, "portrait", _("A portrait is kept only if they agreed to it."))
-    visit = form.get("visit", "")
-    return await _change(
-        request, "portrait", "portrait.set", _("The portrait is set."), visit=visit
+    answer = await _change(
+        request,
+        "portrait",
+        "portrait.set",
+        _("The portrait is set."),
+        visit=form.get("visit", ""),
     )
+    person_id = request.path_params["person"]
+    got = await doorbell.ask("people.get", person_id=person_id)
+    if answer.status_code < 400 and got.document["person"]["consent"] is None:
+        words = _("agreed that a portrait is kept")
+        await doorbell.ask("people.consent", person_id=person_id, words=words)
+    return answer
 
 
 async def delete_portrait(request: Request) -> Response:
