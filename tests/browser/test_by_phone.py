@@ -60,7 +60,7 @@ def test_by_phone_and_known_at_the_next_visit(
     page.locator("#consent").check()
     page.locator("#portrait").check()
     album = page.locator("input[type=file][multiple]")
-    album.set_input_files([photos["good"], photos["two"], photos["blurred"]])
+    album.set_input_files(list(photos.values()))
     rows = page.locator("#photos > li")
     good, two, blur = (rows.nth(place) for place in range(3))
     good.locator(".said", has_text="Good.").wait_for(timeout=LOOKS_MS)
