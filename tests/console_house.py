@@ -3,7 +3,7 @@
 import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ RIGHT_TO_LEFT = "\u0645\u064f\u062d\u064e\u0645\u064e\u0651\u062f \u05d0\u05d1\u
 LONG = "Wolfeschlegelsteinhausenbergerdorff" + "x" * 29  # 64 characters without a space
 EMOJI = "Zoë \U0001f469\U0001f3fd\u200d\U0001f680 <b>"
 HOSTILE = (MARKUP, RIGHT_TO_LEFT, LONG, EMOJI)
+PLAIN = ("Anna", "Berta", "Carla", "Dieter")
 SETTINGS = {
     "camera.timeout_seconds": 1.0,
     "visits.absence_seconds": 1.5,
@@ -53,7 +54,7 @@ CONTENTS = ("people", "samples", "strangers", "stranger_samples", "visits")
 
 
 class House:
-    """A house with ``KNOWN_NAME``, ``STRANGER_NAME`` and four people with hostile names, who came.
+    """A house with ``KNOWN_NAME``, ``STRANGER_NAME`` and four people, who came.
 
     As a context manager everything runs inside the block.
 
@@ -61,19 +62,30 @@ class House:
         folder: for everything, empty.
         faces: the folder of portraits.
         perception: enrolls ``KNOWN_NAME`` from another photo than the camera shows.
+        people: the names of the four.
+        name: of the doorbell.
 
     Attributes:
         subscriber: who hears everything at the broker.
         control: the daemon's control socket.
     """
 
-    def __init__(self, folder: Path, faces: Path, perception: Perception) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        faces: Path,
+        perception: Perception,
+        *,
+        people: Sequence[str] = HOSTILE,
+        name: str = MARKUP,
+    ) -> None:
         self.folder = folder
+        self._name = name
         self.storage = folder / "storage"
         self.storage.mkdir(mode=0o700)
         self.control = self.storage / "doorbell.sock"
         self._stack = ExitStack()
-        self._furnish(faces, perception)
+        self._furnish(faces, perception, people)
         self.card = SoundCard(folder)
         self.camera = NetworkCamera(folder, faces)
         self.camera.number()
@@ -99,7 +111,7 @@ class House:
             "camera.uri": self.camera.uri,
             "storage.directory": self.storage,
             "mqtt.port": self.broker.port,
-            "device.name": MARKUP,
+            "device.name": self._name,
         }
         command = run_command(*(f"{key}={value}" for key, value in settings.items()))
         log = self.folder / "log"
@@ -139,14 +151,14 @@ class House:
         wanted = tuple(f'INSERT INTO "{table}"' for table in CONTENTS)
         return "\n".join(line for line in lines if line.startswith(wanted))
 
-    def _furnish(self, faces: Path, perception: Perception) -> None:
+    def _furnish(self, faces: Path, perception: Perception, people: Sequence[str]) -> None:
         now = time.time()
         with Gallery.open(self.storage / "gallery.sqlite") as gallery:
             enroller = Enroller(perception, gallery, load_config(None))
             enroller.enroll_photos(KNOWN_NAME, [face_path("obama2", faces.parent)])
             unlike = EnrolledSample(_unlike(faces / STRANGER_PORTRAIT, perception))
             gallery.people.enroll(STRANGER_NAME, [unlike])
-            for number, name in enumerate(HOSTILE):
+            for number, name in enumerate(people):
                 person = gallery.people.enroll(name, [EnrolledSample(sample(number))]).person
                 began = now - 3600.0 * (number + 1)
                 visit = Visit(f"seed-{number}", began, began + 9, began + 15, person, 0.6, 9, 0.7)

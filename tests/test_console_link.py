@@ -93,8 +93,9 @@ def test_everybody_hears_an_event_and_one_subscription_is_enough(
         ):
             heard = []
             for follower in (first, second):
-                while not doorbell.running:
-                    await anext(follower)
+                await anext(follower)
+            while not doorbell.running:
+                await anext(first)
             scripted.tell({"event": "ring"})
             for follower in (first, second):
                 while (document := await anext(follower))["event"] == "running":

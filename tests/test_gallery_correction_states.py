@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.errors import UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.imaging.portrait import crop_portrait
 
 MODEL = "sface-test"
 NAMES = st.sampled_from(["Anna", "Berta", "Carla"])
@@ -33,6 +35,13 @@ def sample(axis: int) -> FaceSample:
     embedding = np.zeros(128, np.float32)
     embedding[axis] = 1.0
     return FaceSample(embedding, MODEL, 0.5)
+
+
+@cache
+def portrait(number: int) -> bytes:
+    pixels = np.full((8, 8, 3), number, np.uint8)
+    pixels[:4] = 255 - number
+    return crop_portrait(pixels, (2, 2, 6, 6))
 
 
 def owner_of(visitor: Visitor | None) -> Owner:
@@ -70,6 +79,7 @@ class CorrectionStates(RuleBasedStateMachine):
             self.enroll(name, axis)
         self.axes = iter(range(10, 128))
         self.now = 0.0
+        self.chosen = 0
 
     def enroll(self, name: str, axis: int) -> None:
         person = self.gallery.people.enroll(name, [EnrolledSample(sample(axis))]).person
@@ -200,8 +210,23 @@ class CorrectionStates(RuleBasedStateMachine):
         self.enroll(name, next(self.axes))
         self.something_else()
 
+    @rule(name=NAMES)
+    def choose_a_portrait(self, name: str) -> None:
+        people = {person.name: person.person_id for person in self.gallery.people.all()}
+        if name in people:
+            self.gallery.people.note_consent(name, "yes", self.now)
+            self.chosen += 1
+            self.gallery.portraits.choose(people[name], portrait(self.chosen), self.now)
+            assert self.gallery.portraits.of(people[name]) == portrait(self.chosen)
+            self.something_else()
+
+    def shown_portraits(self) -> set[bytes]:
+        shown = map(self.gallery.portraits.of, self.gallery.portraits.owners())
+        return {jpeg for jpeg in shown if jpeg is not None}
+
     @rule()
     def undo_naming(self) -> None:
+        portraits = self.shown_portraits()
         rows = self.gallery.file.rows("SELECT * FROM namings ORDER BY correction_id DESC")
         dump = self.dump()
         if not rows:
@@ -221,6 +246,7 @@ class CorrectionStates(RuleBasedStateMachine):
             assert self.dump() == dump
             return
         undone = self.gallery.namings.undo()
+        assert self.shown_portraits() >= portraits
         as_it_was = self.named.pop(rows[0]["correction_id"])
         if as_it_was is not None:
             assert self.dump() == as_it_was
@@ -305,6 +331,11 @@ class CorrectionStates(RuleBasedStateMachine):
         assert set(zip(people, axes, strict=True)) <= self.allowed
         with closing(sqlite3.connect(self.path)) as connection:
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+            twice = connection.execute(
+                "SELECT person_id FROM portraits WHERE hidden_by IS NULL "
+                "GROUP BY person_id HAVING count(*) > 1"
+            )
+            assert twice.fetchall() == []
 
     def teardown(self) -> None:
         self.gallery.close()

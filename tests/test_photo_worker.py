@@ -188,7 +188,14 @@ TRIES = {
 }
 
 
-def test_code_that_gets_into_it_reaches_nobody_and_no_file(tmp_path: Path, config: Config) -> None:
+# What an older service manager leaves of seccomp: this thread alone can be confined later on.
+OLDER = "confinement._load([confinement._Refusal('seccomp')], all_threads=False)"
+
+
+@pytest.mark.parametrize("before", ["", OLDER])
+def test_code_that_gets_into_it_reaches_nobody_and_no_file(
+    tmp_path: Path, config: Config, before: str
+) -> None:
     """The process itself, with its networks loaded, tries; it stands for what a decoder may do."""
     secret = tmp_path / "gallery.sqlite"
     secret.write_bytes(b"faces")
@@ -197,8 +204,9 @@ def test_code_that_gets_into_it_reaches_nobody_and_no_file(tmp_path: Path, confi
         textwrap.dedent(f"""
             import os, resource, socket
             from doorbell.errors import EnrollmentError
-            from doorbell.household import photo_process
+            from doorbell.household import confinement, photo_process
 
+            {before}
             PATH = {str(secret)!r}
 
             class Trying(photo_process.Photos):

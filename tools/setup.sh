@@ -91,6 +91,7 @@ need_python_and_libraries() {
     # OpenCV's wheel was built with windows, and does not load without their libraries.
     need libgl1 "OpenCV" has_library libGL.so.1
     need "libglib2.0-0t64|libglib2.0-0" "OpenCV" has_library libgthread-2.0.so.0
+    need "libseccomp2" "confines what decodes photos" has_library libseccomp.so.2
     # The sound player: simpleaudio comes as source, and miniaudio for x86-64 only as a wheel.
     case "$(version_of "$python") $(uname -m)" in
         3.10\ * | 3.11\ *)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from console_browsers import Visitor
 from console_house import House
 from photographs import blurred, jpeg, portrait_pixels, side_by_side
 
+from doorbell.camera.simulated.script import STRANGER_PORTRAIT
 from doorbell.control.client import Client
 from doorbell.testbed.scenes import STRANGER
+
+if TYPE_CHECKING:
+    from playwright.sync_api import FilePayload
 
 pytestmark = pytest.mark.system
 
@@ -20,10 +25,8 @@ LOOKS_MS = 60_000  # where everything else runs beside it
 
 
 @pytest.fixture
-def photos(models_directory: Path) -> dict[str, dict[str, object]]:
+def photos(models_directory: Path) -> dict[str, FilePayload]:
     """By what they show, files as a browser takes them; the stranger's portrait is the good one."""
-    from doorbell.camera.simulated.script import STRANGER_PORTRAIT
-
     who = STRANGER_PORTRAIT.partition(".")[0]
     stranger = portrait_pixels(who, models_directory)
     made = {
@@ -50,14 +53,14 @@ def forgotten(house: House) -> Iterator[None]:
 
 @pytest.mark.usefixtures("forgotten")
 def test_by_phone_and_known_at_the_next_visit(
-    owner: Visitor, house: House, photos: dict[str, dict[str, object]]
+    owner: Visitor, house: House, photos: dict[str, FilePayload]
 ) -> None:
     page = owner.open("/people/new")
     page.locator("#name").fill(NAME)
     page.locator("#consent").check()
     page.locator("#portrait").check()
     album = page.locator("input[type=file][multiple]")
-    album.set_input_files([photos["good"], photos["two"], photos["blurred"]])  # type: ignore[arg-type]
+    album.set_input_files([photos["good"], photos["two"], photos["blurred"]])
     rows = page.locator("#photos > li")
     good, two, blur = (rows.nth(place) for place in range(3))
     good.locator(".said", has_text="Good.").wait_for(timeout=LOOKS_MS)
@@ -116,9 +119,9 @@ def test_what_is_no_photo_is_said_and_nothing_is_left_in_the_way(owner: Visitor)
     owner.watch.check(page)
 
 
-def test_a_name_comes_first(owner: Visitor, photos: dict[str, dict[str, object]]) -> None:
+def test_a_name_comes_first(owner: Visitor, photos: dict[str, FilePayload]) -> None:
     page = owner.open("/people/new")
-    page.locator("input[type=file][multiple]").set_input_files(photos["good"])  # type: ignore[arg-type]
+    page.locator("input[type=file][multiple]").set_input_files(photos["good"])
     assert page.locator("#photos > li").count() == 0
     assert page.locator("#name").evaluate("each => each === document.activeElement")
 

@@ -5,6 +5,7 @@ import { open } from "./live.js";
 
 const face = document.getElementById("aim-face");
 const size = document.getElementById("aim-size");
+const least = size.querySelector(".words").textContent;
 const live = open(document.getElementById("live-view"));
 
 function tell(line, state, words) {
@@ -20,7 +21,7 @@ if (live) {
     const largest = faces.reduce((one, other) => (one && one.pixels >= other.pixels ? one : other), null);
     if (!largest) {
       tell(face, "bad", face.dataset.none);
-      size.dataset.state = "waiting";
+      tell(size, "waiting", least);
       return;
     }
     tell(face, "good", faces.length > 1 ? face.dataset.several : face.dataset.found);

@@ -11,13 +11,14 @@ function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches("input, select, textarea, [contenteditable]")) return;
   const stops = [...document.querySelectorAll("[data-move]:not([hidden]), a.list-row")];
-  const at = stops.findIndex((stop) => stop === document.activeElement || stop.contains(document.activeElement));
+  const at = stops.findIndex((stop) => stop.contains(document.activeElement));
   if (event.key === "j" || event.key === "k") {
     const next = stops[event.key === "j" ? Math.min(at + 1, stops.length - 1) : Math.max(at - 1, 0)];
     next?.focus();
   } else if (event.key === "Enter" && document.activeElement.matches("[data-move]")) {
     const card = document.activeElement;
-    (card.querySelector("form button, form input:not([type=hidden])") ?? card.querySelector("a[href], button"))?.focus();
+    const first = card.querySelector("form button, form input:not([type=hidden])");
+    (first ?? card.querySelector("a[href], button"))?.focus();
   } else if (event.key === "u") {
     if (!undoLast()) document.querySelector(".notice form")?.requestSubmit();
   } else {

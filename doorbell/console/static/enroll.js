@@ -82,7 +82,7 @@ function begin(name) {
     mark: element("span", { className: "mark-word", text: "…", "aria-hidden": "true" }),
     said: element("span"),
     helps: element("p", { className: "muted" }),
-    choices: element("div", { className: "row" }),
+    choices: element("div", { className: "chips" }),
   };
   const remove = element("button", { type: "button", className: "button quiet", text: words.remove });
   remove.setAttribute("aria-label", `${words.remove}: ${title}`);
@@ -97,7 +97,7 @@ function begin(name) {
       element("bdi", { className: "small muted name", text: name }),
       photo.helps,
       photo.choices,
-      remove,
+      element("div", { className: "row" }, remove),
     ),
   );
   remove.addEventListener("click", () => {
@@ -160,7 +160,7 @@ function offer(photo, told) {
     drawing.append(box, number);
     const button = element("button", {
       type: "button",
-      className: "button",
+      className: "chip",
       text: filled(words.face, { number: place + 1 }),
       "aria-pressed": "false",
     });

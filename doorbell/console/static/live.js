@@ -185,7 +185,11 @@ export class LiveView {
       return;
     }
     const old = filled(dataset.textOld, { seconds: Math.max(1, Math.floor(age / 1000)) });
-    const reason = { stopped: dataset.textStopped, no_picture: dataset.textNoPicture, lost: dataset.textLost }[this.why];
+    const reason = {
+      stopped: dataset.textStopped,
+      no_picture: dataset.textNoPicture,
+      lost: dataset.textLost,
+    }[this.why];
     if (since > STOPPED_MS || this.why) {
       this.boxes.replaceChildren();
       this.setState(this.why === "lost" ? "lost" : "stopped", reason ? `${reason} · ${old}` : old);
@@ -211,8 +215,9 @@ export class LiveView {
 // A browser that cannot read the stream gets the plain one, as does one without scripts.
 export function open(view) {
   if (!("createImageBitmap" in window) || !window.ReadableStream) {
-    const still = element("img", { className: "live-still", src: view.dataset.fallback, alt: view.querySelector("canvas").getAttribute("aria-label") });
-    view.querySelector("canvas").replaceWith(still);
+    const canvas = view.querySelector("canvas");
+    const alt = canvas.getAttribute("aria-label");
+    canvas.replaceWith(element("img", { className: "live-still", src: view.dataset.fallback, alt }));
     return null;
   }
   const live = new LiveView(view);

@@ -34,9 +34,11 @@ function key(node) {
   return node.nodeType === Node.ELEMENT_NODE ? node.getAttribute("data-key") || node.id || "" : "";
 }
 
+// Whether somebody has typed something there that would be lost.
 function inUse(node) {
   const focused = document.activeElement;
-  return node.contains(focused) && focused.matches("input:not([type=hidden]), select, textarea") && (focused.value || "") !== "";
+  const typed = "input:not([type=hidden]), select, textarea";
+  return node.contains(focused) && focused.matches(typed) && (focused.value || "") !== "";
 }
 
 // A part that somebody types in, unless that is in a child of it that stays by its key.
@@ -53,18 +55,26 @@ function replaceChildren(old, fresh) {
     if (same && !same.hidden && (same.isEqualNode(node) || inUse(same))) return same;
     return document.importNode(node, true);
   });
-  if (nodes.length === old.childNodes.length && nodes.every((node, index) => node.isEqualNode(old.childNodes[index]) && !old.childNodes[index].hidden)) return;
-  const focusedKey = key(document.activeElement?.closest("[data-key]") ?? old);
-  const hadFocus = old.contains(document.activeElement);
+  if (nodes.length === old.childNodes.length) {
+    const shown = [...old.childNodes];
+    if (nodes.every((node, at) => !shown[at].hidden && node.isEqualNode(shown[at]))) return;
+  }
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  const focusedKey = key(focused?.closest("[data-key]") ?? old);
   const wanted = new Set(nodes);
   for (const child of [...old.childNodes]) if (!wanted.has(child)) child.remove();
-  nodes.forEach((node, index) => {
-    if (old.childNodes[index] !== node) old.insertBefore(node, old.childNodes[index] ?? null);
+  nodes.forEach((node, at) => {
+    if (old.childNodes[at] !== node) old.insertBefore(node, old.childNodes[at] ?? null);
   });
-  if (hadFocus && !old.contains(document.activeElement)) {
-    const again = [...old.children].find((child) => key(child) === focusedKey);
-    (again && again.tabIndex >= -1 ? again : document.getElementById("content")).focus({ preventScroll: true });
+  if (focused && !old.contains(document.activeElement)) {
+    focusNear([...old.children].find((child) => key(child) === focusedKey) ?? old);
   }
+}
+
+// Whoever works by keyboard goes on where they were.
+function focusNear(node) {
+  const near = node.matches("[tabindex]") ? node : node.querySelector("a[href], button");
+  (near ?? document.getElementById("content")).focus({ preventScroll: true });
 }
 
 async function refresh() {
@@ -95,18 +105,17 @@ export function refreshNow() {
   timer = setTimeout(refresh, TOGETHER_MS);
 }
 
+function concerned(part, names) {
+  return part.dataset.refresh.split(" ").some((name) => names.includes(name));
+}
+
 function follow(event) {
-  if (event.event === "hidden") {
-    running?.abort();
-    return;
-  }
+  if (event.event === "hidden") running?.abort();
   if (event.event === "running") document.body.dataset.running = String(event.running);
-  if (event.event === "running" && !event.running) return;
-  const names = [event.event, event.what];
-  if (event.event === "connected" || (event.event === "running" && event.running)) names.push("*");
-  if (parts().some((part) => names.includes("*") || part.dataset.refresh.split(" ").some((name) => names.includes(name)))) {
-    refreshNow();
-  }
+  // What happened before the connection stood is made good by looking once.
+  const all = event.event === "connected" || (event.event === "running" && event.running);
+  const names = event.event === "running" ? [] : [event.event, event.what];
+  if (all || parts().some((part) => concerned(part, names))) refreshNow();
 }
 
 // A page without such parts, as for pairing, has nothing to follow and may not ask.
