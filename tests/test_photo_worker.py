@@ -30,6 +30,7 @@ from doorbell.household.photo_worker import GONE, TOO_LONG, PhotoWorker
 from doorbell.imaging.photos import decode_photo
 from doorbell.imaging.visit_picture import jpeg_size
 from doorbell.pipeline.perception import Perception
+from doorbell.testbed.waiting import eventually
 
 HOSTILE = hostile_files()
 
@@ -314,3 +315,34 @@ def test_nobody_before_the_camera_is_told(worker: PhotoWorker) -> None:
     worker.add(Frame(np.full((240, 320, 3), 90, np.uint8), 0.0, 0.0, 0))
     with pytest.raises(EnrollmentError, match="the camera shows no face good enough to enroll"):
         worker.finish("the camera")
+
+
+def test_it_ends_itself_when_nobody_asks_and_is_there_again_for_the_next(
+    tmp_path: Path, config: Config
+) -> None:
+    program = tmp_path / "impatient.py"
+    program.write_text(
+        "from doorbell.household import photo_process\n"
+        "photo_process.IDLE_SECONDS = 0.3\n"
+        "photo_process.main()\n",
+        encoding="utf-8",
+    )
+    tiny = jpeg(np.full((64, 64, 3), 100, np.uint8))
+    with closing(PhotoWorker(config, command=(sys.executable, str(program)))) as worker:
+        assert worker.pid is None
+        worker.examine(tiny)
+        first = worker.pid
+        assert eventually(lambda: worker.pid is None, 10.0)
+        assert not Path(f"/proc/{first}").exists()  # nor is it a zombie
+        assert worker.examine(tiny).photo.faces == ()
+
+
+def test_closing_ends_it_and_nothing_is_looked_at_any_more(config: Config) -> None:
+    tiny = jpeg(np.full((64, 64, 3), 100, np.uint8))
+    worker = PhotoWorker(config)
+    worker.examine(tiny)
+    worker.close()
+    worker.close()
+    assert worker.pid is None
+    with pytest.raises(EnrollmentError, match="the doorbell stops"):
+        worker.examine(tiny)

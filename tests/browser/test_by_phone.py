@@ -60,7 +60,7 @@ def test_by_phone_and_known_at_the_next_visit(
     page.locator("#consent").check()
     page.locator("#portrait").check()
     album = page.locator("input[type=file][multiple]")
-    album.set_input_files([photos["good"], photos["two"], photos["blurred"]])
+    album.set_input_files(list(photos.values()))
     rows = page.locator("#photos > li")
     good, two, blur = (rows.nth(place) for place in range(3))
     good.locator(".said", has_text="Good.").wait_for(timeout=LOOKS_MS)
@@ -103,13 +103,12 @@ def test_what_is_no_photo_is_said_and_nothing_is_left_in_the_way(owner: Visitor)
     page = owner.open("/people/new")
     page.locator("#name").fill("Emma")
     album = page.locator("input[type=file][multiple]")
-    album.set_input_files(
-        [
-            {"name": "empty.jpg", "mimeType": "image/jpeg", "buffer": b""},
-            {"name": "<img src=x>.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"},
-            {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": bytes(12_000_001)},
-        ]
-    )
+    wrong: list[FilePayload] = [
+        {"name": "empty.jpg", "mimeType": "image/jpeg", "buffer": b""},
+        {"name": "<img src=x>.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"},
+        {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": bytes(12_000_001)},
+    ]
+    album.set_input_files(wrong)
     rows = page.locator("#photos > li")
     for place, words in enumerate(("is empty", "is not a picture", "larger than 12 megabytes")):
         rows.nth(place).locator(".said", has_text=words).wait_for(timeout=LOOKS_MS)
