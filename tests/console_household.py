@@ -193,6 +193,7 @@ class Household:
         reads: dict[str, Answer] = {
             "status": lambda _: self.status,
             "visits.list": self._list,
+            "visits.today": lambda _: {"visitors": [], "waiting": []},
             "visits.get": self._get,
             "visits.picture": lambda request: ({}, jpeg(request["max_width"])),
             "people.list": lambda _: {"people": list(self.people.values())},

@@ -194,6 +194,19 @@ def test_what_an_untrusted_address_says_of_its_path_changes_nothing(tmp_path: Pa
     assert below.status == 404
 
 
+def test_whoever_comes_from_the_internet_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Console(tmp_path, trusted_proxies=["127.0.0.1"]) as console:
+        for client in ("8.8.8.8", "8.8.8.8", "192.168.1.7", "fd00::7", "8.8.4.4"):
+            console.get("/healthz", {"x-forwarded-for": client})
+
+    assert [record.args for record in caplog.records if "internet" in record.msg] == [
+        ("8.8.8.8",),
+        ("8.8.4.4",),
+    ]
+
+
 def test_without_encryption_only_the_proxy_and_this_machine_come_in(doorstep: Doorstep) -> None:
     plain = Doorstep(ConsoleSection(listen="0.0.0.0:8480", plain_http=True), "house")
     far = scope({"host": "house"}, "10.0.0.9")

@@ -185,6 +185,15 @@ def test_settings_of_a_doorbell_that_has_only_begun(pages: Pages) -> None:
     assert "The doorbell is starting" in answer.text
 
 
+@pytest.mark.parametrize("path", ["/", "/wall"])
+def test_the_door_of_a_doorbell_that_has_only_begun(pages: Pages, path: str) -> None:
+    pages.household.status = status(
+        camera=None, sound=None, statistics=None, settings=None, people=None, strangers=None
+    )
+
+    assert pages.get(path).status == 200
+
+
 def test_it_rings_and_chimes_sound(pages: Pages) -> None:
     assert pages.post("/ring").headers["location"] == "/"
     assert pages.post("/chime/play", chime="gong").headers["location"] == "/settings"

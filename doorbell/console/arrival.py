@@ -60,6 +60,12 @@ class Arrival:
         return address is not None and address.is_loopback
 
     @property
+    def is_from_outside(self) -> bool:
+        """Whether it came from an address that everybody on the internet could have."""
+        address = _address(self.client)
+        return address is not None and address.is_global
+
+    @property
     def origin(self) -> str:
         """As a browser writes it."""
         return f"{self.scheme}://{self.authority}"

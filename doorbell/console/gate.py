@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 # How soon the open streams of a device that lost its access end.
 WATCH_SECONDS = 1.0
+# How often one address of the internet is told of.
+WARN_SECONDS = 3600.0
 # Of a request, together; a cookie and what browsers say of themselves have two.
 HEADER_BYTES = 32 * 1024
 BY_TOKEN = {"www-authenticate": 'Basic realm="doorbell", charset="UTF-8"'}
@@ -96,6 +98,7 @@ class Gate:
         self._access = access
         self._traffic = traffic
         self._clock = clock
+        self._warned = Limit(1, WARN_SECONDS)
         self._anonymous_key = secrets.token_bytes(32)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -175,6 +178,12 @@ class Gate:
         if not self._doorstep.is_ours(arrival, request.scope):
             raise TurnedAwayError(
                 421, _("Add this name to console.names if it is to lead to the doorbell.")
+            )
+        if arrival.is_from_outside and not self._warned.take(arrival.client, self._clock()):
+            log.warning(
+                "the console is asked from the internet, by %s: is a port of the router open to "
+                "it? From outside, use home automation or a VPN",
+                arrival.client,
             )
         if not self._doorstep.is_safe_enough(arrival):
             raise TurnedAwayError(403, _("The console is only shown over HTTPS."))

@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from doorbell.control.wire import MAX_PHOTO_BYTES
+
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 Method: TypeAlias = Literal["GET", "POST"]
 
 FORM_BYTES = 64 * 1024
-PHOTO_BYTES = 12 * 1024 * 1024
 
 
 class Role(enum.IntEnum):
@@ -107,7 +108,7 @@ class Entry:
         """How large a body may be."""
         if self.method == "GET":
             return 0
-        return PHOTO_BYTES if self.body == "photo" else FORM_BYTES
+        return MAX_PHOTO_BYTES if self.body == "photo" else FORM_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from doorbell.errors import RefusedError
 # Cards on the page; what else waits is among the visits.
 CARDS = 6
 LIKELY = 4
+# Of a doorbell that has only begun.
+NOT_TOLD = {"muted": False, "muted_until": None, "quiet_to": None}
 
 
 async def door(request: Request) -> Response:
@@ -32,7 +34,7 @@ async def door(request: Request) -> Response:
         request,
         "door.html",
         status=status.document,
-        settings=status.document["settings"],
+        settings=status.document["settings"] or NOT_TOLD,
         health=health_lines(status.document),
         visitors=today.document["visitors"],
         cards=[card for card in cards if card is not None],
@@ -51,7 +53,7 @@ async def wall(request: Request) -> Response:
         request,
         "wall.html",
         status=status,
-        settings=status["settings"],
+        settings=status["settings"] or NOT_TOLD,
         member=request.state.device.role >= Role.MEMBER,
         now_ms=round(now.timestamp() * 1000),
         offset_minutes=0 if offset is None else round(offset.total_seconds() / 60),
@@ -76,7 +78,8 @@ def health_lines(status: dict[str, Any]) -> list[tuple[str, str, str]]:
         lines.append(("camera", "bad", camera["reason"]))
     else:
         lines.append(("camera", "warn" if camera["reason"] else "good", camera["reason"] or ""))
-    lines.append(("sound", "bad" if sound["works"] is False else "good", sound["reason"] or ""))
+    if sound is not None and sound["works"] is not None:  # a chime was played
+        lines.append(("sound", "good" if sound["works"] else "bad", sound["reason"] or ""))
     if broker["enabled"]:
         connected = broker["connected"] is not False and not broker["problem"]
         lines.append(("broker", "good" if connected else "bad", broker["problem"] or ""))
