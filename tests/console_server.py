@@ -23,7 +23,7 @@ from doorbell.config.console import ConsoleSection
 from doorbell.console.access import Access
 from doorbell.console.app import make_app
 from doorbell.console.connections import Patience
-from doorbell.console.link import Doorbell
+from doorbell.console.doorbell_client import Doorbell
 from doorbell.console.routes import ROUTES
 from doorbell.console.routing import Entry, Role
 from doorbell.console.server import Hooks, Server, listening
@@ -59,7 +59,7 @@ class Console:
         answers: of the doorbell.
         routes: the table.
         patience: with clients.
-        is_crowd: whether an address stands for many.
+        is_shared: whether an address stands for many.
         context: to encrypt connections.
         **section: keys of ``[console]``.
     """
@@ -71,7 +71,7 @@ class Console:
         answers: Mapping[str, Answer] | None = None,
         routes: Sequence[Entry] = ROUTES,
         patience: Patience | None = None,
-        is_crowd: Callable[[str], bool] | None = None,
+        is_shared: Callable[[str], bool] | None = None,
         context: ssl.SSLContext | None = None,
         **section: Any,
     ) -> None:
@@ -88,7 +88,7 @@ class Console:
             self.app,
             self._socket,
             context=context,
-            is_crowd=is_crowd or self.app.state.doorstep.stands_for_many,
+            is_shared=is_shared or self.app.state.host_policy.is_shared_address,
             patience=patience,
             hooks=Hooks(end=self._end),
         )

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from console_server import FORM, Console
 
-from doorbell.console.accepting import MAX_CONNECTIONS, MAX_OF_AN_ADDRESS
 from doorbell.console.authority import OwnCertificate
 from doorbell.console.connections import Patience
-from doorbell.console.limits import MAX_KEYS, Limit
+from doorbell.console.limits import MAX_KEYS, RateLimit
+from doorbell.console.listener import MAX_CONNECTIONS, MAX_OF_AN_ADDRESS
 from doorbell.console.routing import Role
 from doorbell.console.tls import server_context
 
@@ -81,7 +81,7 @@ def test_slow_clients_keep_nobody_out(console: Console) -> None:
 
 
 def test_one_address_does_not_take_every_place(tmp_path: Path) -> None:
-    with Console(tmp_path, is_crowd=lambda _: False) as console, ExitStack() as held:
+    with Console(tmp_path, is_shared=lambda _: False) as console, ExitStack() as held:
         for _ in range(MAX_OF_AN_ADDRESS):
             held.enter_context(console.connect()).sendall(b"GET / HTTP/1.1\r\nX: ")
         full = console.send(b"")
@@ -232,7 +232,7 @@ def test_asking_how_a_stream_is_takes_no_place(tmp_path: Path) -> None:
 
 
 def test_a_limit_counts_within_its_time_and_each_for_themselves() -> None:
-    limit = Limit(2, 10.0)
+    limit = RateLimit(2, 10.0)
 
     assert [limit.take("a", now) for now in (0.0, 4.0, 5.0)] == [0.0, 0.0, 5.0]
     assert limit.take("b", 5.0) == 0.0
@@ -242,7 +242,7 @@ def test_a_limit_counts_within_its_time_and_each_for_themselves() -> None:
 
 
 def test_a_limit_remembers_a_bounded_number_of_those_who_ask() -> None:
-    limit = Limit(1, 10.0)
+    limit = RateLimit(1, 10.0)
     for number in range(MAX_KEYS + 10):
         assert limit.take(str(number), 0.0) == 0.0
 

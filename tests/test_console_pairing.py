@@ -150,13 +150,17 @@ def test_guessing_is_stopped_whoever_guesses(tmp_path: Path) -> None:
 
 def test_a_wrong_code_is_said_and_written_down(console: Console) -> None:
     answered = pair(console, WRONG, to="/people")
-    [deed] = console.access.audit.newest()
+    [entry] = console.access.audit.newest()
 
     assert answered.status == 403
     assert 'role="alert"' in answered.text
     assert 'name="to" value="/people"' in answered.text
-    assert (deed.action, deed.subject, deed.device_id) == ("wrong code", "address 127.0.0.1", None)
-    assert WRONG not in deed.subject
+    assert (entry.action, entry.subject, entry.device_id) == (
+        "wrong code",
+        "address 127.0.0.1",
+        None,
+    )
+    assert WRONG not in entry.subject
 
 
 def test_a_link_with_a_code_lets_nobody_in_by_itself(console: Console) -> None:
@@ -308,13 +312,13 @@ def test_what_is_done_is_written_down_without_names(console: Console) -> None:
     console.post("/devices/invite", owner, {"role": "viewer"})
     console.post("/devices/revoke", owner, {"device": "99"})
 
-    deeds = [
+    entries = [
         (each.device_name, each.action, each.subject) for each in console.access.audit.newest()
     ]
 
-    assert ("Anna's phone", "devices invite", "role viewer") in deeds
-    assert all("revoke" not in action for _, action, _ in deeds)  # it was refused
-    assert "Berta" not in repr(deeds)
+    assert ("Anna's phone", "devices invite", "role viewer") in entries
+    assert all("revoke" not in action for _, action, _ in entries)  # it was refused
+    assert "Berta" not in repr(entries)
 
 
 def test_what_was_done_is_only_added_to(access: Access) -> None:

@@ -70,7 +70,7 @@ def serving(context: ssl.SSLContext) -> Iterator[int]:
         listening.shutdown(socket.SHUT_RDWR)
 
 
-def greet(port: int, authority: Path, name: str) -> str:
+def handshake(port: int, authority: Path, name: str) -> str:
     """Which TLS is spoken with a client that trusts an authority and asks for a name."""
     context = ssl.create_default_context(cafile=str(authority))
     with (
@@ -87,9 +87,9 @@ def test_a_device_that_trusts_the_authority_is_served(tmp_path: Path, clock: Clo
 
     with serving(context) as port:
         for name in NAMES:
-            assert greet(port, certificate.files.authority, name) in ("TLSv1.2", "TLSv1.3")
+            assert handshake(port, certificate.files.authority, name) in ("TLSv1.2", "TLSv1.3")
         with pytest.raises(ssl.SSLCertVerificationError):
-            greet(port, certificate.files.authority, "other.example.org")
+            handshake(port, certificate.files.authority, "other.example.org")
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
@@ -197,7 +197,7 @@ def test_the_authority_vouches_for_nothing_but_the_house(tmp_path: Path, clock: 
         serving(server_context(forged_file, key_file)) as port,
         pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree"),
     ):
-        greet(port, files.authority, "bank.example.com")
+        handshake(port, files.authority, "bank.example.com")
 
 
 @pytest.mark.parametrize("name", ["ca.crt", "ca.key"])
@@ -240,12 +240,12 @@ def test_own_files_are_used_and_taken_up_when_they_are_replaced(
     assert encryption.authority_pem is None
 
     with serving(encryption.context) as port:
-        greet(port, files.authority, NAMES[0])
+        handshake(port, files.authority, NAMES[0])
         for path in (files.authority, files.authority_key, files.certificate, files.key):
             path.unlink()
         own(tmp_path / "files", clock).renew()
         encryption.renew()
-        greet(port, files.authority, NAMES[0])
+        handshake(port, files.authority, NAMES[0])
 
 
 def test_files_may_be_credentials_of_systemd(

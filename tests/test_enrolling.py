@@ -18,13 +18,13 @@ from photographs import blurred, hostile_files, jpeg, portrait_pixels, side_by_s
 from doorbell.config import Config, StorageSection, load_config
 from doorbell.control.requests import parse_request
 from doorbell.control.wire import receive
-from doorbell.daemon.control.desk import GalleryDesk
 from doorbell.daemon.control.enrolling import EnrollingRequests, Patience
+from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.daemon.control.server import Answer
 from doorbell.domain import Frame, UInt8Array, Visit, VisitPicture
 from doorbell.errors import RefusedError, UnknownPersonError, UsageError
-from doorbell.household.photo_shelf import KEPT_SECONDS, MOST_PHOTOS, PhotoShelf
+from doorbell.household.photo_store import KEPT_SECONDS, MOST_PHOTOS, PhotoStore
 from doorbell.household.photo_worker import PhotoWorker
 from doorbell.imaging.annotation import encode_jpeg
 from doorbell.imaging.visit_picture import decode_jpeg, face_in_picture, jpeg_size
@@ -37,12 +37,12 @@ class House:
     """A household whose doorbell is asked."""
 
     def __init__(self, config: Config, worker: PhotoWorker, **patience: float) -> None:
-        self.desk = GalleryDesk(config.storage)
+        self.executor = GalleryExecutor(config.storage)
         self.output = ControlOutput(18)
         self.storage = config.storage
         self.worker = worker
         asked = EnrollingRequests(
-            config, self.desk, self.output, lambda _: worker, Patience(**patience)
+            config, self.executor, self.output, lambda _: worker, Patience(**patience)
         )
         self._handlers: dict[str, Any] = {
             "photo.preview": asked.preview,
@@ -83,7 +83,7 @@ def worker(models_directory: Path) -> Iterator[PhotoWorker]:
 def house(tmp_path: Path, worker: PhotoWorker) -> Iterator[House]:
     storage = StorageSection(directory=tmp_path)
     house = House(Config(storage=storage), worker, watch_seconds=4.0, frame_seconds=1.0)
-    with closing(house.desk):
+    with closing(house.executor):
         yield house
 
 
@@ -228,9 +228,9 @@ def test_a_portrait_of_a_visit_shows_who_it_was_and_nobody_else(
     person = house.enroll("Jacinda", jpeg(pictures["ardern"]), consent="yes")["person"]
     both = side_by_side(pictures["macron"], pictures["ardern"])
     other, own = sorted(perception.detect_still(both), key=lambda face: float(face.box_xyxy[0]))
-    known = house.desk.do(lambda gallery: gallery.people.get("Jacinda"))
-    house.desk.do(lambda gallery: gallery.visits.save(Visit("v1", 1.0, 2.0, 3.0, known)))
-    house.desk.do(lambda gallery: gallery.visits.save(Visit("v2", 1.0, 2.0, 3.0)))
+    known = house.executor.run(lambda gallery: gallery.people.get("Jacinda"))
+    house.executor.run(lambda gallery: gallery.visits.save(Visit("v1", 1.0, 2.0, 3.0, known)))
+    house.executor.run(lambda gallery: gallery.visits.save(Visit("v2", 1.0, 2.0, 3.0)))
 
     def pictured(face: Any, visit_id: str) -> Any:
         return replace(face_in_picture(face), visit_id=visit_id, is_certain=True)
@@ -252,18 +252,18 @@ def test_photos_are_kept_for_some_minutes_and_only_so_many(
 ) -> None:
     seen = house.worker.examine(jpeg(pictures["obama"]))
     now = [0.0]
-    shelf = PhotoShelf(lambda: now[0])
+    photo_store = PhotoStore(lambda: now[0])
     kept = []
     for number in range(MOST_PHOTOS + 1):
         now[0] += 1.0
-        kept.append(shelf.put(bytes([number]), seen).photo_id)
+        kept.append(photo_store.put(bytes([number]), seen).photo_id)
     with pytest.raises(UsageError):
-        shelf.get(kept[0])
-    assert shelf.get(kept[1]).photo_id == kept[1]
+        photo_store.get(kept[0])
+    assert photo_store.get(kept[1]).photo_id == kept[1]
     now[0] = 2.0 + KEPT_SECONDS
     with pytest.raises(UsageError):
-        shelf.get(kept[1])
-    assert shelf.get(kept[-1]).photo_id == kept[-1]
+        photo_store.get(kept[1])
+    assert photo_store.get(kept[-1]).photo_id == kept[-1]
 
 
 def test_nothing_of_a_photo_is_ever_on_the_disk(
@@ -347,7 +347,7 @@ def test_who_goes_away_at_the_door_makes_room_for_the_next(
     assert not thread.is_alive()
     theirs.close()
     camera.stopped.set()
-    assert house.desk.do(lambda gallery: gallery.people.all()) == []
+    assert house.executor.run(lambda gallery: gallery.people.all()) == []
 
 
 def test_a_camera_that_gives_nothing_is_told(house: House) -> None:

@@ -1,4 +1,4 @@
-"""The console as an ASGI application: the table of routes behind one gate."""
+"""The console as an ASGI application: the table of routes behind one middleware for access."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from starlette.routing import Route
 
 from doorbell.config.console import ConsoleSection
 from doorbell.console.access import Access
-from doorbell.console.arrival import Doorstep
-from doorbell.console.failing import control_failed
-from doorbell.console.gate import Gate
+from doorbell.console.access_middleware import AccessMiddleware
+from doorbell.console.control_errors import control_failed
 from doorbell.console.headers import SecurityHeaders, security_headers
 from doorbell.console.limits import Traffic
-from doorbell.console.refusing import refuse
+from doorbell.console.refusals import refuse
 from doorbell.console.rendering import gettext_of
+from doorbell.console.request_context import HostPolicy
 from doorbell.console.routes import ROUTES
 from doorbell.console.routing import Entry, Table
 from doorbell.errors import ControlError
 
 if TYPE_CHECKING:
-    from doorbell.console.link import Doorbell
+    from doorbell.console.doorbell_client import Doorbell
 
 
 def make_app(
@@ -53,7 +53,7 @@ def make_app(
         authority: the certificate of our own authority, for devices to trust; None without one.
     """
     traffic = Traffic(section.viewers)
-    doorstep = Doorstep(section, machine)
+    host_policy = HostPolicy(section, machine)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -66,9 +66,9 @@ def make_app(
         middleware=[
             Middleware(SecurityHeaders, headers=security_headers(section)),
             Middleware(
-                Gate,
+                AccessMiddleware,
                 table=Table(routes),
-                doorstep=doorstep,
+                host_policy=host_policy,
                 access=access,
                 traffic=traffic,
             ),
@@ -77,7 +77,7 @@ def make_app(
     )
     app.router.redirect_slashes = False
     app.state.section = section
-    app.state.doorstep = doorstep
+    app.state.host_policy = host_policy
     app.state.doorbell = doorbell
     app.state.access = access
     app.state.traffic = traffic

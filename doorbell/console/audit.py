@@ -10,7 +10,7 @@ KEPT_SECONDS = 365 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class AuditEntry:
     """A line of the audit.
 
     Attributes:
@@ -47,14 +47,14 @@ class Audit:
             (self._now(), device_id, action, subject),
         )
 
-    def newest(self, limit: int = 100) -> list[Deed]:
+    def newest(self, limit: int = 100) -> list[AuditEntry]:
         """The last lines, newest first."""
         rows = self._connection.execute(
             "SELECT at, audit.device_id, coalesce(name, ''), action, subject FROM audit"
             " LEFT JOIN devices USING (device_id) ORDER BY number DESC LIMIT ?",
             (limit,),
         )
-        return [Deed(*row) for row in rows]
+        return [AuditEntry(*row) for row in rows]
 
     def tidy(self) -> None:
         """Drop what is older than a year, counted from the last line."""

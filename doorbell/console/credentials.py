@@ -10,52 +10,52 @@ import hmac
 from starlette.requests import Request
 from starlette.responses import Response
 
-from doorbell.console.arrival import Arrival
 from doorbell.console.devices import ABSENCE_SECONDS, Device, Devices
+from doorbell.console.request_context import RequestContext
 from doorbell.console.routing import Role
 
 # A browser takes a cookie of this name only from this very host, encrypted, for all paths.
 STRICT_COOKIE, COOKIE = "__Host-door", "door"
 
 
-def cookie_name(arrival: Arrival) -> str:
+def cookie_name(context: RequestContext) -> str:
     """By which name the cookie goes, as the console was reached."""
-    return STRICT_COOKIE if arrival.is_secure and not arrival.prefix else COOKIE
+    return STRICT_COOKIE if context.is_secure and not context.prefix else COOKIE
 
 
-def secret_of(request: Request, arrival: Arrival) -> str:
+def secret_of(request: Request, context: RequestContext) -> str:
     """The secret in a browser's cookie; empty without one."""
-    return request.cookies.get(cookie_name(arrival), "")
+    return request.cookies.get(cookie_name(context), "")
 
 
-def known_device(request: Request, arrival: Arrival, devices: Devices) -> Device | None:
+def known_device(request: Request, context: RequestContext, devices: Devices) -> Device | None:
     """Who asks: a paired device by its cookie, or another system by its token."""
-    device = devices.find(secret_of(request, arrival))
+    device = devices.find(secret_of(request, context))
     if device is not None and device.role != Role.STREAM:
         return device
     device = devices.find(_token_of(request.headers.get("authorization", "")))
     return device if device is not None and device.role == Role.STREAM else None
 
 
-def give_cookie(response: Response, arrival: Arrival, secret: str) -> None:
+def give_cookie(response: Response, context: RequestContext, secret: str) -> None:
     """Let the browser keep its secret, for as long as it may stay away."""
     response.set_cookie(
-        cookie_name(arrival),
+        cookie_name(context),
         secret,
         max_age=int(ABSENCE_SECONDS),
-        path=arrival.prefix or "/",
-        secure=arrival.is_secure,
+        path=context.prefix or "/",
+        secure=context.is_secure,
         httponly=True,
         samesite="strict",
     )
 
 
-def take_cookie(response: Response, arrival: Arrival) -> None:
+def take_cookie(response: Response, context: RequestContext) -> None:
     """Let the browser forget its secret."""
     response.delete_cookie(
-        cookie_name(arrival),
-        path=arrival.prefix or "/",
-        secure=arrival.is_secure,
+        cookie_name(context),
+        path=context.prefix or "/",
+        secure=context.is_secure,
         httponly=True,
         samesite="strict",
     )

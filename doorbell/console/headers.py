@@ -94,5 +94,5 @@ class SecurityHeaders:
 
 def _is_trustworthy(scope: Scope) -> bool:
     """Whether browsers heed a policy of the opener here; elsewhere they complain of it."""
-    arrival = scope.get("state", {}).get("arrival")
-    return arrival is None or arrival.is_secure or arrival.host in _OF_THIS_MACHINE
+    context = scope.get("state", {}).get("context")
+    return context is None or context.is_secure or context.host in _OF_THIS_MACHINE

@@ -10,7 +10,7 @@ MAX_KEYS = 1024
 
 
 @dataclass(slots=True)
-class Limit:
+class RateLimit:
     """At most so many times within a time, for each of several who ask.
 
     Attributes:
@@ -51,7 +51,7 @@ class Limit:
 
 
 @dataclass(slots=True)
-class Crowd:
+class ConcurrencyLimit:
     """At most so many at a time.
 
     Attributes:
@@ -89,13 +89,13 @@ class Traffic:
     """
 
     viewers: InitVar[int] = 4
-    writes: Limit = field(default_factory=lambda: Limit(60, 60.0))
-    uploads: Limit = field(default_factory=lambda: Limit(30, 60.0))
-    wrong_codes: Limit = field(default_factory=lambda: Limit(5, 600.0))
-    all_wrong_codes: Limit = field(default_factory=lambda: Limit(5, 600.0))
-    streams: dict[str, Crowd] = field(init=False)
-    uploading: Crowd = field(default_factory=lambda: Crowd(3))
+    writes: RateLimit = field(default_factory=lambda: RateLimit(60, 60.0))
+    uploads: RateLimit = field(default_factory=lambda: RateLimit(30, 60.0))
+    wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(5, 600.0))
+    all_wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(5, 600.0))
+    streams: dict[str, ConcurrencyLimit] = field(init=False)
+    uploading: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(3))
     ending: bool = False
 
     def __post_init__(self, viewers: int) -> None:
-        self.streams = {"live": Crowd(viewers), "events": Crowd(16)}
+        self.streams = {"live": ConcurrencyLimit(viewers), "events": ConcurrencyLimit(16)}

@@ -19,13 +19,13 @@ from sdnotify import SystemdNotifier  # type: ignore[import-untyped]  # the pack
 from starlette.types import ASGIApp
 
 from doorbell.config.console import ConsoleSection, address_of
-from doorbell.console.accepting import Doorkeeper
 from doorbell.console.access import Access
+from doorbell.console.access_middleware import HEADER_BYTES
 from doorbell.console.app import make_app
 from doorbell.console.authority import OwnCertificate
 from doorbell.console.connections import BoundedConnection, Patience, connections_with
-from doorbell.console.gate import HEADER_BYTES
-from doorbell.console.link import Doorbell
+from doorbell.console.doorbell_client import Doorbell
+from doorbell.console.listener import Listener
 from doorbell.console.tls import given_files, load_certificate, names_of, server_context
 from doorbell.errors import ConfigError, DoorbellError
 
@@ -78,7 +78,7 @@ def run_console(
             app,
             sock,
             context=None if encryption is None else encryption.context,
-            is_crowd=app.state.doorstep.stands_for_many,
+            is_shared=app.state.host_policy.is_shared_address,
             hooks=Hooks(ready, keep_up, end),
         ).run()
 
@@ -136,13 +136,13 @@ class Hooks:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with a doorkeeper before it.
+    """uvicorn, with a listener before it.
 
     Args:
         app: the application.
         sock: that is listened at.
         context: to encrypt connections; None to leave them as they are.
-        is_crowd: whether an address stands for many; see ``Doorkeeper``.
+        is_shared: whether an address stands for many; see ``Listener``.
         patience: with clients.
         hooks: what is called.
     """
@@ -153,14 +153,14 @@ class Server(uvicorn.Server):
         sock: socket.socket,
         *,
         context: ssl.SSLContext | None = None,
-        is_crowd: Callable[[str], bool],
+        is_shared: Callable[[str], bool],
         patience: Patience | None = None,
         hooks: Hooks,
     ) -> None:
         patience = patience or Patience()
         super().__init__(_config(app))
         self._protocol = connections_with(patience)
-        self._doorkeeper = Doorkeeper(sock, self._connection, context, is_crowd, patience)
+        self._listener = Listener(sock, self._connection, context, is_shared, patience)
         self._socket = sock
         self._hooks = hooks
         self._tasks: list[asyncio.Task[None]] = []
@@ -170,11 +170,11 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
-        del sockets  # the doorkeeper has ours
-        self._doorkeeper.listen()
+        del sockets  # the listener has ours
+        self._listener.listen()
         await super().startup([])
         self._tasks = [
-            asyncio.create_task(self._doorkeeper.take_in()),
+            asyncio.create_task(self._listener.accept()),
             asyncio.create_task(self._keep_up_for_ever()),
         ]
         self._hooks.ready()
@@ -187,7 +187,7 @@ class Server(uvicorn.Server):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._socket.close()
-        await self._doorkeeper.close()
+        await self._listener.close()
         await super().shutdown([])
 
     @contextmanager

@@ -281,7 +281,7 @@ class ExaminePhoto(Request):
     """Look at a photo, in the bytes that come along; nothing is enrolled.
 
     Answers with photo_id (for ten minutes), width and height, accepted, reason (see
-    ``household.photo_shelf``), message, hint, who (whom it looks like, or null), and faces,
+    ``household.photo_store``), message, hint, who (whom it looks like, or null), and faces,
     each with face (its number), box (in parts of the picture), accepted, reason, message, hint, who
     and checks (by name, each with passed and value).
     """

@@ -19,8 +19,8 @@ from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.uri import is_live
 from doorbell.config import Config, InferenceSection, StorageSection, known_as
-from doorbell.daemon.control.answering import answering
 from doorbell.daemon.control.output import ControlOutput
+from doorbell.daemon.control.service import control_service
 from doorbell.daemon.loop import MainLoop
 from doorbell.daemon.reloading import Reload, Reloader
 from doorbell.daemon.signals import (
@@ -174,7 +174,7 @@ def run_daemon(
             asked = ControlOutput(config.recognition.min_face_pixels)
             add(asked)
             stack.enter_context(
-                answering(
+                control_service(
                     config,
                     asked,
                     put=inbox.put,

@@ -8,7 +8,7 @@ from doorbell.config import StorageSection
 from doorbell.domain import PicturedFace
 from doorbell.errors import UsageError
 from doorbell.gallery.gallery import Gallery
-from doorbell.household.photo_shelf import ShelvedPhoto
+from doorbell.household.photo_store import StoredPhoto
 from doorbell.household.visit_pictures import read_picture_of
 from doorbell.imaging.portrait import crop_portrait
 from doorbell.imaging.visit_picture import cover_faces, decode_jpeg
@@ -43,7 +43,7 @@ def portrait_of_visit(
     return crop_portrait(pixels, largest.box_xyxy)
 
 
-def portrait_of_photo(photo: ShelvedPhoto, face: int) -> bytes:
+def portrait_of_photo(photo: StoredPhoto, face: int) -> bytes:
     """The portrait that was cut out of an examined photo.
 
     Raises:

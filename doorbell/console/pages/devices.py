@@ -13,13 +13,13 @@ from starlette.responses import Response
 from doorbell.config.console import address_of
 from doorbell.console.access import Access
 from doorbell.console.devices import clean_name
-from doorbell.console.pages.deeds import deed_words
-from doorbell.console.refusing import refuse
+from doorbell.console.pages.audit_words import action_words
+from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, render, url_of
 from doorbell.console.routing import Role
 
 ROLES = {"viewer": Role.VIEWER, "member": Role.MEMBER, "owner": Role.OWNER}
-DEEDS_SHOWN = 100
+ENTRIES_SHOWN = 100
 
 
 async def page(request: Request) -> Response:
@@ -68,7 +68,7 @@ async def make_token(request: Request) -> Response:
         return refuse(request, 422, _("Say what the token is for, as in Home Assistant."))
     device, secret = access.devices.add(name, Role.STREAM)
     request.state.subject = f"device {device.device_id}"
-    base = f"{request.state.arrival.origin}{url_of(request, '')}"
+    base = f"{request.state.context.origin}{url_of(request, '')}"
     return _page(request, token=secret, token_name=device.name, base=base)
 
 
@@ -88,8 +88,8 @@ def _page(request: Request, **shown: Any) -> Response:
         "devices.html",
         devices=[each for each in devices if each.role != Role.STREAM],
         systems=[each for each in devices if each.role == Role.STREAM],
-        deeds=access.audit.newest(DEEDS_SHOWN),
-        words=deed_words(gettext_of(request)),
+        entries=access.audit.newest(ENTRIES_SHOWN),
+        words=action_words(gettext_of(request)),
         iso=_iso,
         roles=list(ROLES),
         **{**once, **shown},
@@ -98,9 +98,9 @@ def _page(request: Request, **shown: Any) -> Response:
 
 def _reached_by_others(request: Request) -> str:
     """The origin for a new device: as this one came, unless that leads to itself."""
-    section, arrival = request.app.state.section, request.state.arrival
-    inside = arrival.host in ("localhost", "127.0.0.1", "::1") and not arrival.by_proxy
-    return address_of(section) if inside and not section.is_loopback else str(arrival.origin)
+    section, context = request.app.state.section, request.state.context
+    inside = context.host in ("localhost", "127.0.0.1", "::1") and not context.by_proxy
+    return address_of(section) if inside and not section.is_loopback else str(context.origin)
 
 
 def _iso(seconds: float) -> str:

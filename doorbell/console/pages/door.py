@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from doorbell.console.link import Doorbell
+from doorbell.console.doorbell_client import Doorbell
 from doorbell.console.rendering import render
 from doorbell.console.routing import Role
 from doorbell.errors import RefusedError

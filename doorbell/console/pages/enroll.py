@@ -10,8 +10,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from doorbell.console.link import Doorbell
-from doorbell.console.refusing import refuse
+from doorbell.console.doorbell_client import Doorbell
+from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, render, wants_json
 from doorbell.console.words import Gettext, hint_in_words, strength_in_words
 from doorbell.control.wire import MAX_PHOTO_BYTES
@@ -170,7 +170,7 @@ def _verdict(told: dict[str, Any], _: Gettext) -> dict[str, Any]:
             _("Take the face from the front, in even light, larger in the picture."),
         ),
         "several": (_("Several faces are found."), _("Choose the one that is meant.")),
-        "crowd": (_("Too many faces are found."), _("Cut the photo to the one that is meant.")),
+        "places": (_("Too many faces are found."), _("Cut the photo to the one that is meant.")),
         "size": (_("The face is too small."), _("Go nearer, or send the photo in its full size.")),
         "blur": (_("The face is blurred."), _("Take a sharper photo.")),
         "pose": (_("The face looks to the side."), _("Look at the camera.")),

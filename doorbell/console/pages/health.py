@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from doorbell.clock import iso_utc
-from doorbell.console.link import Doorbell
+from doorbell.console.doorbell_client import Doorbell
 from doorbell.console.rendering import gettext_of, render, url_of, wants_json
 from doorbell.console.words import Gettext
 

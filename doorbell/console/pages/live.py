@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from doorbell.console.link import Doorbell
+from doorbell.console.doorbell_client import Doorbell
 from doorbell.console.live import Picture
 
 # nginx keeps an answer back until it has a full buffer, unless it is told not to.

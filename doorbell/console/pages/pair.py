@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from doorbell.console.access import Access
 from doorbell.console.credentials import give_cookie, take_cookie
 from doorbell.console.devices import clean_name
-from doorbell.console.refusing import refuse
+from doorbell.console.refusals import refuse
 from doorbell.console.rendering import gettext_of, own_path, render, url_of, wants_json
 from doorbell.console.routing import Role
 
@@ -57,7 +57,7 @@ async def pair(request: Request) -> Response:
         answer = JSONResponse({"to": url_of(request, to)})
     else:
         answer = RedirectResponse(url_of(request, to), status_code=303)
-    give_cookie(answer, request.state.arrival, secret)
+    give_cookie(answer, request.state.context, secret)
     return answer
 
 
@@ -66,7 +66,7 @@ async def leave(request: Request) -> Response:
     access: Access = request.app.state.access
     access.devices.revoke(request.state.device.device_id)
     answer = RedirectResponse(url_of(request, "/pair"), status_code=303)
-    take_cookie(answer, request.state.arrival)
+    take_cookie(answer, request.state.context)
     return answer
 
 
@@ -78,7 +78,7 @@ def _form(request: Request, to: str, sentence: str = "", status: int = 200) -> R
         to=to,
         wrong=sentence,
         suggested_name=_guessed_name(request),
-        secure=request.state.arrival.is_secure,
+        secure=request.state.context.is_secure,
         has_authority=request.app.state.authority is not None,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from doorbell.console.refusing import refuse
+from doorbell.console.refusals import refuse
 from doorbell.console.rendering import gettext_of
 
 

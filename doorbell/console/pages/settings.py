@@ -9,8 +9,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from doorbell.console.link import Doorbell
-from doorbell.console.refusing import refuse
+from doorbell.console.doorbell_client import Doorbell
+from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
 from doorbell.errors import RefusedError
 

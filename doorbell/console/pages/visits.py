@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from doorbell.console import moments
+from doorbell.console.doorbell_client import Doorbell
 from doorbell.console.languages import language_of, locale_of
-from doorbell.console.link import Doorbell
-from doorbell.console.refusing import refuse
+from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, notices_of, own_path, render, wants_json
 from doorbell.console.words import duration_in_words, likeness_in_words, without_commands
 from doorbell.errors import RefusedError

@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 from doorbell.control import requests
 from doorbell.control.requests import Request
 from doorbell.control.wire import Document
-from doorbell.daemon.control.desk import GalleryDesk
+from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.server import Answer
 from doorbell.domain import (
     Command,
@@ -38,7 +38,7 @@ class Commands:
     Args:
         door_id: for which door.
         put: hands a command to the main thread.
-        desk: tells names of numbers.
+        executor: tells names of numbers.
         now: the wall time where the doorbell hangs.
     """
 
@@ -46,12 +46,12 @@ class Commands:
         self,
         door_id: str,
         put: Callable[[Command], None],
-        desk: GalleryDesk,
+        executor: GalleryExecutor,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
         self._door_id = door_id
         self._put = put
-        self._desk = desk
+        self._executor = executor
         self._now = now
 
     def carry_out(self, request: Request, _blob: bytes = b"") -> Answer:
@@ -121,7 +121,7 @@ class Commands:
         return NameCommand(request.stranger_id, name, request.force)
 
     def _name(self, person_id: int) -> str:
-        return self._desk.do(lambda gallery: gallery.people.by_id(person_id).name)
+        return self._executor.run(lambda gallery: gallery.people.by_id(person_id).name)
 
 
 def _outcome(result: CommandResult) -> Document:

@@ -18,8 +18,8 @@ from doorbell.config import Config
 from doorbell.control import requests
 from doorbell.control.client import FrameStream
 from doorbell.control.wire import Document, send
-from doorbell.daemon.control.desk import GalleryDesk
 from doorbell.daemon.control.documents import person_document
+from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.daemon.control.server import Answer
 from doorbell.domain import Frame
@@ -29,11 +29,11 @@ from doorbell.gallery.names import clean_consent, clean_name
 from doorbell.household.enrollment_strength import GUIDANCE, Strength
 from doorbell.household.listing import known_person
 from doorbell.household.photo_messages import PREVIEW_PIXELS, Seen
-from doorbell.household.photo_shelf import (
-    PhotoShelf,
-    ShelvedPhoto,
+from doorbell.household.photo_store import (
+    PhotoStore,
+    StoredPhoto,
     Verdict,
-    enroll_shelved,
+    enroll_stored,
     judge_faces,
     judge_photo,
     judge_refused,
@@ -69,7 +69,7 @@ class EnrollingRequests:
 
     Args:
         config: of the doorbell.
-        desk: reads and changes the gallery.
+        executor: reads and changes the gallery.
         output: hands out the camera's frames.
         worker: makes what looks at pictures.
         patience: at the door.
@@ -78,18 +78,18 @@ class EnrollingRequests:
     def __init__(
         self,
         config: Config,
-        desk: GalleryDesk,
+        executor: GalleryExecutor,
         output: ControlOutput,
         worker: Callable[[Config], PhotoWorker] = PhotoWorker,
         patience: Patience = Patience(),
     ) -> None:
         self._patience = patience
         self._storage = config.storage
-        self._desk = desk
+        self._executor = executor
         self._output = output
         self._photos = worker(config)
         self._door = worker(config)
-        self._shelf = PhotoShelf()
+        self._photo_store = PhotoStore()
         self._at_the_door = threading.Lock()
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ class EnrollingRequests:
     def examine(self, request: requests.ExaminePhoto, content: bytes) -> Answer:
         """Say what is to be said of a photo."""
         try:
-            photo = self._shelf.put(content, self._photos.examine(content))
+            photo = self._photo_store.put(content, self._photos.examine(content))
         except EnrollmentError as exc:
             told = _verdict_document(judge_refused(exc))
             return Answer({"photo_id": None, "width": None, "height": None, "faces": [], **told})
@@ -109,11 +109,11 @@ class EnrollingRequests:
             name = _name(gallery, request.name, request.person_id, may_be_missing=True)
             return Answer(_photo_document(photo, judge_faces(gallery, name, photo)))
 
-        return self._desk.do(judged)
+        return self._executor.run(judged)
 
     def preview(self, request: requests.PhotoPreview) -> Answer:
         """Show a photo."""
-        previews = self._shelf.get(request.photo_id).seen.previews
+        previews = self._photo_store.get(request.photo_id).seen.previews
         widest = request.max_width or PREVIEW_PIXELS[0]
         fitting = [
             jpeg for side, jpeg in zip(PREVIEW_PIXELS, previews, strict=False) if side <= widest
@@ -122,35 +122,35 @@ class EnrollingRequests:
 
     def enroll(self, request: requests.EnrollPhotos) -> Answer:
         """Enroll by examined photos."""
-        chosen = [(self._shelf.get(each.photo_id), each.face) for each in request.photos]
+        chosen = [(self._photo_store.get(each.photo_id), each.face) for each in request.photos]
         if not chosen:
             raise UsageError("no photo was chosen")
         picked = request.portrait
         portrait = None
         if picked is not None:
-            portrait = portrait_of_photo(self._shelf.get(picked.photo_id), picked.face)
+            portrait = portrait_of_photo(self._photo_store.get(picked.photo_id), picked.face)
         consent = None if request.consent is None else clean_consent(request.consent)
 
         def enrolled(gallery: Gallery) -> Answer:
             name = _name(gallery, request.name, request.person_id)
             if portrait is not None and consent is None and not _has_agreed(gallery, name):
                 raise UsageError("a portrait takes a consent: note it too")
-            report, verdicts = enroll_shelved(gallery, name, chosen, force=request.force)
+            report, verdicts = enroll_stored(gallery, name, chosen, force=request.force)
             results = [
                 {"photo_id": photo.photo_id, "face": face, **_verdict_document(verdict)}
                 for (photo, face), verdict in zip(chosen, verdicts, strict=True)
             ]
             return Answer(_finished(gallery, report, consent, results, portrait))
 
-        answer = self._desk.do(enrolled)
+        answer = self._executor.run(enrolled)
         if answer.document["person"] is not None:
-            self._shelf.drop([each.photo_id for each in request.photos])
+            self._photo_store.drop([each.photo_id for each in request.photos])
         return answer
 
     def at_the_door(self, request: requests.EnrollAtDoor) -> Answer:
         """Enroll whoever stands before the camera, telling what is still to be seen."""
         consent = None if request.consent is None else clean_consent(request.consent)
-        name = self._desk.do(lambda gallery: _name(gallery, request.name, request.person_id))
+        name = self._executor.run(lambda gallery: _name(gallery, request.name, request.person_id))
 
         def follow(peer: socket.socket) -> None:
             with suppress(OSError):  # whoever asked has gone: nobody is enrolled
@@ -166,7 +166,7 @@ class EnrollingRequests:
 
     def portrait(self, request: requests.GetPortrait) -> Answer:
         """Show a portrait."""
-        jpeg = self._desk.do(lambda gallery: gallery.portraits.of(request.person_id))
+        jpeg = self._executor.run(lambda gallery: gallery.portraits.of(request.person_id))
         if jpeg is None:
             raise RefusedError("there is no portrait of that person", "not_found")
         width = request.max_width
@@ -177,7 +177,7 @@ class EnrollingRequests:
         """Give somebody a portrait."""
         if (request.visit is None) == (request.photo_id is None):
             raise UsageError("a portrait is of a visit or of a photo: give one of them")
-        photo = None if request.photo_id is None else self._shelf.get(request.photo_id)
+        photo = None if request.photo_id is None else self._photo_store.get(request.photo_id)
 
         def chosen(gallery: Gallery) -> Answer:
             person = gallery.people.by_id(request.person_id)
@@ -189,7 +189,7 @@ class EnrollingRequests:
             gallery.portraits.choose(person.person_id, jpeg, time.time())
             return Answer({"summary": f"{person.name} has a new portrait"})
 
-        return self._desk.do(chosen)
+        return self._executor.run(chosen)
 
     def delete_portrait(self, request: requests.DeletePortrait) -> Answer:
         """Delete somebody's portrait."""
@@ -200,7 +200,7 @@ class EnrollingRequests:
                 raise RefusedError(f"there is no portrait of {name}", "not_found")
             return Answer({"summary": f"the portrait of {name} is deleted"})
 
-        return self._desk.do(deleted)
+        return self._executor.run(deleted)
 
     def _follow(self, peer: socket.socket, name: str, consent: str | None) -> None:
         try:
@@ -227,7 +227,7 @@ class EnrollingRequests:
                 ]
                 return _finished(gallery, report, consent, results)
 
-            send(peer, {"event": "done", **self._desk.do(enrolled)})
+            send(peer, {"event": "done", **self._executor.run(enrolled)})
         except DoorbellError as exc:
             # What the command line would do instead is of no use here.
             words = str(exc).partition(", or use --force")[0].partition("; use --force")[0]
@@ -306,7 +306,7 @@ def _strength_document(strength: Strength | None) -> Document:
     return {"strength": strength.level.value, "missing": list(strength.missing)}
 
 
-def _photo_document(photo: ShelvedPhoto, verdicts: list[Verdict]) -> Document:
+def _photo_document(photo: StoredPhoto, verdicts: list[Verdict]) -> Document:
     seen = photo.seen
     return {
         "photo_id": photo.photo_id,

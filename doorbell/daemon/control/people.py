@@ -10,8 +10,8 @@ from pathlib import Path
 from doorbell.config import StorageSection
 from doorbell.control import requests
 from doorbell.control.wire import MAX_BLOB_BYTES
-from doorbell.daemon.control.desk import GalleryDesk
 from doorbell.daemon.control.documents import person_document
+from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.server import Answer
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.domain import CHIME_NAMES
@@ -33,7 +33,7 @@ class PeopleRequests:
 
     Args:
         storage: where pictures are, and their key.
-        desk: reads and changes the gallery.
+        executor: reads and changes the gallery.
         visits: describes visits.
         has_portrait: whether somebody has one, by their number.
     """
@@ -41,12 +41,12 @@ class PeopleRequests:
     def __init__(
         self,
         storage: StorageSection,
-        desk: GalleryDesk,
+        executor: GalleryExecutor,
         visits: VisitRequests,
         has_portrait: Callable[[Gallery, int], bool] = lambda _gallery, _number: False,
     ) -> None:
         self._storage = storage
-        self._desk = desk
+        self._executor = executor
         self._visits = visits
         self._has_portrait = has_portrait
 
@@ -66,7 +66,7 @@ class PeopleRequests:
                 }
             )
 
-        return self._desk.do(everybody)
+        return self._executor.run(everybody)
 
     def get(self, request: requests.GetPerson) -> Answer:
         """One of them."""
@@ -82,7 +82,7 @@ class PeopleRequests:
                 }
             )
 
-        return self._desk.do(got)
+        return self._executor.run(got)
 
     def rename(self, request: requests.RenamePerson) -> Answer:
         """Another name."""
@@ -143,7 +143,7 @@ class PeopleRequests:
             summary, undo = merged(gallery, gallery.people.by_id(request.person_id).name)
             return Answer({"summary": summary, "undo": f"change-{undo}"})
 
-        return self._desk.do(changed)
+        return self._executor.run(changed)
 
     def export(self, request: requests.ExportPerson) -> Answer:
         """Everything that is held on them."""
@@ -162,10 +162,10 @@ class PeopleRequests:
                     )
                 return Answer({"type": "application/zip", "name": name}, path.read_bytes())
 
-        return self._desk.do(exported)
+        return self._executor.run(exported)
 
     def _change(self, person_id: int, change: Callable[[Gallery, str], str]) -> Answer:
         def changed(gallery: Gallery) -> Answer:
             return Answer({"summary": change(gallery, gallery.people.by_id(person_id).name)})
 
-        return self._desk.do(changed)
+        return self._executor.run(changed)

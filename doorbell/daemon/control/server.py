@@ -102,7 +102,7 @@ class ControlServer:
         self._handlers = handlers
         self._output = output
         self._users = _uids(section.users)
-        self._gate = _Gate()
+        self._rate_limiter = _RateLimiter()
         self._lock = threading.Lock()
         self._peers: dict[socket.socket, threading.Thread] = {}
         self._users_present: Counter[int] = Counter()
@@ -111,8 +111,10 @@ class ControlServer:
         self._listening = _listen(path, section.group)
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
         self._thread.start()
-        self._pulse = threading.Thread(target=self._beat, name="control-pulse", daemon=True)
-        self._pulse.start()
+        self._heartbeat = threading.Thread(
+            target=self._send_heartbeats, name="control-heartbeat", daemon=True
+        )
+        self._heartbeat.start()
 
     def close(self) -> None:
         """Let everybody go; idempotent."""
@@ -131,10 +133,10 @@ class ControlServer:
             with suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
         end = time.monotonic() + CLOSE_SECONDS
-        for thread in (self._thread, self._pulse, *peers.values()):
+        for thread in (self._thread, self._heartbeat, *peers.values()):
             thread.join(max(end - time.monotonic(), 0.0))
 
-    def _beat(self) -> None:
+    def _send_heartbeats(self) -> None:
         while not self._closed.wait(ALIVE_SECONDS):
             self._output.say_alive()
 
@@ -152,7 +154,7 @@ class ControlServer:
             _, uid, _ = _CREDENTIALS.unpack(packed)
             if (refused := self._refusal(uid)) is not None:
                 with suppress(OSError), peer:
-                    send(peer, _refusing(refused))
+                    send(peer, _error_document(refused))
                 continue
             thread = threading.Thread(
                 target=self._serve, args=(peer, uid), name="control-peer", daemon=True
@@ -198,7 +200,7 @@ class ControlServer:
                 )
             except RefusedError as exc:  # what is left of the message ends the connection
                 peer.settimeout(SEND_SECONDS)
-                send(peer, _refusing(exc))
+                send(peer, _error_document(exc))
                 return False
             if message is None:
                 return False
@@ -206,7 +208,7 @@ class ControlServer:
             try:
                 answer, request = self._answer(message.document, message.blob)
             except DoorbellError as exc:
-                send(peer, _refusing(exc))
+                send(peer, _error_document(exc))
                 return True
             del message
         send(peer, {"ok": True, **answer.document}, answer.blob)
@@ -236,7 +238,7 @@ class ControlServer:
         request = parse_request(document)
         if blob and not request.takes_blob:
             raise UsageError(f"the request {request.verb} has no bytes of its own")
-        self._gate.take(request.verb)
+        self._rate_limiter.take(request.verb)
         if isinstance(request, Frames) and self._output.is_full:
             raise RefusedError("too many watch at once; wait a moment", "too_fast")
         if isinstance(request, Events | Frames):
@@ -264,7 +266,7 @@ class ControlServer:
         watch.join(CLOSE_SECONDS)
 
 
-class _Gate:
+class _RateLimiter:
     """Lets each verb through as often as its rate allows."""
 
     def __init__(self) -> None:
@@ -354,7 +356,7 @@ def _wait_for_end(peer: socket.socket, gone: threading.Event) -> None:
     gone.set()
 
 
-def _refusing(error: DoorbellError) -> Document:
+def _error_document(error: DoorbellError) -> Document:
     match error:
         case RefusedError(kind=kind):
             pass

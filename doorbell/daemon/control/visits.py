@@ -10,8 +10,8 @@ import numpy as np
 from doorbell.config import StorageSection
 from doorbell.control import requests
 from doorbell.control.wire import Document
-from doorbell.daemon.control.desk import GalleryDesk
 from doorbell.daemon.control.documents import face_document, visit_document, visitor_document
+from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.server import Answer
 from doorbell.domain import (
     Person,
@@ -47,33 +47,33 @@ class VisitRequests:
 
     Args:
         storage: where pictures are, and their key.
-        desk: reads the gallery.
+        executor: reads the gallery.
         now: wall time, seconds since the epoch.
     """
 
     def __init__(
-        self, storage: StorageSection, desk: GalleryDesk, now: Callable[[], float]
+        self, storage: StorageSection, executor: GalleryExecutor, now: Callable[[], float]
     ) -> None:
         self._storage = storage
-        self._desk = desk
+        self._executor = executor
         self._now = now
         self._cipher: Cipher = open_cipher(storage.key_file)
 
     def listed(self, request: requests.ListVisits) -> Answer:
         """Visits, newest first."""
-        return self._desk.do(lambda gallery: self._list(gallery, request))
+        return self._executor.run(lambda gallery: self._list(gallery, request))
 
     def today(self, request: requests.Today) -> Answer:
         """Who came, by visitor, and whom somebody should name."""
-        return self._desk.do(lambda gallery: self._today(gallery, request))
+        return self._executor.run(lambda gallery: self._today(gallery, request))
 
     def get(self, request: requests.GetVisit) -> Answer:
         """One visit."""
-        return self._desk.do(lambda gallery: self._get(gallery, request.visit))
+        return self._executor.run(lambda gallery: self._get(gallery, request.visit))
 
     def picture(self, request: requests.VisitPicture) -> Answer:
         """Its picture."""
-        picture = self._desk.do(lambda gallery: self._picture(gallery, request.visit))
+        picture = self._executor.run(lambda gallery: self._picture(gallery, request.visit))
         if picture is None:
             raise RefusedError("no picture of this visit is kept", "not_found")
         pixels = decode_jpeg(picture.jpeg)

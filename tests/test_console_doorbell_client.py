@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scripted_doorbell import ScriptedDoorbell
 
+from doorbell.console.doorbell_client import Doorbell
 from doorbell.console.events import WAITING
-from doorbell.console.link import Doorbell
 from doorbell.console.live import LINGER_SECONDS
 from doorbell.domain import UInt8Array
 from doorbell.errors import NotRunningError, RefusedError

@@ -10,8 +10,8 @@ import pytest
 from console_server import FORM, PAGE, Console
 
 from doorbell.config.console import ConsoleSection
-from doorbell.console.arrival import BadRequestError, Doorstep
 from doorbell.console.credentials import cookie_name
+from doorbell.console.request_context import BadRequestError, HostPolicy
 from doorbell.console.routing import Role
 
 PROXY = ["10.0.0.2", "172.30.32.0/23", "fd00::/64"]
@@ -26,21 +26,21 @@ def scope(headers: Mapping[str, str], client: str = "10.0.0.2", **more: Any) -> 
 
 
 @pytest.fixture
-def doorstep() -> Doorstep:
+def host_policy() -> HostPolicy:
     section = ConsoleSection(
         listen="0.0.0.0:8480", trusted_proxies=PROXY, names=["door.example.org"]
     )
-    return Doorstep(section, "house.lan")
+    return HostPolicy(section, "house.lan")
 
 
-def test_a_proxy_s_word_is_taken_from_the_proxies_that_are_named(doorstep: Doorstep) -> None:
+def test_a_proxy_s_word_is_taken_from_the_proxies_that_are_named(host_policy: HostPolicy) -> None:
     headers = {
         "host": "10.0.0.1:8480", "x-forwarded-for": "192.0.2.9", "x-forwarded-proto": "https",
         "x-forwarded-host": "door.example.org", "x-forwarded-prefix": "/door/",
     }  # fmt: skip
 
-    told = doorstep.arrival(scope(headers))
-    made_up = doorstep.arrival(scope(headers, "10.0.0.3"))
+    told = host_policy.context(scope(headers))
+    made_up = host_policy.context(scope(headers, "10.0.0.3"))
 
     assert (told.client, told.origin, told.prefix) == (
         "192.0.2.9", "https://door.example.org", "/door",
@@ -50,7 +50,7 @@ def test_a_proxy_s_word_is_taken_from_the_proxies_that_are_named(doorstep: Doors
     assert (made_up.client, made_up.origin, made_up.prefix) == (
         "10.0.0.3", "http://10.0.0.1:8480", "",
     )  # fmt: skip
-    assert not doorstep.is_safe_enough(made_up)
+    assert not host_policy.is_safe_enough(made_up)
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_a_proxy_s_word_is_taken_from_the_proxies_that_are_named(doorstep: Doors
     ],
 )
 def test_who_comes_is_the_last_whom_no_proxy_is(
-    doorstep: Doorstep, forwarded: str, client: str
+    host_policy: HostPolicy, forwarded: str, client: str
 ) -> None:
-    assert doorstep.arrival(scope({"x-forwarded-for": forwarded})).client == client
+    assert host_policy.context(scope({"x-forwarded-for": forwarded})).client == client
 
 
-def test_nobody_is_on_this_machine_because_they_say_so(doorstep: Doorstep) -> None:
-    arrival = doorstep.arrival(scope({"x-forwarded-for": "127.0.0.1"}, "10.0.0.9"))
+def test_nobody_is_on_this_machine_because_they_say_so(host_policy: HostPolicy) -> None:
+    context = host_policy.context(scope({"x-forwarded-for": "127.0.0.1"}, "10.0.0.9"))
 
-    assert not arrival.is_loopback
-    assert not doorstep.is_safe_enough(arrival)
+    assert not context.is_loopback
+    assert not host_policy.is_safe_enough(context)
 
 
 @pytest.mark.parametrize(
@@ -96,21 +96,21 @@ def test_nobody_is_on_this_machine_because_they_say_so(doorstep: Doorstep) -> No
     ],
 )
 @pytest.mark.parametrize("header", ["x-ingress-path", "x-forwarded-prefix"])
-def test_a_prefix_is_a_plain_path(doorstep: Doorstep, header: str, prefix: str) -> None:
+def test_a_prefix_is_a_plain_path(host_policy: HostPolicy, header: str, prefix: str) -> None:
     with pytest.raises(BadRequestError):
-        doorstep.arrival(scope({header: prefix}))
+        host_policy.context(scope({header: prefix}))
 
-    assert doorstep.arrival(scope({header: prefix}, "10.0.0.9")).prefix == ""
+    assert host_policy.context(scope({header: prefix}, "10.0.0.9")).prefix == ""
 
 
-def test_another_scheme_than_the_web_s_is_refused(doorstep: Doorstep) -> None:
+def test_another_scheme_than_the_web_s_is_refused(host_policy: HostPolicy) -> None:
     with pytest.raises(BadRequestError):
-        doorstep.arrival(scope({"x-forwarded-proto": "javascript"}))
+        host_policy.context(scope({"x-forwarded-proto": "javascript"}))
 
 
-def test_an_ipv4_proxy_is_known_at_a_socket_for_both(doorstep: Doorstep) -> None:
-    assert doorstep.arrival(scope({}, "::ffff:10.0.0.2")).by_proxy
-    assert doorstep.arrival(scope({}, "fd00::5%eth0")).by_proxy
+def test_an_ipv4_proxy_is_known_at_a_socket_for_both(host_policy: HostPolicy) -> None:
+    assert host_policy.context(scope({}, "::ffff:10.0.0.2")).by_proxy
+    assert host_policy.context(scope({}, "fd00::5%eth0")).by_proxy
 
 
 @pytest.mark.parametrize(
@@ -134,23 +134,25 @@ def test_an_ipv4_proxy_is_known_at_a_socket_for_both(doorstep: Doorstep) -> None
     ],
 )
 def test_a_name_is_ours_if_it_is_configured_or_this_machine_s(
-    doorstep: Doorstep, host: str, server: str, *, is_ours: bool
+    host_policy: HostPolicy, host: str, server: str, *, is_ours: bool
 ) -> None:
     at = scope({"host": host}, server=(server, 8480))
 
-    assert doorstep.is_ours(doorstep.arrival(at), at) is is_ours
+    assert host_policy.is_ours(host_policy.context(at), at) is is_ours
 
 
-def test_a_proxy_that_hands_on_a_made_up_name_lets_nobody_in_by_it(doorstep: Doorstep) -> None:
+def test_a_proxy_that_hands_on_a_made_up_name_lets_nobody_in_by_it(host_policy: HostPolicy) -> None:
     told = {"host": "evil.example", "x-forwarded-host": "door.example.org"}
     inside = {"host": "10.0.0.1:8480", "x-forwarded-host": "door.example.org"}
 
-    assert not doorstep.is_ours(doorstep.arrival(scope(told)), scope(told))
-    assert doorstep.is_ours(doorstep.arrival(scope(inside)), scope(inside))
+    assert not host_policy.is_ours(host_policy.context(scope(told)), scope(told))
+    assert host_policy.is_ours(host_policy.context(scope(inside)), scope(inside))
 
 
-def test_the_strict_cookie_is_for_the_encrypted_way_without_a_prefix(doorstep: Doorstep) -> None:
-    encrypted = doorstep.arrival(scope({"host": "house"}, "10.0.0.9", scheme="https"))
+def test_the_strict_cookie_is_for_the_encrypted_way_without_a_prefix(
+    host_policy: HostPolicy,
+) -> None:
+    encrypted = host_policy.context(scope({"host": "house"}, "10.0.0.9", scheme="https"))
 
     assert cookie_name(encrypted) == "__Host-door"
 
@@ -207,14 +209,16 @@ def test_whoever_comes_from_the_internet_is_told_of_once(
     ]
 
 
-def test_without_encryption_only_the_proxy_and_this_machine_come_in(doorstep: Doorstep) -> None:
-    plain = Doorstep(ConsoleSection(listen="0.0.0.0:8480", plain_http=True), "house")
+def test_without_encryption_only_the_proxy_and_this_machine_come_in(
+    host_policy: HostPolicy,
+) -> None:
+    plain = HostPolicy(ConsoleSection(listen="0.0.0.0:8480", plain_http=True), "house")
     far = scope({"host": "house"}, "10.0.0.9")
 
-    assert not doorstep.is_safe_enough(doorstep.arrival(far))
-    assert doorstep.is_safe_enough(doorstep.arrival(scope({"host": "house"}, "127.0.0.1")))
-    assert doorstep.is_safe_enough(doorstep.arrival(scope({"host": "house"})))
-    assert plain.is_safe_enough(plain.arrival(far))
+    assert not host_policy.is_safe_enough(host_policy.context(far))
+    assert host_policy.is_safe_enough(host_policy.context(scope({"host": "house"}, "127.0.0.1")))
+    assert host_policy.is_safe_enough(host_policy.context(scope({"host": "house"})))
+    assert plain.is_safe_enough(plain.context(far))
 
 
 @pytest.mark.parametrize(

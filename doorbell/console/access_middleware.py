@@ -1,4 +1,4 @@
-"""The gate: who may pass to which endpoint. Whatever it has not let through is answered here.
+"""The middleware that decides who reaches which endpoint; what it refuses is answered here.
 
 In this order: the name that was asked for, the way here, the route, whose page it is, who asks,
 what that role may do, how often, and how much.
@@ -22,7 +22,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from doorbell.console.access import Access
-from doorbell.console.arrival import Arrival, BadRequestError, Doorstep
 from doorbell.console.bodies import (
     FORM_SECONDS,
     PHOTO_SECONDS,
@@ -33,11 +32,12 @@ from doorbell.console.bodies import (
     says_it_has_a_body,
 )
 from doorbell.console.credentials import form_token, give_cookie, known_device, secret_of
-from doorbell.console.crossing import SCRIPT_HEADER, is_from_our_pages, may_be_read
 from doorbell.console.devices import Device
-from doorbell.console.limits import Limit, Traffic
-from doorbell.console.refusing import refuse, wants_page
+from doorbell.console.fetch_metadata import SCRIPT_HEADER, is_from_our_pages, may_be_read
+from doorbell.console.limits import RateLimit, Traffic
+from doorbell.console.refusals import refuse, wants_page
 from doorbell.console.rendering import gettext_of, render
+from doorbell.console.request_context import BadRequestError, HostPolicy, RequestContext
 from doorbell.console.routing import Entry, Role, Table
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ HEADER_BYTES = 32 * 1024
 BY_TOKEN = {"www-authenticate": 'Basic realm="doorbell", charset="UTF-8"'}
 
 
-class TurnedAwayError(Exception):
+class RejectedRequestError(Exception):
     """A request that does not pass.
 
     Attributes:
@@ -67,16 +67,16 @@ class TurnedAwayError(Exception):
         self.headers = headers or {}
 
 
-class Gate:
+class AccessMiddleware:
     """Let through what the table of routes and the role of who asks allow.
 
     An endpoint finds in ``request.state`` who asks (``device``, None where everybody may), how
-    (``arrival``), the fields of a POSTed ``form``, and ``csrf`` for its own forms.
+    (``context``), the fields of a POSTed ``form``, and ``csrf`` for its own forms.
 
     Args:
         app: what is behind it.
         table: of routes.
-        doorstep: whose names are ours.
+        host_policy: whose names are ours.
         access: who has access.
         traffic: what is borne.
         clock: monotonic seconds.
@@ -87,18 +87,18 @@ class Gate:
         app: ASGIApp,
         *,
         table: Table,
-        doorstep: Doorstep,
+        host_policy: HostPolicy,
         access: Access,
         traffic: Traffic,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._table = table
-        self._doorstep = doorstep
+        self._host_policy = host_policy
         self._access = access
         self._traffic = traffic
         self._clock = clock
-        self._warned = Limit(1, WARN_SECONDS)
+        self._warned = RateLimit(1, WARN_SECONDS)
         self._anonymous_key = secrets.token_bytes(32)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,20 +113,20 @@ class Gate:
         request.state.csrf = ""
         try:
             entry = self._check(request)
-        except TurnedAwayError as exc:
+        except RejectedRequestError as exc:
             await refuse(request, exc.status, str(exc), exc.headers)(scope, receive, send)
             return
         if entry is None:
-            await self._who_are_you(request)(scope, receive, send)
+            await self._unauthenticated(request)(scope, receive, send)
             return
         if entry.stream is not None and scope["method"] == "HEAD":
             await Response()(scope, receive, send)  # what has no end has no length to tell
             return
         try:
-            async with self._place(request, entry):
+            async with self._admit(request, entry):
                 receive = await self._read(request, entry)
-                await self._pass(request, entry, receive, send)
-        except TurnedAwayError as exc:
+                await self._forward(request, entry, receive, send)
+        except RejectedRequestError as exc:
             await refuse(request, exc.status, str(exc), exc.headers)(scope, receive, send)
 
     def _check(self, request: Request) -> Entry | None:
@@ -134,28 +134,32 @@ class Gate:
         _ = gettext_of(request)
         scope = request.scope
         if sum(len(k) + len(v) for k, v in scope["headers"]) > HEADER_BYTES:
-            raise TurnedAwayError(431, _("The request has too many headers."))
-        arrival = self._arrival(request)
-        found = self._table.find(_below(scope["path"], arrival.prefix), scope["method"])
-        scope["root_path"] = arrival.prefix
-        scope["path"] = arrival.prefix + _below(scope["path"], arrival.prefix)
+            raise RejectedRequestError(431, _("The request has too many headers."))
+        context = self._context(request)
+        found = self._table.find(_below(scope["path"], context.prefix), scope["method"])
+        scope["root_path"] = context.prefix
+        scope["path"] = context.prefix + _below(scope["path"], context.prefix)
         entry = found.entry
         if entry is None:
             if not found.methods:
-                raise TurnedAwayError(404, _("There is no such page."))
+                raise RejectedRequestError(404, _("There is no such page."))
             allowed = {"allow": ", ".join(found.methods)}
-            raise TurnedAwayError(405, _("This page takes no such request."), allowed)
+            raise RejectedRequestError(405, _("This page takes no such request."), allowed)
         request.state.entry = entry
         if entry.method == "POST":
-            if not is_from_our_pages(request, arrival):
-                raise TurnedAwayError(403, _("This did not come from the console's own pages."))
+            if not is_from_our_pages(request, context):
+                raise RejectedRequestError(
+                    403, _("This did not come from the console's own pages.")
+                )
         elif not may_be_read(request):
-            raise TurnedAwayError(403, _("Pages of others may not show this."))
+            raise RejectedRequestError(403, _("Pages of others may not show this."))
         elif says_it_has_a_body(request):
-            raise TurnedAwayError(413, _("Nothing is to be sent here."), {"connection": "close"})
-        device = known_device(request, arrival, self._access.devices)
+            raise RejectedRequestError(
+                413, _("Nothing is to be sent here."), {"connection": "close"}
+            )
+        device = known_device(request, context, self._access.devices)
         request.state.device = device
-        secret = "" if device is None else secret_of(request, arrival)
+        secret = "" if device is None else secret_of(request, context)
         request.state.csrf = form_token(secret, self._anonymous_key)
         role = Role.PUBLIC if device is None else device.role
         if role >= entry.role:
@@ -164,32 +168,34 @@ class Gate:
             return entry
         if device is None:
             return None
-        raise TurnedAwayError(403, _("This device may not do that. Ask an owner of the doorbell."))
+        raise RejectedRequestError(
+            403, _("This device may not do that. Ask an owner of the doorbell.")
+        )
 
-    def _arrival(self, request: Request) -> Arrival:
+    def _context(self, request: Request) -> RequestContext:
         _ = gettext_of(request)
         try:
-            arrival = self._doorstep.arrival(request.scope)
+            context = self._host_policy.context(request.scope)
         except BadRequestError as exc:
-            raise TurnedAwayError(400, str(exc)) from exc
-        request.state.arrival = arrival
-        request.scope["client"] = (arrival.client, 0)
-        request.scope["scheme"] = arrival.scheme
-        if not self._doorstep.is_ours(arrival, request.scope):
-            raise TurnedAwayError(
+            raise RejectedRequestError(400, str(exc)) from exc
+        request.state.context = context
+        request.scope["client"] = (context.client, 0)
+        request.scope["scheme"] = context.scheme
+        if not self._host_policy.is_ours(context, request.scope):
+            raise RejectedRequestError(
                 421, _("Add this name to console.names if it is to lead to the doorbell.")
             )
-        if arrival.is_from_outside and not self._warned.take(arrival.client, self._clock()):
+        if context.is_from_outside and not self._warned.take(context.client, self._clock()):
             log.warning(
                 "the console is asked from the internet, by %s: is a port of the router open to "
                 "it? From outside, use home automation or a VPN",
-                arrival.client,
+                context.client,
             )
-        if not self._doorstep.is_safe_enough(arrival):
-            raise TurnedAwayError(403, _("The console is only shown over HTTPS."))
-        return arrival
+        if not self._host_policy.is_safe_enough(context):
+            raise RejectedRequestError(403, _("The console is only shown over HTTPS."))
+        return context
 
-    def _who_are_you(self, request: Request) -> Response:
+    def _unauthenticated(self, request: Request) -> Response:
         """The answer to somebody who is not known."""
         _ = gettext_of(request)
         entry: Entry = request.state.entry
@@ -197,11 +203,11 @@ class Gate:
             return refuse(request, 401, _("A token is needed to see the door."), BY_TOKEN)
         if entry.method == "GET" and wants_page(request):
             to = _below(request.scope["path"], request.scope["root_path"])
-            return render(request, "arriving.html", to=to)  # perhaps it is known in a moment
+            return render(request, "continue.html", to=to)  # perhaps it is known in a moment
         return refuse(request, 401, _("This device has no access yet."))
 
     @asynccontextmanager
-    async def _place(self, request: Request, entry: Entry) -> AsyncIterator[None]:
+    async def _admit(self, request: Request, entry: Entry) -> AsyncIterator[None]:
         """A place among those who watch or send pictures, and one more write."""
         _ = gettext_of(request)
         device: Device | None = request.state.device
@@ -209,20 +215,20 @@ class Gate:
         if entry.method == "POST":
             limit = self._traffic.uploads if entry.body == "photo" else self._traffic.writes
             require_few(limit, who, self._clock(), _("That was a lot at once. Wait a little."))
-        crowd = None
+        places = None
         if entry.stream is not None:
-            crowd = self._traffic.streams[entry.stream]
+            places = self._traffic.streams[entry.stream]
         elif entry.body == "photo":
-            crowd = self._traffic.uploading
-        if crowd is not None and not crowd.enter():
-            raise TurnedAwayError(
+            places = self._traffic.uploading
+        if places is not None and not places.enter():
+            raise RejectedRequestError(
                 503, _("Too many do this at the same time."), {"retry-after": "10"}
             )
         try:
             yield
         finally:
-            if crowd is not None:
-                crowd.leave()
+            if places is not None:
+                places.leave()
 
     async def _read(self, request: Request, entry: Entry) -> Receive:
         """Read what is sent, and require that one of our pages has made it."""
@@ -236,16 +242,16 @@ class Gate:
             if entry.body == "form":
                 request.state.form = read_form(request, body)
         except BodyError as exc:
-            raise TurnedAwayError(exc.status, _(str(exc)), {"connection": "close"}) from exc
+            raise RejectedRequestError(exc.status, _(str(exc)), {"connection": "close"}) from exc
         token = request.state.form.pop("csrf", "")
         by_form = hmac.compare_digest(token.encode(), request.state.csrf.encode())
         if not (by_form or request.headers.get(SCRIPT_HEADER) == "1"):
-            raise TurnedAwayError(
+            raise RejectedRequestError(
                 403, _("This page is too old. Load it again, then try once more.")
             )
         return again(body, request.receive)
 
-    async def _pass(self, request: Request, entry: Entry, receive: Receive, send: Send) -> None:
+    async def _forward(self, request: Request, entry: Entry, receive: Receive, send: Send) -> None:
         device: Device | None = request.state.device
         started = done = False
 
@@ -308,20 +314,20 @@ class Gate:
         if "set-cookie" in headers:
             return
         renewed = Response()
-        arrival: Arrival = request.state.arrival
-        give_cookie(renewed, arrival, secret_of(request, arrival))
+        context: RequestContext = request.state.context
+        give_cookie(renewed, context, secret_of(request, context))
         headers.append("set-cookie", renewed.headers["set-cookie"])
 
 
-def require_few(limit: Limit, who: str, now_seconds: float, sentence: str) -> None:
+def require_few(limit: RateLimit, who: str, now_seconds: float, sentence: str) -> None:
     """Count one time more.
 
     Raises:
-        TurnedAwayError: it is one too many.
+        RejectedRequestError: it is one too many.
     """
     wait = limit.take(who, now_seconds)
     if wait > 0:
-        raise TurnedAwayError(429, sentence, {"retry-after": str(math.ceil(wait))})
+        raise RejectedRequestError(429, sentence, {"retry-after": str(math.ceil(wait))})
 
 
 def _below(path: str, prefix: str) -> str:

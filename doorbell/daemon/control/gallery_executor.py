@@ -19,7 +19,7 @@ WAIT_SECONDS = 20.0
 CLOSE_SECONDS = 2.0
 
 
-class GalleryDesk:
+class GalleryExecutor:
     """Serves one request after the other, with a connection of its own to the gallery's file.
 
     Args:
@@ -32,7 +32,7 @@ class GalleryDesk:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="household")
         self._closed = threading.Event()
 
-    def do(self, work: Callable[[Gallery], _Result]) -> _Result:
+    def run(self, work: Callable[[Gallery], _Result]) -> _Result:
         """Let the thread do something with the gallery, and wait for it.
 
         Raises:
@@ -40,7 +40,7 @@ class GalleryDesk:
             DoorbellError: as the work does.
         """
         try:
-            return self._executor.submit(self._do, work).result(WAIT_SECONDS)
+            return self._executor.submit(self._run, work).result(WAIT_SECONDS)
         except TooSlow as exc:
             raise ControlError("the gallery does not answer in time; try again") from exc
         except RuntimeError as exc:
@@ -56,7 +56,7 @@ class GalleryDesk:
         self._executor.submit(self._leave)
         self._executor.shutdown(wait=True, cancel_futures=False)
 
-    def _do(self, work: Callable[[Gallery], _Result]) -> _Result:
+    def _run(self, work: Callable[[Gallery], _Result]) -> _Result:
         if self._gallery is None:
             self._gallery = Gallery.of(self._storage)
         try:

@@ -29,7 +29,7 @@ class BadRequestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class RequestContext:
     """How a request came.
 
     Attributes:
@@ -71,7 +71,7 @@ class Arrival:
         return f"{self.scheme}://{self.authority}"
 
 
-class Doorstep:
+class HostPolicy:
     """Where requests arrive: the names that are ours, and whose word counts.
 
     Args:
@@ -86,7 +86,7 @@ class Doorstep:
         self._proxies = [ipaddress.ip_network(each) for each in section.trusted_proxies]
         self._may_be_plain = section.plain_http or section.has_tls
 
-    def arrival(self, scope: Scope) -> Arrival:
+    def context(self, scope: Scope) -> RequestContext:
         """How a request came.
 
         Raises:
@@ -110,9 +110,9 @@ class Doorstep:
         written = f"[{name}]" if ":" in name else name
         usual = {"http": "80", "https": "443"}[scheme]
         authority = written if port in ("", usual) else f"{written}:{port}"
-        return Arrival(client, scheme, name, authority, prefix, by_proxy)
+        return RequestContext(client, scheme, name, authority, prefix, by_proxy)
 
-    def is_ours(self, arrival: Arrival, scope: Scope) -> bool:
+    def is_ours(self, context: RequestContext, scope: Scope) -> bool:
         """Whether the name that was asked for is one of this console.
 
         A page of somebody else's whose name was made to lead here (DNS rebinding) has that name in
@@ -120,16 +120,16 @@ class Doorstep:
         """
         # Of a proxy's request both: it may hand on whatever X-Forwarded-Host a client has sent.
         own = _address(scope["server"][0]) if scope.get("server") else None
-        asked = (arrival.host, _split(Headers(scope=scope).get("host", ""))[0])
+        asked = (context.host, _split(Headers(scope=scope).get("host", ""))[0])
         return all(
             host in self._names or (own is not None and _address(host) == own) for host in asked
         )
 
-    def is_safe_enough(self, arrival: Arrival) -> bool:
+    def is_safe_enough(self, context: RequestContext) -> bool:
         """Whether the way here may be as it is: encrypted, inside, or allowed to be plain."""
-        return self._may_be_plain or arrival.is_secure or arrival.by_proxy or arrival.is_loopback
+        return self._may_be_plain or context.is_secure or context.by_proxy or context.is_loopback
 
-    def stands_for_many(self, peer: str) -> bool:
+    def is_shared_address(self, peer: str) -> bool:
         """Whether connections of an address are those of many: a proxy's, or this machine's."""
         address = _address(peer)
         return self._is_trusted(peer) or (address is not None and address.is_loopback)

@@ -1,4 +1,4 @@
-"""Connections that are taken in: so many at a time, and of one address not all of them.
+"""Accepts connections: so many at a time, and of one address not all of them.
 
 uvicorn counts a connection only when it is encrypted; whoever opens many and encrypts none would
 take all that the process may open.
@@ -27,15 +27,15 @@ BACKLOG = 64
 log = logging.getLogger(__name__)
 
 
-class Doorkeeper:
-    """Takes connections at a socket and hands each to a protocol.
+class Listener:
+    """Accepts connections at a socket and hands each to a protocol.
 
     Args:
         sock: bound, not yet listening.
         connection: makes the protocol of one, told what to call when it has ended.
         context: to encrypt them; None to leave them as they are.
-        is_crowd: whether an address stands for many: a proxy, or this machine.
-        patience: with those who greet.
+        is_shared: whether many share an address: a proxy's, or this machine's.
+        patience: how long encryption may take to be agreed on.
     """
 
     def __init__(
@@ -43,19 +43,19 @@ class Doorkeeper:
         sock: socket.socket,
         connection: Callable[[], BoundedConnection],
         context: ssl.SSLContext | None,
-        is_crowd: Callable[[str], bool],
+        is_shared: Callable[[str], bool],
         patience: Patience,
     ) -> None:
         self._socket = sock
         self._connection = connection
         self._context = context
-        self._is_crowd = is_crowd
+        self._is_shared = is_shared
         self._patience = patience
         self._present: Counter[str] = Counter()
-        self._greeting: set[asyncio.Task[None]] = set()
+        self._handshakes: set[asyncio.Task[None]] = set()
 
-    async def take_in(self) -> None:
-        """Take connections until this is cancelled."""
+    async def accept(self) -> None:
+        """Accept connections until this is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -68,36 +68,36 @@ class Doorkeeper:
                     return
                 continue  # the other end is gone already
             if self._is_full(address[0]):
-                self._send_away(peer)
+                self._reject(peer)
                 continue
             self._present[address[0]] += 1
-            task = asyncio.create_task(self._greet(peer, address[0]))
-            self._greeting.add(task)
-            task.add_done_callback(self._greeting.discard)
+            task = asyncio.create_task(self._handshake(peer, address[0]))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
 
     def listen(self) -> None:
-        """Begin to listen: whoever comes waits to be taken in."""
+        """Begin to listen: whoever comes waits to be accepted."""
         self._socket.setblocking(False)
         self._socket.listen(BACKLOG)
 
     async def close(self) -> None:
-        """End the greetings that go on."""
-        for task in self._greeting:
+        """End the handshakes that go on."""
+        for task in self._handshakes:
             task.cancel()
-        await asyncio.gather(*self._greeting, return_exceptions=True)
+        await asyncio.gather(*self._handshakes, return_exceptions=True)
 
     def _is_full(self, address: str) -> bool:
         if self._present.total() >= MAX_CONNECTIONS:
             return True
-        return self._present[address] >= MAX_OF_AN_ADDRESS and not self._is_crowd(address)
+        return self._present[address] >= MAX_OF_AN_ADDRESS and not self._is_shared(address)
 
-    def _send_away(self, peer: socket.socket) -> None:
+    def _reject(self, peer: socket.socket) -> None:
         with peer, suppress(OSError):
             if self._context is None:
                 peer.setblocking(False)
                 peer.send(BUSY)
 
-    async def _greet(self, peer: socket.socket, address: str) -> None:
+    async def _handshake(self, peer: socket.socket, address: str) -> None:
         def ended() -> None:
             self._present[address] -= 1
             if self._present[address] <= 0:

@@ -29,7 +29,7 @@ KEPT_SECONDS = 600.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ShelvedPhoto:
+class StoredPhoto:
     """An examined photo.
 
     Attributes:
@@ -64,7 +64,7 @@ class Verdict:
     checks: tuple[Check, ...] = ()
 
 
-class PhotoShelf:
+class PhotoStore:
     """The last photos, for some minutes; any thread.
 
     Args:
@@ -74,11 +74,11 @@ class PhotoShelf:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._photos: dict[str, tuple[float, ShelvedPhoto]] = {}
+        self._photos: dict[str, tuple[float, StoredPhoto]] = {}
 
-    def put(self, content: bytes, seen: SeenPhoto) -> ShelvedPhoto:
+    def put(self, content: bytes, seen: SeenPhoto) -> StoredPhoto:
         """Keep what was seen in a photo; of too many the oldest goes."""
-        photo = ShelvedPhoto(secrets.token_hex(16), hashlib.sha256(content).hexdigest(), seen)
+        photo = StoredPhoto(secrets.token_hex(16), hashlib.sha256(content).hexdigest(), seen)
         with self._lock:
             self._drop_old()
             while len(self._photos) >= MOST_PHOTOS:
@@ -86,7 +86,7 @@ class PhotoShelf:
             self._photos[photo.photo_id] = (self._now(), photo)
         return photo
 
-    def get(self, photo_id: str) -> ShelvedPhoto:
+    def get(self, photo_id: str) -> StoredPhoto:
         """A photo.
 
         Raises:
@@ -109,7 +109,7 @@ class PhotoShelf:
         self._photos = {k: each for k, each in self._photos.items() if each[0] > oldest}
 
 
-def judge_faces(gallery: Gallery, name: str, photo: ShelvedPhoto) -> list[Verdict]:
+def judge_faces(gallery: Gallery, name: str, photo: StoredPhoto) -> list[Verdict]:
     """What is to be said of each face of a photo.
 
     Args:
@@ -127,7 +127,7 @@ def judge_faces(gallery: Gallery, name: str, photo: ShelvedPhoto) -> list[Verdic
     return verdicts
 
 
-def judge_photo(photo: ShelvedPhoto, faces: Sequence[Verdict]) -> Verdict:
+def judge_photo(photo: StoredPhoto, faces: Sequence[Verdict]) -> Verdict:
     """What is to be said of a whole photo."""
     found = photo.seen.photo.found
     if found > MAX_FACES:
@@ -146,8 +146,8 @@ def judge_refused(error: EnrollmentError) -> Verdict:
     return Verdict(False, message, hint, "picture")
 
 
-def enroll_shelved(
-    gallery: Gallery, name: str, chosen: Sequence[tuple[ShelvedPhoto, int]], *, force: bool
+def enroll_stored(
+    gallery: Gallery, name: str, chosen: Sequence[tuple[StoredPhoto, int]], *, force: bool
 ) -> tuple[EnrollmentReport, list[Verdict]]:
     """Enroll somebody by faces of photos.
 
@@ -180,7 +180,7 @@ def enroll_shelved(
     return report, verdicts
 
 
-def candidate_of(photo: ShelvedPhoto, face: int) -> Candidate:
+def candidate_of(photo: StoredPhoto, face: int) -> Candidate:
     """One face of a photo, to be checked.
 
     Raises:

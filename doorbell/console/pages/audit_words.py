@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-def deed_words(_: Callable[[str], str]) -> dict[str, str]:
+def action_words(_: Callable[[str], str]) -> dict[str, str]:
     """The words for each action of the audit, in the language of ``_``.
 
     An action is the path of a route without what varies (see ``Entry.action``), or a word of the

@@ -7,7 +7,7 @@ import logging
 from starlette.requests import Request
 from starlette.responses import Response
 
-from doorbell.console.refusing import refuse, wants_page
+from doorbell.console.refusals import refuse, wants_page
 from doorbell.console.rendering import gettext_of, render, wants_json
 from doorbell.console.words import without_commands
 from doorbell.errors import NotRunningError, RefusedError

@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 
 from doorbell.config import Config, control_socket
 from doorbell.daemon.control.commands import Commands
-from doorbell.daemon.control.desk import GalleryDesk
 from doorbell.daemon.control.enrolling import EnrollingRequests
+from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.handlers import handlers
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.daemon.control.people import PeopleRequests
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def answering(
+def control_service(
     config: Config,
     output: ControlOutput,
     *,
@@ -46,10 +46,10 @@ def answering(
         reload: has the configuration read anew, soon.
     """
     with (
-        closing(GalleryDesk(config.storage)) as desk,
-        closing(EnrollingRequests(config, desk, output)) as enrolling,
+        closing(GalleryExecutor(config.storage)) as executor,
+        closing(EnrollingRequests(config, executor, output)) as enrolling,
     ):
-        visits = VisitRequests(config.storage, desk, time.time)
+        visits = VisitRequests(config.storage, executor, time.time)
         table = handlers(
             status=StatusRequests(
                 config,
@@ -62,12 +62,12 @@ def answering(
             visits=visits,
             people=PeopleRequests(
                 config.storage,
-                desk,
+                executor,
                 visits,
                 lambda gallery, number: number in gallery.portraits.owners(),
             ),
             enrolling=enrolling,
-            commands=Commands(config.device.id, put, desk),
+            commands=Commands(config.device.id, put, executor),
             reload=reload,
         )
         try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from doorbell.console.arrival import Arrival
+from doorbell.console.request_context import RequestContext
 
 SCRIPT_HEADER = "x-door"
 
 
-def is_from_our_pages(request: Request, arrival: Arrival) -> bool:
+def is_from_our_pages(request: Request, context: RequestContext) -> bool:
     """Whether a browser says that one of our pages made a request that changes something.
 
     Browsers say it in Sec-Fetch-Site where the way is safe, and in Origin always.
@@ -20,7 +20,7 @@ def is_from_our_pages(request: Request, arrival: Arrival) -> bool:
     origin = request.headers.get("origin")
     if origin is None:
         return site is not None
-    return _plain(origin) == arrival.origin or (site is not None and origin == "null")
+    return _plain(origin) == context.origin or (site is not None and origin == "null")
 
 
 def may_be_read(request: Request) -> bool:
