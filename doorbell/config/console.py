@@ -5,16 +5,17 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from doorbell.config.messages import shown
 from doorbell.config.paths import expand
 from doorbell.config.section import Section
-from doorbell.config.values import LocalPath
+from doorbell.config.values import LocalPath, texts
+
+# The port that an address leaves out, by its scheme.
+USUAL_PORTS = {"http": 80, "https": 443}
 
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -33,42 +34,23 @@ def _listen(text: str) -> str:
     return text
 
 
-def _texts(what: str, check: Callable[[str], object]) -> BeforeValidator:
-    """Texts of a list, each checked; a fault is of the key, not of a place in the list."""
-
-    def checked(values: object) -> object:
-        if not isinstance(values, list | tuple):
-            return values
-        for value in values:
-            try:
-                fits = isinstance(value, str) and check(value)
-            except ValueError:
-                fits = False
-            if not fits:
-                msg = f"must be a list of {what}, not {shown(value)}"
-                raise ValueError(msg)
-        return tuple(values)
-
-    return BeforeValidator(checked)
-
-
 _NAMES = 'host names in lower case, as in ["door.example.org"]'
 _PROXIES = 'addresses and networks, as in ["127.0.0.1", "172.30.32.0/23"]'
 _ORIGINS = 'origins, as in ["https://home.example.org:8123"]'
 
 HostNames: TypeAlias = Annotated[
     tuple[str, ...],
-    _texts(_NAMES, _HOST_NAME.fullmatch),
+    texts(_NAMES, _HOST_NAME.fullmatch),
     Field(max_length=32, description=f"a list of at most 32 {_NAMES}"),
 ]
 Networks: TypeAlias = Annotated[
     tuple[str, ...],
-    _texts(_PROXIES, ipaddress.ip_network),
+    texts(_PROXIES, ipaddress.ip_network),
     Field(max_length=32, description=f"a list of at most 32 {_PROXIES}"),
 ]
 Origins: TypeAlias = Annotated[
     tuple[str, ...],
-    _texts(_ORIGINS, _ORIGIN.fullmatch),
+    texts(_ORIGINS, _ORIGIN.fullmatch),
     Field(max_length=32, description=f"a list of at most 32 {_ORIGINS}"),
 ]
 
@@ -130,6 +112,11 @@ class ConsoleSection(Section):
         return self
 
 
+def machine_name() -> str:
+    """This machine's own name, without a domain, in lower case."""
+    return socket.gethostname().partition(".")[0].lower()
+
+
 def address_of(section: ConsoleSection, port: int | None = None) -> str:
     """Where a browser finds the console: by its first name, its machine's, or its address."""
     scheme = "https" if section.has_tls else "http"
@@ -138,7 +125,6 @@ def address_of(section: ConsoleSection, port: int | None = None) -> str:
     elif section.is_loopback:
         host = "localhost"
     else:
-        host = f"{socket.gethostname().partition('.')[0].lower()}.local"
+        host = f"{machine_name()}.local"
     number = section.port if port is None else port
-    usual = {"http": 80, "https": 443}[scheme]
-    return f"{scheme}://{host}" + ("" if number == usual else f":{number}")
+    return f"{scheme}://{host}" + ("" if number == USUAL_PORTS[scheme] else f":{number}")

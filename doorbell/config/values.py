@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from doorbell.config.messages import shown
 from doorbell.config.paths import expand
 from doorbell.errors import ConfigError
 
@@ -61,18 +63,33 @@ def _where_it_hangs(clock: time) -> time:
 LocalTime = Annotated[time, AfterValidator(_where_it_hangs)]
 
 
-def _user_names(names: object) -> object:
-    if not isinstance(names, list | tuple):
-        return names
-    if not all(isinstance(name, str) and 0 < len(name) <= 64 for name in names):
-        msg = 'must be a list of user names, as in ["doorbell-console"]'
-        raise ValueError(msg)
-    return tuple(names)
+def texts(what: str, check: Callable[[str], object]) -> BeforeValidator:
+    """Texts of a list, each checked; a fault is of the key, not of a place in the list.
+
+    Args:
+        what: the list is of, in words.
+        check: true, or anything like it, for a text that fits; ``ValueError`` is no fit either.
+    """
+
+    def checked(values: object) -> object:
+        if not isinstance(values, list | tuple):
+            return values
+        for value in values:
+            try:
+                fits = isinstance(value, str) and check(value)
+            except ValueError:
+                fits = False
+            if not fits:
+                msg = f"must be a list of {what}, not {shown(value)}"
+                raise ValueError(msg)
+        return tuple(values)
+
+    return BeforeValidator(checked)
 
 
 UserNames = Annotated[
     tuple[str, ...],
-    BeforeValidator(_user_names),
+    texts('user names, as in ["doorbell-console"]', lambda name: 0 < len(name) <= 64),
     Field(max_length=16, description="a list of at most 16 user names"),
 ]
 

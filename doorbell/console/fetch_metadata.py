@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from doorbell.config.console import USUAL_PORTS
 from doorbell.console.request_context import RequestContext
 
 SCRIPT_HEADER = "x-door"
@@ -39,5 +40,5 @@ def may_be_read(request: Request) -> bool:
 def _plain(origin: str) -> str:
     """An origin without the usual port, which some write out."""
     scheme, _, rest = origin.lower().partition("://")
-    usual = {"http": ":80", "https": ":443"}.get(scheme)
-    return origin.lower().removesuffix(usual) if usual and rest else origin.lower()
+    usual = scheme in USUAL_PORTS and rest
+    return origin.lower().removesuffix(f":{USUAL_PORTS[scheme]}") if usual else origin.lower()

@@ -19,9 +19,6 @@ _FEATURES = (
     "midi", "payment", "publickey-credentials-get", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 
-# By which a browser on this machine reaches it: as good as encrypted (Secure Contexts, 3.1).
-_OF_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
-
 
 def security_headers(section: ConsoleSection) -> dict[str, str]:
     """What every answer carries."""
@@ -95,4 +92,4 @@ class SecurityHeaders:
 def _is_trustworthy(scope: Scope) -> bool:
     """Whether browsers heed a policy of the opener here; elsewhere they complain of it."""
     context = scope.get("state", {}).get("context")
-    return context is None or context.is_secure or context.host in _OF_THIS_MACHINE
+    return context is None or context.is_secure or context.names_this_machine

@@ -15,13 +15,15 @@ from typing import TypeAlias
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from doorbell.config.console import ConsoleSection
+from doorbell.config.console import USUAL_PORTS, ConsoleSection
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([0-9]{1,5}))?")
 _PREFIX = re.compile(r"(/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.~-]+)*")
 MAX_PREFIX_CHARACTERS = 128
+# By which a browser reaches its own machine; trustworthy without encryption (Secure Contexts, 3.1).
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 class BadRequestError(Exception):
@@ -66,13 +68,18 @@ class RequestContext:
         return address is not None and address.is_global
 
     @property
+    def names_this_machine(self) -> bool:
+        """Whether the browser asked for its own machine; as good as encrypted for browsers."""
+        return self.host in LOCAL_HOSTS
+
+    @property
     def origin(self) -> str:
         """As a browser writes it."""
         return f"{self.scheme}://{self.authority}"
 
 
 class HostPolicy:
-    """Where requests arrive: the names that are ours, and whose word counts.
+    """Which names are ours, which proxies are believed, and which connections may be plain.
 
     Args:
         section: of the configuration.
@@ -108,8 +115,7 @@ class HostPolicy:
             raise BadRequestError("the path that the proxy names is none")
         name, port = _split(host)
         written = f"[{name}]" if ":" in name else name
-        usual = {"http": "80", "https": "443"}[scheme]
-        authority = written if port in ("", usual) else f"{written}:{port}"
+        authority = written if port in ("", str(USUAL_PORTS[scheme])) else f"{written}:{port}"
         return RequestContext(client, scheme, name, authority, prefix, by_proxy)
 
     def is_ours(self, context: RequestContext, scope: Scope) -> bool:

@@ -7,14 +7,14 @@ import socket
 import ssl
 from pathlib import Path
 
-from doorbell.config.console import ConsoleSection
+from doorbell.config.console import ConsoleSection, machine_name
 from doorbell.config.secrets import secret_path, warn_of_readers
 from doorbell.errors import ConfigError
 
 
 def names_of(section: ConsoleSection) -> list[str]:
     """What the console's own certificate is for: the configured names, and this machine's."""
-    machine = socket.gethostname().partition(".")[0].lower()
+    machine = machine_name()
     return [*section.names, f"{machine}.local", machine, "localhost", *own_addresses(section)]
 
 
