@@ -10,6 +10,7 @@ from collections.abc import Callable
 from doorbell.clock import iso_utc
 from doorbell.control.wire import Document
 from doorbell.domain import Person, PicturedFace, Stranger, Visit, Visitor
+from doorbell.household import documents
 from doorbell.household.listing import KnownPerson
 from doorbell.status import SettingsState
 
@@ -48,27 +49,10 @@ def visit_document(visit: Visit, has_picture: Callable[[str], bool]) -> Document
 
 
 def person_document(known: KnownPerson, *, portrait: bool = False) -> Document:
-    """Keys: person_id, name, ignored, samples, strength, missing, visits, last_seen_at, chime.
-
-    And preferences, consent (words and noted_at, or null) and portrait (whether there is one).
-    """
-    summary = known.summary
-    return {
-        "person_id": summary.person.person_id,
-        "name": summary.person.name,
-        "ignored": summary.person.ignored,
-        "samples": summary.samples,
-        "strength": known.strength.level.value,
-        "missing": list(known.strength.missing),
-        "visits": summary.visits,
-        "last_seen_at": iso_utc(summary.last_seen_at),
-        "chime": summary.person.chime,
-        "preferences": dict(summary.person.preferences),
-        "consent": None
-        if summary.consent is None
-        else {"words": summary.consent.words, "noted_at": iso_utc(summary.consent.noted_at)},
-        "portrait": portrait,
-    }
+    """Those of ``household.documents``, and missing and portrait (whether there is one)."""
+    told = documents.person_document(known)
+    del told["enroll_again"]  # a command, of no use to who asks here
+    return {**told, "missing": list(known.strength.missing), "portrait": portrait}
 
 
 def face_document(face: PicturedFace, width: int, height: int) -> Document:

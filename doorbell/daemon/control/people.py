@@ -35,7 +35,6 @@ class PeopleRequests:
         storage: where pictures are, and their key.
         executor: reads and changes the gallery.
         visits: describes visits.
-        has_portrait: whether somebody has one, by their number.
     """
 
     def __init__(
@@ -43,24 +42,20 @@ class PeopleRequests:
         storage: StorageSection,
         executor: GalleryExecutor,
         visits: VisitRequests,
-        has_portrait: Callable[[Gallery, int], bool] = lambda _gallery, _number: False,
     ) -> None:
         self._storage = storage
         self._executor = executor
         self._visits = visits
-        self._has_portrait = has_portrait
 
     def listed(self, _request: requests.ListPeople) -> Answer:
         """Everybody enrolled."""
 
         def everybody(gallery: Gallery) -> Answer:
+            owners = gallery.portraits.owners()
             return Answer(
                 {
                     "people": [
-                        person_document(
-                            known,
-                            portrait=self._has_portrait(gallery, known.summary.person.person_id),
-                        )
+                        person_document(known, portrait=known.summary.person.person_id in owners)
                         for known in known_people(gallery)
                     ]
                 }
@@ -73,7 +68,7 @@ class PeopleRequests:
 
         def got(gallery: Gallery) -> Answer:
             name = gallery.people.by_id(request.person_id).name
-            portrait = self._has_portrait(gallery, request.person_id)
+            portrait = request.person_id in gallery.portraits.owners()
             visits = gallery.visits.newest(NEWEST_VISITS, name=name)
             return Answer(
                 {
@@ -134,16 +129,14 @@ class PeopleRequests:
     def merge(self, request: requests.MergePeople) -> Answer:
         """Make two people one."""
 
-        def merged(gallery: Gallery, name: str) -> tuple[str, int | None]:
+        def merged(gallery: Gallery) -> Answer:
+            name = gallery.people.by_id(request.person_id).name
             into = gallery.people.by_id(request.into).name
             done = merge_people(gallery, name, into, force=request.force)
-            return f"{name} is now {done.now.label}", newest_change(gallery)
+            summary = f"{name} is now {done.now.label}"
+            return Answer({"summary": summary, "undo": f"change-{newest_change(gallery)}"})
 
-        def changed(gallery: Gallery) -> Answer:
-            summary, undo = merged(gallery, gallery.people.by_id(request.person_id).name)
-            return Answer({"summary": summary, "undo": f"change-{undo}"})
-
-        return self._executor.run(changed)
+        return self._executor.run(merged)
 
     def export(self, request: requests.ExportPerson) -> Answer:
         """Everything that is held on them."""

@@ -60,12 +60,7 @@ def control_service(
                 broker=broker,
             ),
             visits=visits,
-            people=PeopleRequests(
-                config.storage,
-                executor,
-                visits,
-                lambda gallery, number: number in gallery.portraits.owners(),
-            ),
+            people=PeopleRequests(config.storage, executor, visits),
             enrolling=enrolling,
             commands=Commands(config.device.id, put, executor),
             reload=reload,
