@@ -71,11 +71,6 @@ def test_moments_are_said_as_people_do(moment: datetime, english: str, german: s
         assert moments.when(parsed, NOW, Locale.parse(locale), gettext) == words
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0, "0:00"), (41, "0:41"), (3729, "1:02:09")])
-def test_how_long_something_took(seconds: float, words: str) -> None:
-    assert moments.lasting(seconds) == words
-
-
 def test_nothing_from_outside_is_markup() -> None:
     for language in ("en", "de", PSEUDO):
         template = environment(language).from_string(

@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from starlette.requests import Request
 
 from doorbell.console.events import Events
 from doorbell.console.live import LivePicture
@@ -89,3 +91,8 @@ class Doorbell:
         """End all connections."""
         self._workers.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(self._events.close(), self.live.close())
+
+
+def doorbell_of(request: Request) -> Doorbell:
+    """The doorbell that the application of a request asks."""
+    return cast("Doorbell", request.app.state.doorbell)

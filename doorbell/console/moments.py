@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from babel.core import Locale
 from babel.dates import format_date, format_skeleton, format_time
@@ -42,9 +42,3 @@ def day(moment: datetime, now: datetime, locale: Locale, gettext: Gettext) -> st
 def when(moment: datetime, now: datetime, locale: Locale, gettext: Gettext) -> str:
     """Day and time, such as "today 14:03"."""
     return f"{day(moment, now, locale, gettext)} {clock(moment, locale)}"
-
-
-def lasting(seconds: float) -> str:
-    """How long something took, such as 0:41 or 1:02:09."""
-    text = str(timedelta(seconds=max(0, round(seconds))))
-    return text[2:].lstrip("0").rjust(4, "0") if text.startswith("0:") else text

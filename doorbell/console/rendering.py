@@ -60,7 +60,7 @@ def environment(language: str) -> jinja2.Environment:
     def clock(text: str) -> Markup:
         return time_element(text, moments.clock(moments.parse(text), locale))
 
-    templates.filters.update(when=when, day=day, clock=clock, lasting=moments.lasting)
+    templates.filters.update(when=when, day=day, clock=clock)
     templates.filters.update(
         initials=initials,
         strength_word=lambda strength: strength_in_words(strength, gettext),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import takewhile
+from typing import Any
 
 from babel.core import Locale
 from babel.dates import format_timedelta
@@ -78,3 +79,8 @@ def initials(name: str) -> str:
     """Of the first and the last part of a name, in capitals; one letter where it has one part."""
     letters = [found for part in name.split() if (found := next(filter(str.isalnum, part), ""))]
     return "".join(letters[:1] + letters[1:][-1:]).upper()
+
+
+def by_name(people: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """People in the order of their names, whatever their case."""
+    return sorted(people, key=lambda person: str(person["name"]).casefold())

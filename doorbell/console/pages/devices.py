@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Any
 
 import segno
@@ -10,9 +9,11 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from doorbell.clock import iso_utc
 from doorbell.config.console import address_of
 from doorbell.console.access import Access
 from doorbell.console.devices import clean_name
+from doorbell.console.fields import number_in
 from doorbell.console.pages.audit_words import action_words
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, render, url_of
@@ -47,10 +48,8 @@ async def revoke(request: Request) -> Response:
     """Take access away from a device or a system."""
     _ = gettext_of(request)
     access: Access = request.app.state.access
-    number = request.state.form.get("device", "")
-    device = None
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        device = access.devices.revoke(int(number))
+    number = number_in(request.state.form.get("device", ""))
+    device = None if number is None else access.devices.revoke(number)
     if device is None:
         return refuse(request, 404, _("There is no such device, or it has no access any more."))
     request.state.subject = f"device {device.device_id}"
@@ -90,7 +89,7 @@ def _page(request: Request, **shown: Any) -> Response:
         systems=[each for each in devices if each.role == Role.STREAM],
         entries=access.audit.newest(ENTRIES_SHOWN),
         words=action_words(gettext_of(request)),
-        iso=_iso,
+        iso=iso_utc,
         roles=list(ROLES),
         **{**once, **shown},
     )
@@ -99,9 +98,5 @@ def _page(request: Request, **shown: Any) -> Response:
 def _reached_by_others(request: Request) -> str:
     """The origin for a new device: as this one came, unless that leads to itself."""
     section, context = request.app.state.section, request.state.context
-    inside = context.host in ("localhost", "127.0.0.1", "::1") and not context.by_proxy
+    inside = context.names_this_machine and not context.by_proxy
     return address_of(section) if inside and not section.is_loopback else str(context.origin)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from doorbell.console.doorbell_client import Doorbell
+from doorbell.clock import iso_utc
+from doorbell.console.doorbell_client import Doorbell, doorbell_of
 from doorbell.console.rendering import render
 from doorbell.console.routing import Role
 from doorbell.errors import RefusedError
@@ -23,7 +24,7 @@ NOT_TOLD = {"muted": False, "muted_until": None, "quiet_to": None}
 
 async def door(request: Request) -> Response:
     """The first page."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     member = request.state.device.role >= Role.MEMBER
     status, today = await asyncio.gather(
         doorbell.ask("status"), doorbell.ask("visits.today", since=_midnight())
@@ -45,7 +46,7 @@ async def door(request: Request) -> Response:
 
 async def wall(request: Request) -> Response:
     """The picture alone, for a tablet on the wall or a panel of home automation."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     status = (await doorbell.ask("status")).document
     now = datetime.now().astimezone()
     offset = now.utcoffset()
@@ -88,7 +89,7 @@ def health_lines(status: dict[str, Any]) -> list[tuple[str, str, str]]:
     return lines
 
 
-def _midnight() -> str:
+def _midnight() -> str | None:
     """When today began, by the clock of the house."""
     start = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    return start.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    return iso_utc(start.timestamp())

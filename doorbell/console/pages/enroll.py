@@ -10,7 +10,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from doorbell.console.doorbell_client import Doorbell
+from doorbell.console.doorbell_client import doorbell_of
+from doorbell.console.fields import number_in
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, render, wants_json
 from doorbell.console.words import Gettext, hint_in_words, strength_in_words
@@ -28,12 +29,13 @@ _CHOSEN = re.compile(r"([0-9a-f]{32}):([0-9]{1,2})", re.ASCII)
 
 async def new(request: Request) -> Response:
     """Somebody new, or with ``?person=`` more photos of somebody who is there."""
-    doorbell: Doorbell = request.app.state.doorbell
-    number, known = request.query_params.get("person", ""), None
-    if number:
-        if re.fullmatch("[1-9][0-9]{0,17}", number, re.ASCII) is None:
+    doorbell = doorbell_of(request)
+    asked, known = request.query_params.get("person", ""), None
+    if asked:
+        person_id = number_in(asked)
+        if person_id is None:
             return refuse(request, 404, gettext_of(request)("There is no such person."))
-        known = (await doorbell.ask("people.get", person_id=int(number))).document["person"]
+        known = (await doorbell.ask("people.get", person_id=person_id)).document["person"]
     return render(request, "enroll.html", person=known, max_bytes=MAX_PHOTO_BYTES)
 
 
@@ -45,7 +47,7 @@ async def examine(request: Request) -> Response:
         most = MAX_PHOTO_BYTES // 1_000_000
         said = _("The photo is larger than %(most)s megabytes.") % {"most": most}
         return JSONResponse(_refused(said, _("Send it smaller.")))
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     reply = await doorbell.ask(
         "photo.examine",
         body,
@@ -69,7 +71,7 @@ async def examine(request: Request) -> Response:
 
 async def preview(request: Request) -> Response:
     """An examined photo, upright."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     reply = await doorbell.ask(
         "photo.preview", photo_id=request.path_params["photo"], max_width=PREVIEW_WIDTH
     )
@@ -79,7 +81,7 @@ async def preview(request: Request) -> Response:
 async def enroll(request: Request) -> Response:
     """Enroll by photos ``photo-N``, each ``ID:FACE``; ``consent`` and ``portrait`` where ``on``."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     form = request.state.form
     chosen = [_CHOSEN.fullmatch(form.get(f"photo-{number}", "")) for number in range(MAX_PHOTOS)]
     photos = [{"photo_id": each[1], "face": int(each[2])} for each in chosen if each]
@@ -111,7 +113,7 @@ async def enroll(request: Request) -> Response:
 async def door(request: Request) -> Response:
     """Enroll whoever stands before the camera: one JSON object a line, as they come."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     form = request.state.form
     whom = _whom(form.get("name", ""), form.get("person", ""))
     if not whom:
@@ -136,8 +138,9 @@ async def door(request: Request) -> Response:
 
 
 def _whom(name: str, person: str) -> dict[str, Any]:
-    if re.fullmatch("[1-9][0-9]{0,17}", person, re.ASCII):
-        return {"person_id": int(person)}
+    person_id = number_in(person)
+    if person_id is not None:
+        return {"person_id": person_id}
     return {"name": name.strip()[:200]} if name.strip() else {}
 
 

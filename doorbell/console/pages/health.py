@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from doorbell.clock import iso_utc
-from doorbell.console.doorbell_client import Doorbell
+from doorbell.console.doorbell_client import doorbell_of
 from doorbell.console.rendering import gettext_of, render, url_of, wants_json
 from doorbell.console.words import Gettext
 
@@ -39,7 +39,7 @@ class Line:
 
 async def health(request: Request) -> Response:
     """The page: now, and the last check that was made here."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     status = (await doorbell.ask("status")).document
     return render(
         request,
@@ -53,7 +53,7 @@ async def health(request: Request) -> Response:
 
 async def check(request: Request) -> Response:
     """Check every part, which takes some seconds and plays the chime."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     reply = await doorbell.ask("check", timeout_seconds=CHECK_SECONDS)
     findings = reply.document["findings"]
     request.app.state.last_check = {"at": iso_utc(time.time()), "findings": findings}

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from doorbell.console.doorbell_client import Doorbell
+from doorbell.console.doorbell_client import Doorbell, doorbell_of
 from doorbell.console.live import Picture
 
 # nginx keeps an answer back until it has a full buffer, unless it is told not to.
@@ -29,11 +29,6 @@ SSE_HEARTBEAT_SECONDS = 15.0
 BOUNDARY = "frame"
 
 
-def _doorbell(request: Request) -> Doorbell:
-    doorbell: Doorbell = request.app.state.doorbell
-    return doorbell
-
-
 async def live(request: Request) -> Response:
     """Pictures with the faces in them, each as ``[u32][JSON][u32][JPEG]``, big-endian.
 
@@ -42,7 +37,7 @@ async def live(request: Request) -> Response:
     "why": "stopped" | "no_picture"}`` without a JPEG.
     """
     return StreamingResponse(
-        _parts(_doorbell(request)),
+        _parts(doorbell_of(request)),
         media_type="application/octet-stream",
         headers=_STREAM_HEADERS,
     )
@@ -81,7 +76,7 @@ def _part(document: dict[str, Any], jpeg: bytes = b"") -> bytes:
 async def frame(request: Request) -> Response:
     """The picture of now as a JPEG; 503 where there is none."""
     end = time.monotonic() + STALE_SECONDS
-    async with _doorbell(request).live.watching() as viewer:
+    async with doorbell_of(request).live.watching() as viewer:
         while (left := end - time.monotonic()) > 0:
             picture = await viewer.next(left)
             if picture is not None and picture.age_seconds() < STALE_SECONDS:
@@ -94,7 +89,7 @@ async def frame(request: Request) -> Response:
 async def mjpeg(request: Request) -> Response:
     """Pictures one after the other (multipart/x-mixed-replace); ends where there are none."""
     return StreamingResponse(
-        _mjpeg_parts(_doorbell(request)),
+        _mjpeg_parts(doorbell_of(request)),
         media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
         headers=_STREAM_HEADERS,
     )
@@ -118,7 +113,7 @@ async def events(request: Request) -> Response:
     Only what a page needs to know that something has changed, and to say who it is.
     """
     return StreamingResponse(
-        _sse(_doorbell(request)), media_type="text/event-stream", headers=_STREAM_HEADERS
+        _sse(doorbell_of(request)), media_type="text/event-stream", headers=_STREAM_HEADERS
     )
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import defaultdict
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from doorbell.console.doorbell_client import Doorbell
+from doorbell.console.doorbell_client import doorbell_of
+from doorbell.console.fields import number_in
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
-from doorbell.console.words import without_commands
+from doorbell.console.words import by_name, without_commands
 from doorbell.errors import RefusedError
 
 # Rows for preferences beside those that are there.
@@ -26,11 +26,9 @@ EXPORT_SECONDS = 60.0
 
 async def people(request: Request) -> Response:
     """Everybody, by name."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     listed = (await doorbell.ask("people.list")).document["people"]
-    return render(
-        request, "people.html", people=sorted(listed, key=lambda each: each["name"].casefold())
-    )
+    return render(request, "people.html", people=by_name(listed))
 
 
 async def person(request: Request) -> Response:
@@ -40,7 +38,7 @@ async def person(request: Request) -> Response:
 
 async def portrait(request: Request) -> Response:
     """Their portrait."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     reply = await doorbell.ask(
         "portrait.get", person_id=request.path_params["person"], max_width=PORTRAIT_WIDTH
     )
@@ -50,7 +48,7 @@ async def portrait(request: Request) -> Response:
 async def set_portrait(request: Request) -> Response:
     """Let the face of a ``visit`` be their portrait, if they ``agreed``, which is noted."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     form = request.state.form
     if form.get("agreed") != "on":
         return await _wrong(request, "portrait", _("A portrait is kept only if they agreed to it."))
@@ -136,22 +134,22 @@ async def ignore(request: Request) -> Response:
 async def merge(request: Request) -> Response:
     """Make another entry, ``other``, this person's; ``force`` ``on`` whether or not alike."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     form, person_id = request.state.form, request.path_params["person"]
-    other = form.get("other", "")
-    if re.fullmatch("[1-9][0-9]{0,17}", other, re.ASCII) is None or int(other) == person_id:
+    other = number_in(form.get("other", ""))
+    if other is None or other == person_id:
         return await _wrong(request, "merge", _("Choose the other entry of the same person."))
     try:
         reply = await doorbell.ask(
             "people.merge",
-            person_id=int(other),
+            person_id=other,
             into=person_id,
             force=form.get("force") == "on",
         )
     except RefusedError as error:
         if wants_json(request) or error.kind != "refused":
             raise
-        return await _wrong(request, "merge", without_commands(str(error)), other=int(other))
+        return await _wrong(request, "merge", without_commands(str(error)), other=other)
     said = _("They are one person now.")
     return done(request, reply.document, _path(request), summary=said)
 
@@ -159,7 +157,7 @@ async def merge(request: Request) -> Response:
 async def forget(request: Request) -> Response:
     """Delete them with everything, once their ``name`` is typed."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     name = request.state.form.get("name", "").strip()
     if not name:
         return await _wrong(request, "forget", _("Type the name of whom to forget."))
@@ -177,7 +175,7 @@ async def forget(request: Request) -> Response:
 
 async def export(request: Request) -> Response:
     """Everything that is held on them, as a ZIP file to download."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     person_id = request.path_params["person"]
     reply = await doorbell.ask("people.export", person_id=person_id, timeout_seconds=EXPORT_SECONDS)
     # By the number: a name may hold what a header may not.
@@ -191,7 +189,7 @@ async def _change(
     request: Request, section: str, verb: str, summary: str, **arguments: Any
 ) -> Response:
     """Change something; what is refused is said in its section of the page."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     try:
         reply = await doorbell.ask(verb, person_id=request.path_params["person"], **arguments)
     except RefusedError as error:
@@ -221,7 +219,7 @@ async def _page(
     sentence: str = "",
     refused_other: int | None = None,
 ) -> Response:
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     person_id = request.path_params["person"]
     got, listed, status = await asyncio.gather(
         doorbell.ask("people.get", person_id=person_id),
@@ -229,8 +227,7 @@ async def _page(
         doorbell.ask("status"),
     )
     found = got.document["person"]
-    others = [each for each in listed.document["people"] if each["person_id"] != person_id]
-    others.sort(key=lambda each: each["name"].casefold())
+    others = [each for each in by_name(listed.document["people"]) if each["person_id"] != person_id]
     chimes = status.document["built_in_chimes"]
     form = request.state.form if section else {}
     rows = [(key, _text_of(value)) for key, value in found["preferences"].items()]

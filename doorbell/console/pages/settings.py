@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from doorbell.console.doorbell_client import Doorbell
+from doorbell.console.doorbell_client import doorbell_of
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
 from doorbell.errors import RefusedError
@@ -31,7 +31,7 @@ async def settings(request: Request) -> Response:
 
 async def aim(request: Request) -> Response:
     """The live picture with how large the faces in it are, for whoever aims the camera."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     status = (await doorbell.ask("status")).document
     return render(request, "aim.html", status=status)
 
@@ -39,7 +39,7 @@ async def aim(request: Request) -> Response:
 async def change(request: Request) -> Response:
     """Change what stands in one ``section`` of the page."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     section = request.state.form.get("section", "")
     try:
         changes = _changes(request, section)
@@ -57,7 +57,7 @@ async def change(request: Request) -> Response:
 async def mute(request: Request) -> Response:
     """Silence the chimes for ``minutes`` or ``until`` a time; ``muted`` ``off`` lets them sound."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     form = request.state.form
     minutes, until = form.get("minutes", ""), form.get("until", "")
     wanted: dict[str, Any] = {"muted": form.get("muted", "on") != "off"}
@@ -86,14 +86,14 @@ async def mute(request: Request) -> Response:
 async def ring(request: Request) -> Response:
     """Ring, as whoever presses at the door does."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     await doorbell.ask("ring")
     return done(request, {}, own_path(request.state.form.get("to", "/")), summary=_("It rings."))
 
 
 async def chime_sound(request: Request) -> Response:
     """How a built-in chime sounds."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     reply = await doorbell.ask("chime.sound", chime=request.path_params["chime"])
     return Response(reply.blob, media_type="audio/wav")
 
@@ -101,7 +101,7 @@ async def chime_sound(request: Request) -> Response:
 async def play_chime(request: Request) -> Response:
     """Let a built-in ``chime`` sound at the door."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     form = request.state.form
     chime = form.get("chime", "")
     try:
@@ -118,7 +118,7 @@ async def play_chime(request: Request) -> Response:
 async def _page(
     request: Request, *, status_code: int = 200, wrong: dict[str, str] | None = None
 ) -> Response:
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     status = (await doorbell.ask("status")).document
     held = status["settings"]
     keeps_nights = held is not None and held["quiet_hours"]

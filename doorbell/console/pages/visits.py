@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from doorbell.clock import iso_utc
 from doorbell.console import moments
-from doorbell.console.doorbell_client import Doorbell
+from doorbell.console.doorbell_client import Doorbell, doorbell_of
+from doorbell.console.fields import number_in
 from doorbell.console.languages import language_of, locale_of
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, notices_of, own_path, render, wants_json
-from doorbell.console.words import duration_in_words, likeness_in_words, without_commands
+from doorbell.console.words import by_name, duration_in_words, likeness_in_words, without_commands
 from doorbell.errors import RefusedError
 
 PAGE_VISITS = 50
@@ -30,7 +32,7 @@ BOX_LABEL_CHARACTERS = 22
 
 async def visits(request: Request) -> Response:
     """The list, newest first, by day: of somebody, of a kind or of a day, page by page."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     query = request.query_params
     who = _of_whom(query.get("who", ""))
     day = _day(query.get("day", ""))
@@ -49,7 +51,7 @@ async def visits(request: Request) -> Response:
         "visits.html",
         days=by_day,
         more=listed.document["more"],
-        people=_by_name(people.document["people"]),
+        people=by_name(people.document["people"]),
         who=query.get("who", "") if who else "",
         stranger_id=who.get("stranger_id"),
         day=day.isoformat() if day else "",
@@ -80,7 +82,7 @@ async def _visit_page(
         wrong: why what was asked for was not done.
         forced: the fields with which a stranger is named all the same.
     """
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     got, listed = await asyncio.gather(
         doorbell.ask("visits.get", visit=visit_id), doorbell.ask("people.list")
     )
@@ -105,7 +107,7 @@ async def _visit_page(
         picture=picture,
         boxes=[] if picture is None else [_box(face) for face in picture["faces"]],
         likely=likely,
-        others=_by_name(known.values()),
+        others=by_name(known.values()),
         likeness=likeness_in_words(found["similarity"], gettext_of(request)),
         lasted=duration_in_words(
             found["started_at"],
@@ -117,7 +119,7 @@ async def _visit_page(
 
 async def picture(request: Request) -> Response:
     """A visit's picture without boxes, whole or the visitor's face."""
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     asked = request.query_params.get("w", "")
     wanted = int(asked) if re.fullmatch("[0-9]{1,5}", asked, re.ASCII) else 1280
     reply = await doorbell.ask(
@@ -135,10 +137,10 @@ async def correct(request: Request) -> Response:
     ``learn`` ``on`` lets the doorbell learn the faces of the visit.
     """
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     visit_id, form = request.path_params["visit"], request.state.form
     chosen = form.get("person_id", "")
-    person_id = _number(chosen)
+    person_id = number_in(chosen)
     if person_id is None and chosen != "nobody":
         return refuse(request, 422, _("Choose who it was."))
     learn = person_id is not None and form.get("learn") == "on"
@@ -162,7 +164,7 @@ async def correct(request: Request) -> Response:
 async def no_face(request: Request) -> Response:
     """Say that there was nobody; the visit is no longer listed."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     reply = await doorbell.ask("visits.no_face", visit=request.path_params["visit"])
     said = _("That was no face. The visit is no longer listed.")
     to = own_path(request.state.form.get("to", "/visits"))
@@ -172,7 +174,7 @@ async def no_face(request: Request) -> Response:
 async def ignore(request: Request) -> Response:
     """Never ring again for whoever a visit was of; ``ignored`` ``off`` rings again."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     visit_id, form = request.path_params["visit"], request.state.form
     ignored = form.get("ignored", "on") == "on"
     reply = await doorbell.ask("visits.ignore", visit=visit_id, ignored=ignored)
@@ -184,9 +186,9 @@ async def ignore(request: Request) -> Response:
 async def name_stranger(request: Request) -> Response:
     """Say who a stranger is: a new ``name``, or the ``person_id`` of somebody enrolled."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     form = request.state.form
-    person_id, name = _number(form.get("person_id", "")), form.get("name", "").strip()
+    person_id, name = number_in(form.get("person_id", "")), form.get("name", "").strip()
     who: dict[str, Any] = {"name": name} if person_id is None else {"person_id": person_id}
     if person_id is None and not name:
         return refuse(request, 422, _("Write a name, or choose one."))
@@ -209,7 +211,7 @@ async def name_stranger(request: Request) -> Response:
 async def undo(request: Request) -> Response:
     """Take back what a notice has said, by its ``key``."""
     _ = gettext_of(request)
-    doorbell: Doorbell = request.app.state.doorbell
+    doorbell = doorbell_of(request)
     form = request.state.form
     device_id = request.state.device.device_id
     asked = notices_of(request).undo(device_id, form.get("key", ""))
@@ -232,7 +234,7 @@ def _of_whom(who: str) -> dict[str, Any]:
     if who in KINDS:
         return {"kind": who}
     kind, _, number = who.partition("-")
-    found = _number(number)
+    found = number_in(number)
     if found is None or kind not in ("person", "stranger"):
         return {}
     return {f"{kind}_id": found}
@@ -246,29 +248,17 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _of_day(day: date | None) -> dict[str, str]:
+def _of_day(day: date | None) -> dict[str, str | None]:
     """From when until when a day lasts, by the clock of the house."""
     if day is None or not 1970 <= day.year < 9999:
         return {}
-    ends = [
-        datetime.combine(each, time()).astimezone().astimezone(timezone.utc)
-        for each in (day, day + timedelta(days=1))
-    ]
-    since, until = (each.strftime("%Y-%m-%dT%H:%M:%SZ") for each in ends)
+    ends = [datetime.combine(each, time()).astimezone() for each in (day, day + timedelta(days=1))]
+    since, until = (iso_utc(each.timestamp()) for each in ends)
     return {"since": since, "until": until}
 
 
 def _date_of(visit: dict[str, Any]) -> date:
     return moments.parse(visit["started_at"]).date()
-
-
-def _by_name(people: Any) -> list[dict[str, Any]]:
-    return sorted(people, key=lambda person: person["name"].casefold())
-
-
-def _number(text: str) -> int | None:
-    """A person's or stranger's number; None for anything else."""
-    return int(text) if re.fullmatch("[1-9][0-9]{0,17}", text, re.ASCII) else None
 
 
 def _box(face: dict[str, Any]) -> dict[str, Any]:
