@@ -60,7 +60,7 @@ def test_a_whole_session_talks_to_one_origin(enter: Enter, console: Console, hou
         page.wait_for_load_state("load")
         owner.watch.check(page)
     for theme in ("dark", "light"):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=theme)
         owner.open("/wall")
         page.wait_for_selector("[data-state=live]")
     owner.watch.check(page)
