@@ -105,6 +105,14 @@ def stand_in(page: Page, somebody: Silhouette) -> None:
     page.route("**/live", live)
 
 
+def as_stranger(page: Page, address: str, path: str) -> None:
+    """Open the page for pairing, from which whoever is paired is led on."""
+    kept = page.context.cookies()
+    page.context.clear_cookies()
+    page.goto(address + path)
+    page.context.add_cookies(kept)  # type: ignore[arg-type]
+
+
 @contextmanager
 def opened(locale: str) -> Iterator[tuple[Page, str, str]]:
     """A browser of the owner of a house, the console's address, and the stranger's visit."""
@@ -152,8 +160,20 @@ def every_page(folder: Path, locale: str) -> None:
                 page.set_viewport_size({"width": width, "height": height})
                 for theme in THEMES:
                     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-                    page.goto(address + path)
+                    if path == "/pair":
+                        as_stranger(page, address, path)
+                    else:
+                        page.goto(address + path)
                     shoot(page, folder / f"{name}-{width}-{theme}.png")
+
+
+def nameless(page: Page) -> None:
+    """The photograph that the tests enroll is of somebody whom the README need not name."""
+    page.evaluate(
+        "name => document.querySelectorAll('bdi').forEach((each) => {"
+        " if (each.textContent === name) each.textContent = 'Emil'; })",
+        KNOWN_NAME,
+    )
 
 
 def of_readme() -> None:
@@ -162,16 +182,12 @@ def of_readme() -> None:
         page.set_viewport_size({"width": 400, "height": 860})
         page.emulate_media(color_scheme="dark")
         page.goto(f"{address}/")
+        nameless(page)
         shoot(page, DOCS / "console-door.png", whole=False)
         page.set_viewport_size({"width": 1100, "height": 720})
         page.emulate_media(color_scheme="light")
         page.goto(f"{address}/visits")
-        # The photograph that the tests enroll is of somebody whom the README need not name.
-        page.evaluate(
-            "name => document.querySelectorAll('bdi').forEach((each) => {"
-            " if (each.textContent === name) each.textContent = 'Emil'; })",
-            KNOWN_NAME,
-        )
+        nameless(page)
         shoot(page, DOCS / "console-visits.png", whole=False)
 
 

@@ -35,9 +35,11 @@ def test_every_page_of_the_table_is_looked_at() -> None:
 
 @pytest.mark.parametrize("path", PAGES.values())
 def test_a_page_is_for_everybody_at_any_width_light_and_dark(
-    owner: Visitor, console: Console, path: str
+    enter: Enter, console: Console, path: str
 ) -> None:
-    page = owner.open(path)
+    # Whoever is paired is led on from there.
+    visitor = enter(Role.PUBLIC if path == "/pair" else Role.OWNER)
+    page = visitor.open(path)
     page.wait_for_load_state("load")
     page.evaluate(Axe().axe_script)
     for width, height in SIZES:
@@ -53,7 +55,8 @@ def test_a_page_is_for_everybody_at_any_width_light_and_dark(
             ]
             assert told == [], f"{path} at {width} px, {scheme}"
     assert page.evaluate(MADE_OF_NAMES) == 0
-    owner.watch.check(page)
+    assert page.url == console.address + path
+    visitor.watch.check(page)
 
 
 @pytest.mark.parametrize("path", ["/visits", "/people"])
