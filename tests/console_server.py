@@ -56,6 +56,7 @@ class Console:
 
     Args:
         directory: for its state and the doorbell's socket.
+        state: for its state alone.
         answers: of the doorbell.
         routes: the table.
         patience: with clients.
@@ -68,6 +69,7 @@ class Console:
         self,
         directory: Path,
         *,
+        state: Path | None = None,
         answers: Mapping[str, Answer] | None = None,
         routes: Sequence[Entry] = ROUTES,
         patience: Patience | None = None,
@@ -75,11 +77,11 @@ class Console:
         context: ssl.SSLContext | None = None,
         **section: Any,
     ) -> None:
-        section = {"listen": "127.0.0.1:0", "directory": directory / "console", **section}
+        section = {"listen": "127.0.0.1:0", "directory": state or directory / "console", **section}
         self.section = ConsoleSection(**section)
         self.doorbell = ScriptedDoorbell(directory / "doorbell.sock", answers)
         self.offset = 0.0
-        self.access = Access(directory / "console", now=lambda: time.time() + self.offset)
+        self.access = Access(self.section.state_directory, now=lambda: time.time() + self.offset)
         self.app = make_app(
             self.section, Doorbell(self.doorbell.path), self.access, routes=routes, machine="house"
         )

@@ -369,8 +369,10 @@ def test_a_file_that_is_another_or_changed_is_refused(tmp_path: Path) -> None:
         Access(tmp_path)
 
 
-def test_a_full_disk_keeps_nobody_out(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with Console(small_disk) as console:
+def test_a_full_disk_keeps_nobody_out(
+    tmp_path: Path, small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Console(tmp_path, state=small_disk / "console") as console:
         owner = console.device(Role.OWNER)
         console.doorbell.answers["ring"] = lambda _request: {"summary": "rang"}
         console.offset = 120.0

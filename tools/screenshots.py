@@ -167,22 +167,27 @@ def every_page(folder: Path, locale: str) -> None:
                     shoot(page, folder / f"{name}-{width}-{theme}.png")
 
 
+def nameless(page: Page) -> None:
+    """The photograph that the tests enroll is of somebody whom the README need not name."""
+    page.evaluate(
+        "name => document.querySelectorAll('bdi').forEach((each) => {"
+        " if (each.textContent === name) each.textContent = 'Emil'; })",
+        KNOWN_NAME,
+    )
+
+
 def of_readme() -> None:
     """Take the door on a phone in the dark, and the visits at a desk in the light."""
     with opened("en-GB") as (page, address, _):
         page.set_viewport_size({"width": 400, "height": 860})
         page.emulate_media(color_scheme="dark")
         page.goto(f"{address}/")
+        nameless(page)
         shoot(page, DOCS / "console-door.png", whole=False)
         page.set_viewport_size({"width": 1100, "height": 720})
         page.emulate_media(color_scheme="light")
         page.goto(f"{address}/visits")
-        # The photograph that the tests enroll is of somebody whom the README need not name.
-        page.evaluate(
-            "name => document.querySelectorAll('bdi').forEach((each) => {"
-            " if (each.textContent === name) each.textContent = 'Emil'; })",
-            KNOWN_NAME,
-        )
+        nameless(page)
         shoot(page, DOCS / "console-visits.png", whole=False)
 
 

@@ -37,8 +37,8 @@ NEEDED = frozenset({"socket", "connect", "execve", "openat"})
 
 # Beyond what the networks take: 48 megapixels while they are decoded, turned and cut.
 ROOM_BYTES = 1_500_000_000
-# Of a processor for one request; whoever waits gives up sooner.
-CPU_SECONDS = 40
+# Of a processor for one request, ten times what the slowest photo takes.
+CPU_SECONDS = 20
 OPEN_FILES = 64
 NICENESS = 10
 

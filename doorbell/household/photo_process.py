@@ -49,7 +49,6 @@ NO_MEMORY = f"{PHOTO} takes more memory than there is for it; save it smaller"
 
 def main() -> None:
     """Serve until nobody asks any more, or for a minute."""
-    confinement.be_modest()
     confinement.refuse_outside()
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     first = read_message(requests, 0)
@@ -60,6 +59,7 @@ def main() -> None:
         cv2.setNumThreads(1)
         perception = open_perception(config)
         _warm_up(perception, config)
+        confinement.be_modest()  # now that nobody waits for it to start
         confinement.limit_resources()
         confinement.refuse_files()
     except DoorbellError as exc:

@@ -19,8 +19,8 @@ from doorbell.control.wire import MAX_PHOTO_BYTES
 from doorbell.errors import ControlError
 
 # What looks at photos is started by the first one, and a slow board takes its time.
-PHOTO_SECONDS = 120.0
-DOOR_SECONDS = 120.0
+PHOTO_SECONDS = 180.0
+DOOR_SECONDS = 180.0
 PREVIEW_WIDTH = 960
 MAX_PHOTOS = 20
 
