@@ -17,7 +17,7 @@ from typing_extensions import Self
 
 from doorbell.config import Config, StorageSection
 from doorbell.control import requests
-from doorbell.daemon.control.gallery_executor import GalleryDesk
+from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.output import Latest
 from doorbell.daemon.control.people import PeopleRequests
 from doorbell.daemon.control.status import StatusRequests
@@ -37,8 +37,8 @@ def test_an_export_never_lies_on_the_disk(storage: Path) -> None:
         while not ended.is_set():
             made.update(os.listdir(storage))  # noqa: PTH208 - an entry may be gone by now
 
-    with closing(GalleryDesk(section)) as desk:
-        people = PeopleRequests(section, desk, VisitRequests(section, desk, time.time))
+    with closing(GalleryExecutor(section)) as executor:
+        people = PeopleRequests(section, executor, VisitRequests(section, executor, time.time))
         people.export(requests.ExportPerson(person_id=person_id))
         there = set(os.listdir(storage))  # noqa: PTH208
         looking = threading.Thread(target=look)
@@ -62,13 +62,13 @@ def test_what_waited_too_long_is_not_done_later(storage: Path) -> None:
     def hold(_gallery: Gallery) -> None:
         holding.wait(5.0)
 
-    with closing(GalleryDesk(StorageSection(directory=storage), wait_seconds=0.2)) as desk:
+    with closing(GalleryExecutor(StorageSection(directory=storage), wait_seconds=0.2)) as executor:
         with pytest.raises(ControlError, match="in time"):
-            desk.do(hold)
+            executor.run(hold)
         with pytest.raises(ControlError, match="in time"):
-            desk.do(lambda _gallery: done.append("late"))
+            executor.run(lambda _gallery: done.append("late"))
         holding.set()
-        desk.do(lambda _gallery: done.append("next"))
+        executor.run(lambda _gallery: done.append("next"))
     assert done == ["next"]
 
 
@@ -100,11 +100,11 @@ def test_one_check_is_made_at_a_time(storage: Path, tmp_path: Path) -> None:
     section = StorageSection(directory=storage)
     begun = tmp_path / "begun"
     code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(1); print('[]')"
-    with closing(GalleryDesk(section)) as desk:
+    with closing(GalleryExecutor(section)) as executor:
         status = StatusRequests(
             Config(),
             Latest(),
-            visits=VisitRequests(section, desk, time.time),
+            visits=VisitRequests(section, executor, time.time),
             chimes=_Silence(),
             chime_wav=lambda _name: b"",
             broker=None,
