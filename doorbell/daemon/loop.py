@@ -15,6 +15,7 @@ from typing_extensions import assert_never
 from doorbell.camera.latest import LatestFrame
 from doorbell.clock import is_synchronized, read_clocks
 from doorbell.config import Config
+from doorbell.daemon.identification import identify
 from doorbell.daemon.maintenance import Maintenance
 from doorbell.daemon.memory import give_back_memory
 from doorbell.daemon.periodic import PeriodicTask
@@ -45,15 +46,8 @@ from doorbell.errors import (
     EndOfStreamError,
 )
 from doorbell.gallery.gallery import Gallery
-from doorbell.household.corrections import (
-    correct_to_no_face,
-    correct_to_person,
-    correct_to_stranger,
-)
 from doorbell.household.forgetting import forget_person
-from doorbell.household.ignoring import ignore_visitor
-from doorbell.household.naming import name_stranger
-from doorbell.household.undoing import newest_change, undo_change
+from doorbell.household.undoing import newest_change
 from doorbell.outputs import FrameSink, Sink
 from doorbell.pipeline.latency import Latency, Stage, describe
 from doorbell.pipeline.pipeline import Pipeline
@@ -67,7 +61,6 @@ from doorbell.status import (
     State,
     Statistics,
     StorageState,
-    VisitCorrected,
 )
 
 log = logging.getLogger(__name__)
@@ -309,47 +302,13 @@ class MainLoop:
             case (
                 NameCommand() | CorrectCommand() | IgnoreCommand() | NoFaceCommand() | UndoCommand()
             ):
-                done = self._identify(command)
+                done = identify(command, self._gallery, self._config.recognition, self._publish)
                 undoable = isinstance(command, NameCommand | CorrectCommand | NoFaceCommand)
                 undo = newest_change(self._gallery) if undoable else None
                 self._publish_known()
                 return done, undo
             case _:
                 assert_never(command)
-
-    def _identify(
-        self, command: NameCommand | CorrectCommand | IgnoreCommand | NoFaceCommand | UndoCommand
-    ) -> str:
-        """Say who somebody is, or whom the household ignores; what was done."""
-        gallery = self._gallery
-        match command:
-            case NameCommand(stranger_id=stranger_id, name=name, force=force):
-                named = name_stranger(gallery, stranger_id, name, force=force)
-                for visit in gallery.visits.newest(1):
-                    if visit.visitor == named.now:
-                        self._publish(VisitCorrected(visit))
-                return f"{named.before.label} is now {named.now.label}"
-            case CorrectCommand(visit=meant, person=person, learn=learn):
-                visit = gallery.visits.find(meant)
-                if person is None:
-                    correct_to_stranger(gallery, visit.visit_id, self._config.recognition)
-                else:
-                    correct_to_person(gallery, visit.visit_id, person, learn=learn)
-                visit = gallery.visits.find(visit.visit_id)
-                self._publish(VisitCorrected(visit))
-                who = "nobody" if visit.visitor is None else visit.visitor.label
-                return f"visit {visit.visit_id} was of {who}"
-            case IgnoreCommand(visit=meant, ignored=ignored):
-                visitor = ignore_visitor(gallery, meant, ignored=ignored)
-                return f"{visitor.label} {'never rings' if ignored else 'rings again'}"
-            case NoFaceCommand(visit=meant):
-                correct_to_no_face(gallery, meant)
-                return "that was no face"
-            case UndoCommand(number=number):
-                undone = undo_change(gallery, number)
-                for visit in undone.visits:
-                    self._publish(VisitCorrected(visit))
-                return undone.summary
 
     def _refuse_the_rest(self) -> None:
         """Leave nobody waiting for an answer: no command is carried out any more."""
