@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, ValidationError, model_validator
 
 from doorbell.config.console import ConsoleSection, address_of
+from doorbell.config.control import ControlSection as ControlSection
 from doorbell.config.messages import describe, shown
 from doorbell.config.section import Section
 from doorbell.config.values import (
@@ -19,7 +20,6 @@ from doorbell.config.values import (
     LocalTime,
     LooksPerSecond,
     QuarterTurns,
-    UserNames,
     WhosePictures,
 )
 from doorbell.config.zones import Zones
@@ -282,15 +282,6 @@ class RelaySection(GpioSection):
     active_low: bool = False
     pulse_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 0.5
     when_silent: bool = False
-
-
-class ControlSection(Section):
-    """``[control]``: the socket at which the command line and the console ask the doorbell."""
-
-    enabled: bool = True
-    socket: LocalPath | None = None
-    group: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    users: UserNames = ()
 
 
 class LogSection(Section):
