@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 from doorbell.config import ControlSection
-from doorbell.control import requests
 from doorbell.control.client import Client, is_running
+from doorbell.control.schema import Request
 from doorbell.control.wire import MAX_PHOTO_BYTES, REST_SECONDS, receive, send
 from doorbell.daemon.control.output import SIZES, WATCHERS, ControlOutput
 from doorbell.daemon.control.server import (
@@ -45,7 +45,7 @@ PERSON = Person(3, "Ann")
 
 
 def refuse(error: Exception) -> Handler:
-    def handler(_request: requests.Request, _blob: bytes) -> Answer:
+    def handler(_request: Request, _blob: bytes) -> Answer:
         raise error
 
     return handler

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorbell.control.requests import REQUESTS, Mute, Request, parse_request
+from doorbell.control.requests import REQUESTS, Mute, parse_request
+from doorbell.control.schema import Request
 from doorbell.control.wire import Message, packed, receive, send, send_now
 from doorbell.errors import ControlError, UsageError
 

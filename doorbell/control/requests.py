@@ -9,34 +9,24 @@ back. What each answer holds stands at its request.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 
+from doorbell.control.schema import (
+    Arguments,
+    Days,
+    Id,
+    Name,
+    PhotoId,
+    Request,
+    TimeOfDay,
+    VisitId,
+    Width,
+    Words,
+)
 from doorbell.control.wire import Document
 from doorbell.errors import UsageError
-
-_Id = Annotated[int, Field(ge=1, lt=10**18)]
-_VisitId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-_Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-_Words = Annotated[str, StringConstraints(max_length=2000)]
-_Time = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-_Days = Annotated[int, Field(ge=0, le=3650)]
-_Width = Annotated[int, Field(ge=16, le=7680)]
-
-
-class Request(BaseModel):
-    """Base of every request.
-
-    Attributes:
-        verb: what stands in ``do``.
-        takes_blob: whether bytes belong to it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    verb: ClassVar[str]
-    takes_blob: ClassVar[bool] = False
-
 
 # ---- the door ----
 
@@ -59,7 +49,7 @@ class Mute(Request):
     verb = "mute"
     muted: bool
     minutes: Annotated[float, Field(gt=0, le=7 * 24 * 60, allow_inf_nan=False)] | None = None
-    until: _Time | None = None
+    until: TimeOfDay | None = None
 
 
 class ChangeSettings(Request):
@@ -69,12 +59,12 @@ class ChangeSettings(Request):
     volume: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     default_chime: Annotated[str, StringConstraints(max_length=64)] | None = None
     quiet_hours: bool | None = None
-    quiet_from: _Time | None = None
-    quiet_to: _Time | None = None
+    quiet_from: TimeOfDay | None = None
+    quiet_to: TimeOfDay | None = None
     privacy: bool | None = None
-    pictures_days: _Days | None = None
-    visits_days: _Days | None = None
-    strangers_days: _Days | None = None
+    pictures_days: Days | None = None
+    visits_days: Days | None = None
+    strangers_days: Days | None = None
 
 
 class Reload(Request):
@@ -112,8 +102,8 @@ class ListVisits(Request):
     verb = "visits.list"
     limit: Annotated[int, Field(ge=1, le=100)] = 50
     before: Annotated[str, StringConstraints(max_length=120)] | None = None
-    person_id: _Id | None = None
-    stranger_id: _Id | None = None
+    person_id: Id | None = None
+    stranger_id: Id | None = None
     kind: Literal["person", "stranger", "undecided"] | None = None
     since: Annotated[AwareDatetime, Field(strict=False)] | None = None
     until: Annotated[AwareDatetime, Field(strict=False)] | None = None
@@ -130,24 +120,24 @@ class GetVisit(Request):
     """One visit: ``visit``, ``picture`` (its size and faces, or null), ``likely`` people."""
 
     verb = "visits.get"
-    visit: _VisitId
+    visit: VisitId
 
 
 class VisitPicture(Request):
     """The picture of a visit, clean, whole or its visitor's face: a JPEG in the blob."""
 
     verb = "visits.picture"
-    visit: _VisitId
+    visit: VisitId
     crop: Literal["whole", "face"] = "whole"
-    max_width: _Width = 1280
+    max_width: Width = 1280
 
 
 class CorrectVisit(Request):
     """Say who a visit was of: of a person, or (null) of nobody whom the household knows."""
 
     verb = "visits.correct"
-    visit: _VisitId
-    person_id: _Id | None
+    visit: VisitId
+    person_id: Id | None
     learn: bool = False
 
 
@@ -155,14 +145,14 @@ class NoFace(Request):
     """Say that a visit was of no face."""
 
     verb = "visits.no_face"
-    visit: _VisitId
+    visit: VisitId
 
 
 class IgnoreVisitor(Request):
     """Never ring for whoever a visit was of, or ring again."""
 
     verb = "visits.ignore"
-    visit: _VisitId
+    visit: VisitId
     ignored: bool = True
 
 
@@ -170,9 +160,9 @@ class NameStranger(Request):
     """Say who a stranger is: a new name, or somebody enrolled."""
 
     verb = "strangers.name"
-    stranger_id: _Id
-    name: _Name | None = None
-    person_id: _Id | None = None
+    stranger_id: Id
+    name: Name | None = None
+    person_id: Id | None = None
     force: bool = False
 
 
@@ -196,22 +186,22 @@ class GetPerson(Request):
     """One person: ``person``, and ``visits``, the newest twenty."""
 
     verb = "people.get"
-    person_id: _Id
+    person_id: Id
 
 
 class RenamePerson(Request):
     """Give a person another name."""
 
     verb = "people.rename"
-    person_id: _Id
-    name: _Name
+    person_id: Id
+    name: Name
 
 
 class PersonChime(Request):
     """Give a person a built-in chime; null for the default one."""
 
     verb = "people.chime"
-    person_id: _Id
+    person_id: Id
     chime: Annotated[str, StringConstraints(max_length=64)] | None
 
 
@@ -219,7 +209,7 @@ class PersonPreferences(Request):
     """Give a person these preferences in place of those before."""
 
     verb = "people.preferences"
-    person_id: _Id
+    person_id: Id
     preferences: dict[str, Any]
 
 
@@ -227,15 +217,15 @@ class PersonConsent(Request):
     """Note what a person agreed to."""
 
     verb = "people.consent"
-    person_id: _Id
-    words: _Words
+    person_id: Id
+    words: Words
 
 
 class IgnorePerson(Request):
     """Never ring for a person, or ring again."""
 
     verb = "people.ignore"
-    person_id: _Id
+    person_id: Id
     ignored: bool = True
 
 
@@ -243,8 +233,8 @@ class MergePeople(Request):
     """Make two people one: the first goes, ``into`` has everything of both."""
 
     verb = "people.merge"
-    person_id: _Id
-    into: _Id
+    person_id: Id
+    into: Id
     force: bool = False
 
 
@@ -252,28 +242,24 @@ class ForgetPerson(Request):
     """Delete a person with every sample, visit and picture; the name is given once more."""
 
     verb = "people.forget"
-    person_id: _Id
-    name: _Name
+    person_id: Id
+    name: Name
 
 
 class ExportPerson(Request):
     """Everything that is held on a person: a ZIP file in the blob."""
 
     verb = "people.export"
-    person_id: _Id
+    person_id: Id
 
 
 # ---- enrolling and portraits ----
 
 
-_PhotoId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-
-
-class ChosenFace(BaseModel):
+class ChosenFace(Arguments):
     """A face of a photo that was examined."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    photo_id: _PhotoId
+    photo_id: PhotoId
     face: Annotated[int, Field(ge=0, lt=100)] = 0
 
 
@@ -288,8 +274,8 @@ class ExaminePhoto(Request):
 
     verb = "photo.examine"
     takes_blob = True
-    name: _Name | None = None
-    person_id: _Id | None = None
+    name: Name | None = None
+    person_id: Id | None = None
 
 
 class PhotoPreview(Request):
@@ -299,8 +285,8 @@ class PhotoPreview(Request):
     """
 
     verb = "photo.preview"
-    photo_id: _PhotoId
-    max_width: _Width | None = None
+    photo_id: PhotoId
+    max_width: Width | None = None
 
 
 class EnrollPhotos(Request):
@@ -311,10 +297,10 @@ class EnrollPhotos(Request):
     """
 
     verb = "photo.enroll"
-    name: _Name | None = None
-    person_id: _Id | None = None
+    name: Name | None = None
+    person_id: Id | None = None
     photos: Annotated[list[ChosenFace], Field(max_length=20)]
-    consent: _Words | None = None
+    consent: Words | None = None
     portrait: ChosenFace | None = None
     force: bool = False
 
@@ -327,26 +313,26 @@ class EnrollAtDoor(Request):
     """
 
     verb = "door_enroll"
-    name: _Name | None = None
-    person_id: _Id | None = None
-    consent: _Words | None = None
+    name: Name | None = None
+    person_id: Id | None = None
+    consent: Words | None = None
 
 
 class GetPortrait(Request):
     """The portrait of a person, in the blob: a JPEG."""
 
     verb = "portrait.get"
-    person_id: _Id
-    max_width: _Width | None = None
+    person_id: Id
+    max_width: Width | None = None
 
 
 class ChoosePortrait(Request):
     """Give a person who agreed a portrait, of a visit of theirs or of an examined photo."""
 
     verb = "portrait.set"
-    person_id: _Id
-    visit: _VisitId | None = None
-    photo_id: _PhotoId | None = None
+    person_id: Id
+    visit: VisitId | None = None
+    photo_id: PhotoId | None = None
     face: Annotated[int, Field(ge=0, lt=100)] = 0
 
 
@@ -354,7 +340,7 @@ class DeletePortrait(Request):
     """Delete the portrait of a person."""
 
     verb = "portrait.delete"
-    person_id: _Id
+    person_id: Id
 
 
 # ---- subscriptions: the connection is for nothing else from then on ----
@@ -382,18 +368,11 @@ class Frames(Request):
     """
 
     verb = "frames"
-    max_width: _Width | None = None
+    max_width: Width | None = None
     per_second: Annotated[float, Field(gt=0.0, le=240.0)] = 10.0
 
 
-def _all_requests(base: type[Request]) -> dict[str, type[Request]]:
-    found: dict[str, type[Request]] = {}
-    for each in base.__subclasses__():
-        found[each.verb] = each
-    return found
-
-
-REQUESTS = _all_requests(Request)
+REQUESTS: dict[str, type[Request]] = {each.verb: each for each in Request.__subclasses__()}
 
 
 def parse_request(document: Document) -> Request:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 
 from doorbell.control import requests
-from doorbell.control.requests import Request
+from doorbell.control.schema import Request
 from doorbell.control.wire import Document
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.server import Answer

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from doorbell.control import requests
-from doorbell.control.requests import REQUESTS, Request
+from doorbell.control.requests import REQUESTS
+from doorbell.control.schema import Request
 from doorbell.daemon.control.commands import Commands
 from doorbell.daemon.control.enrolling import EnrollingRequests
 from doorbell.daemon.control.people import PeopleRequests

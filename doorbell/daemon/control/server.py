@@ -20,7 +20,8 @@ from typing import TypeAlias
 from doorbell.config import ControlSection
 from doorbell.control.address import at_address
 from doorbell.control.rates import HourlyBudget, Rate, TokenBucket
-from doorbell.control.requests import Events, Frames, Request, parse_request
+from doorbell.control.requests import Events, Frames, parse_request
+from doorbell.control.schema import Request
 from doorbell.control.wire import MAX_PHOTO_BYTES, MAX_REQUEST_BYTES, Document, receive, send
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.errors import (
