@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from doorbell.config import StorageSection
-from doorbell.domain import PicturedFace
 from doorbell.errors import UsageError
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.photo_store import StoredPhoto
-from doorbell.household.visit_pictures import read_picture_of
+from doorbell.household.visit_pictures import own_faces, read_picture_of
 from doorbell.imaging.portrait import crop_portrait
 from doorbell.imaging.visit_picture import cover_faces, decode_jpeg
 from doorbell.storage.encryption import open_cipher
@@ -28,19 +25,14 @@ def portrait_of_visit(
     if visit.visitor != person:
         raise UsageError(f"that visit was not {person.name}'s; choose one that was")
     picture = read_picture_of(visit.visit_id, storage, open_cipher(storage.key_file))
-
-    def is_own(face: PicturedFace) -> bool:
-        return face.is_certain and face.visit_id == visit.visit_id
-
-    own = [face for face in (picture and picture.faces) or () if is_own(face)]
+    own = own_faces(picture, visit.visit_id)
     if picture is None or not own:
         raise UsageError(f"no picture of that visit is for certain of {person.name}; take another")
-    largest = max(own, key=lambda face: face.box_xyxy[2] - face.box_xyxy[0])
-    alone = cover_faces(replace(picture), lambda face: not is_own(face))
+    alone = cover_faces(picture, lambda face: face not in own)
     pixels = decode_jpeg(alone.jpeg) if alone is not None else None
     if pixels is None:
         raise UsageError("the picture of that visit cannot be read; choose another one")
-    return crop_portrait(pixels, largest.box_xyxy)
+    return crop_portrait(pixels, own[0].box_xyxy)
 
 
 def portrait_of_photo(photo: StoredPhoto, face: int) -> bytes:

@@ -68,16 +68,25 @@ def place_of_face(visit_id: str, storage: StorageSection) -> Zone | None:
         UsageError, EncryptionError: the picture cannot be read.
     """
     picture = read_picture_of(visit_id, storage, open_cipher(storage.key_file))
-    faces = (picture.faces or ()) if picture else ()
-    boxes = [face.box_xyxy for face in faces if face.is_certain and face.visit_id == visit_id]
-    pixels = decode_jpeg(picture.jpeg) if picture and len(boxes) == 1 else None
+    own = own_faces(picture, visit_id)
+    pixels = decode_jpeg(picture.jpeg) if picture and len(own) == 1 else None
     if pixels is None:
         return None
     height, width = pixels.shape[:2]
-    left, top, right, bottom = boxes[0]
+    left, top, right, bottom = own[0].box_xyxy
     first, last = (min(max(round(x / width, 2), 0.0), 1.0) for x in (left, right))
     upper, lower = (min(max(round(y / height, 2), 0.0), 1.0) for y in (top, bottom))
     return (first, upper), (last, upper), (last, lower), (first, lower)
+
+
+def own_faces(picture: VisitPicture | None, visit_id: str) -> list[PicturedFace]:
+    """The faces that show the visitor of a visit for certain, the largest first."""
+    own = [
+        face
+        for face in (picture and picture.faces) or ()
+        if face.is_certain and face.visit_id == visit_id
+    ]
+    return sorted(own, key=lambda face: face.box_xyxy[0] - face.box_xyxy[2])
 
 
 def read_picture_of(visit_id: str, storage: StorageSection, cipher: Cipher) -> VisitPicture | None:

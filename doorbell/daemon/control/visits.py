@@ -15,7 +15,6 @@ from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.server import Answer
 from doorbell.domain import (
     Person,
-    PicturedFace,
     Stranger,
     UInt8Array,
     Visit,
@@ -24,7 +23,12 @@ from doorbell.domain import (
 )
 from doorbell.errors import RefusedError
 from doorbell.gallery.gallery import Gallery
-from doorbell.household.visit_pictures import as_known_now, has_picture, read_picture_of
+from doorbell.household.visit_pictures import (
+    as_known_now,
+    has_picture,
+    own_faces,
+    read_picture_of,
+)
 from doorbell.imaging.annotation import encode_jpeg
 from doorbell.imaging.visit_picture import decode_jpeg
 from doorbell.recognition.templates import directions
@@ -79,8 +83,9 @@ class VisitRequests:
         pixels = decode_jpeg(picture.jpeg)
         if pixels is None:
             raise RefusedError("the picture of this visit is damaged", "failed")
-        if request.crop == "face" and (box := _own_box(picture, request.visit)) is not None:
-            pixels = _around(pixels, box)
+        own = own_faces(picture, request.visit) if request.crop == "face" else []
+        if own:
+            pixels = _around(pixels, own[0].box_xyxy)
         elif pixels.shape[1] <= request.max_width and request.crop == "whole":
             return Answer({"type": "image/jpeg"}, picture.jpeg)
         return Answer(
@@ -206,17 +211,6 @@ def _picture_document(picture: VisitPicture) -> Document | None:
         "height": height,
         "faces": [face_document(face, width, height) for face in faces],
     }
-
-
-def _own_box(picture: VisitPicture, visit_id: str) -> tuple[float, float, float, float] | None:
-    """Where the visitor's own face is; None where the picture does not show it for certain."""
-
-    def size(face: PicturedFace) -> float:
-        left, _, right, _ = face.box_xyxy
-        return right - left
-
-    own = [each for each in picture.faces or () if each.is_certain and each.visit_id == visit_id]
-    return max(own, key=size).box_xyxy if own else None
 
 
 def _around(pixels: UInt8Array, box: tuple[float, float, float, float]) -> UInt8Array:
