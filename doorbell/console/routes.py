@@ -1,4 +1,4 @@
-"""THE table of routes: every path and method that the console answers, and the role it takes.
+"""The table of routes: every path and method that the console answers, and the role it takes.
 
 What does not stand here is refused, whoever asks; tests enumerate it.
 """

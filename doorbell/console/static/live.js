@@ -12,7 +12,7 @@ const RETRY_MS = 500;
 // What a picture takes longer than the quickest one lately has waited on the way.
 const QUICKEST_OF = 300;
 
-export class LiveView {
+class LiveView {
   // view: a figure of live.html.
   constructor(view) {
     this.view = view;
