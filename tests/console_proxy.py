@@ -29,6 +29,8 @@ http {{
         location /door/ {{
             proxy_pass http://127.0.0.1:{behind}/;
             proxy_http_version 1.1;
+            proxy_buffering off;  # nginx's workers may not write here where root starts it
+            proxy_request_buffering off;
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_set_header X-Forwarded-Proto https;
