@@ -176,3 +176,19 @@ def test_language_and_theme_are_of_the_device(tmp_path: Path) -> None:
             .headers["set-cookie"]
             .startswith('theme=""')
         )
+
+
+def test_the_page_that_a_browser_keeps_is_made_for_nobody(tmp_path: Path) -> None:
+    said = {"summary": "", "undo": "change-1"}
+    person = {"person": {"name": "Berta"}, "visits": []}
+    answers = {"visits.correct": lambda _: said, "people.get": lambda _: person}
+    with Console(tmp_path, answers=answers) as console:
+        owner = console.device(Role.OWNER)
+        assert console.post("/visits/v1/correct", owner, {"person_id": "1"}).status == 303
+
+        kept = console.get("/offline", owner).text  # as the service worker fetches it
+        assert "Berta" not in kept
+        assert 'data-csrf=""' in kept
+        assert "data-device" not in kept
+        # The notice waits for the page that is looked at.
+        assert "Berta" in console.get("/devices", owner).text
