@@ -215,12 +215,12 @@ class AccessMiddleware:
         if entry.method == "POST":
             limit = self._traffic.uploads if entry.body == "photo" else self._traffic.writes
             require_few(limit, who, self._clock(), _("That was a lot at once. Wait a little."))
-        places = None
+        places, watcher = None, None
         if entry.stream is not None:
-            places = self._traffic.streams[entry.stream]
+            places, watcher = self._traffic.streams[entry.stream], who
         elif entry.body == "photo":
             places = self._traffic.uploading
-        if places is not None and not places.enter():
+        if places is not None and not places.enter(watcher):
             raise RejectedRequestError(
                 503, _("Too many do this at the same time."), {"retry-after": "10"}
             )
@@ -228,7 +228,7 @@ class AccessMiddleware:
             yield
         finally:
             if places is not None:
-                places.leave()
+                places.leave(watcher)
 
     async def _read(self, request: Request, entry: Entry) -> Receive:
         """Read what is sent, and require that one of our pages has made it."""
