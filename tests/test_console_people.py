@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from console_household import HOSTILE_NAMES, Household
+from console_household import HOSTILE_NAMES, Household, Pages, Seen, household_console
 from console_server import Console
-from household_pages import Pages, Seen, household_console
 
 from doorbell.console.routing import Role
 

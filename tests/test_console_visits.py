@@ -5,9 +5,16 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from console_household import HOSTILE_NAMES, Household, stranger, visit
+from console_household import (
+    HOSTILE_NAMES,
+    Household,
+    Pages,
+    Seen,
+    household_console,
+    stranger,
+    visit,
+)
 from console_server import Console
-from household_pages import Pages, Seen, household_console
 
 from doorbell.console.routing import Role
 
