@@ -453,6 +453,33 @@ def test_frames_are_made_in_a_few_sizes_however_many_are_asked_for(tmp_path: Pat
             streams[4].next(1.0)
 
 
+def test_who_keeps_the_memory_of_frames_gets_the_same_one_again(tmp_path: Path) -> None:
+    """Else whoever comes and goes and keeps it makes the daemon take more and more."""
+    output = ControlOutput(18)
+    path = tmp_path / "doorbell.sock"
+    kept: set[int] = set()
+    with listening(path, output=output):
+        for number in range(4):
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.settimeout(5.0)
+                peer.connect(str(path))
+                send(peer, {"do": "frames"})
+                assert receive(peer) is not None
+                end = time.monotonic() + 5.0
+                while not output.is_watched and time.monotonic() < end:
+                    time.sleep(0.005)
+                output.show(frame(number, 64, 36), list)
+                message = receive(peer, take_files=True)
+                assert message is not None
+                [descriptor] = message.files
+                kept.add(os.fstat(descriptor).st_ino)
+                os.close(descriptor)
+            end = time.monotonic() + 5.0
+            while output.is_watched and time.monotonic() < end:
+                time.sleep(0.005)
+    assert len(kept) == 1
+
+
 def test_without_watchers_a_frame_is_not_looked_at() -> None:
     def fail() -> list[tuple[Track, Visit | None]]:
         raise AssertionError
