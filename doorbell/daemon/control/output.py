@@ -132,6 +132,10 @@ class ControlOutput:
         self._listeners: tuple[_Listener, ...] = ()
         self._watchers: tuple[_Watcher, ...] = ()
         self._sequence = 0
+        # For frames of one size. They stay when the last one has gone, who may have kept theirs:
+        # to give every next one memory of their own would have no end.
+        self._source = (0, 0)
+        self._rings: dict[int, RingWriter] = {}
 
     @property
     def is_watched(self) -> bool:
@@ -275,17 +279,16 @@ class ControlOutput:
         if watcher.source == source:
             return watcher.ring
         ratio = min(-(-frame.width // (watcher.max_width or frame.width)), frame.height)
-        made = {
-            each.ratio: each.ring
-            for each in self._watchers
-            if each.source == source and each.ring is not None
-        }
+        if self._source != source:
+            self._source, self._rings = source, {}
+        made = {each.ratio for each in self._watchers if each.source == source}
         if ratio not in made and len(made) >= SIZES:
             ratio = min((each for each in made if each > ratio), default=0)
             if ratio == 0:
                 raise OSError(errno.EMFILE, "all the sizes that frames are made in are wider")
         shape = RingShape(frame.width // ratio, frame.height // ratio)
-        ring = made.get(ratio) or RingWriter(shape)
+        ring = self._rings.get(ratio) or RingWriter(shape)
+        self._rings[ratio] = ring
         told = {"event": "ring_of_frames", "width": shape.width, "height": shape.height}
         if not send_now(watcher.peer, told, [ring.descriptor]):
             return None
