@@ -12,6 +12,7 @@ import click
 
 from doorbell.cli.options import configure_logging, with_config
 from doorbell.cli.printing import example, json_option, local_time, print_json, print_table, say
+from doorbell.clock import iso_utc
 from doorbell.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def pair(config: Config, role: str, name: str, *, as_json: bool) -> None:
                 "address": address,
                 "code": invitation.code,
                 "role": role,
-                "expires_at": _iso(invitation.expires_at),
+                "expires_at": iso_utc(invitation.expires_at),
             }
         )
         return
@@ -131,8 +132,8 @@ def devices(config: Config, *, as_json: bool) -> None:
                     "device_id": each.device_id,
                     "name": each.name,
                     "role": each.role.name.lower(),
-                    "created_at": _iso(each.created_at),
-                    "last_seen_at": _iso(each.seen_at),
+                    "created_at": iso_utc(each.created_at),
+                    "last_seen_at": iso_utc(each.seen_at),
                 }
                 for each in found
             ]
@@ -227,9 +228,3 @@ def _with_packages() -> Iterator[None]:
         raise ConfigError(
             f"the console needs the package {exc.name}: pip install 'doorbell[console]'"
         ) from exc
-
-
-def _iso(seconds: float) -> str:
-    from datetime import datetime, timezone
-
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
