@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -219,6 +219,53 @@ def test_so_many_watch_live_and_no_more(tmp_path: Path) -> None:
         watching.close()
         assert comes_true(lambda: console.app.state.traffic.streams["live"].present == 0)
         assert console.ask("GET", "/live", viewer, whole=False).status == 200
+
+
+def test_one_device_cannot_take_every_place(tmp_path: Path) -> None:
+    with Console(tmp_path, viewers=3) as console, ExitStack() as watching:
+        greedy, other = console.device(Role.VIEWER), console.device(Role.VIEWER)
+
+        def watch(who: Mapping[str, str]) -> bytes:
+            connection = watching.enter_context(console.connect())
+            cookie = f"Cookie: {who['cookie']}\r\n"
+            connection.sendall(f"GET /live HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n".encode())
+            return connection.recv(13)
+
+        answered = [watch(greedy)[9:12] for _ in range(3)]
+        assert answered == [b"200", b"200", b"503"]
+        assert watch(other)[9:12] == b"200"
+
+
+def test_what_is_held_on_somebody_is_sent_to_one_at_a_time(tmp_path: Path) -> None:
+    content = bytes(6_000_000)
+
+    def export(_request: dict[str, object]) -> tuple[dict[str, object], bytes]:
+        return {}, content
+
+    with Console(tmp_path, answers={"people.export": export}) as console:
+        owner = console.device(Role.OWNER)
+        with console.connect() as slow:
+            headers = "".join(
+                f"{name}: {value}\r\n"
+                for name, value in {
+                    "Host": "localhost",
+                    "Origin": "http://localhost",
+                    "X-Door": "1",
+                    "Content-Length": "0",
+                    "Connection": "close",
+                    **owner,
+                }.items()
+            )
+            slow.sendall(f"POST /people/1/export HTTP/1.1\r\n{headers}\r\n".encode())
+            assert slow.recv(12) == b"HTTP/1.1 200"
+            assert console.post("/people/1/export", owner).status == 503
+            answer = b""
+            while more := slow.recv(1_000_000):
+                answer += more
+            assert answer.endswith(content)
+        whole = console.post("/people/1/export", owner)
+        assert (whole.status, whole.body) == (200, content)
+        assert whole.headers["content-disposition"] == 'attachment; filename="doorbell-1.zip"'
 
 
 def test_asking_how_a_stream_is_takes_no_place(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from babel.core import Locale
 from console_server import Console
+from scripted_doorbell import Answer
 from starlette.applications import Starlette
 from starlette.requests import Request
 
@@ -176,3 +178,22 @@ def test_language_and_theme_are_of_the_device(tmp_path: Path) -> None:
             .headers["set-cookie"]
             .startswith('theme=""')
         )
+
+
+def test_the_page_that_a_browser_keeps_is_made_for_nobody(tmp_path: Path) -> None:
+    said: dict[str, Any] = {"summary": "", "undo": "change-1"}
+    person: dict[str, Any] = {"person": {"name": "Berta"}, "visits": []}
+    answers: dict[str, Answer] = {
+        "visits.correct": lambda _: said,
+        "people.get": lambda _: person,
+    }
+    with Console(tmp_path, answers=answers) as console:
+        owner = console.device(Role.OWNER)
+        assert console.post("/visits/v1/correct", owner, {"person_id": "1"}).status == 303
+
+        kept = console.get("/offline", owner).text  # as the service worker fetches it
+        assert "Berta" not in kept
+        assert 'data-csrf=""' in kept
+        assert "data-device" not in kept
+        # The notice waits for the page that is looked at.
+        assert "Berta" in console.get("/devices", owner).text

@@ -278,6 +278,27 @@ def test_a_check_tells_what_it_found_and_when(pages: Pages) -> None:
     assert "could be better" in seen.text
 
 
+def test_who_may_only_look_is_told_no_address_of_the_house(console: Console) -> None:
+    seen = {}
+    for role in (Role.VIEWER, Role.MEMBER):
+        pages = Pages(console, Household(), role)
+        console.doorbell.answers["visits.today"] = lambda _: {"visitors": [], "waiting": []}
+        pages.household.status = status(
+            camera={
+                "condition": "lost",
+                "reason": "rtsp://10.0.0.9/stream does not answer",
+                "since_at": "2026-11-28T10:00:00Z",
+                "gives_frames": False,
+            },
+            broker={"enabled": True, "connected": False, "problem": "nobody at 10.0.0.5"},
+        )
+        seen[role] = Seen(pages.get("/").text).text
+
+    assert "10.0.0" not in seen[Role.VIEWER]
+    assert "does not work" in seen[Role.VIEWER]
+    assert "10.0.0.9" in seen[Role.MEMBER]
+
+
 def test_sentences_of_the_doorbell_are_marked_as_english(pages: Pages) -> None:
     pages.post("/health/check")
 

@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,15 @@ import pytest
 from doorbell.config import ControlSection
 from doorbell.control import requests
 from doorbell.control.client import Client, is_running
-from doorbell.control.wire import receive, send
-from doorbell.daemon.control.output import ControlOutput
-from doorbell.daemon.control.server import CONNECTIONS, Answer, ControlServer, Handler
+from doorbell.control.wire import MAX_PHOTO_BYTES, REST_SECONDS, receive, send
+from doorbell.daemon.control.output import SIZES, WATCHERS, ControlOutput
+from doorbell.daemon.control.server import (
+    CONNECTIONS,
+    UPLOADS,
+    Answer,
+    ControlServer,
+    Handler,
+)
 from doorbell.domain import Face, Frame, Left, Person, Ring, Track, Visit
 from doorbell.errors import (
     ControlError,
@@ -195,6 +201,50 @@ def test_more_connections_than_are_allowed_are_refused_and_room_comes_back(path:
             time.sleep(0.02)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
+def test_one_user_s_connections_leave_room_for_another_s(tmp_path: Path) -> None:
+    for each in (tmp_path, *tmp_path.parents[:3]):
+        if each.name.startswith("pytest") or each == tmp_path:
+            each.chmod(0o755)
+    path = tmp_path / "doorbell.sock"
+    with (
+        listening(path, ControlSection(group="users", users=("nobody",))),
+        ExitStack() as held,
+    ):
+        for _ in range(CONNECTIONS):
+            held.enter_context(Client.connect(path)).ask("status")
+        assert asked_by(path, 65534) == "3"
+
+
+def test_a_message_that_is_begun_and_never_ended_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "doorbell.sock"
+    with listening(path), socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(REST_SECONDS + 3.0)
+        peer.connect(str(path))
+        peer.sendall(b"\0\0")
+        assert peer.recv(1) == b""
+
+
+def test_only_a_few_photos_are_taken_in_at_a_time(path: Path) -> None:
+    text = b'{"do":"photo.examine"}'
+    with ExitStack() as stack, Client.connect(path) as client:
+        senders = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(UPLOADS)]
+        for each in senders:
+            each.connect(str(path))
+            each.sendall(struct.pack(">II", len(text), MAX_PHOTO_BYTES) + text + bytes(1000))
+        time.sleep(0.2)
+        with pytest.raises(RefusedError, match="too many") as caught:
+            client.ask("photo.examine", bytes(MAX_PHOTO_BYTES))
+        assert caught.value.kind == "too_fast"
+        with Client.connect(path) as other:
+            assert other.ask("status").document["ok"]
+        for each in senders:
+            each.close()
+        time.sleep(0.2)
+        with Client.connect(path) as other, pytest.raises(RefusedError, match="log says more"):
+            other.ask("photo.examine", bytes(MAX_PHOTO_BYTES))  # nobody answers it here
+
+
 def test_a_long_path_and_what_a_killed_run_left_are_no_trouble(tmp_path: Path) -> None:
     folder = tmp_path / ("long-" * 20) / ("longer-" * 20)
     folder.mkdir(parents=True)
@@ -350,11 +400,14 @@ def test_a_watcher_is_given_no_more_frames_than_were_asked_for(tmp_path: Path) -
         assert got == sorted(set(got))
 
 
-def test_who_watches_and_goes_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_who_watches_and_goes_leaves_nothing_behind_but_the_memory_for_the_next(
+    tmp_path: Path,
+) -> None:
     output = ControlOutput(18)
     path = tmp_path / "doorbell.sock"
     with listening(path, output=output):
         before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - numbers, no paths
+        before += 2  # of the ring, and of its mapping
         for _ in range(5):
             with Client.connect(path).frames() as stream:
                 end = time.monotonic() + 5.0
@@ -365,7 +418,69 @@ def test_who_watches_and_goes_leaves_nothing_behind(tmp_path: Path) -> None:
             time.sleep(0.01)
         assert not output.is_watched
         time.sleep(0.1)
-        assert len(os.listdir("/proc/self/fd")) <= before + 1  # noqa: PTH208
+        assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
+
+
+def test_more_watchers_than_the_main_thread_bears_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "doorbell.sock"
+    with listening(path), ExitStack() as stack:
+        for _ in range(WATCHERS):
+            stack.enter_context(Client.connect(path).frames())
+        with (
+            Client.connect(path) as client,
+            pytest.raises(RefusedError, match="too many") as caught,
+        ):
+            client.frames()
+        assert caught.value.kind == "too_fast"
+
+
+def test_frames_are_made_in_a_few_sizes_however_many_are_asked_for(tmp_path: Path) -> None:
+    output = ControlOutput(18)
+    path = tmp_path / "doorbell.sock"
+    with listening(path, output=output), ExitStack() as stack:
+        streams = [
+            stack.enter_context(Client.connect(path).frames(max_width=width, per_second=200))
+            for width in (1280, 640, 320, 600, 64)
+        ]
+        end, index, widths = time.monotonic() + 5.0, 0, [0] * len(streams)
+        while time.monotonic() < end and not all(widths[:4]):
+            index += 1
+            output.show(frame(index), list)
+            for number, stream in enumerate(streams):
+                with suppress(ControlError):  # of the one that was let go
+                    if (seen := stream.next(0.005)) is not None:
+                        widths[number] = seen.pixels.shape[1]
+        assert widths == [1280, 640, 320, 320, 0]
+        assert len(set(widths) - {0}) == SIZES
+        with pytest.raises(NotRunningError):  # none is narrow enough
+            streams[4].next(1.0)
+
+
+def test_who_keeps_the_memory_of_frames_gets_the_same_one_again(tmp_path: Path) -> None:
+    """Else whoever comes and goes and keeps it makes the daemon take more and more."""
+    output = ControlOutput(18)
+    path = tmp_path / "doorbell.sock"
+    kept: set[int] = set()
+    with listening(path, output=output):
+        for number in range(4):
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.settimeout(5.0)
+                peer.connect(str(path))
+                send(peer, {"do": "frames"})
+                assert receive(peer) is not None
+                end = time.monotonic() + 5.0
+                while not output.is_watched and time.monotonic() < end:
+                    time.sleep(0.005)
+                output.show(frame(number, 64, 36), list)
+                message = receive(peer, take_files=True)
+                assert message is not None
+                [descriptor] = message.files
+                kept.add(os.fstat(descriptor).st_ino)
+                os.close(descriptor)
+            end = time.monotonic() + 5.0
+            while output.is_watched and time.monotonic() < end:
+                time.sleep(0.005)
+    assert len(kept) == 1
 
 
 def test_without_watchers_a_frame_is_not_looked_at() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
+import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -115,6 +118,49 @@ def test_a_message_that_stops_in_the_middle_is_not_waited_for_for_ever(
     one.close()
     with pytest.raises(ConnectionResetError):
         receive(other)
+
+
+def test_what_is_announced_takes_no_memory_before_it_comes(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    one, other = pair
+    one.sendall(struct.pack(">II", 2, 50_000_000) + b"{}" + bytes(1000))
+    one.close()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConnectionResetError):
+            receive(other)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("patience", [None, 0.5])
+def test_a_message_that_comes_byte_by_byte_is_given_up(
+    pair: tuple[socket.socket, socket.socket], patience: float | None
+) -> None:
+    one, other = pair
+    other.settimeout(patience)
+    ended = threading.Event()
+
+    def trickle() -> None:
+        with suppress(OSError):
+            for byte in packed({"do": "status", "x": "y" * 200}):
+                one.sendall(bytes([byte]))
+                if ended.wait(0.1):
+                    return
+
+    trickling = threading.Thread(target=trickle)
+    trickling.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(TimeoutError):
+            receive(other, rest_seconds=0.6)
+        assert time.monotonic() - began < 3.0
+        assert other.gettimeout() == patience
+    finally:
+        ended.set()
+        trickling.join()
 
 
 def test_every_request_says_what_it_is_and_refuses_what_it_does_not_know() -> None:

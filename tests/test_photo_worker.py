@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 import threading
@@ -236,6 +237,52 @@ def test_code_that_gets_into_it_reaches_nobody_and_no_file(
     assert str(tried.value).split("|") == [f"{name}: Operation not permitted" for name in TRIES]
     assert secret.read_bytes() == b"faces"
     assert not secret.with_name("gallery.sqlite.new").exists()
+
+
+def test_it_reaches_no_other_process_by_a_pipe_s_signal_or_its_priority() -> None:
+    code = """
+        import ctypes, fcntl, os, signal
+        from doorbell.household import confinement
+        parent, (reading, writing) = os.getppid(), os.pipe()
+        confinement.refuse_outside()
+        confinement.refuse_files()
+        call = ctypes.CDLL(None, use_errno=True).syscall
+        fcntl_number = {"x86_64": 72, "aarch64": 25}[os.uname().machine]
+        for command in (8, 1 << 32 | 8):  # F_SETOWN; the kernel looks at the lower half
+            call(
+                ctypes.c_long(fcntl_number),
+                ctypes.c_long(reading),
+                ctypes.c_long(command),
+                ctypes.c_long(parent),
+            )
+        for change in (
+            lambda: fcntl.fcntl(reading, 10, signal.SIGUSR1),  # F_SETSIG
+            lambda: fcntl.fcntl(reading, fcntl.F_SETFL, os.O_ASYNC),
+            lambda: os.write(writing, b"x"),
+            lambda: os.setpriority(os.PRIO_PROCESS, parent, 19),
+            lambda: os.sched_setaffinity(parent, {min(os.sched_getaffinity(0))}),
+        ):
+            try:
+                change()
+            except PermissionError:
+                pass
+    """
+    hit: list[int] = []
+    earlier = {
+        each: signal.signal(each, lambda number, _frame: hit.append(number))
+        for each in (signal.SIGUSR1, signal.SIGIO)
+    }
+    priority = os.getpriority(os.PRIO_PROCESS, 0)
+    processors = os.sched_getaffinity(0)
+    try:
+        subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)
+        assert hit == []
+        assert os.getpriority(os.PRIO_PROCESS, 0) == priority
+        assert os.sched_getaffinity(0) == processors
+    finally:
+        os.sched_setaffinity(0, processors)
+        for each, handler in earlier.items():
+            signal.signal(each, handler)
 
 
 def test_who_takes_too_long_is_ended_and_the_next_gets_another(config: Config) -> None:

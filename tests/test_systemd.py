@@ -103,7 +103,7 @@ def test_the_web_pages_get_their_own_sections_of_the_configuration(tmp_path: Pat
     words = [
         word.replace("%t", str(tmp_path / "run"))
         .replace("/etc/doorbell/doorbell.toml", str(config))
-        .replace("chown doorbell-console:", f"chown {os.geteuid()}:{os.getegid()}")
+        .replace("doorbell-console: ", f"{os.geteuid()}:{os.getegid()} ")
         for word in words
     ]
     made = run(*words)
@@ -116,6 +116,30 @@ def test_the_web_pages_get_their_own_sections_of_the_configuration(tmp_path: Pat
         "control": {"socket": "/run/doorbell/doorbell.sock"},
         "log": {},
     }
+
+
+def test_what_root_writes_for_the_web_pages_follows_no_link_of_theirs(tmp_path: Path) -> None:
+    [line] = setting("ExecStartPre", "doorbell-console.service")
+    config, given = tmp_path / "doorbell.toml", tmp_path / "run" / "doorbell-console"
+    given.mkdir(parents=True)
+    config.write_text('[console]\nlisten = "127.0.0.1:8480"\n')
+    other = tmp_path / "shadow"
+    other.write_text("root's own")
+    (given / "doorbell.toml").symlink_to(other)
+    own = f"{os.geteuid()}:{os.getegid()}"
+    words = [
+        word.replace("%t", str(tmp_path / "run"))
+        .replace("/etc/doorbell/doorbell.toml", str(config))
+        .replace("doorbell-console: ", f"{own} ")
+        for word in shlex.split(line.removeprefix("+").replace("\\\\", "\\"))
+    ]
+    made = run(*words)
+
+    assert made.returncode == 0, made.stdout
+    assert other.read_text() == "root's own"
+    written = given / "doorbell.toml"
+    assert not written.is_symlink()
+    assert written.read_text() == config.read_text()
 
 
 def test_systemd_understands_a_credential_in_a_drop_in(unit: Path) -> None:

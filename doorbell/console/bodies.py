@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from io import BytesIO
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -42,7 +43,7 @@ async def read_body(request: Request, max_bytes: int, seconds: float) -> bytes:
     too_large = f"At most {max_bytes // 1024} kilobytes are taken."
     if not announced.isdecimal() or len(announced) > 18 or int(announced) > max_bytes:
         raise BodyError(413, too_large)
-    body = bytearray()
+    body = BytesIO()  # a photo is large, and is not to be there twice
 
     async def read() -> None:
         more = True
@@ -50,8 +51,8 @@ async def read_body(request: Request, max_bytes: int, seconds: float) -> bytes:
             message = await request.receive()
             if message["type"] == "http.disconnect":
                 raise BodyError(400, "The connection ended before the request did.")
-            body.extend(message.get("body", b""))
-            if len(body) > max_bytes:
+            body.write(message.get("body", b""))
+            if body.tell() > max_bytes:
                 raise BodyError(413, too_large)
             more = message.get("more_body", False)
 
@@ -59,18 +60,17 @@ async def read_body(request: Request, max_bytes: int, seconds: float) -> bytes:
         await asyncio.wait_for(read(), seconds)
     except asyncio.TimeoutError as exc:
         raise BodyError(408, "The request came too slowly.") from exc
-    return bytes(body)
+    return body.getvalue()
 
 
 def again(body: bytes, receive: Receive) -> Receive:
     """What gives a body that was read already once more, then whatever comes after it."""
-    given = False
+    kept: list[bytes] = [body]
+    del body
 
     async def receiving() -> Message:
-        nonlocal given
-        if not given:
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
+        if kept:
+            return {"type": "http.request", "body": kept.pop(), "more_body": False}
         return await receive()
 
     return receiving

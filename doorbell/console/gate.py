@@ -209,12 +209,12 @@ class Gate:
         if entry.method == "POST":
             limit = self._traffic.uploads if entry.body == "photo" else self._traffic.writes
             require_few(limit, who, self._clock(), _("That was a lot at once. Wait a little."))
-        crowd = None
+        crowd, watcher = None, None
         if entry.stream is not None:
-            crowd = self._traffic.streams[entry.stream]
+            crowd, watcher = self._traffic.streams[entry.stream], who
         elif entry.body == "photo":
             crowd = self._traffic.uploading
-        if crowd is not None and not crowd.enter():
+        if crowd is not None and not crowd.enter(watcher):
             raise TurnedAwayError(
                 503, _("Too many do this at the same time."), {"retry-after": "10"}
             )
@@ -222,7 +222,7 @@ class Gate:
             yield
         finally:
             if crowd is not None:
-                crowd.leave()
+                crowd.leave(watcher)
 
     async def _read(self, request: Request, entry: Entry) -> Receive:
         """Read what is sent, and require that one of our pages has made it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from dataclasses import InitVar, dataclass, field
 
 # Of addresses or devices that are remembered at a time; the one that was longest away goes first.
@@ -52,26 +52,33 @@ class Limit:
 
 @dataclass(slots=True)
 class Crowd:
-    """At most so many at a time.
+    """At most so many at a time; of those who are told apart, nobody has all places.
 
     Attributes:
         most: how many.
-        present: how many there are.
     """
 
     most: int
-    present: int = 0
+    _places: Counter[str | None] = field(default_factory=Counter)
 
-    def enter(self) -> bool:
-        """Take a place, unless all are taken."""
-        if self.present >= self.most:
+    @property
+    def present(self) -> int:
+        """How many there are."""
+        return self._places.total()
+
+    def enter(self, who: str | None = None) -> bool:
+        """Take a place, unless all are taken; the last one is left to who has none."""
+        has_one = who is not None and self._places[who] > 0
+        if self.present >= self.most - has_one:
             return False
-        self.present += 1
+        self._places[who] += 1
         return True
 
-    def leave(self) -> None:
+    def leave(self, who: str | None = None) -> None:
         """Give a place back."""
-        self.present -= 1
+        self._places[who] -= 1
+        if self._places[who] <= 0:
+            del self._places[who]
 
 
 @dataclass(slots=True)
@@ -85,6 +92,7 @@ class Traffic:
         all_wrong_codes: of everybody.
         streams: answers without an end, by what they are.
         uploading: pictures that are being received.
+        exporting: what is held on somebody, being sent: it is in memory as a whole.
         ending: whether the console is about to end, and with it every answer without an end.
     """
 
@@ -95,6 +103,7 @@ class Traffic:
     all_wrong_codes: Limit = field(default_factory=lambda: Limit(5, 600.0))
     streams: dict[str, Crowd] = field(init=False)
     uploading: Crowd = field(default_factory=lambda: Crowd(3))
+    exporting: Crowd = field(default_factory=lambda: Crowd(1))
     ending: bool = False
 
     def __post_init__(self, viewers: int) -> None:

@@ -10,8 +10,10 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, TypeAlias
 
 from doorbell.errors import ControlError
@@ -26,7 +28,8 @@ MAX_REPLY_BYTES = 4_000_000
 _HEAD = struct.Struct(">II")
 _MAX_FILES = 1
 # How long the rest of a message may take whose first byte has come.
-_REST_SECONDS = 5.0
+REST_SECONDS = 5.0
+_PART_BYTES = 262_144
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Message:
 
 def packed(document: Document, blob: bytes = b"") -> bytes:
     """The bytes of a message."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    text = _text(document)
     return _HEAD.pack(len(text), len(blob)) + text + blob
 
 
@@ -56,7 +59,10 @@ def send(peer: socket.socket, document: Document, blob: bytes = b"") -> None:
     Raises:
         OSError: the other end is gone, or does not read.
     """
-    peer.sendall(packed(document, blob))
+    text = _text(document)
+    peer.sendall(_HEAD.pack(len(text), len(blob)) + text)
+    if blob:  # which may be large, and is not copied
+        peer.sendall(blob)
 
 
 def send_now(peer: socket.socket, document: Document, files: Sequence[int] = ()) -> bool:
@@ -91,6 +97,8 @@ def receive(
     max_json: int = MAX_REPLY_BYTES,
     max_blob: int = MAX_BLOB_BYTES,
     take_files: bool = False,
+    rest_seconds: float = REST_SECONDS,
+    admit: Callable[[], None] = lambda: None,
 ) -> Message | None:
     """Wait for the next message; None where the other end has closed.
 
@@ -99,6 +107,9 @@ def receive(
         max_json: how much of the JSON is taken, in bytes.
         max_blob: how much of the bytes.
         take_files: whether descriptors are; else those that come are closed.
+        rest_seconds: how long the rest may take once the first byte is there, however slowly it
+            comes; where the socket's time-out is longer, as long as that.
+        admit: called before bytes are taken, which it may refuse by an error.
 
     Raises:
         ControlError: it is no message, or too large: nothing more can be read from the socket.
@@ -109,15 +120,18 @@ def receive(
     try:
         if not first:
             return None
-        if patience is not None:
-            peer.settimeout(max(patience, _REST_SECONDS))
-        json_bytes, blob_bytes = _HEAD.unpack(first + _exactly(peer, _HEAD.size - len(first)))
+        end = time.monotonic() + max(patience or 0.0, rest_seconds)
+        head = first + _exactly(peer, _HEAD.size - len(first), end)
+        json_bytes, blob_bytes = _HEAD.unpack(head)
         if json_bytes > max_json or blob_bytes > max_blob:
             raise ControlError(
                 f"a message of {json_bytes} and {blob_bytes} bytes, where {max_json} and "
                 f"{max_blob} are allowed"
             )
-        text, blob = _exactly(peer, json_bytes), _exactly(peer, blob_bytes)
+        text = _exactly(peer, json_bytes, end)
+        if blob_bytes:
+            admit()
+        blob = _exactly(peer, blob_bytes, end)
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as exc:
@@ -133,12 +147,20 @@ def receive(
                 os.close(each)
 
 
-def _exactly(peer: socket.socket, count: int) -> bytes:
-    parts = bytearray(count)
-    view, got = memoryview(parts), 0
-    while got < count:
-        received = peer.recv_into(view[got:], count - got)
-        if received == 0:
+def _text(document: Document) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _exactly(peer: socket.socket, count: int, end_seconds: float) -> bytes:
+    """So many bytes, until that monotonic time; memory is taken for what has come alone."""
+    parts = BytesIO()
+    while (left := count - parts.tell()) > 0:
+        patience = end_seconds - time.monotonic()
+        if patience <= 0.0:
+            raise TimeoutError("the rest of a message did not come in time")
+        peer.settimeout(patience)
+        part = peer.recv(min(left, _PART_BYTES))
+        if not part:
             raise ConnectionResetError("the other end closed in the middle of a message")
-        got += received
-    return bytes(parts)
+        parts.write(part)
+    return parts.getvalue()

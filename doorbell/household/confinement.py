@@ -25,6 +25,7 @@ pidfd_open pidfd_getfd pidfd_send_signal kill tkill rt_sigqueueinfo rt_tgsigqueu
 bpf perf_event_open userfaultfd mount umount2 pivot_root chroot unshare setns keyctl add_key
 request_key init_module finit_module kexec_load open_by_handle_at name_to_handle_at
 memfd_create shmget msgget semget mq_open
+setpriority ioprio_set sched_setscheduler sched_setparam sched_setattr move_pages migrate_pages
 """
 # To files; what is open already stays open.
 FILES = """
@@ -47,6 +48,9 @@ _REFUSE = 0x00050000 | errno.EPERM
 _UNKNOWN = 0x00050000 | errno.ENOSYS
 _ALL_THREADS = 4  # SCMP_FLTATR_CTL_TSYNC
 _NOT_EQUAL, _MASKED_EQUAL = 1, 7
+# By which a pipe is made to send any signal to any process: F_SETOWN, F_SETSIG, F_SETOWN_EX of
+# fcntl, and FIOSETOWN and SIOCSPGRP of ioctl.
+_SIGNALLING = {"fcntl": (8, 10, 15), "fcntl64": (8, 10, 15), "ioctl": (0x8901, 0x8902)}
 _CLONE_THREAD = 0x10000
 
 
@@ -96,6 +100,12 @@ def refuse_outside() -> None:
         _Refusal("clone", _Comparison(0, _MASKED_EQUAL, _CLONE_THREAD, 0)),
         _Refusal("clone3", action=_UNKNOWN),
     ]
+    calls += [
+        # The kernel looks at these bits alone, whatever stands above them.
+        _Refusal(name, _Comparison(1, _MASKED_EQUAL, 0xFFFFFFFF, command))
+        for name, commands in _SIGNALLING.items()
+        for command in commands
+    ]
     _load(calls, all_threads=False)
 
 
@@ -109,6 +119,7 @@ def refuse_files() -> None:
         EnrollmentError: this machine cannot.
     """
     calls = [_Refusal(name) for name in FILES.split()]
+    calls.append(_Refusal("sched_setaffinity", _Comparison(0, _NOT_EQUAL, 0, 0)))
     try:
         _load(calls, all_threads=True)
     except EnrollmentError:

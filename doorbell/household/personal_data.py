@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from doorbell.config import StorageSection
@@ -60,27 +61,43 @@ def export_personal_data(
     person = gallery.people.get(name)
     held = gallery.personal_data(person.person_id)
     path = path or Path(f"doorbell-{person.person_id}.zip")
-    cipher = open_cipher(storage.key_file)
-    pictures = 0
     try:
-        with (
-            whole_file(path, replace=False) as partial,
-            ZipFile(partial, "w", ZIP_DEFLATED) as archive,
-        ):
-            text = json.dumps(held.document, indent=2, ensure_ascii=False)
-            archive.writestr("person.json", text)
-            for number, jpeg in enumerate(held.portraits, start=1):
-                archive.writestr(f"portraits/{number}.jpg", jpeg)
-            for visit_id, jpeg in _pictures(gallery, held, storage, cipher):
-                name = picture_path(storage.pictures_directory, visit_id).name
-                archive.writestr(f"pictures/{name}", jpeg)
-                pictures += 1
+        with whole_file(path, replace=False) as partial, partial.open("wb") as file:
+            pictures = write_personal_data(gallery, held, file, storage)
     except OSError as exc:
         raise UsageError(
             f"cannot write {path}: {exc.strerror}; give the path of a new file with --output"
         ) from exc
     samples = len(held.document["samples"])
     return PersonalDataExport(person, path, samples, len(held.visit_ids), pictures)
+
+
+def write_personal_data(
+    gallery: Gallery, held: PersonalData, file: IO[bytes], storage: StorageSection
+) -> int:
+    """Write what is held on a person as a ZIP file; how many pictures are in it.
+
+    Args:
+        gallery: where the person is enrolled.
+        held: on them.
+        file: that is written to.
+        storage: where the pictures are, and their key.
+
+    Raises:
+        EncryptionError: a picture was encrypted with another key, or altered.
+        OSError: it cannot be written.
+    """
+    pictures = 0
+    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        text = json.dumps(held.document, indent=2, ensure_ascii=False)
+        archive.writestr("person.json", text)
+        for number, jpeg in enumerate(held.portraits, start=1):
+            archive.writestr(f"portraits/{number}.jpg", jpeg)
+        for visit_id, jpeg in _pictures(gallery, held, storage, open_cipher(storage.key_file)):
+            name = picture_path(storage.pictures_directory, visit_id).name
+            archive.writestr(f"pictures/{name}", jpeg)
+            pictures += 1
+    return pictures
 
 
 def _pictures(

@@ -89,7 +89,12 @@ async def worker(request: Request) -> Response:
 
 
 async def offline(request: Request) -> Response:
-    """The page for when the house cannot be reached."""
+    """The page for when the house cannot be reached.
+
+    A browser keeps it, also after its access has ended: it is made for nobody, with no notice of
+    what was just done, and with nothing by which forms are known.
+    """
+    request.state.device, request.state.csrf = None, ""
     return rendering.render(request, "offline.html")
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from doorbell.console.link import Doorbell
-from doorbell.console.rendering import render
+from doorbell.console.rendering import gettext_of, render
 from doorbell.console.routing import Role
 from doorbell.errors import RefusedError
 
@@ -28,6 +28,7 @@ async def door(request: Request) -> Response:
     status, today = await asyncio.gather(
         doorbell.ask("status"), doorbell.ask("visits.today", since=_midnight())
     )
+    lines = health_lines(status.document)
     waiting = today.document["waiting"] if member else []
     cards = await asyncio.gather(*(_card(doorbell, visit) for visit in waiting[:CARDS]))
     return render(
@@ -35,7 +36,7 @@ async def door(request: Request) -> Response:
         "door.html",
         status=status.document,
         settings=status.document["settings"] or NOT_TOLD,
-        health=health_lines(status.document),
+        health=lines if member else _without_reasons(request, lines),
         visitors=today.document["visitors"],
         cards=[card for card in cards if card is not None],
         more=max(0, len(waiting) - CARDS),
@@ -86,6 +87,15 @@ def health_lines(status: dict[str, Any]) -> list[tuple[str, str, str]]:
     failing = "; ".join(part["reason"] for part in status["storage"])
     lines.append(("storage", "bad" if failing else "good", failing))
     return lines
+
+
+def _without_reasons(
+    request: Request, lines: list[tuple[str, str, str]]
+) -> list[tuple[str, str, str]]:
+    """The same for who may only look: a reason may name an address of the house, or a file."""
+    _ = gettext_of(request)
+    words = {"warn": _("works, but not well"), "bad": _("does not work")}
+    return [(part, state, words.get(state, "") if reason else "") for part, state, reason in lines]
 
 
 def _midnight() -> str:

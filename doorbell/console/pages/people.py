@@ -6,11 +6,14 @@ import asyncio
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from doorbell.console.limits import Crowd
 from doorbell.console.link import Doorbell
 from doorbell.console.refusing import refuse
 from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
@@ -22,6 +25,7 @@ EMPTY_ROWS = 2
 MAX_PREFERENCES = 40
 PORTRAIT_WIDTH = 256
 EXPORT_SECONDS = 60.0
+PART_BYTES = 65_536
 
 
 async def people(request: Request) -> Response:
@@ -179,12 +183,53 @@ async def export(request: Request) -> Response:
     """Everything that is held on them, as a ZIP file to download."""
     doorbell: Doorbell = request.app.state.doorbell
     person_id = request.path_params["person"]
-    reply = await doorbell.ask("people.export", person_id=person_id, timeout_seconds=EXPORT_SECONDS)
+    exporting: Crowd = request.app.state.traffic.exporting
+    if not exporting.enter():
+        _ = gettext_of(request)
+        return refuse(request, 503, _("Too many do this at the same time."), {"retry-after": "10"})
+    try:
+        reply = await doorbell.ask(
+            "people.export", person_id=person_id, timeout_seconds=EXPORT_SECONDS
+        )
+    except BaseException:
+        exporting.leave()
+        raise
     # By the number: a name may hold what a header may not.
-    disposition = f'attachment; filename="doorbell-{person_id}.zip"'
-    return Response(
-        reply.blob, media_type="application/zip", headers={"content-disposition": disposition}
-    )
+    return _Zip(reply.blob, f"doorbell-{person_id}.zip", exporting.leave)
+
+
+class _Zip(Response):
+    """A large file, sent in parts: at once it would be in memory a second time.
+
+    Args:
+        content: of the file.
+        name: of the file.
+        sent: called once it is, or has failed to be.
+    """
+
+    media_type = "application/zip"
+
+    def __init__(self, content: bytes, name: str, sent: Callable[[], None]) -> None:
+        headers = {
+            "content-disposition": f'attachment; filename="{name}"',
+            "content-length": str(len(content)),
+        }
+        super().__init__(headers=headers)
+        self._content = content
+        self._sent = sent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        del scope, receive
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        try:
+            await send({"type": "http.response.start", **head})
+            for begin in range(0, len(self._content), PART_BYTES):
+                part = self._content[begin : begin + PART_BYTES]
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._sent()
 
 
 async def _change(

@@ -24,10 +24,12 @@ class GalleryDesk:
 
     Args:
         storage: where the gallery is, and its key. It is opened with the first request.
+        wait_seconds: how long whoever asks waits.
     """
 
-    def __init__(self, storage: StorageSection) -> None:
+    def __init__(self, storage: StorageSection, wait_seconds: float = WAIT_SECONDS) -> None:
         self._storage = storage
+        self._wait_seconds = wait_seconds
         self._gallery: Gallery | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="household")
         self._closed = threading.Event()
@@ -40,13 +42,16 @@ class GalleryDesk:
             DoorbellError: as the work does.
         """
         try:
-            return self._executor.submit(self._do, work).result(WAIT_SECONDS)
-        except TooSlow as exc:
-            raise ControlError("the gallery does not answer in time; try again") from exc
+            begun = self._executor.submit(self._do, work)
         except RuntimeError as exc:
             if not self._closed.is_set():
                 raise
             raise ControlError("the doorbell stops; ask again when it is back") from exc
+        try:
+            return begun.result(self._wait_seconds)
+        except TooSlow as exc:
+            begun.cancel()  # what has not begun is not done later, unasked
+            raise ControlError("the gallery does not answer in time; try again") from exc
 
     def close(self) -> None:
         """Let what is in hand end; idempotent."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
+import io
 import time
 from collections.abc import Callable
-from pathlib import Path
+
+from typing_extensions import Buffer
 
 from doorbell.config import StorageSection
 from doorbell.control import requests
@@ -22,10 +23,27 @@ from doorbell.household.chimes import give_chime
 from doorbell.household.ignoring import ignore_person
 from doorbell.household.listing import known_people, known_person
 from doorbell.household.naming import merge_people, rename_person
-from doorbell.household.personal_data import export_personal_data
+from doorbell.household.personal_data import write_personal_data
 from doorbell.household.undoing import newest_change
 
 NEWEST_VISITS = 20
+
+
+class _Bounded(io.BytesIO):
+    """A file in memory that takes no more than can be sent."""
+
+    def write(self, part: Buffer) -> int:
+        """Write some more.
+
+        Raises:
+            RefusedError: it would be too much.
+        """
+        if self.tell() + memoryview(part).nbytes > MAX_BLOB_BYTES:
+            raise RefusedError(
+                f"the export has more than the {MAX_BLOB_BYTES / 1e6:.0f} MB that can be sent "
+                "here; make it with: doorbell people export"
+            )
+        return super().write(part)
 
 
 class PeopleRequests:
@@ -150,17 +168,11 @@ class PeopleRequests:
 
         def exported(gallery: Gallery) -> Answer:
             name = gallery.people.by_id(request.person_id).name
-            # Nothing of it lies where others look, nor longer than this.
-            beside = self._storage.directory
-            with tempfile.TemporaryDirectory(prefix="export-", dir=beside) as place:
-                path = Path(place) / "export.zip"
-                export_personal_data(gallery, name, path, self._storage)
-                if path.stat().st_size > MAX_BLOB_BYTES:
-                    raise RefusedError(
-                        f"the export has {path.stat().st_size / 1e6:.0f} MB, more than can be sent "
-                        "here; make it with: doorbell people export"
-                    )
-                return Answer({"type": "application/zip", "name": name}, path.read_bytes())
+            # In memory alone: nothing of it is encrypted, and a file would outlast a kill.
+            file = _Bounded()
+            held = gallery.personal_data(request.person_id)
+            write_personal_data(gallery, held, file, self._storage)
+            return Answer({"type": "application/zip", "name": name}, file.getvalue())
 
         return self._desk.do(exported)
 

@@ -10,8 +10,9 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -33,7 +34,10 @@ from doorbell.errors import (
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS = 32
+# Of one user, so that the command line is answered whatever the console does; and of all.
+CONNECTIONS, ALL_CONNECTIONS = 32, 48
+# Requests with a photo at a time: each holds it in memory.
+UPLOADS = 4
 # A peer that does not take an answer is not waited for any longer.
 SEND_SECONDS = 10.0
 ALIVE_SECONDS = 1.0
@@ -101,6 +105,8 @@ class ControlServer:
         self._gate = _Gate()
         self._lock = threading.Lock()
         self._peers: dict[socket.socket, threading.Thread] = {}
+        self._users_present: Counter[int] = Counter()
+        self._uploads = threading.BoundedSemaphore(UPLOADS)
         self._closed = threading.Event()
         self._listening = _listen(path, section.group)
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
@@ -142,29 +148,30 @@ class ControlServer:
                     self._closed.wait(1.0)
                 continue
             peer.settimeout(SEND_SECONDS)
-            if (refused := self._refusal(peer)) is not None:
+            packed = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            _, uid, _ = _CREDENTIALS.unpack(packed)
+            if (refused := self._refusal(uid)) is not None:
                 with suppress(OSError), peer:
                     send(peer, _refusing(refused))
                 continue
             thread = threading.Thread(
-                target=self._serve, args=(peer,), name="control-peer", daemon=True
+                target=self._serve, args=(peer, uid), name="control-peer", daemon=True
             )
             with self._lock:
                 self._peers[peer] = thread
+                self._users_present[uid] += 1
             thread.start()
 
-    def _refusal(self, peer: socket.socket) -> RefusedError | None:
-        """Why somebody may not ask; None where they may."""
-        packed = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        _, uid, _ = _CREDENTIALS.unpack(packed)
+    def _refusal(self, uid: int) -> RefusedError | None:
+        """Why a user may not ask; None where they may."""
         if uid not in self._users:
             log.warning("refused the user with the number %d on the control socket", uid)
             return RefusedError("this user may not ask; name it in control.users")
-        if len(self._peers) >= CONNECTIONS:
+        if self._users_present[uid] >= CONNECTIONS or len(self._peers) >= ALL_CONNECTIONS:
             return RefusedError("too many ask at once", "too_fast")
         return None
 
-    def _serve(self, peer: socket.socket) -> None:
+    def _serve(self, peer: socket.socket, uid: int) -> None:
         try:
             with peer:
                 while not self._closed.is_set() and self._serve_one(peer):
@@ -176,19 +183,32 @@ class ControlServer:
         finally:
             with self._lock:
                 self._peers.pop(peer, None)
+                self._users_present[uid] -= 1
 
     def _serve_one(self, peer: socket.socket) -> bool:
         """Answer one request; whether another may follow."""
         peer.settimeout(None)  # who has connected may ask when they like
-        message = receive(peer, max_json=MAX_REQUEST_BYTES, max_blob=MAX_PHOTO_BYTES)
-        if message is None:
-            return False
-        peer.settimeout(SEND_SECONDS)
-        try:
-            answer, request = self._answer(message.document, message.blob)
-        except DoorbellError as exc:
-            send(peer, _refusing(exc))
-            return True
+        with ExitStack() as taken:
+            try:
+                message = receive(
+                    peer,
+                    max_json=MAX_REQUEST_BYTES,
+                    max_blob=MAX_PHOTO_BYTES,
+                    admit=lambda: self._take_upload(taken),
+                )
+            except RefusedError as exc:  # what is left of the message ends the connection
+                peer.settimeout(SEND_SECONDS)
+                send(peer, _refusing(exc))
+                return False
+            if message is None:
+                return False
+            peer.settimeout(SEND_SECONDS)
+            try:
+                answer, request = self._answer(message.document, message.blob)
+            except DoorbellError as exc:
+                send(peer, _refusing(exc))
+                return True
+            del message
         send(peer, {"ok": True, **answer.document}, answer.blob)
         match request:
             case Events():
@@ -202,11 +222,23 @@ class ControlServer:
                 return True
         return False
 
+    def _take_upload(self, taken: ExitStack) -> None:
+        """Take the place of a photo, for as long as the context lasts.
+
+        Raises:
+            RefusedError: all are taken.
+        """
+        if not self._uploads.acquire(blocking=False):
+            raise RefusedError("too many photos are looked at at once; wait a moment", "too_fast")
+        taken.callback(self._uploads.release)
+
     def _answer(self, document: Document, blob: bytes) -> tuple[Answer, Request]:
         request = parse_request(document)
         if blob and not request.takes_blob:
             raise UsageError(f"the request {request.verb} has no bytes of its own")
         self._gate.take(request.verb)
+        if isinstance(request, Frames) and self._output.is_full:
+            raise RefusedError("too many watch at once; wait a moment", "too_fast")
         if isinstance(request, Events | Frames):
             return Answer(), request
         try:

@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Protocol
@@ -25,6 +26,7 @@ from doorbell.errors import RefusedError, UsageError
 
 # What examining everything may take on a slow machine.
 CHECK_SECONDS = 180.0
+CHECK_COMMAND = (sys.executable, "-m", "doorbell.diagnostics")
 
 
 class Chimes(Protocol):
@@ -59,6 +61,7 @@ class StatusRequests:
         chimes: plays them.
         chime_wav: a built-in chime as a WAV file.
         broker: None without home automation.
+        check_command: examines every part; told the configuration on its standard input.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class StatusRequests:
         chimes: Chimes,
         chime_wav: Callable[[str], bytes],
         broker: Broker | None,
+        check_command: Sequence[str] = CHECK_COMMAND,
     ) -> None:
         self._config = config
         self._latest = latest
@@ -78,6 +82,8 @@ class StatusRequests:
         self._chime_wav = chime_wav
         self._broker = broker
         self._started = time.monotonic()
+        self._check_command = tuple(check_command)
+        self._checking = threading.Lock()
 
     def status(self, _request: requests.Status) -> Answer:
         """How everything is.
@@ -144,7 +150,14 @@ class StatusRequests:
 
     def check(self, _request: requests.Check) -> Answer:
         """Examine every part, in a process of its own: it opens what takes time and memory."""
-        command = [sys.executable, "-m", "doorbell.diagnostics"]
+        if not self._checking.acquire(blocking=False):  # each is as large as the daemon itself
+            raise RefusedError("a check goes on already; wait for its end", "too_fast")
+        try:
+            return self._check()
+        finally:
+            self._checking.release()
+
+    def _check(self) -> Answer:
         config = self._config
         settings = self._latest.settings
         if (settings is not None and settings.muted) or self._chimes.is_quiet_at(time.time()):
@@ -153,7 +166,7 @@ class StatusRequests:
             config = config.model_copy(update={"chime": silent})
         try:
             done = subprocess.run(
-                command,
+                self._check_command,
                 input=config.model_dump_json(),
                 capture_output=True,
                 text=True,

@@ -1,0 +1,119 @@
+"""What answers on the control socket: nothing lies about, and nothing is done twice at once."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from typing_extensions import Self
+
+from doorbell.config import Config, StorageSection
+from doorbell.control import requests
+from doorbell.daemon.control.desk import GalleryDesk
+from doorbell.daemon.control.output import Latest
+from doorbell.daemon.control.people import PeopleRequests
+from doorbell.daemon.control.status import StatusRequests
+from doorbell.daemon.control.visits import VisitRequests
+from doorbell.errors import ControlError, RefusedError
+from doorbell.gallery.gallery import Gallery
+
+
+def test_an_export_never_lies_on_the_disk(storage: Path) -> None:
+    section = StorageSection(directory=storage)
+    with Gallery.of(section) as gallery:
+        person_id = gallery.people.get("Anna").person_id
+    made: set[str] = set()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            made.update(os.listdir(storage))  # noqa: PTH208 - an entry may be gone by now
+
+    with closing(GalleryDesk(section)) as desk:
+        people = PeopleRequests(section, desk, VisitRequests(section, desk, time.time))
+        people.export(requests.ExportPerson(person_id=person_id))
+        there = set(os.listdir(storage))  # noqa: PTH208
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            for _ in range(20):
+                answer = people.export(requests.ExportPerson(person_id=person_id))
+        finally:
+            ended.set()
+            looking.join()
+    assert made == there
+    with ZipFile(io.BytesIO(answer.blob)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["person.json", "pictures/v2.jpg"]
+
+
+def test_what_waited_too_long_is_not_done_later(storage: Path) -> None:
+    done: list[str] = []
+    holding = threading.Event()
+
+    def hold(_gallery: Gallery) -> None:
+        holding.wait(5.0)
+
+    with closing(GalleryDesk(StorageSection(directory=storage), wait_seconds=0.2)) as desk:
+        with pytest.raises(ControlError, match="in time"):
+            desk.do(hold)
+        with pytest.raises(ControlError, match="in time"):
+            desk.do(lambda _gallery: done.append("late"))
+        holding.set()
+        desk.do(lambda _gallery: done.append("next"))
+    assert done == ["next"]
+
+
+class _Silence:
+    def play(self, name: str) -> str | None:
+        del name
+        return None
+
+    def is_quiet_at(self, epoch_seconds: float) -> bool:
+        del epoch_seconds
+        return False
+
+
+class _Asking(threading.Thread):
+    """Asks in a thread of its own."""
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        super().__init__(target=ask)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.join()
+
+
+def test_one_check_is_made_at_a_time(storage: Path, tmp_path: Path) -> None:
+    section = StorageSection(directory=storage)
+    begun = tmp_path / "begun"
+    code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(1); print('[]')"
+    with closing(GalleryDesk(section)) as desk:
+        status = StatusRequests(
+            Config(),
+            Latest(),
+            visits=VisitRequests(section, desk, time.time),
+            chimes=_Silence(),
+            chime_wav=lambda _name: b"",
+            broker=None,
+            check_command=(sys.executable, "-c", code),
+        )
+        with _Asking(lambda: status.check(requests.Check())):
+            end = time.monotonic() + 10.0
+            while not begun.exists() and time.monotonic() < end:
+                time.sleep(0.01)
+            with pytest.raises(RefusedError, match="goes on already"):
+                status.check(requests.Check())
+        assert status.check(requests.Check()).document == {"findings": []}
