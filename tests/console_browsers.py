@@ -84,7 +84,7 @@ class Visitor:
         return self.page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def house(
     tmp_path_factory: pytest.TempPathFactory, faces: Path, perception: Perception
 ) -> Iterator[House]:
@@ -92,7 +92,7 @@ def house(
         yield house
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
@@ -104,7 +104,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session", params=["direct", "nginx"])
+@pytest.fixture(scope="module", params=["direct", "nginx"])
 def console(
     request: pytest.FixtureRequest, house: House, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Console]:
