@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -166,12 +167,17 @@ def asked_by(path: Path, uid: int) -> str:
         return said.read()
 
 
+@pytest.fixture
+def for_everybody() -> Iterator[Path]:
+    """A folder that other users may look into, which those of tests are not."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
-def test_other_users_are_refused_unless_they_are_named(tmp_path: Path) -> None:
-    for each in (tmp_path, *tmp_path.parents[:3]):
-        if each.name.startswith("pytest") or each == tmp_path:
-            each.chmod(0o755)
-    path = tmp_path / "doorbell.sock"
+def test_other_users_are_refused_unless_they_are_named(for_everybody: Path) -> None:
+    path = for_everybody / "doorbell.sock"
 
     with listening(path):
         assert "may not ask" in asked_by(path, 65534)  # nobody: the file keeps them out
@@ -202,11 +208,8 @@ def test_more_connections_than_are_allowed_are_refused_and_room_comes_back(path:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
-def test_one_user_s_connections_leave_room_for_another_s(tmp_path: Path) -> None:
-    for each in (tmp_path, *tmp_path.parents[:3]):
-        if each.name.startswith("pytest") or each == tmp_path:
-            each.chmod(0o755)
-    path = tmp_path / "doorbell.sock"
+def test_one_user_s_connections_leave_room_for_another_s(for_everybody: Path) -> None:
+    path = for_everybody / "doorbell.sock"
     with (
         listening(path, ControlSection(group="users", users=("nobody",))),
         ExitStack() as held,

@@ -12,7 +12,6 @@ import click
 
 from doorbell.cli.options import configure_logging, with_config
 from doorbell.cli.printing import example, json_option, local_time, print_json, print_table, say
-from doorbell.clock import iso_utc
 from doorbell.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -85,6 +84,8 @@ def pair(config: Config, role: str, name: str, *, as_json: bool) -> None:
 
     JSON: an object with url (with the code in it), address, code, role and expires_at (ISO 8601).
     """
+    from doorbell.clock import iso_utc
+
     with _access(config) as access:
         from doorbell.config.console import address_of
         from doorbell.console.devices import clean_name
@@ -123,6 +124,8 @@ def devices(config: Config, *, as_json: bool) -> None:
     JSON: a list of objects with device_id, name, role (viewer, member, owner, or stream for a
     token), created_at and last_seen_at (ISO 8601, UTC).
     """
+    from doorbell.clock import iso_utc
+
     with _access(config) as access:
         found = access.devices.all()
     if as_json:

@@ -66,21 +66,26 @@ def silent_camera() -> Iterator[tuple[str, threading.Event]]:
 def test_a_camera_that_does_not_answer_does_not_make_the_end_an_abort(
     number: signal.Signals, tmp_path: Path
 ) -> None:
+    # On a busy machine the camera may answer before closing has given up on it: once more then.
+    assert any(ended_beside_a_silent_camera(number, tmp_path) for _ in range(4))
+
+
+def ended_beside_a_silent_camera(number: signal.Signals, folder: Path) -> bool:
+    """End a doorbell whose camera answers just when closing gives up on it; whether it did."""
     with silent_camera() as (uri, called):
         _, _, *words = run_command(
-            f"storage.directory={tmp_path / 'storage'}",
+            f"storage.directory={folder / 'storage'}",
             f"camera.uri={uri}",
             f"camera.timeout_seconds={HANGING_SECONDS}",
         )
         command = [sys.executable, "-c", SLOW_END, *words[1:]]
-        with DaemonProcess(command, tmp_path / "log") as daemon:
+        with DaemonProcess(command, folder / "log") as daemon:
             assert called.wait(20.0)
-            # Closing gives up on it, and it answers just then.
             time.sleep(HANGING_SECONDS - CLOSING_SECONDS - 1.0)
             daemon.signal(number)
             assert daemon.wait() == 0, daemon.log
-            assert "left behind" in daemon.log
             assert "terminate called" not in daemon.log
+            return "left behind" in daemon.log
 
 
 @pytest.fixture
