@@ -117,3 +117,22 @@ def test_one_check_is_made_at_a_time(storage: Path, tmp_path: Path) -> None:
             with pytest.raises(RefusedError, match="goes on already"):
                 status.check(requests.Check())
         assert status.check(requests.Check()).document == {"findings": []}
+
+
+def test_the_doorbell_stops_in_time_whatever_is_done_with_the_gallery(storage: Path) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def long(_gallery: Gallery) -> None:
+        begun.set()
+        ended.wait(30.0)
+
+    executor = GalleryExecutor(StorageSection(directory=storage))
+    with _Asking(lambda: executor.run(long)):
+        assert begun.wait(10.0)
+        started = time.monotonic()
+        executor.close()
+        took = time.monotonic() - started
+        ended.set()
+    assert took < 3.0
+    with pytest.raises(ControlError, match="stops"):
+        executor.run(lambda _gallery: None)

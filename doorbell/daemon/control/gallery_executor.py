@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooSlow
 from typing import TypeVar
 
 from doorbell.config import StorageSection
-from doorbell.errors import ControlError, GalleryError, GalleryLostError
+from doorbell.errors import ControlError, GalleryError
 from doorbell.gallery.gallery import Gallery
 
 _Result = TypeVar("_Result")
 
 # Whoever asks waits no longer; what was begun is ended all the same.
 WAIT_SECONDS = 20.0
-CLOSE_SECONDS = 2.0
+# The doorbell stops within five seconds, whatever is in hand: a transaction that is left is undone.
+CLOSE_SECONDS = 1.0
 
 
 class GalleryExecutor:
@@ -31,42 +33,55 @@ class GalleryExecutor:
         self._storage = storage
         self._wait_seconds = wait_seconds
         self._gallery: Gallery | None = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="household")
+        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = threading.Event()
+        # Not an executor of the standard library: that waits at the end for as long as it takes.
+        self._thread = threading.Thread(target=self._serve, name="household", daemon=True)
+        self._thread.start()
 
     def run(self, work: Callable[[Gallery], _Result]) -> _Result:
         """Let the thread do something with the gallery, and wait for it.
 
         Raises:
-            ControlError: it takes too long.
+            ControlError: it takes too long, or the doorbell stops.
             DoorbellError: as the work does.
         """
+        if self._closed.is_set():
+            raise ControlError("the doorbell stops; ask again when it is back")
+        asked: Future[_Result] = Future()
+
+        def answer() -> None:
+            if not asked.set_running_or_notify_cancel():
+                return
+            try:
+                asked.set_result(self._run(work))
+            except BaseException as exc:  # noqa: BLE001 - it is raised where it was asked for
+                asked.set_exception(exc)
+
+        self._waiting.put(answer)
         try:
-            begun = self._executor.submit(self._run, work)
-        except RuntimeError as exc:
-            if not self._closed.is_set():
-                raise
-            raise ControlError("the doorbell stops; ask again when it is back") from exc
-        try:
-            return begun.result(self._wait_seconds)
+            return asked.result(self._wait_seconds)
         except TooSlow as exc:
-            begun.cancel()  # what has not begun is not done later, unasked
+            asked.cancel()  # what has not begun is not done later, unasked
             raise ControlError("the gallery does not answer in time; try again") from exc
 
     def close(self) -> None:
-        """Let what is in hand end; idempotent."""
-        if self._closed.is_set():
-            return
+        """Let what is in hand end, for at most a second; idempotent."""
         self._closed.set()
-        self._executor.submit(self._leave)
-        self._executor.shutdown(wait=True, cancel_futures=False)
+        self._waiting.put(None)
+        self._thread.join(CLOSE_SECONDS)
+
+    def _serve(self) -> None:
+        while (answer := self._waiting.get()) is not None and not self._closed.is_set():
+            answer()
+        self._leave()
 
     def _run(self, work: Callable[[Gallery], _Result]) -> _Result:
         if self._gallery is None:
             self._gallery = Gallery.of(self._storage)
         try:
             return work(self._gallery)
-        except (GalleryLostError, GalleryError):
+        except GalleryError:
             self._leave()  # another file may be there by now
             raise
 
