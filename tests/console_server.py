@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -111,12 +110,7 @@ class Console:
             time.sleep(0.005)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join()
         self._ended.set()
@@ -193,3 +187,21 @@ def address(entry: Entry) -> str:
             begin = path.rindex("{", 0, path.index(kind))
             path = path[:begin] + value + path[path.index(kind) + len(kind) :]
     return path
+
+
+class Clock:
+    """Wall time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def pair(console: Console, code: str, **fields: str) -> Answered:
+    return console.post("/pair", PAGE, {"code": code, **fields})
+
+
+def cookie_of(answered: Answered) -> dict[str, str]:
+    return {"cookie": answered.headers["set-cookie"].partition(";")[0]}

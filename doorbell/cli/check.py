@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 EXIT_CODE = 3
 # A GPU that computes something else than it should.
 FAILED_CODE = 1
-# What most webcams see from side to side.
-WEBCAM_DEGREES = 78.0
 
 
 @click.command(
@@ -42,14 +40,14 @@ WEBCAM_DEGREES = 78.0
 @click.option(
     "--field-of-view",
     type=click.FloatRange(10.0, 170.0),
-    default=WEBCAM_DEGREES,
-    show_default=True,
     metavar="DEGREES",
-    help="Of the camera's width, for how large faces will be.",
+    help="Of the camera's width, for how large faces will be; else that of most webcams.",
 )
 @json_option
 @with_config
-def check(config: Config, report: Path, field_of_view: float, *, gpu: bool, as_json: bool) -> None:
+def check(
+    config: Config, report: Path, field_of_view: float | None, *, gpu: bool, as_json: bool
+) -> None:
     """Check models, camera, latency, sound, broker, disk and clock.
 
     The latency is that of each step from a frame to a name, for a simulated visitor.
@@ -72,11 +70,12 @@ def check(config: Config, report: Path, field_of_view: float, *, gpu: bool, as_j
         _check_parts(config, field_of_view, as_json=as_json)
 
 
-def _check_parts(config: Config, field_of_view: float, *, as_json: bool) -> None:
+def _check_parts(config: Config, field_of_view: float | None, *, as_json: bool) -> None:
     from doorbell.diagnostics import check_all
 
     findings = []
-    for finding in check_all(config, field_of_view_degrees=field_of_view):
+    given = {} if field_of_view is None else {"field_of_view_degrees": field_of_view}
+    for finding in check_all(config, **given):
         findings.append(finding)
         if not as_json:
             mark = click.style("ok ", fg="green") if finding.ok else click.style("BAD", fg="red")

@@ -35,6 +35,7 @@ class Status(Request):
     """How everything is: see ``daemon.control.status``."""
 
     verb = "status"
+    only_reads = True
 
 
 class RingBell(Request):
@@ -84,6 +85,7 @@ class ChimeSound(Request):
     """The sound of a built-in chime: a WAV file in the blob."""
 
     verb = "chime.sound"
+    only_reads = True
     chime: Annotated[str, StringConstraints(max_length=64)]
 
 
@@ -100,6 +102,7 @@ class ListVisits(Request):
     """Visits, newest first: ``visits``, and ``more``, what to give as ``before`` for older ones."""
 
     verb = "visits.list"
+    only_reads = True
     limit: Annotated[int, Field(ge=1, le=100)] = 50
     before: Annotated[str, StringConstraints(max_length=120)] | None = None
     person_id: Id | None = None
@@ -113,6 +116,7 @@ class Today(Request):
     """Who came since then (``visitors``), and whom somebody should name (``waiting``)."""
 
     verb = "visits.today"
+    only_reads = True
     since: Annotated[AwareDatetime, Field(strict=False)]
 
 
@@ -120,6 +124,7 @@ class GetVisit(Request):
     """One visit: ``visit``, ``picture`` (its size and faces, or null), ``likely`` people."""
 
     verb = "visits.get"
+    only_reads = True
     visit: VisitId
 
 
@@ -127,6 +132,7 @@ class VisitPicture(Request):
     """The picture of a visit, clean, whole or its visitor's face: a JPEG in the blob."""
 
     verb = "visits.picture"
+    only_reads = True
     visit: VisitId
     crop: Literal["whole", "face"] = "whole"
     max_width: Width = 1280
@@ -180,12 +186,14 @@ class ListPeople(Request):
     """Everybody enrolled: ``people``."""
 
     verb = "people.list"
+    only_reads = True
 
 
 class GetPerson(Request):
     """One person: ``person``, and ``visits``, the newest twenty."""
 
     verb = "people.get"
+    only_reads = True
     person_id: Id
 
 
@@ -285,6 +293,7 @@ class PhotoPreview(Request):
     """
 
     verb = "photo.preview"
+    only_reads = True
     photo_id: PhotoId
     max_width: Width | None = None
 
@@ -322,6 +331,7 @@ class GetPortrait(Request):
     """The portrait of a person, in the blob: a JPEG."""
 
     verb = "portrait.get"
+    only_reads = True
     person_id: Id
     max_width: Width | None = None
 
@@ -355,6 +365,7 @@ class Events(Request):
     """
 
     verb = "events"
+    only_reads = True
 
 
 class Frames(Request):
@@ -368,6 +379,7 @@ class Frames(Request):
     """
 
     verb = "frames"
+    only_reads = True
     max_width: Width | None = None
     per_second: Annotated[float, Field(gt=0.0, le=240.0)] = 10.0
 

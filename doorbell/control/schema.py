@@ -33,7 +33,9 @@ class Request(Arguments):
     Attributes:
         verb: what stands in ``do``.
         takes_blob: whether bytes belong to it.
+        only_reads: whether it changes nothing and is cheap, so that pages may ask it often.
     """
 
     verb: ClassVar[str]
     takes_blob: ClassVar[bool] = False
+    only_reads: ClassVar[bool] = False

@@ -39,6 +39,8 @@ from doorbell.pipeline.pipeline import Pipeline
 MIN_FREE_BYTES = 200 * 1024 * 1024
 # A clock before the day this was written was never set.
 EARLIEST_CLOCK = 1795305600.0  # 2026-11-22
+# What most webcams see from side to side.
+WEBCAM_DEGREES = 78.0
 # The built-in scene's first visitor comes and stands at the door within these.
 SCENE_FRAMES_PER_SECOND = 10.0
 SCENE_FRAMES = 60
@@ -65,7 +67,9 @@ class Finding:
 _Found: TypeAlias = str | tuple[str, Sequence[str]]
 
 
-def check_all(config: Config, *, field_of_view_degrees: float) -> Iterator[Finding]:
+def check_all(
+    config: Config, *, field_of_view_degrees: float = WEBCAM_DEGREES
+) -> Iterator[Finding]:
     """Check every part in turn; a part that is switched off is reported as such.
 
     Args:

@@ -157,13 +157,26 @@ class ControlServer:
                 with suppress(OSError), peer:
                     send(peer, _error_document(refused))
                 continue
-            thread = threading.Thread(
-                target=self._serve, args=(peer, uid), name="control-peer", daemon=True
-            )
-            with self._lock:
-                self._peers[peer] = thread
-                self._users_present[uid] += 1
+            self._start_serving(peer, uid)
+
+    def _start_serving(self, peer: socket.socket, uid: int) -> None:
+        thread = threading.Thread(
+            target=self._serve, args=(peer, uid), name="control-peer", daemon=True
+        )
+        with self._lock:
+            self._peers[peer] = thread
+            self._users_present[uid] += 1
+        try:
             thread.start()
+        except RuntimeError as exc:  # the system allows no more threads; whoever comes next may ask
+            log.warning("somebody could not be answered: %s", exc)
+            self._forget(peer, uid)
+            peer.close()
+
+    def _forget(self, peer: socket.socket, uid: int) -> None:
+        with self._lock:
+            self._peers.pop(peer, None)
+            self._users_present[uid] -= 1
 
     def _refusal(self, uid: int) -> RefusedError | None:
         """Why a user may not ask; None where they may."""
@@ -184,9 +197,7 @@ class ControlServer:
         except Exception:
             log.exception("a defect in what answers on the control socket")
         finally:
-            with self._lock:
-                self._peers.pop(peer, None)
-                self._users_present[uid] -= 1
+            self._forget(peer, uid)
 
     def _serve_one(self, peer: socket.socket) -> bool:
         """Answer one request; whether another may follow."""
@@ -239,7 +250,7 @@ class ControlServer:
         request = parse_request(document)
         if blob and not request.takes_blob:
             raise UsageError(f"the request {request.verb} has no bytes of its own")
-        self._rate_limiter.take(request.verb)
+        self._rate_limiter.take(request)
         if isinstance(request, Frames) and self._output.is_full:
             raise RefusedError("too many watch at once; wait a moment", "too_fast")
         if isinstance(request, Events | Frames):
@@ -276,15 +287,15 @@ class _RateLimiter:
         self._buckets: dict[str, TokenBucket] = {}
         self._budgets: dict[str, HourlyBudget] = {}
 
-    def take(self, verb: str) -> None:
+    def take(self, request: Request) -> None:
         """Take a request in.
 
         Raises:
             RefusedError: it is one too many.
         """
-        now = time.monotonic()
+        now, verb = time.monotonic(), request.verb
         with self._lock:
-            if verb in _READING:
+            if request.only_reads:
                 taken = self._reading.take(now)
             else:
                 if verb not in self._buckets:
@@ -294,24 +305,6 @@ class _RateLimiter:
                 taken = self._buckets[verb].take(now) and self._budgets[verb].take(now)
         if not taken:
             raise RefusedError("that was asked too often; wait a moment", "too_fast")
-
-
-_READING = frozenset(
-    (
-        "status",
-        "events",
-        "frames",
-        "chime.sound",
-        "visits.list",
-        "visits.today",
-        "visits.get",
-        "visits.picture",
-        "people.list",
-        "people.get",
-        "portrait.get",
-        "photo.preview",
-    )
-)
 
 
 def _listen(path: Path, group: str | None) -> socket.socket:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Protocol
 
@@ -172,7 +170,6 @@ class StatusRequests:
                 text=True,
                 timeout=CHECK_SECONDS,
                 check=False,
-                preexec_fn=_be_nice,
             )
             findings: list[Document] = json.loads(done.stdout)
         except subprocess.TimeoutExpired as exc:
@@ -185,10 +182,9 @@ class StatusRequests:
         camera = self._latest.camera
         if camera is None:
             return None
-        told = asdict(camera)
         return {
             "condition": camera.condition.value,
-            "reason": told["reason"],
+            "reason": camera.reason,
             "since_at": iso_utc(camera.since_at),
             "gives_frames": camera.gives_frames,
         }
@@ -197,7 +193,3 @@ class StatusRequests:
 def _require_built_in(chime: str) -> None:
     if chime not in CHIME_NAMES:
         raise UsageError(f"there is no built-in chime {chime!r}")
-
-
-def _be_nice() -> None:
-    os.nice(10)
