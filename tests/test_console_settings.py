@@ -294,7 +294,7 @@ def test_who_may_only_look_is_told_no_address_of_the_house(console: Console) -> 
         seen[role] = Seen(pages.get("/").text).text
 
     assert "10.0.0" not in seen[Role.VIEWER]
-    assert "does not work" in seen[Role.VIEWER]
+    assert "gives no picture" in seen[Role.VIEWER]
     assert "10.0.0.9" in seen[Role.MEMBER]
 
 

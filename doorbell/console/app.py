@@ -19,6 +19,7 @@ from doorbell.console.access_middleware import AccessMiddleware
 from doorbell.console.control_errors import control_failed
 from doorbell.console.headers import SecurityHeaders, security_headers
 from doorbell.console.limits import Traffic
+from doorbell.console.notices import Notices
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import gettext_of
 from doorbell.console.request_context import HostPolicy
@@ -41,8 +42,8 @@ def make_app(
 ) -> Starlette:
     """The application.
 
-    Endpoints find in ``request.app.state`` the ``section``, ``doorbell``, ``access`` and
-    ``traffic``.
+    Endpoints find in ``request.app.state`` the ``section``, ``doorbell``, ``access``, ``traffic``,
+    ``authority``, ``notices`` and ``last_check`` (what ``check`` found and when, or None).
 
     Args:
         section: of the configuration.
@@ -82,6 +83,8 @@ def make_app(
     app.state.access = access
     app.state.traffic = traffic
     app.state.authority = authority
+    app.state.notices = Notices()
+    app.state.last_check = None
     return app
 
 

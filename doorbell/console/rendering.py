@@ -106,10 +106,7 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
 
 def notices_of(request: Request) -> Notices:
     """The notices of this process."""
-    state = request.app.state
-    if not hasattr(state, "notices"):
-        state.notices = Notices()
-    notices: Notices = state.notices
+    notices: Notices = request.app.state.notices
     return notices
 
 

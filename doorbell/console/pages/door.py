@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from doorbell.clock import iso_utc
 from doorbell.console.doorbell_client import Doorbell, doorbell_of
-from doorbell.console.rendering import gettext_of, render
+from doorbell.console.pages.health import parts_now
+from doorbell.console.rendering import render
 from doorbell.console.routing import Role
 from doorbell.errors import RefusedError
 
@@ -29,7 +30,6 @@ async def door(request: Request) -> Response:
     status, today = await asyncio.gather(
         doorbell.ask("status"), doorbell.ask("visits.today", since=_midnight())
     )
-    lines = health_lines(status.document)
     waiting = today.document["waiting"] if member else []
     cards = await asyncio.gather(*(_card(doorbell, visit) for visit in waiting[:CARDS]))
     return render(
@@ -37,7 +37,7 @@ async def door(request: Request) -> Response:
         "door.html",
         status=status.document,
         settings=status.document["settings"] or NOT_TOLD,
-        health=lines if member else _without_reasons(request, lines),
+        health=parts_now(request, status.document),
         visitors=today.document["visitors"],
         cards=[card for card in cards if card is not None],
         more=max(0, len(waiting) - CARDS),
@@ -68,35 +68,6 @@ async def _card(doorbell: Doorbell, visit: dict[str, Any]) -> dict[str, Any] | N
     except RefusedError:  # forgotten in between
         return None
     return {"visit": found["visit"], "likely": found["likely"][:LIKELY]}
-
-
-def health_lines(status: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """How each part is: its name, ``good``, ``warn`` or ``bad``, and why where it is not good."""
-    camera, sound, broker = status["camera"], status["sound"], status["broker"]
-    lines = []
-    if camera is None:
-        lines.append(("camera", "warn", ""))
-    elif not camera["gives_frames"]:
-        lines.append(("camera", "bad", camera["reason"]))
-    else:
-        lines.append(("camera", "warn" if camera["reason"] else "good", camera["reason"] or ""))
-    if sound is not None and sound["works"] is not None:  # a chime was played
-        lines.append(("sound", "good" if sound["works"] else "bad", sound["reason"] or ""))
-    if broker["enabled"]:
-        connected = broker["connected"] is not False and not broker["problem"]
-        lines.append(("broker", "good" if connected else "bad", broker["problem"] or ""))
-    failing = "; ".join(part["reason"] for part in status["storage"])
-    lines.append(("storage", "bad" if failing else "good", failing))
-    return lines
-
-
-def _without_reasons(
-    request: Request, lines: list[tuple[str, str, str]]
-) -> list[tuple[str, str, str]]:
-    """The same for who may only look: a reason may name an address of the house, or a file."""
-    _ = gettext_of(request)
-    words = {"warn": _("works, but not well"), "bad": _("does not work")}
-    return [(part, state, words.get(state, "") if reason else "") for part, state, reason in lines]
 
 
 def _midnight() -> str | None:

@@ -45,8 +45,8 @@ async def health(request: Request) -> Response:
         request,
         "health.html",
         status=status,
-        now=_now(request, status),
-        check=getattr(request.app.state, "last_check", None),
+        now=[*parts_now(request, status), *_nobody(request, status)],
+        check=request.app.state.last_check,
         statistics=status["statistics"],
     )
 
@@ -62,8 +62,8 @@ async def check(request: Request) -> Response:
     return RedirectResponse(url_of(request, "/health") + "#checked", status_code=303)
 
 
-def _now(request: Request, status: dict[str, Any]) -> list[Line]:
-    """A line for each part."""
+def parts_now(request: Request, status: dict[str, Any]) -> list[Line]:
+    """How each part is; what the daemon says of it may name an address of the house, or a file."""
     _ = gettext_of(request)
     lines = [_camera(_, status["camera"]), _sound(_, status["sound"]), _broker(_, status["broker"])]
     for part in status["storage"]:
@@ -72,9 +72,15 @@ def _now(request: Request, status: dict[str, Any]) -> list[Line]:
         lines.append(Line("bad", title, words, part["reason"], "/settings#keeping"))
     if not status["storage"]:
         lines.append(Line("good", _("Disk"), _("can be written")))
-    if status["people"] == 0:
-        lines.append(Line("warn", _("People"), _("nobody is enrolled yet"), "", "/people/new"))
     return lines
+
+
+def _nobody(request: Request, status: dict[str, Any]) -> list[Line]:
+    """What there is to do first."""
+    _ = gettext_of(request)
+    if status["people"] != 0:
+        return []
+    return [Line("warn", _("People"), _("nobody is enrolled yet"), "", "/people/new")]
 
 
 def _camera(_: Gettext, camera: dict[str, Any] | None) -> Line:
