@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -205,3 +207,23 @@ def test_a_device_without_permission_names_the_group() -> None:
 def test_a_pipeline_without_gstreamer_says_so() -> None:
     with pytest.raises(CameraError, match="without GStreamer"):
         open_camera(CameraSection(uri="videotestsrc ! appsink"))
+
+
+def test_cameras_that_hang_leave_no_options_behind_whoever_ends_first() -> None:
+    """Else the next camera, and every process that is started, goes by theirs."""
+
+    def open_silent(seconds: float) -> None:
+        section = CameraSection(uri=address, timeout_seconds=seconds)
+        with suppress(CameraError):
+            open_camera(section).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/door"
+        first = threading.Thread(target=open_silent, args=(1.0,))
+        last = threading.Thread(target=open_silent, args=(2.0,))
+        first.start()
+        time.sleep(0.5)  # its options are there
+        last.start()
+        first.join()
+        last.join()
+    assert "OPENCV_FFMPEG_CAPTURE_OPTIONS" not in os.environ

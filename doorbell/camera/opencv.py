@@ -34,6 +34,9 @@ _SOONER = 0.8
 _ENDED_GRABS, _AT_ONCE_SECONDS = 1000, 0.005
 # Where OpenCV reads FFmpeg's options when it opens a stream.
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+# What the user asks for. It is looked up once: a camera that hangs while it is opened leaves its own
+# options there, which the next one is not to take for somebody's wish.
+_ASKED = os.environ.get(_OPTIONS)
 # The versions of its avcodec.
 _FFMPEG_5, _FFMPEG_8 = 59, 62
 # What kind of picture FFmpeg decoded last, as a letter (OpenCV 4.9); 0 elsewhere.
@@ -257,8 +260,7 @@ def _open_stream(section: CameraSection, source: Source, probe_seconds: float) -
     ]
     if is_http(source) and _ffmpeg_version() < _FFMPEG_8:
         source = follow(source, section.timeout_seconds)
-    before = os.environ.get(_OPTIONS)
-    os.environ[_OPTIONS] = _stream_options(section, probe_seconds, before)
+    os.environ[_OPTIONS] = _stream_options(section, probe_seconds, _ASKED)
     try:
         capture = cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
         if is_http(source) and not capture.isOpened():
@@ -268,10 +270,10 @@ def _open_stream(section: CameraSection, source: Source, probe_seconds: float) -
                 capture.open(followed.place, cv2.CAP_FFMPEG, timeouts)
         return capture
     finally:
-        if before is None:
-            del os.environ[_OPTIONS]
+        if _ASKED is None:
+            os.environ.pop(_OPTIONS, None)
         else:
-            os.environ[_OPTIONS] = before
+            os.environ[_OPTIONS] = _ASKED
 
 
 def _stream_options(section: CameraSection, probe_seconds: float, asked: str | None) -> str:
