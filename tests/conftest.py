@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from command_line import Cli, sample
 from examples import register_profiles
-from scheduling import WaitingApart, order
+from scheduling import WaitingApart, give_way, order
 
 from doorbell.cli import main
 from doorbell.config import InferenceSection, load_config
@@ -38,6 +38,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WaitingApart
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         order(items)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        give_way(item)
 
 
 def _say_nothing(work: str, done: int, total: int) -> None:

@@ -2,17 +2,20 @@
 
 A file goes to one worker, as with ``--dist loadfile``. Those that mostly wait (for pauses,
 time-outs, key frames) are taken first and all by one worker, one after the other: the processors
-are left to the files that compute, which the other workers take at the same time. System tests come
-before the rest, so that the files at the end are short ones.
+are left to the files that compute, which the other workers take at the same time. What waits is
+timed, and does little: it gets a processor as soon as it wants one. System tests come before the
+rest, so that the files at the end are short ones.
 """
 
+import os
 from pathlib import PurePath
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-# Files of tests/system that take less than a quarter of their time of a processor, the daemons and
-# cameras that they start included; measured alone, 2026-11-28.
+# Files of tests/system that take little of a processor, the daemons and cameras that they start
+# included: less than a quarter of their time, measured of the refusals, the twins and the streams
+# alone, 2026-11-28.
 WAITING = frozenset(
     {
         "test_mosquitto.py",
@@ -23,6 +26,10 @@ WAITING = frozenset(
         "test_twins.py",
     }
 )
+
+
+# So much lower is the priority of files that compute.
+_NICE = 5
 
 
 class WaitingApart(LoadFileScheduling):  # type: ignore[misc]  # it ships no types
@@ -36,6 +43,12 @@ class WaitingApart(LoadFileScheduling):  # type: ignore[misc]  # it ships no typ
 def order(items: list[pytest.Item]) -> None:
     """Put the waiting files first, then other system tests."""
     items.sort(key=_turn)
+
+
+def give_way(item: pytest.Item) -> None:
+    """Let a worker that computes leave the processors to the one that waits; from now on."""
+    if item.path.name not in WAITING and os.nice(0) == 0:
+        os.nice(_NICE)
 
 
 def _turn(item: pytest.Item) -> int:

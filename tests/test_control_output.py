@@ -50,8 +50,7 @@ def test_who_listens_hears_of_events_changes_and_that_nothing_is_new(tmp_path: P
     path = tmp_path / "doorbell.sock"
     with listening(path, output=output), Client.connect(path) as client:
         heard = client.events()
-        assert next(heard) == {"event": "alive"}  # and so it listens by now
-        output.handle(event())
+        output.handle(event())  # whoever was answered listens
         output.handle(CameraState(CameraCondition.LIVE, "", 0.0))
         told = [
             each for each in (next(heard), next(heard), next(heard)) if each["event"] != "alive"
@@ -201,6 +200,34 @@ def test_more_watchers_than_the_main_thread_bears_are_refused(tmp_path: Path) ->
         ):
             client.frames()
         assert caught.value.kind == "too_fast"
+
+
+def test_of_many_who_ask_at_once_as_many_watch_as_may(tmp_path: Path) -> None:
+    path = tmp_path / "doorbell.sock"
+    all_here = threading.Barrier(2 * WATCHERS)
+    watching, refused = [], []
+
+    def ask() -> None:
+        with Client.connect(path) as client:
+            all_here.wait(10.0)
+            try:
+                stream = client.frames()
+            except RefusedError as exc:
+                refused.append(exc.kind)
+                all_here.wait(10.0)
+            else:
+                watching.append(stream)
+                all_here.wait(10.0)  # nobody leaves before everybody was answered
+                stream.close()
+
+    with listening(path):
+        asking = [threading.Thread(target=ask) for _ in range(2 * WATCHERS)]
+        for each in asking:
+            each.start()
+        for each in asking:
+            each.join()
+    assert len(watching) == WATCHERS
+    assert refused == ["too_fast"] * WATCHERS
 
 
 def test_frames_are_made_in_a_few_sizes_however_many_are_asked_for(tmp_path: Path) -> None:

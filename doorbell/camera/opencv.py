@@ -34,8 +34,8 @@ _SOONER = 0.8
 _ENDED_GRABS, _AT_ONCE_SECONDS = 1000, 0.005
 # Where OpenCV reads FFmpeg's options when it opens a stream.
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
-# What the user asks for. It is looked up once: a camera that hangs while it is opened leaves its own
-# options there, which the next one is not to take for somebody's wish.
+# What the user asks for. It is looked up once: while a camera hangs in being opened, what is there
+# is of that camera, and no wish of the user's.
 _ASKED = os.environ.get(_OPTIONS)
 # The versions of its avcodec.
 _FFMPEG_5, _FFMPEG_8 = 59, 62

@@ -125,8 +125,7 @@ class Client:
             ControlError: as in ``ask``.
         """
         self._exchange({"do": "events"})
-        while True:
-            yield self._next().document
+        return self._documents()
 
     def subscribe(self, verb: str, **arguments: Any) -> Iterator[Document]:
         """What a request tells until it has ended; see ``doorbell.control.requests``.
@@ -168,6 +167,10 @@ class Client:
                 str(answer.document.get("error", "")), str(answer.document.get("kind", "refused"))
             )
         return answer
+
+    def _documents(self) -> Iterator[Document]:
+        while True:
+            yield self._next().document
 
     def _next(self) -> Message:
         try:

@@ -249,7 +249,7 @@ class EnrollingRequests:
         """The frames as who watches at the socket gets them."""
         ours, theirs = socket.socketpair()
         with theirs, FrameStream(ours) as stream:
-            gone = self._output.watch(theirs, max_width=None, per_second=FRAMES_PER_SECOND)
+            gone = self._output.watch(theirs, None, max_width=None, per_second=FRAMES_PER_SECOND)
             try:
                 yield stream
             finally:

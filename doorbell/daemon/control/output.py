@@ -21,6 +21,7 @@ from doorbell.control.frame_ring import RingShape, RingWriter
 from doorbell.control.wire import Document, send_now
 from doorbell.daemon.control.documents import visit_document, visitor_document
 from doorbell.domain import Event, Frame, Ring, Track, Visit
+from doorbell.errors import RefusedError
 from doorbell.status import (
     CameraState,
     KnownVisitors,
@@ -142,11 +143,6 @@ class ControlOutput:
         """Whether anybody is handed frames."""
         return bool(self._watchers)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether as many watch as may."""
-        return len(self._watchers) >= WATCHERS
-
     def handle(self, message: Message) -> None:
         """Hand an event or a change to whoever listens."""
         changed = self.latest.note(message)
@@ -188,27 +184,46 @@ class ControlOutput:
             except OSError:
                 self._let_go(watcher)
 
-    def listen(self, peer: socket.socket) -> threading.Event:
-        """Hand events to a connection from now on; set once it is let go."""
+    def listen(self, peer: socket.socket, opening: Document) -> threading.Event:
+        """Hand events to a connection, after this message; set once it is let go.
+
+        Raises:
+            OSError: it does not take it.
+        """
         peer.settimeout(None)
         listener = _Listener(peer)
         with self._lock:
+            _open(peer, opening)
             self._listeners = (*self._listeners, listener)
         return listener.gone
 
     def watch(
-        self, peer: socket.socket, *, max_width: int | None, per_second: float
+        self,
+        peer: socket.socket,
+        opening: Document | None,
+        *,
+        max_width: int | None,
+        per_second: float,
     ) -> threading.Event:
-        """Hand frames to a connection from now on; set once it is let go.
+        """Hand frames to a connection, after this message; set once it is let go.
 
         Args:
             peer: the connection.
+            opening: what it is told before; None for nothing.
             max_width: pixels; wider frames come at an integer part of their size.
             per_second: at most so many.
+
+        Raises:
+            RefusedError: as many watch as may.
+            OSError: it does not take the message.
         """
         peer.settimeout(None)
         watcher = _Watcher(peer, max_width, 1.0 / per_second)
         with self._lock:
+            if len(self._watchers) >= WATCHERS:
+                raise RefusedError("too many watch at once; wait a moment", "too_fast")
+            if opening is not None:
+                _open(peer, opening)
             self._watchers = (*self._watchers, watcher)
         return watcher.gone
 
@@ -322,6 +337,16 @@ class ControlOutput:
             "pixels": round(size),
             "recognizable": size >= self._min_face_pixels,
         }
+
+
+def _open(peer: socket.socket, opening: Document) -> None:
+    """Send what comes before everything else.
+
+    Raises:
+        OSError: it is not taken.
+    """
+    if not send_now(peer, opening):
+        raise BrokenPipeError("the other end has left what it was told before")
 
 
 def _copy(frame: Frame, ratio: int, into: cv2.typing.MatLike) -> None:

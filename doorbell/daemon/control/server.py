@@ -22,7 +22,14 @@ from doorbell.control.address import at_address
 from doorbell.control.rates import HourlyBudget, Rate, TokenBucket
 from doorbell.control.requests import Events, Frames, parse_request
 from doorbell.control.schema import Request
-from doorbell.control.wire import MAX_PHOTO_BYTES, MAX_REQUEST_BYTES, Document, receive, send
+from doorbell.control.wire import (
+    MAX_PHOTO_BYTES,
+    MAX_REQUEST_BYTES,
+    Document,
+    Message,
+    receive,
+    send,
+)
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.errors import (
     ControlError,
@@ -45,6 +52,8 @@ ALIVE_SECONDS = 1.0
 CLOSE_SECONDS = 3.0
 # Linux: struct ucred of SO_PEERCRED.
 _CREDENTIALS = struct.Struct("3i")
+# What comes before the events or frames that were asked for.
+_OPENING: Document = {"ok": True}
 
 # How often is answered what only reads, over all connections: pages do, with a picture each.
 READS_AT_ONCE, READS_PER_SECOND = 300, 100
@@ -69,11 +78,13 @@ class Answer:
         document: the answer.
         blob: bytes that belong to it.
         more: what follows over time, until it has ended; for requests that go on.
+        is_sent: whether it was sent already, lest something else come before it.
     """
 
     document: Document = field(default_factory=dict)
     blob: bytes = field(default=b"", repr=False)
     more: Callable[[socket.socket], None] | None = None
+    is_sent: bool = False
 
 
 Handler: TypeAlias = Callable[[Request, bytes], Answer]
@@ -218,23 +229,15 @@ class ControlServer:
                 return False
             peer.settimeout(SEND_SECONDS)
             try:
-                answer, request = self._answer(message.document, message.blob)
+                answer = self._answer(peer, message)
             except DoorbellError as exc:
-                send(peer, _error_document(exc))
-                return True
+                answer = Answer(_error_document(exc))
             del message
-        send(peer, {"ok": True, **answer.document}, answer.blob)
-        match request:
-            case Events():
-                self._follow(peer, self._output.listen(peer))
-            case Frames(max_width=max_width, per_second=per_second):
-                gone = self._output.watch(peer, max_width=max_width, per_second=per_second)
-                self._follow(peer, gone)
-            case _ if answer.more is not None:
-                answer.more(peer)
-            case _:
-                return True
-        return False
+        if not answer.is_sent:
+            send(peer, {"ok": True, **answer.document}, answer.blob)
+        if answer.more is not None:
+            answer.more(peer)
+        return answer.more is None
 
     def _take_upload(self, taken: ExitStack) -> None:
         """Take the place of a photo, for as long as the context lasts.
@@ -246,17 +249,25 @@ class ControlServer:
             raise RefusedError("too many photos are looked at at once; wait a moment", "too_fast")
         taken.callback(self._uploads.release)
 
-    def _answer(self, document: Document, blob: bytes) -> tuple[Answer, Request]:
-        request = parse_request(document)
+    def _answer(self, peer: socket.socket, message: Message) -> Answer:
+        request, blob = parse_request(message.document), message.blob
         if blob and not request.takes_blob:
             raise UsageError(f"the request {request.verb} has no bytes of its own")
         self._rate_limiter.take(request)
-        if isinstance(request, Frames) and self._output.is_full:
-            raise RefusedError("too many watch at once; wait a moment", "too_fast")
-        if isinstance(request, Events | Frames):
-            return Answer(), request
+        match request:
+            case Events():
+                gone = self._output.listen(peer, _OPENING)
+            case Frames(max_width=max_width, per_second=per_second):
+                gone = self._output.watch(
+                    peer, _OPENING, max_width=max_width, per_second=per_second
+                )
+            case _:
+                return self._handled(request, blob)
+        return Answer(is_sent=True, more=lambda peer: self._follow(peer, gone))
+
+    def _handled(self, request: Request, blob: bytes) -> Answer:
         try:
-            return self._handlers[request.verb](request, blob), request
+            return self._handlers[request.verb](request, blob)
         except DoorbellError:
             raise
         except Exception as exc:
