@@ -106,6 +106,10 @@ def test_the_initials_of_a_name(name: str, letters: str) -> None:
             "no clear face was kept; enroll a photo: doorbell enroll 'B; C' PHOTO",
             "no clear face was kept",
         ),
+        (
+            "the light is too weak; take it by day, or in a lit room, or use --force",
+            "the light is too weak; take it by day, or in a lit room",
+        ),
         ("use --force", None),
     ],
 )

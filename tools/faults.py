@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from faulting import broker, camera, gallery, process, refusals, storage
+from faulting import broker, camera, console, gallery, process, refusals, storage
 from faulting.door import NAME, Door, NotRecoveredError
 from faulting.truth import Judgement
 
@@ -69,6 +69,7 @@ FAULTS = (
     Fault("crash-with-somebody-at-the-door", process.at_the_door),
     Fault("second-daemon", process.second_daemon),
     Fault("command-flood", process.flood),
+    Fault("console-killed", console.killed),
     Fault("clock-ahead", process.clock_ahead, process.prepare_clock, process.no_clock),
     Fault("clock-back", process.clock_back, process.prepare_clock, process.no_clock),
     Fault(

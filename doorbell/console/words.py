@@ -18,6 +18,7 @@ Gettext = Callable[[str], str]
 # Cosines of one person's faces are seldom below 0.33 in good pictures, and of two people's seldom
 # above 0.5 (``household.enrollment_checks``).
 _LIKENESS = (0.65, 0.5, 0.33)
+_CLAUSE = re.compile(r"(?=; |, or )")
 _COMMAND = re.compile(r"\bdoorbell [a-z]+|--[a-z]")
 
 
@@ -70,9 +71,8 @@ def hint_in_words(hint: str, gettext: Gettext) -> str:
 
 def without_commands(sentence: str) -> str:
     """What the daemon says, without the advice at its end that is for the command line."""
-    clauses = sentence.split("; ")
-    kept = takewhile(lambda clause: _COMMAND.search(clause) is None, clauses[1:])
-    return "; ".join([clauses[0], *kept])
+    first, *others = _CLAUSE.split(sentence)
+    return first + "".join(takewhile(lambda clause: _COMMAND.search(clause) is None, others))
 
 
 def initials(name: str) -> str:

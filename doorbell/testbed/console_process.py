@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import Self
 
@@ -17,6 +22,9 @@ from doorbell.testbed.embedded_broker import HOST
 from doorbell.testbed.waiting import eventually
 
 START_SECONDS = 20.0
+# The camera may be opened meanwhile.
+PICTURE_SECONDS = 20.0
+JPEG_BEGINS = b"\xff\xd8\xff"
 
 
 class ConsoleProcess:
@@ -41,6 +49,7 @@ class ConsoleProcess:
         self.port = free_port()
         self.directory = folder / "console"
         self._log = folder / "console.log"
+        self._token: str | None = None
         given = (
             "console.enabled=true",
             f"console.listen={HOST}:{self.port}",
@@ -87,12 +96,42 @@ class ConsoleProcess:
         Raises:
             DoorbellError: the console has no code for it.
         """
-        words = [*DOORBELL, "console", "pair", "--role", role, "--json", *self._options]
-        asked = subprocess.run(words, capture_output=True, text=True, check=False)
-        if asked.returncode != 0:
-            raise DoorbellError(asked.stderr.strip())
-        link: str = json.loads(asked.stdout)["url"]
+        link: str = self._ask("pair", "--role", role)["url"]
         return link
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Let somebody watch the picture of now, who has seen one when the block begins.
+
+        Raises:
+            DoorbellError: they are refused, or see nothing.
+        """
+        if self._token is None:
+            self._token = self._ask("token", "somebody who watches")["token"]
+        link = http.client.HTTPConnection(HOST, self.port, timeout=PICTURE_SECONDS)
+        link.request("GET", "/stream.mjpeg", headers={"Authorization": f"Bearer {self._token}"})
+        answer = link.getresponse()
+        if answer.status != http.client.OK:
+            raise DoorbellError(f"the picture is refused: {answer.status}")
+        seen = threading.Event()
+
+        def read() -> None:
+            with suppress(OSError, http.client.HTTPException):  # the console may be killed
+                while chunk := answer.read1(1 << 16):
+                    if JPEG_BEGINS in chunk:
+                        seen.set()
+
+        watching = threading.Thread(target=read)
+        watching.start()
+        try:
+            if not seen.wait(PICTURE_SECONDS):
+                raise DoorbellError("nobody sees a picture")
+            yield
+        finally:
+            with suppress(OSError):
+                link.sock.shutdown(socket.SHUT_RDWR)
+            watching.join()
+            link.close()
 
     def kill(self) -> None:
         """End it as the kernel does, short of memory."""
@@ -101,6 +140,19 @@ class ConsoleProcess:
     def close(self) -> None:
         """End it in order; idempotent."""
         self._process.close()
+
+    def _ask(self, *words: str) -> dict[str, Any]:
+        """What the command line says of ``doorbell console``.
+
+        Raises:
+            DoorbellError: it refuses.
+        """
+        command = [*DOORBELL, "console", *words, "--json", *self._options]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+        if asked.returncode != 0:
+            raise DoorbellError(asked.stderr.strip())
+        told: dict[str, Any] = json.loads(asked.stdout)
+        return told
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

@@ -14,7 +14,7 @@ from doorbell.console.doorbell_client import doorbell_of
 from doorbell.console.fields import number_in
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, render, wants_json
-from doorbell.console.words import Gettext, hint_in_words, strength_in_words
+from doorbell.console.words import Gettext, hint_in_words, strength_in_words, without_commands
 from doorbell.control.wire import MAX_PHOTO_BYTES
 from doorbell.errors import ControlError
 
@@ -130,7 +130,8 @@ async def door(request: Request) -> Response:
             for told in followed:
                 yield json.dumps(_at_the_door(told, _)).encode() + b"\n"
         except ControlError as error:
-            yield json.dumps({"event": "failed", "error": str(error)}).encode() + b"\n"
+            failed = {"event": "failed", "error": str(error)}
+            yield json.dumps(_at_the_door(failed, _)).encode() + b"\n"
 
     return StreamingResponse(
         lines(), media_type="application/x-ndjson", headers={"X-Accel-Buffering": "no"}
@@ -213,7 +214,7 @@ def _at_the_door(told: dict[str, Any], _: Gettext) -> dict[str, Any]:
         case "done" if told["person"] is not None:
             return {"event": "done", **_finished(told, _)}
         case "failed":
-            return {"event": "failed", "error": _sentence(str(told["error"]))}
+            return {"event": "failed", "error": _sentence(without_commands(str(told["error"])))}
         case _:
             return {"event": "failed", "error": _("Nobody was enrolled.")}
 

@@ -229,9 +229,7 @@ class EnrollingRequests:
 
             send(peer, {"event": "done", **self._executor.run(enrolled)})
         except DoorbellError as exc:
-            # What the command line would do instead is of no use here.
-            words = str(exc).partition(", or use --force")[0].partition("; use --force")[0]
-            send(peer, {"event": "failed", "error": words})
+            send(peer, {"event": "failed", "error": str(exc)})
 
     def _frames(self) -> Iterator[Frame]:
         """What the camera sees, the newest each time; some time long."""
