@@ -55,6 +55,7 @@ def heap_bytes(visitor: Visitor) -> float:
     return used
 
 
+@pytest.mark.timeout(WINDOWS * SOAK_SECONDS + 120)
 def test_the_picture_is_new_and_stays_so(enter: Enter) -> None:
     viewer = opened(enter(Role.VIEWER))
     watch(viewer.page, 1.0)
