@@ -213,7 +213,7 @@ class Household:
             "ring", "mute", "settings.change", "chime.play", "visits.correct", "visits.no_face",
             "visits.ignore", "strangers.name", "undo", "people.rename", "people.chime",
             "people.preferences", "people.consent", "people.ignore", "people.merge",
-            "people.forget", "portrait.set", "portrait.delete",
+            "people.forget", "portrait.set", "portrait.delete", "door_enroll",
         )  # fmt: skip
         told = dict.fromkeys(changes, self._change)
         return {verb: self._unless_refused(found) for verb, found in {**reads, **told}.items()}

@@ -279,3 +279,17 @@ def test_a_name_is_only_ever_text(pages: Pages, number: int) -> None:
         assert not any("style" in found for _, found in seen.elements)
         like = benign["/people" if path == "/people" else "/people/2"]
         assert len(seen.all("script")) == len(like.all("script"))
+
+
+def test_enrolling_at_the_door_gives_no_advice_for_the_command_line(pages: Pages) -> None:
+    pages.household.refusals["door_enroll"] = (
+        "refused",
+        "this face looks like Anna (similarity 0.71); enroll it as Anna, or use --force if not",
+    )
+
+    answer = pages.post("/enroll/door", name="Dora")
+
+    assert json.loads(answer.text) == {
+        "event": "failed",
+        "error": "This face looks like Anna (similarity 0.71); enroll it as Anna.",
+    }

@@ -326,7 +326,6 @@ def test_at_the_door_it_says_what_is_still_to_be_seen(
     somebody = followed(house, name="Else")
     assert somebody[-1]["event"] == "failed"
     assert somebody[-1]["error"].startswith("this face looks like Barack")
-    assert "--force" not in somebody[-1]["error"]
     camera.stopped.set()
 
 

@@ -146,16 +146,18 @@ class ControlOutput:
     def handle(self, message: Message) -> None:
         """Hand an event or a change to whoever listens."""
         changed = self.latest.note(message)
-        if not self._listeners:
+        with self._lock:  # whoever was answered before this hears it
+            listeners = self._listeners
+        if not listeners:
             return
         if isinstance(message, Event):
-            self._tell(_event_document(message))
+            self._tell(listeners, _event_document(message))
         elif changed is not None:
-            self._tell({"event": "changed", "what": changed})
+            self._tell(listeners, {"event": "changed", "what": changed})
 
     def say_alive(self) -> None:
         """Let listeners know that there is nothing new; once a second."""
-        self._tell({"event": "alive"})
+        self._tell(self._listeners, {"event": "alive"})
 
     def show(
         self, frame: Frame, in_sight: Callable[[], Sequence[tuple[Track, Visit | None]]]
@@ -242,8 +244,8 @@ class ControlOutput:
     def _everybody(self) -> tuple[_Listener | _Watcher, ...]:
         return (*self._listeners, *self._watchers)
 
-    def _tell(self, document: Document) -> None:
-        for listener in self._listeners:
+    def _tell(self, listeners: Sequence[_Listener], document: Document) -> None:
+        for listener in listeners:
             try:
                 taken = send_now(listener.peer, document)
             except OSError:
