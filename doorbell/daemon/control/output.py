@@ -219,11 +219,11 @@ class ControlOutput:
             RefusedError: as many watch as may.
             OSError: it does not take the message.
         """
-        peer.settimeout(None)
         watcher = _Watcher(peer, max_width, 1.0 / per_second)
         with self._lock:
             if len(self._watchers) >= WATCHERS:
                 raise RefusedError("too many watch at once; wait a moment", "too_fast")
+            peer.settimeout(None)
             if opening is not None:
                 _open(peer, opening)
             self._watchers = (*self._watchers, watcher)
