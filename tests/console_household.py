@@ -208,6 +208,7 @@ class Household:
             "portrait.get": lambda _: ({}, jpeg(64, 64)),
             "chime.sound": lambda _: ({}, b"RIFF a sound"),
             "check": lambda _: {"findings": self.findings},
+            "photo.prepare": lambda _: {},
         }
         changes = (
             "ring", "mute", "settings.change", "chime.play", "visits.correct", "visits.no_face",

@@ -293,3 +293,12 @@ def test_enrolling_at_the_door_gives_no_advice_for_the_command_line(pages: Pages
         "event": "failed",
         "error": "This face looks like Anna (similarity 0.71); enroll it as Anna.",
     }
+
+
+def test_opening_the_page_for_photos_has_the_doorbell_get_ready(pages: Pages) -> None:
+    assert pages.get("/people/new").status == 200
+    assert pages.asked("photo.prepare") == [{}]
+
+    pages.household.refusals["photo.prepare"] = ("too_fast", "wait a moment")
+
+    assert pages.get("/people/new").status == 200

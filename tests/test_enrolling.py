@@ -31,6 +31,7 @@ from doorbell.imaging.visit_picture import decode_jpeg, face_in_picture, jpeg_si
 from doorbell.outputs.picture_files import picture_path, write_visit_picture
 from doorbell.pipeline.perception import Perception
 from doorbell.storage.encryption import NO_CIPHER
+from doorbell.testbed.waiting import eventually
 
 
 class House:
@@ -111,6 +112,22 @@ def test_a_good_photo_is_accepted_and_enrolls(
     assert [each["accepted"] for each in done["results"]] == [True]
     with pytest.raises(UsageError, match="not kept any more"):
         house.told("photo.enroll", name="Barack", photos=chosen)
+
+
+def test_who_gets_ready_for_a_photo_has_it_wait_for_no_start(
+    models_directory: Path, pictures: dict[str, UInt8Array]
+) -> None:
+    config = load_config(None, [f"inference.models_directory={models_directory}"])
+    with closing(PhotoWorker(config, reply_seconds=100.0)) as worker:
+        assert worker.pid is None
+        worker.prepare()
+        assert eventually(lambda: worker.pid is not None)
+        started = worker.pid
+        worker.prepare()
+        assert worker.examine(jpeg(pictures["obama"])).photo.faces
+        assert worker.pid == started
+    worker.prepare()  # of a doorbell that stops: nothing, and no complaint
+    assert worker.pid is None
 
 
 def processor_seconds(worker: PhotoWorker) -> float:

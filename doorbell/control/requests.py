@@ -271,6 +271,13 @@ class ChosenFace(Arguments):
     face: Annotated[int, Field(ge=0, lt=100)] = 0
 
 
+class PreparePhotos(Request):
+    """Get ready to look at photos, so that the first one waits for nothing; answers at once."""
+
+    verb = "photo.prepare"
+    only_reads = True
+
+
 class ExaminePhoto(Request):
     """Look at a photo, in the bytes that come along; nothing is enrolled.
 

@@ -86,6 +86,14 @@ class PhotoWorker:
         with self._lock:
             self._end()
 
+    def prepare(self) -> None:
+        """Start the process for a photo that will come soon, and wait for nothing.
+
+        What is wrong with it is said of the photo.
+        """
+        if self.pid is None and not self._lock.locked():
+            threading.Thread(target=self._start, name="photos-start", daemon=True).start()
+
     def examine(self, content: bytes) -> SeenPhoto:
         """Look at a photo.
 
@@ -147,6 +155,10 @@ class PhotoWorker:
         if isinstance(error := reply[0].get("error"), str):
             raise EnrollmentError(error[:1000])
         return reply
+
+    def _start(self) -> None:
+        with self._lock, suppress(EnrollmentError):
+            self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._closed:

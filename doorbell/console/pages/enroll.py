@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -36,6 +37,8 @@ async def new(request: Request) -> Response:
         if person_id is None:
             return refuse(request, 404, gettext_of(request)("There is no such person."))
         known = (await doorbell.ask("people.get", person_id=person_id)).document["person"]
+    with suppress(ControlError):  # the photo itself will say what is wrong
+        await doorbell.ask("photo.prepare")
     return render(request, "enroll.html", person=known, max_bytes=MAX_PHOTO_BYTES)
 
 

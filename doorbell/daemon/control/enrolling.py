@@ -97,6 +97,11 @@ class EnrollingRequests:
         self._photos.close()
         self._door.close()
 
+    def prepare(self, _request: requests.PreparePhotos) -> Answer:
+        """Get ready to look at photos."""
+        self._photos.prepare()
+        return Answer()
+
     def examine(self, request: requests.ExaminePhoto, content: bytes) -> Answer:
         """Say what is to be said of a photo."""
         try:

@@ -77,6 +77,7 @@ def handlers(
     answer(requests.IgnorePerson, people.ignore)
     answer(requests.MergePeople, people.merge)
     answer(requests.ExportPerson, people.export)
+    answer(requests.PreparePhotos, enrolling.prepare)
     answer(requests.PhotoPreview, enrolling.preview)
     answer(requests.EnrollPhotos, enrolling.enroll)
     answer(requests.EnrollAtDoor, enrolling.at_the_door)
