@@ -50,6 +50,9 @@ class Settings(BaseModel):
         quiet_from, quiet_to: when they begin and end, instead of ``chime.quiet_from`` and ``_to``.
         privacy: whether no pictures are made.
         pictures_days, visits_days, strangers_days: instead of those of ``[storage]``.
+        announcements: instead of ``announcements.enabled``.
+        reply_after_seconds: instead of ``replies.after_seconds``.
+        unanswered_reply: instead of ``replies.unanswered``.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
@@ -65,6 +68,9 @@ class Settings(BaseModel):
     pictures_days: _Days | None = None
     visits_days: _Days | None = None
     strangers_days: _Days | None = None
+    announcements: bool | None = None
+    reply_after_seconds: Annotated[int, Field(ge=0, le=60)] | None = None
+    unanswered_reply: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
 
     @property
     def quiet_between(self) -> tuple[time, time] | None:

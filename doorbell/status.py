@@ -12,9 +12,9 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import time
 from enum import Enum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
-from doorbell.domain import Event, Person, Visit
+from doorbell.domain import Event, Person, Reply, Visit
 
 
 class CameraCondition(Enum):
@@ -70,6 +70,58 @@ class SoundState:
     works: bool | None = None
     reason: str = ""
     door_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorSpeakerState:
+    """Whether the last thing that was said at the door was heard there.
+
+    Attributes:
+        works: None before the first.
+        reason: why not, in words for people; else empty.
+        door_id: of the door that it is at.
+    """
+
+    works: bool | None = None
+    reason: str = ""
+    door_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneState:
+    """Whether the microphone at the door is open: somebody listens.
+
+    Attributes:
+        is_open: whether it is.
+        door_id: of the door that it is at.
+    """
+
+    is_open: bool
+    door_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorAnswered:
+    """Somebody in the house has answered the bell.
+
+    Attributes:
+        how: watched, talked, replied or silenced.
+        door_id: of which door.
+    """
+
+    how: Literal["watched", "talked", "replied", "silenced"]
+    door_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepliesState:
+    """Which quick replies there are; told at the start and whenever that changes.
+
+    Attributes:
+        replies: built-in ones first.
+    """
+
+    replies: tuple[Reply, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +199,9 @@ class SettingsState:
             where there are none, and for those of the configuration.
         pictures_days, visits_days, strangers_days: for how long they are kept, 0 for ever; None as
             the configuration says.
+        announcements: whether it is said inside who is at the door.
+        reply_after_seconds: after how long a ring that nobody answered is replied to; 0 for never.
+        unanswered_reply: the reply that is said then.
         door_id: of which door.
     """
 
@@ -161,6 +216,9 @@ class SettingsState:
     pictures_days: int | None = None
     visits_days: int | None = None
     strangers_days: int | None = None
+    announcements: bool = False
+    reply_after_seconds: int = 0
+    unanswered_reply: str = ""
     door_id: str = ""
 
 
@@ -248,6 +306,10 @@ class ClockState:
 State: TypeAlias = (
     CameraState
     | SoundState
+    | DoorSpeakerState
+    | MicrophoneState
+    | DoorAnswered
+    | RepliesState
     | MuteState
     | SettingsState
     | StorageState

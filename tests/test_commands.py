@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from doorbell.config import MqttSection
 from doorbell.control.rates import HOUR_SECONDS
 from doorbell.domain import (
+    AnyCommand,
     ChimeCommand,
-    Command,
     CommandResult,
     CorrectCommand,
     EnrollCommand,
@@ -205,7 +205,7 @@ def test_a_verb_is_obeyed_only_so_often(verb: str) -> None:
 
     def obeyed(now: float, times: int) -> int:
         taken = [gated.take(verb, PAYLOADS[verb], now) for _ in range(times)]
-        return sum(isinstance(each, Command) for each in taken)
+        return sum(isinstance(each, AnyCommand) for each in taken)
 
     assert obeyed(0.0, 1000) == rate.burst
     assert obeyed(rate.seconds * 0.9, 1000) == 0
@@ -223,11 +223,11 @@ def test_a_flood_of_one_verb_leaves_the_others_alone() -> None:
 @given(st.lists(st.floats(0.0, 20.0), max_size=60))
 def test_no_order_of_moments_passes_more_than_the_rate(pauses: list[float]) -> None:
     gated, now, passed = gate(), 0.0, 0
-    taken: list[Command | CommandResult | None] = []
+    taken: list[AnyCommand | CommandResult | None] = []
     for pause in pauses:
         now += pause
         taken.append(gated.take("enroll", PAYLOADS["enroll"], now))
-    passed = sum(isinstance(each, Command) for each in taken)
+    passed = sum(isinstance(each, AnyCommand) for each in taken)
     rate = RATES["enroll"]
     assert passed <= rate.burst + now / rate.seconds + 1e-6
     refused = sum(isinstance(each, CommandResult) for each in taken)
@@ -291,7 +291,7 @@ def test_a_ring_every_two_seconds_for_ever_is_not_obeyed_for_ever(
     # What is no such command does not use the budget up, nor one verb another's.
     assert gated.take("enroll", PAYLOADS["enroll"], day) == EnrollCommand("A", door_id="back-door")
     # Once it has stopped, a hand at the button is heard, and the next such automation is said.
-    assert isinstance(gated.take(verb, PAYLOADS[verb], day + HOUR_SECONDS), Command)
+    assert isinstance(gated.take(verb, PAYLOADS[verb], day + HOUR_SECONDS), AnyCommand)
     for number in range(2 * hourly):
         gated.take(verb, PAYLOADS[verb], day + (2 + number / hourly / 4) * HOUR_SECONDS)
     assert len([each for each in caplog.messages if f"than {hourly} times" in each]) == 2

@@ -180,6 +180,7 @@ def test_the_configuration_holds_until_somebody_changes_something(tmp_path: Path
             pictures_days=14,
             visits_days=90,
             strangers_days=30,
+            unanswered_reply="coming",
             door_id="back-door",
         ),
     ]
@@ -237,6 +238,7 @@ def test_every_setting_goes_before_the_configuration_and_is_kept(tmp_path: Path)
             pictures_days=14,
             visits_days=90,
             strangers_days=30,
+            unanswered_reply="coming",
             door_id="back-door",
         )
         assert house.settings.privacy

@@ -12,12 +12,16 @@ from pydantic import Field, ValidationError, model_validator
 from doorbell.config.console import ConsoleSection, address_of
 from doorbell.config.control import ControlSection as ControlSection
 from doorbell.config.messages import describe, shown
+from doorbell.config.notifications import NotificationsSection as NotificationsSection
 from doorbell.config.section import Section
+from doorbell.config.sound import AnnouncementsSection as AnnouncementsSection
+from doorbell.config.sound import ChimeSection as ChimeSection
+from doorbell.config.sound import RepliesSection as RepliesSection
+from doorbell.config.sound import TalkSection as TalkSection
 from doorbell.config.values import (
     Fraction,
     GpioLine,
     LocalPath,
-    LocalTime,
     LooksPerSecond,
     QuarterTurns,
     WhosePictures,
@@ -52,6 +56,7 @@ class DeviceSection(Section):
     area: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     support_url: WebAddress | None = None
     configuration_url: WebAddress | None = None
+    language: Literal["en", "de"] = "en"
 
 
 class CameraSection(Section):
@@ -182,26 +187,6 @@ class StorageSection(Section):
         return self.directory / "pictures"
 
 
-class ChimeSection(Section):
-    """``[chime]``: sounds. A chime is the name of a built-in one or the path of a WAV file."""
-
-    enabled: bool = True
-    default: str = "westminster"
-    stranger: str = "alert"
-    volume: Fraction = 0.8
-    quiet_from: LocalTime | None = None
-    quiet_to: LocalTime | None = None
-    quiet_volume: Fraction = 0.0
-    cooldown_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 10.0
-
-    @model_validator(mode="after")
-    def _both_or_neither(self) -> ChimeSection:
-        if (self.quiet_from is None) != (self.quiet_to is None):
-            msg = "quiet_from and quiet_to belong together: set both or neither"
-            raise ValueError(msg)
-        return self
-
-
 class MqttSection(Section):
     """``[mqtt]``: home automation."""
 
@@ -304,6 +289,10 @@ class Config(Section):
     # Only when it is needed: a user without a home directory has no default.
     storage: StorageSection = Field(default_factory=StorageSection)
     chime: ChimeSection = ChimeSection()
+    announcements: AnnouncementsSection = AnnouncementsSection()
+    talk: TalkSection = TalkSection()
+    replies: RepliesSection = RepliesSection()
+    notifications: NotificationsSection = NotificationsSection()
     mqtt: MqttSection = MqttSection()
     console: ConsoleSection = ConsoleSection()
     button: ButtonSection = ButtonSection()

@@ -23,6 +23,7 @@ from doorbell.daemon.reloading import Reload
 from doorbell.daemon.settings import SettingsInForce
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
+    AnnouncementsCommand,
     ChimeCommand,
     Command,
     CorrectCommand,
@@ -282,6 +283,7 @@ class MainLoop:
                 | ChimeCommand()
                 | QuietHoursCommand()
                 | PrivacyCommand()
+                | AnnouncementsCommand()
                 | SettingsCommand()
             ):
                 done = self._settings.change(command, time.time())

@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 # Keys that are taken while the daemon runs; of a section alone, all of its keys.
 RELOADED = frozenset(
     (
+        "announcements",
         "chime",
+        "replies",
+        "talk.volume",
         "visits",
         "log",
         "relay.pulse_seconds",

@@ -31,7 +31,9 @@ from doorbell.daemon.signals import (
 )
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
+    AnyCommand,
     Command,
+    ReplyCommand,
     Ring,
     RingCommand,
 )
@@ -43,13 +45,14 @@ from doorbell.household.visit_files import is_kept
 from doorbell.household.visit_pictures import faces_now
 from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
 from doorbell.models.store import models_directory
-from doorbell.outputs import Sink
+from doorbell.outputs import Publish, Sink
 from doorbell.outputs.event_log import EventLog
 from doorbell.outputs.mqtt.gallery_view import GalleryView
 from doorbell.outputs.mqtt.output import Mqtt
 from doorbell.outputs.pictures import Pictures, make_room
 from doorbell.outputs.relay import Relay
 from doorbell.outputs.sound.chime import Chime, Choice
+from doorbell.outputs.sound.door_voice import DoorVoice
 from doorbell.outputs.sound.speaker import Speaker
 from doorbell.outputs.sound.synthesis import chime_wav
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
@@ -136,39 +139,12 @@ def run_daemon(
         def add(sink: Sink) -> None:
             built.append(stack.enter_context(closing(sink)))
 
-        chime = Chime(
-            config.chime,
-            Speaker(),
-            door_id=door_id,
-            publish=inbox.put,
-            on_choice=on_choice,
+        chime, voice = _open_sounds(
+            config, inbox.put, on_choice=on_choice, chips=chips, add=add, followers=followers
         )
-        add(chime)
-        followers.append(lambda new: chime.reconfigure(new.chime))  # first: it may refuse
-        if config.relay.line is not None:
-            relay = Relay(config.relay, config.chime, chips)
-            add(relay)
-            followers.append(lambda new: relay.reconfigure(new.relay, new.chime))
+        take = partial(_take, voice, inbox.put)
         if config.mqtt.enabled:
-            add(
-                Mqtt(
-                    known_as(config),
-                    config.mqtt,
-                    outbox_path=config.storage.outbox_path,
-                    cipher=open_cipher(config.storage.key_file),
-                    known=KnownVisitors(
-                        tuple(gallery.people.all()),
-                        {each.stranger_id for each in gallery.strangers.all()},
-                        open_visits=tuple(gallery.visits.open_visits()),
-                        last_visits=tuple(gallery.visits.last_of_people()),
-                    ),
-                    gallery=GalleryView(
-                        partial(is_kept, gallery), partial(faces_now, gallery, config.storage)
-                    ),
-                    on_command=inbox.put,
-                    on_published=partial(latency.add, Stage.PUBLISH),
-                )
-            )
+            add(_home_automation(config, gallery, take, partial(latency.add, Stage.PUBLISH)))
         add(Pictures(config.storage, publish=inbox.put))
         if config.control.enabled:
             asked = ControlOutput(config.recognition.min_face_pixels)
@@ -177,7 +153,7 @@ def run_daemon(
                 control_service(
                     config,
                     asked,
-                    put=inbox.put,
+                    put=take,
                     chimes=chime,
                     chime_wav=chime_wav,
                     broker=next((sink for sink in built if isinstance(sink, Mqtt)), None),
@@ -207,6 +183,63 @@ def run_daemon(
         if logging.getLogger().level == logging.getLevelName(config.log.level.upper()):
             followers.append(_set_log_level)  # else the command line has set another
         loop.run(stop)
+
+
+def _open_sounds(
+    config: Config,
+    publish: Publish,
+    *,
+    on_choice: Callable[[Ring, Choice], None] | None,
+    chips: Chips | None,
+    add: Callable[[Sink], None],
+    followers: list[Callable[[Config], None]],
+) -> tuple[Chime, DoorVoice]:
+    """The outputs that sound: the chimes, what is said at the door, and the relay of a bell."""
+    chime = Chime(
+        config.chime, Speaker(), door_id=config.device.id, publish=publish, on_choice=on_choice
+    )
+    add(chime)
+    followers.append(lambda new: chime.reconfigure(new.chime))  # first: it may refuse
+    voice = DoorVoice(config, publish=publish)
+    add(voice)
+    followers.append(voice.reconfigure)
+    if config.relay.line is not None:
+        relay = Relay(config.relay, config.chime, chips)
+        add(relay)
+        followers.append(lambda new: relay.reconfigure(new.relay, new.chime))
+    return chime, voice
+
+
+def _take(voice: DoorVoice, put: Callable[[Command], None], command: AnyCommand) -> None:
+    """Have a command carried out, on any thread: a reply does not wait for the main thread."""
+    if isinstance(command, ReplyCommand):
+        voice.carry_out(command)
+    else:
+        put(command)
+
+
+def _home_automation(
+    config: Config,
+    gallery: Gallery,
+    on_command: Callable[[AnyCommand], None],
+    on_published: Callable[[float], None],
+) -> Mqtt:
+    """The output to the broker, with what it is told of the gallery at the start."""
+    return Mqtt(
+        known_as(config),
+        config.mqtt,
+        outbox_path=config.storage.outbox_path,
+        cipher=open_cipher(config.storage.key_file),
+        known=KnownVisitors(
+            tuple(gallery.people.all()),
+            {each.stranger_id for each in gallery.strangers.all()},
+            open_visits=tuple(gallery.visits.open_visits()),
+            last_visits=tuple(gallery.visits.last_of_people()),
+        ),
+        gallery=GalleryView(partial(is_kept, gallery), partial(faces_now, gallery, config.storage)),
+        on_command=on_command,
+        on_published=on_published,
+    )
 
 
 def _set_log_level(config: Config) -> None:

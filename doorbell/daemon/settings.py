@@ -15,6 +15,7 @@ from typing_extensions import assert_never
 from doorbell.config import Config, StorageSection
 from doorbell.domain import (
     CHIME_NAMES,
+    AnnouncementsCommand,
     ChimeCommand,
     MuteCommand,
     PrivacyCommand,
@@ -37,6 +38,7 @@ SettingCommand: TypeAlias = (
     | ChimeCommand
     | QuietHoursCommand
     | PrivacyCommand
+    | AnnouncementsCommand
     | SettingsCommand
 )
 
@@ -130,6 +132,9 @@ class SettingsInForce:
             case PrivacyCommand(on=on):
                 unkept = self._keep(privacy=on)
                 done = f"pictures are {'no longer made' if on else 'made'}"
+            case AnnouncementsCommand(on=on):
+                unkept = self._keep(announcements=on)
+                done = f"who is at the door is {'said' if on else 'no longer said'} inside"
             case SettingsCommand(changes=changes):
                 self._require_both_times(changes)
                 unkept = self._keep(**changes)
@@ -180,7 +185,8 @@ class SettingsInForce:
     def _tell(self) -> None:
         settings, chime, door_id = self._settings, self._config.chime, self._config.device.id
         between = self._quiet_between if settings.quiet_hours is not False else None
-        storage = self.storage
+        storage, replies = self.storage, self._config.replies
+        announcements, after = settings.announcements, settings.reply_after_seconds
         self._publish(MuteState(settings.muted, door_id))
         self._publish(
             SettingsState(
@@ -196,6 +202,11 @@ class SettingsInForce:
                 pictures_days=storage.pictures_days,
                 visits_days=storage.visits_days,
                 strangers_days=storage.strangers_days,
+                announcements=self._config.announcements.enabled
+                if announcements is None
+                else announcements,
+                reply_after_seconds=replies.after_seconds if after is None else after,
+                unanswered_reply=settings.unanswered_reply or replies.unanswered,
                 door_id=door_id,
             )
         )

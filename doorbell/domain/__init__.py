@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from doorbell.domain.commands import (
     CHIME_NAMES,
+    AnnouncementsCommand,
+    AnyCommand,
     ChimeCommand,
     Command,
     CommandResult,
@@ -22,6 +24,7 @@ from doorbell.domain.commands import (
     NoFaceCommand,
     PrivacyCommand,
     QuietHoursCommand,
+    ReplyCommand,
     RingCommand,
     SettingsCommand,
     UndoCommand,
@@ -55,12 +58,15 @@ from doorbell.domain.faces import (
     Track,
     UInt8Array,
 )
+from doorbell.domain.replies import Reply
 from doorbell.domain.visitors import UNSTORED, Match, Person, Stranger, Verdict, Visitor
 
 __all__ = [
     "CHIME_NAMES",
     "KEYPOINT_NAMES",
     "UNSTORED",
+    "AnnouncementsCommand",
+    "AnyCommand",
     "Arrived",
     "Attention",
     "Body",
@@ -89,6 +95,8 @@ __all__ = [
     "PrivacyCommand",
     "QuietHoursCommand",
     "Recognized",
+    "Reply",
+    "ReplyCommand",
     "Ring",
     "RingCommand",
     "SettingsCommand",

@@ -130,6 +130,26 @@ class SettingsCommand(DoorCommand):
 
 
 @dataclass(frozen=True, slots=True)
+class AnnouncementsCommand(DoorCommand):
+    """Say inside who is at the door, or don't."""
+
+    verb: ClassVar[str] = "announcements"
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCommand(DoorCommand):
+    """Say a quick reply at the door.
+
+    Attributes:
+        reply_id: its identifier.
+    """
+
+    verb: ClassVar[str] = "reply"
+    reply_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class NameCommand(DoorCommand):
     """Say who a stranger is.
 
@@ -222,6 +242,7 @@ Command: TypeAlias = (
     | ChimeCommand
     | QuietHoursCommand
     | PrivacyCommand
+    | AnnouncementsCommand
     | SettingsCommand
     | EnrollCommand
     | ForgetCommand
@@ -231,3 +252,5 @@ Command: TypeAlias = (
     | NoFaceCommand
     | UndoCommand
 )
+"""What the main thread carries out."""
+AnyCommand: TypeAlias = Command | ReplyCommand

@@ -8,8 +8,8 @@ from typing import Any
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import (
+    AnyCommand,
     Arrived,
-    Command,
     Event,
     Left,
     Person,
@@ -42,7 +42,7 @@ def running(
     people: tuple[Person, ...] = (),
     strangers: tuple[Stranger, ...] = (),
     open_visits: Sequence[Visit] = (),
-    on_command: Callable[[Command], None] = lambda _: None,
+    on_command: Callable[[AnyCommand], None] = lambda _: None,
     on_published: Callable[[float], None] | None = None,
     expect_connection: bool = True,
     **section: Any,

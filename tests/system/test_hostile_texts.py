@@ -14,7 +14,7 @@ import pytest
 from pydantic_core import from_json
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Command, Left, Person, Recognized, Ring, Visit
+from doorbell.domain import AnyCommand, Left, Person, Recognized, Ring, Visit
 from doorbell.outputs.mqtt.commands import RATES
 from doorbell.outputs.mqtt.output import Mqtt
 from doorbell.status import KnownVisitors
@@ -33,7 +33,7 @@ NAMES = (
 
 @contextmanager
 def running(
-    port: int, folder: Path, people: list[Person], on_command: Callable[[Command], None]
+    port: int, folder: Path, people: list[Person], on_command: Callable[[AnyCommand], None]
 ) -> Iterator[Mqtt]:
     mqtt = Mqtt(
         DeviceSection(),
@@ -96,7 +96,7 @@ def test_a_hostile_name_stays_a_text_in_its_own_messages(broker: Mosquitto, tmp_
 def test_a_flood_of_commands_neither_fills_the_log_nor_ends_the_connection(
     broker: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    commands: list[Command] = []
+    commands: list[AnyCommand] = []
     with (
         caplog.at_level(logging.WARNING, logger="doorbell"),
         Subscriber(broker.port) as listener,

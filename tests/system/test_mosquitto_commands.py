@@ -5,7 +5,7 @@ import logging
 import pytest
 from broker_stories import running
 
-from doorbell.domain import Command, EnrollCommand, MuteCommand, RingCommand
+from doorbell.domain import AnyCommand, EnrollCommand, MuteCommand, RingCommand
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.subscriber import Subscriber
 from doorbell.testbed.waiting import eventually
@@ -18,7 +18,7 @@ DOOR = "front-door"
 def test_commands_reach_the_daemon_and_malformed_ones_are_said_once_a_minute(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
-    commands: list[Command] = []
+    commands: list[AnyCommand] = []
     with (
         caplog.at_level(logging.WARNING, logger="doorbell"),
         Subscriber(broker.port) as sender,
@@ -67,7 +67,7 @@ def test_commands_reach_the_daemon_and_malformed_ones_are_said_once_a_minute(
 def test_enrolling_by_command_is_refused_unless_allowed(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
-    commands: list[Command] = []
+    commands: list[AnyCommand] = []
     with Subscriber(broker.port) as sender, running(broker.port, on_command=commands.append):
         assert eventually(lambda: sender.of("mute/state") != [])
         sender.publish("doorbell/front-door/enroll", b'{"name": "Anna"}')
@@ -80,7 +80,7 @@ def test_enrolling_by_command_is_refused_unless_allowed(
 def test_enroll_and_forget_are_answered_done_or_refused_and_nothing_is_retained(
     broker: Mosquitto,
 ) -> None:
-    def carry_out(command: Command) -> None:
+    def carry_out(command: AnyCommand) -> None:
         done = isinstance(command, EnrollCommand | MuteCommand | RingCommand)
         command.answer("as asked" if done else "nobody is called so", done=done)
 
@@ -140,7 +140,7 @@ def test_a_command_that_is_not_allowed_is_answered_with_what_would_allow_it(
 
 
 def test_a_retained_command_is_ignored(broker: Mosquitto) -> None:
-    commands: list[Command] = []
+    commands: list[AnyCommand] = []
     with Subscriber(broker.port) as sender:
         sender.publish("doorbell/front-door/ring", b"PRESS", retain=True)
         with running(broker.port, on_command=commands.append):

@@ -13,7 +13,7 @@ from doorbell.control.wire import Document
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.server import Answer
 from doorbell.domain import (
-    Command,
+    AnyCommand,
     CommandResult,
     CorrectCommand,
     ForgetCommand,
@@ -45,7 +45,7 @@ class Commands:
     def __init__(
         self,
         door_id: str,
-        put: Callable[[Command], None],
+        put: Callable[[AnyCommand], None],
         executor: GalleryExecutor,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
@@ -74,7 +74,7 @@ class Commands:
             raise RefusedError(result.summary)
         return Answer(_outcome(result))
 
-    def _command(self, request: Request) -> Command:  # noqa: PLR0911 - one for each kind
+    def _command(self, request: Request) -> AnyCommand:  # noqa: PLR0911 - one for each kind
         match request:
             case requests.RingBell():
                 return RingCommand()

@@ -83,4 +83,7 @@ def settings_document(settings: SettingsState) -> Document:
         "pictures_days": settings.pictures_days,
         "visits_days": settings.visits_days,
         "strangers_days": settings.strangers_days,
+        "announcements": settings.announcements,
+        "reply_after_seconds": settings.reply_after_seconds,
+        "unanswered_reply": settings.unanswered_reply,
     }

@@ -17,7 +17,7 @@ from doorbell.daemon.control.people import PeopleRequests
 from doorbell.daemon.control.server import ControlServer
 from doorbell.daemon.control.status import Broker, Chimes, StatusRequests
 from doorbell.daemon.control.visits import VisitRequests
-from doorbell.domain import Command
+from doorbell.domain import AnyCommand
 from doorbell.errors import ControlError
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def control_service(
     config: Config,
     output: ControlOutput,
     *,
-    put: Callable[[Command], None],
+    put: Callable[[AnyCommand], None],
     chimes: Chimes,
     chime_wav: Callable[[str], bytes],
     broker: Broker | None,

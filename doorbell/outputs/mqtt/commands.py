@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from doorbell.config import MqttSection
 from doorbell.control.rates import HourlyBudget, Rate, TokenBucket
-from doorbell.domain import Command, CommandResult
+from doorbell.domain import AnyCommand, CommandResult
 from doorbell.outputs.mqtt.requests import (
     MalformedCommandError,
     parse_command,
@@ -71,7 +71,7 @@ class CommandGate:
         self._refusals = {verb: _Refusals() for verb in RATES}
         self._lock = threading.Lock()
 
-    def take(self, verb: str, payload: bytes, now: float) -> Command | CommandResult | None:
+    def take(self, verb: str, payload: bytes, now: float) -> AnyCommand | CommandResult | None:
         """Read a command.
 
         Args:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import Command, CommandResult
+from doorbell.domain import AnyCommand, CommandResult, Event
 from doorbell.outputs.mqtt.commands import CommandGate
 from doorbell.outputs.mqtt.connection import BrokerConnection, Received
 from doorbell.outputs.mqtt.discovery import birth_topic
@@ -99,7 +99,7 @@ class Mqtt:
         cipher: Cipher = NO_CIPHER,
         known: KnownVisitors,
         gallery: GalleryView = NO_GALLERY,
-        on_command: Callable[[Command], None],
+        on_command: Callable[[AnyCommand], None],
         on_published: Callable[[float], None] | None = None,
     ) -> None:
         self._gallery = gallery
@@ -183,7 +183,7 @@ class Mqtt:
                 self._retained.correct(message.visit)
             case ClockState() | ClockStep():
                 self._retained.look_after_picture()
-            case _:
+            case _ if isinstance(message, Event):
                 self._sender.add(message)
 
     def close(self) -> None:

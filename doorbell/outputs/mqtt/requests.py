@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from doorbell.domain import (
     CHIME_NAMES,
+    AnyCommand,
     ChimeCommand,
-    Command,
     CorrectCommand,
     EnrollCommand,
     ForgetCommand,
@@ -97,7 +97,7 @@ class _Minutes(_Request):
 _AnyRequest = TypeVar("_AnyRequest", bound=_Request)
 
 
-def parse_command(verb: str, payload: bytes) -> Command:
+def parse_command(verb: str, payload: bytes) -> AnyCommand:
     """Read a command.
 
     Args:
@@ -114,26 +114,26 @@ def parse_command(verb: str, payload: bytes) -> Command:
     return _PARSERS[verb](payload)
 
 
-def _ring(payload: bytes) -> Command:
+def _ring(payload: bytes) -> AnyCommand:
     if payload in (b"", PRESS):
         return RingCommand()
     raise _unexpected(payload, "an empty payload or PRESS")
 
 
-def _mute(payload: bytes) -> Command:
+def _mute(payload: bytes) -> AnyCommand:
     if payload[:1] != b"{":
         return MuteCommand(_is_on(payload))
     timed = _request(_Minutes, payload, '{"minutes": 90}', "of a week at most")
     return MuteCommand(True, timed.minutes, request_id=timed.request_id)
 
 
-def _volume(payload: bytes) -> Command:
+def _volume(payload: bytes) -> AnyCommand:
     if re.fullmatch(rb"0(\.[0-9]{1,17})?|1(\.0{1,17})?", payload):
         return VolumeCommand(float(payload))
     raise _unexpected(payload, "a number from 0 to 1")
 
 
-def _chime(payload: bytes) -> Command:
+def _chime(payload: bytes) -> AnyCommand:
     name = payload.decode(errors="replace")
     if name == CONFIGURED:
         return ChimeCommand(None)
@@ -142,34 +142,34 @@ def _chime(payload: bytes) -> Command:
     raise _unexpected(payload, f"one of {', '.join(CHIME_NAMES)} and {CONFIGURED}")
 
 
-def _enroll(payload: bytes) -> Command:
+def _enroll(payload: bytes) -> AnyCommand:
     named = _request(_Named, payload, '{"name": "Anna"}')
     return EnrollCommand(named.name, request_id=named.request_id)
 
 
-def _forget(payload: bytes) -> Command:
+def _forget(payload: bytes) -> AnyCommand:
     named = _request(_Named, payload, '{"name": "Anna"}')
     return ForgetCommand(named.name, request_id=named.request_id)
 
 
-def _name(payload: bytes) -> Command:
+def _name(payload: bytes) -> AnyCommand:
     found = _request(_NamedStranger, payload, '{"stranger": 7, "name": "Anna"}')
     stranger_id = int(str(found.stranger).removeprefix("stranger-"))
     return NameCommand(stranger_id, found.name, request_id=found.request_id)
 
 
-def _correct(payload: bytes) -> Command:
+def _correct(payload: bytes) -> AnyCommand:
     expected = '{"visit": "last", "person": "Anna"}'
     said = _request(_Corrected, payload, expected, "the person null for a stranger")
     return CorrectCommand(said.visit, said.person, said.learn, request_id=said.request_id)
 
 
-def _ignore(payload: bytes) -> Command:
+def _ignore(payload: bytes) -> AnyCommand:
     whose = _request(_Ignored, payload, '{"visit": "last"}', "or the identifier of one")
     return IgnoreCommand(whose.visit, whose.ignored, request_id=whose.request_id)
 
 
-_PARSERS: Mapping[str, Callable[[bytes], Command]] = {
+_PARSERS: Mapping[str, Callable[[bytes], AnyCommand]] = {
     "ring": _ring,
     "mute": _mute,
     "volume": _volume,
