@@ -212,18 +212,19 @@ def test_a_pipeline_without_gstreamer_says_so() -> None:
 def test_cameras_that_hang_leave_no_options_behind_whoever_ends_first() -> None:
     """Else the next camera, and every process that is started, goes by theirs."""
 
-    def open_silent(seconds: float) -> None:
-        section = CameraSection(uri=address, timeout_seconds=seconds)
+    def open_silent() -> None:
         with suppress(CameraError):
-            open_camera(section).close()
+            open_camera(CameraSection(uri=address)).close()
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/door"
-        first = threading.Thread(target=open_silent, args=(1.0,))
-        last = threading.Thread(target=open_silent, args=(2.0,))
+        first, last = (threading.Thread(target=open_silent) for _ in range(2))
         first.start()
-        time.sleep(0.5)  # its options are there
+        to_first, _ = silent.accept()  # its options are there
         last.start()
+        to_last, _ = silent.accept()
+        to_first.close()
         first.join()
+        to_last.close()
         last.join()
     assert "OPENCV_FFMPEG_CAPTURE_OPTIONS" not in os.environ
