@@ -28,6 +28,7 @@ from doorbell.pipeline.latency import Latency
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.status import CameraCondition, Message, State
+from doorbell.stopping import Stop
 from doorbell.testbed.scenes import Visitor, simulated
 
 NOBODY_SOON = Visitor(enters=290.0, approach=1.0, stays=1.0)
@@ -142,7 +143,7 @@ def test_a_press_rings_at_once_with_a_picture_and_switches_the_relay(
 def test_a_press_rings_while_the_camera_is_lost(
     config: Config, perception: Perception, tmp_path: Path
 ) -> None:
-    heard, stop = Heard(), threading.Event()
+    heard, stop = Heard(), Stop()
     inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()
     with ExitStack() as stack:
         gallery = stack.enter_context(Gallery.open(tmp_path / "lost.sqlite"))

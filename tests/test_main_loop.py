@@ -59,6 +59,7 @@ from doorbell.status import (
     VisitCorrected,
     VisitsForgotten,
 )
+from doorbell.stopping import Stop
 from doorbell.testbed.waiting import eventually
 
 FACE = FaceSample(np.eye(128, dtype=np.float32)[0], "any", 0.5)
@@ -120,7 +121,7 @@ def watching(
     house: House | None = None,
 ) -> Iterator[House]:
     """Run the loop on this thread, as its gallery is; ``during`` it on another."""
-    house, stop = house or House(gallery), threading.Event()
+    house, stop = house or House(gallery), Stop()
     config = load_config(
         None, ["device.id=back-door", f"storage.directory={gallery.file.path.parent}"]
     )

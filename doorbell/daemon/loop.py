@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import queue
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -63,6 +62,7 @@ from doorbell.status import (
     Statistics,
     StorageState,
 )
+from doorbell.stopping import Stop
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class MainLoop:
         self._ready = False
         self._watching = False
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Stop) -> None:
         """Process frames until ``stop`` is set or the camera's recording has ended."""
         tasks = [
             PeriodicTask(STATISTICS_SECONDS, self._report, self._started + STATISTICS_SECONDS),

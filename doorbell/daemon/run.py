@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -59,6 +58,7 @@ from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import open_perception
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.status import KnownVisitors, State
+from doorbell.stopping import Stop
 from doorbell.storage.encryption import open_cipher
 from doorbell.storage.sqlite import ROOM_BYTES
 
@@ -98,7 +98,7 @@ def run_daemon(
     Raises:
         DoorbellError: something that the doorbell cannot do without is missing at start.
     """
-    stop = threading.Event()
+    stop = Stop()
     door_id = config.device.id
     inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()
     followers: list[Callable[[Config], None]] = []  # of a configuration that is read anew

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from doorbell.stopping import Stop
+
 IGNORED = (
     signal.SIGUSR1,
     signal.SIGUSR2,
@@ -26,7 +28,7 @@ IGNORED = (
 
 
 @contextmanager
-def following_signals(stop: threading.Event, reload: Callable[[], None]) -> Iterator[None]:
+def following_signals(stop: Stop, reload: Callable[[], None]) -> Iterator[None]:
     """SIGTERM and SIGINT set ``stop``; the handlers that were there come back afterwards.
 
     Args:
@@ -70,7 +72,7 @@ class StoppedEarlyError(Exception):
     """The daemon was told to stop while it was starting."""
 
 
-def raise_if_stopping(stop: threading.Event) -> None:
+def raise_if_stopping(stop: Stop) -> None:
     """Call it between two steps of starting.
 
     Raises:
@@ -81,7 +83,7 @@ def raise_if_stopping(stop: threading.Event) -> None:
 
 
 @contextmanager
-def stopping_on_thread_faults(stop: threading.Event) -> Iterator[None]:
+def stopping_on_thread_faults(stop: Stop) -> Iterator[None]:
     """An exception that ends any thread ends the daemon too, and is raised here.
 
     A doorbell without its sound or its camera, and with everything else looking well, would be

@@ -1,1 +1,1 @@
-"""The notifier: a process of its own that tells phones and other systems what happens at the door."""
+"""A process of its own that tells phones and other systems what happens at the door."""
