@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import time
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from datetime import time as time_of_day
+from functools import cache
 from pathlib import Path
 
 from doorbell.status import ClockStep
@@ -32,6 +35,8 @@ TIMEX_BYTES = 512
 # What was written last is seldom older than this at a start; with a later clock it is left alone.
 PLAUSIBLE_SECONDS = 7 * SECONDS_PER_DAY
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
 # systemd-timesyncd.service(8): there once the clock was synchronized.
 TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")
 
@@ -41,6 +46,49 @@ def iso_utc(epoch_seconds: float | None) -> str | None:
     if epoch_seconds is None:
         return None
     return datetime.fromtimestamp(epoch_seconds, timezone.utc).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class BootTime:
+    """A moment whose distance to another outlasts a restart, and steps of the clock till a reboot.
+
+    Attributes:
+        wall_seconds: since the epoch.
+        boot_seconds: since the machine started, sleep included.
+        boot_id: of this start of the machine.
+    """
+
+    wall_seconds: float
+    boot_seconds: float
+    boot_id: str
+
+    @classmethod
+    def now(cls) -> BootTime:
+        """The present."""
+        return cls(*read_clocks(), _boot_id())
+
+    def seconds_since(self, earlier: BootTime) -> float:
+        """How long ago that was; negative where the clock was set back over a reboot."""
+        if self.boot_id == earlier.boot_id:
+            return self.boot_seconds - earlier.boot_seconds
+        return self.wall_seconds - earlier.wall_seconds
+
+
+@cache
+def _boot_id() -> str:
+    return BOOT_ID.read_text("ascii").strip()
+
+
+def is_between(moment: time_of_day, start: time_of_day | None, end: time_of_day | None) -> bool:
+    """Whether a time of day is from ``start`` on and before ``end``; never without both.
+
+    An end that is earlier than the start is on the next day.
+    """
+    if start is None or end is None:
+        return False
+    if start <= end:
+        return start <= moment < end
+    return moment >= start or moment < end
 
 
 class WallClock:

@@ -141,8 +141,8 @@ class RefusedError(ControlError):
 
     Args:
         message: why, in words for people.
-        kind: ``refused`` (it cannot be done as it was asked), ``not_found``, ``too_fast``,
-            ``stopping`` or ``failed``.
+        kind: ``refused`` (it cannot be done as it was asked), ``not_found``, ``used``
+            (once, and no more), ``too_fast``, ``stopping`` or ``failed``.
     """
 
     exit_code = 2

@@ -3,7 +3,7 @@
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ SETTINGS = {
     "mqtt.enabled": "true",
     "mqtt.host": "127.0.0.1",
     "inference.threads": 1,
+    "notifications.enabled": "true",
+    "notifications.targets": '[{name="phone", address_file="/nowhere", picture=true}]',
 }
 VISIT_SECONDS = 30.0
 # Of the gallery, what people would call its contents.
@@ -64,6 +66,7 @@ class House:
         perception: enrolls ``KNOWN_NAME`` from another photo than the camera shows.
         people: the names of the four.
         name: of the doorbell.
+        settings: beside those of every house.
 
     Attributes:
         subscriber: who hears everything at the broker.
@@ -78,9 +81,11 @@ class House:
         *,
         people: Sequence[str] = HOSTILE,
         name: str = MARKUP,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         self.folder = folder
         self._name = name
+        self._settings = settings or {}
         self.storage = folder / "storage"
         self.storage.mkdir(mode=0o700)
         self.control = self.storage / "doorbell.sock"
@@ -112,6 +117,7 @@ class House:
             "storage.directory": self.storage,
             "mqtt.port": self.broker.port,
             "device.name": self._name,
+            **self._settings,
         }
         command = run_command(*(f"{key}={value}" for key, value in settings.items()))
         log = self.folder / "log"

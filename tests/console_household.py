@@ -27,6 +27,18 @@ HOSTILE_NAMES = (
 )
 
 
+# What can be said at the door; the last was recorded.
+REPLIES: list[Document] = [
+    {"reply_id": "coming", "label": "I am coming", "is_recording": False, "seconds": None},
+    {
+        "reply_id": "recording-0a1b2c3d",
+        "label": HOSTILE_NAMES[0],
+        "is_recording": True,
+        "seconds": 2.5,
+    },
+]
+
+
 def jpeg(width: int = 160, height: int = 90, grey: int = 120) -> bytes:
     """A picture of nothing."""
     return cv2.imencode(".jpg", np.full((height, width, 3), grey, np.uint8))[1].tobytes()
@@ -99,8 +111,18 @@ def status(**changed: Any) -> Document:
             "gives_frames": True,
         },
         "sound": {"works": True, "reason": None},
+        "door_speaker": {"works": True, "reason": ""},
+        "talk": {"enabled": True},
+        "microphone": {"enabled": True, "is_open": False},
+        "replies": REPLIES,
         "storage": [],
         "broker": {"enabled": True, "connected": True, "problem": None},
+        "notifications": {
+            "enabled": True,
+            "silent_seconds": 4,
+            "reported_seconds": 9,
+            "targets": [target("anna")],
+        },
         "statistics": {
             "frames_per_second": 14.9,
             "frames_dropped": 0,
@@ -121,11 +143,34 @@ def status(**changed: Any) -> Document:
             "pictures_days": 14,
             "visits_days": 90,
             "strangers_days": 30,
+            "announcements": False,
+            "reply_after_seconds": 0,
+            "unanswered_reply": "coming",
         },
         "at_the_door": [],
         "min_face_pixels": 18,
         "built_in_chimes": ["westminster", "ding-dong", "alert", "gong"],
         "quiet_now": False,
+        **changed,
+    }
+
+
+def target(name: str, **changed: Any) -> Document:
+    """Somebody who is told elsewhere."""
+    return {
+        "name": name,
+        "tell": ["ring", "person"],
+        "people": [],
+        "not_about": None,
+        "picture": False,
+        "actions": True,
+        "quiet_from": None,
+        "quiet_to": None,
+        "per_hour": 20,
+        "to": "ntfy at ntfy.example.org",
+        "waiting": 0,
+        "problem": None,
+        "last_at": ago(hours=1),
         **changed,
     }
 
@@ -143,6 +188,7 @@ class Household:
         people, visits: documents by what they are known by.
         faces: in the picture of each visit.
         refusals: by verb, the kind and the sentence with which it is refused.
+        answers_asked: by token, what is known of an answer to a notification.
     """
 
     def __init__(self) -> None:
@@ -183,6 +229,8 @@ class Household:
         ]
         self.status = status()
         self.refusals: dict[str, tuple[str, str]] = {}
+        asked = {"label": "It's Anna", "visit_id": "now", "usable": True, "why": None}
+        self.answers_asked: dict[str, Document] = {"a.p1.mac": asked}
         self.findings: list[Document] = [
             {"part": "camera", "ok": True, "message": "1280 x 720 pixels", "advice": []},
             {
@@ -207,15 +255,25 @@ class Household:
             "people.export": lambda _: ({"type": "application/zip"}, b"PK a zip"),
             "portrait.get": lambda _: ({}, jpeg(64, 64)),
             "chime.sound": lambda _: ({}, b"RIFF a sound"),
+            "replies.list": lambda _: {
+                "replies": REPLIES,
+                "most_recordings": 30,
+                "longest_seconds": 20.0,
+                "longest_label": 60,
+            },
+            "replies.sound": lambda _: ({}, b"RIFF a reply"),
             "check": lambda _: {"findings": self.findings},
             "photo.prepare": lambda _: {},
+            "notices.look": self._look,
         }
         changes = (
             "ring", "mute", "settings.change", "chime.play", "visits.correct", "visits.no_face",
             "visits.ignore", "strangers.name", "undo", "people.rename", "people.chime",
             "people.preferences", "people.consent", "people.ignore", "people.merge",
-            "people.forget", "portrait.set", "portrait.delete", "door_enroll",
+            "people.forget", "portrait.set", "portrait.delete", "door_enroll", "replies.play",
+            "replies.add", "replies.rename", "replies.delete", "notices.test",
         )  # fmt: skip
+        reads["notices.act"] = self._act
         told = dict.fromkeys(changes, self._change)
         return {verb: self._unless_refused(found) for verb, found in {**reads, **told}.items()}
 
@@ -231,6 +289,19 @@ class Household:
     def _change(self, request: dict[str, Any]) -> Document:
         told: Document = {"summary": f"done: {request['do']}"}
         return {**told, "undo": "change-5"} if request["do"].startswith("visits.") else told
+
+    def _look(self, request: dict[str, Any]) -> Document:
+        found = self.answers_asked.get(request["token"])
+        if found is None:
+            return {"ok": False, "kind": "not_found", "error": "that is no answer"}
+        return found
+
+    def _act(self, request: dict[str, Any]) -> Document:
+        found = self._look(request)
+        if not found.get("usable"):
+            return {"ok": False, "kind": "used", "error": "that was given already"}
+        self.answers_asked[request["token"]] = found | {"usable": False, "why": "given"}
+        return {"summary": "visit now was Anna", "visit_id": found["visit_id"]}
 
     def _list(self, request: dict[str, Any]) -> Document:
         visits = sorted(self.visits.values(), key=lambda each: each["started_at"], reverse=True)

@@ -15,12 +15,14 @@ PAGES = {
     "/people": "/people",
     "/people/{person:number}": "/people/2",
     "/people/new": "/people/new",
+    "/replies": "/replies",
     "/settings": "/settings",
     "/settings/aim": "/settings/aim",
     "/health": "/health",
+    "/notifications": "/notifications",
     "/devices": "/devices",
 }
-# What is no page: pictures, sounds, streams, files.
+# What is no page: pictures, sounds, streams, files; and what takes a token.
 OTHERS = {
     "/healthz",
     "/ca.crt",
@@ -28,6 +30,7 @@ OTHERS = {
     "/icons/{name:file}",
     "/manifest.webmanifest",
     "/worker.js",
+    "/act",
     "/frame.jpg",
     "/stream.mjpeg",
     "/live",
@@ -36,6 +39,7 @@ OTHERS = {
     "/people/{person:number}/portrait",
     "/enroll/photo/{photo:id}",
     "/chimes/{chime:id}.wav",
+    "/replies/{reply:id}.wav",
 }
 
 

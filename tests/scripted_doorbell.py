@@ -34,6 +34,8 @@ class ScriptedDoorbell:
         self.path = path
         self.answers = dict(answers or {})
         self.asked: list[dict[str, Any]] = []
+        self.blobs: list[bytes] = []
+        self.listening = 0
         self.watchers = 0
         self.watched_times = 0
         self._alive_seconds = alive_seconds
@@ -114,6 +116,7 @@ class ScriptedDoorbell:
             while (message := receive(peer)) is not None:
                 request = message.document
                 self.asked.append(request)
+                self.blobs.append(message.blob)
                 if request["do"] == "events":
                     send(peer, {"ok": True})
                     self._listeners.append(peer)
@@ -122,8 +125,22 @@ class ScriptedDoorbell:
                     send(peer, {"ok": True})
                     self._show_frames(peer)
                     return
+                elif request["do"] == "talk.listen" and "talk.listen" not in self.answers:
+                    send(peer, {"ok": True})
+                    self._let_listen(peer)
+                    return
                 else:
                     self._answer(peer, request)
+
+    def _let_listen(self, peer: socket.socket) -> None:
+        """Tell what a microphone hears, and in turn that it is withheld."""
+        self.listening += 1
+        try:
+            while not self._stopped.wait(0.05):
+                send(peer, {"event": "sound"}, b"\1\2" * 1600)
+                send(peer, {"event": "silent"})
+        finally:
+            self.listening -= 1
 
     def _answer(self, peer: socket.socket, request: dict[str, Any]) -> None:
         answer = self.answers.get(request["do"])

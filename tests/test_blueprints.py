@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import CorrectCommand, IgnoreCommand, Ring
+from doorbell.domain import CorrectCommand, IgnoreCommand, ReplyCommand, Ring
 from doorbell.outputs.mqtt.discovery import discovery_components
 from doorbell.outputs.mqtt.messages import event_document, visitor_document
 from doorbell.outputs.mqtt.requests import parse_command
@@ -74,7 +74,8 @@ def test_entities_that_are_asked_for_are_there(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_two_who_come_in_one_moment_are_both_told(name: str) -> None:
     read = blueprint(name)
-    assert read["mode"] == "queued"
+    waits_for_an_answer = any("wait_for_trigger" in each for each in read["actions"])
+    assert read["mode"] == ("parallel" if waits_for_an_answer else "queued")
     assert read["max"] >= 10
 
 
@@ -99,7 +100,7 @@ def test_what_the_answers_send_is_understood() -> None:
         ):
             yield from publications(inner)
 
-    values = {"visit": "ab12-3", "name": 'Zoë "Z"', "doorbell": "front-door"}
+    values = {"visit": "ab12-3", "called": 'Zoë "Z"', "reply": "coming"}
     for data in publications(blueprint("notify")["actions"]):
         topic = data["topic"].replace("{{ doorbell }}", "front-door")
         payload = re.sub(
@@ -112,5 +113,25 @@ def test_what_the_answers_send_is_understood() -> None:
     assert sent == [
         CorrectCommand("ab12-3", 'Zoë "Z"'),
         CorrectCommand("ab12-3", None),
+        ReplyCommand("coming"),
         IgnoreCommand("ab12-3"),
     ]
+
+
+def test_an_answer_is_one_to_its_own_notification_once_and_for_a_day() -> None:
+    """Each run waits for names of its own, which end with it: what Home Assistant advises.
+
+    https://companion.home-assistant.io/docs/notifications/actionable-notifications
+    """
+    actions = blueprint("notify")["actions"]
+    variables = {name: text for each in actions for name, text in each.get("variables", {}).items()}
+    [waiting] = [each for each in actions if "wait_for_trigger" in each]
+    awaited = [each["event_data"]["action"] for each in waiting["wait_for_trigger"]]
+    own = [name for name, text in variables.items() if re.search(r"'DOORBELL_\w+' ~ context", text)]
+    assert sorted(awaited) == sorted(f"{{{{ {name} }}}}" for name in own)
+    assert len({variables[name] for name in own}) == 4
+    assert (waiting["timeout"], waiting["continue_on_timeout"]) == ({"hours": 24}, False)
+    [shown] = [each["data"]["data"]["actions"] for each in actions if "image_proxy" in str(each)]
+    assert set(re.findall(r"'action': (\w+)", shown)) == set(own)
+    # An answer of any other run, however old, is a trigger of nothing.
+    assert all(each["trigger"] == "state" for each in blueprint("notify")["triggers"])

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from doorbell.config import ChimeSection
 from doorbell.domain import Arrived, Person, Ring, Stranger, UnknownReason, Visit, Visitor
 from doorbell.errors import ConfigError
+from doorbell.outputs.sound.channel import Channel
 from doorbell.outputs.sound.chime import (
     Chime,
     ChimeChoice,
     Choice,
     Silence,
     choose_chime,
-    local_time_at,
-    with_settings,
 )
+from doorbell.outputs.sound.quiet import local_time_at, with_settings
 from doorbell.outputs.sound.speaker import Speaker
-from doorbell.status import MuteState, SettingsState, SoundState, State
+from doorbell.status import MuteState, SettingsState
 from doorbell.testbed.waiting import eventually
 
 ANNA = Person(1, "Anna", chime="sunrise")
@@ -67,10 +67,11 @@ def played(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def speaker(played: Path) -> Iterator[Speaker]:
+def channel(played: Path) -> Iterator[Channel]:
     speaker = Speaker([sys.executable, "-c", RECORDER, str(played)])
-    yield speaker
-    speaker.close()
+    channel = Channel(None, name="a loudspeaker", speaker=speaker)
+    yield channel
+    channel.close()
 
 
 @pytest.mark.parametrize(
@@ -154,8 +155,8 @@ def test_local_time_is_the_machines() -> None:
     assert local_time_at(1e9) == datetime.fromtimestamp(1e9).astimezone().time()
 
 
-def test_a_ring_plays_at_its_volume_and_nothing_else_does(speaker: Speaker, played: Path) -> None:
-    chime = Chime(ChimeSection(volume=0.5), speaker)
+def test_a_ring_plays_at_its_volume_and_nothing_else_does(channel: Channel, played: Path) -> None:
+    chime = Chime(ChimeSection(volume=0.5), channel)
     chime.handle(Arrived("e", 0.0, Visit("v", 0.0, 0.0, visitor=ANNA)))
     chime.handle(ring(ANNA))
     chime.close()
@@ -165,11 +166,11 @@ def test_a_ring_plays_at_its_volume_and_nothing_else_does(speaker: Speaker, play
     assert abs(peak - 0.5 * 0.89 * 32767) < 3
 
 
-def test_who_presses_is_heard_within_the_cooldown(speaker: Speaker) -> None:
+def test_who_presses_is_heard_within_the_cooldown(channel: Channel) -> None:
     told: list[Choice] = []
     chime = Chime(
         ChimeSection(cooldown_seconds=10.0),
-        speaker,
+        channel,
         on_choice=lambda _, choice: told.append(choice),
     )
     for event in (ring(ANNA, 0.0), replace(ring(ANNA, 1.0), pressed=True), ring(ANNA, 2.0)):
@@ -178,12 +179,12 @@ def test_who_presses_is_heard_within_the_cooldown(speaker: Speaker) -> None:
     assert [isinstance(choice, ChimeChoice) for choice in told] == [True, True, False]
 
 
-def test_cooldown_counts_by_visitor_and_presses_are_always_heard(speaker: Speaker) -> None:
+def test_cooldown_counts_by_visitor_and_presses_are_always_heard(channel: Channel) -> None:
     told: list[tuple[Ring, Choice]] = []
     now = 0.0
     chime = Chime(
         ChimeSection(cooldown_seconds=10.0),
-        speaker,
+        channel,
         on_choice=lambda event, choice: told.append((event, choice)),
         now_seconds=lambda: now,
     )
@@ -212,12 +213,12 @@ def test_cooldown_counts_by_visitor_and_presses_are_always_heard(speaker: Speake
     ]
 
 
-def test_a_clock_that_is_set_moves_no_cooldown(speaker: Speaker) -> None:
+def test_a_clock_that_is_set_moves_no_cooldown(channel: Channel) -> None:
     told: list[Choice] = []
     now = 0.0
     chime = Chime(
         ChimeSection(cooldown_seconds=10.0),
-        speaker,
+        channel,
         on_choice=lambda _, choice: told.append(choice),
         now_seconds=lambda: now,
     )
@@ -229,9 +230,9 @@ def test_a_clock_that_is_set_moves_no_cooldown(speaker: Speaker) -> None:
     assert told == [sunrise, Silence("rang 5 s ago"), sunrise, Silence("rang 1 s ago")]
 
 
-def test_a_muted_ring_starts_no_cooldown(speaker: Speaker) -> None:
+def test_a_muted_ring_starts_no_cooldown(channel: Channel) -> None:
     told: list[Choice] = []
-    chime = Chime(ChimeSection(), speaker, on_choice=lambda _, choice: told.append(choice))
+    chime = Chime(ChimeSection(), channel, on_choice=lambda _, choice: told.append(choice))
     chime.handle(MuteState(True))
     chime.handle(ring(ANNA, 0.0))
     chime.handle(MuteState(False))
@@ -240,11 +241,11 @@ def test_a_muted_ring_starts_no_cooldown(speaker: Speaker) -> None:
     assert told == [Silence("muted"), ChimeChoice("sunrise", 0.8)]
 
 
-def test_quiet_hours_go_by_the_rings_own_time(speaker: Speaker) -> None:
+def test_quiet_hours_go_by_the_rings_own_time(channel: Channel) -> None:
     told: list[Choice] = []
     chime = Chime(
         ChimeSection(quiet_from=time(22), quiet_to=time(7)),
-        speaker,
+        channel,
         on_choice=lambda _, choice: told.append(choice),
         local_time=utc,
     )
@@ -255,9 +256,9 @@ def test_quiet_hours_go_by_the_rings_own_time(speaker: Speaker) -> None:
 
 
 def test_a_persons_broken_chime_is_said_once_and_the_default_sounds(
-    speaker: Speaker, played: Path, caplog: pytest.LogCaptureFixture
+    channel: Channel, played: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    chime = Chime(ChimeSection(default="gong", cooldown_seconds=0.0), speaker)
+    chime = Chime(ChimeSection(default="gong", cooldown_seconds=0.0), channel)
     carl = Person(3, "Carl", chime="/nowhere/moo.wav")
     with caplog.at_level(logging.WARNING):
         chime.handle(ring(carl))
@@ -272,10 +273,10 @@ def test_a_persons_broken_chime_is_said_once_and_the_default_sounds(
 
 @pytest.mark.parametrize("key", ["default", "stranger"])
 def test_a_configured_chime_that_cannot_be_played_stops_the_start(
-    speaker: Speaker, key: str
+    channel: Channel, key: str
 ) -> None:
     with pytest.raises(ConfigError, match=rf"chime\.{key} = 'moo': there is no chime 'moo'"):
-        Chime(ChimeSection.model_validate({key: "moo"}), speaker)
+        Chime(ChimeSection.model_validate({key: "moo"}), channel)
 
 
 def test_a_lost_device_is_said_once_and_said_again_when_back(
@@ -283,10 +284,9 @@ def test_a_lost_device_is_said_once_and_said_again_when_back(
 ) -> None:
     device = tmp_path / "device"
     speaker = Speaker([sys.executable, "-c", UNPLUGGED, str(device)])
-    told: list[State] = []
-    chime = Chime(
-        ChimeSection(cooldown_seconds=0.0), speaker, door_id="back-door", publish=told.append
-    )
+    told: list[str] = []
+    channel = Channel(None, name="a loudspeaker", told=told.append, speaker=speaker)
+    chime = Chime(ChimeSection(cooldown_seconds=0.0), channel)
     with caplog.at_level(logging.DEBUG, logger="doorbell"):
         for _ in range(3):
             chime.handle(ring(ANNA))
@@ -307,16 +307,13 @@ def test_a_lost_device_is_said_once_and_said_again_when_back(
     ]
     assert "error no device" not in caplog.records[0].message
     assert "no device" in caplog.records[0].message
-    assert caplog.records[3].message == "sound is back"
-    states = [state for state in told if isinstance(state, SoundState)]
-    assert [state.works for state in states] == [None, False, True, False]
-    assert [bool(state.reason) for state in states] == [False, True, False, True]
-    assert {state.door_id for state in states} == {"back-door"}
+    assert caplog.records[3].message == "sound is back on a loudspeaker"
+    assert [bool(problem) for problem in told] == [True, False, True]
 
 
-def test_another_configuration_is_taken_under_way_or_refused_whole(speaker: Speaker) -> None:
+def test_another_configuration_is_taken_under_way_or_refused_whole(channel: Channel) -> None:
     choices: list[Choice] = []
-    chime = Chime(ChimeSection(), speaker, on_choice=lambda _, choice: choices.append(choice))
+    chime = Chime(ChimeSection(), channel, on_choice=lambda _, choice: choices.append(choice))
     try:
         with pytest.raises(ConfigError, match=r"chime\.stranger"):
             chime.reconfigure(ChimeSection(default="sunrise", stranger="no such", volume=0.1))
@@ -350,11 +347,11 @@ def test_what_people_have_set_goes_before_the_configuration() -> None:
     assert chosen(SettingsState(0.0)) == Silence("volume is 0")
 
 
-def test_a_setting_is_heard_at_the_next_ring(speaker: Speaker) -> None:
+def test_a_setting_is_heard_at_the_next_ring(channel: Channel) -> None:
     chosen: list[Choice] = []
     chime = Chime(
         ChimeSection(cooldown_seconds=0.0, volume=0.5),
-        speaker,
+        channel,
         on_choice=lambda _ring, choice: chosen.append(choice),
         local_time=utc,
     )

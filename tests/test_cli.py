@@ -214,3 +214,22 @@ def test_the_installed_command_ends_with_the_code_of_its_error(storage: Path) ->
     missing = call("models", "verify", "--set", f"inference.models_directory={storage}")
     assert missing.returncode == 3
     assert "doorbell models build" in missing.stderr
+
+
+def test_replies_are_asked_of_the_doorbell_that_runs(cli: Cli, tmp_path: Path) -> None:
+    recording = tmp_path / "back.wav"
+    recording.write_bytes(b"RIFF")
+    for words in (
+        ("list",),
+        ("say", "coming"),
+        ("add", str(recording)),
+        ("rename", "recording-0a1b2c3d", "Back"),
+        ("delete", "--yes", "recording-0a1b2c3d"),
+    ):
+        told = cli("reply", *words)
+        assert told.exit_code == 3
+        assert "the doorbell is not running" in told.stderr
+    missing = cli("reply", "add", str(tmp_path / "none.wav"))
+    assert (missing.exit_code, "check the path" in missing.stderr) == (2, True)
+    kept = cli("reply", "delete", "recording-0a1b2c3d", typed="n\n")
+    assert kept.exit_code == 1

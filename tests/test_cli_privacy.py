@@ -14,13 +14,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from doorbell.cli import main
+from doorbell.clock import BootTime
 from doorbell.config import MqttSection, StorageSection
 from doorbell.domain import FaceSample, Recognized, Visit
 from doorbell.errors import EncryptionError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.outputs.mqtt.outbox import Outbox
-from doorbell.outputs.mqtt.outbox_store import BootTime
 from doorbell.outputs.pictures import Pictures, picture_path, read_picture
 from doorbell.recognition.embedder import SFACE_ID
 from doorbell.storage.encryption import open_cipher, write_new_key

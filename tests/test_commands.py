@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 
 import pytest
 from hypothesis import assume, given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from doorbell.config import MqttSection
 from doorbell.control.rates import HOUR_SECONDS
 from doorbell.domain import (
+    AnnouncementsCommand,
     AnyCommand,
     ChimeCommand,
     CommandResult,
@@ -21,6 +23,7 @@ from doorbell.domain import (
     NameCommand,
     PrivacyCommand,
     QuietHoursCommand,
+    ReplyCommand,
     RingCommand,
     VolumeCommand,
 )
@@ -30,8 +33,14 @@ from doorbell.outputs.mqtt.commands import (
     SAID_SECONDS,
     CommandGate,
 )
-from doorbell.outputs.mqtt.requests import COMMAND_BYTES, MalformedCommandError, parse_command
+from doorbell.outputs.mqtt.requests import (
+    CHOSEN,
+    COMMAND_BYTES,
+    MalformedCommandError,
+    parse_command,
+)
 from doorbell.outputs.mqtt.topics import COMMAND_VERBS
+from doorbell.text import is_control
 
 PAYLOADS = {
     "ring": b"PRESS",
@@ -45,6 +54,9 @@ PAYLOADS = {
     "chime": b"gong",
     "quiet_hours": b"ON",
     "privacy": b"OFF",
+    "announcements": b"ON",
+    "say": b"coming",
+    "choose_reply": b"Ich komme",
 }
 
 
@@ -78,6 +90,17 @@ def test_commands_for_settings() -> None:
     assert parse_command("chime", b"configured") == ChimeCommand(None)
     assert parse_command("quiet_hours", b"OFF") == QuietHoursCommand(False)
     assert parse_command("privacy", b"ON") == PrivacyCommand(True)
+    assert parse_command("announcements", b"OFF") == AnnouncementsCommand(False)
+
+
+def test_commands_for_replies() -> None:
+    for pressed in (b"", b"PRESS"):
+        assert parse_command("say", pressed) == ReplyCommand(CHOSEN)
+    assert parse_command("say", b"coming") == ReplyCommand("coming")
+    assert parse_command("say", b'{"reply": "Back at 6", "id": "3"}') == ReplyCommand(
+        "Back at 6", request_id="3"
+    )
+    assert parse_command("choose_reply", "Später wieder".encode()) == ReplyCommand("Später wieder")
 
 
 def test_commands_on_who_somebody_is() -> None:
@@ -106,6 +129,11 @@ def test_every_verb_has_a_payload_and_a_rate() -> None:
     [
         ("ring", b"press", "empty payload or PRESS"),
         ("mute", b"1", "ON or OFF"),
+        ("say", b"\xff", "identifier or label of a reply"),
+        ("say", b"x" * 201, "identifier or label of a reply"),
+        ("say", b'{"reply": ""}', "or a label"),
+        ("choose_reply", b"", "identifier or label of a reply"),
+        ("announcements", b"on", "ON or OFF"),
         ("enroll", b"", "with a name"),
         ("enroll", b'{"name": ""}', "with a name"),
         ("enroll", b'{"name": " "}', "with a name"),
@@ -161,7 +189,23 @@ def test_a_malformed_command_says_what_is_expected(verb: str, payload: bytes, wo
     assert str(caught.value).isprintable()
 
 
-@given(verb=st.sampled_from(COMMAND_VERBS), payload=st.binary(max_size=1100))
+# But for a reply, which is known by its own words.
+FORMAL_VERBS = sorted({*COMMAND_VERBS} - {"say", "choose_reply"})
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300).map(str.encode)
+
+
+@given(payload=st.binary(max_size=1100) | WORDS)
+def test_a_reply_is_asked_for_in_some_words_or_refused(payload: bytes) -> None:
+    with suppress(MalformedCommandError):
+        command = parse_command("choose_reply", payload)
+        assert isinstance(command, ReplyCommand)
+        assert 0 < len(command.reply_id) <= 200
+        assert not any(map(is_control, command.reply_id))
+
+
+@given(verb=st.sampled_from(FORMAL_VERBS), payload=st.binary(max_size=1100))
 def test_no_payload_gets_past_the_refusal(verb: str, payload: bytes) -> None:
     assume(payload not in (b"", b"PRESS", b"ON", b"OFF", b"0", b"1", b"{}", b"gong", b"horn"))
     with pytest.raises(MalformedCommandError):
@@ -185,7 +229,7 @@ def test_who_gives_or_takes_a_name_needs_the_household_s_leave(
 ) -> None:
     by_default = CommandGate("back-door", MqttSection(), 0.0)
     # Whatever changes who somebody is, or silences, but for the mute that has always been there.
-    assert set(ALLOWED_BY) == set(COMMAND_VERBS) - {"ring", "mute"}
+    assert set(ALLOWED_BY) == set(COMMAND_VERBS) - {"ring", "mute", "say", "choose_reply"}
     for verb, key in ALLOWED_BY.items():
         refusal = by_default.take(verb, PAYLOADS[verb], 0.0)
         words = f"set mqtt.{key} = true to allow it"

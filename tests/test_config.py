@@ -9,14 +9,28 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from doorbell.config import Config, load_config
+from doorbell.config.notifications import TargetSection
 from doorbell.errors import ConfigError
 
 SHIPPED = Path(__file__).parent.parent / "config" / "doorbell.toml"
 
-KEYS = [(section, key) for section, model in Config() for key in type(model).model_fields]
+SECTIONS: dict[str, type[BaseModel]] = {section: type(model) for section, model in Config()}
+# There may be several of this one, and it is no section by itself.
+SEVERAL = "notifications.targets"
+SECTIONS[SEVERAL] = TargetSection
+KEYS = [
+    place
+    for section, model in Config()
+    for key in type(model).model_fields
+    for place in (
+        [(SEVERAL, each) for each in TargetSection.model_fields]
+        if f"{section}.{key}" == SEVERAL
+        else [(section, key)]
+    )
+]
 
 # Text that TOML can carry, and hardly anybody would type.
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
@@ -73,7 +87,7 @@ def shipped_comments() -> dict[tuple[str, str], str]:
     comments: dict[tuple[str, str], str] = {}
     section, comment, complete = "", "", True
     for line in SHIPPED.read_text(encoding="utf-8").splitlines():
-        if header := re.fullmatch(r"\[(\w+)\]", line):
+        if header := re.fullmatch(r"(?:# \[)?\[([\w.]+)\]+", line):
             section, complete = header[1], True
         elif key := re.match(r"(?:# )?(\w+) = ", line):
             comments[section, key[1]], complete = comment, True
@@ -92,7 +106,7 @@ def test_the_shipped_file_names_and_explains_every_key() -> None:
 @pytest.mark.parametrize(("section", "key"), KEYS)
 def test_the_shipped_file_says_what_each_key_takes(section: str, key: str) -> None:
     comment = shipped_comments()[section, key]
-    schema = type(getattr(Config(), section)).model_json_schema()["properties"][key]
+    schema = SECTIONS[section].model_json_schema()["properties"][key]
 
     for choice in schema.get("enum", []):
         assert f'"{choice}"' in comment
@@ -102,21 +116,34 @@ def test_the_shipped_file_says_what_each_key_takes(section: str, key: str) -> No
         assert limits <= set(re.findall(r"\b\d+(?:\.\d+)?\b", comment)), comment
 
 
-def test_the_optional_keys_of_the_shipped_file_load_when_uncommented(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left_out", ["address_file", "webhook|secret_file"])
+def test_the_optional_keys_of_the_shipped_file_load_when_uncommented(
+    tmp_path: Path, left_out: str
+) -> None:
     text = SHIPPED.read_text(encoding="utf-8")
-    optional = re.findall(r"^# (\w+) = ", text, flags=re.MULTILINE)
+    before, _, several = text.partition(f"# [[{SEVERAL}]]")
+    of_target, _, after = several.partition("\n\n")
+    optional = re.findall(r"^# (\w+) = ", before + after, flags=re.MULTILINE)
+    text = re.sub(rf"^# ({left_out}) = .*\n", "", text, flags=re.MULTILINE)
     # Files that belong to a feature which is off are refused, so the feature goes on.
-    text = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
+    text = re.sub(r"^# (\w+ = |\[\[)", r"\1", text, flags=re.MULTILINE)
     path = tmp_path / "all.toml"
     path.write_text(text.replace("tls = false", "tls = true"), encoding="utf-8")
 
     config = load_config(path)
 
     assert optional == [
-        key for section, key in KEYS if value_of(Config(), f"{section}.{key}") is None
+        key
+        for section, key in KEYS
+        if section != SEVERAL and value_of(Config(), f"{section}.{key}") is None
     ]
     assert config.chime.quiet_from == time(22, 0)
     assert config.mqtt.username == "doorbell"
+    [target] = config.notifications.targets
+    assert target.people == ("Ben",)
+    assert re.findall(r"^# (\w+) = ", of_target, flags=re.MULTILINE) == list(
+        TargetSection.model_fields
+    )
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
@@ -124,9 +151,11 @@ def test_a_wrong_value_is_answered_with_key_value_what_is_allowed_and_file(
     tmp_path: Path, section: str, key: str
 ) -> None:
     path = tmp_path / "doorbell.toml"
-    path.write_text(f"[{section}]\n{key} = [7]\n", encoding="utf-8")
+    header, place = (f"[[{SEVERAL}]]", ".0") if section == SEVERAL else (f"[{section}]", "")
+    path.write_text(f"{header}\n{key} = [7]\n", encoding="utf-8")
+    answer = rf"  {section}{place}\.{key} = \[7\]: must be \w+"
 
-    with pytest.raises(ConfigError, match=rf"  {section}\.{key} = \[7\]: must be \w+") as caught:
+    with pytest.raises(ConfigError, match=answer) as caught:
         load_config(path)
 
     assert str(path) in str(caught.value)
@@ -176,6 +205,43 @@ def test_zones_that_cannot_be_meant_are_told_with_what_to_write(zones: str, mess
     with pytest.raises(ConfigError, match=re.escape(message)) as caught:
         load_config(None, [f"detection.ignore={zones}"])
     assert "detection.ignore = " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ('nam = "anna"', "notifications.targets.0.nam: there is no such key; did you mean name?"),
+        ('name = "Anna"', "targets.0.name = 'Anna': must be a short name, as in anna"),
+        ('name = "a"', "targets.0: give either address_file or webhook"),
+        ('name = "a"\nwebhook = "https://h/"', "webhook and secret_file belong together"),
+        ('name = "a"\nwebhook = "ftp://u:secret@h/"', "must be an http(s) address"),
+        ('name = "a"\ntell = ["doorbell"]', "must be a list of kinds: ring, stranger, person"),
+        ('name = "a"\naddress_file = "/f"\npeople = ["Ben"]', 'nothing without "person" in tell'),
+        ('name = "a"\nper_hour = 0', "0.per_hour = 0: must be a whole number from 1 to 1000"),
+    ],
+)
+def test_a_target_that_cannot_be_meant_is_told_with_its_place(
+    tmp_path: Path, target: str, message: str
+) -> None:
+    path = tmp_path / "doorbell.toml"
+    path.write_text(f"[[{SEVERAL}]]\n{target}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert message in str(caught.value)
+    assert "secret@" not in str(caught.value)
+
+
+def test_what_is_no_target_and_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "doorbell.toml"
+    path.write_text("[notifications]\ntargets = [7]\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"targets\.0 = 7: this is a section: write \[\[notif"):
+        load_config(path)
+    path.write_text("[notifications]\ntargets = 7\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"targets = 7: must be tables \[\[notifications.targets"):
+        load_config(path)
+    path.write_text(f"[[{SEVERAL}]]\nname = 'a'\naddress_file = '/f'\n" * 2, encoding="utf-8")
+    with pytest.raises(ConfigError, match="each target has a name of its own"):
+        load_config(path)
 
 
 def test_zones_are_read_as_polygons() -> None:

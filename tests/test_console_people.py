@@ -150,6 +150,24 @@ def test_preferences_that_are_not_touched_stay_the_same(
     assert pages.asked("people.preferences") == [{"person_id": 1, "preferences": preferences}]
 
 
+def test_somebody_is_announced_unless_a_preference_says_no(pages: Pages) -> None:
+    kept = pages.household.people[1]["preferences"]
+
+    def is_on() -> bool:
+        [switch] = Seen(pages.get("/people/1").text).all("input", name="announced")
+        return "checked" in switch
+
+    assert is_on()
+    pages.post("/people/1/announced")
+    pages.household.people[1]["preferences"] = {**kept, "announce": False}
+    assert not is_on()
+    pages.post("/people/1/announced", announced="on")
+    assert pages.asked("people.preferences") == [
+        {"person_id": 1, "preferences": {**kept, "announce": False}},
+        {"person_id": 1, "preferences": kept},
+    ]
+
+
 def test_preferences_are_rows_of_a_form(pages: Pages) -> None:
     form = {"key-0": "light", "value-0": "cold", "key-1": " ", "value-1": "x", "key-9": "n"}
 

@@ -24,14 +24,17 @@ EXPECTED = {
     "public": {
         "GET /healthz", "GET /ca.crt", "GET /pair", "POST /pair", "GET /manifest.webmanifest",
         "GET /static/{version:id}/{name:file}", "GET /icons/{name:file}", "GET /worker.js",
-        "GET /offline", "POST /language", "POST /theme",
+        "GET /offline", "POST /language", "POST /theme", "GET /act", "POST /act",
     },
     "stream": {"GET /frame.jpg", "GET /stream.mjpeg"},
-    "viewer": {"GET /", "GET /wall", "GET /live", "GET /events", "POST /leave"},
+    "viewer": {
+        "GET /", "GET /wall", "GET /live", "GET /events", "POST /leave", "POST /answered",
+    },
     "owner": {
         "POST /people/{person:number}/merge", "POST /people/{person:number}/forget",
         "POST /people/{person:number}/export", "POST /settings", "POST /health/check",
-        "GET /devices", "POST /devices/invite", "POST /devices/revoke", "POST /devices/token",
+        "POST /notifications/test", "GET /devices", "POST /devices/invite",
+        "POST /devices/revoke", "POST /devices/token",
     },
 }  # fmt: skip
 
@@ -103,6 +106,7 @@ def test_each_route_lets_in_whom_the_table_says(
 def is_own_refusal(key: str, answered: Answered) -> bool:
     """Where the endpoint itself has nothing, or takes no such code."""
     nothing = {"GET /ca.crt": 404, "POST /devices/revoke": 404, "POST /pair": 403}
+    nothing |= {"GET /act": 404, "POST /act": 404}
     return nothing.get(key) == answered.status
 
 

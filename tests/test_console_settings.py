@@ -49,6 +49,16 @@ def settings_of(pages: Pages) -> dict[str, Any]:
         ({"section": "quiet", "quiet_from": "", "quiet_to": ""}, {"quiet_hours": False}),
         ({"section": "privacy", "privacy": "on"}, {"privacy": True}),
         ({"section": "privacy"}, {"privacy": False}),
+        ({"section": "announcements", "announcements": "on"}, {"announcements": True}),
+        ({"section": "announcements"}, {"announcements": False}),
+        (
+            {
+                "section": "replies",
+                "reply_after_seconds": "20",
+                "unanswered_reply": "recording-0a1b2c3d",
+            },
+            {"reply_after_seconds": 20, "unanswered_reply": "recording-0a1b2c3d"},
+        ),
         (
             {
                 "section": "keeping",
@@ -78,6 +88,8 @@ def test_each_section_changes_its_own(
         {"section": "quiet", "quiet_hours": "on", "quiet_from": "25:00", "quiet_to": "07:00"},
         {"section": "quiet", "quiet_hours": "on", "quiet_from": "22:00"},
         {"section": "keeping", "pictures_days": "3", "visits_days": "", "strangers_days": "1"},
+        {"section": "replies", "reply_after_seconds": "61", "unanswered_reply": "coming"},
+        {"section": "replies", "reply_after_seconds": "5", "unanswered_reply": "../coming"},
         {"section": "camera", "uri": "rtsp://elsewhere.example/"},
         {},
     ],
@@ -241,6 +253,7 @@ def test_health_says_what_is_wrong_and_where_to_mend_it(pages: Pages) -> None:
             "gives_frames": False,
         },
         sound={"works": False, "reason": "no card 1"},
+        door_speaker={"works": False, "reason": "no card 2"},
         storage=[{"part": "pictures", "reason": "the disk is full"}],
         broker={"enabled": True, "connected": False, "problem": "refused the password"},
         people=0,
@@ -248,21 +261,33 @@ def test_health_says_what_is_wrong_and_where_to_mend_it(pages: Pages) -> None:
 
     seen = Seen(pages.get("/health").text)
 
-    for words in ("the cable is out", "no card 1", "the disk is full", "refused the password"):
+    for words in (
+        "the cable is out",
+        "no card 1",
+        "no card 2",
+        "the disk is full",
+        "refused the password",
+    ):
         assert words in seen.text
-    assert seen.text.count("needs help") >= 4
+    assert seen.text.count("needs help") >= 5
     for to in ("/settings/aim", "/settings#keeping", "/people/new"):
         assert seen.all("a", href=to)
 
 
 def test_health_of_a_doorbell_that_has_only_begun(pages: Pages) -> None:
-    pages.household.status = status(camera=None, sound=None, statistics=None, people=None)
+    pages.household.status = status(
+        camera=None, sound=None, door_speaker=None, statistics=None, people=None
+    )
 
     seen = Seen(pages.get("/health").text)
 
     assert "has not given a picture yet" in seen.text
-    pages.household.status = status(sound={"works": None, "reason": ""})
-    assert "Sound good no chime was played yet" in Seen(pages.get("/health").text).text
+    assert "Loudspeaker at the door" not in seen.text
+    silent = {"works": None, "reason": ""}
+    pages.household.status = status(sound=silent, door_speaker=silent)
+    seen = Seen(pages.get("/health").text)
+    assert "Sound good no chime was played yet" in seen.text
+    assert "Loudspeaker at the door good nothing was said yet" in seen.text
 
 
 def test_a_check_tells_what_it_found_and_when(pages: Pages) -> None:

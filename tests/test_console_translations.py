@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
 from babel.messages.catalog import Message
 
-from doorbell.console.catalogues import extracted
+from doorbell.console.catalogues import ROOT, extracted
 from doorbell.console.languages import LANGUAGES, catalogue
 
 OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -52,3 +53,17 @@ def test_a_translation_has_the_same_values(language: str) -> None:
         plural = texts(message.id)[-1]
         for number, text in enumerate(texts(message.string)):
             assert values(text) == values(plural if number else key), key
+
+
+def test_what_the_code_says_is_said_by_the_name_that_is_looked_for() -> None:
+    """``gettext_of(request)("...")`` works, but would never be found and translated."""
+    hidden = [
+        f"{path.name}:{node.lineno}"
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Call)
+        and isinstance(node.func.func, ast.Name)
+        and node.func.func.id == "gettext_of"
+    ]
+    assert hidden == []

@@ -7,8 +7,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -73,13 +73,15 @@ def test_what_waited_too_long_is_not_done_later(storage: Path) -> None:
 
 
 class _Silence:
+    is_quiet = False
+
     def play(self, name: str) -> str | None:
         del name
         return None
 
     def is_quiet_at(self, epoch_seconds: float) -> bool:
         del epoch_seconds
-        return False
+        return self.is_quiet
 
 
 class _Asking(threading.Thread):
@@ -96,20 +98,39 @@ class _Asking(threading.Thread):
         self.join()
 
 
-def test_one_check_is_made_at_a_time(storage: Path, tmp_path: Path) -> None:
+@contextmanager
+def _checked_by(storage: Path, code: str, chimes: _Silence) -> Iterator[StatusRequests]:
     section = StorageSection(directory=storage)
-    begun = tmp_path / "begun"
-    code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(1); print('[]')"
     with closing(GalleryExecutor(section)) as executor:
-        status = StatusRequests(
+        yield StatusRequests(
             Config(),
             Latest(),
             visits=VisitRequests(section, executor, time.time),
-            chimes=_Silence(),
+            chimes=chimes,
             chime_wav=lambda _name: b"",
+            notifications=lambda: {"enabled": False},
             broker=None,
             check_command=(sys.executable, "-c", code),
         )
+
+
+def test_in_the_quiet_hours_a_check_is_heard_by_nobody(storage: Path) -> None:
+    code = (
+        "import json, sys; config = json.load(sys.stdin); "
+        "print(json.dumps([config[section]['volume'] for section in ('chime', 'talk')]))"
+    )
+    chimes = _Silence()
+    with _checked_by(storage, code, chimes) as status:
+        aloud = [Config().chime.volume, Config().talk.volume]
+        assert status.check(requests.Check()).document == {"findings": aloud}
+        chimes.is_quiet = True
+        assert status.check(requests.Check()).document == {"findings": [0.0, 0.0]}
+
+
+def test_one_check_is_made_at_a_time(storage: Path, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(1); print('[]')"
+    with _checked_by(storage, code, _Silence()) as status:
         with _Asking(lambda: status.check(requests.Check())):
             end = time.monotonic() + 10.0
             while not begun.exists() and time.monotonic() < end:

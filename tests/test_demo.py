@@ -67,4 +67,4 @@ def test_that_there_is_no_sound_is_said_in_plain_words(
         check=True,
     )
     [told] = [line for line in ended.stderr.splitlines() if "no sound" in line]
-    assert told.startswith("no sound, and the doorbell goes on without: ")
+    assert told.startswith("no sound on the loudspeaker, and the doorbell goes on without: ")

@@ -12,7 +12,15 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from doorbell.config import DeviceSection, MqttSection, known_as, load_config
-from doorbell.domain import CHIME_NAMES, ChimeCommand, CommandResult, Person, VolumeCommand
+from doorbell.domain import (
+    CHIME_NAMES,
+    ChimeCommand,
+    CommandResult,
+    Person,
+    Reply,
+    ReplyCommand,
+    VolumeCommand,
+)
 from doorbell.gallery.names import MAX_NAME_CHARACTERS
 from doorbell.outputs.mqtt.discovery import (
     birth_topic,
@@ -30,7 +38,8 @@ from doorbell.outputs.mqtt.messages import (
     settings_document,
     statistics_document,
 )
-from doorbell.outputs.mqtt.requests import parse_command
+from doorbell.outputs.mqtt.reply_choice import ReplyChoice
+from doorbell.outputs.mqtt.requests import CHOSEN, parse_command
 from doorbell.status import SettingsState, Statistics
 
 AWKWARD = ('Anna {{ states("sensor.x") }}', 'O\'Neill "Bo"', "\U0001f98a", "a/b+#", "{% raw %}")
@@ -80,7 +89,7 @@ DEVICE_CLASSES = {
 def document(people: Sequence[Person] = PEOPLE, **section: Any) -> dict[str, Any]:
     device = DeviceSection(id="back_door-2", name="Back door")
     mqtt = MqttSection.model_validate({"allow_settings": True, **section})
-    made = discovery_document(device, discovery_components(device, mqtt, people))
+    made = discovery_document(device, discovery_components(device, mqtt, people, AWKWARD))
     decoded = json.loads(encode(made))
     assert isinstance(decoded, dict)
     return decoded
@@ -202,9 +211,27 @@ def test_the_serial_number_is_lasting_and_not_the_machine_s_own(tmp_path: Path) 
     assert serial_number("front-door", tmp_path / "gone") is None
 
 
+def test_replies_are_a_list_and_a_button_where_there_are_any() -> None:
+    components = document()["components"]
+    assert components["reply"]["options"] == list(AWKWARD)
+    none = discovery_components(DeviceSection(), MqttSection(), PEOPLE)
+    assert not {"reply", "say_reply"} & none.keys()
+    choice = ReplyChoice()
+    choice.know([Reply("coming", "I am coming"), Reply("recording-1", "coming"), Reply("x", "X")])
+    assert choice.document()["chosen_id"] == "coming"
+    assert choice.choose(ReplyCommand("X"))
+    assert choice.document()["chosen"] == "X"
+    assert choice.taken(ReplyCommand(CHOSEN)) == ReplyCommand("x")
+    assert choice.taken(ReplyCommand("coming")) == ReplyCommand("coming")  # not by the label
+    assert choice.taken(ReplyCommand("nothing")) == ReplyCommand("nothing")
+    assert not choice.choose(ReplyCommand("nothing"))
+    choice.know([Reply("coming", "I am coming")])  # what was chosen is gone
+    assert choice.document()["chosen"] == "I am coming"
+
+
 def test_what_people_may_set_is_there_where_it_is_allowed() -> None:
     components = document()["components"]
-    settings = {"volume", "default_chime", "quiet_hours", "privacy"}
+    settings = {"volume", "default_chime", "quiet_hours", "privacy", "announcements"}
     assert {key for key in components if components[key].get("entity_category") == "config"} == (
         settings
     )
@@ -341,7 +368,9 @@ def test_the_latency_is_for_those_who_look_for_it() -> None:
 
 def test_names_are_plain_values_of_what_is_a_person_s_and_nothing_else() -> None:
     components = document()["components"]
-    without = {key: value for key, value in components.items() if not key.startswith("person_")}
+    of_people = {key for key in components if key.startswith("person_")}
+    # Replies are called as their labels are, which the test takes the same for.
+    without = {key: components[key] for key in components.keys() - of_people - {"reply"}}
     assert not any(person.name in json.dumps(without) for person in PEOPLE)
 
 

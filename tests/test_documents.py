@@ -34,6 +34,7 @@ PAGES = {
     "status": "docs/service.md",
     "ring": "docs/service.md",
     "mute": "docs/service.md",
+    "reply": "docs/replies.md",
     "run": "README.md",
     "demo": "README.md",
     "enroll": "docs/enrolling.md",
@@ -49,6 +50,7 @@ PAGES = {
     "models": "models/README.md",
     "check": "docs/troubleshooting.md",
     "console": "docs/console.md",
+    "notifier": "docs/notifier.md",
     "evaluate": "docs/accuracy.md",
     "bench": "docs/performance.md",
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from doorbell.clock import SECONDS_PER_DAY
+from doorbell.clock import SECONDS_PER_DAY, BootTime
 from doorbell.config import Config, load_config
 from doorbell.domain import FaceSample, Left, Person, Stranger, Visit
 from doorbell.errors import GalleryError, UnknownPersonError, UnknownStrangerError
@@ -27,7 +27,6 @@ from doorbell.household.forgetting import (
 from doorbell.household.visit_files import forget_in_files
 from doorbell.outputs.mqtt.messages import encode, event_document
 from doorbell.outputs.mqtt.outbox import Outbox
-from doorbell.outputs.mqtt.outbox_store import BootTime
 from doorbell.outputs.pictures import Pictures, picture_path
 from doorbell.status import VisitsForgotten
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from doorbell.clock import BootTime
 from doorbell.config import MqttSection, StorageSection
 from doorbell.errors import EncryptionError, GalleryError
 from doorbell.gallery.backup import back_up
@@ -14,7 +15,7 @@ from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.household.encryption import change_key
 from doorbell.outputs.mqtt.outbox import Outbox
-from doorbell.outputs.mqtt.outbox_store import BootTime
+from doorbell.outputs.notices.output import Notices
 from doorbell.outputs.pictures import picture_path, read_picture
 from doorbell.storage.encryption import NO_CIPHER, Cipher, open_cipher, write_new_key
 
@@ -31,6 +32,8 @@ def test_all_of_it_is_encrypted_but_the_backups_which_it_names(
     section = StorageSection(directory=storage)
     with closing(Outbox(section.outbox_path, MqttSection())) as outbox:
         outbox.append(b'{"person": "Anna"}', None, BootTime.now())
+    with closing(Notices(section.notices_path)) as notices:
+        notices.try_target("anna")
     backup = back_up(section.gallery_path, None, 1000.0)
     done = change_key(section, NO_CIPHER, cipher)
     assert (done.pictures, done.is_clean) == (1, True)
@@ -44,6 +47,10 @@ def test_all_of_it_is_encrypted_but_the_backups_which_it_names(
         event = outbox.read(1)
         assert event is not None
         assert json.loads(event.document) == {"person": "Anna"}
+    with closing(Notices(section.notices_path)) as notices:  # without the key it waits elsewhere
+        assert notices.take(None, 0, wait_seconds=0.0, limit=9)[1] == []
+    with closing(Notices(section.notices_path, cipher)) as notices:
+        assert len(notices.take(None, 0, wait_seconds=0.0, limit=9)[1]) == 1
     once = picture.read_bytes()
     assert (
         change_key(section, NO_CIPHER, cipher).pictures == 1

@@ -20,6 +20,7 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from doorbell.clock import BootTime
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.domain import Ring
 from doorbell.errors import EncryptionError
@@ -29,7 +30,7 @@ from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.messages import EventSubject, encode, late_event
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_sender import OutboxSender
-from doorbell.outputs.mqtt.outbox_store import BootTime, QueuedEvent, seal_outbox
+from doorbell.outputs.mqtt.outbox_store import QueuedEvent, seal_outbox
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.topics import Topics
 from doorbell.status import KnownVisitors
@@ -105,7 +106,7 @@ def test_a_kill_loses_nothing_that_was_appended(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from doorbell.config import MqttSection\n"
         "from doorbell.outputs.mqtt.outbox import Outbox\n"
-        "from doorbell.outputs.mqtt.outbox_store import BootTime\n"
+        "from doorbell.clock import BootTime\n"
         "outbox = Outbox(Path(sys.argv[1]), MqttSection())\n"
         "for number in range(50):\n"
         "    outbox.append(b'%d' % number, b'picture', BootTime.now())\n"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import tomli
 
+from doorbell.clock import BOOT_ID
+
 SYSTEMD = Path(__file__).parent.parent / "systemd"
 INSTALLED_COMMAND = "/opt/doorbell/.venv/bin/doorbell"
 
@@ -25,7 +27,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 def unit(tmp_path: Path) -> Path:
     """The daemon's unit as shipped, but for the command, which is this machine's; others beside."""
     command = Path(sys.executable).with_name("doorbell")
-    for name in ("doorbell.service", "doorbell-console.service"):
+    for name in ("doorbell.service", "doorbell-console.service", "doorbell-notifier.service"):
         text = (SYSTEMD / name).read_text(encoding="utf-8")
         assert INSTALLED_COMMAND in text
         here = tmp_path / name
@@ -47,7 +49,9 @@ def entries(name: str) -> list[list[str]]:
 
 
 def test_systemd_understands_the_unit(unit: Path) -> None:
-    others = [unit.with_name(f"doorbell-{name}.service") for name in ("retry", "console")]
+    others = [
+        unit.with_name(f"doorbell-{name}.service") for name in ("retry", "console", "notifier")
+    ]
     verified = run("systemd-analyze", "verify", unit, *others)
 
     assert "doorbell" not in verified.stdout
@@ -66,9 +70,12 @@ def test_exposure_is_at_most_two_and_a_half_of_ten(unit: Path) -> None:
     assert rated.returncode == 0, rated.stdout
 
 
-def test_the_exposure_of_what_the_network_reaches_is_at_most_one_and_a_half(unit: Path) -> None:
-    console = unit.with_name("doorbell-console.service")
-    rated = run("systemd-analyze", "security", "--offline=true", "--threshold=15", console)
+@pytest.mark.parametrize("name", ["console", "notifier"])
+def test_the_exposure_of_what_meets_the_network_is_at_most_one_and_a_half(
+    unit: Path, name: str
+) -> None:
+    service = unit.with_name(f"doorbell-{name}.service")
+    rated = run("systemd-analyze", "security", "--offline=true", "--threshold=15", service)
 
     assert rated.returncode == 0, rated.stdout
 
@@ -88,39 +95,65 @@ def test_the_web_pages_have_no_device_no_password_and_little_of_the_machine() ->
     assert setting("PartOf", console) == setting("Requires", console) == []
 
 
-def test_the_web_pages_get_their_own_sections_of_the_configuration(tmp_path: Path) -> None:
-    [line] = setting("ExecStartPre", "doorbell-console.service")
-    config, given = tmp_path / "doorbell.toml", tmp_path / "run" / "doorbell-console"
+def test_the_notifier_can_tell_the_time_in_what_its_unit_leaves_of_the_machine() -> None:
+    assert BOOT_ID.is_relative_to("/proc/sys"), "which ProcSubset=pid hides"
+
+    assert setting("ProcSubset", "doorbell-notifier.service") == []
+    assert setting("ProcSubset") == []
+
+
+@pytest.mark.parametrize(
+    ("user", "when"),
+    [
+        ("doorbell-console", "ExecStartPre"),
+        ("doorbell-notifier", "ExecStartPre"),
+        ("doorbell-notifier", "ExecReload"),
+    ],
+)
+def test_others_get_their_own_sections_of_the_configuration(
+    tmp_path: Path, user: str, when: str
+) -> None:
+    line = setting(when, f"{user}.service")[0]
+    config, given = tmp_path / "doorbell.toml", tmp_path / "run" / user
     given.mkdir(parents=True)
     config.write_text(
         '[camera]\nuri = "rtsp://anna:secret@camera/"\n'
         '[console]\nlisten = "0.0.0.0:8480"\n# [mqtt]\n'
         '[mqtt]\nuser = "secret"\n [camera.fault]\nsecret = 1\n'
+        "[log]\n\t[storage.fault]\nsecret = 2\n"
         '[control]\nsocket = "/run/doorbell/doorbell.sock"\n'
-        "[[secrets]]\n[log]\n"
+        "[[secrets]]\n"
+        '[notifications]\nenabled = true\n[[notifications.targets]]\nname = "anna"\n'
+        '[device]\nname = "Door"\n[[ notifications.targets ]]\nname = "ben"\n[storage]\na = 1\n'
     )
     words = shlex.split(line.removeprefix("+").replace("\\\\", "\\"))
     words = [
         word.replace("%t", str(tmp_path / "run"))
         .replace("/etc/doorbell/doorbell.toml", str(config))
-        .replace("doorbell-console: ", f"{os.geteuid()}:{os.getegid()} ")
+        .replace(f"{user}: ", f"{os.geteuid()}:{os.getegid()} ")
         for word in words
     ]
     made = run(*words)
-
-    assert made.returncode == 0, made.stdout
-    written = given / "doorbell.toml"
-    assert written.stat().st_mode & 0o777 == 0o600
-    assert tomli.loads(written.read_text()) == {
+    found: dict[str, object] = {
         "console": {"listen": "0.0.0.0:8480"},
         "control": {"socket": "/run/doorbell/doorbell.sock"},
         "log": {},
     }
+    if user == "doorbell-notifier":
+        targets = [{"name": "anna"}, {"name": "ben"}]
+        found["notifications"] = {"enabled": True, "targets": targets}
+        found["device"] = {"name": "Door"}
+
+    assert made.returncode == 0, made.stdout
+    written = given / "doorbell.toml"
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert tomli.loads(written.read_text()) == found
 
 
-def test_what_root_writes_for_the_web_pages_follows_no_link_of_theirs(tmp_path: Path) -> None:
-    [line] = setting("ExecStartPre", "doorbell-console.service")
-    config, given = tmp_path / "doorbell.toml", tmp_path / "run" / "doorbell-console"
+@pytest.mark.parametrize("user", ["doorbell-console", "doorbell-notifier"])
+def test_what_root_writes_for_others_follows_no_link_of_theirs(tmp_path: Path, user: str) -> None:
+    [line] = setting("ExecStartPre", f"{user}.service")
+    config, given = tmp_path / "doorbell.toml", tmp_path / "run" / user
     given.mkdir(parents=True)
     config.write_text('[console]\nlisten = "127.0.0.1:8480"\n')
     other = tmp_path / "shadow"
@@ -130,7 +163,7 @@ def test_what_root_writes_for_the_web_pages_follows_no_link_of_theirs(tmp_path: 
     words = [
         word.replace("%t", str(tmp_path / "run"))
         .replace("/etc/doorbell/doorbell.toml", str(config))
-        .replace("doorbell-console: ", f"{own} ")
+        .replace(f"{user}: ", f"{own} ")
         for word in shlex.split(line.removeprefix("+").replace("\\\\", "\\"))
     ]
     made = run(*words)
@@ -208,17 +241,13 @@ def test_gpio_lines_are_for_a_group_that_the_daemon_is_in() -> None:
     assert group in setting("SupplementaryGroups")[0].split()
 
 
-def test_the_user_of_the_web_pages_is_in_the_control_socket_s_group_alone() -> None:
-    dry = run(
-        "systemd-sysusers",
-        "--dry-run",
-        "--root=/nonexistent",
-        SYSTEMD / "doorbell-console.sysusers",
-    )
-    lines = entries("doorbell-console.sysusers")
+@pytest.mark.parametrize("user", ["doorbell-console", "doorbell-notifier"])
+def test_others_are_in_the_control_socket_s_group_alone(user: str) -> None:
+    dry = run("systemd-sysusers", "--dry-run", "--root=/nonexistent", SYSTEMD / f"{user}.sysusers")
+    lines = entries(f"{user}.sysusers")
 
     assert dry.returncode == 0, dry.stdout
-    assert [line[1] for line in lines if line[0] == "u"] == ["doorbell-console"]
+    assert [line[1] for line in lines if line[0] == "u"] == [user]
     assert [line[2] for line in lines if line[0] == "m"] == ["doorbell-control"]
     assert ["m", "doorbell", "doorbell-control"] in entries("doorbell.sysusers")
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from faulting import broker, camera, console, gallery, process, refusals, storage
+from faulting import broker, camera, console, gallery, process, refusals, storage, voices
 from faulting.door import NAME, Door, NotRecoveredError
 from faulting.truth import Judgement
 
@@ -89,6 +89,10 @@ FAULTS = (
     Fault("camera-missing-at-start", camera.missing_at_start),
     Fault("sound-gone", camera.sound_gone),
     Fault("sound-blocked", camera.sound_blocked),
+    Fault("door-speaker-hangs", voices.speaker_hangs, voices.prepare),
+    Fault("player-killed", voices.player_killed, voices.prepare),
+    Fault("notifier-killed", voices.notifier_killed, voices.prepare),
+    Fault("everything-killed", voices.everything_killed, voices.prepare),
     Fault("disk-full", storage.disk_full, storage.prepare_small_disk, storage.no_disks),
     Fault(
         "disk-full-for-pictures",

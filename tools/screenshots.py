@@ -2,7 +2,8 @@
 
 At three widths, light and dark, in English and German where asked for, of the house that the tests
 of the pages have. Whoever would be seen is a silhouette that is drawn here: nobody's face is in it.
-With ``--readme`` it makes the two of the README instead, in docs/.
+With ``--page`` it takes those of some pages only, and with ``--readme`` the two of the README
+instead, in docs/.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from doorbell.camera.simulated.background import draw_porch
 from doorbell.config import InferenceSection, load_config
 from doorbell.console.access import Access
 from doorbell.console.routing import Role
+from doorbell.control.client import Client
 from doorbell.imaging.annotation import encode_jpeg
 from doorbell.models.store import models_directory
+from doorbell.outputs.sound.synthesis import chime_wav
 from doorbell.pipeline.perception import open_perception
 from doorbell.testbed.console_process import ConsoleProcess
 from doorbell.testbed.scenes import KNOWN, STRANGER
@@ -43,6 +46,13 @@ CHROMIUM = "/usr/bin/chromium"
 WIDTH, HEIGHT = 1280, 720
 HEAD = 230  # of the silhouette, in pixels
 HEAD_AT = (520, 230)
+TARGETS = (
+    '[{name="phone", address_file="/nowhere", picture=true, actions=true, '
+    'tell=["ring", "stranger"], quiet_from="22:00", quiet_to="06:30"}, '
+    '{name="work", webhook="https://example.org/door", secret_file="/nowhere", tell=["camera"]}]'
+)
+SETTINGS = {"talk.microphone": "true", "notifications.targets": TARGETS}
+REPLIES = ("Please leave the parcel under the bench", "Grandmother", "At the back")
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,25 @@ def stand_in(page: Page, somebody: Silhouette) -> None:
     page.route("**/live", live)
 
 
+def furnish(house: House) -> str:
+    """Let there be recordings, and news of who is told; an answer to the notification of now."""
+    with Client.connect(house.control) as client:
+        for label in REPLIES:
+            client.ask("replies.add", blob=chime_wav("westminster"), label=label)
+        told = {"last_at": "2026-01-05T17:03:00Z", "pictures": True, "to": "ntfy at ntfy.sh"}
+        failing = {
+            "to": "webhook at example.org",
+            "pictures": False,
+            "waiting": 3,
+            "problem": "example.org refuses: 503 Service Unavailable; it is tried again",
+        }
+        targets = [{"name": "phone", **told}, {"name": "work", **failing}]
+        client.ask("notices.report", targets=targets)
+        notices = client.ask("notices.take", wait_seconds=5.0).document["notices"]
+        answers = next(each["answers"] for each in notices if each["answers"])
+    return f"/act?token={answers[0]['token']}"
+
+
 def as_stranger(page: Page, address: str, path: str) -> None:
     """Open the page for pairing, from which whoever is paired is led on."""
     kept = page.context.cookies()
@@ -114,13 +143,20 @@ def as_stranger(page: Page, address: str, path: str) -> None:
 
 
 @contextmanager
-def opened(locale: str) -> Iterator[tuple[Page, str, str]]:
-    """A browser of the owner of a house, the console's address, and the stranger's visit."""
+def opened(locale: str) -> Iterator[tuple[Page, str, dict[str, str]]]:
+    """A browser of the owner of a house, the console's address, and paths of it beside PAGES."""
     models = models_directory(InferenceSection())
     with (
         tempfile.TemporaryDirectory(prefix="screenshots-") as folder,
         closing(open_perception(load_config(None))) as perception,
-        House(Path(folder), models / "faces", perception, people=PLAIN, name="Front door") as house,
+        House(
+            Path(folder),
+            models / "faces",
+            perception,
+            people=PLAIN,
+            name="Front door",
+            settings=SETTINGS,
+        ) as house,
         ConsoleProcess(Path(folder), house.control) as console,
         sync_playwright() as playwright,
     ):
@@ -134,7 +170,8 @@ def opened(locale: str) -> Iterator[tuple[Page, str, str]]:
         context.add_cookies([{"name": "door", "value": secret, "url": console.origin}])
         page = context.new_page()
         stand_in(page, draw())
-        yield page, console.origin, visit
+        paths = {"stranger": f"/visits/{visit}", "known": "/people/1", "answer": furnish(house)}
+        yield page, console.origin, paths
         browser.close()
 
 
@@ -148,14 +185,15 @@ def shoot(page: Page, file: Path, *, whole: bool = True) -> None:
     page.screenshot(path=file, full_page=whole)
 
 
-def every_page(folder: Path, locale: str) -> None:
-    """Take them all."""
+def every_page(folder: Path, locale: str, only: list[str]) -> None:
+    """Take them all, or those of these names."""
     folder.mkdir(parents=True, exist_ok=True)
-    with opened(locale) as (page, address, visit):
-        paths = {**PAGES, "stranger": f"/visits/{visit}", "known": "/people/1"}
-        for route, path in paths.items():
+    with opened(locale) as (page, address, more):
+        for route, path in {**PAGES, **more}.items():
             name = route.strip("/").split("{")[0].strip("/").replace("/", "-") or "door"
             name += "-one" if "{" in route else ""
+            if only and name not in only:
+                continue
             for width, height in SIZES:
                 page.set_viewport_size({"width": width, "height": height})
                 for theme in THEMES:
@@ -196,12 +234,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("screenshots"))
     parser.add_argument("--locale", default="en-GB", help="of the browser, such as de-DE")
+    parser.add_argument("--page", action="append", default=[], help="such as replies; several")
     parser.add_argument("--readme", action="store_true")
     asked = parser.parse_args()
     if asked.readme:
         of_readme()
     else:
-        every_page(asked.folder, asked.locale)
+        every_page(asked.folder, asked.locale, asked.page)
 
 
 if __name__ == "__main__":

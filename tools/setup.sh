@@ -88,6 +88,8 @@ need_python_and_libraries() {
     [ "$python" = "$venv/bin/python" ] || need "python$(version_of "$python")-venv" \
         "virtual environments" "$python" -c 'import venv, ensurepip'
     need "libasound2t64|libasound2" "plays the chimes (ALSA)" has_library libasound.so.2
+    need alsa-utils "plays on a sound device of your choice" command -v aplay
+    need espeak-ng "says who is at the door, and speaks replies" command -v espeak-ng
     # OpenCV's wheel was built with windows, and does not load without their libraries.
     need libgl1 "OpenCV" has_library libGL.so.1
     need "libglib2.0-0t64|libglib2.0-0" "OpenCV" has_library libgthread-2.0.so.0

@@ -20,6 +20,7 @@ from doorbell.cli.evaluate import evaluate
 from doorbell.cli.gallery import gallery
 from doorbell.cli.live import mute, ring, status
 from doorbell.cli.models import models
+from doorbell.cli.notifier import notifier
 from doorbell.cli.options import (
     DoorbellGroup,
     Given,
@@ -29,6 +30,7 @@ from doorbell.cli.options import (
 )
 from doorbell.cli.people import people
 from doorbell.cli.printing import example
+from doorbell.cli.replies import reply
 from doorbell.cli.run import run
 from doorbell.cli.strangers import strangers
 from doorbell.cli.visits import visits
@@ -71,6 +73,7 @@ for _verb in (
     status,
     ring,
     mute,
+    reply,
     enroll,
     people,
     strangers,
@@ -78,6 +81,7 @@ for _verb in (
     gallery,
     models,
     console,
+    notifier,
     check,
     evaluate,
     bench,

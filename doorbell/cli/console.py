@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import configure_logging, with_config
+from doorbell.cli.options import RunsByDefault, configure_logging, with_config
 from doorbell.cli.printing import example, json_option, local_time, print_json, print_table, say
 from doorbell.errors import ConfigError, UsageError
 
@@ -21,18 +21,8 @@ if TYPE_CHECKING:
 ROLES = ("viewer", "member", "owner")
 
 
-class _RunsByDefault(click.Group):
-    """A group that runs ``run`` where no verb is given."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the verb before its options."""
-        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
-
-
 @click.group(
-    cls=_RunsByDefault,
+    cls=RunsByDefault,
     epilog=example("doorbell console", "doorbell console pair --role owner"),
 )
 def console() -> None:

@@ -25,9 +25,9 @@ def status(config: Config, *, as_json: bool) -> None:
 
     The exit code is 3 if none is running.
 
-    JSON: an object with device, version, uptime_seconds, camera, sound, storage, broker,
-    statistics, settings, at_the_door, people, strangers, min_face_pixels, built_in_chimes and
-    quiet_now.
+    JSON: an object with device, version, uptime_seconds, camera, sound, door_speaker, talk,
+    microphone, replies, storage, broker, statistics, settings, at_the_door, people, strangers,
+    min_face_pixels, built_in_chimes and quiet_now.
     """
     with _client(config) as client:
         told = client.ask("status").document
@@ -84,11 +84,13 @@ def _lines(told: Document) -> list[str]:
         played = {None: "no chime was played yet", True: "plays", False: "does not play"}
         reason = f": {sound['reason']}" if sound["reason"] else ""
         lines.append(f"sound: {played[sound['works']]}{reason}")
+    lines += _at_the_door(told)
     if broker["enabled"]:
         connected = "connected" if broker["connected"] else "not connected"
         lines.append(
             f"broker: {connected}" + (f": {broker['problem']}" if broker["problem"] else "")
         )
+    lines += _told(told["notifications"])
     lines += [f"{each['part']}: {each['reason']}" for each in told["storage"]]
     if (statistics := told["statistics"]) is not None:
         lines.append(
@@ -108,6 +110,40 @@ def _lines(told: Document) -> list[str]:
             lines.append("pictures: none are made")
     names = [each["visitor"]["label"] or "somebody" for each in told["at_the_door"]]
     lines.append("at the door: " + (", ".join(names) or "nobody"))
+    return lines
+
+
+def _told(notifications: Document) -> list[str]:
+    """Who is told elsewhere, and what did not arrive."""
+    from doorbell.control.requests.notifications import SILENT_SECONDS
+
+    if not notifications["enabled"]:
+        return []
+    problems = [
+        f"{each['name']}: {each['problem']}"
+        for each in notifications["targets"]
+        if each["problem"] is not None
+    ]
+    if notifications["silent_seconds"] > SILENT_SECONDS:
+        silent = _duration(notifications["silent_seconds"])
+        problems = [f"the notifier has not asked for {silent}", *problems]
+    told = ", ".join(each["name"] for each in notifications["targets"]) or "nobody is told"
+    return [f"notifications: {'; '.join(problems) or told}"]
+
+
+def _at_the_door(told: Document) -> list[str]:
+    """How it is with what speaks and listens there."""
+    speaker, microphone = told["door_speaker"], told["microphone"]
+    lines, is_on = [], told["talk"]["enabled"]
+    if is_on and speaker is not None:
+        works = {None: "nothing was said yet", True: "speaks", False: "does not speak"}
+        reason = f": {speaker['reason']}" if speaker["reason"] else ""
+        lines.append(f"speaker at the door: {works[speaker['works']]}{reason}")
+    if microphone["enabled"]:
+        is_open = "open, somebody listens" if microphone["is_open"] else "closed"
+        lines.append(f"microphone at the door: {is_open}")
+    if is_on and (after := (told["settings"] or {}).get("reply_after_seconds")):
+        lines.append(f"reply where nobody answers: after {after} s")
     return lines
 
 

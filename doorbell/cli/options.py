@@ -105,6 +105,16 @@ def _end_now(ending: SystemExit) -> None:
     os._exit(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
 
 
+class RunsByDefault(click.Group):
+    """A group that runs ``run`` where no verb is given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the verb before its options."""
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
 class _ShownFormatter(logging.Formatter):
     """One line a message, whatever names are in it, and nothing that a terminal obeys."""
 

@@ -177,6 +177,11 @@ class StorageSection(Section):
         return self.directory / "outbox.sqlite"
 
     @property
+    def notices_path(self) -> Path:
+        """What the notifier is to tell and does not have yet: one SQLite file."""
+        return self.directory / "notices.sqlite"
+
+    @property
     def settings_path(self) -> Path:
         """What people have changed at run time: a small JSON file."""
         return self.directory / "settings.json"
@@ -185,6 +190,11 @@ class StorageSection(Section):
     def pictures_directory(self) -> Path:
         """Annotated pictures of visits, one JPEG a visit."""
         return self.directory / "pictures"
+
+    @property
+    def replies_directory(self) -> Path:
+        """Where recorded replies are kept."""
+        return self.directory / "replies"
 
 
 class MqttSection(Section):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from doorbell.config.secrets import without_credentials
+
+# Where something stands: keys, and places in lists.
+_Location: TypeAlias = Sequence[int | str]
 
 # Of a wrong value.
 SHOWN_CHARACTERS = 200
@@ -30,7 +34,7 @@ def describe(error: ValidationError, source: str, schema: type[BaseModel]) -> st
             case "value_error":
                 message = str(problem["ctx"]["error"])
             case "model_type":
-                message = f"this is a section: write [{location}] and its keys below"
+                message = f"this is a section: write {_header(problem['loc'])} and its keys below"
             case _:
                 message = f"must be {_allowed(problem['loc'], schema)}"
         value = problem["input"]
@@ -50,18 +54,28 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
-def _nearest(location: tuple[int | str, ...], schema: type[BaseModel]) -> str:
-    section, *rest = map(str, location)
-    keys = _sections(schema)[section].model_fields if rest else schema.model_fields
-    close = get_close_matches(str(location[-1]), keys, n=1)
-    kind = "keys are" if rest else "sections are"
+def _header(location: _Location) -> str:
+    """How a section begins, or each of several."""
+    name = ".".join(_keys(location))
+    return f"[[{name}]]" if isinstance(location[-1], int) else f"[{name}]"
+
+
+def _keys(location: _Location) -> list[str]:
+    return [part for part in location if isinstance(part, str)]
+
+
+def _nearest(location: _Location, schema: type[BaseModel]) -> str:
+    *section, unknown = _keys(location)
+    keys = _section_at(section, schema).model_fields
+    close = get_close_matches(unknown, keys, n=1)
+    kind = "keys are" if section else "sections are"
     return f"; did you mean {close[0]}?" if close else f"; the {kind} " + ", ".join(keys)
 
 
-def _allowed(location: tuple[int | str, ...], schema: type[BaseModel]) -> str:
+def _allowed(location: _Location, schema: type[BaseModel]) -> str:
     """Say in words what a key takes, from its JSON schema."""
-    section, key = map(str, location)
-    takes = _sections(schema)[section].model_json_schema()["properties"][key]
+    *section, key = _keys(location)
+    takes = _section_at(section, schema).model_json_schema()["properties"][key]
     takes |= takes.get("anyOf", [{}])[0]  # the other choice is null, which TOML cannot write
     number = "a whole number" if takes.get("type") == "integer" else "a number"
     match takes:
@@ -88,9 +102,15 @@ def _allowed(location: tuple[int | str, ...], schema: type[BaseModel]) -> str:
     return str(words)
 
 
-def _sections(schema: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    return {
-        name: field.annotation
-        for name, field in schema.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    }
+def _section_at(keys: Sequence[str], schema: type[BaseModel]) -> type[BaseModel]:
+    """The section, or each of several, that these keys lead to."""
+    for key in keys:
+        schema = next(_sections_in(schema.model_fields[key].annotation))
+    return schema
+
+
+def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections_in(argument)

@@ -76,7 +76,10 @@ class NotificationsSection(Section):
 
     enabled: bool = False
     directory: LocalPath | None = None
-    targets: Annotated[tuple[TargetSection, ...], Field(max_length=32)] = ()
+    targets: Annotated[
+        tuple[TargetSection, ...],
+        Field(max_length=32, description="tables [[notifications.targets]], 32 at most"),
+    ] = ()
 
     @model_validator(mode="after")
     def _names_differ(self) -> NotificationsSection:

@@ -147,7 +147,7 @@ class AccessMiddleware:
             raise RejectedRequestError(405, _("This page takes no such request."), allowed)
         request.state.entry = entry
         if entry.method == "POST":
-            if not is_from_our_pages(request, context):
+            if not (entry.by_token or is_from_our_pages(request, context)):
                 raise RejectedRequestError(
                     403, _("This did not come from the console's own pages.")
                 )
@@ -239,10 +239,12 @@ class AccessMiddleware:
         try:
             seconds = PHOTO_SECONDS if entry.body == "photo" else FORM_SECONDS
             body = await read_body(request, entry.max_body_bytes, seconds)
-            if entry.body == "form":
+            if entry.body == "form" and not entry.by_token:
                 request.state.form = read_form(request, body)
         except BodyError as exc:
             raise RejectedRequestError(exc.status, _(str(exc)), {"connection": "close"}) from exc
+        if entry.by_token:
+            return again(body, request.receive)
         token = request.state.form.pop("csrf", "")
         by_form = hmac.compare_digest(token.encode(), request.state.csrf.encode())
         if not (by_form or request.headers.get(SCRIPT_HEADER) == "1"):
@@ -290,7 +292,7 @@ class AccessMiddleware:
     def _note(self, request: Request, entry: Entry, status: int) -> None:
         """Write down what was changed, and by whom."""
         device: Device | None = request.state.device
-        if entry.method == "POST" and status < 400 and device is not None:
+        if entry.method == "POST" and entry.is_noted and status < 400 and device is not None:
             found = " ".join(f"{k} {v}" for k, v in request.scope.get("path_params", {}).items())
             subject = getattr(request.state, "subject", found)
             try:

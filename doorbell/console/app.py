@@ -92,7 +92,6 @@ async def _refused(request: Request, exc: Exception) -> Response:
     """What an endpoint says by Starlette's own exception."""
     if not isinstance(exc, HTTPException):
         raise exc
-    sentence = (
-        exc.detail if exc.status_code != 404 else gettext_of(request)("There is nothing here")
-    )
+    _ = gettext_of(request)
+    sentence = exc.detail if exc.status_code != 404 else _("There is nothing here")
     return refuse(request, exc.status_code, sentence, exc.headers)

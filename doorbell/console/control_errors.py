@@ -13,7 +13,14 @@ from doorbell.console.words import without_commands
 from doorbell.errors import NotRunningError, RefusedError
 
 # By what a refusal says of itself; see ``RefusedError``.
-STATUSES = {"refused": 422, "not_found": 404, "too_fast": 429, "stopping": 503, "failed": 502}
+STATUSES = {
+    "refused": 422,
+    "not_found": 404,
+    "used": 410,
+    "too_fast": 429,
+    "stopping": 503,
+    "failed": 502,
+}
 RETRY_SECONDS = 3
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ A daemon that stops or starts anew is noticed here, and nobody has to connect ag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,8 @@ from doorbell.control.client import Client, Reply
 # Requests that may wait for the daemon at a time; the next ones wait for a thread.
 WORKERS = 6
 TIMEOUT_SECONDS = 10.0
+# A microphone gives something ten times a second, or is said to hang within three.
+LISTEN_SECONDS = 5.0
 
 
 class Doorbell:
@@ -74,7 +76,7 @@ class Doorbell:
 
     def follow(
         self, verb: str, *, timeout_seconds: float = TIMEOUT_SECONDS, **arguments: Any
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Generator[dict[str, Any], None, None]:
         """What a request tells until it has ended; it blocks, and is for a thread.
 
         Raises:
@@ -82,6 +84,15 @@ class Doorbell:
         """
         with Client.connect(self._path, timeout_seconds) as client:
             yield from client.subscribe(verb, **arguments)
+
+    def listen(self) -> Generator[Reply, None, None]:
+        """What the microphone at the door hears; it blocks, and is for a thread.
+
+        Raises:
+            ControlError: as in ``ask``.
+        """
+        with Client.connect(self._path, LISTEN_SECONDS) as client:
+            yield from client.listen()
 
     def events(self) -> AsyncGenerator[dict[str, Any], None]:
         """What happens from now on; see ``Events.follow``."""

@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 _FEATURES = (
     "accelerometer", "autoplay", "browsing-topics", "camera", "display-capture",
-    "encrypted-media", "gamepad", "geolocation", "gyroscope", "hid", "magnetometer", "microphone",
-    "midi", "payment", "publickey-credentials-get", "serial", "usb", "xr-spatial-tracking",
+    "encrypted-media", "gamepad", "geolocation", "gyroscope", "hid", "magnetometer", "midi",
+    "payment", "publickey-credentials-get", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 
 
@@ -35,7 +35,10 @@ def security_headers(section: ConsoleSection) -> dict[str, str]:
         # Not "no-referrer": with that a browser says "Origin: null" of a form, and without HTTPS
         # there is nothing else to tell our own pages' forms by. To others nothing is sent.
         "referrer-policy": "same-origin",
-        "permissions-policy": ", ".join(f"{feature}=()" for feature in _FEATURES),
+        # Talking at the door is by the microphone; a page that frames ours has to allow it as well.
+        "permissions-policy": ", ".join(
+            [*(f"{each}=()" for each in _FEATURES), "microphone=(self)"]
+        ),
         "cross-origin-resource-policy": "same-origin",
         "cross-origin-opener-policy": "same-origin",
         "x-robots-tag": "noindex",

@@ -90,6 +90,7 @@ class Traffic:
         writes, uploads: of a device, or of an address without access.
         wrong_codes: of an address.
         all_wrong_codes: of everybody.
+        wrong_tokens: of an address, that are no answers to a notification.
         streams: answers without an end, by what they are.
         uploading: pictures that are being received.
         exporting: what is held on somebody, being sent: it is in memory as a whole.
@@ -101,10 +102,15 @@ class Traffic:
     uploads: RateLimit = field(default_factory=lambda: RateLimit(30, 60.0))
     wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(5, 600.0))
     all_wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(5, 600.0))
+    wrong_tokens: RateLimit = field(default_factory=lambda: RateLimit(10, 600.0))
     streams: dict[str, ConcurrencyLimit] = field(init=False)
     uploading: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(3))
     exporting: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(1))
     ending: bool = False
 
     def __post_init__(self, viewers: int) -> None:
-        self.streams = {"live": ConcurrencyLimit(viewers), "events": ConcurrencyLimit(16)}
+        self.streams = {
+            "live": ConcurrencyLimit(viewers),
+            "events": ConcurrencyLimit(16),
+            "listen": ConcurrencyLimit(4),
+        }

@@ -12,10 +12,13 @@ from doorbell.console.pages import (
     enroll,
     health,
     live,
+    notifications,
     pair,
     people,
     public,
+    replies,
     settings,
+    talk,
     visits,
 )
 from doorbell.console.routing import Entry, Role
@@ -35,6 +38,9 @@ ROUTES: tuple[Entry, ...] = (
     Entry("/offline", "GET", PUBLIC, assets.offline),
     Entry("/language", "POST", PUBLIC, assets.language),
     Entry("/theme", "POST", PUBLIC, assets.theme),
+    # An answer to a notification: its token alone lets in.
+    Entry("/act", "GET", PUBLIC, notifications.look, by_token=True),
+    Entry("/act", "POST", PUBLIC, notifications.act, by_token=True),
     # The picture of now; the first two also for other systems, by a token.
     Entry("/frame.jpg", "GET", STREAM, live.frame),
     Entry("/stream.mjpeg", "GET", STREAM, live.mjpeg, stream="live"),
@@ -45,6 +51,16 @@ ROUTES: tuple[Entry, ...] = (
     Entry("/wall", "GET", VIEWER, door.wall),
     Entry("/ring", "POST", MEMBER, settings.ring),
     Entry("/mute", "POST", MEMBER, settings.mute),
+    # Answering: by looking, by talking, by listening.
+    Entry("/answered", "POST", VIEWER, talk.answered, is_noted=False),
+    Entry("/talk", "POST", MEMBER, talk.say, body="sound"),
+    Entry("/listen", "POST", MEMBER, talk.listen, stream="listen"),
+    Entry("/replies", "GET", MEMBER, replies.replies),
+    Entry("/replies/{reply:id}.wav", "GET", MEMBER, replies.sound),
+    Entry("/replies/say", "POST", MEMBER, replies.say),
+    Entry("/replies/add", "POST", MEMBER, replies.add, body="photo"),
+    Entry("/replies/{reply:id}/rename", "POST", MEMBER, replies.rename),
+    Entry("/replies/{reply:id}/delete", "POST", MEMBER, replies.delete),
     # Visits, and whose they were.
     Entry("/visits", "GET", MEMBER, visits.visits),
     Entry("/visits/{visit:id}", "GET", MEMBER, visits.visit),
@@ -63,6 +79,7 @@ ROUTES: tuple[Entry, ...] = (
     Entry("/people/{person:number}/rename", "POST", MEMBER, people.rename),
     Entry("/people/{person:number}/chime", "POST", MEMBER, people.chime),
     Entry("/people/{person:number}/preferences", "POST", MEMBER, people.preferences),
+    Entry("/people/{person:number}/announced", "POST", MEMBER, people.announced),
     Entry("/people/{person:number}/consent", "POST", MEMBER, people.consent),
     Entry("/people/{person:number}/ignore", "POST", MEMBER, people.ignore),
     Entry("/people/{person:number}/merge", "POST", OWNER, people.merge),
@@ -82,6 +99,9 @@ ROUTES: tuple[Entry, ...] = (
     Entry("/settings/aim", "GET", MEMBER, settings.aim),
     Entry("/health", "GET", MEMBER, health.health),
     Entry("/health/check", "POST", OWNER, health.check),
+    # Who is told elsewhere.
+    Entry("/notifications", "GET", MEMBER, notifications.notifications),
+    Entry("/notifications/test", "POST", OWNER, notifications.test),
     # Who has access.
     Entry("/leave", "POST", VIEWER, pair.leave),
     Entry("/devices", "GET", OWNER, devices.page),

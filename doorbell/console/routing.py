@@ -13,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from doorbell.control.requests.talk import MAX_TALK_BYTES
 from doorbell.control.wire import MAX_PHOTO_BYTES
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 Method: TypeAlias = Literal["GET", "POST"]
 
 FORM_BYTES = 64 * 1024
+_BODY_BYTES = {"form": FORM_BYTES, "photo": MAX_PHOTO_BYTES, "sound": MAX_TALK_BYTES}
 
 
 class Role(enum.IntEnum):
@@ -84,18 +86,24 @@ class Entry:
         method: GET also answers HEAD, and changes nothing.
         role: the least one.
         endpoint: what answers.
-        body: what a POST takes: a form, or a picture as it is.
+        body: what a POST takes: a form, or a picture or what somebody said as it is.
+            A recording is sent as a picture is.
         stream: an answer without an end: one of those that are counted together under this name.
         cached: whether a browser may keep the answer, which is the same for everybody.
+        by_token: whether a token in the address alone says what may be done: it may be asked for
+            from anywhere, without a session, a form of ours or a body.
+        is_noted: whether a POST is written down, with who did it.
     """
 
     path: str
     method: Method
     role: Role
     endpoint: Endpoint
-    body: Literal["form", "photo"] = "form"
-    stream: Literal["live", "events"] | None = None
+    body: Literal["form", "photo", "sound"] = "form"
+    stream: Literal["live", "events", "listen"] | None = None
     cached: bool = False
+    by_token: bool = False
+    is_noted: bool = True
 
     @property
     def action(self) -> str:
@@ -108,7 +116,7 @@ class Entry:
         """How large a body may be."""
         if self.method == "GET":
             return 0
-        return MAX_PHOTO_BYTES if self.body == "photo" else FORM_BYTES
+        return _BODY_BYTES[self.body]
 
 
 @dataclass(frozen=True, slots=True)

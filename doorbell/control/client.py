@@ -133,12 +133,17 @@ class Client:
         Raises:
             ControlError: as in ``ask``.
         """
-        self._exchange({"do": verb, **arguments})
-        while True:
-            document = self._next().document
-            yield document
-            if document.get("event") in ("done", "failed"):
-                return
+        for told in self._subscribed({"do": verb, **arguments}):
+            yield told.document
+
+    def listen(self) -> Iterator[Reply]:
+        """What the microphone at the door hears; see ``requests.Listen``.
+
+        Raises:
+            ControlError: as in ``ask``.
+        """
+        for told in self._subscribed({"do": "talk.listen"}):
+            yield Reply(told.document, told.blob)
 
     def frames(self, *, max_width: int | None = None, per_second: float = 10.0) -> FrameStream:
         """The frames from now on; the connection is for nothing else then.
@@ -167,6 +172,14 @@ class Client:
                 str(answer.document.get("error", "")), str(answer.document.get("kind", "refused"))
             )
         return answer
+
+    def _subscribed(self, document: Document) -> Iterator[Message]:
+        self._exchange(document)
+        while True:
+            told = self._next()
+            yield told
+            if told.document.get("event") in ("done", "failed"):
+                return
 
     def _documents(self) -> Iterator[Document]:
         while True:

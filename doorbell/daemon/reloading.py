@@ -22,6 +22,7 @@ RELOADED = frozenset(
     (
         "announcements",
         "chime",
+        "notifications.targets",
         "replies",
         "talk.volume",
         "visits",
@@ -32,6 +33,8 @@ RELOADED = frozenset(
         "storage.visits_days",
     )
 )
+# But for these: a loudspeaker is opened once.
+_OPENED_WITH = frozenset(("chime.device",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def _differing(one: Config, other: Config) -> Iterator[str]:
 
 
 def _is_reloaded(key: str) -> bool:
-    return key in RELOADED or key.partition(".")[0] in RELOADED
+    return key not in _OPENED_WITH and (key in RELOADED or key.partition(".")[0] in RELOADED)
 
 
 def _with(running: Config, wanted: Config, keys: Sequence[str]) -> Config:

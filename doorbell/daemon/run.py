@@ -14,12 +14,18 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 
+import numpy as np
+
 from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.uri import is_live
 from doorbell.config import Config, InferenceSection, StorageSection, known_as
+from doorbell.control.requests.talk import TALK_RATE
+from doorbell.daemon.control.handlers import VoiceRequests
 from doorbell.daemon.control.output import ControlOutput
-from doorbell.daemon.control.service import control_service
+from doorbell.daemon.control.replies import RepliesRequests
+from doorbell.daemon.control.service import AskedOutputs, control_service
+from doorbell.daemon.control.talk import TalkRequests
 from doorbell.daemon.loop import MainLoop
 from doorbell.daemon.reloading import Reload, Reloader
 from doorbell.daemon.signals import (
@@ -40,24 +46,31 @@ from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.gpio.button import Button
 from doorbell.gpio.lines import Chips
+from doorbell.household.replies import Replies
+from doorbell.household.sound_worker import SoundWorker
 from doorbell.household.visit_files import is_kept
 from doorbell.household.visit_pictures import faces_now
 from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
 from doorbell.models.store import models_directory
-from doorbell.outputs import Publish, Sink
+from doorbell.outputs import Publish, Sink, publish_nowhere
 from doorbell.outputs.event_log import EventLog
 from doorbell.outputs.mqtt.gallery_view import GalleryView
 from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.outputs.notices.output import Notices, drop_waiting
 from doorbell.outputs.pictures import Pictures, make_room
 from doorbell.outputs.relay import Relay
+from doorbell.outputs.sound.announcements import Announcements
 from doorbell.outputs.sound.chime import Chime, Choice
 from doorbell.outputs.sound.door_voice import DoorVoice
-from doorbell.outputs.sound.speaker import Speaker
-from doorbell.outputs.sound.synthesis import chime_wav
+from doorbell.outputs.sound.loudspeakers import open_loudspeakers
+from doorbell.outputs.sound.microphone import Microphone
+from doorbell.outputs.sound.reply_library import ReplyLibrary
+from doorbell.outputs.sound.speech import require_speech, speak
+from doorbell.outputs.sound.synthesis import Sound, chime_wav
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import open_perception
 from doorbell.pipeline.pipeline import Pipeline
-from doorbell.status import KnownVisitors, State
+from doorbell.status import KnownVisitors, MicrophoneState, State
 from doorbell.stopping import Stop
 from doorbell.storage.encryption import open_cipher
 from doorbell.storage.sqlite import ROOM_BYTES
@@ -139,9 +152,25 @@ def run_daemon(
         def add(sink: Sink) -> None:
             built.append(stack.enter_context(closing(sink)))
 
-        chime, voice = _open_sounds(
-            config, inbox.put, on_choice=on_choice, chips=chips, add=add, followers=followers
+        inbox.put(MicrophoneState(is_open=False, door_id=door_id))
+        library = ReplyLibrary(
+            config.storage.replies_directory,
+            config.device.language,
+            speak=speak,
+            require_speech=require_speech,
+            publish=inbox.put if config.talk.enabled else publish_nowhere,
         )
+        chime, voice = _open_sounds(
+            config,
+            inbox.put,
+            library,
+            on_choice=on_choice,
+            chips=chips,
+            add=add,
+            followers=followers,
+        )
+        # Before anybody elsewhere can have heard of what it keeps.
+        notices = _notices(config, inbox.put, add, followers)
         take = partial(_take, voice, inbox.put)
         if config.mqtt.enabled:
             add(_home_automation(config, gallery, take, partial(latency.add, Stage.PUBLISH)))
@@ -149,14 +178,29 @@ def run_daemon(
         if config.control.enabled:
             asked = ControlOutput(config.recognition.min_face_pixels)
             add(asked)
+            microphone = Microphone(
+                config.talk.microphone_device,
+                door_id=door_id,
+                publish=inbox.put,
+                is_sounding=lambda: voice.is_sounding,
+            )
+            stack.enter_context(closing(microphone))
+            replies = stack.enter_context(closing(Replies(library, SoundWorker())))
             stack.enter_context(
                 control_service(
                     config,
                     asked,
                     put=take,
-                    chimes=chime,
+                    outputs=AskedOutputs(
+                        chime,
+                        next((sink for sink in built if isinstance(sink, Mqtt)), None),
+                        notices,
+                    ),
                     chime_wav=chime_wav,
-                    broker=next((sink for sink in built if isinstance(sink, Mqtt)), None),
+                    voice=VoiceRequests(
+                        TalkRequests(config, partial(_talk, voice), microphone, inbox.put),
+                        RepliesRequests(replies),
+                    ),
                     reload=partial(inbox.put, Reload(reloader.reload)),
                 )
             )
@@ -188,6 +232,7 @@ def run_daemon(
 def _open_sounds(
     config: Config,
     publish: Publish,
+    library: ReplyLibrary,
     *,
     on_choice: Callable[[Ring, Choice], None] | None,
     chips: Chips | None,
@@ -195,12 +240,20 @@ def _open_sounds(
     followers: list[Callable[[Config], None]],
 ) -> tuple[Chime, DoorVoice]:
     """The outputs that sound: the chimes, what is said at the door, and the relay of a bell."""
-    chime = Chime(
-        config.chime, Speaker(), door_id=config.device.id, publish=publish, on_choice=on_choice
-    )
+    speakers = open_loudspeakers(config, publish)
+    announcements = Announcements(config, speakers.inside)
+
+    def chosen(ring: Ring, choice: Choice) -> None:
+        announcements.follow(ring, choice)
+        if on_choice is not None:
+            on_choice(ring, choice)
+
+    chime = Chime(config.chime, speakers.inside, on_choice=chosen)
+    add(announcements)
     add(chime)
     followers.append(lambda new: chime.reconfigure(new.chime))  # first: it may refuse
-    voice = DoorVoice(config, publish=publish)
+    followers.append(announcements.reconfigure)
+    voice = DoorVoice(config, speakers.door, library, publish=publish)
     add(voice)
     followers.append(voice.reconfigure)
     if config.relay.line is not None:
@@ -208,6 +261,36 @@ def _open_sounds(
         add(relay)
         followers.append(lambda new: relay.reconfigure(new.relay, new.chime))
     return chime, voice
+
+
+def _talk(voice: DoorVoice, pcm: bytes) -> str:
+    """Have somebody's words said at the door, on any thread."""
+    samples = np.frombuffer(pcm, "<i2").astype(np.int16).reshape(-1, 1)
+    return voice.talk(Sound(samples, TALK_RATE))
+
+
+def _notices(
+    config: Config,
+    publish: Publish,
+    add: Callable[[Sink], None],
+    followers: list[Callable[[Config], None]],
+) -> Notices | None:
+    """The output for the notifier, where anybody is told."""
+    path, cipher = config.storage.notices_path, open_cipher(config.storage.key_file)
+    if not config.notifications.enabled:
+        drop_waiting(path, cipher)
+        return None
+    notices = Notices(
+        path,
+        cipher,
+        targets=config.notifications.targets,
+        language=config.device.language,
+        door=config.device.name,
+        publish=publish,
+    )
+    add(notices)
+    followers.append(lambda new: notices.reconfigure(new.notifications.targets))
+    return notices
 
 
 def _take(voice: DoorVoice, put: Callable[[Command], None], command: AnyCommand) -> None:

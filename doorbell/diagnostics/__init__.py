@@ -23,6 +23,13 @@ from doorbell.config import CameraSection, Config, control_socket
 from doorbell.control.client import is_running
 from doorbell.diagnostics.broker import check_broker
 from doorbell.diagnostics.camera import check_camera
+from doorbell.diagnostics.notifications import check_notifications
+from doorbell.diagnostics.sound import (
+    check_door_speaker,
+    check_microphone,
+    check_sound,
+    check_speech,
+)
 from doorbell.errors import DoorbellError, OutputError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gpio.button import open_button
@@ -30,8 +37,6 @@ from doorbell.gpio.lines import KernelChips
 from doorbell.inference import says_how
 from doorbell.models.store import models_directory, network_files, verify_models
 from doorbell.outputs.relay import open_relay
-from doorbell.outputs.sound.speaker import Speaker
-from doorbell.outputs.sound.synthesis import load_chime
 from doorbell.pipeline.latency import Latency, Stopwatch, describe
 from doorbell.pipeline.perception import open_perception
 from doorbell.pipeline.pipeline import Pipeline
@@ -80,10 +85,14 @@ def check_all(
         "models": _check_models,
         "camera": partial(check_camera, field_of_view_degrees=field_of_view_degrees),
         "latency": _check_latency,
-        "sound": _check_sound,
+        "sound": check_sound,
+        "speaker": check_door_speaker,
+        "speech": check_speech,
+        "microphone": check_microphone,
         "button": _check_button,
         "relay": _check_relay,
         "broker": check_broker,
+        "notifications": check_notifications,
         "disk": _check_disk,
         "gallery": _check_gallery,
         "clock": _check_clock,
@@ -128,15 +137,6 @@ def _check_latency(config: Config) -> str:
             frame = camera.read()
             pipeline.step(frame)
     return f"{describe(latency.take())}; of a simulated visitor, {frame.width} x {frame.height}"
-
-
-def _check_sound(config: Config) -> str:
-    if not config.chime.enabled:
-        return "switched off (chime.enabled)"
-    sound = load_chime(config.chime.default)
-    with closing(Speaker()) as speaker:
-        speaker.play(sound, config.chime.volume)
-    return f"played {config.chime.default}; if you heard nothing, turn up the volume (alsamixer)"
 
 
 def _check_button(config: Config) -> str:

@@ -58,6 +58,7 @@ from doorbell.domain.faces import (
     Track,
     UInt8Array,
 )
+from doorbell.domain.notices import AnswerToken, Notice
 from doorbell.domain.replies import Reply
 from doorbell.domain.visitors import UNSTORED, Match, Person, Stranger, Verdict, Visitor
 
@@ -66,6 +67,7 @@ __all__ = [
     "KEYPOINT_NAMES",
     "UNSTORED",
     "AnnouncementsCommand",
+    "AnswerToken",
     "AnyCommand",
     "Arrived",
     "Attention",
@@ -89,6 +91,7 @@ __all__ = [
     "MuteCommand",
     "NameCommand",
     "NoFaceCommand",
+    "Notice",
     "Person",
     "PicturedFace",
     "Pose",

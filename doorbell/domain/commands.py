@@ -145,7 +145,7 @@ class ReplyCommand(DoorCommand):
         reply_id: its identifier.
     """
 
-    verb: ClassVar[str] = "reply"
+    verb: ClassVar[str] = "say"
     reply_id: str
 
 

@@ -164,7 +164,7 @@ def _load(refused: Sequence[_Refusal], *, all_threads: bool) -> None:
         library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
     except OSError as exc:
         raise EnrollmentError(
-            "photos cannot be examined apart from everything else: libseccomp is not installed; "
+            "what was sent cannot be looked at apart from all else: libseccomp is not installed; "
             "install it with: apt install libseccomp2"
         ) from exc
     library.seccomp_init.restype = ctypes.c_void_p
@@ -220,6 +220,6 @@ def _load_here(library: ctypes.CDLL, context: ctypes.c_void_p) -> None:
 def _checked(result: int) -> None:
     if result < 0:
         raise EnrollmentError(
-            "photos cannot be examined apart from everything else: the kernel does not refuse "
+            "what was sent cannot be looked at apart from all else: the kernel does not refuse "
             f"system calls for this process ({os.strerror(-result)})"
         )

@@ -11,6 +11,7 @@ from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.reencryption import seal_gallery
 from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.outbox_store import seal_outbox
+from doorbell.outputs.notices.journal_file import seal_journal
 from doorbell.outputs.pictures import seal_pictures
 from doorbell.storage.encryption import Cipher
 from doorbell.storage.sqlite_copies import Backup, backups
@@ -33,7 +34,7 @@ class KeyChange:
 
 
 def change_key(storage: StorageSection, before: Cipher, after: Cipher) -> KeyChange:
-    """Keep embeddings, pictures and events that wait in another way.
+    """Keep embeddings, pictures, events and notices that wait in another way.
 
     A run that was interrupted is finished by running it again.
 
@@ -56,5 +57,6 @@ def change_key(storage: StorageSection, before: Cipher, after: Cipher) -> KeyCha
             is_clean = seal_gallery(path, after, after)
         pictures = seal_pictures(storage.pictures_directory, before, after)
         seal_outbox(storage.outbox_path, before, after)
+        seal_journal(storage.notices_path, before, after)
         ImageRecord.beside(storage.outbox_path, before).reseal(after)
     return KeyChange(pictures, is_clean, tuple(backups(path)))

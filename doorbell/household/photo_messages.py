@@ -1,27 +1,27 @@
-"""What goes between the daemon and the process that looks at photos, over two pipes.
+"""What goes between the daemon and the process that looks at photos (``pipe_messages``).
 
-A message is as on the control socket (``control.wire``). What comes back is believed as little as a
-photo: it is checked for its form and its bounds before it becomes anything.
+What comes back is believed as little as a photo: it is checked for its form and its bounds before
+it becomes anything.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from doorbell.control.wire import Document, packed
+from doorbell.control.wire import Document
 from doorbell.domain import Face, FaceSample, Float32Array, Pose
 from doorbell.errors import EnrollmentError
 from doorbell.household.enrollment_strength import POSES
 from doorbell.household.enrollment_watch import WatchedFace
 from doorbell.household.examination import ExaminedFace, ExaminedPhoto
+from doorbell.household.pipe_messages import Message
 from doorbell.imaging.portrait import is_portrait
 from doorbell.pipeline.turning import MAX_FACES
 from doorbell.recognition.embedder import SFACE_ID
@@ -31,17 +31,14 @@ from doorbell.recognition.variants import DRAWINGS
 
 # A frame of the largest camera fits in.
 MAX_BLOB_BYTES = 7680 * 4320 * 3
-MAX_JSON_BYTES = 1_000_000
 MAX_REPLY_BYTES = 4_000_000
 # A photo is shown in one of these widths, or narrower.
 PREVIEW_PIXELS = (960, 320)
-_HEAD = struct.Struct(">II")
 _STORED_FLOAT = np.dtype("<f4")
 
 _Finite = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 _Pixels = Annotated[int, Field(ge=1, le=30_000)]
 _Part = Annotated[float, Field(ge=0.0, le=1.0)]
-Message: TypeAlias = tuple[Document, bytes]
 _AnyText = TypeVar("_AnyText", bound=BaseModel)
 
 
@@ -140,42 +137,6 @@ class _WatchedText(_Text):
 class _SeenText(_Text):
     seen: Annotated[tuple[str, ...], Field(max_length=len(POSES))]
     missing: Annotated[tuple[str, ...], Field(max_length=len(POSES))]
-
-
-def write_message(stream: IO[bytes], document: Document, blob: bytes = b"") -> None:
-    """Send a message.
-
-    Raises:
-        OSError: nobody reads any more.
-    """
-    stream.write(packed(document, blob))
-    stream.flush()
-
-
-def read_message(stream: IO[bytes], max_blob: int) -> Message | None:
-    """The next message; None where there are no more.
-
-    Raises:
-        EnrollmentError: it is none, or too large.
-    """
-    head = stream.read(_HEAD.size)
-    if not head:
-        return None
-    if len(head) < _HEAD.size:
-        raise EnrollmentError("a message that broke off")
-    json_bytes, blob_bytes = _HEAD.unpack(head)
-    if json_bytes > MAX_JSON_BYTES or blob_bytes > max_blob:
-        raise EnrollmentError("a message that is too large")
-    text, blob = stream.read(json_bytes), stream.read(blob_bytes)
-    if (len(text), len(blob)) != (json_bytes, blob_bytes):
-        raise EnrollmentError("a message that broke off")
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise EnrollmentError("a message that is no JSON") from exc
-    if not isinstance(document, dict):
-        raise EnrollmentError("a message that is no JSON object")
-    return document, blob
 
 
 def photo_message(seen: SeenPhoto) -> Message:

@@ -8,10 +8,9 @@ one photo after the other. It knows no gallery, no key and no person.
 from __future__ import annotations
 
 import io
-import select
 import sys
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,11 +26,15 @@ from doorbell.household.examination import examine_photo
 from doorbell.household.photo_messages import (
     MAX_BLOB_BYTES,
     PREVIEW_PIXELS,
-    Message,
     SeenPhoto,
     photo_message,
-    read_message,
     watched_message,
+)
+from doorbell.household.pipe_messages import (
+    IDLE_SECONDS,
+    Message,
+    read_message,
+    serve,
     write_message,
 )
 from doorbell.imaging.annotation import encode_jpeg
@@ -40,7 +43,6 @@ from doorbell.imaging.portrait import crop_portrait
 from doorbell.pipeline.perception import Perception, open_perception
 from doorbell.pipeline.turning import turn
 
-IDLE_SECONDS = 60.0
 PREVIEW_QUALITY = 80
 # What a photo is called in messages.
 PHOTO = "this photo"
@@ -66,23 +68,14 @@ def main() -> None:
         write_message(answers, {"error": str(exc)})
         return
     write_message(answers, {"ready": True})
-    _serve(Photos(perception, config), requests, answers)
-
-
-def _serve(photos: Photos, requests: BinaryIO, answers: BinaryIO) -> None:
-    while select.select([requests], [], [], IDLE_SECONDS)[0]:
-        request = read_message(requests, MAX_BLOB_BYTES)
-        if request is None:
-            return
-        confinement.limit_processor_time()
-        try:
-            document, blob = photos.answer(*request)
-        except DoorbellError as exc:
-            document, blob = {"error": str(exc)}, b""
-        except MemoryError:
-            document, blob = {"error": NO_MEMORY}, b""
-        del request
-        write_message(answers, document, blob)
+    serve(
+        Photos(perception, config).answer,
+        requests,
+        answers,
+        max_blob=MAX_BLOB_BYTES,
+        no_memory=NO_MEMORY,
+        idle_seconds=IDLE_SECONDS,
+    )
 
 
 class Photos:

@@ -1,4 +1,4 @@
-"""What is kept of visits in files beside the gallery: pictures, and events that wait."""
+"""What is kept of visits in files beside the gallery: pictures, events and notices that wait."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.messages import EventSubject
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.waiting_pictures import WaitingPictures
+from doorbell.outputs.notices.output import Notices
 from doorbell.outputs.picture_files import forget_in_pictures
 from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import open_cipher
 
 
 def forget_in_files(gallery: Gallery, config: Config, forgotten: VisitsForgotten) -> None:
-    """Delete pictures and waiting events in their files, beside a daemon or without one.
+    """Delete pictures, waiting events and notices in their files, beside a daemon or without one.
 
     In pictures of others whoever was forgotten is painted over. A daemon that runs drops the events
     itself, once it finds who is gone. Without one, those go too
@@ -45,6 +46,9 @@ def forget_in_files(gallery: Gallery, config: Config, forgotten: VisitsForgotten
             return
         if config.mqtt.enabled and config.mqtt.publish_images:
             ImageRecord.beside(storage.outbox_path, cipher).forget(forgotten)
+        if storage.notices_path.exists():  # switched off or not
+            with closing(Notices(storage.notices_path, cipher)) as notices:
+                notices.handle(forgotten)  # the notifier hears of it when the doorbell runs
         if not storage.outbox_path.exists():
             return
         outbox = Outbox(storage.outbox_path, config.mqtt, cipher)

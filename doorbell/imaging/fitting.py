@@ -1,10 +1,11 @@
-"""Pictures made smaller for whoever takes no more than so many bytes."""
+"""Pictures made smaller for whoever takes no more than so many bytes, or pixels."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
+from doorbell.domain import UInt8Array
 from doorbell.imaging.annotation import encode_jpeg
 from doorbell.imaging.visit_picture import decode_jpeg
 
@@ -42,3 +43,12 @@ def fit_jpeg(jpeg: bytes, most_bytes: int) -> bytes | None:
             return encoded
         scale *= STEP
     return None
+
+
+def fit_width(pixels: UInt8Array, max_width: int) -> UInt8Array:
+    """Make a picture no wider than that; returned as it is where it fits."""
+    height, width = pixels.shape[:2]
+    if width <= max_width:
+        return pixels
+    size = (max_width, max(1, round(height * max_width / width)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)

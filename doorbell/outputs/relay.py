@@ -14,7 +14,7 @@ from doorbell.config import ChimeSection, RelaySection
 from doorbell.domain import Ring
 from doorbell.errors import GpioError
 from doorbell.gpio.lines import Chips, KernelChips, OutputLine, open_output
-from doorbell.outputs.sound.chime import is_quiet, local_time_at, with_settings
+from doorbell.outputs.sound.quiet import is_quiet, local_time_at, with_settings
 from doorbell.outputs.worker import Worker
 from doorbell.status import Message, MuteState, SettingsState
 

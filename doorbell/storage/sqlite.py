@@ -251,6 +251,20 @@ def is_damage(error: BaseException) -> bool:
     return type(error) is sqlite3.DatabaseError or isinstance(error, NotOursError)
 
 
+def set_aside(path: Path) -> Path:
+    """Move a damaged file, and SQLite's own beside it, out of the way; an earlier one is replaced.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    aside = path.with_name(path.name + ".damaged")
+    for end in ("", "-wal", "-shm"):
+        beside = path.with_name(path.name + end)
+        if beside.exists():
+            beside.replace(aside.with_name(aside.name + end))
+    return aside
+
+
 def advice_for(directory: Path, otherwise: str) -> str:
     """What to do about a file that fails: make room where there is none, or the advice given."""
     free = _free_bytes(directory)

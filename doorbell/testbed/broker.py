@@ -29,11 +29,18 @@ def find_mosquitto() -> str | None:
     return shutil.which("mosquitto", path=folders)
 
 
+# What this process has given out may not be listened on yet.
+_given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of the loopback device that nobody listens on."""
+    """A port of the loopback device that nobody listens on, and that was not given out before."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
+    if port in _given_ports:
+        return free_port()
+    _given_ports.add(port)
     return port
 
 

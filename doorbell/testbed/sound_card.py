@@ -1,4 +1,4 @@
-"""A sound card that is a file: ALSA's default device, and what can happen to it."""
+"""A sound card that is a file: an ALSA device, and what can happen to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WAV_HEADER_BYTES = 44
 # Where a WAV file of one plain format says how many bytes a second has.
 BYTES_PER_SECOND = struct.Struct("<28xI")
 INTO_FILE = """\
-pcm.!default {{
+pcm.!{device} {{
     type file
     slave.pcm "null"
     file "{path}"
@@ -26,26 +26,35 @@ pcm.null {{ type null }}
 
 
 class SoundCard:
-    """An ALSA default device for processes that run in ``environment``; plugged in at first.
+    """An ALSA device for processes that run in ``environment``; plugged in at first.
 
     Args:
         folder: for its files.
+        device: its name; ``default`` is what is played on where none is asked for.
         keep_all: write each sound into a file of its own, for ``sounds``; otherwise the last one
             is in ``recording``.
     """
 
-    def __init__(self, folder: Path, *, keep_all: bool = False) -> None:
-        self._folder = folder / "sounds"
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str = "default",
+        keep_all: bool = False,
+    ) -> None:
+        self._device = device
+        name = "" if device == "default" else f"{device}-"
+        self._folder = folder / f"{name}sounds"
         self._folder.mkdir()
         self.recording = self._folder / "sound.wav"
         self._truncate = "false" if keep_all else "true"
-        self._config = folder / "asound.conf"
+        self.config = folder / f"{name}asound.conf"
         self.plug()
 
     @property
     def environment(self) -> Mapping[str, str]:
         """This process's own, with what leads ALSA here."""
-        return {**os.environ, "ALSA_CONFIG_PATH": str(self._config)}
+        return environment_of(self)
 
     def plug(self) -> None:
         """Put it in its place."""
@@ -53,11 +62,11 @@ class SoundCard:
 
     def unplug(self) -> None:
         """Take it away."""
-        self._config.write_text("pcm.!default { type hw card 29 }\n", encoding="utf-8")
+        self.config.write_text(f"pcm.!{self._device} {{ type hw card 29 }}\n", encoding="utf-8")
 
     def hang(self) -> None:
         """Block whoever opens the device, for ever: a pipe that nobody reads."""
-        pipe = self._folder.with_name("sound.pipe")
+        pipe = self._folder.with_suffix(".pipe")
         if not pipe.exists():
             os.mkfifo(pipe)
         self._write_into(pipe)
@@ -84,5 +93,11 @@ class SoundCard:
         return [path.read_bytes()[WAV_HEADER_BYTES:] for path in sorted(self._folder.iterdir())]
 
     def _write_into(self, path: Path) -> None:
-        config = INTO_FILE.format(path=path, truncate=self._truncate)
-        self._config.write_text(config, encoding="utf-8")
+        config = INTO_FILE.format(device=self._device, path=path, truncate=self._truncate)
+        self.config.write_text(config, encoding="utf-8")
+
+
+def environment_of(*cards: SoundCard) -> Mapping[str, str]:
+    """This process's environment, with what leads ALSA to these cards alone."""
+    paths = ":".join(str(card.config) for card in cards)
+    return {**os.environ, "ALSA_CONFIG_PATH": paths}

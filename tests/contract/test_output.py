@@ -14,9 +14,11 @@ from rich.console import Console
 
 from doorbell.config import (
     ChimeSection,
+    Config,
     DeviceSection,
     MqttSection,
     RelaySection,
+    RepliesSection,
     StorageSection,
 )
 from doorbell.demo import VisitPictures
@@ -25,6 +27,7 @@ from doorbell.domain import (
     Left,
     Person,
     Recognized,
+    Reply,
     Ring,
     Stranger,
     Unknown,
@@ -33,19 +36,29 @@ from doorbell.domain import (
 from doorbell.outputs import Sink
 from doorbell.outputs.event_log import EventLog
 from doorbell.outputs.mqtt.output import Mqtt
+from doorbell.outputs.notices.output import Notices
 from doorbell.outputs.pictures import Pictures
 from doorbell.outputs.relay import Relay
+from doorbell.outputs.sound.announcements import Announcements
+from doorbell.outputs.sound.channel import Channel
 from doorbell.outputs.sound.chime import Chime
+from doorbell.outputs.sound.door_voice import DoorVoice
+from doorbell.outputs.sound.reply_library import ReplyLibrary
 from doorbell.outputs.sound.speaker import Speaker
+from doorbell.outputs.sound.speech import speak
 from doorbell.outputs.terminal import Timeline
 from doorbell.status import (
     CameraCondition,
     CameraState,
     ClockState,
     ClockStep,
+    DoorAnswered,
+    DoorSpeakerState,
     KnownVisitors,
     Message,
+    MicrophoneState,
     MuteState,
+    RepliesState,
     SettingsState,
     SoundState,
     StageLatency,
@@ -58,12 +71,26 @@ from doorbell.status import (
 HANGS = "import time; time.sleep(60)"
 
 
+def channel(player: list[str]) -> Channel:
+    return Channel(None, name="a loudspeaker", speaker=Speaker(player))
+
+
 def hanging_chime(_folder: Path) -> Sink:
-    return Chime(ChimeSection(), Speaker([sys.executable, "-c", HANGS]))
+    return Chime(ChimeSection(), channel([sys.executable, "-c", HANGS]))
 
 
 def chime_without_player(folder: Path) -> Sink:
-    return Chime(ChimeSection(), Speaker([str(folder / "missing")]))
+    return Chime(ChimeSection(), channel([str(folder / "missing")]))
+
+
+def hanging_voice(folder: Path) -> Sink:
+    config = Config(replies=RepliesSection(after_seconds=1))
+    library = ReplyLibrary(folder / "replies", "en", speak=speak)
+    return DoorVoice(config, channel([sys.executable, "-c", HANGS]), library)
+
+
+def announcements(_folder: Path) -> Sink:
+    return Announcements(Config(), channel([sys.executable, "-c", HANGS]))
 
 
 def relay(_folder: Path) -> Sink:
@@ -89,6 +116,15 @@ def pictures_without_folder(folder: Path) -> Sink:
     return Pictures(StorageSection(directory=folder))
 
 
+def notices(folder: Path) -> Sink:
+    return Notices(folder / "notices.sqlite")
+
+
+def notices_without_folder(folder: Path) -> Sink:
+    (folder / "kept").write_text("a file where a folder should be")
+    return Notices(folder / "kept" / "notices.sqlite")
+
+
 def journal(_folder: Path) -> Sink:
     return EventLog()
 
@@ -106,8 +142,12 @@ OPENERS = [
     timeline,
     hanging_chime,
     chime_without_player,
+    hanging_voice,
+    announcements,
     relay,
     mqtt_without_broker,
+    notices,
+    notices_without_folder,
     pictures,
     pictures_without_folder,
     pictures_of_the_demo,
@@ -136,6 +176,10 @@ def every_kind_of_message() -> list[Message]:
         MuteState(muted=True),
         MuteState(muted=False),
         SettingsState(0.5, "gong", quiet_hours=True, privacy=True, muted=True, muted_until=1e9),
+        DoorSpeakerState(works=False, reason="no device"),
+        MicrophoneState(is_open=True),
+        DoorAnswered("watched"),
+        RepliesState((Reply("coming", "Coming"), Reply("r", "Wait", is_recording=True))),
         VisitCorrected(known),
         Statistics(60.0, 24.5, 3, 8.0, 21.0, 1, 2, 7, True, stages),
         ClockStep(0.0, 5.0, 3600.0),

@@ -7,6 +7,7 @@ far as it can without them. Python packages were fetched by this machine.
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shutil
 import stat
@@ -50,8 +51,16 @@ class CleanSystem:
         if release is not None:
             file.write_text(f"{release}, DATE: Wed Jan  8 01:49:37 UTC 2025\n")
 
-    def run(self, *command: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command in it, with a process file system of its own for as long."""
+    def run(
+        self, *command: str, answer: str = "", terminal: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in it, with a process file system of its own for as long.
+
+        Args:
+            command: its words.
+            answer: what it can read.
+            terminal: whether that comes from a terminal, so that questions are asked.
+        """
         enter = 'mount -t proc proc "$1/proc" && exec chroot "$@"'
         environment = {
             "HOME": "/root",
@@ -60,17 +69,29 @@ class CleanSystem:
             "PIP_FIND_LINKS": "/wheels",
             "PIP_NO_INDEX": "1",
         }
-        return subprocess.run(
-            ["unshare", "--mount", "sh", "-c", enter, "sh", self.root, *command],
-            env=environment,
-            input=answer,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        keyboard, reads = pty.openpty() if terminal else os.pipe()[::-1]
+        try:
+            os.write(keyboard, answer.encode())
+            if not terminal:
+                os.close(keyboard)
+            return subprocess.run(
+                ["unshare", "--mount", "sh", "-c", enter, "sh", self.root, *command],
+                env=environment,
+                stdin=reads,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            os.close(reads)
+            if terminal:
+                os.close(keyboard)
 
-    def install(self, *options: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-        return self.run(str(CLONED / "tools" / "install-jetson"), *options, answer=answer)
+    def install(
+        self, *options: str, answer: str = "", terminal: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        command = str(CLONED / "tools" / "install-jetson")
+        return self.run(command, *options, answer=answer, terminal=terminal)
 
     def path(self, path: str) -> Path:
         return self.root / path.removeprefix("/")
@@ -255,6 +276,36 @@ def test_the_web_pages_start_with_the_machine_only_if_asked_for(clean: CleanSyst
     assert list(steps(again).values())[-2] == "is done"
 
 
+NETWORK = "/etc/systemd/system/doorbell-notifier.service.d/internet.conf"
+
+
+@pytest.mark.usefixtures("first_runs")
+def test_notifications_start_and_leave_the_house_only_if_asked_for(clean: CleanSystem) -> None:
+    wanted = clean.path("/etc/systemd/system/multi-user.target.wants/doorbell-notifier.service")
+    opened = clean.path(NETWORK)
+    assert not wanted.is_symlink()
+    assert not opened.exists()
+
+    # Yes to notifications, no to the internet.
+    asked = clean.install("--no-console", answer="y\nn\n", terminal=True)
+    assert "May they leave the house" in asked.stdout
+    assert wanted.is_symlink(), asked.stderr
+    assert not opened.exists()
+    assert list(steps(asked).items())[-2:] == [
+        ("Start the notifier whenever the machine starts", "done"),
+        ("Start the notifier", "left out: it needs a running systemd"),
+    ]
+    assert "nobody is told yet" in asked.stderr
+    assert "does not let" not in asked.stderr
+
+    clean.install("--notifier-internet")
+    assert "IPAddressAllow=any" in opened.read_text(encoding="utf-8")
+    closed = clean.install("--no-notifier-internet", "--notifier")
+    assert not opened.parent.exists()
+    assert wanted.is_symlink()
+    assert list(steps(closed).values())[-3:-1] == ["done", "is done"]
+
+
 # As its unit starts the daemon, whose camera is missing here; then what others find of it.
 ASKING = """
 doorbell=/opt/doorbell/.venv/bin/doorbell
@@ -269,34 +320,47 @@ find /run/doorbell -mindepth 1 -not -name doorbell.sock -perm /077
 ask='import sys; from pathlib import Path; from doorbell.control.client import Client
 with Client.connect(Path("/run/doorbell/doorbell.sock")) as client:
     print(sys.argv[1], client.ask("status").document["device"]["id"])'
-for user in doorbell doorbell-console nobody; do
+for user in doorbell doorbell-console doorbell-notifier nobody; do
     runuser -u $user -- /opt/doorbell/.venv/bin/python -B -c "$ask" $user 2>&1 | tail -n 1
 done
-for path in /run/doorbell /etc/doorbell/doorbell.toml /var/lib/doorbell; do
-    runuser -u doorbell-console -- ls $path >/dev/null 2>&1 && echo "$path is open"
+for user in doorbell-console doorbell-notifier; do
+    for path in /run/doorbell /etc/doorbell/doorbell.toml /var/lib/doorbell; do
+        runuser -u $user -- ls $path >/dev/null 2>&1 && echo "$path is open"
+    done
 done
-stat -c '%a %U' /var/lib/doorbell-console
+echo address >/etc/doorbell-notifier/anna
+systemd-tmpfiles --create doorbell.conf
+runuser -u doorbell-notifier -- cat /etc/doorbell-notifier/anna
+runuser -u doorbell-console -- cat /etc/doorbell-notifier/anna 2>/dev/null && echo "anna is open"
+stat -c '%a %U' /var/lib/doorbell-console /var/lib/doorbell-notifier
 kill $daemon; wait $daemon; echo "ended with $?"
 """
 
 
 @pytest.mark.usefixtures("first_runs")
-def test_who_runs_the_web_pages_may_ask_the_doorbell_and_read_nothing_of_it(
+def test_web_pages_and_notifier_may_ask_the_doorbell_and_read_nothing_of_it(
     clean: CleanSystem,
 ) -> None:
-    groups = clean.run("id", "--groups", "--name", "doorbell-console").stdout.split()
-    assert set(groups) == {"doorbell-console", "doorbell-control"}
+    for user in ("doorbell-console", "doorbell-notifier"):
+        groups = clean.run("id", "--groups", "--name", user).stdout.split()
+        assert set(groups) == {user, "doorbell-control"}
     asked = clean.run("sh", "-c", ASKING)
     lines = asked.stdout.splitlines()
 
-    assert lines[:3] == [
+    assert lines[:4] == [
         "660 doorbell doorbell-control",
         "doorbell front-door",
         "doorbell-console front-door",
+        "doorbell-notifier front-door",
     ], asked.stdout + clean.path("/var/log/doorbell").read_text()[-2000:]
-    assert "Permission denied" in lines[3] or "may not" in lines[3]
+    assert "Permission denied" in lines[4] or "may not" in lines[4]
     assert not [line for line in lines if line.endswith("is open")]
-    assert lines[-2:] == ["700 doorbell-console", "ended with 0"]
+    assert lines[-4:] == [
+        "address",
+        "700 doorbell-console",
+        "700 doorbell-notifier",
+        "ended with 0",
+    ]
 
 
 @pytest.mark.usefixtures("first_runs")
@@ -412,7 +476,9 @@ def test_uninstalling_keeps_the_gallery_unless_told_otherwise(clean: CleanSystem
     assert not clean.path("/var/lib/doorbell").exists()
     assert not clean.path("/etc/doorbell").exists()
     assert not clean.path("/var/lib/doorbell-console").exists()
-    for account in ("doorbell", "doorbell-console"):
+    assert not clean.path("/var/lib/doorbell-notifier").exists()
+    assert not clean.path("/etc/doorbell-notifier").exists()
+    for account in ("doorbell", "doorbell-console", "doorbell-notifier"):
         assert clean.run("id", account).returncode == 1
     assert clean.run("getent", "group", "doorbell-control").returncode == 2
 

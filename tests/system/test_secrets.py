@@ -50,6 +50,9 @@ def test_no_password_is_to_be_seen(tmp_path: Path, credentials: Path, broker: Mo
             assert daemon.says("rtsp://***@127.0.0.1:9/door")
             seen = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()
             seen += Path(f"/proc/{daemon.pid}/environ").read_bytes()
+            # All that is told at the start, so that its last word finds a broker that listens.
+            assert eventually(lambda: any("settings" in topic for topic in listener.topics()))
+            assert eventually(lambda: listener.of("camera") != [])
         assert eventually(lambda: any("status" in topic for topic in listener.topics()))
         seen += daemon.log.encode() + b"".join(each.payload for each in listener.messages)
         seen += "\n".join(text for _, text in manager.messages).encode()

@@ -62,6 +62,9 @@ class Door:
         environment: of the daemon.
         script: what has been played so far.
         manager: whom the daemon tells that it is alive; None for nobody.
+        config: its configuration file; None for none.
+        speaker: at the door; None where what plays the chimes is all that there is.
+        notifier: what tells phones; None for nothing.
         stack: what is closed with the door, last of all.
     """
 
@@ -80,6 +83,9 @@ class Door:
         self.environment = dict(self.card.environment)
         self.script: list[Scripted] = []
         self.manager: ServiceManager | None = None
+        self.config: Path | None = None
+        self.speaker: SoundCard | None = None
+        self.notifier: object | None = None
         self.stack = ExitStack()
         self.broker = self.broker_with()
         self.gallery = gallery
@@ -138,7 +144,8 @@ class Door:
 
     def command(self) -> list[str]:
         """What starts the daemon."""
-        return run_command(*(f"{key}={value}" for key, value in self.settings.items()))
+        settings = (f"{key}={value}" for key, value in self.settings.items())
+        return run_command(*settings, config=self.config)
 
     def start(self, *, until: str = WATCHING) -> float:
         """Start the daemon; how long it takes until it says something."""

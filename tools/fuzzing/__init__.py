@@ -26,8 +26,11 @@ TARGETS = (
     "gallery",
     "models",
     "networks",
+    "notices",
     "pictures",
     "settings",
+    "sounds",
+    "telegram",
     "videos",
 )
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from doorbell.clock import STEP_SECONDS
 from doorbell.gallery.gallery import Gallery
-from doorbell.outputs.sound.synthesis import synthesize
+from doorbell.outputs.sound.synthesis import SAMPLE_RATE, synthesize
 from soaking.week import (
     PICTURES_DAYS,
     STRANGERS_DAYS,
@@ -32,6 +32,8 @@ DAY_SECONDS = 86400.0
 DATE_SECONDS, RETURN_DATE_SECONDS = 5.0, 90.0
 LONGEST_SECONDS = 120.0
 SAMPLE_BYTES = 2
+# aplay fills its last eighth of a second.
+MOST_SILENCE_BYTES = SAMPLE_BYTES * SAMPLE_RATE // 8 + SAMPLE_BYTES
 CHIMES = ("westminster", "alert", "sunrise")
 
 Documents: TypeAlias = Sequence[Mapping[str, Any]]
@@ -240,14 +242,20 @@ def _events(
     yield Finding("marked late if and only if late", len(timed), right, tuple(untimely))
 
 
+def _chime_of(sound: bytes) -> str:
+    """Which chime was played, by its length: the longest that fits, with a little silence."""
+    lengths = {SAMPLE_BYTES * synthesize(name).samples.shape[0]: name for name in CHIMES}
+    fitting = [each for each in lengths if each <= len(sound) < each + MOST_SILENCE_BYTES]
+    return lengths[max(fitting)] if fitting else "no chime"
+
+
 def _chimes(visits: Sequence[Expected], who: _Identities, sounds: Sequence[bytes]) -> Finding:
     wanted: Counter[str] = Counter()
     for each in visits:
         if not each.visit.returns and not is_quiet(each.visit.at):
             name = who.name_at(each.who, each.visit.at)
             wanted[each.who.chime or "westminster" if name else "alert"] += 1
-    by_length = {SAMPLE_BYTES * synthesize(name).samples.shape[0]: name for name in CHIMES}
-    heard = Counter(by_length.get(len(sound), "no chime") for sound in sounds)
+    heard = Counter(_chime_of(sound) for sound in sounds)
     wrong = [
         f"{name} was heard {heard[name]} times instead of {wanted[name]}"
         for name in {**wanted, **heard}

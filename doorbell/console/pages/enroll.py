@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import closing, suppress
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from doorbell.console.doorbell_client import doorbell_of
 from doorbell.console.fields import number_in
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, render, wants_json
+from doorbell.console.streams import Stream, of_blocking
 from doorbell.console.words import Gettext, hint_in_words, strength_in_words, without_commands
 from doorbell.control.wire import MAX_PHOTO_BYTES
 from doorbell.errors import ControlError
@@ -30,12 +31,12 @@ _CHOSEN = re.compile(r"([0-9a-f]{32}):([0-9]{1,2})", re.ASCII)
 
 async def new(request: Request) -> Response:
     """Somebody new, or with ``?person=`` more photos of somebody who is there."""
-    doorbell = doorbell_of(request)
+    doorbell, _ = doorbell_of(request), gettext_of(request)
     asked, known = request.query_params.get("person", ""), None
     if asked:
         person_id = number_in(asked)
         if person_id is None:
-            return refuse(request, 404, gettext_of(request)("There is no such person."))
+            return refuse(request, 404, _("There is no such person."))
         known = (await doorbell.ask("people.get", person_id=person_id)).document["person"]
     with suppress(ControlError):  # the photo itself will say what is wrong
         await doorbell.ask("photo.prepare")
@@ -122,23 +123,19 @@ async def door(request: Request) -> Response:
     if not whom:
         return refuse(request, 422, _("Write a name."))
 
-    def lines() -> Iterator[bytes]:
+    def lines() -> Generator[bytes, None, None]:
+        followed = doorbell.follow(
+            "door_enroll", timeout_seconds=DOOR_SECONDS, consent=_consent(form, _), **whom
+        )
         try:
-            followed = doorbell.follow(
-                "door_enroll",
-                timeout_seconds=DOOR_SECONDS,
-                consent=_consent(form, _),
-                **whom,
-            )
-            for told in followed:
-                yield json.dumps(_at_the_door(told, _)).encode() + b"\n"
+            with closing(followed):
+                for told in followed:
+                    yield json.dumps(_at_the_door(told, _)).encode() + b"\n"
         except ControlError as error:
             failed = {"event": "failed", "error": str(error)}
             yield json.dumps(_at_the_door(failed, _)).encode() + b"\n"
 
-    return StreamingResponse(
-        lines(), media_type="application/x-ndjson", headers={"X-Accel-Buffering": "no"}
-    )
+    return Stream(of_blocking(lines()), "application/x-ndjson")
 
 
 def _whom(name: str, person: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from doorbell.clock import iso_utc
 from doorbell.console.doorbell_client import doorbell_of
 from doorbell.console.rendering import gettext_of, render, url_of, wants_json
 from doorbell.console.words import Gettext
+from doorbell.control.requests.notifications import SILENT_SECONDS
 
 # It looks through the camera and lets a simulated visitor come.
 CHECK_SECONDS = 120.0
@@ -54,18 +55,24 @@ async def health(request: Request) -> Response:
 async def check(request: Request) -> Response:
     """Check every part, which takes some seconds and plays the chime."""
     doorbell = doorbell_of(request)
+    _ = gettext_of(request)
     reply = await doorbell.ask("check", timeout_seconds=CHECK_SECONDS)
     findings = reply.document["findings"]
     request.app.state.last_check = {"at": iso_utc(time.time()), "findings": findings}
     if wants_json(request):
-        return JSONResponse({"summary": gettext_of(request)("Checked."), "findings": findings})
+        return JSONResponse({"summary": _("Checked."), "findings": findings})
     return RedirectResponse(url_of(request, "/health") + "#checked", status_code=303)
 
 
 def parts_now(request: Request, status: dict[str, Any]) -> list[Line]:
     """How each part is; what the daemon says of it may name an address of the house, or a file."""
     _ = gettext_of(request)
-    lines = [_camera(_, status["camera"]), _sound(_, status["sound"]), _broker(_, status["broker"])]
+    lines = [_camera(_, status["camera"]), _sound(_, status["sound"])]
+    if status["door_speaker"] is not None:
+        lines.append(_door_speaker(_, status["door_speaker"]))
+    lines.append(_broker(_, status["broker"]))
+    if status["notifications"]["enabled"]:
+        lines.append(_notifications(_, status["notifications"]))
     for part in status["storage"]:
         title = _("Disk, for %(part)s") % {"part": part["part"]}
         words = _("cannot be written")
@@ -103,6 +110,25 @@ def _sound(_: Gettext, sound: dict[str, Any] | None) -> Line:
     if sound["works"] is None:
         return Line("good", _("Sound"), _("no chime was played yet"))
     return Line("bad", _("Sound"), _("does not work"), sound["reason"] or "", "/settings")
+
+
+def _door_speaker(_: Gettext, speaker: dict[str, Any]) -> Line:
+    title = _("Loudspeaker at the door")
+    if speaker["works"]:
+        return Line("good", title, _("works"))
+    if speaker["works"] is None:
+        return Line("good", title, _("nothing was said yet"))
+    return Line("bad", title, _("does not work"), speaker["reason"] or "")
+
+
+def _notifications(_: Gettext, told: dict[str, Any]) -> Line:
+    title, to = _("Notifications"), "/notifications"
+    if told["silent_seconds"] > SILENT_SECONDS:
+        return Line("bad", title, _("the notifier does not run"), "", to)
+    problems = [each["problem"] for each in told["targets"] if each["problem"]]
+    if problems:
+        return Line("bad", title, _("do not arrive"), problems[0], to)
+    return Line("good", title, _("are sent"), "", to)
 
 
 def _broker(_: Gettext, broker: dict[str, Any]) -> Line:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from doorbell.console.doorbell_client import Doorbell, doorbell_of
 from doorbell.console.live import Picture
-
-# nginx keeps an answer back until it has a full buffer, unless it is told not to.
-_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-_LENGTH = struct.Struct(">I")
+from doorbell.console.streams import Stream, part_of
 
 SILENCE_SECONDS = 1.0
 # A picture that is older is not one of now.
@@ -36,24 +32,20 @@ async def live(request: Request) -> Response:
     epoch), ``w``, ``h``, ``faces``. Every second without a picture brings ``{"running": false,
     "why": "stopped" | "no_picture"}`` without a JPEG.
     """
-    return StreamingResponse(
-        _parts(doorbell_of(request)),
-        media_type="application/octet-stream",
-        headers=_STREAM_HEADERS,
-    )
+    return Stream(_parts(doorbell_of(request)), "application/octet-stream")
 
 
-async def _parts(doorbell: Doorbell) -> AsyncIterator[bytes]:
+async def _parts(doorbell: Doorbell) -> AsyncGenerator[bytes, None]:
     # The daemon's sign of life tells a doorbell that has stopped from a camera that gives nothing.
     async with doorbell.live.watching() as viewer, aclosing(doorbell.events()) as events:
         await anext(events)
         while True:
             picture = await viewer.next(SILENCE_SECONDS)
             if picture is not None and picture.age_seconds() < STALE_SECONDS:
-                yield _part(_described(picture), picture.jpeg)
+                yield part_of(_described(picture), picture.jpeg)
             else:
                 why = "no_picture" if doorbell.running else "stopped"
-                yield _part({"running": False, "why": why})
+                yield part_of({"running": False, "why": why})
 
 
 def _described(picture: Picture) -> dict[str, Any]:
@@ -66,11 +58,6 @@ def _described(picture: Picture) -> dict[str, Any]:
         "h": picture.height,
         "faces": picture.faces,
     }
-
-
-def _part(document: dict[str, Any], jpeg: bytes = b"") -> bytes:
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    return b"".join((_LENGTH.pack(len(text)), text, _LENGTH.pack(len(jpeg)), jpeg))
 
 
 async def frame(request: Request) -> Response:
@@ -88,14 +75,11 @@ async def frame(request: Request) -> Response:
 
 async def mjpeg(request: Request) -> Response:
     """Pictures one after the other (multipart/x-mixed-replace); ends where there are none."""
-    return StreamingResponse(
-        _mjpeg_parts(doorbell_of(request)),
-        media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
-        headers=_STREAM_HEADERS,
-    )
+    kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
+    return Stream(_mjpeg_parts(doorbell_of(request)), kind)
 
 
-async def _mjpeg_parts(doorbell: Doorbell) -> AsyncIterator[bytes]:
+async def _mjpeg_parts(doorbell: Doorbell) -> AsyncGenerator[bytes, None]:
     async with doorbell.live.watching() as viewer:
         while (picture := await viewer.next(GIVE_UP_SECONDS)) is not None:
             if picture.age_seconds() < STALE_SECONDS:
@@ -112,14 +96,12 @@ async def events(request: Request) -> Response:
 
     Only what a page needs to know that something has changed, and to say who it is.
     """
-    return StreamingResponse(
-        _sse(doorbell_of(request)), media_type="text/event-stream", headers=_STREAM_HEADERS
-    )
+    return Stream(_sse(doorbell_of(request)), "text/event-stream")
 
 
-async def _sse(doorbell: Doorbell) -> AsyncIterator[str]:
+async def _sse(doorbell: Doorbell) -> AsyncGenerator[bytes, None]:
     # A browser that comes back asks the page itself what has changed; nothing is repeated.
-    yield "retry: 1000\n\n"
+    yield b"retry: 1000\n\n"
     number = 0
     async with aclosing(doorbell.events()) as followed:
         waiting = asyncio.ensure_future(anext(followed))
@@ -127,12 +109,13 @@ async def _sse(doorbell: Doorbell) -> AsyncIterator[str]:
             while True:
                 done, _ = await asyncio.wait({waiting}, timeout=SSE_HEARTBEAT_SECONDS)
                 if not done:
-                    yield ": alive\n\n"
+                    yield b": alive\n\n"
                     continue
                 document = _told(waiting.result())
                 waiting = asyncio.ensure_future(anext(followed))
                 number += 1
-                yield f"id: {number}\ndata: {json.dumps(document, separators=(',', ':'))}\n\n"
+                data = json.dumps(document, separators=(",", ":"))
+                yield f"id: {number}\ndata: {data}\n\n".encode()
         finally:
             waiting.cancel()
             await asyncio.wait({waiting})

@@ -23,6 +23,8 @@ from doorbell.errors import RefusedError
 # Rows for preferences beside those that are there.
 EMPTY_ROWS = 2
 MAX_PREFERENCES = 40
+# The preference by which somebody is not announced: false.
+ANNOUNCED = "announce"
 PORTRAIT_WIDTH = 256
 EXPORT_SECONDS = 60.0
 PART_BYTES = 65_536
@@ -73,8 +75,8 @@ async def set_portrait(request: Request) -> Response:
 
 async def delete_portrait(request: Request) -> Response:
     """Delete their portrait."""
-    said = gettext_of(request)("The portrait is deleted.")
-    return await _change(request, "portrait", "portrait.delete", said)
+    _ = gettext_of(request)
+    return await _change(request, "portrait", "portrait.delete", _("The portrait is deleted."))
 
 
 async def rename(request: Request) -> Response:
@@ -115,6 +117,20 @@ async def preferences(request: Request) -> Response:
         _("The preferences are changed."),
         preferences=chosen,
     )
+
+
+async def announced(request: Request) -> Response:
+    """Say inside when they are at the door, where ``announced`` is ``on``: a preference."""
+    doorbell = doorbell_of(request)
+    got = await doorbell.ask("people.get", person_id=request.path_params["person"])
+    chosen: dict[str, Any] = dict(got.document["person"]["preferences"])
+    is_on = request.state.form.get("announced") == "on"
+    chosen.pop(ANNOUNCED, None)
+    if not is_on:
+        chosen[ANNOUNCED] = False
+    _ = gettext_of(request)
+    said = _("They are announced.") if is_on else _("They are announced no more.")
+    return await _change(request, "announced", "people.preferences", said, preferences=chosen)
 
 
 async def consent(request: Request) -> Response:
@@ -274,6 +290,7 @@ async def _page(
     found = got.document["person"]
     others = [each for each in by_name(listed.document["people"]) if each["person_id"] != person_id]
     chimes = status.document["built_in_chimes"]
+    settings = status.document["settings"]
     form = request.state.form if section else {}
     rows = [(key, _text_of(value)) for key, value in found["preferences"].items()]
     if section == "preferences":
@@ -291,6 +308,7 @@ async def _page(
         pictured=[each for each in got.document["visits"] if each["has_picture"]][:6],
         others=others,
         chimes=chimes,
+        announcements=settings is not None and settings["announcements"],
         rows=[*rows, *([("", "")] * EMPTY_ROWS)][:MAX_PREFERENCES],
         wrong=defaultdict(str, {section: sentence}),
         form=form,

@@ -17,6 +17,9 @@ from doorbell.errors import RefusedError
 # Until when "until the morning" is, where there are no quiet hours that say it.
 MORNING = "07:00"
 _TIME = re.compile("(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+_REPLY = re.compile("[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+# What the page offers, beside what is set; 0 says none by itself.
+REPLY_SECONDS = (0, 5, 10, 15, 20, 30, 45, 60)
 _DAYS = ("pictures_days", "visits_days", "strangers_days")
 
 
@@ -128,12 +131,13 @@ async def _page(
         status_code=status_code,
         status=status,
         settings=held,
+        reply_seconds=sorted({*REPLY_SECONDS, held["reply_after_seconds"] if held else 0}),
         morning=held["quiet_to"] if keeps_nights and held["quiet_to"] else MORNING,
         wrong=defaultdict(str, wrong or {}),
     )
 
 
-def _changes(request: Request, section: str) -> dict[str, Any]:
+def _changes(request: Request, section: str) -> dict[str, Any]:  # noqa: PLR0911, PLR0912 - one for each
     """What a section's form asks for, as ``settings.change`` takes it."""
     _, form = gettext_of(request), request.state.form
     match section:
@@ -153,6 +157,15 @@ def _changes(request: Request, section: str) -> dict[str, Any]:
             return {"quiet_hours": form.get("quiet_hours") == "on", **times}
         case "privacy":
             return {"privacy": form.get("privacy") == "on"}
+        case "announcements":
+            return {"announcements": form.get("announcements") == "on"}
+        case "replies":
+            seconds, reply = form.get("reply_after_seconds", ""), form.get("unanswered_reply", "")
+            if re.fullmatch("[0-9]{1,2}", seconds, re.ASCII) is None or int(seconds) > 60:
+                raise WrongError(_("The reply comes after 0 to 60 seconds."))
+            if _REPLY.fullmatch(reply) is None:
+                raise WrongError(_("Choose a reply."))
+            return {"reply_after_seconds": int(seconds), "unanswered_reply": reply}
         case "keeping":
             days = {key: form.get(key, "") for key in _DAYS}
             if not all(re.fullmatch("[0-9]{1,4}", each, re.ASCII) for each in days.values()):
@@ -162,4 +175,4 @@ def _changes(request: Request, section: str) -> dict[str, Any]:
             raise WrongError(_("There is no such setting."))
 
 
-_SECTIONS = ("sound", "chime", "quiet", "privacy", "keeping")
+_SECTIONS = ("sound", "chime", "quiet", "privacy", "replies", "announcements", "keeping")

@@ -14,6 +14,14 @@ function button(id, action) {
 }
 
 if (live) {
+  // Whoever opens this page has answered the bell by looking; a tablet that always shows the wall has not.
+  live.onSeen = () => {
+    fetch(`${prefix}/answered`, {
+      method: "POST",
+      headers: { Accept: "application/json", "X-Door": "1" },
+      credentials: "same-origin",
+    }).catch(() => {});
+  };
   button("toggle-boxes", (toggle) => {
     const shown = toggle.getAttribute("aria-pressed") !== "true";
     toggle.setAttribute("aria-pressed", String(shown));

@@ -1,4 +1,5 @@
-// Chimes are heard in the page: links to the sound become buttons that play and stop it.
+// Chimes and replies are heard in the page: links to the sound become buttons that play and stop it.
+// Where a part of the page is refreshed there are buttons of a form, which stay as they are.
 
 import { element } from "./page.js";
 import { send } from "./forms.js";
@@ -25,11 +26,18 @@ function pressed(button) {
   playing = button;
   wordsOf(button).textContent = button.dataset.stop;
   button.setAttribute("aria-pressed", "true");
-  sound.src = button.dataset.address;
+  sound.src = button.dataset.address ?? button.form.action;
   sound.play().catch(stopped);
 }
 
 sound.addEventListener("ended", stopped);
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("form.listen button[data-listen]");
+  if (!button) return;
+  event.preventDefault();
+  pressed(button);
+});
 
 for (const link of document.querySelectorAll("a[data-listen]")) {
   const button = element("button", {

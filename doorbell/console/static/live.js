@@ -29,6 +29,8 @@ class LiveView {
     this.takenAt = 0;
     this.why = "";
     this.onFaces = () => {};
+    this.onSeen = () => {};
+    this.unseen = true;
     this.clock = 0;
     this.abort = null;
     document.addEventListener("visibilitychange", () => (document.hidden ? this.stop() : this.start()));
@@ -38,6 +40,7 @@ class LiveView {
 
   start() {
     if (this.abort || document.hidden) return;
+    this.unseen = true;
     this.abort = new AbortController();
     this.clock = setInterval(() => this.tellState(), 250);
     this.run(this.abort);
@@ -182,6 +185,11 @@ class LiveView {
     this.canvas.dataset.age = String(Math.max(0, Math.round(age)));
     if (age <= OLD_MS && since <= OLD_MS) {
       this.setState("live", dataset.textLive);
+      // Once each time that somebody opens the page or comes back to it, not after a lost connection.
+      if (this.unseen) {
+        this.unseen = false;
+        this.onSeen();
+      }
       return;
     }
     const old = filled(dataset.textOld, { seconds: Math.max(1, Math.floor(age / 1000)) });

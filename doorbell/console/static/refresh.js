@@ -41,6 +41,11 @@ function inUse(node) {
   return node.contains(focused) && focused.matches(typed) && (focused.value || "") !== "";
 }
 
+// Whether somebody has opened something there, and is about to do something with it.
+function isOpen(node) {
+  return node.querySelector("details[open]") !== null;
+}
+
 // A part that somebody types in, unless that is in a child of it that stays by its key.
 function mayBeReplaced(part) {
   return !inUse(part) || [...part.children].some((child) => key(child) && inUse(child));
@@ -52,7 +57,7 @@ function replaceChildren(old, fresh) {
   for (const child of old.children) if (key(child)) kept.set(key(child), child);
   const nodes = [...fresh.childNodes].map((node) => {
     const same = kept.get(key(node));
-    if (same && !same.hidden && (same.isEqualNode(node) || inUse(same))) return same;
+    if (same && !same.hidden && (same.isEqualNode(node) || inUse(same) || isOpen(same))) return same;
     return document.importNode(node, true);
   });
   if (nodes.length === old.childNodes.length) {

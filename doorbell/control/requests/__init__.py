@@ -32,6 +32,14 @@ from doorbell.control.requests.enrolling import (
     PhotoPreview,
     PreparePhotos,
 )
+from doorbell.control.requests.notifications import (
+    GiveAnswer,
+    LookAtAnswer,
+    NoticePicture,
+    ReportTargets,
+    TakeNotices,
+    TestNotification,
+)
 from doorbell.control.requests.people import (
     ExportPerson,
     ForgetPerson,
@@ -44,10 +52,19 @@ from doorbell.control.requests.people import (
     PersonPreferences,
     RenamePerson,
 )
+from doorbell.control.requests.replies import (
+    AddReply,
+    DeleteReply,
+    ListReplies,
+    PlayReply,
+    RenameReply,
+    ReplySound,
+)
 from doorbell.control.requests.subscriptions import (
     Events,
     Frames,
 )
+from doorbell.control.requests.talk import AnswerDoor, Listen, Say
 from doorbell.control.requests.visits import (
     CorrectVisit,
     GetVisit,
@@ -65,6 +82,8 @@ from doorbell.errors import UsageError
 
 __all__ = [
     "REQUESTS",
+    "AddReply",
+    "AnswerDoor",
     "ChangeSettings",
     "Check",
     "ChimeSound",
@@ -72,6 +91,7 @@ __all__ = [
     "ChosenFace",
     "CorrectVisit",
     "DeletePortrait",
+    "DeleteReply",
     "EnrollAtDoor",
     "EnrollPhotos",
     "Events",
@@ -82,24 +102,36 @@ __all__ = [
     "GetPerson",
     "GetPortrait",
     "GetVisit",
+    "GiveAnswer",
     "IgnorePerson",
     "IgnoreVisitor",
     "ListPeople",
+    "ListReplies",
     "ListVisits",
+    "Listen",
+    "LookAtAnswer",
     "MergePeople",
     "Mute",
     "NameStranger",
     "NoFace",
+    "NoticePicture",
     "PersonChime",
     "PersonConsent",
     "PersonPreferences",
     "PhotoPreview",
     "PlayChime",
+    "PlayReply",
     "PreparePhotos",
     "Reload",
     "RenamePerson",
+    "RenameReply",
+    "ReplySound",
+    "ReportTargets",
     "RingBell",
+    "Say",
     "Status",
+    "TakeNotices",
+    "TestNotification",
     "Today",
     "Undo",
     "VisitPicture",

@@ -13,8 +13,8 @@ class Events(Request):
     """What happens, as it does, each with ``event``.
 
     ``ring``, ``arrived``, ``recognized``, ``unknown`` and ``left`` have event_id, occurred_at,
-    pressed and visit (or null); ``changed`` has what (visits, people, settings, camera, sound,
-    storage or broker); ``alive`` comes once a second.
+    pressed and visit (or null); ``changed`` has what (visits, people, settings, replies, camera,
+    sound, microphone, storage or broker); ``alive`` comes once a second.
     """
 
     verb = "events"

@@ -21,6 +21,7 @@ from doorbell.domain import (
     MuteCommand,
     NameCommand,
     NoFaceCommand,
+    ReplyCommand,
     RingCommand,
     SettingsCommand,
     UndoCommand,
@@ -55,14 +56,18 @@ class Commands:
         self._now = now
 
     def carry_out(self, request: Request, _blob: bytes = b"") -> Answer:
-        """Have a request carried out.
+        """Have a request carried out; see ``do``."""
+        return self.do(self._command(request))
+
+    def do(self, command: AnyCommand) -> Answer:
+        """Have a command carried out.
 
         Raises:
             RefusedError: it was not, and why.
-            ControlError: the main thread does not answer.
+            ControlError: nobody answers in time.
         """
         answers: queue.SimpleQueue[CommandResult] = queue.SimpleQueue()
-        command = replace(self._command(request), door_id=self._door_id, reply=answers.put)
+        command = replace(command, door_id=self._door_id, reply=answers.put)
         self._put(command)
         try:
             result = answers.get(timeout=ANSWER_SECONDS)
@@ -78,6 +83,8 @@ class Commands:
         match request:
             case requests.RingBell():
                 return RingCommand()
+            case requests.PlayReply(reply_id=reply_id):
+                return ReplyCommand(reply_id)
             case requests.Mute():
                 return MuteCommand(request.muted, self._minutes(request))
             case requests.ChangeSettings():

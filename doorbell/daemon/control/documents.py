@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from doorbell.clock import iso_utc
 from doorbell.control.wire import Document
-from doorbell.domain import Person, PicturedFace, Stranger, Visit, Visitor
+from doorbell.domain import Person, PicturedFace, Reply, Stranger, Visit, Visitor
 from doorbell.household import documents
 from doorbell.household.listing import KnownPerson
 from doorbell.status import SettingsState
@@ -66,6 +66,16 @@ def face_document(face: PicturedFace, width: int, height: int) -> Document:
         "kind": told["kind"],
         "visit_id": face.visit_id,
         "certain": face.is_certain,
+    }
+
+
+def reply_document(reply: Reply) -> Document:
+    """Keys: reply_id, label, is_recording and seconds (null of what is spoken)."""
+    return {
+        "reply_id": reply.reply_id,
+        "label": reply.label,
+        "is_recording": reply.is_recording,
+        "seconds": reply.seconds,
     }
 
 

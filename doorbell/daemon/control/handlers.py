@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from doorbell.control import requests
@@ -10,12 +11,24 @@ from doorbell.control.requests import REQUESTS
 from doorbell.control.schema import Request
 from doorbell.daemon.control.commands import Commands
 from doorbell.daemon.control.enrolling import EnrollingRequests
+from doorbell.daemon.control.notices import NoticeRequests
 from doorbell.daemon.control.people import PeopleRequests
+from doorbell.daemon.control.replies import RepliesRequests
 from doorbell.daemon.control.server import Answer, Handler
 from doorbell.daemon.control.status import StatusRequests
+from doorbell.daemon.control.talk import TalkRequests
 from doorbell.daemon.control.visits import VisitRequests
 
 _AnyRequest = TypeVar("_AnyRequest", bound=Request)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceRequests:
+    """What answers of what is said and heard at the door."""
+
+    talk: TalkRequests
+    replies: RepliesRequests
+
 
 COMMANDS: tuple[type[Request], ...] = (
     requests.RingBell,
@@ -27,6 +40,7 @@ COMMANDS: tuple[type[Request], ...] = (
     requests.NameStranger,
     requests.Undo,
     requests.ForgetPerson,
+    requests.PlayReply,
 )
 
 
@@ -37,6 +51,8 @@ def handlers(
     people: PeopleRequests,
     commands: Commands,
     enrolling: EnrollingRequests,
+    notices: NoticeRequests,
+    voice: VoiceRequests,
     reload: Callable[[], None],
 ) -> dict[str, Handler]:
     """By verb, what answers; every request but the subscriptions is there.
@@ -47,6 +63,8 @@ def handlers(
         people: of people.
         commands: carries out what the main thread does.
         enrolling: answers what is asked of photos and portraits.
+        notices: answers the notifier, and what is asked of notifications.
+        voice: of what is said and heard at the door.
         reload: has the configuration read anew, soon.
     """
 
@@ -54,10 +72,10 @@ def handlers(
         reload()
         return Answer({"summary": "the configuration is read anew; the log says what was taken"})
 
-    table: dict[str, Handler] = {}
+    table = _of_notices(notices)
 
     def answer(kind: type[_AnyRequest], by: Callable[[_AnyRequest], Answer]) -> None:
-        table[kind.verb] = lambda request, _blob: by(cast("_AnyRequest", request))
+        table[kind.verb] = _handler(by)
 
     answer(requests.Status, status.status)
     answer(requests.PlayChime, status.play_chime)
@@ -84,6 +102,18 @@ def handlers(
     answer(requests.GetPortrait, enrolling.portrait)
     answer(requests.ChoosePortrait, enrolling.choose_portrait)
     answer(requests.DeletePortrait, enrolling.delete_portrait)
+    answer(requests.ListReplies, voice.replies.listed)
+    answer(requests.ReplySound, voice.replies.sound)
+    answer(requests.RenameReply, voice.replies.rename)
+    answer(requests.DeleteReply, voice.replies.delete)
+    table[requests.AddReply.verb] = lambda request, blob: voice.replies.add(
+        cast("requests.AddReply", request), blob
+    )
+    answer(requests.Listen, voice.talk.listen)
+    answer(requests.AnswerDoor, voice.talk.answer)
+    table[requests.Say.verb] = lambda request, blob: voice.talk.say(
+        cast("requests.Say", request), blob
+    )
     table[requests.ExaminePhoto.verb] = lambda request, blob: enrolling.examine(
         cast("requests.ExaminePhoto", request), blob
     )
@@ -94,3 +124,19 @@ def handlers(
     if missing:
         raise AssertionError(f"nobody answers {sorted(missing)}")
     return table
+
+
+def _of_notices(notices: NoticeRequests) -> dict[str, Handler]:
+    return {
+        requests.TakeNotices.verb: _handler(notices.take),
+        requests.NoticePicture.verb: _handler(notices.picture),
+        requests.LookAtAnswer.verb: _handler(notices.look),
+        requests.GiveAnswer.verb: _handler(notices.give),
+        requests.ReportTargets.verb: _handler(notices.report),
+        requests.TestNotification.verb: _handler(notices.test),
+    }
+
+
+def _handler(by: Callable[[_AnyRequest], Answer]) -> Handler:
+    """What answers a request that brings no bytes."""
+    return lambda request, _blob: by(cast("_AnyRequest", request))

@@ -20,13 +20,16 @@ from doorbell.clock import iso_utc
 from doorbell.control.frame_ring import RingShape, RingWriter
 from doorbell.control.wire import Document, send_now
 from doorbell.daemon.control.documents import visit_document, visitor_document
-from doorbell.domain import Event, Frame, Ring, Track, Visit
+from doorbell.domain import Event, Frame, Reply, Ring, Track, Visit
 from doorbell.errors import RefusedError
 from doorbell.status import (
     CameraState,
+    DoorSpeakerState,
     KnownVisitors,
     Message,
+    MicrophoneState,
     MuteState,
+    RepliesState,
     SettingsState,
     SoundState,
     Statistics,
@@ -70,12 +73,15 @@ class Latest:
     def __init__(self) -> None:
         self.camera: CameraState | None = None
         self.sound: SoundState | None = None
+        self.door_speaker: DoorSpeakerState | None = None
+        self.microphone: MicrophoneState | None = None
+        self.replies: tuple[Reply, ...] = ()
         self.statistics: Statistics | None = None
         self.settings: SettingsState | None = None
         self.storage: dict[str, str | None] = {}
         self.at_the_door: dict[str, Visit] = {}
 
-    def note(self, message: Message) -> str | None:  # noqa: PLR0911 - one for each kind
+    def note(self, message: Message) -> str | None:  # noqa: PLR0911, PLR0912 - one for each kind
         """Take it in; what has changed by it, in one word, or None."""
         match message:
             case CameraState():
@@ -84,6 +90,15 @@ class Latest:
             case SoundState():
                 self.sound = message
                 return "sound"
+            case DoorSpeakerState():
+                self.door_speaker = message
+                return "sound"
+            case MicrophoneState():
+                self.microphone = message
+                return "microphone"
+            case RepliesState(replies=replies):
+                self.replies = replies
+                return "replies"
             case Statistics():
                 self.statistics = message
             case SettingsState():

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 # Of one user, so that the command line is answered whatever the console does; and of all.
 CONNECTIONS, ALL_CONNECTIONS = 32, 48
-# Requests with a photo at a time: each holds it in memory.
+# Requests with a photo or a sound at a time: each holds it in memory.
 UPLOADS = 4
 # A peer that does not take an answer is not waited for any longer.
 SEND_SECONDS = 10.0
@@ -67,6 +67,13 @@ RATES: Mapping[str, Rate] = {
     "people.forget": Rate(3, 10.0, 60),
     "reload": Rate(3, 5.0, 60),
     "photo.examine": Rate(20, 1.0, 600),
+    # Whoever takes notices waits for the next one; after an outage fifty come at a time.
+    "notices.take": Rate(50, 0.1, 36000),
+    "notices.report": Rate(50, 1.0, 3600),
+    "notices.act": Rate(10, 1.0, 600),
+    "notices.test": Rate(5, 5.0, 60),
+    "replies.play": Rate(5, 2.0, 300),
+    "replies.add": Rate(5, 5.0, 100),
 }
 
 
@@ -240,13 +247,13 @@ class ControlServer:
         return answer.more is None
 
     def _take_upload(self, taken: ExitStack) -> None:
-        """Take the place of a photo, for as long as the context lasts.
+        """Take the place of a photo or a sound, for as long as the context lasts.
 
         Raises:
             RefusedError: all are taken.
         """
         if not self._uploads.acquire(blocking=False):
-            raise RefusedError("too many photos are looked at at once; wait a moment", "too_fast")
+            raise RefusedError("too many photos or sounds at once; wait a moment", "too_fast")
         taken.callback(self._uploads.release)
 
     def _answer(self, peer: socket.socket, message: Message) -> Answer:

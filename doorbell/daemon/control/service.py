@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 
 from doorbell.config import Config, control_socket
 from doorbell.daemon.control.commands import Commands
 from doorbell.daemon.control.enrolling import EnrollingRequests
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
-from doorbell.daemon.control.handlers import handlers
+from doorbell.daemon.control.handlers import VoiceRequests, handlers
+from doorbell.daemon.control.notices import NoticeRequests, NoticeSource
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.daemon.control.people import PeopleRequests
 from doorbell.daemon.control.server import ControlServer
@@ -23,15 +25,30 @@ from doorbell.errors import ControlError
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class AskedOutputs:
+    """The daemon's outputs that are asked for something.
+
+    Attributes:
+        chimes: plays them.
+        broker: speaks to home automation; None without.
+        notices: what the notifier is to tell; None where nobody is told.
+    """
+
+    chimes: Chimes
+    broker: Broker | None
+    notices: NoticeSource | None
+
+
 @contextmanager
 def control_service(
     config: Config,
     output: ControlOutput,
     *,
     put: Callable[[AnyCommand], None],
-    chimes: Chimes,
+    outputs: AskedOutputs,
     chime_wav: Callable[[str], bytes],
-    broker: Broker | None,
+    voice: VoiceRequests,
     reload: Callable[[], None],
 ) -> Iterator[None]:
     """Answer on the control socket; where it cannot be opened, the doorbell goes on without.
@@ -40,9 +57,9 @@ def control_service(
         config: of the daemon.
         output: hands out events and frames, and knows what was told last.
         put: hands a command to the main thread.
-        chimes: plays them.
+        outputs: of the daemon, that are asked for something.
         chime_wav: a built-in chime as a WAV file.
-        broker: what speaks to home automation; None without.
+        voice: answers what is asked of what is said and heard at the door.
         reload: has the configuration read anew, soon.
     """
     with (
@@ -50,19 +67,30 @@ def control_service(
         closing(EnrollingRequests(config, executor, output)) as enrolling,
     ):
         visits = VisitRequests(config.storage, executor, time.time)
+        commands = Commands(config.device.id, put, executor)
+        told = NoticeRequests(
+            outputs.notices,
+            latest=output.latest,
+            visits=visits,
+            executor=executor,
+            commands=commands,
+        )
         table = handlers(
             status=StatusRequests(
                 config,
                 output.latest,
                 visits=visits,
-                chimes=chimes,
+                chimes=outputs.chimes,
                 chime_wav=chime_wav,
-                broker=broker,
+                broker=outputs.broker,
+                notifications=told.status,
             ),
             visits=visits,
             people=PeopleRequests(config.storage, executor, visits),
             enrolling=enrolling,
-            commands=Commands(config.device.id, put, executor),
+            commands=commands,
+            notices=told,
+            voice=voice,
             reload=reload,
         )
         try:
@@ -71,5 +99,5 @@ def control_service(
             log.error("neither console nor command line can ask the doorbell: %s", exc)
             yield
             return
-        with closing(server):
+        with closing(server), closing(told):  # first nobody waits any more
             yield

@@ -15,7 +15,7 @@ from doorbell.clock import iso_utc
 from doorbell.config import Config
 from doorbell.control import requests
 from doorbell.control.wire import Document
-from doorbell.daemon.control.documents import settings_document
+from doorbell.daemon.control.documents import reply_document, settings_document
 from doorbell.daemon.control.output import Latest
 from doorbell.daemon.control.server import Answer
 from doorbell.daemon.control.visits import VisitRequests
@@ -59,6 +59,7 @@ class StatusRequests:
         chimes: plays them.
         chime_wav: a built-in chime as a WAV file.
         broker: None without home automation.
+        notifications: how those who are told are.
         check_command: examines every part; told the configuration on its standard input.
     """
 
@@ -71,6 +72,7 @@ class StatusRequests:
         chimes: Chimes,
         chime_wav: Callable[[str], bytes],
         broker: Broker | None,
+        notifications: Callable[[], Document],
         check_command: Sequence[str] = CHECK_COMMAND,
     ) -> None:
         self._config = config
@@ -79,6 +81,7 @@ class StatusRequests:
         self._chimes = chimes
         self._chime_wav = chime_wav
         self._broker = broker
+        self._notifications = notifications
         self._started = time.monotonic()
         self._check_command = tuple(check_command)
         self._checking = threading.Lock()
@@ -87,8 +90,10 @@ class StatusRequests:
         """How everything is.
 
         Keys: device (id, name), version, uptime_seconds, camera (condition, reason, since_at,
-        gives_frames; or null), sound (works, reason; or null), storage (what fails: part, reason),
-        broker (enabled, connected, problem), statistics (of the last minute, or null), settings,
+        gives_frames; or null), sound and door_speaker (each works, reason; or null), talk
+        (enabled), microphone (enabled, is_open), replies (as of ``replies.list``), storage (what
+        fails: part, reason), broker (enabled, connected, problem), notifications (see
+        ``NoticeRequests.status``), statistics (of the last minute, or null), settings,
         at_the_door (visits), people and strangers (how many, or null), min_face_pixels,
         built_in_chimes, quiet_now.
         """
@@ -103,6 +108,15 @@ class StatusRequests:
                 "sound": None
                 if latest.sound is None
                 else {"works": latest.sound.works, "reason": latest.sound.reason},
+                "door_speaker": None
+                if latest.door_speaker is None or not self._config.talk.enabled
+                else {"works": latest.door_speaker.works, "reason": latest.door_speaker.reason},
+                "talk": {"enabled": self._config.talk.enabled},
+                "microphone": {
+                    "enabled": self._config.talk.microphone,
+                    "is_open": latest.microphone is not None and latest.microphone.is_open,
+                },
+                "replies": [reply_document(each) for each in latest.replies],
                 "storage": [
                     {"part": part, "reason": reason}
                     for part, reason in sorted(latest.storage.items())
@@ -113,6 +127,7 @@ class StatusRequests:
                     "connected": self._broker and self._broker.connected,
                     "problem": self._broker and self._broker.problem,
                 },
+                "notifications": self._notifications(),
                 "statistics": None
                 if statistics is None
                 else {
@@ -160,8 +175,9 @@ class StatusRequests:
         settings = self._latest.settings
         if (settings is not None and settings.muted) or self._chimes.is_quiet_at(time.time()):
             # Sound is tried all the same, and nobody is woken.
-            silent = config.chime.model_copy(update={"volume": 0.0})
-            config = config.model_copy(update={"chime": silent})
+            silent = {"volume": 0.0}
+            chime, talk = (each.model_copy(update=silent) for each in (config.chime, config.talk))
+            config = config.model_copy(update={"chime": chime, "talk": talk})
         try:
             done = subprocess.run(
                 self._check_command,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 
 from doorbell.config import StorageSection
@@ -30,6 +29,7 @@ from doorbell.household.visit_pictures import (
     read_picture_of,
 )
 from doorbell.imaging.annotation import encode_jpeg
+from doorbell.imaging.fitting import fit_width
 from doorbell.imaging.visit_picture import decode_jpeg
 from doorbell.recognition.templates import directions
 from doorbell.storage.encryption import Cipher, open_cipher
@@ -89,12 +89,26 @@ class VisitRequests:
         elif pixels.shape[1] <= request.max_width and request.crop == "whole":
             return Answer({"type": "image/jpeg"}, picture.jpeg)
         return Answer(
-            {"type": "image/jpeg"}, encode_jpeg(_fitted(pixels, request.max_width), JPEG_QUALITY)
+            {"type": "image/jpeg"}, encode_jpeg(fit_width(pixels, request.max_width), JPEG_QUALITY)
         )
 
     def document(self, visit: Visit) -> Document:
         """The document of a visit."""
         return visit_document(visit, lambda visit_id: has_picture(visit_id, self._storage))
+
+    def likely(self, gallery: Gallery, visit_id: str) -> list[Document]:
+        """Everybody enrolled, the most alike first; without faces of the visit as they come."""
+        samples = gallery.visits.samples(visit_id)
+        if not samples:
+            people = gallery.people.all()[:LIKELY]
+            return [_likely_document(person, None) for person in people]
+        mean = np.sum([sample.embedding * sample.quality for sample in samples], axis=0)  # (128,)
+        signature = directions(np.asarray(mean, np.float32))
+        templates = gallery.templates(samples[0].model_id)
+        return [
+            _likely_document(person, similarity)
+            for person, similarity in templates.people_like(signature, LIKELY)
+        ]
 
     def _list(self, gallery: Gallery, request: requests.ListVisits) -> Answer:
         name = None
@@ -147,7 +161,7 @@ class VisitRequests:
         )
         waiting = newest_first[:WAITING]
         for document in waiting:
-            document["likely"] = self._likely(gallery, document["visit_id"])
+            document["likely"] = self.likely(gallery, document["visit_id"])
         return waiting
 
     def _get(self, gallery: Gallery, visit_id: str) -> Answer:
@@ -157,27 +171,13 @@ class VisitRequests:
             {
                 "visit": self.document(visit),
                 "picture": None if picture is None else _picture_document(picture),
-                "likely": self._likely(gallery, visit_id),
+                "likely": self.likely(gallery, visit_id),
             }
         )
 
     def _picture(self, gallery: Gallery, visit_id: str) -> VisitPicture | None:
         picture = read_picture_of(visit_id, self._storage, self._cipher)
         return None if picture is None else as_known_now(gallery, picture, self._storage)
-
-    def _likely(self, gallery: Gallery, visit_id: str) -> list[Document]:
-        """Everybody enrolled, the most alike first; without faces of the visit as they come."""
-        samples = gallery.visits.samples(visit_id)
-        if not samples:
-            people = gallery.people.all()[:LIKELY]
-            return [_likely_document(person, None) for person in people]
-        mean = np.sum([sample.embedding * sample.quality for sample in samples], axis=0)  # (128,)
-        signature = directions(np.asarray(mean, np.float32))
-        templates = gallery.templates(samples[0].model_id)
-        return [
-            _likely_document(person, similarity)
-            for person, similarity in templates.people_like(signature, LIKELY)
-        ]
 
 
 def _likely_document(person: Person, similarity: float | None) -> Document:
@@ -222,11 +222,3 @@ def _around(pixels: UInt8Array, box: tuple[float, float, float, float]) -> UInt8
     first, last = max(round(x - half), 0), min(round(x + half), width)
     upper, lower = max(round(y - half), 0), min(round(y + half), height)
     return pixels[upper:lower, first:last]
-
-
-def _fitted(pixels: UInt8Array, max_width: int) -> UInt8Array:
-    height, width = pixels.shape[:2]
-    if width <= max_width:
-        return pixels
-    size = (max_width, max(1, round(height * max_width / width)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -41,12 +41,17 @@ RATES: Mapping[str, Rate] = {
     "chime": Rate(10, 1.0, 120),
     "quiet_hours": Rate(10, 1.0, 120),
     "privacy": Rate(10, 1.0, 120),
+    "announcements": Rate(10, 1.0, 120),
+    "say": Rate(5, 2.0, 120),
+    "choose_reply": Rate(20, 1.0, 600),  # who goes through the list
 }
 
 # By which key of ``[mqtt]`` each is switched on; the others always are.
 ALLOWED_BY: Mapping[str, str] = {
     **{verb: f"allow_{verb}" for verb in ("enroll", "forget", "name", "correct", "ignore")},
-    **dict.fromkeys(("volume", "chime", "quiet_hours", "privacy"), "allow_settings"),
+    **dict.fromkeys(
+        ("volume", "chime", "quiet_hours", "privacy", "announcements"), "allow_settings"
+    ),
 }
 
 

@@ -23,6 +23,7 @@ from doorbell.outputs.mqtt.discovery_entities import (
     event_triggers,
     person_entities,
     person_triggers,
+    reply_entities,
     setting_entities,
 )
 from doorbell.outputs.mqtt.messages import OFFLINE, ONLINE, Document
@@ -83,7 +84,10 @@ def discovery_document(device: DeviceSection, components: Components) -> Documen
 
 
 def discovery_components(
-    device: DeviceSection, mqtt: MqttSection, people: Sequence[Person]
+    device: DeviceSection,
+    mqtt: MqttSection,
+    people: Sequence[Person],
+    replies: Sequence[str] = (),
 ) -> Components:
     """Describe its entities and triggers, by the key of each.
 
@@ -91,9 +95,11 @@ def discovery_components(
         device: ``[device]``.
         mqtt: ``[mqtt]``.
         people: everybody enrolled.
+        replies: the labels of what can be said at the door.
     """
     topics = Topics(device.id)
     entities = door_entities(topics, images=mqtt.publish_images)
+    entities |= reply_entities(topics, replies)
     if mqtt.allow_settings:
         entities |= setting_entities(topics)
     for person in people:

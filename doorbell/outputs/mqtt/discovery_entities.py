@@ -8,6 +8,7 @@ https://www.home-assistant.io/integrations/mqtt/
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from doorbell.domain import CHIME_NAMES, Person
@@ -131,6 +132,23 @@ def door_entities(topics: Topics, *, images: bool) -> Components:
             "value_template": "{{ 'ON' if value_json.condition == 'failed' else 'OFF' }}",
             "json_attributes_topic": topics.sound,
         },
+        "door_speaker_problem": {
+            "platform": "binary_sensor",
+            "name": "Door speaker problem",
+            "device_class": "problem",
+            "entity_category": "diagnostic",
+            "state_topic": topics.door_speaker,
+            "value_template": "{{ 'ON' if value_json.condition == 'failed' else 'OFF' }}",
+            "json_attributes_topic": topics.door_speaker,
+        },
+        "microphone": {
+            "platform": "binary_sensor",
+            "name": "Microphone open",
+            "icon": "mdi:microphone",
+            "state_topic": topics.microphone,
+            "payload_on": ON.decode(),
+            "payload_off": OFF.decode(),
+        },
         "storage_problem": {
             "platform": "binary_sensor",
             "name": "Storage problem",
@@ -173,6 +191,30 @@ def door_entities(topics: Topics, *, images: bool) -> Components:
             "content_type": "image/jpeg",
         }
     return entities
+
+
+def reply_entities(topics: Topics, labels: Sequence[str]) -> Components:
+    """A list of the quick replies, and a button that says the one that is chosen."""
+    if not labels:
+        return {}
+    return {
+        "reply": {
+            "platform": "select",
+            "name": "Reply",
+            "icon": "mdi:message-text",
+            "command_topic": topics.choose_reply,
+            "state_topic": topics.replies,
+            "value_template": "{{ value_json.chosen }}",
+            "options": list(labels),
+        },
+        "say_reply": {
+            "platform": "button",
+            "name": "Say the reply",
+            "icon": "mdi:bullhorn",
+            "command_topic": topics.say,
+            "payload_press": PRESS.decode(),
+        },
+    }
 
 
 def person_entities(topics: Topics, person: Person) -> Components:
@@ -279,6 +321,15 @@ def setting_entities(topics: Topics) -> Components:
             "icon": "mdi:camera-off",
             "command_topic": topics.privacy,
             "value_template": "{{ 'ON' if value_json.privacy else 'OFF' }}",
+            "payload_on": ON.decode(),
+            "payload_off": OFF.decode(),
+        },
+        "announcements": {
+            "platform": "switch",
+            "name": "Announcements",
+            "icon": "mdi:account-voice",
+            "command_topic": topics.announcements,
+            "value_template": "{{ 'ON' if value_json.announcements else 'OFF' }}",
             "payload_on": ON.decode(),
             "payload_off": OFF.decode(),
         },

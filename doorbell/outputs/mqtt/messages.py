@@ -64,6 +64,8 @@ condition         untried, playing (the last chime was played) or failed
 reason            words for people; null where nothing is wrong
 ================  ===============================================================================
 
+That on ``door_speaker`` is of the same form, about what was last said at the door.
+
 The document on ``storage``, version 1:
 
 ================  ===============================================================================
@@ -81,6 +83,7 @@ default_chime     a built-in one, or configured: the file that the configuration
 quiet_hours       whether there are any, and they are kept
 privacy           whether no pictures are made
 muted             whether the chimes are silenced, and muted_until: ISO 8601, UTC, or null
+announcements     whether it is said inside who is at the door
 ================  ===============================================================================
 
 The document on ``reply``, version 1:
@@ -116,7 +119,13 @@ from doorbell.domain import (
     Unknown,
     Visit,
 )
-from doorbell.status import CameraState, SettingsState, SoundState, Statistics
+from doorbell.status import (
+    CameraState,
+    DoorSpeakerState,
+    SettingsState,
+    SoundState,
+    Statistics,
+)
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -302,8 +311,8 @@ def camera_document(camera: CameraState) -> Document:
     }
 
 
-def sound_document(sound: SoundState) -> Document:
-    """Describe whether the last chime was played."""
+def sound_document(sound: SoundState | DoorSpeakerState) -> Document:
+    """Describe whether the last chime was played, or what was last said at the door."""
     condition = {None: "untried", True: "playing", False: "failed"}[sound.works]
     return {"version": SCHEMA_VERSION, "condition": condition, "reason": sound.reason or None}
 
@@ -324,6 +333,7 @@ def settings_document(settings: SettingsState) -> Document:
         "privacy": settings.privacy,
         "muted": settings.muted,
         "muted_until": iso_utc(settings.muted_until),
+        "announcements": settings.announcements,
     }
 
 

@@ -14,19 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from doorbell.clock import SECONDS_PER_DAY
+from doorbell.clock import SECONDS_PER_DAY, BootTime
 from doorbell.config import MqttSection
 from doorbell.errors import EncryptionError
 from doorbell.outputs.mqtt.messages import EventSubject, subject_of
 from doorbell.outputs.mqtt.outbox_store import (
-    BootTime,
     OutboxFile,
     QueuedEvent,
     QueuedInfo,
-    set_aside,
 )
 from doorbell.storage.encryption import NO_CIPHER, Cipher
-from doorbell.storage.sqlite import is_damage
+from doorbell.storage.sqlite import is_damage, set_aside
 
 BYTES_PER_MEGABYTE = 1_000_000
 # Pictures that wait in memory while the disk refuses them; events are bounded by their count.

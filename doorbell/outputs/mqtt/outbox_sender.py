@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 
+from doorbell.clock import BootTime
 from doorbell.config import MqttSection
 from doorbell.domain import Event, Person, PicturedFace, Recognized, picture_of
 from doorbell.outputs.mqtt.connection import BrokerConnection
@@ -31,7 +32,7 @@ from doorbell.outputs.mqtt.messages import (
     without_preferences,
 )
 from doorbell.outputs.mqtt.outbox import Outbox
-from doorbell.outputs.mqtt.outbox_store import BootTime, QueuedEvent
+from doorbell.outputs.mqtt.outbox_store import QueuedEvent
 from doorbell.outputs.mqtt.packed_picture import pack_picture, unpack_picture
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.topics import Topics

@@ -11,10 +11,10 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
-from doorbell.clock import read_clocks
+from doorbell.clock import BootTime
 from doorbell.errors import EncryptionError
 from doorbell.storage.encryption import Cipher, is_encrypted
 from doorbell.storage.files import OWNER_ONLY, make_private_directory, sync
@@ -37,7 +37,6 @@ from doorbell.storage.sqlite_schema import require_own
 APPLICATION_ID = 0x446F4F62
 # What is encrypted. Without the number, which changes where an earlier run's events come before.
 _DOCUMENT, _PICTURE = "an event that waits", "a picture that waits"
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 _TABLES = (
     """CREATE TABLE events (
@@ -70,37 +69,6 @@ SCHEMA = Schema(
     busy_seconds=0.05,
     additions=("CREATE TABLE IF NOT EXISTS keys (proof BLOB NOT NULL) STRICT",),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class BootTime:
-    """A moment whose distance to another outlasts a restart, and steps of the clock till a reboot.
-
-    Attributes:
-        wall_seconds: since the epoch.
-        boot_seconds: since the machine started, sleep included.
-        boot_id: of this start of the machine.
-    """
-
-    wall_seconds: float
-    boot_seconds: float
-    boot_id: str
-
-    @classmethod
-    def now(cls) -> BootTime:
-        """The present."""
-        return cls(*read_clocks(), _boot_id())
-
-    def seconds_since(self, earlier: BootTime) -> float:
-        """How long ago that was; negative where the clock was set back over a reboot."""
-        if self.boot_id == earlier.boot_id:
-            return self.boot_seconds - earlier.boot_seconds
-        return self.wall_seconds - earlier.wall_seconds
-
-
-@cache
-def _boot_id() -> str:
-    return BOOT_ID.read_text("ascii").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,20 +312,6 @@ def seal_outbox(path: Path, before: Cipher, after: Cipher) -> None:
             f"events that wait for the broker stay as they are: {path}: {exc}; delete the file if "
             "they may be lost"
         ) from exc
-
-
-def set_aside(path: Path) -> Path:
-    """Move a damaged file, and SQLite's own beside it, out of the way; an earlier one is replaced.
-
-    Raises:
-        OSError: it cannot be moved.
-    """
-    aside = path.with_name(path.name + ".damaged")
-    for end in ("", "-wal", "-shm"):
-        beside = path.with_name(path.name + end)
-        if beside.exists():
-            beside.replace(aside.with_name(aside.name + end))
-    return aside
 
 
 def _each(numbers: Iterable[int]) -> Sequence[tuple[int]]:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from doorbell.config import DeviceSection, MqttSection
-from doorbell.domain import AnyCommand, CommandResult, Event
+from doorbell.domain import AnyCommand, CommandResult, Event, ReplyCommand
 from doorbell.outputs.mqtt.commands import CommandGate
 from doorbell.outputs.mqtt.connection import BrokerConnection, Received
 from doorbell.outputs.mqtt.discovery import birth_topic
@@ -43,6 +43,7 @@ from doorbell.outputs.mqtt.messages import (
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_sender import OutboxSender
 from doorbell.outputs.mqtt.pauses import LASTING_SECONDS
+from doorbell.outputs.mqtt.reply_choice import ReplyChoice
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.session import Mark, Session, is_taken, note_mark
 from doorbell.outputs.mqtt.topics import ANSWERED_VERBS, Topics
@@ -50,9 +51,12 @@ from doorbell.status import (
     CameraState,
     ClockState,
     ClockStep,
+    DoorSpeakerState,
     KnownVisitors,
     Message,
+    MicrophoneState,
     MuteState,
+    RepliesState,
     SettingsState,
     SoundState,
     Statistics,
@@ -106,6 +110,7 @@ class Mqtt:
         self._on_command = on_command
         self._topics = Topics(device.id)
         self._birth_topic = birth_topic(section.discovery_prefix)
+        self._replies = ReplyChoice()
         self._gate = CommandGate(device.id, section, time.monotonic())
         self._problems: dict[str, str | None] = {}  # by what is stored
         client_id = f"doorbell-{device.id}"
@@ -163,8 +168,8 @@ class Mqtt:
         match message:
             case CameraState():
                 self._publish_camera(message)
-            case SoundState():
-                self._retained.set(self._topics.sound, encode(sound_document(message)))
+            case SoundState() | DoorSpeakerState() | MicrophoneState() | RepliesState():
+                self._publish_sound(message)
             case StorageState():
                 self._publish_storage(message)
             case MuteState() | SettingsState():
@@ -210,6 +215,26 @@ class Mqtt:
             case SettingsState():
                 self._retained.set(self._topics.settings, encode(settings_document(setting)))
                 self._retained.set_private(setting.privacy)
+
+    def _publish_sound(
+        self, state: SoundState | DoorSpeakerState | MicrophoneState | RepliesState
+    ) -> None:
+        match state:
+            case SoundState():
+                self._retained.set(self._topics.sound, encode(sound_document(state)))
+            case DoorSpeakerState():
+                self._retained.set(self._topics.door_speaker, encode(sound_document(state)))
+            case MicrophoneState(is_open=is_open):
+                self._retained.set(self._topics.microphone, ON if is_open else OFF)
+            case RepliesState(replies=replies):
+                self._replies.know(replies)
+                self._publish_replies()
+
+    def _publish_replies(self) -> None:
+        """Publish what can be said at the door, and which of it is chosen."""
+        with self._connection.lock:
+            self._retained.set_replies(self._replies.labels)
+            self._retained.set(self._topics.replies, encode(self._replies.document()))
 
     def _publish_storage(self, storage: StorageState) -> None:
         """Publish what cannot be kept, of all that is stored."""
@@ -338,8 +363,19 @@ class Mqtt:
                 pass
             case CommandResult() as refusal:
                 self._reply(refusal)
+            case ReplyCommand() as command if verb == "choose_reply":
+                self._choose_reply(command)
+            case ReplyCommand() as command:
+                self._on_command(replace(self._replies.taken(command), reply=self._reply))
             case command:
                 self._on_command(replace(command, reply=self._reply))
+
+    def _choose_reply(self, command: ReplyCommand) -> None:
+        if self._replies.choose(command):
+            self._publish_replies()
+        else:
+            summary = f"there is no reply {command.reply_id!r}"
+            self._reply(CommandResult("choose_reply", False, summary, command.door_id, None))
 
     def _reply(self, result: CommandResult) -> None:
         """Answer; an answer that nobody can hear now is lost, as whoever asked has gone too."""

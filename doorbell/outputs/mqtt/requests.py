@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from doorbell.domain import (
     CHIME_NAMES,
+    AnnouncementsCommand,
     AnyCommand,
     ChimeCommand,
     CorrectCommand,
@@ -24,14 +25,19 @@ from doorbell.domain import (
     NameCommand,
     PrivacyCommand,
     QuietHoursCommand,
+    ReplyCommand,
     RingCommand,
     VolumeCommand,
 )
 from doorbell.errors import BrokerError
 from doorbell.outputs.mqtt.messages import CONFIGURED, OFF, ON, PRESS
+from doorbell.text import is_control
 
 COMMAND_BYTES = 1024
 REQUEST_ID_CHARACTERS = 64
+REPLY_CHARACTERS = 200
+# The identifier of whichever reply is chosen.
+CHOSEN = ""
 
 
 class MalformedCommandError(BrokerError):
@@ -92,6 +98,12 @@ class _Minutes(_Request):
     """``{"minutes": 90}``, a week at most."""
 
     minutes: Annotated[float, Field(gt=0, le=7 * 24 * 60, allow_inf_nan=False)]
+
+
+class _Said(_Request):
+    """``{"reply": "coming"}``, an identifier or a label."""
+
+    reply: Annotated[str, StringConstraints(min_length=1, max_length=REPLY_CHARACTERS)]
 
 
 _AnyRequest = TypeVar("_AnyRequest", bound=_Request)
@@ -169,6 +181,25 @@ def _ignore(payload: bytes) -> AnyCommand:
     return IgnoreCommand(whose.visit, whose.ignored, request_id=whose.request_id)
 
 
+def _say(payload: bytes) -> AnyCommand:
+    if payload in (b"", PRESS):
+        return ReplyCommand(CHOSEN)
+    if payload[:1] == b"{":
+        said = _request(_Said, payload, '{"reply": "coming"}', "or a label")
+        return ReplyCommand(said.reply, request_id=said.request_id)
+    return _choose_reply(payload)
+
+
+def _choose_reply(payload: bytes) -> AnyCommand:
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not 0 < len(text) <= REPLY_CHARACTERS or any(map(is_control, text)):
+        raise _unexpected(payload, "the identifier or label of a reply")
+    return ReplyCommand(text)
+
+
 _PARSERS: Mapping[str, Callable[[bytes], AnyCommand]] = {
     "ring": _ring,
     "mute": _mute,
@@ -176,6 +207,9 @@ _PARSERS: Mapping[str, Callable[[bytes], AnyCommand]] = {
     "chime": _chime,
     "quiet_hours": lambda payload: QuietHoursCommand(_is_on(payload)),
     "privacy": lambda payload: PrivacyCommand(_is_on(payload)),
+    "announcements": lambda payload: AnnouncementsCommand(_is_on(payload)),
+    "say": _say,
+    "choose_reply": _choose_reply,
     "enroll": _enroll,
     "forget": _forget,
     "name": _name,

@@ -73,6 +73,7 @@ class RetainedMessages:
         self._topics = topics
         self._connection = connection
         self._people = known.people
+        self._replies: tuple[str, ...] = ()  # what can be said at the door
         self._person_ids = {person.person_id for person in known.people}
         self._stranger_ids = known.stranger_ids
         self._gone = known.gone
@@ -202,6 +203,13 @@ class RetainedMessages:
             self._door.know(known)
             self._publish_door()
             return anybody_gone
+
+    def set_replies(self, labels: tuple[str, ...]) -> None:
+        """Offer these to be said at the door; nothing is sent where nothing has changed."""
+        with self._connection.lock:
+            if labels != self._replies:
+                self._replies = labels
+                self._publish_discovery()
 
     @property
     def subjects(self) -> frozenset[EventSubject]:
@@ -360,7 +368,7 @@ class RetainedMessages:
         self._announced = {key: each["platform"] for key, each in components.items()}
 
     def _discovered(self) -> Components:
-        return discovery_components(self._device, self._section, self._people)
+        return discovery_components(self._device, self._section, self._people, self._replies)
 
 
 def _id_of(label: str) -> int | None:

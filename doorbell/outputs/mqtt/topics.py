@@ -18,6 +18,9 @@ settings      JSON: what people have set                      yes       1
 camera        JSON: how it stands with the camera, and why    yes       1
 camera/...    availability: online, offline                   yes       1
 sound         JSON: whether the last chime was played         yes       1
+door_speaker  JSON: whether what was last said was heard      yes       1
+microphone    ON while somebody listens at the door, else OFF yes       1
+replies       JSON: what can be said, and what is chosen      yes       1
 storage       JSON: whether visits and pictures can be kept   yes       1
 session       JSON: which run of which doorbell is connected  yes       1
 check         what ``doorbell check`` tries the broker with   never     1
@@ -26,7 +29,9 @@ ring          command: empty, or PRESS                        ignored
 mute          command: ON, OFF, {"minutes": 90}               ignored
 volume        command: 0 to 1                                 ignored
 chime         command: a built-in chime, or configured        ignored
-quiet_hours   command: ON, OFF; so is privacy                 ignored
+quiet_hours   command: ON, OFF; so are privacy, announcements ignored
+say           command: a reply, or PRESS for the chosen one   ignored
+choose_reply  command: a reply                                ignored
 enroll        command: {"name": "Anna"}, "id" if you like     ignored
 forget        command: {"name": "Anna"}, "id" if you like     ignored
 name          command: {"stranger": 7, "name": "Anna"}        ignored
@@ -42,9 +47,10 @@ ROOT = "doorbell"
 # seen. A refusal is answered whatever it is of.
 ANSWERED_VERBS = (
     *("enroll", "forget", "name", "correct", "ignore"),
-    *("volume", "chime", "quiet_hours", "privacy"),
+    *("volume", "chime", "quiet_hours", "privacy", "announcements"),
+    "say",
 )
-COMMAND_VERBS = ("ring", "mute", *ANSWERED_VERBS)
+COMMAND_VERBS = ("ring", "mute", "choose_reply", *ANSWERED_VERBS)
 
 
 class Topics:
@@ -72,6 +78,9 @@ class Topics:
         self.camera = f"{base}/camera"
         self.camera_availability = f"{base}/camera/availability"
         self.sound = f"{base}/sound"
+        self.door_speaker = f"{base}/door_speaker"
+        self.microphone = f"{base}/microphone"
+        self.replies = f"{base}/replies"
         self.storage = f"{base}/storage"
         self.session = f"{base}/session"
         self.check = f"{base}/check"
@@ -85,6 +94,9 @@ class Topics:
         self.chime = f"{base}/chime"
         self.quiet_hours = f"{base}/quiet_hours"
         self.privacy = f"{base}/privacy"
+        self.announcements = f"{base}/announcements"
+        self.say = f"{base}/say"
+        self.choose_reply = f"{base}/choose_reply"
         self.commands = {f"{base}/{verb}": verb for verb in COMMAND_VERBS}
 
     def person(self, person_id: int) -> str:

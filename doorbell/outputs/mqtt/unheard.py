@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from doorbell.clock import BootTime
 from doorbell.outputs.mqtt.messages import EventSubject, subject_of
-from doorbell.outputs.mqtt.outbox_store import BootTime, QueuedEvent
+from doorbell.outputs.mqtt.outbox_store import QueuedEvent
 
 
 class UnheardEvents:

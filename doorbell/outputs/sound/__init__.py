@@ -1,1 +1,1 @@
-"""Chimes: which one, when, and on what device."""
+"""What sounds: chimes and announcements inside, and what is said at the door."""

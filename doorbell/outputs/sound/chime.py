@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import time
 from pathlib import Path
 from time import monotonic
 from time import time as wall_time
@@ -14,17 +14,10 @@ from typing import TypeAlias
 from doorbell.config import ChimeSection
 from doorbell.domain import Person, Ring, Stranger, Visit
 from doorbell.errors import ConfigError, SoundError
-from doorbell.outputs import Publish, publish_nowhere
-from doorbell.outputs.sound.speaker import Speaker
+from doorbell.outputs.sound.channel import Channel, Urgency
+from doorbell.outputs.sound.quiet import is_quiet, local_time_at, with_settings
 from doorbell.outputs.sound.synthesis import Sound, load_chime
-from doorbell.outputs.worker import Worker
-from doorbell.status import Message, MuteState, SettingsState, SoundState
-
-# Rings that may wait while one sounds: a family at the door, not a backlog.
-RINGS_WAITING = 4
-CLOSE_SECONDS = 1.0
-# A chime this late, behind a device that hung, would only puzzle.
-LATE_SECONDS = 15.0
+from doorbell.status import Message, MuteState, SettingsState
 
 log = logging.getLogger(__name__)
 
@@ -84,31 +77,6 @@ def choose_chime(
     return ChimeChoice(section.default, volume)
 
 
-def with_settings(section: ChimeSection, settings: SettingsState) -> ChimeSection:
-    """The configuration as people have changed it."""
-    changes: dict[str, object] = {"volume": settings.volume}
-    if settings.default_chime is not None:
-        changes["default"] = settings.default_chime
-    if not settings.quiet_hours or settings.quiet_from is not None:
-        changes |= {"quiet_from": settings.quiet_from, "quiet_to": settings.quiet_to}
-    return section.model_copy(update=changes)
-
-
-def is_quiet(section: ChimeSection, local_time: time) -> bool:
-    """Whether a time of day is in the quiet hours."""
-    start, end = section.quiet_from, section.quiet_to
-    if start is None or end is None:
-        return False
-    if start <= end:
-        return start <= local_time < end
-    return local_time >= start or local_time < end  # over midnight
-
-
-def local_time_at(epoch_seconds: float) -> time:
-    """Wall time of a moment in the machine's time zone."""
-    return datetime.fromtimestamp(epoch_seconds).astimezone().time()
-
-
 def _who(visit: Visit) -> str:
     """Name what the cool-down is counted by; a person's name may change."""
     match visit.visitor:
@@ -132,13 +100,11 @@ class Chime:
 
     Args:
         section: ``[chime]``.
-        speaker: used and closed by the chime.
-        door_id: of the door that it sounds for.
-        publish: told whether sound works, on any thread.
-        on_choice: called with every ring and what sounds, or why nothing does, by ``handle``.
+        channel: the loudspeaker inside; used and closed by the chime.
+        on_choice: called with every ring and what sounds, or why nothing does, by ``handle``; after
+            the chime is on its way.
         local_time: wall time of a moment, seconds since the epoch, where the doorbell hangs.
         now_seconds: by a clock that nobody sets; cool-downs go by it.
-        late_seconds: a chime that had to wait longer is left out.
 
     Raises:
         ConfigError: ``chime.default`` or ``chime.stranger`` cannot be played.
@@ -147,32 +113,24 @@ class Chime:
     def __init__(
         self,
         section: ChimeSection,
-        speaker: Speaker,
+        channel: Channel,
         *,
-        door_id: str = "",
-        publish: Publish = publish_nowhere,
         on_choice: Callable[[Ring, Choice], None] | None = None,
         local_time: Callable[[float], time] = local_time_at,
         now_seconds: Callable[[], float] = monotonic,
-        late_seconds: float = LATE_SECONDS,
     ) -> None:
         try:
             self.reconfigure(section)
         except ConfigError:
-            speaker.close()
+            channel.close()
             raise
-        self._speaker = speaker
-        self._publish = publish
+        self._channel = channel
         self._on_choice = on_choice
         self._local_time = local_time
         self._now_seconds = now_seconds
-        self._late_seconds = late_seconds
         self._muted = False
         self._sounded_at: dict[str, float] = {}
         self._unplayable: set[str] = set()
-        self._sound = SoundState(door_id=door_id)
-        publish(self._sound)
-        self._worker = Worker("chime", self._play, capacity=RINGS_WAITING)
 
     def reconfigure(self, section: ChimeSection) -> None:
         """Go by another ``[chime]`` from now on.
@@ -211,7 +169,7 @@ class Chime:
         )
         if isinstance(choice, Silence):
             return choice.reason
-        self._worker.submit((replace(choice, name=name), self._now_seconds()))
+        self._submit(Urgency.TRIAL, replace(choice, name=name))
         return None
 
     def is_quiet_at(self, epoch_seconds: float) -> bool:
@@ -220,17 +178,19 @@ class Chime:
 
     def close(self) -> None:
         """Let the chime in hand end, for at most a second; idempotent."""
-        if not self._worker.close(CLOSE_SECONDS):
-            self._speaker.kill()
-            self._worker.close(CLOSE_SECONDS)
-        self._speaker.close()
+        self._channel.close()
 
     def _ring(self, ring: Ring) -> None:
         choice = self._choose(ring)
+        if isinstance(choice, ChimeChoice):
+            self._submit(Urgency.RING, choice)
         if self._on_choice is not None:
             self._on_choice(ring, choice)
-        if isinstance(choice, ChimeChoice):
-            self._worker.submit((choice, self._now_seconds()))
+
+    def _submit(self, urgency: Urgency, choice: ChimeChoice) -> None:
+        self._channel.submit(
+            urgency, lambda: [(self._load(choice.name), choice.volume)], label="a chime"
+        )
 
     def _choose(self, ring: Ring) -> Choice:
         choice = choose_chime(
@@ -250,33 +210,11 @@ class Chime:
         self._sounded_at[key] = now
         return choice
 
-    def _play(self, asked: tuple[ChimeChoice, float]) -> None:
-        choice, asked_seconds = asked
-        late = self._now_seconds() - asked_seconds
-        if late > self._late_seconds:
-            log.info("a chime is left out: it would sound %.0f s late", late)
-            return
+    def _load(self, name: str) -> Sound:
         try:
-            sound = load_chime(choice.name)
+            return load_chime(name)
         except SoundError as exc:
-            if choice.name not in self._unplayable:
-                self._unplayable.add(choice.name)
+            if name not in self._unplayable:
+                self._unplayable.add(name)
                 log.warning("the default chime sounds instead: %s", exc)
-            sound = self._default_sound
-        try:
-            self._speaker.play(sound, choice.volume)
-        except SoundError as exc:
-            if self._sound.works is False:
-                log.debug("still no sound: %s", exc)
-            else:
-                log.warning("no sound, and the doorbell goes on without: %s", exc)
-            self._tell(replace(self._sound, works=False, reason=str(exc)))
-        else:
-            if self._sound.works is False:
-                log.info("sound is back")
-            self._tell(replace(self._sound, works=True, reason=""))
-
-    def _tell(self, sound: SoundState) -> None:
-        if sound != self._sound:
-            self._sound = sound
-            self._publish(sound)
+            return self._default_sound

@@ -1,5 +1,8 @@
 """The sound device, in a process of its own: ``python -m doorbell.outputs.sound.player``.
 
+Each request is a line with sample rate, channels and bytes, and the samples; it is answered by a
+line: ``done``, ``stopped`` or ``error`` and why. The line ``stop`` ends what was asked before it.
+
 Ends as soon as stdin does, so it dies with its parent even while a device hangs. A crash in a sound
 library ends this process and no other.
 """
@@ -9,25 +12,59 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from array import array
 
 END_MARGIN_SECONDS = 5.0
+STOP_LINE = b"stop\n"
 
 
-class Request(NamedTuple):
-    """Samples to play."""
+class Stop:
+    """Whether a sound is to end before its end; may be set at any time, by another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_set = False
+        self._ends: list[Callable[[], object]] = []
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it is to end."""
+        return self._is_set
+
+    def set(self) -> None:
+        """End the sound now, or as soon as it begins."""
+        with self._lock:
+            self._is_set = True
+            for end in self._ends:
+                end()
+
+    def ends_by(self, end: Callable[[], object]) -> None:
+        """Have ``end`` called when it is set, or now if it is."""
+        with self._lock:
+            self._ends.append(end)
+            if self._is_set:
+                end()
+
+
+@dataclass(frozen=True)
+class Request:
+    """Samples to play, 16 bits each."""
 
     sample_rate: int
     channels: int
     samples: bytes
+    stop: Stop = field(default_factory=Stop, compare=False)
 
     @property
     def seconds(self) -> float:
@@ -43,6 +80,7 @@ def play_with_simpleaudio(request: Request) -> None:
     import simpleaudio
 
     playing = simpleaudio.play_buffer(request.samples, request.channels, 2, request.sample_rate)
+    request.stop.ends_by(playing.stop)
     playing.wait_done()
 
 
@@ -52,11 +90,12 @@ def play_with_miniaudio(request: Request) -> None:
 
     frame_bytes = 2 * request.channels
     finished = threading.Event()
+    request.stop.ends_by(finished.set)
 
     def feed() -> Generator[bytes | array[int], int, None]:
         wanted = yield b""
         position = 0
-        while position < len(request.samples):
+        while position < len(request.samples) and not request.stop.is_set:
             chunk = request.samples[position : position + wanted * frame_bytes]
             position += len(chunk)
             wanted = yield chunk
@@ -77,19 +116,27 @@ def play_with_miniaudio(request: Request) -> None:
         device.stop()  # plays what is buffered first: miniaudio drains an ALSA device
 
 
-def play_with_aplay(request: Request) -> None:
-    """Play through the ``aplay`` program of alsa-utils."""
+def play_with_aplay(request: Request, device: str | None = None) -> None:
+    """Play through the ``aplay`` program of alsa-utils, which can be told the device."""
+    if shutil.which("aplay") is None:
+        msg = "there is no aplay; install it with: sudo apt install alsa-utils"
+        raise OSError(msg)
     endian = "LE" if sys.byteorder == "little" else "BE"
     form = ["-t", "raw", "-f", f"S16_{endian}", "-r", str(request.sample_rate)]
-    result = subprocess.run(
-        ["aplay", "-q", *form, "-c", str(request.channels)],
-        input=request.samples,
-        capture_output=True,
-        timeout=request.seconds + END_MARGIN_SECONDS,
-        check=False,
-    )
-    if result.returncode:
-        raise OSError(result.stderr.decode(errors="replace").strip() or "aplay failed")
+    where = [] if device is None else ["-D", device]
+    with subprocess.Popen(
+        ["aplay", "-q", *where, *form, "-c", str(request.channels)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        request.stop.ends_by(process.kill)
+        try:
+            _, said = process.communicate(request.samples, request.seconds + END_MARGIN_SECONDS)
+        finally:
+            process.kill()
+    if process.returncode and not request.stop.is_set:
+        raise OSError(reason_of(said))
 
 
 LIBRARIES: dict[str, Play] = {
@@ -100,21 +147,50 @@ LIBRARIES: dict[str, Play] = {
 
 
 def choose_library() -> str:
-    """Name the first library that is here and safe for this version of Python.
+    """Name what plays on the default device.
 
-    Chosen by version: a crash after playback does not show at import.
+    simpleaudio where it is safe, which is a matter of the version of Python: its crash after
+    playback does not show at import. Else ``aplay``, then miniaudio. Told to end, simpleaudio takes
+    a quarter of a second, aplay 2 ms and miniaudio over half a second (two cores, 2026-11-29).
     """
-    name = "simpleaudio" if sys.version_info < (3, 12) else "miniaudio"
+    if sys.version_info < (3, 12) and _is_here("simpleaudio"):
+        return "simpleaudio"
+    if shutil.which("aplay") is None and _is_here("miniaudio"):
+        return "miniaudio"
+    return "aplay"
+
+
+def _is_here(library: str) -> bool:
     try:
-        __import__(name)
+        __import__(library)
     except ImportError:
-        return "aplay"
-    return name
+        return False
+    return True
 
 
-def read_request(stream: BinaryIO) -> Request | None:
-    """Read one request; None at the end of the stream, in the middle of one too."""
-    header = stream.readline().split()
+def read_requests(stream: BinaryIO, take: Callable[[Request], object]) -> None:
+    """Hand on each request, and stop it where it is to end: at once where the stream ends."""
+    last = Stop()
+    while line := stream.readline():
+        if line == STOP_LINE:
+            last.set()
+        elif (request := _read_request(line, stream)) is not None:
+            last = request.stop
+            take(request)
+        else:
+            break
+    last.set()
+
+
+def reason_of(said: bytes) -> str:
+    """Why ``aplay`` has ended: its own last words, without those of the library before them."""
+    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    own = [line for line in lines if line.startswith("aplay:")]
+    return (own or lines or ["aplay failed"])[-1].strip()
+
+
+def _read_request(line: bytes, stream: BinaryIO) -> Request | None:
+    header = line.split()
     if len(header) != 3:
         return None
     rate, channels, size = (int(field) for field in header)
@@ -123,21 +199,27 @@ def read_request(stream: BinaryIO) -> Request | None:
 
 
 def main() -> None:
-    """Play requests until stdin ends; the first argument names the library, for tests."""
+    """Play requests until stdin ends.
+
+    The first argument names the library, for tests; the second the ALSA device, for ``aplay``.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which then ends us
-    play = LIBRARIES[sys.argv[1] if len(sys.argv) > 1 else choose_library()]
+    library, device = (*sys.argv[1:3], None, None)[:2]
+    play = LIBRARIES[library or choose_library()]
+    if device is not None:
+        play = partial(play_with_aplay, device=device)
     requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
 
     def read() -> None:
-        while (request := read_request(sys.stdin.buffer)) is not None:
-            requests.put(request)
+        read_requests(sys.stdin.buffer, requests.put)
         os._exit(0)  # at once, whatever the device is doing
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
     while True:
+        request = requests.get()
         try:
-            play(requests.get())
-            answer = "done"
+            play(request)
+            answer = "stopped" if request.stop.is_set else "done"
         except Exception as exc:  # noqa: BLE001 the top of the process; the parent says it
             answer = f"error {type(exc).__name__}: {exc}".replace("\n", " ")
         print(answer, flush=True)  # noqa: T201 the protocol

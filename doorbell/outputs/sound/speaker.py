@@ -17,17 +17,29 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from doorbell.errors import SoundError
+from doorbell.outputs.sound.player import STOP_LINE
 from doorbell.outputs.sound.synthesis import Sound
 
 PLAYER_COMMAND = (sys.executable, "-m", "doorbell.outputs.sound.player")
+# How long a player may take to stop; then it is killed. simpleaudio takes a quarter of a second.
+STOP_SECONDS = 0.6
 # Over the sound's own length: the player's start and a slow device.
 ANSWER_MARGIN_SECONDS = 8.0
 LONGEST_PAUSE_SECONDS = 60.0
 KILL_SECONDS = 2.0
 
 
+class PlayerDiedError(SoundError):
+    """The player process ended in the middle of a sound; the next one may play it."""
+
+
+def player_command(device: str | None) -> Sequence[str]:
+    """What runs as the player for an ALSA device; None for the default one."""
+    return PLAYER_COMMAND if device is None else (*PLAYER_COMMAND, "aplay", device)
+
+
 class Speaker:
-    """The parent's end of the player process; used by one thread, save for ``kill``.
+    """The parent's end of the player process; used by one thread, save ``kill`` and ``interrupt``.
 
     Args:
         command: what to run as the player.
@@ -48,6 +60,7 @@ class Speaker:
         self._crashes = 0
         self._paused_until = 0.0
         self._killed = False
+        self._interruption = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         # Started ahead of the first ring, which would otherwise wait for the imports.
         self._process: subprocess.Popen[bytes] | None = None
         with contextlib.suppress(SoundError):  # said at the first ring
@@ -58,45 +71,63 @@ class Speaker:
         """Process id of the player; None while there is none."""
         return None if self._process is None else self._process.pid
 
-    def play(self, sound: Sound, volume: float) -> None:
+    def play(self, sound: Sound, volume: float, *, must_sound: bool = False) -> bool:
         """Play a sound to its end.
 
         Args:
             sound: what.
             volume: 0 to 1, a factor on the samples.
+            must_sound: whether it is tried now, however often the player has crashed.
+
+        Returns:
+            Whether to its end; False where it was interrupted.
 
         Raises:
-            SoundError: no device, or the player crashed, hung or is paused after crashes.
+            PlayerDiedError: the player crashed or was killed.
+            SoundError: no device, or the player hung or is paused after crashes.
         """
-        process = self._running()
+        process = self._running(must_start=must_sound)
         samples = np.rint(sound.samples * volume).astype(np.int16).tobytes()
         header = f"{sound.sample_rate} {sound.samples.shape[1]} {len(samples)}\n".encode()
         answer = self._ask(process, header + samples, sound.seconds + self._answer_margin_seconds)
-        if answer == "done":
+        if answer in ("done", "stopped"):
             self._crashes = 0
-        elif answer.startswith("error "):
+            return answer == "done"
+        if answer.startswith("error "):
             # The library may hold on to its first view of the devices: a new player looks again.
             self._release(process)
             raise SoundError(
                 f"the sound device refused ({answer.removeprefix('error ')}); "
-                "see the devices with: aplay -l; the doorbell's user must be in the group audio"
+                "see the devices with: aplay -L; the doorbell's user must be in the group audio"
             )
-        else:
-            code = self._bury(process)
-            raise SoundError(f"the player process ended with code {code} in the middle of a sound")
+        code = self._bury(process)
+        raise PlayerDiedError(f"the player process ended with code {code} in the middle of a sound")
+
+    def interrupt(self) -> None:
+        """End the sound in hand, and each that is begun before ``resume``; from any thread."""
+        os.eventfd_write(self._interruption, 1)
+
+    def resume(self) -> None:
+        """Play again; nothing after ``close``."""
+        if self._interruption >= 0:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._interruption)
 
     def kill(self) -> None:
         """End a sound that is playing, from any thread; nothing is played afterwards."""
         self._killed = True
         process = self._process
         if process is not None:
-            process.kill()
+            _kill(process)
 
     def close(self) -> None:
         """End the player; idempotent."""
         self.kill()
         if self._process is not None:
             self._release(self._process)
+        if self._interruption >= 0:
+            os.close(self._interruption)
+            self._interruption = -1
 
     def _start(self) -> subprocess.Popen[bytes]:
         try:
@@ -115,14 +146,14 @@ class Speaker:
                 f"cannot start the player ({exc.strerror}); is the machine out of memory?"
             ) from exc
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self, *, must_start: bool = False) -> subprocess.Popen[bytes]:
         if self._killed:
             raise SoundError("the speaker is closed")
         if self._process is not None and self._process.poll() is not None:
             self._bury(self._process)
         if self._process is None:
             remaining = self._paused_until - time.monotonic()
-            if remaining > 0:
+            if remaining > 0 and not must_start:
                 raise SoundError(f"the player keeps crashing; tried again in {remaining:.0f} s")
             self._process = self._start()
         return self._process
@@ -140,16 +171,27 @@ class Speaker:
         os.set_blocking(to_player, False)
         unsent, answer = memoryview(request), b""
         deadline = time.monotonic() + seconds
+        interruption = [self._interruption]
         while not answer.endswith(b"\n"):
             remaining = max(deadline - time.monotonic(), 0.0)
-            writers = [to_player] if unsent else []
-            readable, writable, _ = select.select([from_player], writers, [], remaining)
+            readable, writable, _ = select.select(
+                [from_player, *interruption], [to_player] if unsent else [], [], remaining
+            )
             if not (readable or writable):
                 self._release(process)
+                if not interruption:
+                    return "stopped"
                 raise SoundError(
                     f"the sound device has not taken a sound within {seconds:.0f} s; check its "
                     "cable, or unplug it and plug it in again"
                 )
+            if self._interruption in readable:
+                if len(unsent) == len(request):
+                    return "stopped"
+                interruption = []
+                deadline = time.monotonic() + STOP_SECONDS
+                unsent = memoryview(bytes(unsent) + STOP_LINE)
+                continue
             try:
                 if writable:
                     unsent = unsent[os.write(to_player, unsent) :]
@@ -169,7 +211,7 @@ class Speaker:
         return self._release(process)
 
     def _release(self, process: subprocess.Popen[bytes]) -> int:
-        process.kill()
+        _kill(process)
         try:
             code = process.wait(KILL_SECONDS)
         except subprocess.TimeoutExpired:  # in a driver's hands: it ends when that lets go
@@ -181,3 +223,12 @@ class Speaker:
                 process.stdin.close()
         self._process = None
         return code
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a player, which leads a process group, with whatever it has started.
+
+    An ``aplay`` sounds on for a while where the player itself is gone.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -106,6 +107,9 @@ CHIMES: dict[str, tuple[Note, ...]] = {
     "horn": (Note(G4, 0.0, 0.5), Note(G4, 0.3, 0.5), Note(D5, 0.6, 1.6)),
 }
 
+# Two notes upwards, half a second.
+ATTENTION = (Note(G5, 0.0, 0.25), Note(C6, 0.14, 0.36))
+
 
 def chime_names() -> tuple[str, ...]:
     """Names of the built-in chimes."""
@@ -134,7 +138,16 @@ def load_chime(name_or_path: str) -> Sound:
 @cache
 def synthesize(name: str) -> Sound:
     """Synthesize a built-in chime: 44.1 kHz, 16 bit, mono."""
-    notes = CHIMES[name]
+    return _play(CHIMES[name])
+
+
+@cache
+def attention() -> Sound:
+    """Two short notes before somebody speaks at the door, so that nobody is startled."""
+    return _play(ATTENTION)
+
+
+def _play(notes: Sequence[Note]) -> Sound:
     seconds = max(note.start_seconds + note.ring_seconds for note in notes)
     mix = np.zeros(round(seconds * SAMPLE_RATE) + 1)
     for note in notes:
@@ -147,13 +160,51 @@ def synthesize(name: str) -> Sound:
     return Sound(samples, SAMPLE_RATE)
 
 
+def joined(sounds: Sequence[Sound]) -> Sound:
+    """Sounds one right after the other, as one.
+
+    Each is brought to the highest rate of samples and the most channels among them.
+    """
+    if len(sounds) == 1:
+        return sounds[0]
+    rate = max(sound.sample_rate for sound in sounds)
+    channels = max(sound.samples.shape[1] for sound in sounds)
+    parts = [
+        np.repeat(p, channels // p.shape[1], axis=1) for p in (resampled(s, rate) for s in sounds)
+    ]
+    return Sound(np.concatenate(parts), rate)
+
+
+def resampled(sound: Sound, sample_rate: int) -> Int16Array:
+    """A sound's samples at another rate: the same frequencies, none above either's limit.
+
+    By its Fourier transform, cut off or continued by zeros, with a quarter of a second of silence
+    after it, so that its end does not sound into its beginning.
+    """
+    if sound.sample_rate == sample_rate:
+        return sound.samples
+    frames, rest = len(sound.samples), sound.sample_rate // 4
+    # Whole seconds, so that both rates have a whole number of frames.
+    padded = -(-(frames + rest) // sound.sample_rate) * sound.sample_rate
+    wanted = padded // sound.sample_rate * sample_rate
+    spectrum = np.fft.rfft(sound.samples.astype(np.float64), padded, axis=0)
+    samples = np.fft.irfft(spectrum[: wanted // 2 + 1], wanted, axis=0) * (wanted / padded)
+    limits = np.iinfo(np.int16)
+    kept = samples[: round(frames * sample_rate / sound.sample_rate)]
+    return np.rint(np.clip(kept, limits.min, limits.max)).astype(np.int16)
+
+
 def chime_wav(name: str) -> bytes:
     """A built-in chime as a WAV file, for who listens to it elsewhere.
 
     Raises:
         SoundError: there is none of that name.
     """
-    sound = synthesize(name)
+    return wav_of(synthesize(name))
+
+
+def wav_of(sound: Sound) -> bytes:
+    """A sound as a WAV file of 16-bit PCM."""
     file = io.BytesIO()
     with wave.open(file, "wb") as written:
         written.setnchannels(sound.samples.shape[1])

@@ -1,0 +1,1 @@
+"""What the notifier is to tell: kept until it has it, with answers that only we can have made."""

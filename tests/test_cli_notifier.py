@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import CliRunner
+from scripted_doorbell import ScriptedDoorbell
+
+from doorbell.cli import main
+
+TARGETS = 'notifications.targets=[{name="anna", webhook="http://h/", secret_file="/s"}]'
+
+
+def called(socket: Path, *words: str) -> tuple[int, str]:
+    options = ["--config", "/dev/null", "--set", f"control.socket={socket}", "--set", TARGETS]
+    result = CliRunner().invoke(main, ["notifier", *words, *options])
+    return result.exit_code, result.output
+
+
+def test_a_target_is_tried_by_the_doorbell(tmp_path: Path) -> None:
+    answers = {"notices.test": lambda asked: {"summary": f"{asked['target']} is told"}}
+    with ScriptedDoorbell(tmp_path / "doorbell.sock", answers) as doorbell:
+        assert called(doorbell.path, "test", "anna") == (0, "anna is told\n")
+        assert doorbell.asked == [{"do": "notices.test", "target": "anna"}]
+
+
+def test_who_is_no_target_is_not_tried(tmp_path: Path) -> None:
+    code, said = called(tmp_path / "doorbell.sock", "test", "ben")
+
+    assert code == 2
+    assert "there is no notification target ben; the targets: anna" in said
+
+
+def test_a_notifier_that_is_switched_off_says_how_to_switch_it_on(tmp_path: Path) -> None:
+    for words in ((), ("run",)):
+        code, said = called(tmp_path / "doorbell.sock", *words)
+        assert code == 2
+        assert "notifications.enabled is false" in said
