@@ -30,15 +30,15 @@ def test_a_player_that_dies_is_restarted_at_once_and_then_with_pauses() -> None:
     first = speaker.player_pid
     for _ in range(2):
         with pytest.raises(SoundError, match="ended with code 3"):
-            speaker.play(SOUND, 1.0)
+            speaker.play(SOUND)
     assert speaker.player_pid is None
     with pytest.raises(SoundError, match="keeps crashing; tried again in 1 s"):
-        speaker.play(SOUND, 1.0)
+        speaker.play(SOUND)
     time.sleep(1.0)
     with pytest.raises(SoundError, match="ended with code 3"):
-        speaker.play(SOUND, 1.0)
+        speaker.play(SOUND)
     with pytest.raises(SoundError, match="tried again in 2 s"):
-        speaker.play(SOUND, 1.0)
+        speaker.play(SOUND)
     assert first is not None
     speaker.close()
 
@@ -46,7 +46,7 @@ def test_a_player_that_dies_is_restarted_at_once_and_then_with_pauses() -> None:
 def test_a_player_killed_between_two_sounds_is_not_missed() -> None:
     speaker = speaker_of(ANSWERS)
     for _ in range(3):
-        speaker.play(SOUND, 1.0)
+        speaker.play(SOUND)
         pid = speaker.player_pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
@@ -58,7 +58,7 @@ def test_a_player_that_hangs_is_killed_after_a_bounded_time() -> None:
     speaker = speaker_of(HANGS, answer_margin_seconds=0.2)
     started = time.monotonic()
     with pytest.raises(SoundError, match="has not taken a sound within 2 s"):
-        speaker.play(SOUND, 1.0)
+        speaker.play(SOUND)
     assert time.monotonic() - started < SOUND.seconds + 1.0
     speaker.close()
 
@@ -66,7 +66,7 @@ def test_a_player_that_hangs_is_killed_after_a_bounded_time() -> None:
 def test_a_player_that_cannot_be_started_is_said_at_the_first_sound(tmp_path: Path) -> None:
     speaker = Speaker([str(tmp_path / "missing")])
     with pytest.raises(SoundError, match="cannot start the player"):
-        speaker.play(SOUND, 1.0)
+        speaker.play(SOUND)
     speaker.close()
 
 
@@ -79,4 +79,4 @@ def test_a_closed_speaker_is_silent_and_leaves_no_process() -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     with pytest.raises(SoundError, match="closed"):
-        speaker.play(SOUND, 1.0)
+        speaker.play(SOUND)

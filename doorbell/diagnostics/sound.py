@@ -105,7 +105,7 @@ def _needed_by(config: Config) -> Sequence[str]:
 def _play(sound: Sound, volume: float, device: str | None, key: str) -> None:
     try:
         with closing(Speaker(player_command(device))) as speaker:
-            speaker.play(sound, volume)
+            speaker.play(sound.at_volume(volume))
     except SoundError as exc:
         if device is None:
             raise

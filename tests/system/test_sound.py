@@ -98,7 +98,7 @@ needs_library = [
 @pytest.mark.parametrize("library", needs_library)
 def test_each_library_plays_the_whole_sound(card: SoundCard, library: str) -> None:
     speaker = Speaker([*PLAYER_COMMAND, library], environment=card.environment)
-    speaker.play(synthesize("alert"), 1.0)
+    speaker.play(synthesize("alert"))
     samples = card.take()
     speaker.close()
     expected = synthesize("alert").samples[:, 0]
@@ -110,7 +110,7 @@ def test_each_library_refuses_a_dead_device(card: SoundCard, library: str) -> No
     card.unplug()
     speaker = Speaker([*PLAYER_COMMAND, library], environment=card.environment)
     with pytest.raises(SoundError, match="the sound device refused"):
-        speaker.play(synthesize("alert"), 1.0)
+        speaker.play(synthesize("alert"))
     speaker.close()
 
 
@@ -123,13 +123,13 @@ def test_each_library_ends_a_sound_when_told_and_plays_the_next(
         closing(Speaker([*PLAYER_COMMAND, library], environment=card.environment)) as speaker,
         ThreadPoolExecutor(1) as thread,
     ):
-        playing = thread.submit(speaker.play, synthesize("westminster"), 1.0)
+        playing = thread.submit(speaker.play, synthesize("westminster"))
         assert eventually(lambda: bool(card.heard))
         speaker.interrupt()
         assert playing.result() is False
-        assert not speaker.play(synthesize("gong"), 1.0)  # not begun before it is told
+        assert not speaker.play(synthesize("gong"))  # not begun before it is told
         speaker.resume()
-        assert speaker.play(synthesize("crystal"), 1.0)
+        assert speaker.play(synthesize("crystal"))
         assert eventually(lambda: card.is_silent)
         first, second = card.heard
         assert first.ended_at - first.began_at < synthesize("westminster").seconds - 0.5
@@ -142,7 +142,7 @@ def test_a_named_device_needs_aplay_and_says_so(card: SoundCard, tmp_path: Path)
         closing(Speaker(player_command("default"), environment=environment)) as speaker,
         pytest.raises(SoundError, match="sudo apt install alsa-utils"),
     ):
-        speaker.play(synthesize("alert"), 1.0)
+        speaker.play(synthesize("alert"))
 
 
 def test_the_default_device_is_played_on_by_what_is_safe_and_here(
@@ -207,19 +207,19 @@ def test_a_player_whose_pipes_outlive_it_is_not_waited_for() -> None:
     speaker = Speaker(["sh", "-c", "sleep 4; true"], answer_margin_seconds=0.1)
     started = time.monotonic()
     with pytest.raises(SoundError, match="has not taken a sound"):
-        speaker.play(synthesize("alert"), 1.0)
+        speaker.play(synthesize("alert"))
     assert time.monotonic() - started < synthesize("alert").seconds + 1
     speaker.close()
 
 
 def test_a_killed_player_is_replaced_for_the_next_ring(card: SoundCard, speaker: Speaker) -> None:
-    speaker.play(synthesize("alert"), 1.0)
+    speaker.play(synthesize("alert"))
     pid = speaker.player_pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     card.take()
-    speaker.play(synthesize("gong"), 1.0)
+    speaker.play(synthesize("gong"))
     assert speaker.player_pid != pid
     expected = synthesize("gong").samples[:, 0]
     assert (card.take()[: len(expected)] == expected).all()
@@ -234,7 +234,7 @@ def test_the_player_ignores_ctrl_c_and_ends_with_its_parent(card: SoundCard) -> 
             "from doorbell.outputs.sound.speaker import Speaker\n"
             "from doorbell.outputs.sound.synthesis import synthesize\n"
             "speaker = Speaker()\n"
-            "speaker.play(synthesize('alert'), 1.0)\n"
+            "speaker.play(synthesize('alert'))\n"
             "print(speaker.player_pid, flush=True)\n"
             "time.sleep(60)\n",
         ],

@@ -6,12 +6,10 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from time import monotonic
 from typing import TypeAlias
-
-import numpy as np
 
 from doorbell.errors import DoorbellError, SoundError
 from doorbell.outputs.sound.speaker import PlayerDiedError, Speaker, player_command
@@ -181,7 +179,7 @@ class Channel:
         if not parts:
             return
         try:
-            sound = joined([_at_volume(*part) for part in parts])
+            sound = joined([part.at_volume(volume) for part, volume in parts])
             ended = self._play(sound, is_ring=item.urgency is Urgency.RING)
         except SoundError as exc:
             if not self._closing:  # else it was we who ended the player
@@ -213,12 +211,12 @@ class Channel:
     def _play(self, sound: Sound, *, is_ring: bool) -> bool:
         for _ in range(RING_TRIES - 1 if is_ring else 1):
             try:
-                return self._speaker.play(sound, 1.0, must_sound=is_ring)
+                return self._speaker.play(sound, must_sound=is_ring)
             except PlayerDiedError as exc:  # noqa: PERF203 - of one try alone
                 if self._closing:
                     raise
                 log.info("once more on %s: %s", self._name, exc)
-        return self._speaker.play(sound, 1.0, must_sound=is_ring)
+        return self._speaker.play(sound, must_sound=is_ring)
 
     def _tell(self, problem: str) -> None:
         if problem and self._problem:
@@ -230,7 +228,3 @@ class Channel:
         if problem != self._problem:
             self._problem = problem
             self._told(problem)
-
-
-def _at_volume(sound: Sound, volume: float) -> Sound:
-    return replace(sound, samples=np.rint(sound.samples * volume).astype(np.int16))

@@ -14,8 +14,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from doorbell.errors import SoundError
 from doorbell.outputs.sound.player import STOP_LINE
 from doorbell.outputs.sound.synthesis import Sound
@@ -71,12 +69,11 @@ class Speaker:
         """Process id of the player; None while there is none."""
         return None if self._process is None else self._process.pid
 
-    def play(self, sound: Sound, volume: float, *, must_sound: bool = False) -> bool:
+    def play(self, sound: Sound, *, must_sound: bool = False) -> bool:
         """Play a sound to its end.
 
         Args:
             sound: what.
-            volume: 0 to 1, a factor on the samples.
             must_sound: whether it is tried now, however often the player has crashed.
 
         Returns:
@@ -87,7 +84,7 @@ class Speaker:
             SoundError: no device, or the player hung or is paused after crashes.
         """
         process = self._running(must_start=must_sound)
-        samples = np.rint(sound.samples * volume).astype(np.int16).tobytes()
+        samples = sound.samples.tobytes()
         header = f"{sound.sample_rate} {sound.samples.shape[1]} {len(samples)}\n".encode()
         answer = self._ask(process, header + samples, sound.seconds + self._answer_margin_seconds)
         if answer in ("done", "stopped"):

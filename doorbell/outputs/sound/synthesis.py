@@ -67,6 +67,10 @@ class Sound:
         """How long it lasts."""
         return len(self.samples) / self.sample_rate
 
+    def at_volume(self, volume: float) -> Sound:
+        """The same, its samples times 0 to 1."""
+        return Sound(np.rint(self.samples * volume).astype(np.int16), self.sample_rate)
+
 
 CHIMES: dict[str, tuple[Note, ...]] = {
     # The first quarter's four notes of the Westminster bells, in E.
