@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from doorbell.domain import CHIME_NAMES
+from doorbell.domain import CHIME_NAMES, REPLY_ID
 from doorbell.errors import SettingsError
 from doorbell.storage.files import write_whole
 
@@ -70,7 +70,7 @@ class Settings(BaseModel):
     strangers_days: _Days | None = None
     announcements: bool | None = None
     reply_after_seconds: Annotated[int, Field(ge=0, le=60)] | None = None
-    unanswered_reply: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
+    unanswered_reply: Annotated[str, Field(pattern=REPLY_ID)] | None = None
 
     @property
     def quiet_between(self) -> tuple[time, time] | None:

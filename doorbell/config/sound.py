@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from doorbell.config.section import Section
 from doorbell.config.values import Fraction, LocalTime
+from doorbell.domain import REPLY_ID
 
 AlsaDevice: TypeAlias = Annotated[
     str,
@@ -17,10 +18,7 @@ AlsaDevice: TypeAlias = Annotated[
         description='an ALSA device, as in "plughw:CARD=Door" (aplay -L lists them)',
     ),
 ]
-# Of a reply: a built-in one's, or one that was given to a recording.
-ReplyId: TypeAlias = Annotated[
-    str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="the id of a quick reply")
-]
+ReplyId: TypeAlias = Annotated[str, Field(pattern=REPLY_ID, description="the id of a quick reply")]
 
 
 class ChimeSection(Section):

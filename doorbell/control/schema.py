@@ -6,11 +6,13 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from doorbell.domain import REPLY_ID
+
 # Of a person or a stranger, as SQLite can hold it.
 Id: TypeAlias = Annotated[int, Field(ge=1, lt=10**18)]
 VisitId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 PhotoId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-ReplyId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+ReplyId: TypeAlias = Annotated[str, StringConstraints(pattern=REPLY_ID)]
 Name: TypeAlias = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
 ]

@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 
-import numpy as np
-
 from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.uri import is_live
@@ -265,8 +263,7 @@ def _open_sounds(
 
 def _talk(voice: DoorVoice, pcm: bytes) -> str:
     """Have somebody's words said at the door, on any thread."""
-    samples = np.frombuffer(pcm, "<i2").astype(np.int16).reshape(-1, 1)
-    return voice.talk(Sound(samples, TALK_RATE))
+    return voice.talk(Sound.of_pcm(pcm, TALK_RATE))
 
 
 def _notices(

@@ -59,12 +59,13 @@ from doorbell.domain.faces import (
     UInt8Array,
 )
 from doorbell.domain.notices import AnswerToken, Notice
-from doorbell.domain.replies import Reply
+from doorbell.domain.replies import REPLY_ID, Reply
 from doorbell.domain.visitors import UNSTORED, Match, Person, Stranger, Verdict, Visitor
 
 __all__ = [
     "CHIME_NAMES",
     "KEYPOINT_NAMES",
+    "REPLY_ID",
     "UNSTORED",
     "AnnouncementsCommand",
     "AnswerToken",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import numpy as np
-
 from doorbell.errors import SoundError
 from doorbell.household.confined_process import ConfinedProcess, Words
 from doorbell.outputs.sound.decoding import SAMPLE_RATES
@@ -68,5 +66,4 @@ class SoundWorker:
             raise SoundError(GONE)
         if len(samples) > 2 * LONGEST_SECONDS * rate:
             raise SoundError(GONE)
-        decoded = np.frombuffer(samples, "<i2").astype(np.int16)[:, np.newaxis]
-        return Sound(decoded, int(rate))
+        return Sound.of_pcm(samples, int(rate))

@@ -12,12 +12,13 @@ from starlette.responses import Response
 from doorbell.console.doorbell_client import doorbell_of
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
+from doorbell.domain import REPLY_ID
 from doorbell.errors import RefusedError
 
 # Until when "until the morning" is, where there are no quiet hours that say it.
 MORNING = "07:00"
 _TIME = re.compile("(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
-_REPLY = re.compile("[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+_REPLY = re.compile(REPLY_ID, re.ASCII)
 # What the page offers, beside what is set; 0 says none by itself.
 REPLY_SECONDS = (0, 5, 10, 15, 20, 30, 45, 60)
 _DAYS = ("pictures_days", "visits_days", "strangers_days")

@@ -13,8 +13,6 @@ import unicodedata
 import wave
 from collections.abc import Mapping
 
-import numpy as np
-
 from doorbell.errors import SoundError
 from doorbell.outputs.sound.synthesis import LONGEST_SECONDS, Sound
 from doorbell.phrases import Language
@@ -98,11 +96,11 @@ def _sound_of(spoken: bytes) -> Sound:
         # The header of what goes to a pipe says 2 GB: what is there is read.
         data = file.readframes(len(spoken) // 2)
     data = data[: 2 * round(LONGEST_SECONDS * rate)]  # names in other alphabets are spelled out
-    samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.int16)[:, np.newaxis]
-    if not len(samples):
+    sound = Sound.of_pcm(data, rate)
+    if not len(sound.samples):
         msg = "it gave no sound"
         raise ValueError(msg)
-    return Sound(samples, rate)
+    return sound
 
 
 def _reason(exc: Exception) -> str:

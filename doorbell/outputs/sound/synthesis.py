@@ -62,6 +62,13 @@ class Sound:
     samples: Int16Array
     sample_rate: int
 
+    @classmethod
+    def of_pcm(cls, data: bytes, sample_rate: int, channels: int = 1) -> Sound:
+        """Of 16-bit little-endian samples; what is no whole frame at their end is left out."""
+        whole = len(data) - len(data) % (2 * channels)
+        samples = np.frombuffer(data[:whole], "<i2").astype(np.int16)
+        return cls(samples.reshape(-1, channels), sample_rate)
+
     @property
     def seconds(self) -> float:
         """How long it lasts."""
@@ -254,11 +261,10 @@ def read_wav(path: Path) -> Sound:
         raise SoundError(f"cannot read the chime {path}: {exc.strerror}; check the path") from exc
     except ValueError as exc:  # NUL, or what is no text
         raise SoundError(f"{str(path)!r} is no path of a chime; check it") from exc
-    whole = len(data) - len(data) % (2 * channels)
-    samples = np.frombuffer(data[:whole], dtype="<i2").astype(np.int16).reshape(-1, channels)
-    if not len(samples):
+    sound = Sound.of_pcm(data, rate, channels)
+    if not len(sound.samples):
         raise SoundError(f"{path} holds no sound; {_ADVICE}")
-    return Sound(samples, rate)
+    return sound
 
 
 _ADVICE = "convert it with: sox IN -b 16 -r 44100 -c 1 OUT.wav"
