@@ -14,9 +14,9 @@ from doorbell.config import ChimeSection, RelaySection
 from doorbell.domain import Ring
 from doorbell.errors import GpioError
 from doorbell.gpio.lines import Chips, KernelChips, OutputLine, open_output
-from doorbell.outputs.sound.quiet import is_quiet, local_time_at, with_settings
+from doorbell.outputs.sound.quiet import QuietTimes, local_time_at
 from doorbell.outputs.worker import Worker
-from doorbell.status import Message, MuteState, SettingsState
+from doorbell.status import Message
 
 # A second ring during a pulse gets a pulse of its own; more are not heard apart.
 RINGS_WAITING = 2
@@ -47,10 +47,8 @@ class Relay:
         local_time: Callable[[float], time] = local_time_at,
     ) -> None:
         self._section = section
-        self._configured = self._quiet = quiet
+        self._quiet = QuietTimes(quiet, local_time=local_time)
         self._chips = chips or KernelChips()
-        self._local_time = local_time
-        self._muted = False
         self._closing = threading.Event()
         # Opening switches it off too: a process killed during a pulse may have left it on.
         self._line: OutputLine | None = open_relay(section, self._chips)
@@ -60,19 +58,13 @@ class Relay:
     def reconfigure(self, section: RelaySection, quiet: ChimeSection) -> None:
         """Go by another ``[relay]`` and other quiet hours from now on, on the same line."""
         self._section = section
-        self._configured = self._quiet = quiet  # with what people have set, told after this
+        self._quiet.reconfigure(quiet)
 
     def handle(self, message: Message) -> None:
         """Switch for a ring, unless the household wants silence."""
-        match message:
-            case MuteState(muted=muted):
-                self._muted = muted
-            case SettingsState():
-                self._quiet = with_settings(self._configured, message)
-            case Ring():
-                self._ring(message)
-            case _:
-                pass
+        self._quiet.handle(message)
+        if isinstance(message, Ring):
+            self._ring(message)
 
     def close(self) -> None:
         """Switch off and give the line back; idempotent."""
@@ -83,9 +75,8 @@ class Relay:
             line.close()
 
     def _ring(self, ring: Ring) -> None:
-        silent = self._muted or (
-            self._quiet.quiet_volume == 0.0
-            and is_quiet(self._quiet, self._local_time(ring.occurred_at))
+        silent = self._quiet.muted or (
+            self._quiet.section.quiet_volume == 0.0 and self._quiet.is_quiet_at(ring.occurred_at)
         )
         if self._section.when_silent or not silent:
             self._worker.submit(ring)

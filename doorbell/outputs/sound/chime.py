@@ -15,9 +15,9 @@ from doorbell.config import ChimeSection
 from doorbell.domain import Person, Ring, Stranger, Visit
 from doorbell.errors import ConfigError, SoundError
 from doorbell.outputs.sound.channel import Channel, Urgency
-from doorbell.outputs.sound.quiet import is_quiet, local_time_at, with_settings
+from doorbell.outputs.sound.quiet import QuietTimes, is_quiet, local_time_at
 from doorbell.outputs.sound.synthesis import Sound, load_chime
-from doorbell.status import Message, MuteState, SettingsState
+from doorbell.status import Message
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +50,7 @@ class Silence:
 Choice: TypeAlias = ChimeChoice | Silence
 
 
-def choose_chime(
-    event: Ring, section: ChimeSection, *, muted: bool, local_time: time
-) -> ChimeChoice | Silence:
+def choose_chime(event: Ring, section: ChimeSection, *, muted: bool, local_time: time) -> Choice:
     """Choose what a ring sounds like, cool-down aside.
 
     Args:
@@ -119,6 +117,7 @@ class Chime:
         local_time: Callable[[float], time] = local_time_at,
         now_seconds: Callable[[], float] = monotonic,
     ) -> None:
+        self._quiet = QuietTimes(section, local_time=local_time)
         try:
             self.reconfigure(section)
         except ConfigError:
@@ -126,9 +125,7 @@ class Chime:
             raise
         self._channel = channel
         self._on_choice = on_choice
-        self._local_time = local_time
         self._now_seconds = now_seconds
-        self._muted = False
         self._sounded_at: dict[str, float] = {}
         self._unplayable: set[str] = set()
 
@@ -140,21 +137,14 @@ class Chime:
         """
         default_sound = _load_configured("default", section.default)
         _load_configured("stranger", section.stranger)
-        # What people have set is told anew after a change of the configuration.
-        self._configured = self._section = section
+        self._quiet.reconfigure(section)
         self._default_sound = default_sound
 
     def handle(self, message: Message) -> None:
         """Sound for a ring, unless the household wants silence."""
-        match message:
-            case MuteState(muted=muted):
-                self._muted = muted
-            case SettingsState():
-                self._section = with_settings(self._configured, message)
-            case Ring():
-                self._ring(message)
-            case _:
-                pass
+        self._quiet.handle(message)
+        if isinstance(message, Ring):
+            self._ring(message)
 
     def play(self, name: str) -> str | None:
         """Let a chime sound as it would now, for who chooses one; why it does not, on any thread.
@@ -162,11 +152,7 @@ class Chime:
         Args:
             name: of a built-in one.
         """
-        section = self._section
-        event = Ring(event_id="", occurred_at=wall_time())
-        choice = choose_chime(
-            event, section, muted=self._muted, local_time=self._local_time(event.occurred_at)
-        )
+        choice = self._wanted(Ring(event_id="", occurred_at=wall_time()))
         if isinstance(choice, Silence):
             return choice.reason
         self._submit(Urgency.TRIAL, replace(choice, name=name))
@@ -174,7 +160,7 @@ class Chime:
 
     def is_quiet_at(self, epoch_seconds: float) -> bool:
         """Whether a moment is in the quiet hours, on any thread."""
-        return is_quiet(self._section, self._local_time(epoch_seconds))
+        return self._quiet.is_quiet_at(epoch_seconds)
 
     def close(self) -> None:
         """Let the chime in hand end, for at most a second; idempotent."""
@@ -192,17 +178,20 @@ class Chime:
             urgency, lambda: [(self._load(choice.name), choice.volume)], label="a chime"
         )
 
-    def _choose(self, ring: Ring) -> Choice:
-        choice = choose_chime(
+    def _wanted(self, ring: Ring) -> Choice:
+        return choose_chime(
             ring,
-            self._section,
-            muted=self._muted,
-            local_time=self._local_time(ring.occurred_at),
+            self._quiet.section,
+            muted=self._quiet.muted,
+            local_time=self._quiet.local_time(ring.occurred_at),
         )
+
+    def _choose(self, ring: Ring) -> Choice:
+        choice = self._wanted(ring)
         if isinstance(choice, Silence) or ring.visit is None:
             return choice
         key = _who(ring.visit)
-        cooldown = self._section.cooldown_seconds
+        cooldown = self._quiet.section.cooldown_seconds
         now = self._now_seconds()
         self._sounded_at = {k: at for k, at in self._sounded_at.items() if now - at < cooldown}
         if key in self._sounded_at and not ring.pressed:  # who presses is always heard

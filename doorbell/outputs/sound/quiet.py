@@ -32,12 +32,15 @@ def local_time_at(epoch_seconds: float) -> time:
 
 
 class QuietTimes:
-    """Follows whether nothing may be said now: spoken words keep silent where chimes are only low.
+    """Follows when the household wants silence, for all that sounds.
 
     Args:
-        section: ``[chime]``, for its quiet hours.
+        section: ``[chime]``.
         local_time: wall time of a moment, seconds since the epoch, where the doorbell hangs.
         wall_time: seconds since the epoch.
+
+    Attributes:
+        local_time: as given.
     """
 
     def __init__(
@@ -48,9 +51,19 @@ class QuietTimes:
         wall_time: Callable[[], float] = wall_time,
     ) -> None:
         self._configured = self._section = section
-        self._local_time = local_time
         self._wall_time = wall_time
         self._muted = False
+        self.local_time = local_time
+
+    @property
+    def section(self) -> ChimeSection:
+        """``[chime]`` as people have changed it; from any thread."""
+        return self._section
+
+    @property
+    def muted(self) -> bool:
+        """Whether the household has silenced the chimes; from any thread."""
+        return self._muted
 
     def reconfigure(self, section: ChimeSection) -> None:
         """Go by another ``[chime]``; what people have set is told after this."""
@@ -66,9 +79,15 @@ class QuietTimes:
             case _:
                 pass
 
+    def is_quiet_at(self, epoch_seconds: float) -> bool:
+        """Whether a moment is in the quiet hours; from any thread."""
+        return is_quiet(self._section, self.local_time(epoch_seconds))
+
     def reason_now(self) -> str | None:
-        """Why nothing may be said now, in words for people; None where it may; from any thread."""
+        """Why nothing may be said now, in words for people; None where it may; from any thread.
+
+        Spoken words keep silent also where chimes are only low.
+        """
         if self._muted:
             return "muted"
-        quiet = is_quiet(self._section, self._local_time(self._wall_time()))
-        return "quiet hours" if quiet else None
+        return "quiet hours" if self.is_quiet_at(self._wall_time()) else None
