@@ -15,11 +15,8 @@ from doorbell.config import AttentionSection, VisitsSection
 from doorbell.domain import (
     Arrived,
     Left,
-    Person,
-    Recognized,
     Stranger,
     Unknown,
-    Verdict,
     Visit,
     Visitor,
 )
@@ -28,6 +25,7 @@ from doorbell.visits.bell import Bell
 from doorbell.visits.bodies import Bodies, BodySighting
 from doorbell.visits.clock import FrameClock
 from doorbell.visits.continuation import continued_visit, continuing_visit
+from doorbell.visits.naming import Naming, tells_more, visit_by
 from doorbell.visits.observation import (
     ARRIVAL_SECONDS,
     Introduce,
@@ -37,7 +35,7 @@ from doorbell.visits.observation import (
     as_matched,
     is_confirmed_presence,
 )
-from doorbell.visits.open_visit import OpenVisit, contradicts, note_attention, visitor_key
+from doorbell.visits.open_visit import OpenVisit, contradicts, note_attention
 from doorbell.visits.prints import SeenPrints
 from doorbell.visits.restoring import Earlier, WereThere
 
@@ -58,7 +56,7 @@ class Visits:
         recall: Recall = as_matched,
     ) -> None:
         self._section = section
-        self._introduce = introduce
+        self._naming = Naming(introduce, new_id)
         self._recall = recall
         self._new_id = new_id
         self._open: list[OpenVisit] = []
@@ -257,7 +255,7 @@ class Visits:
         if not contradicts(entry, seen):
             return entry
         entry.part_with(seen)
-        entry = self._visit_by(seen.match.visitor)
+        entry = visit_by(self._open, seen.match.visitor)
         if entry is not None:
             entry.tracks[seen.track.track_id] = Sightings()
         return entry
@@ -320,20 +318,12 @@ class Visits:
         if entry.visit.corrected:
             return []
         seen = entry.telling or seen
-        found, current = seen.match, entry.visit.visitor
-        match found.verdict:
-            case Verdict.KNOWN:
-                if isinstance(current, Person) or found.visitor is None:
-                    return []
-            case Verdict.UNKNOWN:
-                if current is not None:
-                    return []
-            case Verdict.UNDECIDED:
-                return []
-        other = self._visit_by(self._recall(seen))
+        if not tells_more(seen.match, entry.visit.visitor):
+            return []
+        other = visit_by(self._open, self._recall(seen))
         if other is not None and other is not entry:
             return [self._absorb(entry, other, time_seconds, wall_time)]
-        told = [self._decide(entry, seen, time_seconds, wall_time)]
+        told = [self._naming.name(entry, seen, time_seconds, wall_time)]
         told += self._bell.ring_for_named(entry, self._open, time_seconds, wall_time)
         return told
 
@@ -357,37 +347,6 @@ class Visits:
             told.append(Announcement(event, entry))
         told += self._bell.ring_for_unnamed(entry, self._open, time_seconds, wall_time)
         return told
-
-    def _decide(
-        self, entry: OpenVisit, seen: Observation, time_seconds: float, wall_time: float
-    ) -> Announcement:
-        """Name the visitor by what was seen: the person, or a stranger, who is introduced."""
-        visitor, mistaken = seen.match.visitor, None
-        if isinstance(visitor, Person):
-            mistaken = entry.take_newcomer()
-        else:
-            visitor = self._introduce(seen, wall_time)
-            entry.newcomer = visitor if visitor.visits == 1 else entry.newcomer
-        entry.named_by = seen.signature
-        entry.visit = replace(
-            entry.visit,
-            visitor=visitor,
-            similarity=seen.match.similarity,
-            frames_used=seen.match.frames_used,
-            seconds_to_decision=time_seconds - entry.first_seen_seconds,
-        )
-        kind = Recognized if isinstance(visitor, Person) else Unknown
-        return Announcement(kind(self._new_id(), wall_time, entry.visit), entry, mistaken)
-
-    def _visit_by(self, visitor: Visitor | None) -> OpenVisit | None:
-        if visitor is None:
-            return None
-        for entry in self._open:
-            if entry.visit.visitor is not None and visitor_key(entry.visit.visitor) == visitor_key(
-                visitor
-            ):
-                return entry
-        return None
 
     def _absorb(
         self, entry: OpenVisit, other: OpenVisit, time_seconds: float, wall_time: float
@@ -421,10 +380,10 @@ class Visits:
         seen = entry.farewell
         if entry.visit.visitor is not None or entry.visit.corrected or seen is None:
             return [self._leave(entry, wall_time)]
-        other = self._visit_by(self._recall(seen))
+        other = visit_by(self._open, self._recall(seen))
         if other is not None:
             return [self._leave(entry, wall_time, continued_by=other)]
-        named = self._decide(entry, seen, entry.last_seen_seconds, wall_time)
+        named = self._naming.name(entry, seen, entry.last_seen_seconds, wall_time)
         return [named, self._leave(entry, wall_time)]
 
     def _leave(
