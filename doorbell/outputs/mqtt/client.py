@@ -1,4 +1,4 @@
-"""A paho client from the configuration: credentials, TLS, and whom it speaks to without.
+"""A paho client by the configuration: credentials, TLS, whom it speaks to without; and its calls.
 
 Reads the password and TLS files, and never logs what is in them.
 
@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from doorbell.config import MqttSection
 from doorbell.config.secrets import read_secret, secret_path, warn_of_readers
 from doorbell.errors import ConfigError
+from doorbell.outputs.mqtt.delivery import Kind, Outgoing
+from doorbell.outputs.mqtt.messages import OFFLINE
 
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
@@ -125,6 +127,20 @@ def configured_client(
     return client
 
 
+def lasting_client(section: MqttSection, client_id: str, availability_topic: str) -> Client:
+    """Make the doorbell's own, which says offline there once the broker has lost it.
+
+    Raises:
+        ConfigError: as ``configured_client``.
+    """
+    client = configured_client(section, client_id)
+    # Without a bound of paho's: few events are under way at a time, states are small, and a
+    # broker that is silent is lost soon.
+    client.max_queued_messages_set(0)
+    client.will_set(availability_topic, OFFLINE, qos=1, retain=True)
+    return client
+
+
 @contextmanager
 def short_lived_client(
     section: MqttSection,
@@ -148,6 +164,29 @@ def short_lived_client(
         let_go(client)
         client.disconnect()
         client.loop_stop()
+
+
+def hand_to(client: Client, outgoing: Outgoing, qos: int) -> int | None:
+    """Hand a message to a client that is connected.
+
+    Args:
+        client: that sends it.
+        outgoing: the message.
+        qos: of what is published, in place of the message's own.
+
+    Returns:
+        paho's number for it; None where it was not taken.
+    """
+    number: int | None
+    match outgoing.kind:
+        case Kind.PUBLISH:
+            published = client.publish(outgoing.topic, outgoing.payload, qos, outgoing.retain)
+            code, number = published.rc, published.mid
+        case Kind.SUBSCRIBE:
+            code, number = client.subscribe(outgoing.topic, 1)
+        case Kind.UNSUBSCRIBE:
+            code, number = client.unsubscribe(outgoing.topic)
+    return number if code == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
 
 def stop_client(client: Client) -> None:

@@ -18,16 +18,16 @@ from itertools import count
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.config import MqttSection
 from doorbell.errors import ConfigError
 from doorbell.outputs.mqtt.client import (
-    configured_client,
     describe_failure,
+    hand_to,
     keepalive_seconds,
+    lasting_client,
     let_go,
     stop_client,
 )
@@ -333,12 +333,8 @@ class BrokerConnection:
             self._on_endings()
 
     def _new_client(self) -> Client:
-        client = configured_client(self._section, self._client_id)
+        client = lasting_client(self._section, self._client_id, self._availability_topic)
         client.reconnect_delay_set(1, LONGEST_RECONNECT_SECONDS)
-        # Without a bound of paho's: few events are under way at a time, states are small, and a
-        # broker that is silent is lost soon.
-        client.max_queued_messages_set(0)
-        client.will_set(self._availability_topic, OFFLINE, qos=1, retain=True)
         return client
 
     def _connect(self, client: Client) -> None:
@@ -382,18 +378,10 @@ class BrokerConnection:
 
     def _hand_over(self, client: Client, outgoing: Outgoing) -> None:
         qos = 1 if self._delivery.is_careful else outgoing.qos  # to be told that the broker has it
-        now, topic = time.monotonic(), outgoing.topic
-        number: int | None
+        now = time.monotonic()
         self._delivery.go(outgoing)
-        match outgoing.kind:
-            case Kind.PUBLISH:
-                published = client.publish(topic, outgoing.payload, qos, outgoing.retain)
-                code, number = published.rc, published.mid
-            case Kind.SUBSCRIBE:
-                code, number = client.subscribe(topic, 1)
-            case Kind.UNSUBSCRIBE:
-                code, number = client.unsubscribe(topic)
-        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and number is not None:
+        number = hand_to(client, outgoing, qos)
+        if number is not None:
             took = self._delivery.hand_over(number, outgoing, now, acknowledged=qos > 0)
             if took is not None:
                 self._report(outgoing, took)
