@@ -1,6 +1,6 @@
 // The first page: the live picture and its controls.
 
-import { element, prefix } from "./page.js";
+import { element, post, prefix } from "./page.js";
 import { open } from "./live.js";
 
 const view = document.getElementById("live-view");
@@ -16,11 +16,7 @@ function button(id, action) {
 if (live) {
   // Whoever opens this page has answered the bell by looking; a tablet that always shows the wall has not.
   live.onSeen = () => {
-    fetch(`${prefix}/answered`, {
-      method: "POST",
-      headers: { Accept: "application/json", "X-Door": "1" },
-      credentials: "same-origin",
-    }).catch(() => {});
+    post(`${prefix}/answered`).catch(() => {});
   };
   button("toggle-boxes", (toggle) => {
     const shown = toggle.getAttribute("aria-pressed") !== "true";

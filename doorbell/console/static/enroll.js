@@ -1,6 +1,6 @@
 // Enrolling: each photo is sent as it is chosen, and what is to be said of it comes at once.
 
-import { element, filled, prefix, say, texts } from "./page.js";
+import { element, filled, post, prefix, say, texts } from "./page.js";
 
 const form = document.getElementById("enroll");
 const words = form.dataset;
@@ -46,13 +46,8 @@ function hasName() {
   return false;
 }
 
-async function post(address, body) {
-  const answer = await fetch(address, {
-    method: "POST",
-    body,
-    headers: { Accept: "application/json", "X-Door": "1" },
-    credentials: "same-origin",
-  });
+async function ask(address, body) {
+  const answer = await post(address, body);
   const document = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(document.error || texts.failed);
   return document;
@@ -178,7 +173,7 @@ async function examine(photo, file) {
   }
   let told;
   try {
-    told = await post(`${prefix}/enroll/photo?${whom()}`, file);
+    told = await ask(`${prefix}/enroll/photo?${whom()}`, file);
   } catch (error) {
     verdict(photo, "bad", error.message || texts.failed);
     return;
@@ -236,7 +231,7 @@ async function enroll(event) {
   chosen.forEach((photo, place) => values.set(`photo-${place}`, `${photo.photoId}:${photo.face}`));
   form.setAttribute("aria-busy", "true");
   try {
-    finished(await post(form.action, values));
+    finished(await ask(form.action, values));
   } catch (error) {
     fail(error.message || texts.failed);
   }
@@ -277,13 +272,8 @@ async function startDoor() {
   show("door-card");
   document.getElementById("door-card").scrollIntoView({ block: "nearest" });
   try {
-    const answer = await fetch(document.getElementById("at-the-door").dataset.action, {
-      method: "POST",
-      body: new URLSearchParams(new FormData(form)),
-      headers: { Accept: "application/json", "X-Door": "1" },
-      credentials: "same-origin",
-      signal: atTheDoor.signal,
-    });
+    const address = document.getElementById("at-the-door").dataset.action;
+    const answer = await post(address, new URLSearchParams(new FormData(form)), { signal: atTheDoor.signal });
     if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error || texts.failed);
     await followDoor(answer.body);
   } catch (error) {

@@ -1,6 +1,6 @@
 // Forms with data-fetch are sent without leaving the page; without scripts they are plain forms.
 
-import { texts } from "./page.js";
+import { post, texts } from "./page.js";
 import { toast } from "./toast.js";
 import { refreshNow } from "./refresh.js";
 
@@ -8,12 +8,7 @@ import { refreshNow } from "./refresh.js";
 export async function send(address, values) {
   let answer;
   try {
-    answer = await fetch(address, {
-      method: "POST",
-      body: values,
-      headers: { Accept: "application/json", "X-Door": "1" },
-      credentials: "same-origin",
-    });
+    answer = await post(address, values);
   } catch {
     toast(texts.failed);
     return false;

@@ -5,6 +5,23 @@ const body = document.body;
 export const prefix = body.dataset.prefix;
 export const texts = body.dataset;
 
+// Ask the console to do something; what comes back is JSON, or a stream of parts.
+export function post(address, body = null, { type = "", signal = null } = {}) {
+  const headers = { Accept: "application/json", "X-Door": "1" };
+  if (type) headers["Content-Type"] = type;
+  return fetch(address, { method: "POST", body, headers, signal, credentials: "same-origin" });
+}
+
+// Send bytes as they are; the document of the answer, or an empty one where there is none.
+export async function sendBytes(address, bytes) {
+  try {
+    const answer = await post(address, bytes, { type: "application/octet-stream" });
+    return await answer.json();
+  } catch {
+    return {};
+  }
+}
+
 // Say something to who listens rather than looks.
 export function say(words) {
   const line = document.getElementById("said");

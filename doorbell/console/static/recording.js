@@ -1,15 +1,23 @@
 // What this device's microphone hears, from opening it until it is closed.
 
+import { texts } from "./page.js";
+
 export const RATE = 16000;
 // A telephone call may have taken the sound away.
 const END_MS = 500;
 
 // Why there is no microphone: "insecure", "refused", "missing", "busy", or "" for what else may be.
-export class NoMicrophone extends Error {
+class NoMicrophone extends Error {
   constructor(why) {
     super(why);
     this.why = why;
   }
+}
+
+// The same in the words that an element has for it as data-text-….
+export function reasonOf(error, { textInsecure, textRefused, textMissing, textBusy }) {
+  const why = error instanceof NoMicrophone ? error.why : "";
+  return { insecure: textInsecure, refused: textRefused, missing: textMissing, busy: textBusy }[why] ?? texts.failed;
 }
 
 // Browsers open it over HTTPS, and on the machine itself, only.

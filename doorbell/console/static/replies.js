@@ -1,8 +1,8 @@
 // A reply of one's own: recorded here or chosen as a file, listened to, named and kept.
 
-import { filled, texts } from "./page.js";
+import { filled, sendBytes, texts } from "./page.js";
 import { refreshNow } from "./refresh.js";
-import { NoMicrophone, RATE, Recording, mayRecord } from "./recording.js";
+import { RATE, Recording, mayRecord, reasonOf } from "./recording.js";
 import { toast } from "./toast.js";
 
 const card = document.getElementById("new-recording");
@@ -58,17 +58,11 @@ function offer(card) {
     } catch (error) {
       if (turn !== mine) return;
       set("idle");
-      said.textContent = reason(error);
+      said.textContent = reasonOf(error, words);
       return;
     }
     if (turn === mine) recording = opened;
     else opened.close(); // nobody waits for it any more
-  }
-
-  function reason(error) {
-    const why = error instanceof NoMicrophone ? error.why : "";
-    const { textInsecure, textRefused, textMissing, textBusy } = words;
-    return { insecure: textInsecure, refused: textRefused, missing: textMissing, busy: textBusy }[why] ?? texts.failed;
   }
 
   function count(samples) {
@@ -115,7 +109,7 @@ function offer(card) {
     event.preventDefault();
     if (!content || keep.getAttribute("aria-busy") === "true") return;
     keep.setAttribute("aria-busy", "true");
-    const answer = await send(`${keep.action}?${new URLSearchParams({ name: name.value })}`, content);
+    const answer = await sendBytes(`${keep.action}?${new URLSearchParams({ name: name.value })}`, content);
     keep.removeAttribute("aria-busy");
     if (answer.summary) {
       show(null);
@@ -126,20 +120,6 @@ function offer(card) {
       said.textContent = answer.error || texts.failed;
     }
   });
-}
-
-async function send(address, body) {
-  try {
-    const answer = await fetch(address, {
-      method: "POST",
-      body,
-      headers: { Accept: "application/json", "Content-Type": "application/octet-stream", "X-Door": "1" },
-      credentials: "same-origin",
-    });
-    return await answer.json();
-  } catch {
-    return {};
-  }
 }
 
 // 16-bit samples of one channel as a WAV file.

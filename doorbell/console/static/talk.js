@@ -1,8 +1,8 @@
 // Hold to talk at the door, and listen there. Half duplex: who talks does not hear the door.
 
-import { filled, prefix, texts } from "./page.js";
+import { filled, prefix, sendBytes, texts } from "./page.js";
 import { Listening } from "./listening.js";
-import { NoMicrophone, RATE, Recording, mayRecord } from "./recording.js";
+import { RATE, Recording, mayRecord, reasonOf } from "./recording.js";
 
 const LONGEST_SECONDS = 15;
 const SHORTEST_SECONDS = 0.3;
@@ -112,7 +112,7 @@ class Talk {
     } catch (error) {
       if (turn !== this.turn) return;
       this.set("idle");
-      this.tell(this.reason(error));
+      this.tell(reasonOf(error, this.words));
       return;
     }
     if (turn !== this.turn) {
@@ -120,12 +120,6 @@ class Talk {
       return;
     }
     this.recording = recording;
-  }
-
-  reason(error) {
-    const why = error instanceof NoMicrophone ? error.why : "";
-    const { textInsecure, textRefused, textMissing, textBusy } = this.words;
-    return { insecure: textInsecure, refused: textRefused, missing: textMissing, busy: textBusy }[why] ?? texts.failed;
   }
 
   heard(seconds) {
@@ -149,7 +143,10 @@ class Talk {
     await new Promise((resolve) => setTimeout(resolve, TAIL_MS));
     const samples = (await recording.end()).slice(0, 2 * RATE * LONGEST_SECONDS);
     if (samples.byteLength < 2 * RATE * (SHORTEST_SECONDS + TAIL_MS / 1000)) this.tell(this.words.textShort);
-    else this.tell(await send(samples));
+    else {
+      const told = await sendBytes(`${prefix}/talk`, samples);
+      this.tell(told.summary || told.error || texts.failed);
+    }
     this.set("idle");
   }
 
@@ -161,22 +158,6 @@ class Talk {
     this.recording = null;
     this.tell("");
     this.set("idle");
-  }
-}
-
-// What came of it, in words.
-async function send(samples) {
-  try {
-    const answer = await fetch(`${prefix}/talk`, {
-      method: "POST",
-      body: samples,
-      headers: { Accept: "application/json", "Content-Type": "application/octet-stream", "X-Door": "1" },
-      credentials: "same-origin",
-    });
-    const document = await answer.json().catch(() => ({}));
-    return document.summary || document.error || texts.failed;
-  } catch {
-    return texts.failed;
   }
 }
 
