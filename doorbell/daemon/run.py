@@ -68,7 +68,7 @@ from doorbell.outputs.sound.synthesis import Sound, chime_wav
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import open_perception
 from doorbell.pipeline.pipeline import Pipeline
-from doorbell.status import KnownVisitors, MicrophoneState, State
+from doorbell.status import KnownVisitors, State
 from doorbell.stopping import Stop
 from doorbell.storage.encryption import open_cipher
 from doorbell.storage.sqlite import ROOM_BYTES
@@ -150,7 +150,6 @@ def run_daemon(
         def add(sink: Sink) -> None:
             built.append(stack.enter_context(closing(sink)))
 
-        inbox.put(MicrophoneState(is_open=False, door_id=door_id))
         library = ReplyLibrary(
             config.storage.replies_directory,
             config.device.language,
@@ -170,30 +169,29 @@ def run_daemon(
         # Before anybody elsewhere can have heard of what it keeps.
         notices = _notices(config, inbox.put, add, followers)
         take = partial(_take, voice, inbox.put)
+        broker: Mqtt | None = None
         if config.mqtt.enabled:
-            add(_home_automation(config, gallery, take, partial(latency.add, Stage.PUBLISH)))
+            broker = _home_automation(config, gallery, take, partial(latency.add, Stage.PUBLISH))
+            add(broker)
         add(Pictures(config.storage, publish=inbox.put))
+        # Also where nobody may listen any more: a broker keeps what an earlier run told.
+        microphone = Microphone(
+            config.talk.microphone_device,
+            door_id=door_id,
+            publish=inbox.put,
+            is_sounding=lambda: voice.is_sounding,
+        )
+        stack.enter_context(closing(microphone))
         if config.control.enabled:
             asked = ControlOutput(config.recognition.min_face_pixels)
             add(asked)
-            microphone = Microphone(
-                config.talk.microphone_device,
-                door_id=door_id,
-                publish=inbox.put,
-                is_sounding=lambda: voice.is_sounding,
-            )
-            stack.enter_context(closing(microphone))
             replies = stack.enter_context(closing(Replies(library, SoundWorker())))
             stack.enter_context(
                 control_service(
                     config,
                     asked,
                     put=take,
-                    outputs=AskedOutputs(
-                        chime,
-                        next((sink for sink in built if isinstance(sink, Mqtt)), None),
-                        notices,
-                    ),
+                    outputs=AskedOutputs(chime, broker, notices),
                     chime_wav=chime_wav,
                     voice=VoiceRequests(
                         TalkRequests(config, partial(_talk, voice), microphone, inbox.put),

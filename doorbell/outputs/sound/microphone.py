@@ -93,7 +93,7 @@ class Microphone:
     Args:
         device: of ALSA; None for its default one.
         door_id: of the door that it is at.
-        publish: told when it opens and when it has closed; on any thread.
+        publish: told that it is closed, when it opens, and when it has closed; on any thread.
         is_sounding: whether something sounds at the door; nobody hears the microphone then.
         environment: of ``arecord``; None for our own.
         hang_seconds: for how long a device may give nothing.
@@ -121,6 +121,7 @@ class Microphone:
         self._capture: _Capture | None = None
         self._withheld_until = 0.0
         self._closed = False
+        publish(MicrophoneState(False, door_id))
 
     def listen(self) -> Listening:
         """Begin to listen.
