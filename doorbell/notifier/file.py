@@ -26,8 +26,8 @@ from doorbell.storage.sqlite import (
 )
 from doorbell.storage.sqlite_schema import require_own
 
-# "DoNo" in ASCII; SQLite keeps it in the file's header.
-APPLICATION_ID = 0x446F4E6F
+# "DoNr" in ASCII; SQLite keeps it in the file's header.
+APPLICATION_ID = 0x446F4E72
 FILE_NAME = "notifier.sqlite"
 
 _TABLES = (

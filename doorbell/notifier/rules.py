@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from unicodedata import normalize
 
+from doorbell.clock import is_between
 from doorbell.config.notifications import TargetSection
 from doorbell.notifier.notices import Notice
 
@@ -81,11 +82,8 @@ def quiet_seconds(target: TargetSection, local: datetime) -> float:
         target: whose hours.
         local: now, by the clock of the house.
     """
-    begin, end = target.quiet_from, target.quiet_to
-    if begin is None or end is None or begin == end:
-        return 0.0
-    now = local.time()
-    if not (begin <= now < end if begin < end else now >= begin or now < end):
+    end = target.quiet_to
+    if end is None or not is_between(local.time(), target.quiet_from, end):
         return 0.0
     ends = local.replace(
         hour=end.hour, minute=end.minute, second=end.second, microsecond=end.microsecond
