@@ -38,7 +38,7 @@ from doorbell.errors import EncryptionError
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.visit_files import forget_in_files
 from doorbell.outputs.notices.journal import Journal, Limits
-from doorbell.outputs.notices.journal_file import JournalFile, seal_journal
+from doorbell.outputs.notices.journal_file import JournalFile
 from doorbell.outputs.notices.output import PART, Notices, drop_waiting
 from doorbell.status import (
     CameraCondition,
@@ -274,7 +274,7 @@ def test_what_is_kept_is_encrypted_and_follows_another_key(tmp_path: Path) -> No
     with closing(Journal(path)) as journal:
         journal.append(replace(ring(1), title="Annabella"), b"\xff\xd8 her face")
     for before, after in ((NO_CIPHER, one), (one, other)):
-        seal_journal(path, before, after)
+        JournalFile.reencrypt(path, before, after)
         held = b"".join(each.read_bytes() for each in tmp_path.iterdir())
         assert b"Annabella" not in held
         assert b"her face" not in held
@@ -287,6 +287,19 @@ def test_what_is_kept_is_encrypted_and_follows_another_key(tmp_path: Path) -> No
     with closing(Journal(path, other)) as journal:
         assert titles(journal) == ["Annabella"]
         assert journal.picture(1) == b"\xff\xd8 her face"
+
+
+def test_what_another_key_hides_is_not_dropped_for_what_was_kept_plain(tmp_path: Path) -> None:
+    path, key = tmp_path / "notices.sqlite", AesSivCipher(bytes(64))
+    with closing(Journal(path)) as journal:
+        journal.append(ring(1))
+    with closing(Journal(path, key)) as journal:
+        journal.append(ring(2))
+    with closing(Journal(path)) as journal:  # without the key
+        assert journal.problem is not None
+        assert "notices that wait for the notifier cannot be read" in journal.problem
+    with closing(Journal(path, key)) as journal:
+        assert titles(journal) == ["ring 1", "ring 2"]
 
 
 def test_a_visit_is_told_once_of_a_kind_and_whoever_is_ignored_never(tmp_path: Path) -> None:

@@ -12,19 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from doorbell.errors import OutputError
-from doorbell.storage.files import OWNER_ONLY, make_private_directory
+from doorbell.storage.files import make_private_directory
 from doorbell.storage.sqlite import (
     Schema,
     advice_for,
-    connect,
     is_damage,
-    is_empty,
-    migrate,
     set_aside,
     transaction,
-    verify,
 )
-from doorbell.storage.sqlite_schema import require_own
+from doorbell.storage.sqlite_schema import open_own
 
 # "DoNr" in ASCII; SQLite keeps it in the file's header.
 APPLICATION_ID = 0x446F4E72
@@ -136,7 +132,7 @@ class NotifierFile:
     def _opened_whole(self) -> sqlite3.Connection:
         """What is damaged is set aside."""
         try:
-            return self._opened()
+            return open_own(self._path, SCHEMA)
         except sqlite3.DatabaseError as exc:
             if not is_damage(exc):
                 raise
@@ -145,20 +141,7 @@ class NotifierFile:
                 "what waited to be told is lost: %s was damaged (%s) and is now %s",
                 *(self._path, exc, aside.name),
             )
-            return self._opened()
-
-    def _opened(self) -> sqlite3.Connection:
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY))
-        connection = connect(self._path, SCHEMA, any_thread=True)
-        try:
-            if not is_empty(connection):
-                require_own(connection, SCHEMA)
-                verify(connection, SCHEMA)
-            migrate(connection, SCHEMA)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return open_own(self._path, SCHEMA)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

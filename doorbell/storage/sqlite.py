@@ -18,6 +18,8 @@ from doorbell.storage.files import OWNER_ONLY
 # Without it a database may not even open: its log has an index of 32 KiB or more beside it, and
 # some rows are to go in.
 ROOM_BYTES = 1_000_000
+# SQLite's words for what passes by itself, with the file left open.
+_PASSING = ("database or disk is full", "database is locked")
 
 
 class NotOursError(sqlite3.DatabaseError):
@@ -249,6 +251,11 @@ def is_damage(error: BaseException) -> bool:
     """Tell a file whose content is wrong from one that is out of reach, locked or full."""
     # The children that SQLite's module raises are about anything but the content.
     return type(error) is sqlite3.DatabaseError or isinstance(error, NotOursError)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell what passes by itself, and needs no new connection: a full disk, another's lock."""
+    return any(words in str(error) for words in _PASSING)
 
 
 def set_aside(path: Path) -> Path:

@@ -24,13 +24,11 @@ from doorbell.outputs.mqtt.outbox_store import (
     QueuedInfo,
 )
 from doorbell.storage.encryption import NO_CIPHER, Cipher
-from doorbell.storage.sqlite import is_damage, set_aside
+from doorbell.storage.sqlite import is_damage, is_passing, set_aside
 
 BYTES_PER_MEGABYTE = 1_000_000
 # Pictures that wait in memory while the disk refuses them; events are bounded by their count.
 MEMORY_PICTURE_BYTES = 8_000_000
-# SQLite's words for what passes by itself, with the file left open.
-PASSING = ("database or disk is full", "database is locked")
 
 Read = TypeVar("Read")
 
@@ -69,7 +67,6 @@ class Outbox:
         self._unwritten_pictures: dict[int, bytes] = {}
         self._removed: set[int] = set()
         self._without_picture: set[int] = set()
-        self._unsynced = False
         self._failing = False
         self._drop_said = False
         try:
@@ -186,13 +183,8 @@ class Outbox:
     def sync(self) -> None:
         """Bring what waits beyond a power cut; without lock, and may take as long as the disk."""
         file = self._file
-        if self._unsynced and self._waiting and file is not None:
-            self._unsynced = False
-            try:
-                file.sync()
-            except OSError as exc:
-                log.debug("could not sync the outbox: %s", exc)
-                self._unsynced = True
+        if self._waiting and file is not None:
+            file.sync()
 
     def close(self) -> None:
         """Release the file; what waits stays in it. Idempotent."""
@@ -303,7 +295,6 @@ class Outbox:
                     removed=self._removed,
                     without_picture=self._without_picture,
                 )
-                self._unsynced = self._unsynced or bool(self._unwritten)
         except (sqlite3.Error, OSError, EncryptionError) as exc:
             self._take_fault(exc)
             self._spare_memory()
@@ -348,7 +339,7 @@ class Outbox:
         self._file = file
 
     def _take_fault(self, exc: Exception) -> None:
-        if self._file is not None and not any(words in str(exc) for words in PASSING):
+        if self._file is not None and not is_passing(exc):
             self._file.close()  # opened again at the next try
             self._file = None
         if is_damage(exc):

@@ -19,10 +19,7 @@ from doorbell.domain import Notice
 from doorbell.errors import EncryptionError
 from doorbell.outputs.notices.journal_file import Changes, JournalFile, Told, Waiting
 from doorbell.storage.encryption import NO_CIPHER, Cipher
-from doorbell.storage.sqlite import is_damage, set_aside
-
-# SQLite's words for what passes by itself, with the file left open.
-PASSING = ("database or disk is full", "database is locked")
+from doorbell.storage.sqlite import is_damage, is_passing, set_aside
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +78,6 @@ class Journal:
         self._told: dict[str, Told] = {}  # the oldest first
         self._last_number = 0
         self._changes = Changes()
-        self._unsynced = False
         self._write()
 
     def append(self, notice: Notice, jpeg: bytes | None = None) -> int:
@@ -200,13 +196,8 @@ class Journal:
     def sync(self) -> None:
         """Bring what waits beyond a power cut; without lock, and may take as long as the disk."""
         file = self._file
-        if self._unsynced and file is not None:
-            self._unsynced = False
-            try:
-                file.sync()
-            except OSError as exc:
-                log.debug("could not sync the journal of notices: %s", exc)
-                self._unsynced = True
+        if file is not None:
+            file.sync()
 
     def close(self) -> None:
         """Release the file; what waits stays in it. Idempotent."""
@@ -285,7 +276,6 @@ class Journal:
                 self._open()
             if self._file is not None and self._changes:
                 self._file.change(self._changes)
-                self._unsynced = True
         except (sqlite3.Error, OSError, EncryptionError) as exc:
             self._take_fault(exc)
             held = sum(map(len, self._changes.pictures.values()))
@@ -341,7 +331,7 @@ class Journal:
         self._changes = changes
 
     def _take_fault(self, exc: Exception) -> None:
-        if self._file is not None and not any(words in str(exc) for words in PASSING):
+        if self._file is not None and not is_passing(exc):
             self._file.close()  # opened again at the next try
             self._file = None
         if self.problem is None:
