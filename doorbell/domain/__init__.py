@@ -58,13 +58,15 @@ from doorbell.domain.faces import (
     Track,
     UInt8Array,
 )
-from doorbell.domain.notices import AnswerToken, Notice
+from doorbell.domain.notices import AT_THE_DOOR, TOKEN_CHARACTERS, AnswerToken, Notice
 from doorbell.domain.replies import Reply
 from doorbell.domain.visitors import UNSTORED, Match, Person, Stranger, Verdict, Visitor
 
 __all__ = [
+    "AT_THE_DOOR",
     "CHIME_NAMES",
     "KEYPOINT_NAMES",
+    "TOKEN_CHARACTERS",
     "UNSTORED",
     "AnnouncementsCommand",
     "AnswerToken",

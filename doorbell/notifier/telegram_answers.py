@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from doorbell.domain import TOKEN_CHARACTERS
 from doorbell.errors import ControlError, RefusedError
 from doorbell.notifier.backoff import Backoff
 from doorbell.notifier.file import NotifierFileError
@@ -27,8 +28,6 @@ POLL_SECONDS = 25
 IDLE_SECONDS = 600.0
 # How long a button can be pressed.
 OPEN_SECONDS = 86400.0
-# A token that is longer is none of ours.
-TOKEN_CHARACTERS = 63
 
 log = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from doorbell.daemon.control.output import Latest
 from doorbell.daemon.control.server import Answer
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.domain import (
+    AT_THE_DOOR,
     AnswerToken,
     AnyCommand,
     CorrectCommand,
@@ -243,7 +244,6 @@ class NoticeRequests:
         return asdict(notice) | {
             "number": number,
             "occurred_at": iso_utc(notice.occurred_at),
-            "ignored": False,
             "has_picture": has_picture,
             "link": "/" if notice.visit_id is None else f"/visits/{notice.visit_id}",
             "visits": list(notice.visits),
@@ -253,7 +253,7 @@ class NoticeRequests:
 
     def _answers(self, notices: NoticeSource, notice: Notice) -> list[Document]:
         """What can be answered, the likeliest first."""
-        if notice.kind not in ("ring", "stranger", "person"):
+        if notice.kind not in AT_THE_DOOR:
             return []
         kind = notice.visitor and notice.visitor["kind"]
         people: list[str] = []

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from doorbell.clock import SECONDS_PER_DAY, BootTime
-from doorbell.domain import Notice
+from doorbell.domain import AT_THE_DOOR, Notice
 from doorbell.errors import EncryptionError
 from doorbell.outputs.notices.journal_file import Changes, JournalFile, Told, Waiting
 from doorbell.storage.encryption import NO_CIPHER, Cipher
@@ -88,7 +88,7 @@ class Journal:
         self._waiting[number] = self._changes.new[number] = Waiting(notice, now, len(jpeg))
         if jpeg:
             self._changes.pictures[number] = jpeg
-        if notice.kind in ("ring", "stranger", "person"):
+        if notice.kind in AT_THE_DOOR:
             self._note(notice.notice_id, Told(notice.visit_id or "", notice.kind, now))
         self._trim(now)
         self._write()
