@@ -58,7 +58,7 @@ from doorbell.domain.faces import (
     Track,
     UInt8Array,
 )
-from doorbell.domain.notices import AT_THE_DOOR, TOKEN_CHARACTERS, AnswerToken, Notice
+from doorbell.domain.notices import AT_THE_DOOR, TOKEN_CHARACTERS, Answerable, AnswerToken, Notice
 from doorbell.domain.replies import Reply
 from doorbell.domain.visitors import UNSTORED, Match, Person, Stranger, Verdict, Visitor
 
@@ -70,6 +70,7 @@ __all__ = [
     "UNSTORED",
     "AnnouncementsCommand",
     "AnswerToken",
+    "Answerable",
     "AnyCommand",
     "Arrived",
     "Attention",

@@ -46,6 +46,21 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Answerable:
+    """What is known of an answer that is ours.
+
+    Attributes:
+        visit_id: of the visit that it is about; None where it is about none.
+        told_at: when that was to be told, wall time, seconds since the epoch.
+        refusal: why it cannot be given any more, in words; None where it can.
+    """
+
+    visit_id: str | None
+    told_at: float
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerToken:
     """What comes back with an answer to a notice; nobody has looked yet whether it is ours.
 

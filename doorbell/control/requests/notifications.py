@@ -55,7 +55,8 @@ class NoticePicture(Request):
 class LookAtAnswer(Request):
     """What an answer would do: ``label``, ``visit_id``, ``usable`` and ``why`` not, or null.
 
-    Of a token that is none of ours nothing is said but that.
+    ``title`` says who was at the door, as known now, and ``occurred_at`` when. Of a token that is
+    none of ours nothing is said but that.
     """
 
     verb = "notices.look"
@@ -64,7 +65,7 @@ class LookAtAnswer(Request):
 
 
 class GiveAnswer(Request):
-    """Do what an answer says, once: ``summary`` and ``visit_id``."""
+    """Do what an answer says, once: ``summary``, in the language of the house, and ``visit_id``."""
 
     verb = "notices.act"
     token: Token
