@@ -11,6 +11,8 @@ from typing import Any
 _ID_BYTES = 9
 # With a button Telegram takes so many bytes: https://core.telegram.org/bots/api#inlinekeyboardbutton
 TOKEN_CHARACTERS = 64
+# How long a notice may be answered.
+ANSWERABLE_SECONDS = 86400.0
 # Kinds that tell who is at the door; they can be answered.
 AT_THE_DOOR = frozenset({"ring", "stranger", "person"})
 

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from doorbell.errors import OutputError
@@ -16,8 +17,7 @@ from doorbell.storage.files import make_private_directory
 from doorbell.storage.sqlite import (
     Schema,
     advice_for,
-    is_damage,
-    set_aside,
+    open_or_set_aside,
     transaction,
 )
 from doorbell.storage.sqlite_schema import open_own
@@ -104,7 +104,8 @@ class NotifierFile:
             make_private_directory(directory)
             self._held: int | None = _held(directory)
             try:
-                self._connection = self._opened_whole()
+                opened = partial(open_own, self._path, SCHEMA)
+                self._connection = open_or_set_aside(self._path, opened, self._say_damage)
             except BaseException:
                 os.close(self._held)
                 raise
@@ -129,19 +130,11 @@ class NotifierFile:
         with self._lock, self._translated(), transaction(self._connection):
             yield self._connection
 
-    def _opened_whole(self) -> sqlite3.Connection:
-        """What is damaged is set aside."""
-        try:
-            return open_own(self._path, SCHEMA)
-        except sqlite3.DatabaseError as exc:
-            if not is_damage(exc):
-                raise
-            aside = set_aside(self._path)
-            log.error(
-                "what waited to be told is lost: %s was damaged (%s) and is now %s",
-                *(self._path, exc, aside.name),
-            )
-            return open_own(self._path, SCHEMA)
+    def _say_damage(self, exc: Exception, aside: Path) -> None:
+        log.error(
+            "what waited to be told is lost: %s was damaged (%s) and is now %s",
+            *(self._path, exc, aside.name),
+        )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -25,7 +25,9 @@ NoticeNumber: TypeAlias = Annotated[int, Field(ge=0, lt=10**18)]
 Token: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=TOKEN_CHARACTERS)
 ]
-ShortWords: TypeAlias = Annotated[str, StringConstraints(max_length=400)]
+# Of what is said of a target.
+SHORT_CHARACTERS = 400
+ShortWords: TypeAlias = Annotated[str, StringConstraints(max_length=SHORT_CHARACTERS)]
 
 
 class TakeNotices(Request):

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ from doorbell.outputs.mqtt.outbox_store import (
     QueuedInfo,
 )
 from doorbell.storage.encryption import NO_CIPHER, Cipher
-from doorbell.storage.sqlite import is_damage, is_passing, set_aside
+from doorbell.storage.sqlite import is_damage, is_passing, open_or_set_aside, set_aside
 
 BYTES_PER_MEGABYTE = 1_000_000
 # Pictures that wait in memory while the disk refuses them; events are bounded by their count.
@@ -310,13 +311,8 @@ class Outbox:
 
     def _open(self) -> None:
         """Open the file; what waits in it comes before what waits in memory."""
-        try:
-            file = OutboxFile(self._path, self._cipher)
-        except sqlite3.DatabaseError as exc:
-            if not is_damage(exc):
-                raise
-            self._set_aside(exc)
-            file = OutboxFile(self._path, self._cipher)
+        opened = partial(OutboxFile, self._path, self._cipher)
+        file = open_or_set_aside(self._path, opened, self._say_damage)
         try:
             if self._last_number:  # this run began without the file
                 file.renumber_below(next(iter(self._unwritten), self._last_number + 1))
@@ -348,7 +344,7 @@ class Outbox:
             self._removed.clear()
             self._without_picture.clear()
             try:
-                self._set_aside(exc)
+                self._say_damage(exc, set_aside(self._path))
             except OSError as refusal:
                 exc = refusal
             else:
@@ -362,8 +358,7 @@ class Outbox:
             )
         self._failing = True
 
-    def _set_aside(self, exc: Exception) -> None:
-        aside = set_aside(self._path)
+    def _say_damage(self, exc: Exception, aside: Path) -> None:
         log.error(
             "the outbox %s is damaged: %s; it was set aside as %s, and the events that waited in "
             "it are not published",

@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from doorbell.clock import SECONDS_PER_DAY, BootTime
@@ -19,7 +20,7 @@ from doorbell.domain import AT_THE_DOOR, Notice
 from doorbell.errors import EncryptionError
 from doorbell.outputs.notices.journal_file import Changes, JournalFile, Told, Waiting
 from doorbell.storage.encryption import NO_CIPHER, Cipher
-from doorbell.storage.sqlite import is_damage, is_passing, set_aside
+from doorbell.storage.sqlite import is_passing, open_or_set_aside
 
 log = logging.getLogger(__name__)
 
@@ -288,19 +289,8 @@ class Journal:
 
     def _open(self) -> None:
         """Open the file; what it holds comes before what waits in memory."""
-        try:
-            file = JournalFile(self._path, self._cipher)
-        except sqlite3.DatabaseError as exc:
-            if not is_damage(exc):
-                raise
-            aside = set_aside(self._path)
-            log.error(
-                "the journal of notifications %s is damaged: %s; it was set aside as %s",
-                self._path,
-                exc,
-                aside,
-            )
-            file = JournalFile(self._path, self._cipher)
+        opened = partial(JournalFile, self._path, self._cipher)
+        file = open_or_set_aside(self._path, opened, self._say_damage)
         try:
             kept, altered = file.waiting()
             told, last_number = file.told(), file.last_number
@@ -314,6 +304,14 @@ class Journal:
             self.journal_id = file.journal_id
         self._changes.removed |= altered
         self._file = file
+
+    def _say_damage(self, exc: Exception, aside: Path) -> None:
+        log.error(
+            "the journal of notifications %s is damaged: %s; it was set aside as %s",
+            self._path,
+            exc,
+            aside,
+        )
 
     def _join(self, kept: dict[int, Waiting], told: dict[str, Told], last_number: int) -> None:
         """Put what waits in memory behind what a file holds that this run has not known."""

@@ -11,9 +11,18 @@ from pathlib import Path
 
 from doorbell.clock import BootTime
 from doorbell.config.notifications import TargetSection
-from doorbell.domain import Answerable, AnswerToken, Notice, Recognized, Ring, Unknown, VisitEvent
+from doorbell.domain import (
+    ANSWERABLE_SECONDS,
+    Answerable,
+    AnswerToken,
+    Notice,
+    Recognized,
+    Ring,
+    Unknown,
+    VisitEvent,
+)
 from doorbell.outputs import Publish, publish_nowhere
-from doorbell.outputs.notices.answers import VALID_SECONDS, Signer
+from doorbell.outputs.notices.answers import Signer
 from doorbell.outputs.notices.journal import Journal, Limits
 from doorbell.outputs.notices.journal_file import Told
 from doorbell.outputs.notices.notice import of_event
@@ -267,7 +276,7 @@ def drop_waiting(path: Path, cipher: Cipher = NO_CIPHER) -> None:
 
 def _why_unusable(told: Told, code: str) -> str | None:
     """Why an answer of ours cannot be given any more, in words; None where it can."""
-    if not 0.0 <= BootTime.now().seconds_since(told.kept) <= VALID_SECONDS:
+    if not 0.0 <= BootTime.now().seconds_since(told.kept) <= ANSWERABLE_SECONDS:
         return "it is older than a day"
     if code in told.used:
         return "it was given already"
