@@ -28,7 +28,7 @@ def test_the_doorbell_says_who_is_no_target(tmp_path: Path) -> None:
     with ScriptedDoorbell(tmp_path / "doorbell.sock", {"notices.test": lambda _: refusal}) as door:
         code, said = called(door.path, "test", "ben")
 
-    assert code != 0
+    assert code == 2
     assert "there is no target 'ben'; there is anna" in said
 
 
