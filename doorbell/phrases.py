@@ -9,16 +9,6 @@ from doorbell.domain import Person, Stranger, Visitor
 
 Language: TypeAlias = Literal["en", "de"]
 
-_PERSON: Mapping[str, str] = {"en": "{name} is at the door", "de": "{name} ist an der Tür"}
-_STRANGER: Mapping[str, str] = {
-    "en": "A stranger is at the door",
-    "de": "Jemand Fremdes ist an der Tür",
-}
-_SOMEBODY: Mapping[str, str] = {
-    "en": "Somebody is at the door",
-    "de": "Jemand ist an der Tür",
-}
-
 # Quick replies, by identifier. What is said at the door is heard by whoever stands there: nothing
 # that tells that nobody is at home.
 REPLIES: Mapping[Language, Mapping[str, str]] = {
@@ -54,14 +44,13 @@ def at_the_door(visitor: Visitor | None, language: Language) -> str:
     """
     match visitor:
         case Person(name=name):
-            return _PERSON[language].format_map({"name": name})
+            return _said(language, en=f"{name} is at the door", de=f"{name} ist an der Tür")
         case Stranger():
-            return _STRANGER[language]
+            return _said(
+                language, en="A stranger is at the door", de="Jemand Fremdes ist an der Tür"
+            )
         case None:
-            return _SOMEBODY[language]
-
-
-_WAS_AT: Mapping[str, str] = {"en": "This was at {clock}.", "de": "Das war um {clock} Uhr."}
+            return _said(language, en="Somebody is at the door", de="Jemand ist an der Tür")
 
 
 def was_at(clock: str, language: Language) -> str:
@@ -71,75 +60,78 @@ def was_at(clock: str, language: Language) -> str:
         clock: the time of day.
         language: of the house.
     """
-    return _WAS_AT[language].format_map({"clock": clock})
-
-
-_PRESSED: Mapping[str, str] = {"en": "the bell was pressed", "de": "es hat geklingelt"}
-_CAMERA_FAILS: Mapping[str, str] = {
-    "en": "The doorbell's camera does not see",
-    "de": "Die Kamera der Türklingel sieht nichts",
-}
-_CAMERA_WORKS: Mapping[str, str] = {
-    "en": "The doorbell's camera sees again",
-    "de": "Die Kamera der Türklingel sieht wieder",
-}
-_STORAGE_FAILS: Mapping[str, str] = {
-    "en": "The doorbell cannot keep something",
-    "de": "Die Türklingel kann etwas nicht speichern",
-}
-_STORAGE_WORKS: Mapping[str, str] = {
-    "en": "The doorbell keeps everything again",
-    "de": "Die Türklingel speichert wieder alles",
-}
-_TRIAL: Mapping[str, str] = {
-    "en": "A test of the doorbell's notifications",
-    "de": "Ein Test der Benachrichtigungen der Türklingel",
-}
-_ARRIVES: Mapping[str, str] = {
-    "en": "Notifications to {target} arrive.",
-    "de": "Benachrichtigungen an {target} kommen an.",
-}
-_IT_IS: Mapping[str, str] = {"en": "It's {name}", "de": "Das ist {name}"}
-_NOBODY: Mapping[str, str] = {"en": "Nobody I know", "de": "Niemand, den ich kenne"}
-_IGNORE: Mapping[str, str] = {"en": "Ignore", "de": "Nicht mehr klingeln"}
-_SAY: Mapping[str, str] = {"en": "Say: {label}", "de": "Sagen: {label}"}
+    return _said(language, en=f"This was at {clock}.", de=f"Das war um {clock} Uhr.")
 
 
 def was_pressed(language: Language) -> str:
     """Say that somebody pressed the button."""
-    return _PRESSED[language]
+    return _said(language, en="the bell was pressed", de="es hat geklingelt")
 
 
 def camera(works: bool, language: Language) -> str:
     """Say whether the camera works."""
-    return (_CAMERA_WORKS if works else _CAMERA_FAILS)[language]
+    if works:
+        return _said(
+            language,
+            en="The doorbell's camera sees again",
+            de="Die Kamera der Türklingel sieht wieder",
+        )
+    return _said(
+        language,
+        en="The doorbell's camera does not see",
+        de="Die Kamera der Türklingel sieht nichts",
+    )
 
 
 def storage(works: bool, language: Language) -> str:
     """Say whether everything can be kept."""
-    return (_STORAGE_WORKS if works else _STORAGE_FAILS)[language]
+    if works:
+        return _said(
+            language,
+            en="The doorbell keeps everything again",
+            de="Die Türklingel speichert wieder alles",
+        )
+    return _said(
+        language,
+        en="The doorbell cannot keep something",
+        de="Die Türklingel kann etwas nicht speichern",
+    )
 
 
 def trial(target: str, language: Language) -> tuple[str, str]:
     """Title and message of a notification that tries a target."""
-    return _TRIAL[language], _ARRIVES[language].format_map({"target": target})
+    title = _said(
+        language,
+        en="A test of the doorbell's notifications",
+        de="Ein Test der Benachrichtigungen der Türklingel",
+    )
+    message = _said(
+        language,
+        en=f"Notifications to {target} arrive.",
+        de=f"Benachrichtigungen an {target} kommen an.",
+    )
+    return title, message
 
 
 def it_is(name: str, language: Language) -> str:
     """The answer that a visitor is somebody."""
-    return _IT_IS[language].format_map({"name": name})
+    return _said(language, en=f"It's {name}", de=f"Das ist {name}")
 
 
 def nobody_known(language: Language) -> str:
     """The answer that a visitor is nobody whom the household knows."""
-    return _NOBODY[language]
+    return _said(language, en="Nobody I know", de="Niemand, den ich kenne")
 
 
 def ignore(language: Language) -> str:
     """The answer that the bell is not to ring for a visitor any more."""
-    return _IGNORE[language]
+    return _said(language, en="Ignore", de="Nicht mehr klingeln")
 
 
 def say_reply(label: str, language: Language) -> str:
     """The answer that a quick reply is to be said at the door."""
-    return _SAY[language].format_map({"label": label})
+    return _said(language, en=f"Say: {label}", de=f"Sagen: {label}")
+
+
+def _said(language: Language, *, en: str, de: str) -> str:
+    return {"en": en, "de": de}[language]

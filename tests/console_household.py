@@ -229,7 +229,14 @@ class Household:
         ]
         self.status = status()
         self.refusals: dict[str, tuple[str, str]] = {}
-        asked = {"label": "It's Anna", "visit_id": "now", "usable": True, "why": None}
+        asked = {
+            "label": "It's Anna",
+            "title": "A <stranger> is at the door",
+            "occurred_at": ago(hours=2),
+            "visit_id": "now",
+            "usable": True,
+            "why": None,
+        }
         self.answers_asked: dict[str, Document] = {"a.p1.mac": asked}
         self.findings: list[Document] = [
             {"part": "camera", "ok": True, "message": "1280 x 720 pixels", "advice": []},
@@ -301,7 +308,7 @@ class Household:
         if not found.get("usable"):
             return {"ok": False, "kind": "used", "error": "that was given already"}
         self.answers_asked[request["token"]] = found | {"usable": False, "why": "given"}
-        return {"summary": "visit now was Anna", "visit_id": found["visit_id"]}
+        return {"summary": found["label"], "visit_id": found["visit_id"]}
 
     def _list(self, request: dict[str, Any]) -> Document:
         visits = sorted(self.visits.values(), key=lambda each: each["started_at"], reverse=True)

@@ -170,7 +170,6 @@ def document(told: Notice) -> dict[str, Any]:
             "person_id": visitor.person_id,
             "name": visitor.name,
         },
-        "ignored": told.ignored,
         "has_picture": told.has_picture,
         "link": told.link,
         "target": told.target,

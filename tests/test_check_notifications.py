@@ -10,7 +10,7 @@ import pytest
 from console_household import target
 from scripted_doorbell import ScriptedDoorbell
 
-from doorbell.config import Config, ControlSection
+from doorbell.config import Config, ControlSection, StorageSection
 from doorbell.config.notifications import NotificationsSection, TargetSection
 from doorbell.diagnostics.notifications import check_notifications
 from doorbell.errors import OutputError
@@ -76,6 +76,20 @@ def test_a_notifier_that_is_silent_and_targets_that_fail_are_found(
     told["silent_seconds"] = 600
     with pytest.raises(OutputError, match="not asked for 10 min: start it with systemctl"):
         check_notifications(config)
+
+
+def test_a_name_by_which_nobody_is_enrolled_is_found(config: Config, storage: Path) -> None:
+    targets = (
+        TARGETS[0].model_copy(update={"not_about": " anna "}),
+        TARGETS[1].model_copy(update={"tell": ("person",), "people": ("李小龍", "Annna")}),
+    )
+    section = NotificationsSection(enabled=True, targets=targets)
+    kept = StorageSection(directory=storage)
+    named = config.model_copy(update={"notifications": section, "storage": kept})
+    [advice] = check_notifications(named)[1]
+    assert "Nobody is enrolled as Annna, whom the target office names" in advice
+    (storage / "gallery.sqlite").write_bytes(b"damaged" * 1000)
+    assert check_notifications(named)[1] == []
 
 
 @pytest.mark.parametrize("url", ["http://[x", "http://:80/"])

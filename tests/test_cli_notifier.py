@@ -23,11 +23,13 @@ def test_a_target_is_tried_by_the_doorbell(tmp_path: Path) -> None:
         assert doorbell.asked == [{"do": "notices.test", "target": "anna"}]
 
 
-def test_who_is_no_target_is_not_tried(tmp_path: Path) -> None:
-    code, said = called(tmp_path / "doorbell.sock", "test", "ben")
+def test_the_doorbell_says_who_is_no_target(tmp_path: Path) -> None:
+    refusal = {"ok": False, "kind": "not_found", "error": "there is no target 'ben'; there is anna"}
+    with ScriptedDoorbell(tmp_path / "doorbell.sock", {"notices.test": lambda _: refusal}) as door:
+        code, said = called(door.path, "test", "ben")
 
     assert code == 2
-    assert "there is no notification target ben; the targets: anna" in said
+    assert "there is no target 'ben'; there is anna" in said
 
 
 def test_a_notifier_that_is_switched_off_says_how_to_switch_it_on(tmp_path: Path) -> None:

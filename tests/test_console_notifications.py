@@ -75,6 +75,8 @@ def test_an_answer_is_shown_without_a_session_and_changes_nothing(pages: Pages) 
         seen = pages.console.get(ANSWER, headers)
         assert seen.status == 200
         assert "It&#39;s Anna" in seen.text
+        assert "A &lt;stranger&gt; is at the door" in seen.text
+        assert pages.household.answers_asked["a.p1.mac"]["occurred_at"] in seen.text
         assert "access-control-allow-origin" not in seen.headers
         assert "visits/now" not in seen.text
         assert seen.headers["cache-control"] == "no-store"
@@ -102,7 +104,7 @@ def test_an_answer_is_given_once_from_anywhere_and_noted(
     assert given.status == 200, given.text
     assert given.headers["access-control-allow-origin"] == "*"
     if "accept" not in headers:
-        assert json.loads(given.text) == {"summary": "visit now was Anna"}
+        assert json.loads(given.text) == {"summary": "It's Anna"}
     again = own.ask("POST", ANSWER, headers, b"")
     assert again.status == 410
     assert "Anna" not in again.text

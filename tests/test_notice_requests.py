@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +96,18 @@ def test_who_is_likely_and_what_can_be_said_is_offered_in_this_order(house: Hous
 def test_each_answer_is_the_command_that_it_names(house: House) -> None:
     house.latest.note(RepliesState((Reply("coming", "Coming!"),)))
     for label, token in house.answers().items():
-        assert house.requests.look(requests.LookAtAnswer(token=token)).document == {
+        seen = house.requests.look(requests.LookAtAnswer(token=token)).document
+        told_at = datetime.fromisoformat(seen.pop("occurred_at")).timestamp()
+        assert abs(time.time() - told_at) < 60.0
+        assert seen == {
             "label": label,
+            "title": "A stranger is at the door",
             "visit_id": "v1",
             "usable": True,
             "why": None,
         }
-        house.requests.give(requests.GiveAnswer(token=token))
+        given = house.requests.give(requests.GiveAnswer(token=token)).document
+        assert given == {"summary": label, "visit_id": "v1"}
     told = [(type(each), getattr(each, "visit", None)) for each in house.done]
     assert told == [
         (CorrectCommand, "v1"),

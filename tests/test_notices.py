@@ -23,6 +23,7 @@ from doorbell.clock import BootTime
 from doorbell.config import Config, StorageSection
 from doorbell.config.notifications import NotificationsSection
 from doorbell.domain import (
+    TOKEN_CHARACTERS,
     AnswerToken,
     Arrived,
     Notice,
@@ -38,7 +39,7 @@ from doorbell.errors import EncryptionError
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.visit_files import forget_in_files
 from doorbell.outputs.notices.journal import Journal, Limits
-from doorbell.outputs.notices.journal_file import JournalFile, seal_journal
+from doorbell.outputs.notices.journal_file import JournalFile
 from doorbell.outputs.notices.output import PART, Notices, drop_waiting
 from doorbell.status import (
     CameraCondition,
@@ -274,7 +275,7 @@ def test_what_is_kept_is_encrypted_and_follows_another_key(tmp_path: Path) -> No
     with closing(Journal(path)) as journal:
         journal.append(replace(ring(1), title="Annabella"), b"\xff\xd8 her face")
     for before, after in ((NO_CIPHER, one), (one, other)):
-        seal_journal(path, before, after)
+        JournalFile.reencrypt(path, before, after)
         held = b"".join(each.read_bytes() for each in tmp_path.iterdir())
         assert b"Annabella" not in held
         assert b"her face" not in held
@@ -287,6 +288,19 @@ def test_what_is_kept_is_encrypted_and_follows_another_key(tmp_path: Path) -> No
     with closing(Journal(path, other)) as journal:
         assert titles(journal) == ["Annabella"]
         assert journal.picture(1) == b"\xff\xd8 her face"
+
+
+def test_what_another_key_hides_is_not_dropped_for_what_was_kept_plain(tmp_path: Path) -> None:
+    path, key = tmp_path / "notices.sqlite", AesSivCipher(bytes(64))
+    with closing(Journal(path)) as journal:
+        journal.append(ring(1))
+    with closing(Journal(path, key)) as journal:
+        journal.append(ring(2))
+    with closing(Journal(path)) as journal:  # without the key
+        assert journal.problem is not None
+        assert "notices that wait for the notifier cannot be read" in journal.problem
+    with closing(Journal(path, key)) as journal:
+        assert titles(journal) == ["ring 1", "ring 2"]
 
 
 def test_a_visit_is_told_once_of_a_kind_and_whoever_is_ignored_never(tmp_path: Path) -> None:
@@ -383,6 +397,14 @@ def test_no_picture_of_before_is_sent_once_privacy_is_switched_on(tmp_path: Path
     assert left[-1][1].visits == ()
 
 
+def known(notices: Notices, token: AnswerToken) -> tuple[str | None, str | None]:
+    """Of which visit a token of ours is, and why it cannot be given."""
+    found = notices.look(token)
+    assert found is not None
+    assert abs(found.told_at - time.time()) < 60.0
+    return found.visit_id, found.refusal
+
+
 def test_an_answer_is_good_once_for_a_day_and_for_its_own_visit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,7 +414,7 @@ def test_an_answer_is_good_once_for_a_day_and_for_its_own_visit(
         one, two = taken(notices)
         token = notices.token(one, "p12")
         assert token.fits
-        assert notices.look(token) == ("v1", None)
+        assert known(notices, token) == ("v1", None)
         for altered in (
             replace(token, code="p13"),
             replace(token, notice_id=two.notice_id),
@@ -403,10 +425,10 @@ def test_an_answer_is_good_once_for_a_day_and_for_its_own_visit(
             assert notices.look(altered) is None
         assert notices.use(token) is None
     with opened(tmp_path) as notices:  # neither forgotten nor good again after a restart
-        assert notices.look(token) == ("v1", "it was given already")
+        assert known(notices, token) == ("v1", "it was given already")
         assert notices.use(token) == "it was given already"
         notices.give_back(token)
-        assert notices.look(token) == ("v1", None)
+        assert known(notices, token) == ("v1", None)
         other = notices.token(one, "n")
         now = BootTime.now()
         later = replace(now, boot_seconds=now.boot_seconds + DAY + 60)
@@ -423,7 +445,7 @@ def test_an_answer_is_good_once_for_a_day_and_for_its_own_visit(
 @given(st.text(max_size=80))
 def test_no_text_is_taken_for_a_token(text: str) -> None:
     token = AnswerToken.parse(text)
-    assert token is None or (str(token) == text and len(text) < 64)
+    assert token is None or (str(token) == text and len(text) <= TOKEN_CHARACTERS)
 
 
 def test_whoever_waits_is_told_at_once_and_let_go_at_the_end(tmp_path: Path) -> None:

@@ -52,12 +52,6 @@ def test_who_wishes_not_to_hear_of_themselves_does_not(kind: str) -> None:
     assert why(section, notice("a", "stranger", visitor=called_so)) is None
 
 
-def test_of_whom_the_household_ignores_nobody_is_told() -> None:
-    section = target(tell=list(KINDS))
-
-    assert why(section, notice("a", ignored=True, pressed=True)) is Refusal.IGNORED
-
-
 def test_one_announcement_is_told_once_by_whatever_kind() -> None:
     section = target(tell=["ring", "stranger", "person"])
     somebody = Past(announced=frozenset({"somebody"}))

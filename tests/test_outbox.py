@@ -30,7 +30,7 @@ from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.messages import EventSubject, encode, late_event
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.mqtt.outbox_sender import OutboxSender
-from doorbell.outputs.mqtt.outbox_store import QueuedEvent, seal_outbox
+from doorbell.outputs.mqtt.outbox_store import OutboxFile, QueuedEvent
 from doorbell.outputs.mqtt.retained import RetainedMessages
 from doorbell.outputs.mqtt.topics import Topics
 from doorbell.status import KnownVisitors
@@ -410,20 +410,20 @@ def test_with_a_key_nothing_readable_waits_on_the_disk(tmp_path: Path) -> None:
         held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
         assert b"plainly" in held
         assert b"secret" not in held
-    seal_outbox(path, NO_CIPHER, key)
+    OutboxFile.reencrypt(path, NO_CIPHER, key)
     held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert not any(word in held for word in (b"Anna", b"pixels"))
-    seal_outbox(path, NO_CIPHER, key)  # once more, as after an interruption
+    OutboxFile.reencrypt(path, NO_CIPHER, key)  # once more, as after an interruption
     expected = [
         (b"Anna came, plainly", b"plain pixels"),
         (b"Anna came, secretly", b"secret pixels"),
     ]
     with opened(path, cipher=key) as outbox:
         assert [(event.document, event.picture) for event in waiting(outbox)] == expected
-    seal_outbox(path, key, NO_CIPHER)
+    OutboxFile.reencrypt(path, key, NO_CIPHER)
     with opened(path) as outbox:
         assert [(event.document, event.picture) for event in waiting(outbox)] == expected
-    seal_outbox(tmp_path / "none", NO_CIPHER, key)
+    OutboxFile.reencrypt(tmp_path / "none", NO_CIPHER, key)
     assert not (tmp_path / "none").exists()
 
 
@@ -439,7 +439,7 @@ def test_what_waits_by_another_key_is_refused_and_stays(tmp_path: Path, other: C
         ):
             Outbox(path, SECTION, other)
     with pytest.raises(EncryptionError, match="stay as they are"):
-        seal_outbox(path, other, AesSivCipher(bytes(range(1, 65))))
+        OutboxFile.reencrypt(path, other, AesSivCipher(bytes(range(1, 65))))
     with opened(path, cipher=key) as outbox:
         assert [(event.document, event.picture) for event in waiting(outbox)] == [(b"one", PICTURE)]
         outbox.remove(1)

@@ -6,25 +6,20 @@ no picture, no name of a person, and no token or code that could be used: only t
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from doorbell.errors import DoorbellError
-from doorbell.storage.files import OWNER_ONLY, give_to_owner_of, make_private_directory
+from doorbell.storage.files import give_to_owner_of, make_private_directory
 from doorbell.storage.sqlite import (
     NotOursError,
     Schema,
     advice_for,
-    connect,
     is_damage,
-    is_empty,
-    migrate,
-    verify,
 )
-from doorbell.storage.sqlite_schema import require_own
+from doorbell.storage.sqlite_schema import open_own
 
 # "DoCo" in ASCII; SQLite keeps it in the file's header.
 APPLICATION_ID = 0x446F436F
@@ -87,13 +82,8 @@ def open_access_file(directory: Path) -> sqlite3.Connection:
     path = directory / FILE_NAME
     with _translated(path):
         make_private_directory(directory)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY))
-        connection = connect(path, SCHEMA, any_thread=True)
+        connection = open_own(path, SCHEMA)
         try:
-            if not is_empty(connection):
-                require_own(connection, SCHEMA)
-                verify(connection, SCHEMA)
-            migrate(connection, SCHEMA)
             for each in (path, *directory.glob(f"{FILE_NAME}-*")):
                 give_to_owner_of(directory, each)
         except BaseException:

@@ -9,7 +9,9 @@ from doorbell.config import Config, control_socket
 from doorbell.config.notifications import TargetSection
 from doorbell.control.client import Client
 from doorbell.control.requests.notifications import SILENT_SECONDS
-from doorbell.errors import ControlError, NotRunningError, OutputError
+from doorbell.errors import ControlError, DoorbellError, NotRunningError, OutputError
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.names import name_key
 
 
 def check_notifications(config: Config) -> tuple[str, list[str]]:
@@ -20,6 +22,9 @@ def check_notifications(config: Config) -> tuple[str, list[str]]:
 
     Raises:
         OutputError: the notifier does not run, or something did not arrive.
+
+    Returns:
+        What is so, and advice about names that do nothing.
     """
     section = config.notifications
     if not section.enabled:
@@ -27,15 +32,39 @@ def check_notifications(config: Config) -> tuple[str, list[str]]:
     if not section.targets:
         return "nobody is told", ["Add somebody under [[notifications.targets]]."]
     status = _status(config)
+    advice = _advice_of_names(config)
     told = {each["name"]: each for each in status["targets"]} if status else {}
     where = {each.name: _where(each, told.get(each.name)) for each in section.targets}
     pictures = [where[each.name] for each in section.targets if each.picture]
     words = f"told: {', '.join(where.values())}"
     words += f"; pictures go to {', '.join(pictures)}" if pictures else "; pictures go nowhere"
     if status is None:
-        return f"{words}; the doorbell does not run, so nobody knows whether that works", []
+        return f"{words}; the doorbell does not run, so nobody knows whether that works", advice
     _require_working(words, status)
-    return words, []
+    return words, advice
+
+
+def _advice_of_names(config: Config) -> list[str]:
+    """About names in ``people`` and ``not_about`` by which nobody is enrolled: they do nothing."""
+    named = [
+        (target.name, name)
+        for target in config.notifications.targets
+        for name in (*target.people, target.not_about)
+        if name is not None
+    ]
+    if not named:
+        return []
+    try:
+        with Gallery.of(config.storage) as gallery:
+            enrolled = {name_key(person.name) for person in gallery.people.all()}
+    except DoorbellError:  # the gallery's own check says it
+        return []
+    return [
+        f"Nobody is enrolled as {name}, whom the target {target} names: correct that in "
+        "[[notifications.targets]], or enroll them."
+        for target, name in named
+        if name_key(name) not in enrolled
+    ]
 
 
 def _require_working(words: str, status: dict[str, Any]) -> None:

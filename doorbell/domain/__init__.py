@@ -58,17 +58,28 @@ from doorbell.domain.faces import (
     Track,
     UInt8Array,
 )
-from doorbell.domain.notices import AnswerToken, Notice
+from doorbell.domain.notices import (
+    ANSWERABLE_SECONDS,
+    AT_THE_DOOR,
+    TOKEN_CHARACTERS,
+    Answerable,
+    AnswerToken,
+    Notice,
+)
 from doorbell.domain.replies import REPLY_ID, Reply
 from doorbell.domain.visitors import UNSTORED, Match, Person, Stranger, Verdict, Visitor
 
 __all__ = [
+    "ANSWERABLE_SECONDS",
+    "AT_THE_DOOR",
     "CHIME_NAMES",
     "KEYPOINT_NAMES",
     "REPLY_ID",
+    "TOKEN_CHARACTERS",
     "UNSTORED",
     "AnnouncementsCommand",
     "AnswerToken",
+    "Answerable",
     "AnyCommand",
     "Arrived",
     "Attention",

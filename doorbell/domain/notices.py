@@ -9,8 +9,12 @@ from typing import Any
 
 # In base64url: 12 characters, so that a token has room for the rest.
 _ID_BYTES = 9
-# Telegram takes no more with a button.
-_TOKEN_CHARACTERS = 63
+# With a button Telegram takes so many bytes: https://core.telegram.org/bots/api#inlinekeyboardbutton
+TOKEN_CHARACTERS = 64
+# How long a notice may be answered.
+ANSWERABLE_SECONDS = 86400.0
+# Kinds that tell who is at the door; they can be answered.
+AT_THE_DOOR = frozenset({"ring", "stranger", "person"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,21 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Answerable:
+    """What is known of an answer that is ours.
+
+    Attributes:
+        visit_id: of the visit that it is about; None where it is about none.
+        told_at: when that was to be told, wall time, seconds since the epoch.
+        refusal: why it cannot be given any more, in words; None where it can.
+    """
+
+    visit_id: str | None
+    told_at: float
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerToken:
     """What comes back with an answer to a notice; nobody has looked yet whether it is ours.
 
@@ -64,7 +83,7 @@ class AnswerToken:
     def parse(cls, text: str) -> AnswerToken | None:
         """Take it apart; None where it is none."""
         parts = text.split(".")
-        is_token = len(parts) == 3 and text.isascii() and len(text) <= _TOKEN_CHARACTERS
+        is_token = len(parts) == 3 and text.isascii() and len(text) <= TOKEN_CHARACTERS
         return cls(*parts) if is_token else None
 
     def __str__(self) -> str:
@@ -73,7 +92,7 @@ class AnswerToken:
     @property
     def fits(self) -> bool:
         """Whether it is short enough to go with a button."""
-        return len(str(self)) <= _TOKEN_CHARACTERS
+        return len(str(self)) <= TOKEN_CHARACTERS
 
     @property
     def reply_id(self) -> str | None:

@@ -10,8 +10,8 @@ from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.reencryption import seal_gallery
 from doorbell.outputs.mqtt.image_record import ImageRecord
-from doorbell.outputs.mqtt.outbox_store import seal_outbox
-from doorbell.outputs.notices.journal_file import seal_journal
+from doorbell.outputs.mqtt.outbox_store import OutboxFile
+from doorbell.outputs.notices.journal_file import JournalFile
 from doorbell.outputs.pictures import seal_pictures
 from doorbell.storage.encryption import Cipher
 from doorbell.storage.sqlite_copies import Backup, backups
@@ -56,7 +56,7 @@ def change_key(storage: StorageSection, before: Cipher, after: Cipher) -> KeyCha
         else:  # done by a run that was interrupted afterwards
             is_clean = seal_gallery(path, after, after)
         pictures = seal_pictures(storage.pictures_directory, before, after)
-        seal_outbox(storage.outbox_path, before, after)
-        seal_journal(storage.notices_path, before, after)
+        OutboxFile.reencrypt(storage.outbox_path, before, after)
+        JournalFile.reencrypt(storage.notices_path, before, after)
         ImageRecord.beside(storage.outbox_path, before).reseal(after)
     return KeyChange(pictures, is_clean, tuple(backups(path)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from doorbell.clock import iso_utc
 from doorbell.control.client import Client
+from doorbell.control.requests.notifications import SHORT_CHARACTERS
 from doorbell.notifier.notices import Notice, Taken, TargetState
 
 # The doorbell answers as soon as there is something to tell.
@@ -15,8 +16,6 @@ WAIT_SECONDS = 20.0
 AT_ONCE = 20
 # How much longer than that an answer may take; and any other answer.
 PATIENCE_SECONDS = 10.0
-# Of what is said of a target; see ``control.requests.notifications``.
-SHORT_CHARACTERS = 400
 # What a phone shows of a picture.
 PICTURE_WIDTH = 1280
 

@@ -9,25 +9,21 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from doorbell.errors import OutputError
-from doorbell.storage.files import OWNER_ONLY, make_private_directory
+from doorbell.storage.files import make_private_directory
 from doorbell.storage.sqlite import (
     Schema,
     advice_for,
-    connect,
-    is_damage,
-    is_empty,
-    migrate,
-    set_aside,
+    open_or_set_aside,
     transaction,
-    verify,
 )
-from doorbell.storage.sqlite_schema import require_own
+from doorbell.storage.sqlite_schema import open_own
 
-# "DoNo" in ASCII; SQLite keeps it in the file's header.
-APPLICATION_ID = 0x446F4E6F
+# "DoNr" in ASCII; SQLite keeps it in the file's header.
+APPLICATION_ID = 0x446F4E72
 FILE_NAME = "notifier.sqlite"
 
 _TABLES = (
@@ -108,7 +104,8 @@ class NotifierFile:
             make_private_directory(directory)
             self._held: int | None = _held(directory)
             try:
-                self._connection = self._opened_whole()
+                opened = partial(open_own, self._path, SCHEMA)
+                self._connection = open_or_set_aside(self._path, opened, self._say_damage)
             except BaseException:
                 os.close(self._held)
                 raise
@@ -133,32 +130,11 @@ class NotifierFile:
         with self._lock, self._translated(), transaction(self._connection):
             yield self._connection
 
-    def _opened_whole(self) -> sqlite3.Connection:
-        """What is damaged is set aside."""
-        try:
-            return self._opened()
-        except sqlite3.DatabaseError as exc:
-            if not is_damage(exc):
-                raise
-            aside = set_aside(self._path)
-            log.error(
-                "what waited to be told is lost: %s was damaged (%s) and is now %s",
-                *(self._path, exc, aside.name),
-            )
-            return self._opened()
-
-    def _opened(self) -> sqlite3.Connection:
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY))
-        connection = connect(self._path, SCHEMA, any_thread=True)
-        try:
-            if not is_empty(connection):
-                require_own(connection, SCHEMA)
-                verify(connection, SCHEMA)
-            migrate(connection, SCHEMA)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    def _say_damage(self, exc: Exception, aside: Path) -> None:
+        log.error(
+            "what waited to be told is lost: %s was damaged (%s) and is now %s",
+            *(self._path, exc, aside.name),
+        )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

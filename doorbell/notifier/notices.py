@@ -54,7 +54,6 @@ class Notice:
         pressed: whether somebody pressed the button.
         visit_id: of the visit, if it is of one.
         visitor: who is at the door, if anybody is.
-        ignored: whether nobody is to be told of them.
         has_picture: whether there is one.
         link: where the console shows it, a path.
         target: the only one that a test goes to.
@@ -72,7 +71,6 @@ class Notice:
     pressed: bool = False
     visit_id: str | None = None
     visitor: AtDoor | None = None
-    ignored: bool = False
     has_picture: bool = False
     link: str = "/"
     target: str | None = None
@@ -99,7 +97,6 @@ class Notice:
                 pressed=bool(document.get("pressed")),
                 visit_id=_text_or_none(document.get("visit_id")),
                 visitor=None if visitor is None else _at_door(visitor),
-                ignored=bool(document.get("ignored")),
                 has_picture=bool(document.get("has_picture")),
                 link=str(document.get("link") or "/"),
                 target=_text_or_none(document.get("target")),

@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from unicodedata import normalize
 
+from doorbell.clock import is_between
 from doorbell.config.notifications import TargetSection
+from doorbell.domain import AT_THE_DOOR
+from doorbell.gallery.names import name_key
 from doorbell.notifier.notices import Notice
-
-# What these tell may be told by another of them too: who is at the door.
-_OF_A_VISIT = frozenset({"ring", "stranger", "person"})
 
 
 class Refusal(Enum):
     """Why a target is not told."""
 
-    IGNORED = "whoever is at the door is ignored"
     KIND = "it is told of other things"
     PEOPLE = "it is told of other people"
     NOT_ABOUT = "it is told nothing of this person"
@@ -51,7 +49,6 @@ def refusal(target: TargetSection, notice: Notice, past: Past, local: datetime) 
     if notice.kind == "test":
         return None if notice.target == target.name else Refusal.KIND
     reasons = {
-        Refusal.IGNORED: notice.ignored,
         Refusal.KIND: notice.kind not in target.tell,
         Refusal.NOT_ABOUT: _is_not_for(target, notice),
         Refusal.PEOPLE: notice.kind == "person"
@@ -66,7 +63,7 @@ def refusal(target: TargetSection, notice: Notice, past: Past, local: datetime) 
 
 def announced_as(notice: Notice) -> str:
     """Whom a notice announces: a person, or somebody; nothing where it announces nobody."""
-    if notice.kind not in _OF_A_VISIT or notice.visit_id is None:
+    if notice.kind not in AT_THE_DOOR or notice.visit_id is None:
         return ""
     visitor = notice.visitor
     if visitor is not None and visitor.kind == "person":
@@ -81,11 +78,8 @@ def quiet_seconds(target: TargetSection, local: datetime) -> float:
         target: whose hours.
         local: now, by the clock of the house.
     """
-    begin, end = target.quiet_from, target.quiet_to
-    if begin is None or end is None or begin == end:
-        return 0.0
-    now = local.time()
-    if not (begin <= now < end if begin < end else now >= begin or now < end):
+    end = target.quiet_to
+    if end is None or not is_between(local.time(), target.quiet_from, end):
         return 0.0
     ends = local.replace(
         hour=end.hour, minute=end.minute, second=end.second, microsecond=end.microsecond
@@ -108,8 +102,4 @@ def _is_one_of(names: tuple[str, ...], notice: Notice) -> bool:
     visitor = notice.visitor
     if visitor is None or visitor.kind != "person" or visitor.name is None:
         return False
-    return _folded(visitor.name) in {_folded(name) for name in names}
-
-
-def _folded(name: str) -> str:
-    return normalize("NFC", normalize("NFC", " ".join(name.split())).casefold())
+    return name_key(visitor.name) in {name_key(name) for name in names}

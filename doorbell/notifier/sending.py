@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from doorbell.domain import AT_THE_DOOR
 from doorbell.errors import OutputError
 from doorbell.notifier.notices import Answer, Notice
 from doorbell.phrases import Language, was_at
@@ -15,8 +16,6 @@ from doorbell.phrases import Language, was_at
 LATE_SECONDS = 120.0
 # With more, ntfy refuses a message.
 MOST_ANSWERS = 3
-# Of what happens at the door; a test is never late.
-_TIMELY = frozenset({"ring", "stranger", "person"})
 
 
 class NotSentError(OutputError):
@@ -84,8 +83,8 @@ class Sender(Protocol):
 
 
 def late_text(notice: Notice, now: float, language: Language) -> str | None:
-    """When it was, in words, where it is told late; else None."""
-    if notice.kind not in _TIMELY or now - notice.occurred_at <= LATE_SECONDS:
+    """When it was, in words, where who is at the door is told late; else None."""
+    if notice.kind not in AT_THE_DOOR or now - notice.occurred_at <= LATE_SECONDS:
         return None
     occurred, present = (
         datetime.fromtimestamp(each).astimezone() for each in (notice.occurred_at, now)

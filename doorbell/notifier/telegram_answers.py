@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from doorbell.domain import ANSWERABLE_SECONDS, TOKEN_CHARACTERS
 from doorbell.errors import ControlError, RefusedError
 from doorbell.notifier.backoff import Backoff
 from doorbell.notifier.file import NotifierFileError
@@ -25,10 +26,6 @@ from doorbell.notifier.telegram import TOAST_CHARACTERS, UPDATES, Bot, Chat
 POLL_SECONDS = 25
 # While none can be pressed.
 IDLE_SECONDS = 600.0
-# How long a button can be pressed.
-OPEN_SECONDS = 86400.0
-# A token that is longer is none of ours.
-TOKEN_CHARACTERS = 63
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +138,7 @@ class TelegramAnswers:
 
     def open_buttons(self) -> None:
         """A message with buttons is about to be sent."""
-        self._store.open_buttons(self._name, self._now() + OPEN_SECONDS)
+        self._store.open_buttons(self._name, self._now() + ANSWERABLE_SECONDS)
         self._opened.set()
 
     def stop(self) -> None:

@@ -12,12 +12,17 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from doorbell.storage.files import OWNER_ONLY
 
 # Without it a database may not even open: its log has an index of 32 KiB or more beside it, and
 # some rows are to go in.
 ROOM_BYTES = 1_000_000
+# SQLite's words for what passes by itself, with the file left open.
+_PASSING = ("database or disk is full", "database is locked")
+
+Opened = TypeVar("Opened")
 
 
 class NotOursError(sqlite3.DatabaseError):
@@ -251,6 +256,11 @@ def is_damage(error: BaseException) -> bool:
     return type(error) is sqlite3.DatabaseError or isinstance(error, NotOursError)
 
 
+def is_passing(error: BaseException) -> bool:
+    """Tell what passes by itself, and needs no new connection: a full disk, another's lock."""
+    return any(words in str(error) for words in _PASSING)
+
+
 def set_aside(path: Path) -> Path:
     """Move a damaged file, and SQLite's own beside it, out of the way; an earlier one is replaced.
 
@@ -263,6 +273,29 @@ def set_aside(path: Path) -> Path:
         if beside.exists():
             beside.replace(aside.with_name(aside.name + end))
     return aside
+
+
+def open_or_set_aside(
+    path: Path, opened: Callable[[], Opened], say: Callable[[Exception, Path], None]
+) -> Opened:
+    """Open a file, or a new one where it is damaged, which is set aside.
+
+    Args:
+        path: of the file.
+        opened: opens it, and makes one where there is none.
+        say: told what is wrong with the damaged one, and where that is now.
+
+    Raises:
+        sqlite3.Error: as ``opened``, but for damage.
+        OSError: as ``opened``; or what is damaged cannot be moved.
+    """
+    try:
+        return opened()
+    except sqlite3.DatabaseError as exc:
+        if not is_damage(exc):
+            raise
+        say(exc, set_aside(path))
+        return opened()
 
 
 def advice_for(directory: Path, otherwise: str) -> str:

@@ -6,14 +6,26 @@ what a file consists of is compared, before anything is read or written, with a 
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-from doorbell.storage.sqlite import NotOursError, Schema, migrate, number, transaction
+from doorbell.storage.files import OWNER_ONLY
+from doorbell.storage.sqlite import (
+    NotOursError,
+    Schema,
+    connect,
+    is_empty,
+    migrate,
+    number,
+    transaction,
+    verify,
+)
 
 # What SQLite makes by itself: the last identifiers given, and what ANALYZE has counted.
 _OF_SQLITE = frozenset({"sqlite_sequence", "sqlite_stat1", "sqlite_stat4"})
@@ -80,6 +92,33 @@ def require_own(connection: sqlite3.Connection, schema: Schema) -> None:
     missing = ours.keys() - found.keys()
     if missing:
         raise ChangedSchemaError(f"{ours[min(missing)]} is missing")
+
+
+def open_own(path: Path, schema: Schema) -> sqlite3.Connection:
+    """Open a file that nobody but us writes, and make it where it is missing; for any thread.
+
+    Args:
+        path: in a directory that is there.
+        schema: what it is; an earlier version is brought to the present one.
+
+    Raises:
+        sqlite3.DatabaseError, OSError: as ``require_own``, ``verify`` and ``connect``.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY))
+    connection = connect(path, schema, any_thread=True)
+    try:
+        version = 0
+        if not is_empty(connection):
+            require_own(connection, schema)
+            version = verify(connection, schema)
+        if version < schema.version:  # else nobody's transaction is waited for
+            migrate(connection, schema)
+        for statement in schema.additions:
+            connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def renew_additions(connection: sqlite3.Connection, schema: Schema) -> None:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 
+from doorbell.domain import TOKEN_CHARACTERS
 from doorbell.notifier.http import Response
 from doorbell.notifier.sending import NotSentError
-from doorbell.notifier.telegram_answers import TOKEN_CHARACTERS, read_presses
+from doorbell.notifier.telegram_answers import read_presses
 
 MAX_BYTES = 4000
 MAX_SECONDS = 1.0

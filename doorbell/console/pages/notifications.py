@@ -46,7 +46,7 @@ async def look(request: Request) -> Response:
     token, found = _token(request), await _found(request)
     if isinstance(found, Response):
         return found
-    return render(request, "act.html", answer=found, token=token, summary=None)
+    return render(request, "act.html", answer=found, token=token, given=False)
 
 
 async def act(request: Request) -> Response:
@@ -69,7 +69,7 @@ async def _given(request: Request, found: Document) -> Response:
     if request.state.device is None:  # the middleware notes what devices do
         request.app.state.access.audit.note(None, "act", request.state.subject)
     if wants_page(request):
-        return render(request, "act.html", answer=found, token=token, summary=outcome["summary"])
+        return render(request, "act.html", answer=found, token=token, given=True)
     return JSONResponse({"summary": outcome["summary"]})
 
 

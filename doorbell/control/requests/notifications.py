@@ -3,10 +3,9 @@
 A notice has number (within its journal), notice_id (unique for ever), kind (ring, stranger, person,
 camera, storage, test or forgotten), occurred_at, title, message, pressed, visit_id (or null),
 visitor (kind: person, stranger or undecided; label, person_id and name, both null but for people;
-or null), ignored (always false: whoever is ignored makes none), has_picture, link (a path of the
-console), target (of a test; else null), visits and beside (of forgotten: what was kept of these
-visits is deleted, and the pictures of those beside them, which may show the same faces; else empty)
-and answers, each with label and token.
+or null), has_picture, link (a path of the console), target (of a test; else null), visits and
+beside (of forgotten: what was kept of these visits is deleted, and the pictures of those beside
+them, which may show the same faces; else empty) and answers, each with label and token.
 """
 
 from __future__ import annotations
@@ -16,15 +15,19 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, StringConstraints
 
 from doorbell.control.schema import Arguments, Request, Width
+from doorbell.domain import TOKEN_CHARACTERS
 
 # The notifier asks at least twice a minute; one that starts anew takes some seconds.
 SILENT_SECONDS = 180.0
 # Of [[notifications.targets]].
 TargetName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 NoticeNumber: TypeAlias = Annotated[int, Field(ge=0, lt=10**18)]
-# Telegram takes no more with a button.
-Token: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,63}$")]
-ShortWords: TypeAlias = Annotated[str, StringConstraints(max_length=400)]
+Token: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=TOKEN_CHARACTERS)
+]
+# Of what is said of a target.
+SHORT_CHARACTERS = 400
+ShortWords: TypeAlias = Annotated[str, StringConstraints(max_length=SHORT_CHARACTERS)]
 
 
 class TakeNotices(Request):
@@ -54,7 +57,8 @@ class NoticePicture(Request):
 class LookAtAnswer(Request):
     """What an answer would do: ``label``, ``visit_id``, ``usable`` and ``why`` not, or null.
 
-    Of a token that is none of ours nothing is said but that.
+    ``title`` says who was at the door, as known now, and ``occurred_at`` when. Of a token that is
+    none of ours nothing is said but that.
     """
 
     verb = "notices.look"
@@ -63,7 +67,7 @@ class LookAtAnswer(Request):
 
 
 class GiveAnswer(Request):
-    """Do what an answer says, once: ``summary`` and ``visit_id``."""
+    """Do what an answer says, once: ``summary``, in the language of the house, and ``visit_id``."""
 
     verb = "notices.act"
     token: Token

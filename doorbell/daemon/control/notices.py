@@ -17,18 +17,21 @@ from doorbell.daemon.control.output import Latest
 from doorbell.daemon.control.server import Answer
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.domain import (
+    AT_THE_DOOR,
+    Answerable,
     AnswerToken,
     AnyCommand,
     CorrectCommand,
     IgnoreCommand,
     Notice,
     ReplyCommand,
+    Visitor,
 )
 from doorbell.errors import ControlError, DoorbellError, RefusedError, UsageError
 from doorbell.imaging.annotation import encode_jpeg
 from doorbell.imaging.fitting import fit_width
 from doorbell.imaging.visit_picture import decode_jpeg
-from doorbell.phrases import Language, ignore, it_is, nobody_known, say_reply
+from doorbell.phrases import Language, at_the_door, ignore, it_is, nobody_known, say_reply
 
 # Answers that name somebody; phones show three or four buttons in all.
 LIKELY_ANSWERS = 2
@@ -64,8 +67,8 @@ class NoticeSource(Protocol):
     def token(self, notice: Notice, code: str) -> AnswerToken:
         """The token of an answer to a notice."""
 
-    def look(self, token: AnswerToken) -> tuple[str, str | None] | None:
-        """Of which visit a token of ours is, and why it cannot be used."""
+    def look(self, token: AnswerToken) -> Answerable | None:
+        """What is known of a token; None of one that is none of ours."""
 
     def use(self, token: AnswerToken) -> str | None:
         """Use an answer up; why it cannot be given, or None."""
@@ -152,30 +155,32 @@ class NoticeRequests:
 
     def look(self, request: requests.LookAtAnswer) -> Answer:
         """What an answer would do."""
-        token, visit_id, why = self._own(request.token)
+        token, known = self._own(request.token)
         return Answer(
             {
                 "label": self._label(token),
-                "visit_id": visit_id or None,
-                "usable": why is None,
-                "why": why,
+                "title": at_the_door(self._visitor(known.visit_id), self._told().language),
+                "occurred_at": iso_utc(known.told_at),
+                "visit_id": known.visit_id,
+                "usable": known.refusal is None,
+                "why": known.refusal,
             }
         )
 
     def give(self, request: requests.GiveAnswer) -> Answer:
         """Do what an answer says, once."""
-        token, visit_id, _why = self._own(request.token)
-        command = self._command(token, visit_id)
+        token, known = self._own(request.token)
+        command, label = self._command(token, known.visit_id or ""), self._label(token)
         notices = self._told()
         refusal = notices.use(token)
         if refusal is not None:
             raise RefusedError(f"this answer does nothing any more: {refusal}", "used")
         try:
-            answer = self._commands.do(command)
+            self._commands.do(command)
         except RefusedError:
             notices.give_back(token)
             raise
-        return Answer(answer.document | {"visit_id": visit_id or None})
+        return Answer({"summary": label, "visit_id": known.visit_id})
 
     def report(self, request: requests.ReportTargets) -> Answer:
         """Take in how the targets are."""
@@ -225,8 +230,8 @@ class NoticeRequests:
             raise RefusedError("nobody is told: set notifications.enabled and start again")
         return self._notices
 
-    def _own(self, text: str) -> tuple[AnswerToken, str, str | None]:
-        """A token that is ours, of which visit it is, and why it cannot be used.
+    def _own(self, text: str) -> tuple[AnswerToken, Answerable]:
+        """A token that is ours, and what is known of it.
 
         Raises:
             RefusedError: it is not; nothing else is said.
@@ -235,7 +240,7 @@ class NoticeRequests:
         known = None if token is None else self._told().look(token)
         if token is None or known is None:
             raise RefusedError(NOT_OURS, "not_found")
-        return token, *known
+        return token, known
 
     def _document(
         self, notices: NoticeSource, number: int, notice: Notice, has_picture: bool
@@ -243,7 +248,6 @@ class NoticeRequests:
         return asdict(notice) | {
             "number": number,
             "occurred_at": iso_utc(notice.occurred_at),
-            "ignored": False,
             "has_picture": has_picture,
             "link": "/" if notice.visit_id is None else f"/visits/{notice.visit_id}",
             "visits": list(notice.visits),
@@ -253,7 +257,7 @@ class NoticeRequests:
 
     def _answers(self, notices: NoticeSource, notice: Notice) -> list[Document]:
         """What can be answered, the likeliest first."""
-        if notice.kind not in ("ring", "stranger", "person"):
+        if notice.kind not in AT_THE_DOOR:
             return []
         kind = notice.visitor and notice.visitor["kind"]
         people: list[str] = []
@@ -295,6 +299,15 @@ class NoticeRequests:
         if token.person_id is not None:
             return it_is(self._name(token.person_id) or "?", language)
         return nobody_known(language) if token.code == "n" else ignore(language)
+
+    def _visitor(self, visit_id: str | None) -> Visitor | None:
+        """Who it was, as known now; None where nobody can tell."""
+        if visit_id is None:
+            return None
+        try:
+            return self._executor.run(lambda gallery: gallery.visits.get(visit_id).visitor)
+        except DoorbellError:  # it is kept once it has ended
+            return None
 
     def _name(self, person_id: int) -> str | None:
         try:

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,13 +25,11 @@ from doorbell.outputs.mqtt.outbox_store import (
     QueuedInfo,
 )
 from doorbell.storage.encryption import NO_CIPHER, Cipher
-from doorbell.storage.sqlite import is_damage, set_aside
+from doorbell.storage.sqlite import is_damage, is_passing, open_or_set_aside, set_aside
 
 BYTES_PER_MEGABYTE = 1_000_000
 # Pictures that wait in memory while the disk refuses them; events are bounded by their count.
 MEMORY_PICTURE_BYTES = 8_000_000
-# SQLite's words for what passes by itself, with the file left open.
-PASSING = ("database or disk is full", "database is locked")
 
 Read = TypeVar("Read")
 
@@ -69,7 +68,6 @@ class Outbox:
         self._unwritten_pictures: dict[int, bytes] = {}
         self._removed: set[int] = set()
         self._without_picture: set[int] = set()
-        self._unsynced = False
         self._failing = False
         self._drop_said = False
         try:
@@ -186,13 +184,8 @@ class Outbox:
     def sync(self) -> None:
         """Bring what waits beyond a power cut; without lock, and may take as long as the disk."""
         file = self._file
-        if self._unsynced and self._waiting and file is not None:
-            self._unsynced = False
-            try:
-                file.sync()
-            except OSError as exc:
-                log.debug("could not sync the outbox: %s", exc)
-                self._unsynced = True
+        if self._waiting and file is not None:
+            file.sync()
 
     def close(self) -> None:
         """Release the file; what waits stays in it. Idempotent."""
@@ -303,7 +296,6 @@ class Outbox:
                     removed=self._removed,
                     without_picture=self._without_picture,
                 )
-                self._unsynced = self._unsynced or bool(self._unwritten)
         except (sqlite3.Error, OSError, EncryptionError) as exc:
             self._take_fault(exc)
             self._spare_memory()
@@ -319,13 +311,8 @@ class Outbox:
 
     def _open(self) -> None:
         """Open the file; what waits in it comes before what waits in memory."""
-        try:
-            file = OutboxFile(self._path, self._cipher)
-        except sqlite3.DatabaseError as exc:
-            if not is_damage(exc):
-                raise
-            self._set_aside(exc)
-            file = OutboxFile(self._path, self._cipher)
+        opened = partial(OutboxFile, self._path, self._cipher)
+        file = open_or_set_aside(self._path, opened, self._say_damage)
         try:
             if self._last_number:  # this run began without the file
                 file.renumber_below(next(iter(self._unwritten), self._last_number + 1))
@@ -348,7 +335,7 @@ class Outbox:
         self._file = file
 
     def _take_fault(self, exc: Exception) -> None:
-        if self._file is not None and not any(words in str(exc) for words in PASSING):
+        if self._file is not None and not is_passing(exc):
             self._file.close()  # opened again at the next try
             self._file = None
         if is_damage(exc):
@@ -357,7 +344,7 @@ class Outbox:
             self._removed.clear()
             self._without_picture.clear()
             try:
-                self._set_aside(exc)
+                self._say_damage(exc, set_aside(self._path))
             except OSError as refusal:
                 exc = refusal
             else:
@@ -371,8 +358,7 @@ class Outbox:
             )
         self._failing = True
 
-    def _set_aside(self, exc: Exception) -> None:
-        aside = set_aside(self._path)
+    def _say_damage(self, exc: Exception, aside: Path) -> None:
         log.error(
             "the outbox %s is damaged: %s; it was set aside as %s, and the events that waited in "
             "it are not published",

@@ -18,8 +18,6 @@ from doorbell.storage.files import make_private_directory, write_whole
 
 KEY_BYTES = 32
 MAC_BYTES = 16
-# How long a notice may be answered.
-VALID_SECONDS = 24 * 3600.0
 _PURPOSE = b"an answer to a notification of the doorbell"
 
 log = logging.getLogger(__name__)

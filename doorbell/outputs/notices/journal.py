@@ -12,17 +12,15 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from doorbell.clock import SECONDS_PER_DAY, BootTime
-from doorbell.domain import Notice
+from doorbell.domain import AT_THE_DOOR, Notice
 from doorbell.errors import EncryptionError
 from doorbell.outputs.notices.journal_file import Changes, JournalFile, Told, Waiting
 from doorbell.storage.encryption import NO_CIPHER, Cipher
-from doorbell.storage.sqlite import is_damage, set_aside
-
-# SQLite's words for what passes by itself, with the file left open.
-PASSING = ("database or disk is full", "database is locked")
+from doorbell.storage.sqlite import is_passing, open_or_set_aside
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +79,6 @@ class Journal:
         self._told: dict[str, Told] = {}  # the oldest first
         self._last_number = 0
         self._changes = Changes()
-        self._unsynced = False
         self._write()
 
     def append(self, notice: Notice, jpeg: bytes | None = None) -> int:
@@ -92,7 +89,7 @@ class Journal:
         self._waiting[number] = self._changes.new[number] = Waiting(notice, now, len(jpeg))
         if jpeg:
             self._changes.pictures[number] = jpeg
-        if notice.kind in ("ring", "stranger", "person"):
+        if notice.kind in AT_THE_DOOR:
             self._note(notice.notice_id, Told(notice.visit_id or "", notice.kind, now))
         self._trim(now)
         self._write()
@@ -200,13 +197,8 @@ class Journal:
     def sync(self) -> None:
         """Bring what waits beyond a power cut; without lock, and may take as long as the disk."""
         file = self._file
-        if self._unsynced and file is not None:
-            self._unsynced = False
-            try:
-                file.sync()
-            except OSError as exc:
-                log.debug("could not sync the journal of notices: %s", exc)
-                self._unsynced = True
+        if file is not None:
+            file.sync()
 
     def close(self) -> None:
         """Release the file; what waits stays in it. Idempotent."""
@@ -285,7 +277,6 @@ class Journal:
                 self._open()
             if self._file is not None and self._changes:
                 self._file.change(self._changes)
-                self._unsynced = True
         except (sqlite3.Error, OSError, EncryptionError) as exc:
             self._take_fault(exc)
             held = sum(map(len, self._changes.pictures.values()))
@@ -298,19 +289,8 @@ class Journal:
 
     def _open(self) -> None:
         """Open the file; what it holds comes before what waits in memory."""
-        try:
-            file = JournalFile(self._path, self._cipher)
-        except sqlite3.DatabaseError as exc:
-            if not is_damage(exc):
-                raise
-            aside = set_aside(self._path)
-            log.error(
-                "the journal of notifications %s is damaged: %s; it was set aside as %s",
-                self._path,
-                exc,
-                aside,
-            )
-            file = JournalFile(self._path, self._cipher)
+        opened = partial(JournalFile, self._path, self._cipher)
+        file = open_or_set_aside(self._path, opened, self._say_damage)
         try:
             kept, altered = file.waiting()
             told, last_number = file.told(), file.last_number
@@ -324,6 +304,14 @@ class Journal:
             self.journal_id = file.journal_id
         self._changes.removed |= altered
         self._file = file
+
+    def _say_damage(self, exc: Exception, aside: Path) -> None:
+        log.error(
+            "the journal of notifications %s is damaged: %s; it was set aside as %s",
+            self._path,
+            exc,
+            aside,
+        )
 
     def _join(self, kept: dict[int, Waiting], told: dict[str, Told], last_number: int) -> None:
         """Put what waits in memory behind what a file holds that this run has not known."""
@@ -341,7 +329,7 @@ class Journal:
         self._changes = changes
 
     def _take_fault(self, exc: Exception) -> None:
-        if self._file is not None and not any(words in str(exc) for words in PASSING):
+        if self._file is not None and not is_passing(exc):
             self._file.close()  # opened again at the next try
             self._file = None
         if self.problem is None:

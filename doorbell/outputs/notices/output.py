@@ -11,9 +11,18 @@ from pathlib import Path
 
 from doorbell.clock import BootTime
 from doorbell.config.notifications import TargetSection
-from doorbell.domain import AnswerToken, Notice, Recognized, Ring, Unknown, VisitEvent
+from doorbell.domain import (
+    ANSWERABLE_SECONDS,
+    Answerable,
+    AnswerToken,
+    Notice,
+    Recognized,
+    Ring,
+    Unknown,
+    VisitEvent,
+)
 from doorbell.outputs import Publish, publish_nowhere
-from doorbell.outputs.notices.answers import VALID_SECONDS, Signer
+from doorbell.outputs.notices.answers import Signer
 from doorbell.outputs.notices.journal import Journal, Limits
 from doorbell.outputs.notices.journal_file import Told
 from doorbell.outputs.notices.notice import of_event
@@ -153,18 +162,16 @@ class Notices:
         """The token of an answer to a notice."""
         return self._signer.token(notice.notice_id, notice.visit_id or "", code)
 
-    def look(self, token: AnswerToken) -> tuple[str, str | None] | None:
-        """What is known of a token.
-
-        Returns:
-            Of which visit it is (empty where of none), and why it cannot be used, in words, or
-            None; nothing at all of one that is none of ours.
-        """
+    def look(self, token: AnswerToken) -> Answerable | None:
+        """What is known of a token; nothing at all of one that is none of ours."""
         with self._changed:
             told = self._journal.told(token.notice_id)
         # As long for a notice that there is none of: who guesses learns nothing.
         is_ours = self._signer.is_ours(token, told.visit_id if told else "")
-        return (told.visit_id, _why_unusable(told, token.code)) if told and is_ours else None
+        if told is None or not is_ours:
+            return None
+        why = _why_unusable(told, token.code)
+        return Answerable(told.visit_id or None, told.kept.wall_seconds, why)
 
     def use(self, token: AnswerToken) -> str | None:
         """Use an answer up, before it is given; why it cannot be given, or None."""
@@ -269,7 +276,7 @@ def drop_waiting(path: Path, cipher: Cipher = NO_CIPHER) -> None:
 
 def _why_unusable(told: Told, code: str) -> str | None:
     """Why an answer of ours cannot be given any more, in words; None where it can."""
-    if not 0.0 <= BootTime.now().seconds_since(told.kept) <= VALID_SECONDS:
+    if not 0.0 <= BootTime.now().seconds_since(told.kept) <= ANSWERABLE_SECONDS:
         return "it is older than a day"
     if code in told.used:
         return "it was given already"
