@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console_household import target
+from console_documents import target
 from scripted_doorbell import ScriptedDoorbell
 
 from doorbell.config import Config, ControlSection, StorageSection

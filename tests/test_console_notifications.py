@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from console_household import Household, Pages, household_console, target
+from console_documents import target
+from console_household import Household, Pages, household_console
 from console_server import PAGE, Console
 
 from doorbell.console.routing import Role
@@ -15,17 +16,6 @@ from doorbell.console.routing import Role
 ANSWER = "/act?token=a.p1.mac"
 # As browsers send what a page of another site makes them ask for.
 CROSS = {"origin": "https://ntfy.example.org", "sec-fetch-site": "cross-site"}
-
-
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    with household_console(tmp_path_factory.mktemp("console")) as running:
-        yield running
-
-
-@pytest.fixture
-def pages(console: Console) -> Pages:
-    return Pages(console, Household())
 
 
 @pytest.fixture

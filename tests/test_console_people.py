@@ -1,25 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from console_household import HOSTILE_NAMES, Household, Pages, Seen, household_console
+from console_documents import HOSTILE_NAMES
+from console_household import Household, Pages, Seen
 from console_server import Console
 
 from doorbell.console.routing import Role
-
-
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    with household_console(tmp_path_factory.mktemp("console")) as running:
-        yield running
-
-
-@pytest.fixture
-def pages(console: Console) -> Pages:
-    return Pages(console, Household())
 
 
 def test_people_are_shown_by_their_faces(pages: Pages) -> None:
@@ -266,8 +255,8 @@ def test_an_export_is_a_file_to_download(pages: Pages) -> None:
     assert answer.body == b"PK a zip"
 
 
-def test_a_member_is_not_offered_what_only_an_owner_may(console: Console) -> None:
-    member = Pages(console, Household(), Role.MEMBER)
+def test_a_member_is_not_offered_what_only_an_owner_may(imagined: Console) -> None:
+    member = Pages(imagined, Household(), Role.MEMBER)
 
     seen = Seen(member.get("/people/1").text)
 

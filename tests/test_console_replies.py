@@ -1,23 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from console_household import HOSTILE_NAMES, Household, Pages, Seen, household_console
-from console_server import Console
+from console_documents import HOSTILE_NAMES
+from console_household import Pages, Seen
 
 OWN = "recording-0a1b2c3d"
-
-
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    with household_console(tmp_path_factory.mktemp("console")) as running:
-        yield running
-
-
-@pytest.fixture
-def pages(console: Console) -> Pages:
-    return Pages(console, Household())
 
 
 def test_replies_are_said_listened_to_and_changed(pages: Pages) -> None:

@@ -1,25 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from console_household import Household, Pages, Seen, household_console, status
+from console_documents import status
+from console_household import Household, Pages, Seen
 from console_server import Console
 
 from doorbell.console.routing import Role
-
-
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    with household_console(tmp_path_factory.mktemp("console")) as running:
-        yield running
-
-
-@pytest.fixture
-def pages(console: Console) -> Pages:
-    return Pages(console, Household())
 
 
 def settings_of(pages: Pages) -> dict[str, Any]:
@@ -111,8 +100,8 @@ def test_a_refusal_stands_in_its_section(pages: Pages) -> None:
     assert "pictures_days: at most 3650" in Seen(answer.text).text
 
 
-def test_only_an_owner_is_offered_settings_and_may_change_them(console: Console) -> None:
-    member = Pages(console, Household(), Role.MEMBER)
+def test_only_an_owner_is_offered_settings_and_may_change_them(imagined: Console) -> None:
+    member = Pages(imagined, Household(), Role.MEMBER)
 
     seen = Seen(member.get("/settings").text)
 
@@ -302,11 +291,11 @@ def test_a_check_tells_what_it_found_and_when(pages: Pages) -> None:
     assert "could be better" in seen.text
 
 
-def test_who_may_only_look_is_told_no_address_of_the_house(console: Console) -> None:
+def test_who_may_only_look_is_told_no_address_of_the_house(imagined: Console) -> None:
     seen = {}
     for role in (Role.VIEWER, Role.MEMBER):
-        pages = Pages(console, Household(), role)
-        console.doorbell.answers["visits.today"] = lambda _: {"visitors": [], "waiting": []}
+        pages = Pages(imagined, Household(), role)
+        imagined.doorbell.answers["visits.today"] = lambda _: {"visitors": [], "waiting": []}
         pages.household.status = status(
             camera={
                 "condition": "lost",
@@ -332,9 +321,9 @@ def test_sentences_of_the_doorbell_are_marked_as_english(pages: Pages) -> None:
     assert Seen(page).all("p", lang="en")
 
 
-def test_every_page_says_when_the_doorbell_is_not_running(console: Console) -> None:
-    pages = Pages(console, Household())
-    console.doorbell.stop()
+def test_every_page_says_when_the_doorbell_is_not_running(imagined: Console) -> None:
+    pages = Pages(imagined, Household())
+    imagined.doorbell.stop()
     try:
         for path in ("/visits", "/visits/anna", "/people", "/people/1", "/settings", "/health"):
             answer = pages.get(path)
@@ -344,5 +333,5 @@ def test_every_page_says_when_the_doorbell_is_not_running(console: Console) -> N
         assert changed.status == 503
         assert not Seen(changed.text).all("meta", **{"http-equiv": "refresh"})
     finally:
-        console.doorbell.start()
+        imagined.doorbell.start()
     assert pages.get("/visits").status == 200

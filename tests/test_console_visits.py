@@ -1,33 +1,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from console_household import (
-    HOSTILE_NAMES,
-    Household,
-    Pages,
-    Seen,
-    household_console,
-    stranger,
-    visit,
-)
+from console_documents import HOSTILE_NAMES, stranger, visit
+from console_household import Household, Pages, Seen
 from console_server import Console
 
 from doorbell.console.routing import Role
 
 
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    with household_console(tmp_path_factory.mktemp("console")) as running:
-        yield running
-
-
 @pytest.fixture
-def pages(console: Console) -> Pages:
-    return Pages(console, Household(), Role.MEMBER)
+def pages(imagined: Console) -> Pages:
+    return Pages(imagined, Household(), Role.MEMBER)
 
 
 def test_visits_are_listed_by_day_with_who_and_when(pages: Pages) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,11 @@ def say_nothing(work: str, done: int, total: int) -> None:
     del work, done, total
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def evaluate(perception: Perception) -> Evaluate:
+    """What was measured already is not measured again."""
     method = product_method(perception, load_config(None))
-    return lambda what, folder: measure(what, folder, method, say_nothing).figures
+    return cache(lambda what, folder: measure(what, folder, method, say_nothing).figures)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from camera_noise import CameraNoise
 
 from doorbell.camera.simulated.background import draw_porch
 from doorbell.camera.simulated.camera import SceneRenderer
@@ -38,6 +39,7 @@ from doorbell.recognition.liveness import DOUBTED, Liveness, moves_along, withho
 
 NOW = 1_700_000_000.0
 SECTION = RecognitionSection()
+NOISE = CameraNoise(720, 1280, 2.0)
 KNOWN = Match(Verdict.KNOWN, Person(1, "Anna"), 0.7, 5)
 
 
@@ -63,18 +65,18 @@ def held_up(
     cut = photo[top : y + 110, left : x + 95]
     if border > 0:
         cut = np.pad(cut, ((border, border), (border, border), (0, 0)), constant_values=235)
-    mask = np.full(cut.shape[:2], 255, np.uint8)
+    mask = np.ones(cut.shape[:2], np.float32)
     own = np.array([x - left, y - top]) + border
-    for _ in range(frames):
+    for number in range(frames):
         place = np.array([640.0, 330.0]) + rng.normal(0, 4, 2)
         turn = cv2.getRotationMatrix2D(tuple(own.astype(float)), rng.normal(0, 3), 1.0)
         turn[:, 2] += place - own
         held = cv2.warpAffine(cut, turn, (1280, 720))
-        alpha = cv2.warpAffine(mask, turn, (1280, 720))[..., None] / 255
-        pixels = porch * (1 - alpha) + held * alpha + rng.normal(0, 2, porch.shape)
+        alpha = cv2.warpAffine(mask, turn, (1280, 720))
+        pixels = np.asarray(cv2.blendLinear(porch, held, 1 - alpha, alpha), np.uint8)
         box = np.concatenate([place - 40, place + 40]).astype(np.float32)
         face = Face(box, np.zeros((6, 2), np.float32), 0.9)
-        yield np.clip(pixels, 0, 255).astype(np.uint8), face
+        yield NOISE.on(pixels, number), face
 
 
 @pytest.mark.parametrize("border", [0, 12])
@@ -137,14 +139,13 @@ def test_a_picture_on_the_wall_does_not_ring_until_somebody_takes_it(
 ) -> None:
     photo, middle = portrait(name, perception, models_directory)
     [(hanging, _)] = held_up(photo, middle, border=12, seed=5, frames=1)
-    chance = np.random.default_rng(6)
     events: list[Event] = []
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
         pipeline = Pipeline(perception, gallery, load_config(None))
 
         def show(pixels: UInt8Array) -> None:
-            noisy = np.clip(pixels + chance.normal(0, 2, pixels.shape), 0, 255).astype(np.uint8)
             index = next(counted)
+            noisy = NOISE.on(pixels, 1000 + index)
             events.extend(pipeline.step(Frame(noisy, index / 15, NOW + index / 15, index)))
 
         counted = iter(range(10_000))

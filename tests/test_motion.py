@@ -2,6 +2,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from camera_noise import CameraNoise
 
 from doorbell.detection.motion import (
     FORGOTTEN_FRAMES,
@@ -15,13 +16,13 @@ from doorbell.domain import UInt8Array
 
 HERE = Region(256, 128, 256, RegionKind.TILE)
 ELSEWHERE = Region(800, 300, 256, RegionKind.TILE)
+SCENE = np.tile(np.linspace(40, 200, 1280).astype(np.uint8)[None, :, None], (720, 1, 3))
+NOISE = CameraNoise(720, 1280, 8.0)
 
 
 def porch(seed: int) -> UInt8Array:
     """The same scene with fresh noise, as of a camera at dusk."""
-    noise = np.random.default_rng(seed).normal(0, 8, (720, 1280, 3))
-    scene = np.linspace(40, 200, 1280)[None, :, None] + noise
-    return np.clip(scene, 0, 255).astype(np.uint8)
+    return NOISE.on(SCENE, seed)
 
 
 def visitor(seed: int) -> UInt8Array:

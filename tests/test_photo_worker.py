@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from confined_process import SAY, TELL, limits, program
 from photographs import (
     blurred,
     hostile_files,
@@ -161,12 +162,11 @@ def test_it_knows_no_secret_of_the_daemon_and_has_limits(
         own.examine(jpeg(np.full((64, 64, 3), 100, np.uint8)))
         pid = own.pid
         environment = Path(f"/proc/{pid}/environ").read_bytes()
-        limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii")
+        bounded = limits(pid)
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
         assert os.getpriority(os.PRIO_PROCESS, pid or 0) - os.getpriority(os.PRIO_PROCESS, 0) >= 5
     assert b"secret" not in environment
     assert b"CREDENTIALS" not in environment
-    bounded = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()[1:]}
     assert bounded["Max file size"] == bounded["Max core file size"] == "0"
     assert bounded["Max processes"] == "0"
     assert int(bounded["Max open files"]) <= 64
@@ -201,9 +201,10 @@ def test_code_that_gets_into_it_reaches_nobody_and_no_file(
     """The process itself, with its networks loaded, tries; it stands for what a decoder may do."""
     secret = tmp_path / "gallery.sqlite"
     secret.write_bytes(b"faces")
-    program = tmp_path / "trying.py"
-    program.write_text(
-        textwrap.dedent(f"""
+    command = program(
+        tmp_path,
+        TELL,
+        f"""
             import os, resource, socket
             from doorbell.errors import EnrollmentError
             from doorbell.household import confinement, photo_process
@@ -214,23 +215,15 @@ def test_code_that_gets_into_it_reaches_nobody_and_no_file(
             class Trying(photo_process.Photos):
                 def answer(self, request, blob):
                     super().answer(request, blob)
-                    told = []
-                    for name, code in {TRIES!r}.items():
-                        try:
-                            exec(code)
-                            told.append(name + ": done")
-                        except OSError as exc:
-                            told.append(name + ": " + exc.strerror)
-                    raise EnrollmentError("|".join(told))
+                    raise EnrollmentError(tell({TRIES!r}))
 
             photo_process.Photos = Trying
             photo_process.main()
-            """),
-        encoding="utf-8",
+            """,
     )
     tiny = jpeg(np.full((64, 64, 3), 100, np.uint8))
     with (
-        closing(PhotoWorker(config, command=(sys.executable, str(program)))) as worker,
+        closing(PhotoWorker(config, command=command)) as worker,
         pytest.raises(EnrollmentError) as tried,
     ):
         worker.examine(tiny)
@@ -320,22 +313,17 @@ def test_who_is_killed_in_the_middle_gets_a_sentence_and_the_next_another(config
 
 
 def test_whoever_answers_what_it_should_not_is_not_believed(tmp_path: Path, config: Config) -> None:
-    program = tmp_path / "lying.py"
-    program.write_text(
-        textwrap.dedent("""
-            import struct, sys
-            def say(text, blob=b""):
-                out = sys.stdout.buffer
-                out.write(struct.pack(">II", len(text), len(blob)) + text + blob); out.flush()
-            say(b'{"ready": true}')
+    command = program(
+        tmp_path,
+        SAY,
+        """
             say(b'{"turned_degrees": 0, "found": 1, "width": 10, "height": 10, '
                 b'"preview_bytes": [4], "faces": [], "more": "of it"}', b"evil")
             sys.stdin.buffer.read()
-            """),
-        encoding="utf-8",
+            """,
     )
     with (
-        closing(PhotoWorker(config, command=(sys.executable, str(program)))) as worker,
+        closing(PhotoWorker(config, command=command)) as worker,
         pytest.raises(EnrollmentError, match="answered what it should not"),
     ):
         worker.examine(b"any")
@@ -367,15 +355,16 @@ def test_nobody_before_the_camera_is_told(worker: PhotoWorker) -> None:
 def test_it_ends_itself_when_nobody_asks_and_is_there_again_for_the_next(
     tmp_path: Path, config: Config
 ) -> None:
-    program = tmp_path / "impatient.py"
-    program.write_text(
-        "from doorbell.household import photo_process\n"
-        "photo_process.IDLE_SECONDS = 0.3\n"
-        "photo_process.main()\n",
-        encoding="utf-8",
+    command = program(
+        tmp_path,
+        """
+            from doorbell.household import photo_process
+            photo_process.IDLE_SECONDS = 0.3
+            photo_process.main()
+            """,
     )
     tiny = jpeg(np.full((64, 64, 3), 100, np.uint8))
-    with closing(PhotoWorker(config, command=(sys.executable, str(program)))) as worker:
+    with closing(PhotoWorker(config, command=command)) as worker:
         assert worker.pid is None
         worker.examine(tiny)
         first = worker.pid

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from confined_process import SAY, TELL, limits, program
 
 from doorbell.errors import SoundError
 from doorbell.household.sound_worker import GONE, TOO_LONG, SoundWorker
@@ -54,10 +53,9 @@ def test_it_knows_no_secret_and_has_limits(monkeypatch: pytest.MonkeyPatch) -> N
     with closing(SoundWorker()) as own:
         own.decode(WAV)
         environment = Path(f"/proc/{own.pid}/environ").read_bytes()
-        limits = Path(f"/proc/{own.pid}/limits").read_text(encoding="ascii")
+        bounded = limits(own.pid)
         status = Path(f"/proc/{own.pid}/status").read_text(encoding="ascii")
     assert b"secret" not in environment
-    bounded = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()[1:]}
     assert bounded["Max file size"] == bounded["Max processes"] == "0"
     assert int(bounded["Max address space"]) < 3_000_000_000
     assert int(bounded["Max cpu time"]) < 60
@@ -78,9 +76,10 @@ def test_code_that_gets_into_it_reaches_nobody_and_no_file(tmp_path: Path) -> No
     """The process itself tries, with what decodes loaded; it stands for what a decoder may do."""
     secret = tmp_path / "gallery.sqlite"
     secret.write_bytes(b"faces")
-    program = tmp_path / "trying.py"
-    program.write_text(
-        textwrap.dedent(f"""
+    command = program(
+        tmp_path,
+        TELL,
+        f"""
             import os, socket
             from doorbell.errors import SoundError
             from doorbell.household import sound_process
@@ -88,22 +87,14 @@ def test_code_that_gets_into_it_reaches_nobody_and_no_file(tmp_path: Path) -> No
             PATH = {str(secret)!r}
 
             def trying(content):
-                told = []
-                for name, code in {TRIES!r}.items():
-                    try:
-                        exec(code)
-                        told.append(name + ": done")
-                    except OSError as exc:
-                        told.append(name + ": " + exc.strerror)
-                raise SoundError("|".join(told))
+                raise SoundError(tell({TRIES!r}))
 
             sound_process.decode_sound = trying
             sound_process.main()
-            """),
-        encoding="utf-8",
+            """,
     )
     with (
-        closing(SoundWorker(command=(sys.executable, str(program)))) as worker,
+        closing(SoundWorker(command=command)) as worker,
         pytest.raises(SoundError) as tried,
     ):
         worker.decode(WAV)
@@ -150,21 +141,16 @@ def test_who_takes_too_long_or_dies_is_told_of_and_the_next_gets_another() -> No
 def test_whoever_answers_what_it_should_not_is_not_believed(
     tmp_path: Path, told: str, samples: int
 ) -> None:
-    program = tmp_path / "lying.py"
-    program.write_text(
-        textwrap.dedent(f"""
-            import struct, sys
-            def say(text, blob=b""):
-                out = sys.stdout.buffer
-                out.write(struct.pack(">II", len(text), len(blob)) + text + blob); out.flush()
-            say(b'{{"ready": true}}')
+    command = program(
+        tmp_path,
+        SAY,
+        f"""
             say({told.encode()!r}, bytes({samples}))
             sys.stdin.buffer.read()
-            """),
-        encoding="utf-8",
+            """,
     )
     with (
-        closing(SoundWorker(command=(sys.executable, str(program)))) as worker,
+        closing(SoundWorker(command=command)) as worker,
         pytest.raises(SoundError) as refused,
     ):
         worker.decode(b"any")
@@ -172,18 +158,17 @@ def test_whoever_answers_what_it_should_not_is_not_believed(
 
 
 def test_more_memory_than_there_is_for_it_is_said(tmp_path: Path) -> None:
-    program = tmp_path / "hungry.py"
-    program.write_text(
-        textwrap.dedent("""
+    command = program(
+        tmp_path,
+        """
             import numpy as np
             from doorbell.household import sound_process
             sound_process.decode_sound = lambda content: np.ones(100_000_000)
             sound_process.main()
-            """),
-        encoding="utf-8",
+            """,
     )
     with (
-        closing(SoundWorker(command=(sys.executable, str(program)))) as worker,
+        closing(SoundWorker(command=command)) as worker,
         pytest.raises(SoundError, match="takes more memory"),
     ):
         worker.decode(WAV)

@@ -71,13 +71,13 @@ def check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str, 
     if face is not None:
         advice = [*slow, *advise_on_face(face, smallest), *advise_on_noise(picture)]
         if face.is_ill_exposed:
-            advice.append(_advise_on_exposure(section))
-        advice += _advise_on_far_faces(config.recognition)
+            advice.append(advise_on_exposure(section))
+        advice += advise_on_far_faces(config.recognition)
         return f"{seen}; {describe_face(face)}", advice
     advice = [*slow, *advise_on_picture(picture, smallest, field_of_view_degrees)]
     if picture.is_ill_exposed:
-        advice.append(_advise_on_exposure(section))
-    advice += [*_advise_on_far_faces(config.recognition), STAND_THERE]
+        advice.append(advise_on_exposure(section))
+    advice += [*advise_on_far_faces(config.recognition), STAND_THERE]
     return f"{seen}; no face in sight: {describe_sizes(frame.width, field_of_view_degrees)}", advice
 
 
@@ -126,7 +126,7 @@ def _advise_on_rotation(section: CameraSection, turn: int) -> str:
     )
 
 
-def _advise_on_exposure(section: CameraSection) -> str:
+def advise_on_exposure(section: CameraSection) -> str:
     """Say whether this camera can be exposed by the face."""
     if not can_be_exposed(section):
         return (
@@ -138,7 +138,7 @@ def _advise_on_exposure(section: CameraSection) -> str:
     return "this camera can be exposed by the face: set camera.expose_faces = true"
 
 
-def _advise_on_far_faces(section: RecognitionSection) -> list[str]:
+def advise_on_far_faces(section: RecognitionSection) -> list[str]:
     """Say whether the configuration keeps faces unnamed that could be."""
     enough = RecognitionSection().min_face_pixels
     if section.min_face_pixels <= enough:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from console_browsers import Enter, Visitor
+from console_browsers import BEHIND_NGINX_TOO, Enter, Visitor
 from console_house import KNOWN_NAME, STRANGER_NAME, House
 
 from doorbell.console.routing import Role
@@ -49,6 +49,7 @@ def undo(page: Page) -> Locator:
     return page.locator("#toasts button, .notice form button", has_text="Undo").last
 
 
+@BEHIND_NGINX_TOO
 def test_a_stranger_at_the_door_is_on_the_page_at_once(member: Visitor, house: House) -> None:
     page = member.open("/")
     page.wait_for_selector("#live-view[data-state=live]")
@@ -138,6 +139,7 @@ def test_naming_correcting_and_muting_work_by_keyboard_alone(
     assert eventually(lambda: house.contents() == before)
 
 
+@BEHIND_NGINX_TOO
 def test_naming_correcting_and_muting_work_without_scripts(
     enter: Enter, house: House, stranger: str
 ) -> None:

@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from console_browsers import Console, Visitor
+from console_browsers import BEHIND_NGINX_TOO, Console, Visitor
 from console_house import House
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, BEHIND_NGINX_TOO]
 
 # What it can try, each with what came of it: what it could read, or "" for nothing.
 TRY = """

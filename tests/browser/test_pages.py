@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from console_browsers import Console, Enter, Visitor
+from console_browsers import BEHIND_NGINX_TOO, Console, Enter, Visitor
 from console_house import LONG, MARKUP, RIGHT_TO_LEFT, House
 from console_pages import PAGES, of_pages
 
@@ -60,12 +60,12 @@ def test_every_page_of_the_table_is_looked_at() -> None:
     assert {each.path for each in of_pages()} == set(PAGES)
 
 
-def suits_everybody(page: Page, console: Console) -> None:
+def suits_everybody(page: Page) -> None:
     page.evaluate(Axe().axe_script)
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate(TOO_WIDE) == [], f"{page.url} at {width} px"
-        for scheme in SCHEMES if console.is_direct else ():  # a proxy changes no colours
+        for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
             found = page.evaluate(RUN, TAGS)["violations"]
             told = [
@@ -84,7 +84,7 @@ def test_a_page_is_for_everybody_at_any_width_light_and_dark(
     visitor = enter(Role.PUBLIC if path == "/pair" else Role.OWNER)
     page = visitor.open(path)
     page.wait_for_load_state("load")
-    suits_everybody(page, console)
+    suits_everybody(page)
     assert page.evaluate(MADE_OF_NAMES) == 0
     assert page.url == console.address + path
     visitor.watch.check(page)
@@ -111,8 +111,9 @@ def test_pages_speak_the_reader_s_language(enter: Enter, language: str) -> None:
     assert page.locator("nav a", has_text=word).count() == 1
 
 
+@BEHIND_NGINX_TOO
 def test_a_link_out_of_a_notification_answers_it_by_one_button_without_access(
-    house: House, console: Console, enter: Enter
+    house: House, enter: Enter
 ) -> None:
     visit = house.comes(STRANGER)["visit_id"]
     house.goes()
@@ -125,7 +126,7 @@ def test_a_link_out_of_a_notification_answers_it_by_one_button_without_access(
             if each["label"].startswith("It's ")
         )
         page = enter(Role.PUBLIC).open(f"/act?token={token}")
-        suits_everybody(page, console)
+        suits_everybody(page)
         page.get_by_role("button", name=label).click()
         page.get_by_text("Done.").wait_for()
         visitor = client.ask("visits.get", visit=visit).document["visit"]["visitor"]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from console_browsers import CHROMIUM, Console, Enter, pair
 from numpy.typing import NDArray
+from recordings import likeness
 
 from doorbell.console.routing import Role
 from doorbell.control.client import Client
@@ -110,18 +111,6 @@ def spoken(words: str) -> NDArray[np.float64]:
     return np.asarray(np.interp(at * sound.sample_rate, np.arange(len(samples)), samples))
 
 
-def similarity(heard: NDArray[np.float64], said: NDArray[np.float64]) -> tuple[float, int]:
-    """The greatest correlation of a piece with any place of what was said, and that place."""
-    size = 1 << (len(said) + len(heard) - 1).bit_length()
-    product = np.fft.rfft(said, size) * np.conj(np.fft.rfft(heard, size))
-    dots = np.fft.irfft(product, size)[: len(said) - len(heard) + 1]
-    sums = np.concatenate([[0.0], np.cumsum(said**2)])
-    energies = sums[len(heard) :] - sums[: -len(heard)]
-    found = dots / np.sqrt(np.maximum(energies, 1.0) * max(float(heard @ heard), 1.0))
-    place = int(np.argmax(found))
-    return float(found[place]), place
-
-
 @pytest.fixture(scope="module")
 def porch(
     models_directory: Path,  # noqa: ARG001 - built for the daemon
@@ -202,7 +191,7 @@ def is_what_was_said(heard: list[NDArray[np.float64]], said: NDArray[np.float64]
     A loaded machine stutters, and browsers make voices clearer: so neither the whole is compared,
     nor is every piece the same.
     """
-    found = [similarity(piece, said) for piece in heard]
+    found = [likeness(said, piece) for piece in heard]
     places = [place for alike, place in found if alike >= ALIKE]
     return len(places) >= max(2, 0.7 * len(heard)) and places == sorted(places)
 
@@ -231,7 +220,7 @@ def test_what_is_said_while_the_button_is_held_is_heard_at_the_door_soon(
         rest = pieces(sound.samples[len(chime) :], sound.sample_rate)
         if is_what_was_said(rest, porch.said) and after_seconds <= SOON_SECONDS:
             break
-    assert is_what_was_said(rest, porch.said), [similarity(each, porch.said) for each in rest]
+    assert is_what_was_said(rest, porch.said), [likeness(porch.said, each) for each in rest]
     assert not is_what_was_said(rest, porch.heard)
     assert after_seconds <= SOON_SECONDS
 
@@ -288,7 +277,7 @@ def test_the_door_is_heard_in_the_page_while_a_light_says_so_and_ends_with_it(
     assert eventually(lambda: bool(page.evaluate(enough)))
     told = page.evaluate("window.heard")
     heard = pieces(np.array(told["samples"], np.float64), told["rate"])
-    assert is_what_was_said(heard, porch.heard), [similarity(each, porch.heard) for each in heard]
+    assert is_what_was_said(heard, porch.heard), [likeness(porch.heard, each) for each in heard]
     assert not is_what_was_said(heard, porch.said)
     page.goto(f"{member.address}/visits")
     assert eventually(lambda: not porch.status()["microphone"]["is_open"], 2.0)

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from console_browsers import Console, Enter, Visitor, pair
+from console_browsers import BEHIND_NGINX_TOO, Console, Enter, Visitor, pair
 from console_house import House
 from console_pages import PAGES
 
@@ -15,7 +15,7 @@ from doorbell.control.client import Client
 from doorbell.testbed.scenes import KNOWN, STRANGER
 from doorbell.testbed.waiting import eventually
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, BEHIND_NGINX_TOO]
 
 KINDS = ["arrived", "recognized", "ring", "left"]
 
@@ -57,6 +57,8 @@ def test_a_whole_session_talks_to_one_origin(enter: Enter, console: Console, hou
     for path in PAGES.values():
         owner.open(path)
         page.wait_for_load_state("load")
+        # Whoever is paired is led on from there.
+        assert page.url == console.address + ("/" if path == "/pair" else path)
         owner.watch.check(page)
     for theme in ("dark", "light"):
         page.emulate_media(color_scheme=theme)
