@@ -169,9 +169,8 @@ def run_daemon(
         # Before anybody elsewhere can have heard of what it keeps.
         notices = _notices(config, inbox.put, add, followers)
         take = partial(_take, voice, inbox.put)
-        broker: Mqtt | None = None
-        if config.mqtt.enabled:
-            broker = _home_automation(config, gallery, take, partial(latency.add, Stage.PUBLISH))
+        broker = _home_automation(config, gallery, take, partial(latency.add, Stage.PUBLISH))
+        if broker is not None:
             add(broker)
         add(Pictures(config.storage, publish=inbox.put))
         # Also where nobody may listen any more: a broker keeps what an earlier run told.
@@ -301,8 +300,10 @@ def _home_automation(
     gallery: Gallery,
     on_command: Callable[[AnyCommand], None],
     on_published: Callable[[float], None],
-) -> Mqtt:
+) -> Mqtt | None:
     """The output to the broker, with what it is told of the gallery at the start."""
+    if not config.mqtt.enabled:
+        return None
     return Mqtt(
         known_as(config),
         config.mqtt,
