@@ -308,6 +308,29 @@ def test_who_is_known_is_told_once_and_again_where_another_process_has_changed_i
     assert [person.name for person in known.people] == ["Ann"]
 
 
+@pytest.mark.parametrize("stopping", [False, True], ids=["running", "stopping"])
+def test_what_another_process_forgets_is_told_to_every_output(
+    perception: Perception, gallery: Gallery, tmp_path: Path, *, stopping: bool
+) -> None:
+    now = time.time()
+    anna = gallery.people.get("Anna")
+    visits = {"gone": (now - 60, anna), "beside": (now - 50, None), "earlier": (now - 7200, None)}
+    for visit_id, (at, visitor) in visits.items():
+        gallery.visits.save(Visit(visit_id, at, at + 20, at + 20, visitor))
+
+    def act(house: House) -> None:
+        assert eventually(lambda: house.heard.of(KnownVisitors) != [])
+        with Gallery.open(tmp_path / "gallery.sqlite") as other:
+            other.people.forget("Anna")
+        if not stopping:
+            assert eventually(lambda: len(house.heard.of(KnownVisitors)) == 2)
+
+    with watching(perception, gallery, act) as house:
+        told = house.heard.of(VisitsForgotten)
+    assert told[-1] == VisitsForgotten(("gone",), beside=("beside",))  # before it went what is old
+    assert isinstance(house.heard.messages[-1], Statistics)
+
+
 def test_a_visit_is_corrected_a_stranger_named_and_somebody_ignored_by_command(
     perception: Perception, gallery: Gallery
 ) -> None:

