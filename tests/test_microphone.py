@@ -27,6 +27,7 @@ from doorbell.testbed.waiting import eventually
 
 PIECE = PIECE_BYTES // 2
 SPOKEN = np.random.default_rng(5).integers(-9000, 9000, 32000).astype("<i2")
+OPEN, CLOSED = MicrophoneState(True), MicrophoneState(False)
 
 
 @pytest.fixture
@@ -58,19 +59,19 @@ def test_the_microphone_is_open_while_somebody_listens_and_no_longer(file: Micro
     told: list[State] = []
     before = children()
     microphone = Microphone(DEVICE, publish=told.append, environment=file.environment)
-    assert (told, children()) == ([], before)
+    assert (told, children()) == ([CLOSED], before)
     with microphone.listen() as one:
-        assert told == [MicrophoneState(True)]
+        assert told == [CLOSED, OPEN]
         assert is_what_was_said([one.next() for _ in range(5)])
         with microphone.listen() as other:
             assert len(other.next()) == PIECE_BYTES
         assert len(one.next()) == PIECE_BYTES
-        assert told == [MicrophoneState(True)]
-    assert told == [MicrophoneState(True), MicrophoneState(False)]
+        assert told == [CLOSED, OPEN]
+    assert told == [CLOSED, OPEN, CLOSED]
     assert children() == before
     # Whoever comes next hears what is said then.
     assert is_what_was_said(heard(microphone))
-    assert told[2:] == told[:2]
+    assert told == [CLOSED, OPEN, CLOSED, OPEN, CLOSED]
     microphone.close()
     with pytest.raises(SoundError, match="about to stop"):
         microphone.listen()
@@ -131,8 +132,8 @@ def test_a_device_that_is_not_there_hangs_or_dies_says_so_and_comes_back(
             [recorder] = [pid for pid in children() if b"arecord" in command(pid)]
             os.kill(recorder, signal.SIGKILL)
             assert "arecord has ended" in end(listening)
-        assert len(told) == 6
-        assert [each == MicrophoneState(False) for each in told] == [False, True] * 3
+        assert len(told) == 7
+        assert [each == CLOSED for each in told] == [True, *([False, True] * 3)]
         assert is_what_was_said(heard(microphone))
 
 
@@ -211,8 +212,8 @@ def test_who_goes_closes_the_microphone_and_nobody_listens_for_ever(
             first, second = next(sounds), next(sounds)
             assert first.document == second.document == {"event": "sound"}
             assert is_what_was_said([first.blob, second.blob])
-            assert told == [MicrophoneState(True)]
-        assert eventually(lambda: told == [MicrophoneState(True), MicrophoneState(False)], 1.0)
+            assert told == [CLOSED, OPEN]
+        assert eventually(lambda: told == [CLOSED, OPEN, CLOSED], 1.0)
         with Client.connect(path) as client:
             assert [each.document["event"] for each in client.listen()][-1] == "done"
         file.unplug()
