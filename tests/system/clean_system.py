@@ -1,4 +1,4 @@
-"""A clean system in a directory: made with debootstrap, entered with chroot.
+"""A clean system in a directory: made with mmdebstrap, entered with chroot.
 
 It has a Jetson's release file but neither its GPU nor a running systemd.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-# How long a system that debootstrap has made is taken anew for the next run.
+# How long a system that mmdebstrap has made is taken anew for the next run.
 KEPT_SECONDS = 3 * 86400.0
 # What a Jetson's Ubuntu has from the start.
 PREINSTALLED = "python3,systemd"
@@ -133,7 +133,7 @@ def _download(lock: str, directory: str) -> subprocess.Popen[bytes]:
 
 
 def _unpack_base_system(root: Path, kept: Path) -> None:
-    """Make it with debootstrap, or unpack the one that a run within some days has made."""
+    """Make it with mmdebstrap, or unpack the one that a run within some days has made."""
     suite, mirror = _system_of_this_machine()
     name = re.sub(r"\W+", "-", f"{suite} {mirror} {PREINSTALLED}")
     made_before = kept / f"{name}.tar"
@@ -141,7 +141,7 @@ def _unpack_base_system(root: Path, kept: Path) -> None:
         subprocess.run(["tar", "-C", root, "-xpf", made_before], check=True)
         return
     made = subprocess.run(
-        ["debootstrap", "--variant=minbase", f"--include={PREINSTALLED}", suite, root, mirror],
+        ["mmdebstrap", "--variant=minbase", f"--include={PREINSTALLED}", suite, root, mirror],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
