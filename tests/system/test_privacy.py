@@ -37,7 +37,7 @@ ESCAPED = json.dumps(NAME)[1:-1].encode()
 # A call that names a peer or an own address, as strace writes it.
 ADDRESS = re.compile(r"sa_family=(AF_\w+)(?:, sin6?_port=htons\((\d+)\).*?\"([0-9a-f.:]+)\")?")
 TARGETS = '[{name = "anna", webhook = "http://127.0.0.1:9", secret_file = "s", picture = true}]'
-VISITOR = Visitor(enters=0.3, approach=1.5, stays=1.5)
+VISITOR = Visitor(enters=0.3, approach=1.5, stays=2.5)
 NUMBERS_IN_A_ROW = re.compile(rb"(?:-?\d+\.\d+(?:e-?\d+)?[\s,;]+){8}")
 
 
@@ -151,7 +151,7 @@ def run(
         with DaemonProcess(command, folder / "log", umask=0o022) as daemon:
             pictures = state / "pictures"
             assert eventually(
-                lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
+                lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 40
             ), daemon.log
             assert eventually(lambda: any(pictures.glob("*.jpg")))
             assert NAME in [each.get("person") for each in listener.documents("event")]
@@ -286,7 +286,7 @@ def test_whoever_is_forgotten_is_nowhere_any_more_whoever_asked(
     camera = simulated(tmp_path, faces, VISITOR)
     with watching(tmp_path, broker, f"camera.uri={camera}") as listener:
         assert eventually(
-            lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
+            lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 40
         ), (tmp_path / "log").read_text()
         left = listener.documents("event")[-1]
         assert left[who] == (NAME if who == "person" else "stranger-1")
@@ -336,7 +336,7 @@ def test_whoever_is_forgotten_by_a_command_is_nowhere_any_more_once_it_is_answer
     camera = simulated(tmp_path, faces, VISITOR)
     with watching(tmp_path, broker, f"camera.uri={camera}") as listener:
         assert eventually(
-            lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 25
+            lambda: [e["event_type"] for e in listener.documents("event")][-1:] == ["left"], 40
         ), (tmp_path / "log").read_text()
         assert eventually(lambda: any((state / "pictures").glob("*.jpg")))
         visit_id = listener.documents("event")[-1]["visit_id"]
