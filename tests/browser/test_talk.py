@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from console_browsers import CHROMIUM, Console, Enter, pair
 from numpy.typing import NDArray
-from recordings import likeness
+from recordings import is_what_was_said, likeness, pieces
 
 from doorbell.console.routing import Role
 from doorbell.control.client import Client
@@ -47,9 +47,6 @@ LIGHT = "#microphone .microphone-open"
 SPEAKING = "#talk [data-hold][data-state=speaking]"
 # Tenths of a second: longer than two notes and a second of talking, and hardly shorter.
 LISTENED_PIECES, TALKED_PIECES = 50, 10
-PIECE = TALK_RATE // 2
-# Of samples of 16 bits; and of the correlation of a piece with another voice, which is below 0.4.
-SILENT, ALIKE = 300.0, 0.6
 # Other tests take the processors now and then, and one of these has to be without them.
 TRIES = 3
 # Keeps whatever a page sounds.
@@ -179,25 +176,6 @@ def hold(page: Page, seconds: float) -> float:
     let_go_at = time.time()
     page.mouse.up()
     return let_go_at
-
-
-def pieces(samples: NDArray[np.float64], rate: int) -> list[NDArray[np.float64]]:
-    """Half a second each, as a telephone would carry them: what is silent is left out."""
-    at = np.arange(0, len(samples) / rate, 1 / TALK_RATE)
-    heard = np.interp(at * rate, np.arange(len(samples)), samples)
-    each = [heard[begin : begin + PIECE] for begin in range(0, len(heard) - PIECE, PIECE)]
-    return [piece for piece in each if piece.std() > SILENT]
-
-
-def is_what_was_said(heard: list[NDArray[np.float64]], said: NDArray[np.float64]) -> bool:
-    """Whether nearly all pieces are some of what was said, in its order.
-
-    A loaded machine stutters, and browsers make voices clearer: so neither the whole is compared,
-    nor is every piece the same.
-    """
-    found = [likeness(said, piece) for piece in heard]
-    places = [place for alike, place in found if alike >= ALIKE]
-    return len(places) >= max(2, 0.7 * len(heard)) and places == sorted(places)
 
 
 def talk(page: Page, porch: Porch, seconds: float = HOLD_SECONDS) -> tuple[Heard, float]:
