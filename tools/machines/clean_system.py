@@ -17,8 +17,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 CHECKOUT = Path(__file__).parents[2]
 # How long a system that mmdebstrap has made is taken anew for the next run.
 KEPT_SECONDS = 3 * 86400.0
@@ -26,6 +24,10 @@ KEPT_SECONDS = 3 * 86400.0
 PREINSTALLED = "python3,systemd"
 # Where it lies in the clean system.
 CLONED = Path("/srv/doorbell")
+
+
+class CannotMake(Exception):
+    """This machine cannot make such a system; says why and what to do."""
 
 
 class CleanSystem:
@@ -104,11 +106,14 @@ def clean_system(root: Path, models_directory: Path, kept: Path) -> Iterator[Cle
         root: an empty directory.
         models_directory: where the models were built.
         kept: a directory for what the next run takes.
+
+    Raises:
+        CannotMake: nobody can make one here, or not this user.
     """
     if os.geteuid() != 0:
-        pytest.skip("only root can enter another system; run the tests as root")
+        raise CannotMake("only root can enter another system; run this as root")
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
-        pytest.skip("this machine lets nobody mount, as some containers do")
+        raise CannotMake("this machine lets nobody mount, as some containers do")
     # In memory, which spares the disk a hundred thousand small writes, and their removal.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "doorbell", root], check=True)
     try:
@@ -161,7 +166,7 @@ def _system_of_this_machine() -> tuple[str, str]:
     policy = subprocess.run(["apt-cache", "policy"], capture_output=True, text=True, check=True)
     mirrors = re.findall(rf"^ *\d+ (\S+) {suite}/main ", policy.stdout, re.MULTILINE)
     if not mirrors:
-        pytest.skip(f"apt knows no mirror of {suite}/main here")
+        raise CannotMake(f"apt knows no mirror of {suite}/main here; run apt-get update")
     return suite, mirrors[0]
 
 
