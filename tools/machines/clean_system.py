@@ -123,7 +123,8 @@ def clean_system(root: Path, models_directory: Path, kept: Path) -> Iterator[Cle
                 _unpack_base_system(root, kept)
             finally:
                 ended = [each.wait() for each in downloads]
-            assert ended == [0, 0]
+            if any(ended):
+                raise RuntimeError("pip could not download what the doorbell depends on")
             shutil.copytree(wheels, root / "wheels")
         yield _furnish(root, models_directory)
     finally:
@@ -152,7 +153,8 @@ def _unpack_base_system(root: Path, kept: Path) -> None:
         text=True,
         check=False,
     )
-    assert made.returncode == 0, made.stdout[-2000:]
+    if made.returncode:
+        raise RuntimeError(f"mmdebstrap could not make {suite}: {made.stdout[-2000:]}")
     root.chmod(0o755)
     part = made_before.with_suffix(f".{os.getpid()}")
     subprocess.run(["tar", "-C", root, "-cf", part, "."], check=True)
