@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from machines.clean_system import CHECKOUT, CannotMake, CleanSystem, clean_system
+from machines.clean_system import CHECKOUT, CannotMakeError, CleanSystem, clean_system
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -38,7 +38,7 @@ def clean(
     with ExitStack() as stack:
         try:
             system = stack.enter_context(clean_system(root, models_directory, kept))
-        except CannotMake as cause:
+        except CannotMakeError as cause:
             pytest.skip(str(cause))
         yield system
 

@@ -1,1 +1,1 @@
-"""Machines that the doorbell is tried on as it is installed: clean systems, and what starts them."""
+"""Machines that the doorbell is tried on as it is installed: clean systems, and their start."""

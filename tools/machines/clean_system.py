@@ -26,7 +26,7 @@ PREINSTALLED = "python3,systemd"
 CLONED = Path("/srv/doorbell")
 
 
-class CannotMake(Exception):
+class CannotMakeError(Exception):
     """This machine cannot make such a system; says why and what to do."""
 
 
@@ -83,10 +83,12 @@ class CleanSystem:
     def install(
         self, *options: str, answer: str = "", terminal: bool = False
     ) -> subprocess.CompletedProcess[str]:
+        """Run the installer in it, with these options."""
         command = str(CLONED / "tools" / "install-jetson")
         return self.run(command, *options, answer=answer, terminal=terminal)
 
     def path(self, path: str) -> Path:
+        """Where a path of its own is on this machine."""
         return self.root / path.removeprefix("/")
 
     def changes(self) -> dict[str, tuple[int, int]]:
@@ -108,12 +110,12 @@ def clean_system(root: Path, models_directory: Path, kept: Path) -> Iterator[Cle
         kept: a directory for what the next run takes.
 
     Raises:
-        CannotMake: nobody can make one here, or not this user.
+        CannotMakeError: nobody can make one here, or not this user.
     """
     if os.geteuid() != 0:
-        raise CannotMake("only root can enter another system; run this as root")
+        raise CannotMakeError("only root can enter another system; run this as root")
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
-        raise CannotMake("this machine lets nobody mount, as some containers do")
+        raise CannotMakeError("this machine lets nobody mount, as some containers do")
     # In memory, which spares the disk a hundred thousand small writes, and their removal.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "doorbell", root], check=True)
     try:
@@ -168,7 +170,7 @@ def _system_of_this_machine() -> tuple[str, str]:
     policy = subprocess.run(["apt-cache", "policy"], capture_output=True, text=True, check=True)
     mirrors = re.findall(rf"^ *\d+ (\S+) {suite}/main ", policy.stdout, re.MULTILINE)
     if not mirrors:
-        raise CannotMake(f"apt knows no mirror of {suite}/main here; run apt-get update")
+        raise CannotMakeError(f"apt knows no mirror of {suite}/main here; run apt-get update")
     return suite, mirrors[0]
 
 
