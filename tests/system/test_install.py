@@ -106,6 +106,35 @@ def test_the_daemon_s_user_can_use_what_was_installed(clean: CleanSystem) -> Non
 
 
 @pytest.mark.usefixtures("first_runs")
+def test_without_a_camera_the_service_is_not_started_and_a_terminal_is_asked_for_one(
+    clean: CleanSystem,
+) -> None:
+    configuration = clean.path("/etc/doorbell/doorbell.toml")
+    named = configuration.read_text(encoding="utf-8")
+    none = named.replace(f'uri = "{CAMERA}"', 'uri = "simulated:"')
+    configuration.write_text(none, encoding="utf-8")
+
+    without = clean.install()
+    assert list(steps(without).values())[-2:] == ["left out: it needs a camera"] * 2
+    assert "run this again with --camera" in without.stderr
+    assert without.returncode == 3
+    nothing = clean.install("--no-console", "--no-notifier", answer="\n", terminal=True)
+    assert "Which camera watches the door?" in nothing.stdout
+    assert configuration.read_text(encoding="utf-8") == none
+    asked = clean.install("--no-console", "--no-notifier", answer=f"{CAMERA}\n", terminal=True)
+    assert configuration.read_text(encoding="utf-8") == named
+    assert stat.S_IMODE(configuration.stat().st_mode) == 0o640
+    assert list(steps(asked).values())[-2:] == [
+        "is done",
+        "left out: it needs a running systemd",
+    ]
+    # Who has one is neither asked nor given another.
+    other = clean.install("--camera", "csi://0", "--no-console", "--no-notifier", terminal=True)
+    assert "Which camera" not in other.stdout
+    assert configuration.read_text(encoding="utf-8") == named
+
+
+@pytest.mark.usefixtures("first_runs")
 def test_the_web_pages_start_with_the_machine_only_if_asked_for(clean: CleanSystem) -> None:
     wanted = clean.path("/etc/systemd/system/multi-user.target.wants/doorbell-console.service")
     assert not wanted.is_symlink()
@@ -300,6 +329,8 @@ def test_it_says_in_one_line_why_it_does_not_install(
 def test_uninstalling_keeps_the_gallery_unless_told_otherwise(clean: CleanSystem) -> None:
     gallery = clean.path("/var/lib/doorbell/.local/share/doorbell/gallery.sqlite")
     gallery.write_bytes(b"faces")
+    for cache in ("/var/lib/doorbell/.cache", "/var/cache/doorbell"):  # and where it was earlier
+        clean.path(cache).mkdir(exist_ok=True)
     planned = clean.install("--uninstall", "--dry-run")
     assert list(steps(planned).values()) == ["would be done"] * 3
     assert clean.path("/opt/doorbell").exists()
@@ -310,7 +341,12 @@ def test_uninstalling_keeps_the_gallery_unless_told_otherwise(clean: CleanSystem
     assert "Delete both?" in kept.stdout
     assert gallery.read_bytes() == b"faces"
     assert clean.path("/etc/doorbell/doorbell.toml").exists()
-    gone = ["/opt/doorbell", "/var/cache/doorbell", "/etc/systemd/system/doorbell.service"]
+    gone = [
+        "/opt/doorbell",
+        "/var/lib/doorbell/.cache",
+        "/var/cache/doorbell",
+        "/etc/systemd/system/doorbell.service",
+    ]
     assert [path for path in gone if clean.path(path).exists()] == []
     assert not (gallery.parent / "models").exists()
 
