@@ -10,7 +10,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from machines.boot import show_somebody, try_service
+from machines.booted import booted_copy
 from machines.clean_system import CHECKOUT, CannotMakeError, CleanSystem, clean_system
+from machines.report import Report
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -103,6 +106,27 @@ def test_the_daemon_s_user_can_use_what_was_installed(clean: CleanSystem) -> Non
     aside.rename(clean.checkout)
     assert without_checkout.returncode == 0, without_checkout.stderr
     assert [*clean.path("/opt/doorbell/.venv/lib").glob("*/site-packages/doorbell/py.typed")]
+
+
+@pytest.mark.usefixtures("first_runs")
+def test_what_was_installed_serves_where_systemd_is_process_1(
+    clean: CleanSystem, models_directory: Path, tmp_path: Path
+) -> None:
+    configuration = clean.path("/etc/doorbell/doorbell.toml")
+    named = configuration.read_text(encoding="utf-8")
+    seen = named.replace(CAMERA, show_somebody(clean, models_directory), 1)
+    configuration.write_text(seen, encoding="utf-8")
+    report = Report("boot", "the service", "Debian in systemd-nspawn")
+    try:
+        with booted_copy(clean.root, tmp_path) as booted:
+            try_service(report, booted, short=True)
+    except CannotMakeError as cause:
+        pytest.skip(str(cause))
+    finally:
+        configuration.write_text(named, encoding="utf-8")
+
+    assert report.passed
+    assert len(report.steps) == 14
 
 
 @pytest.mark.usefixtures("first_runs")
