@@ -6,11 +6,13 @@ machine's devices. What is changed in there is gone at the end.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from doorbell.testbed.waiting import eventually
 from machines.clean_system import CannotMakeError
@@ -28,6 +30,9 @@ ENVIRONMENT = {
     "PIP_FIND_LINKS": "/wheels",
     "PIP_NO_INDEX": "1",
 }
+# Where systemd keeps control groups, of either version, on a machine that it does not run itself.
+HIERARCHIES = tuple(Path("/sys/fs/cgroup", name) for name in ("systemd", "unified", ""))
+JOINING = 'for group in $1; do echo $$ >"$group/cgroup.procs"; done; shift; exec "$@"'
 # How systemd is told to power off (systemd(1), SIGRTMIN+4 would cut it short).
 POWER_OFF = "SIGRTMIN+4"
 
@@ -43,6 +48,7 @@ class BootedSystem:
         self.root = root
         self._log = root.with_name(f"{root.name}.log")
         self._container: subprocess.Popen[bytes] | None = None
+        self._groups: list[Path] = []
 
     def boot(self) -> None:
         """Start it, and wait until systemd has started what it starts.
@@ -51,9 +57,13 @@ class BootedSystem:
             CannotMakeError: it does not come up; says what the container printed.
         """
         command = ["systemd-nspawn", f"--directory={self.root}", "--machine=doorbell-trial"]
-        # Beside a service manager of this machine, whether there is one or not.
-        command += ["--register=no", "--keep-unit", "--console=pipe", "--quiet", "--boot"]
+        command += ["--register=no", "--console=pipe", "--quiet", "--boot"]
         command += ["--private-network", "--resolv-conf=off", "--timezone=off"]
+        if not Path("/run/systemd/system").exists():
+            # Two systems in one control group would end each other's processes.
+            self._groups = _make_groups()
+            joining = ["sh", "-c", JOINING, "sh", " ".join(map(str, self._groups))]
+            command = [*joining, *command, "--keep-unit"]
         with self._log.open("wb") as log:
             self._container = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
@@ -125,6 +135,27 @@ class BootedSystem:
             self._container.kill()
             self._container.wait()
             self._container = None
+        for group in self._groups:
+            _remove_group(group)
+        self._groups = []
+
+
+def _make_groups() -> list[Path]:
+    """Make a control group for one system, in each hierarchy that systemd uses."""
+    name = f"doorbell-{uuid4().hex[:8]}"
+    made = []
+    for hierarchy in HIERARCHIES:
+        if (hierarchy / "cgroup.procs").exists():
+            (hierarchy / name).mkdir()
+            made.append(hierarchy / name)
+    return made
+
+
+def _remove_group(group: Path) -> None:
+    """Remove a control group and those in it; what still ends in one stays."""
+    for folder, _, _ in os.walk(group, topdown=False):
+        with suppress(OSError):
+            Path(folder).rmdir()
 
 
 def why_not() -> str:
