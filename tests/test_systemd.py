@@ -266,5 +266,6 @@ def test_faces_are_for_the_daemon_alone() -> None:
     assert home == ["d", "/var/lib/doorbell", "0700", "doorbell", "doorbell", "-"]
     assert home[1] in account
     assert setting("StateDirectory") == ["doorbell"]
+    assert setting("CacheDirectory") == []  # the cache is in that home, for service and commands
     assert setting("LimitCORE") == ["0"]
     assert setting("UMask") == ["0077"]

@@ -18,6 +18,13 @@ from typing import Any
 
 import click
 
+from doorbell.cli.journal import (
+    ERROR,
+    is_read_by_journal,
+    mark_tracebacks,
+    severity_of,
+    with_severity,
+)
 from doorbell.cli.streams import give_up_output, prepare_streams
 from doorbell.errors import (
     MEMORY_ADVICE,
@@ -51,6 +58,7 @@ class DoorbellGroup(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line."""
         prepare_streams()
+        mark_tracebacks()
         try:
             return super().main(*args, **kwargs)
         except OSError as exc:
@@ -58,7 +66,7 @@ class DoorbellGroup(click.Group):
                 raise
             give_up_output()
             with contextlib.suppress(OSError):
-                click.echo(f"doorbell: cannot write the output: {exc.strerror}", err=True)
+                _complain(f"doorbell: cannot write the output: {exc.strerror}")
             sys.exit(DoorbellError.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -72,12 +80,12 @@ class DoorbellGroup(click.Group):
         except click.ClickException as exc:
             told = io.StringIO()
             exc.show(file=told)
-            click.echo(shown(told.getvalue(), keep="\n"), nl=False, err=True)
+            _complain(shown(told.getvalue(), keep="\n").removesuffix("\n"))
             return ctx.exit(exc.exit_code)
         except MemoryError:
             message = f"there was not enough memory; {MEMORY_ADVICE}"
             code = InferenceError.exit_code
-        click.echo(f"doorbell: {message}", err=True)
+        _complain(f"doorbell: {message}")
         return ctx.exit(code)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -90,6 +98,10 @@ class DoorbellGroup(click.Group):
             raise
 
 
+def _complain(message: str) -> None:
+    click.echo(with_severity(message, ERROR), err=True)
+
+
 def _end_now(ending: SystemExit) -> None:
     """End the process although a thread was left behind in a driver that does not answer.
 
@@ -97,7 +109,7 @@ def _end_now(ending: SystemExit) -> None:
     is taken down: C++ calls that a reason to abort. By now everything is closed and written.
     """
     if isinstance(ending.code, str):
-        click.echo(ending.code, err=True)
+        _complain(ending.code)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -117,6 +129,9 @@ class RunsByDefault(click.Group):
 
 class _ShownFormatter(logging.Formatter):
     """One line a message, whatever names are in it, and nothing that a terminal obeys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return with_severity(super().format(record), severity_of(record.levelno))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         record.message = shown(record.message)
@@ -213,7 +228,7 @@ def configure_logging(level: str, *, words_only: bool = False) -> None:
         level: from which on.
         words_only: without time, level and origin, between what a person reads.
     """
-    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    stamp = "" if is_read_by_journal() else "%(asctime)s "
     origin = "" if words_only else f"{stamp}%(levelname)s %(name)s: "
     handler = logging.StreamHandler()
     handler.setFormatter(_ShownFormatter(f"{origin}%(message)s"))

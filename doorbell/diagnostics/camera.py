@@ -9,7 +9,7 @@ from contextlib import closing
 from doorbell.camera.exposed import can_be_exposed
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.rotated import rotate
-from doorbell.camera.uri import source_of
+from doorbell.camera.uri import Kind, source_of
 from doorbell.config import CameraSection, Config, RecognitionSection, control_socket
 from doorbell.control.camera import DaemonCamera, open_daemon_camera
 from doorbell.domain import Face, Frame, UInt8Array
@@ -60,7 +60,7 @@ def check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str, 
             latency.add(Stage.CAPTURE, time.time() - frame.captured_at)
             frames.append(frame.pixels)
         slow = [camera.slow_reason] if camera.slow_reason else []
-    seen = f"{frame.width} x {frame.height} pixels from {source_of(section).shown}"
+    seen = f"{frame.width} x {frame.height} pixels from {_name_of(section)}"
     if running is not None:
         seen += ", by way of the running doorbell"
     seen += f"; {describe(latency.take())}"
@@ -79,6 +79,11 @@ def check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str, 
         advice.append(advise_on_exposure(section))
     advice += [*advise_on_far_faces(config.recognition), STAND_THERE]
     return f"{seen}; no face in sight: {describe_sizes(frame.width, field_of_view_degrees)}", advice
+
+
+def _name_of(section: CameraSection) -> str:
+    source = source_of(section)
+    return "the simulated camera" if source.kind is Kind.SIMULATED else source.shown
 
 
 def _next_frame(camera: LatestFrame | DaemonCamera, timeout_seconds: float) -> Frame:

@@ -10,7 +10,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from machines.clean_system import CHECKOUT, CannotMakeError, CleanSystem, clean_system
+from machines.boot import show_somebody, try_service
+from machines.booted import booted_copy
+from machines.clean_system import CannotMakeError, CleanSystem, clean_system
+from machines.report import Report
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -103,6 +106,56 @@ def test_the_daemon_s_user_can_use_what_was_installed(clean: CleanSystem) -> Non
     aside.rename(clean.checkout)
     assert without_checkout.returncode == 0, without_checkout.stderr
     assert [*clean.path("/opt/doorbell/.venv/lib").glob("*/site-packages/doorbell/py.typed")]
+
+
+@pytest.mark.usefixtures("first_runs")
+def test_what_was_installed_serves_where_systemd_is_process_1(
+    clean: CleanSystem, models_directory: Path, tmp_path: Path
+) -> None:
+    configuration = clean.path("/etc/doorbell/doorbell.toml")
+    named = configuration.read_text(encoding="utf-8")
+    seen = named.replace(CAMERA, show_somebody(clean, models_directory), 1)
+    configuration.write_text(seen, encoding="utf-8")
+    report = Report("boot", "the service", "Debian in systemd-nspawn")
+    try:
+        with booted_copy(clean.root, tmp_path) as booted:
+            try_service(report, booted, short=True)
+    except CannotMakeError as cause:
+        pytest.skip(str(cause))
+    finally:
+        configuration.write_text(named, encoding="utf-8")
+
+    assert report.passed
+    assert len(report.steps) == 14
+
+
+@pytest.mark.usefixtures("first_runs")
+def test_without_a_camera_the_service_is_not_started_and_a_terminal_is_asked_for_one(
+    clean: CleanSystem,
+) -> None:
+    configuration = clean.path("/etc/doorbell/doorbell.toml")
+    named = configuration.read_text(encoding="utf-8")
+    none = named.replace(f'uri = "{CAMERA}"', 'uri = "simulated:"')
+    configuration.write_text(none, encoding="utf-8")
+
+    without = clean.install()
+    assert list(steps(without).values())[-2:] == ["left out: it needs a camera"] * 2
+    assert "run this again with --camera" in without.stderr
+    assert without.returncode == 3
+    nothing = clean.install("--no-console", "--no-notifier", answer="\n", terminal=True)
+    assert "Which camera watches the door?" in nothing.stdout
+    assert configuration.read_text(encoding="utf-8") == none
+    asked = clean.install("--no-console", "--no-notifier", answer=f"{CAMERA}\n", terminal=True)
+    assert configuration.read_text(encoding="utf-8") == named
+    assert stat.S_IMODE(configuration.stat().st_mode) == 0o640
+    assert list(steps(asked).values())[-2:] == [
+        "is done",
+        "left out: it needs a running systemd",
+    ]
+    # Who has one is neither asked nor given another.
+    other = clean.install("--camera", "csi://0", "--no-console", "--no-notifier", terminal=True)
+    assert "Which camera" not in other.stdout
+    assert configuration.read_text(encoding="utf-8") == named
 
 
 @pytest.mark.usefixtures("first_runs")
@@ -300,6 +353,8 @@ def test_it_says_in_one_line_why_it_does_not_install(
 def test_uninstalling_keeps_the_gallery_unless_told_otherwise(clean: CleanSystem) -> None:
     gallery = clean.path("/var/lib/doorbell/.local/share/doorbell/gallery.sqlite")
     gallery.write_bytes(b"faces")
+    for cache in ("/var/lib/doorbell/.cache", "/var/cache/doorbell"):  # and where it was earlier
+        clean.path(cache).mkdir(exist_ok=True)
     planned = clean.install("--uninstall", "--dry-run")
     assert list(steps(planned).values()) == ["would be done"] * 3
     assert clean.path("/opt/doorbell").exists()
@@ -310,7 +365,12 @@ def test_uninstalling_keeps_the_gallery_unless_told_otherwise(clean: CleanSystem
     assert "Delete both?" in kept.stdout
     assert gallery.read_bytes() == b"faces"
     assert clean.path("/etc/doorbell/doorbell.toml").exists()
-    gone = ["/opt/doorbell", "/var/cache/doorbell", "/etc/systemd/system/doorbell.service"]
+    gone = [
+        "/opt/doorbell",
+        "/var/lib/doorbell/.cache",
+        "/var/cache/doorbell",
+        "/etc/systemd/system/doorbell.service",
+    ]
     assert [path for path in gone if clean.path(path).exists()] == []
     assert not (gallery.parent / "models").exists()
 
@@ -325,32 +385,3 @@ def test_uninstalling_keeps_the_gallery_unless_told_otherwise(clean: CleanSystem
     for account in ("doorbell", "doorbell-console", "doorbell-notifier"):
         assert clean.run("id", account).returncode == 1
     assert clean.run("getent", "group", "doorbell-control").returncode == 2
-
-
-def installer(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [str(CHECKOUT / "tools" / "install-jetson"), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.parametrize("options", [["--yes"], ["--camera"], ["--camera", 'a"b'], ["--fast"]])
-def test_a_wrong_request_ends_with_2(options: list[str]) -> None:
-    refused = installer(*options)
-
-    assert refused.returncode == 2
-    assert refused.stderr.count("\n") == 1
-
-
-def test_every_file_for_systemd_is_installed() -> None:
-    source = (CHECKOUT / "tools" / "install-jetson").read_text(encoding="utf-8")
-    installed = re.findall(r'^    "(doorbell\S*) /etc/\S+"$', source, re.MULTILINE)
-
-    assert sorted(installed) == sorted(path.name for path in (CHECKOUT / "systemd").iterdir())
-
-
-def test_help_names_every_option() -> None:
-    told = installer("--help")
-    source = (CHECKOUT / "tools" / "install-jetson").read_text(encoding="utf-8")
-
-    assert told.returncode == 0
-    for option in re.findall(r"^ {8}(--[a-z-]+)\)", source, re.MULTILINE):
-        assert option in told.stdout

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ CHECKOUT = Path(__file__).parents[2]
 # How long a system that mmdebstrap has made is taken anew for the next run.
 KEPT_SECONDS = 3 * 86400.0
 # What a Jetson's Ubuntu has from the start.
-PREINSTALLED = "python3,systemd"
+PREINSTALLED = "python3,sudo,systemd"
 # Where it lies in the clean system.
 CLONED = Path("/srv/doorbell")
 
@@ -101,13 +101,16 @@ class CleanSystem:
 
 
 @contextmanager
-def clean_system(root: Path, models_directory: Path, kept: Path) -> Iterator[CleanSystem]:
+def clean_system(
+    root: Path, models_directory: Path, kept: Path, locks: Sequence[str] = ("build", "service")
+) -> Iterator[CleanSystem]:
     """Make one, within some days of what an earlier run has made; it is gone at the end.
 
     Args:
         root: an empty directory.
         models_directory: where the models were built.
         kept: a directory for what the next run takes.
+        locks: of tools/requirements, whose packages pip finds in it.
 
     Raises:
         CannotMakeError: nobody can make one here, or not this user.
@@ -120,7 +123,7 @@ def clean_system(root: Path, models_directory: Path, kept: Path) -> Iterator[Cle
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "doorbell", root], check=True)
     try:
         with tempfile.TemporaryDirectory(prefix="doorbell-wheels-") as wheels:
-            downloads = [_download(lock, wheels) for lock in ("build", "service")]
+            downloads = [_download(lock, wheels) for lock in locks]
             try:
                 _unpack_base_system(root, kept)
             finally:
@@ -180,6 +183,7 @@ def _furnish(root: Path, models_directory: Path) -> CleanSystem:
         if Path(configuration).is_dir():
             shutil.copytree(configuration, root / configuration[1:], dirs_exist_ok=True)
     shutil.copy("/etc/resolv.conf", root / "etc")
+    (root / "etc" / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n", encoding="utf-8")
     for package in (models_directory / "downloads").iterdir():
         shutil.copy(package, root / "wheels")
     (root / "wheels").chmod(0o755)
