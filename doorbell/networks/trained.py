@@ -7,7 +7,9 @@ values that the trained network gave, which whatever is built of it has to give 
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,13 @@ import numpy as np
 
 from doorbell.domain import Float32Array
 from doorbell.errors import ModelError
+
+# What NumPy and the reader of archives raise where a file is not what it says.
+DAMAGED = (
+    *(AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError),
+    *(RuntimeError, SyntaxError, TypeError, ValueError, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -79,7 +88,7 @@ def unpack_weights(content: bytes) -> TrainedWeights:
                     if name.startswith("expected_")
                 },
             )
-    except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as exc:
+    except DAMAGED as exc:
         raise ModelError(
             f"these are no trained weights, or they are damaged: {exc}; take the file that "
             "`doorbell train` has written"
