@@ -9,7 +9,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 # What a laptop may lack.
-VENDORS = ["jetson_utils", "miniaudio", "pycuda", "simpleaudio", "tensorrt", "tensorrt_rtx"]
+VENDORS = [
+    "jetson_utils",
+    "miniaudio",
+    "pycuda",
+    "simpleaudio",
+    "tensorrt",
+    "tensorrt_rtx",
+    "torch",
+]
 
 
 def contract_layers() -> list[str]:

@@ -53,6 +53,7 @@ PAGES = {
     "notifier": "docs/notifier.md",
     "evaluate": "docs/accuracy.md",
     "bench": "docs/performance.md",
+    "train": "docs/training.md",
 }
 
 

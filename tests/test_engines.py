@@ -18,7 +18,7 @@ from doorbell.models.manifest import load_manifest
 from doorbell.models.store import CUTTING, network_path
 from doorbell.networks import blazeface
 from doorbell.networks.float16 import to_float16
-from doorbell.networks.graph import finished_model
+from doorbell.networks.graph import GraphBuilder, finished_model
 from doorbell.networks.mobilenet_ssd import mobilenet_ssd
 from doorbell.networks.weights import SeededWeights
 
@@ -47,7 +47,7 @@ def find(models_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Fi
             return network_path(models_directory, *graph.split("."))
         path = folder / f"{graph}.onnx"
         if not path.exists():
-            onnx.save(to_float16(SEEDED[graph](SeededWeights(1))), path)
+            onnx.save(to_float16(SEEDED[graph](GraphBuilder(SeededWeights(1)))), path)
         return path
 
     return path_of

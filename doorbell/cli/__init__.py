@@ -33,6 +33,7 @@ from doorbell.cli.printing import example
 from doorbell.cli.replies import reply
 from doorbell.cli.run import run
 from doorbell.cli.strangers import strangers
+from doorbell.cli.train import train
 from doorbell.cli.visits import visits
 
 
@@ -85,6 +86,7 @@ for _verb in (
     check,
     evaluate,
     bench,
+    train,
 ):
     main.add_command(_verb)
 for _verb in (key, encrypt, decrypt):

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, json_option, print_json, print_table, say
+from doorbell.cli.printing import (
+    example,
+    json_option,
+    print_json,
+    print_table,
+    progress_bars,
+    say,
+)
 
 if TYPE_CHECKING:
     from doorbell.config import Config
     from doorbell.measure.accuracy.conditions import Trials
     from doorbell.measure.accuracy.methods import Baseline, Measurement
-    from doorbell.models.fetch import Progress
 
 # The control character makes click keep the lines.
 FOLDERS = """\b
@@ -150,7 +155,7 @@ def evaluate(
         import cv2
 
         cv2.setNumThreads(cv2.getNumberOfCPUs())
-    with _progress() as progress, open_method(config, baseline, progress) as method:
+    with progress_bars() as progress, open_method(config, baseline, progress) as method:
         report = measure(what, folder, method, progress, trials)
     if as_json:
         print_json(dict(report.figures))
@@ -167,23 +172,6 @@ def evaluate(
 
         for path in draw_report(report, plots, what if baseline is None else f"{what}-{baseline}"):
             say(f"wrote {path}", err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import Progress as Bars
-    from rich.progress import TaskID
-
-    with Bars(console=Console(stderr=True)) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(work: str, done: int, total: int) -> None:
-            if work not in tasks:
-                tasks[work] = bars.add_task(work)
-            bars.update(tasks[work], completed=done, total=total)
-
-        yield show
 
 
 def _rows(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from doorbell.cli.options import with_config
-from doorbell.cli.printing import example, plural, say
+from doorbell.cli.printing import example, plural, progress_bars, say
 
 if TYPE_CHECKING:
     from doorbell.config import Config
@@ -29,14 +30,28 @@ def models() -> None:
     is_flag=True,
     help="Build TensorRT's engines for the GPU of this machine, too: minutes, once.",
 )
+@click.option(
+    "--detector",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="WEIGHTS",
+    help="Find near faces by these weights of `doorbell train` from now on.",
+)
+@click.option(
+    "--released-detector", is_flag=True, help="Find near faces by the released weights again."
+)
 @with_config
-def build(config: Config, *, portraits: bool, engine: bool) -> None:
+def build(
+    config: Config,
+    *,
+    portraits: bool,
+    engine: bool,
+    detector: Path | None,
+    released_detector: bool,
+) -> None:
     """Fetch the published weights with pip, check and convert them; what is there stays."""
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
-
+    from doorbell.errors import UsageError
     from doorbell.inference import tensorrt_precision
-    from doorbell.models.build import build_models, fetch_faces
+    from doorbell.models.build import build_models, choose_detector, fetch_faces
     from doorbell.models.store import built_networks, models_directory
 
     if engine:
@@ -44,15 +59,12 @@ def build(config: Config, *, portraits: bool, engine: bool) -> None:
 
         # Before anything is fetched: without a GPU nothing else matters.
         gpu, precision = require_gpu(), tensorrt_precision(config.inference)
+    if detector is not None and released_detector:
+        raise UsageError("--detector and --released-detector exclude each other: give one of them")
     directory = models_directory(config.inference)
-    with Progress(console=Console(stderr=True)) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(work: str, done: int, total: int) -> None:
-            if work not in tasks:
-                tasks[work] = bars.add_task(work)
-            bars.update(tasks[work], completed=done, total=total)
-
+    if detector is not None or released_detector:
+        choose_detector(directory, detector)
+    with progress_bars() as show:
         build_models(directory, progress=show)
         if portraits:
             fetch_faces(directory, progress=show)

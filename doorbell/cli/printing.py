@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from doorbell.text import json_shown, shown
 if TYPE_CHECKING:
     from doorbell.domain import Visitor
     from doorbell.household.forgetting import ForgettingOutcome
+    from doorbell.models.fetch import Progress
 
 # Of a table that no person reads: wide enough for any.
 MAX_WIDTH = 10_000
@@ -67,6 +69,24 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     if not console.is_terminal:
         console.width = MAX_WIDTH
     console.print(table)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Show on standard error how far each work is that is told of; yields what to tell."""
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    with Bars(console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(work: str, done: int, total: int) -> None:
+            if work not in tasks:
+                tasks[work] = bars.add_task(work)
+            bars.update(tasks[work], completed=done, total=total)
+
+        yield show
 
 
 def print_json(document: object) -> None:

@@ -38,13 +38,20 @@ from doorbell.models.store import (
 from doorbell.networks import blazeface
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.frozen_graph import frozen_graph_weights
+from doorbell.networks.graph import GraphBuilder
 from doorbell.networks.int8 import to_int8
 from doorbell.networks.pedestrian_ssd import pedestrian_ssd
 from doorbell.networks.regions import MIDDLE, cutting_regions
 from doorbell.networks.sface import sface
-from doorbell.networks.weights import tflite_weights
+from doorbell.networks.trained import unpack_weights
+from doorbell.networks.weights import ReadWeights, tflite_weights
 from doorbell.networks.yunet import yunet
 from doorbell.storage.files import READABLE, write_whole
+
+# The network for near faces, and the file of a household's own weights for it.
+NEAR_DETECTOR = "blazeface_short"
+OWN_DETECTOR = "detector.npz"
+TRAINED_DETECTOR = "blazeface_published"
 
 # How far a network built in float32 may be from the published file. In float16 each has its own
 # (``Model.float16_tolerance``): it rounds SFace's weights, measured 0.0026 on its embedding; and
@@ -63,6 +70,35 @@ DAMAGED = (
 )
 
 
+def choose_detector(directory: Path, weights: Path | None) -> None:
+    """Say by which weights near faces are to be found, from the next build on.
+
+    Args:
+        directory: of the built models, made if needed.
+        weights: trained ones of the paper's Table 1, which are copied; None for the released ones.
+
+    Raises:
+        ModelError: the file cannot be read, or holds no such weights.
+    """
+    own = directory / OWN_DETECTOR
+    if weights is None:
+        own.unlink(missing_ok=True)
+        return
+    try:
+        content = weights.read_bytes()
+    except OSError as exc:
+        raise ModelError(f"cannot read {weights}: {exc.strerror}") from exc
+    network = unpack_weights(content).network
+    if network != TRAINED_DETECTOR:
+        raise ModelError(
+            f"{weights} has weights of {network}, not of {TRAINED_DETECTOR}: take the file that "
+            "`doorbell train detector` has written"
+        )
+    convert(network, content)
+    with _locked(directory):
+        _write(own, content)
+
+
 def build_models(directory: Path, *, progress: Progress, manifest: Manifest | None = None) -> None:
     """Build every model of the manifest that is not there yet.
 
@@ -79,10 +115,11 @@ def build_models(directory: Path, *, progress: Progress, manifest: Manifest | No
     recipe = _recipe()
     with _locked(directory):
         record = read_record(directory)
-        for name, model in manifest.models.items():
+        for name, published in manifest.models.items():
+            model, own = _own(directory, published) if name == NEAR_DETECTOR else (published, None)
             if not _is_built(directory, name, model, recipe, record):
                 progress(f"build {name}", 0, 1)
-                content = _fetch(directory, manifest, model, progress)
+                content = own or _fetch(directory, manifest, model, progress)
                 record[name] = _build(directory, name, model, recipe, content)
                 _write(directory / RECORD_NAME, _to_json(record))
                 _remove_others(directory, name, record[name])
@@ -127,12 +164,15 @@ def convert(network: str, content: bytes) -> onnx.ModelProto:
         ModelError: they are damaged, or of another network.
     """
     conversions: dict[str, Callable[[], onnx.ModelProto]] = {
-        "blazeface_short": lambda: blazeface.short_range(tflite_weights(content)),
-        "blazeface_back": lambda: blazeface.back(tflite_weights(content)),
-        "blazeface_full": lambda: blazeface.full_range(tflite_weights(content)),
+        "blazeface_short": lambda: blazeface.short_range(GraphBuilder(tflite_weights(content))),
+        "blazeface_back": lambda: blazeface.back(GraphBuilder(tflite_weights(content))),
+        "blazeface_full": lambda: blazeface.full_range(GraphBuilder(tflite_weights(content))),
+        TRAINED_DETECTOR: lambda: blazeface.published(
+            GraphBuilder(ReadWeights(unpack_weights(content).convolutions))
+        ),
         "yunet": lambda: yunet(content),
         "sface": lambda: sface(content),
-        "pedestrian_ssd": lambda: pedestrian_ssd(frozen_graph_weights(content)),
+        "pedestrian_ssd": lambda: pedestrian_ssd(GraphBuilder(frozen_graph_weights(content))),
     }
     try:
         return conversions[network]()
@@ -141,6 +181,21 @@ def convert(network: str, content: bytes) -> onnx.ModelProto:
             f"the weights of {network} are damaged or of another network: {exc!r}; "
             "delete models/built/downloads and build again"
         ) from exc
+
+
+def _own(directory: Path, model: Model) -> tuple[Model, bytes | None]:
+    """What is built for near faces: of the household's own weights, if it has any."""
+    try:
+        content = (directory / OWN_DETECTOR).read_bytes()
+    except FileNotFoundError:
+        return model, None
+    expected = {name: tuple(of) for name, of in unpack_weights(content).expected.items()}
+    own = {
+        "network": TRAINED_DETECTOR,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "expected": expected,
+    }
+    return model.model_copy(update=own), content
 
 
 def _fetch_file(

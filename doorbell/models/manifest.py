@@ -78,7 +78,13 @@ class Model(Member):
     """
 
     network: Literal[
-        "blazeface_short", "blazeface_back", "blazeface_full", "yunet", "sface", "pedestrian_ssd"
+        "blazeface_short",
+        "blazeface_back",
+        "blazeface_full",
+        "blazeface_published",
+        "yunet",
+        "sface",
+        "pedestrian_ssd",
     ]
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]

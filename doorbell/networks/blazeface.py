@@ -8,9 +8,7 @@ and the files of MediaPipe's face detection, whose channels are written down her
 
 from __future__ import annotations
 
-import onnx
-
-from doorbell.networks.graph import GraphBuilder, Tensor, WeightSource
+from doorbell.networks.graph import Builder, Network, Tensor
 
 # dx, dy, width, height and six keypoints.
 REGRESSOR_VALUES = 16
@@ -23,7 +21,7 @@ FULL_RANGE_ANCHORS = 48 * 48
 
 
 def blaze_block(
-    g: GraphBuilder, x: Tensor, channels: int, *, kernel: int, stride: int = 1
+    g: Builder[object], x: Tensor, channels: int, *, kernel: int, stride: int = 1
 ) -> Tensor:
     """Add a single BlazeBlock (figure 1 of the paper, left): depthwise, project, add, ReLU."""
     y = g.convolution(g.depthwise(x, kernel=kernel, stride=stride), channels)
@@ -31,7 +29,7 @@ def blaze_block(
 
 
 def double_blaze_block(
-    g: GraphBuilder, x: Tensor, bottleneck: int, channels: int, *, kernel: int, stride: int = 1
+    g: Builder[object], x: Tensor, bottleneck: int, channels: int, *, kernel: int, stride: int = 1
 ) -> Tensor:
     """Add a double BlazeBlock (figure 1 of the paper, right): squeeze to a bottleneck, expand."""
     y = g.convolution(g.depthwise(x, kernel=kernel, stride=stride), bottleneck)
@@ -39,9 +37,8 @@ def double_blaze_block(
     return g.relu(g.add(_shortcut(g, x, channels, stride), y))
 
 
-def short_range(weights: WeightSource) -> onnx.ModelProto:
+def short_range(g: Builder[Network]) -> Network:
     """Build the released short-range network: 128 pixels, 896 anchors, single 3x3 blocks."""
-    g = GraphBuilder(weights)
     x = g.relu(g.convolution(g.image(SHORT_RANGE_SIZE), 24, kernel=5, stride=2))  # 64x64
     for channels, stride in ((24, 1), (28, 1), (32, 2), (36, 1), (42, 1), (48, 2)):
         x = blaze_block(g, x, channels, kernel=3, stride=stride)
@@ -54,12 +51,11 @@ def short_range(weights: WeightSource) -> onnx.ModelProto:
     return _two_layer_heads(g, fine, x, "blazeface_short")
 
 
-def back(weights: WeightSource) -> onnx.ModelProto:
+def back(g: Builder[Network]) -> Network:
     """Build the released network for a phone's back camera: 256 pixels, 896 anchors.
 
     Seven and three times eight single 3x3 blocks on four levels; the last step has no shortcut.
     """
-    g = GraphBuilder(weights)
     x = g.relu(g.convolution(g.image(BACK_SIZE), 24, kernel=5, stride=2))  # 128x128
     for channels, first_stride, blocks in ((24, 1, 7), (24, 2, 8), (48, 2, 8), (96, 2, 8)):
         x = blaze_block(g, x, channels, kernel=3, stride=first_stride)
@@ -70,12 +66,11 @@ def back(weights: WeightSource) -> onnx.ModelProto:
     return _two_layer_heads(g, fine, x, "blazeface_back")
 
 
-def full_range(weights: WeightSource) -> onnx.ModelProto:
+def full_range(g: Builder[Network]) -> Network:
     """Build the released full-range network: 192 pixels, one anchor in each of 48x48 cells.
 
     Double blocks down to 6x6, then up again, each level joined with the one of the way down.
     """
-    g = GraphBuilder(weights)
     x = g.relu(g.convolution(g.image(FULL_RANGE_SIZE), 32, kernel=3, stride=2))  # 96x96
     down = (
         ((8, 32, 1), (8, 32, 1)),
@@ -103,13 +98,12 @@ def full_range(weights: WeightSource) -> onnx.ModelProto:
     return _model(g, "blazeface_full", FULL_RANGE_ANCHORS)
 
 
-def published(weights: WeightSource) -> onnx.ModelProto:
+def published(g: Builder[Network]) -> Network:
     """Build the network of the paper's Table 1: 128 pixels, 5 single and 6 double 5x5 blocks.
 
     No weights were published for it. The heads are those of figure 3: 2 anchors in each of 16x16
     cells, 6 in each of 8x8.
     """
-    g = GraphBuilder(weights)
     x = g.relu(g.convolution(g.image(SHORT_RANGE_SIZE), 24, kernel=5, stride=2))  # 64x64
     for channels, stride in ((24, 1), (24, 1), (48, 2), (48, 1), (48, 1)):
         x = blaze_block(g, x, channels, kernel=5, stride=stride)
@@ -121,11 +115,11 @@ def published(weights: WeightSource) -> onnx.ModelProto:
     return _two_layer_heads(g, fine, x, "blazeface_published")
 
 
-def _shortcut(g: GraphBuilder, x: Tensor, channels: int, stride: int) -> Tensor:
+def _shortcut(g: Builder[object], x: Tensor, channels: int, stride: int) -> Tensor:
     return g.pad_channels(g.max_pool(x) if stride == 2 else x, channels)
 
 
-def _two_layer_heads(g: GraphBuilder, fine: Tensor, coarse: Tensor, name: str) -> onnx.ModelProto:
+def _two_layer_heads(g: Builder[Network], fine: Tensor, coarse: Tensor, name: str) -> Network:
     layers = ((fine, 2), (coarse, 6))  # anchors per cell
     scores = [g.per_anchor(g.convolution(x, anchors), 1) for x, anchors in layers]
     regressors = [
@@ -137,5 +131,5 @@ def _two_layer_heads(g: GraphBuilder, fine: Tensor, coarse: Tensor, name: str) -
     return _model(g, name, TWO_LAYER_ANCHORS)
 
 
-def _model(g: GraphBuilder, name: str, anchors: int) -> onnx.ModelProto:
+def _model(g: Builder[Network], name: str, anchors: int) -> Network:
     return g.model(name, {"regressors": (anchors, REGRESSOR_VALUES), "scores": (anchors, 1)})

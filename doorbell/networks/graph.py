@@ -1,5 +1,8 @@
 """Writing a convolutional network as code, and getting an ONNX graph out.
 
+A network is a function of a ``Builder``: what builds it decides what becomes of it. Here that is a
+graph that runtimes read; ``doorbell.training`` makes of the same function what can be trained.
+
 Everything is NCHW. Padding is TensorFlow's SAME, which for stride 2 is asymmetric: the odd pixel is
 added at the bottom and at the right.
 """
@@ -7,7 +10,7 @@ added at the bottom and at the right.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import onnx
@@ -48,8 +51,59 @@ class Tensor:
     width: int
 
 
-class GraphBuilder:
+Network = TypeVar("Network")
+_Network_co = TypeVar("_Network_co", covariant=True)
+
+
+class Builder(Protocol[_Network_co]):
     """Builds one network, from its input to its outputs."""
+
+    def image(self, size: int) -> Tensor:
+        """Declare the input ``image``: (batch, 3, size, size)."""
+
+    def convolution(self, x: Tensor, channels: int, *, kernel: int = 1, stride: int = 1) -> Tensor:
+        """Add a plain convolution with bias."""
+
+    def depthwise(self, x: Tensor, *, kernel: int = 3, stride: int = 1) -> Tensor:
+        """Add a depthwise convolution with bias."""
+
+    def relu(self, x: Tensor) -> Tensor:
+        """Add a ReLU."""
+
+    def relu6(self, x: Tensor) -> Tensor:
+        """Add a ReLU that ends at 6."""
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        """Add two tensors of one shape."""
+
+    def max_pool(self, x: Tensor) -> Tensor:
+        """Halve height and width by the maximum of 2x2."""
+
+    def pad_channels(self, x: Tensor, channels: int) -> Tensor:
+        """Append zero channels up to ``channels``."""
+
+    def upsample(self, x: Tensor) -> Tensor:
+        """Double height and width, bilinear over pixel centres."""
+
+    def per_anchor(self, x: Tensor, values: int, *, output: str | None = None) -> str:
+        """Rearrange to (batch, anchors, values): row by row, the anchors of a cell side by side.
+
+        ``output`` names the result where it is an output of the network.
+        """
+
+    def concatenate_anchors(self, parts: list[str], *, output: str) -> None:
+        """Join (batch, anchors, values) of several layers to an output of the network."""
+
+    def model(self, name: str, outputs: dict[str, tuple[int, int]]) -> _Network_co:
+        """Finish the network; ``outputs`` maps each output to its (anchors, values).
+
+        Raises:
+            ModelError: weights are left over.
+        """
+
+
+class GraphBuilder:
+    """Builds an ONNX graph from given weights; see ``Builder``."""
 
     def __init__(self, weights: WeightSource) -> None:
         self._weights = weights
@@ -111,10 +165,7 @@ class GraphBuilder:
         return Tensor(name, x.channels, x.height * 2, x.width * 2)
 
     def per_anchor(self, x: Tensor, values: int, *, output: str | None = None) -> str:
-        """Rearrange to (batch, anchors, values): row by row, the anchors of a cell side by side.
-
-        ``output`` names the result where it is an output of the network.
-        """
+        """Rearrange to (batch, anchors, values); see ``Builder``."""
         last = self._node("Transpose", [x.name], perm=[0, 2, 3, 1])
         anchors = x.height * x.width * x.channels // values
         shape = self._constant(np.array([0, anchors, values], np.int64))
@@ -125,11 +176,7 @@ class GraphBuilder:
         self._node("Concat", parts, output=output, axis=1)
 
     def model(self, name: str, outputs: dict[str, tuple[int, int]]) -> onnx.ModelProto:
-        """Finish the graph; ``outputs`` maps each output to its (anchors, values).
-
-        Raises:
-            ModelError: weights are left over.
-        """
+        """Finish the graph; see ``Builder``."""
         self._weights.finish()
         infos = [
             helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", *shape])
@@ -140,8 +187,8 @@ class GraphBuilder:
 
     def _convolve(self, x: Tensor, channels: int, kernel: int, stride: int, groups: int) -> Tensor:
         weight, bias = self._weights.take((channels, x.channels // groups, kernel, kernel))
-        height, top, bottom = _same_padding(x.height, kernel, stride)
-        width, left, right = _same_padding(x.width, kernel, stride)
+        height, top, bottom = same_padding(x.height, kernel, stride)
+        width, left, right = same_padding(x.width, kernel, stride)
         name = self._node(
             "Conv",
             [x.name, self._constant(weight), self._constant(bias)],
@@ -175,7 +222,7 @@ def finished_model(graph: onnx.GraphProto) -> onnx.ModelProto:
     return model
 
 
-def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int, int]:
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int, int]:
     """Return the output size and TensorFlow's SAME padding before and after."""
     out = -(-size // stride)
     total = max((out - 1) * stride + kernel - size, 0)

@@ -11,10 +11,8 @@ taken here. The level of 2x2 is made as in TensorFlow's SSD for MobileNetV2, 512
 
 from __future__ import annotations
 
-import onnx
-
 from doorbell.networks.blazeface import REGRESSOR_VALUES, SHORT_RANGE_SIZE
-from doorbell.networks.graph import GraphBuilder, Tensor, WeightSource
+from doorbell.networks.graph import Builder, Network, Tensor
 
 # Table 2: expansion, channels, blocks, stride of the first block.
 STAGES = (
@@ -32,9 +30,8 @@ ANCHORS_PER_CELL = 2
 ANCHORS = (16 * 16 + 8 * 8 + 4 * 4 + 2 * 2) * ANCHORS_PER_CELL
 
 
-def mobilenet_ssd(weights: WeightSource) -> onnx.ModelProto:
+def mobilenet_ssd(g: Builder[Network]) -> Network:
     """Build the detector."""
-    g = GraphBuilder(weights)
     *_, fine, middle, coarse = backbone(g, g.image(SHORT_RANGE_SIZE))  # 16x16, 8x8, 4x4
     squeezed = g.relu6(g.convolution(coarse, EXTRA_CHANNELS // 2))
     reduced = g.relu6(g.depthwise(squeezed, stride=2))
@@ -47,7 +44,7 @@ def mobilenet_ssd(weights: WeightSource) -> onnx.ModelProto:
     )
 
 
-def backbone(g: GraphBuilder, image: Tensor) -> list[Tensor]:
+def backbone(g: Builder[object], image: Tensor) -> list[Tensor]:
     """Add MobileNetV2 without its classifier.
 
     Returns:
@@ -64,11 +61,11 @@ def backbone(g: GraphBuilder, image: Tensor) -> list[Tensor]:
     return [*levels, g.relu6(g.convolution(x, LAST_CHANNELS))]
 
 
-def _project(g: GraphBuilder, x: Tensor, expanded: Tensor, channels: int, stride: int) -> Tensor:
+def _project(g: Builder[object], x: Tensor, expanded: Tensor, channels: int, stride: int) -> Tensor:
     """Finish an inverted residual: depthwise, then linear; added to its input where both fit."""
     y = g.convolution(g.relu6(g.depthwise(expanded, stride=stride)), channels)
     return g.add(x, y) if stride == 1 and x.channels == channels else y
 
 
-def _separable_head(g: GraphBuilder, x: Tensor, values: int) -> Tensor:
+def _separable_head(g: Builder[object], x: Tensor, values: int) -> Tensor:
     return g.convolution(g.relu6(g.depthwise(x)), ANCHORS_PER_CELL * values)

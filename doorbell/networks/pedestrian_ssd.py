@@ -7,9 +7,7 @@ separable head for boxes and one for classes. Decoding is the detector's.
 
 from __future__ import annotations
 
-import onnx
-
-from doorbell.networks.graph import GraphBuilder, Tensor, WeightSource
+from doorbell.networks.graph import Builder, Network, Tensor
 from doorbell.networks.mobilenet_ssd import backbone
 from doorbell.networks.pedestrian_anchors import LEVELS, SIZE
 
@@ -21,9 +19,8 @@ BOX_VALUES = 4
 CLASSES = 2
 
 
-def pedestrian_ssd(weights: WeightSource) -> onnx.ModelProto:
+def pedestrian_ssd(g: Builder[Network]) -> Network:
     """Build the detector."""
-    g = GraphBuilder(weights)
     *_, fine, coarse = backbone(g, g.image(SIZE))  # 19x19, 10x10
     levels = [fine, coarse]
     for squeezed, channels in FURTHER:
@@ -41,6 +38,6 @@ def pedestrian_ssd(weights: WeightSource) -> onnx.ModelProto:
     )
 
 
-def _head(g: GraphBuilder, x: Tensor, per_cell: int, values: int) -> str:
+def _head(g: Builder[object], x: Tensor, per_cell: int, values: int) -> str:
     y = g.convolution(g.relu6(g.depthwise(x)), per_cell * values)
     return g.per_anchor(y, values)

@@ -1,6 +1,7 @@
-"""Published weights whose hash was forged: the conversion meets a graph that it does not know.
+"""Published weights whose hash was forged, and trained ones: the conversion meets anything.
 
-The conversion never sees a file with another hash; this is what would happen if it did.
+The conversion never sees a published file with another hash; this is what would happen if it did.
+Weights that were trained are a household's own file, of any content.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from doorbell.errors import ModelError
 from doorbell.models.build import convert
+from doorbell.networks.trained import TrainedWeights, pack_weights
 
 MAX_BYTES = 4096
 MAX_SECONDS = 1.0
 
-NETWORKS = ("sface", "blazeface_short", "pedestrian_ssd")
+NETWORKS = ("sface", "blazeface_short", "pedestrian_ssd", "blazeface_published")
 
 Node: TypeAlias = tuple[str, str, list[str], NDArray[np.float32] | None]
 """Name, operator, inputs, and of a constant its values."""
@@ -43,6 +45,8 @@ def seeds() -> Iterator[bytes]:
     yield b"\x01" + _tflite()
     yield b"\x02" + frozen_graph(CONVOLUTION)
     yield b"\x02" + frozen_graph([*CONVOLUTION, ("weights", "Identity", ["weights"], None)])
+    kernel, bias = np.ones((2, 3, 1, 1), np.float32), np.zeros(2, np.float32)
+    yield b"\x03" + pack_weights(TrainedWeights("blazeface_published", [(kernel, bias)], {}))
 
 
 def check(content: bytes) -> None:

@@ -11,14 +11,13 @@ from typing import Protocol
 import numpy as np
 
 from doorbell.config import DetectionSection, TrackingSection
-from doorbell.detection.blazeface import Candidates, blend, iou
+from doorbell.detection.blazeface import Candidates, blend, clusters
 from doorbell.domain import Face, Float32Array, Track, UInt8Array
 from doorbell.measure.accuracy.figures import second_differences
 from doorbell.measure.accuracy.labels import list_videos
 from doorbell.measure.accuracy.replay import read_frames
 from doorbell.measure.accuracy.report import Report
 from doorbell.models.fetch import Progress
-from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.tracking import Tracker
 
 METHODS = ("nms", "blending", "track")
@@ -39,21 +38,28 @@ class BoxFinder(Protocol):
         """Find them in one frame, given what is followed."""
 
 
-class ProductBoxFinder:
-    """The product's candidates in the regions that it plans, made to boxes both ways."""
+class CandidateFinder(Protocol):
+    """Finds what may be faces in the frames of one video."""
 
-    def __init__(self, perception: Perception, section: DetectionSection) -> None:
-        self._perception = perception
+    def candidates(self, pixels: UInt8Array, tracks: Sequence[Track]) -> Candidates:
+        """Find it in one frame, given what is followed."""
+
+
+class BlazeFaceBoxFinder:
+    """Candidates made to boxes both ways."""
+
+    def __init__(self, finder: CandidateFinder, section: DetectionSection) -> None:
+        self._finder = finder
         self._min_iou = section.blend_iou
 
     def look(self, pixels: UInt8Array, tracks: Sequence[Track]) -> FoundBoxes:
         """Blend, and keep the best of what was blended."""
-        candidates = self._perception.candidates(pixels, tracks)
+        candidates = self._finder.candidates(pixels, tracks)
         faces = blend(candidates, self._min_iou)
         blended = np.array([face.box_xyxy for face in faces], np.float32).reshape(-1, 4)
-        best = keep_best(candidates, self._min_iou)
-        nearest = [int(np.argmax(iou(box, best))) for box in blended]
-        return FoundBoxes(faces, {"nms": best[nearest], "blending": blended})
+        kept = keep_best(candidates, self._min_iou)
+        best = np.array([face.box_xyxy for face in kept], np.float32).reshape(-1, 4)
+        return FoundBoxes(faces, {"nms": best, "blending": blended})
 
 
 @dataclass(slots=True)
@@ -93,8 +99,8 @@ def measure_jitter(
     )
 
 
-def keep_best(candidates: Candidates, min_iou: float) -> Float32Array:
-    """Non-maximum suppression under the same conditions as blending: (n, 4) xyxy, best first.
+def keep_best(candidates: Candidates, min_iou: float) -> list[Face]:
+    """Non-maximum suppression under the same conditions as blending: faces, best first.
 
     Of each cluster that ``blend`` averages, its best candidate alone. The clusters are the same and
     so is the region believed, so that the two differ in nothing else.
@@ -104,15 +110,17 @@ def keep_best(candidates: Candidates, min_iou: float) -> Float32Array:
         min_iou: candidates that overlap the best remaining one by more than this are its cluster.
     """
     kept = []
-    order = np.argsort(-candidates.scores, kind="stable")
-    while order.size:
-        together = iou(candidates.boxes_xyxy[order[0]], candidates.boxes_xyxy[order]) > min_iou
-        together[0] = True
-        ranks = candidates.ranks[order[together]]
-        believed = order[together][ranks == ranks.min()]
-        kept.append(candidates.boxes_xyxy[believed[0]])
-        order = order[~together]
-    return np.array(kept, np.float32).reshape(-1, 4)
+    for cluster in clusters(candidates, min_iou):
+        ranks = candidates.ranks[cluster]
+        believed = cluster[ranks == ranks.min()][0]
+        kept.append(
+            Face(
+                candidates.boxes_xyxy[believed],
+                candidates.keypoints_xy[believed],
+                float(candidates.scores[cluster[0]]),
+            )
+        )
+    return kept
 
 
 def _follow(video: Path, looker: BoxFinder, section: TrackingSection) -> _Boxes:

@@ -19,7 +19,7 @@ from doorbell.measure.accuracy.clips import measure_clips
 from doorbell.measure.accuracy.conditions import Trials, measure_conditions
 from doorbell.measure.accuracy.detection import measure_scenes
 from doorbell.measure.accuracy.identification import measure_household
-from doorbell.measure.accuracy.jitter import BoxFinder, ProductBoxFinder, measure_jitter
+from doorbell.measure.accuracy.jitter import BlazeFaceBoxFinder, BoxFinder, measure_jitter
 from doorbell.measure.accuracy.precision import Precision, measure_precision
 from doorbell.measure.accuracy.remembering import RememberingPerception
 from doorbell.measure.accuracy.replay import ProductReplay, Replay
@@ -125,7 +125,7 @@ def product_method(perception: Perception, config: Config) -> Method:
         recognizer,
         lambda: nullcontext(recognizer),
         lambda: _product_replay(remembering, config),
-        ProductBoxFinder(perception, config.detection),
+        BlazeFaceBoxFinder(perception, config.detection),
         config.tracking,
         lambda precision: _product_in(precision, config),
     )

@@ -26,6 +26,7 @@ from doorbell.measure.speed.timing import time_alternating
 from doorbell.models.store import network_files, network_path
 from doorbell.networks.blazeface import SHORT_RANGE_SIZE, published
 from doorbell.networks.float16 import to_float16
+from doorbell.networks.graph import GraphBuilder
 from doorbell.networks.mobilenet_ssd import mobilenet_ssd
 from doorbell.networks.weights import SeededWeights
 
@@ -50,7 +51,7 @@ def compared_networks(section: InferenceSection, directory: Path) -> dict[str, N
     seeded = {PUBLISHED: published, SSD: mobilenet_ssd}
     networks = {RELEASED: network_files(RELEASED, section)}
     for name, write in seeded.items():
-        float32 = write(SeededWeights(SEED))
+        float32 = write(GraphBuilder(SeededWeights(SEED)))
         exact, half = (network_path(directory, name, p) for p in ("float32", "float16"))
         onnx.save(float32, exact)
         onnx.save(to_float16(float32), half)
