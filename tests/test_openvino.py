@@ -12,7 +12,7 @@ import pytest
 from doorbell.config import InferenceSection
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.inference import PROCESSOR, in_float32, on_processor, open_runner, says_how
-from doorbell.inference.openvino import OpenVinoRunner, what_helps
+from doorbell.inference.openvino import HINTS, OpenVinoRunner, own_precision, what_helps
 from doorbell.models.store import face_path, network_files, network_path
 from doorbell.pipeline.perception import Perception
 
@@ -92,16 +92,21 @@ def test_left_to_itself_a_network_computes_as_the_processor_does_best(
     models_directory: Path,
 ) -> None:
     best = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string()
+    own = own_precision()
+    assert HINTS[own] == best
     image = {"image": np.random.default_rng(1).uniform(-1, 1, (1, 3, 128, 128)).astype(np.float32)}
     outputs = {}
-    for precision in ("auto", "float32", "bfloat16"):
+    for precision in {"auto", "float32", own}:
         section = InferenceSection.model_validate(
             {"models_directory": models_directory, "precision": precision, "backend": "openvino"}
         )
-        with closing(open_runner(network_files("blazeface_short", section), section)) as runner:
+        files = network_files("blazeface_short", section)
+        taken = own if precision == "auto" else precision
+        assert says_how(files, section) == f"OpenVINO in {taken}"
+        with closing(open_runner(files, section)) as runner:
             outputs[precision] = runner.infer(image)["regressors"]
-    expected = outputs["bfloat16" if best == "bf16" else "float32"]
-    np.testing.assert_array_equal(outputs["auto"], expected)
+    np.testing.assert_array_equal(outputs["auto"], outputs[own])
+    assert np.array_equal(outputs["auto"], outputs["float32"]) == (own == "float32")
 
 
 @pytest.mark.parametrize("precision", ["auto", "bfloat16", "float16"])
@@ -127,8 +132,8 @@ def test_a_network_for_float32_alone_computes_in_it_whatever_is_configured(
 def test_left_to_itself_the_embedder_computes_in_8_bits(models_directory: Path) -> None:
     section = InferenceSection(models_directory=models_directory, backend="openvino")
     sface, blazeface = (network_files(name, section) for name in ("sface", "blazeface_short"))
-    assert on_processor(sface, section) == (sface.int8, "auto")
-    assert on_processor(blazeface, section) == (blazeface.float32, "auto")
+    assert on_processor(sface, section) == (sface.int8, own_precision())
+    assert on_processor(blazeface, section) == (blazeface.float32, own_precision())
     assert says_how(sface, section) == "OpenVINO in 8 bits"
 
 

@@ -113,17 +113,19 @@ need_compiler() {
     need "python$(version_of "$python")-dev" "$1" test -e "$header"
 }
 
-# install_doorbell NAME: the packages of tools/requirements/NAME.txt and the doorbell into .venv, as
-# far as something changed.
+# install_doorbell NAME...: the packages of tools/requirements/NAME.txt and the doorbell into .venv, as
+# far as something changed. A later one's version of a package takes the place of an earlier one's.
 install_doorbell() {
-    local name=$1 stamp wanted
-    stamp=$venv/doorbell-$name.stamp
-    wanted="$(cat pyproject.toml tools/requirements/{build,"$name"}.txt | sha256sum)"
+    local name stamp wanted files=("${@/#/tools/requirements/}")
+    stamp=$venv/doorbell-${*: -1}.stamp
+    wanted="$(cat pyproject.toml tools/requirements/build.txt "${files[@]/%/.txt}" | sha256sum)"
     wanted+=" $("$python" --version) $root"
     if ! suits "$venv/bin/python" || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         make_venv
         say "Installing the doorbell and the Python packages it needs:"
-        install_locked "$name"
+        for name in "$@"; do
+            install_locked "$name"
+        done
         pip_install --no-deps --no-build-isolation --editable .
         printf '%s' "$wanted" >"$stamp"
     fi

@@ -66,7 +66,7 @@ from doorbell.outputs.sound.reply_library import ReplyLibrary
 from doorbell.outputs.sound.speech import require_speech, speak
 from doorbell.outputs.sound.synthesis import Sound, chime_wav
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
-from doorbell.pipeline.perception import open_perception
+from doorbell.pipeline.perception import Perception, open_perception, says_how_computed
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.status import KnownVisitors, State
 from doorbell.stopping import Stop
@@ -116,11 +116,6 @@ def run_daemon(
     reloader = Reloader(config, load or (lambda: config), followers)
     latency = Latency()
 
-    def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
-        # Compiling takes seconds on a slow machine, building engines minutes.
-        raise_if_stopping(stop)
-        return open_runner(files, section)
-
     with suppress(StoppedEarlyError), ExitStack() as stack:
         stack.enter_context(following_signals(stop, lambda: inbox.put(Reload(reloader.reload))))
         stack.enter_context(stopping_on_thread_faults(stop))
@@ -138,11 +133,7 @@ def run_daemon(
         # A live camera takes as long to give a frame as networks to load; a recording would begin
         # while nobody looks.
         live_camera = open_camera() if is_live(config.camera) else None
-        # Frames that are on the GPU already are looked at there.
-        frames_on_gpu = frames_reach_gpu(config.camera) and keeps_frames_on_gpu(config.inference)
-        perception = stack.enter_context(
-            closing(open_perception(config, open_network=open_network, frames_on_gpu=frames_on_gpu))
-        )
+        perception = stack.enter_context(closing(_open_perception(config, stop)))
         perception.warm_up()
         raise_if_stopping(stop)
         built = list(sinks)
@@ -222,6 +213,20 @@ def run_daemon(
         if logging.getLogger().level == logging.getLevelName(config.log.level.upper()):
             followers.append(_set_log_level)  # else the command line has set another
         loop.run(stop)
+
+
+def _open_perception(config: Config, stop: Stop) -> Perception:
+    """Load the networks, as long as nobody stops the daemon, and say what computes them."""
+
+    def open_network(files: NetworkFiles, section: InferenceSection) -> Runner:
+        # Compiling takes seconds on a slow machine, building engines minutes.
+        raise_if_stopping(stop)
+        return open_runner(files, section)
+
+    log.info("%s", says_how_computed(config.inference))
+    # Frames that are on the GPU already are looked at there.
+    frames_on_gpu = frames_reach_gpu(config.camera) and keeps_frames_on_gpu(config.inference)
+    return open_perception(config, open_network=open_network, frames_on_gpu=frames_on_gpu)
 
 
 def _open_sounds(

@@ -34,11 +34,10 @@ from doorbell.errors import DoorbellError, OutputError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gpio.button import open_button
 from doorbell.gpio.lines import KernelChips
-from doorbell.inference import says_how
-from doorbell.models.store import models_directory, network_files, verify_models
+from doorbell.models.store import models_directory, verify_models
 from doorbell.outputs.relay import open_relay
 from doorbell.pipeline.latency import Latency, Stopwatch, describe
-from doorbell.pipeline.perception import open_perception
+from doorbell.pipeline.perception import open_perception, says_how_computed
 from doorbell.pipeline.pipeline import Pipeline
 
 MIN_FREE_BYTES = 200 * 1024 * 1024
@@ -112,8 +111,7 @@ def _find(part: str, check: Callable[[Config], _Found], config: Config) -> Findi
 
 def _check_models(config: Config) -> str:
     paths = verify_models(models_directory(config.inference))
-    how = says_how(network_files("sface", config.inference), config.inference)
-    return f"{len(paths)} files unaltered; faces are embedded by {how}"
+    return f"{len(paths)} files unaltered; {says_how_computed(config.inference)}"
 
 
 def _check_latency(config: Config) -> str:

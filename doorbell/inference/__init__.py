@@ -114,19 +114,23 @@ def open_runner(files: NetworkFiles, section: InferenceSection) -> Runner:
 
 def on_processor(
     files: NetworkFiles, section: InferenceSection
-) -> tuple[Path, Literal["auto", "float32", "bfloat16"]]:
+) -> tuple[Path, Literal["float32", "float16", "bfloat16"]]:
     """Say which file OpenVINO takes, and what it computes in where the file leaves that open."""
+    from doorbell.inference.openvino import own_precision
+
     if files.float16 is None:  # for float32 alone
         return files.float32, "float32"
     match section.precision:
         case "float16":
-            return files.float16, "float32"
+            # Elsewhere the weights alone are float16.
+            return files.float16, "float16" if own_precision() == "float16" else "float32"
         case "float32" | "bfloat16":
             return files.float32, section.precision
         case "int8":
-            return files.int8 or files.float32, "auto"
+            return files.int8 or files.float32, own_precision()
         case "auto":
-            return (files.int8 if _multiplies_bytes() else None) or files.float32, "auto"
+            smallest = files.int8 if _multiplies_bytes() else None
+            return smallest or files.float32, own_precision()
 
 
 def says_how(files: NetworkFiles, section: InferenceSection) -> str:
@@ -142,7 +146,7 @@ def says_how(files: NetworkFiles, section: InferenceSection) -> str:
         return "OpenVINO in 8 bits"
     if path == files.float16:
         return "OpenVINO in float16"
-    return f"OpenVINO in {'what the processor is best at' if precision == 'auto' else precision}"
+    return f"OpenVINO in {precision}"
 
 
 def keeps_frames_on_gpu(section: InferenceSection) -> bool:

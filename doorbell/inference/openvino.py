@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,10 @@ with _unavailable(TELEMETRY):
 # take as long one by one as together, and eight 1 to 16 % longer.
 SMALL_BYTES = 4 << 20
 
+Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
+# What OpenVINO calls them.
+HINTS: dict[Precision, str] = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+
 # What OpenVINO, the C++ library and the loader say of memory and threads that they did not get.
 MEMORY_WORDS = ("alloc", "out of memory", "temporarily unavailable", "failed to map segment")
 
@@ -59,7 +64,7 @@ class OpenVinoRunner:
         *,
         threads: int,
         cache_directory: Path | None,
-        precision: Literal["auto", "float32", "bfloat16"] = "float32",
+        precision: Precision = "float32",
     ) -> None:
         """Compile the network.
 
@@ -67,7 +72,7 @@ class OpenVinoRunner:
             path: an ONNX file with float32 outputs.
             threads: 0 for as many as the machine has cores, and one for a small network.
             cache_directory: where compiled networks are kept; None to compile at every start.
-            precision: to compute in; ``auto`` takes bfloat16 where the processor has it.
+            precision: to compute in; on a processor without it that is float32.
 
         Raises:
             InferenceError: OpenVINO cannot read or compile the file.
@@ -76,10 +81,8 @@ class OpenVinoRunner:
         settings: dict[str, object] = {
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
         }
-        # Left to itself OpenVINO computes in bfloat16 where that is the processor's own.
-        if precision != "auto":
-            settings["INFERENCE_PRECISION_HINT"] = "f32" if precision == "float32" else "bf16"
         is_small = path.is_file() and path.stat().st_size <= SMALL_BYTES
         if threads or is_small:
             settings["INFERENCE_NUM_THREADS"] = threads or 1
@@ -135,6 +138,17 @@ class OpenVinoRunner:
     def close(self) -> None:
         """Release the compiled network; idempotent."""
         self._request = None
+
+
+@cache
+def own_precision() -> Precision:
+    """Say what this processor computes networks in fastest, by OpenVINO.
+
+    That is bfloat16 on x86-64 with AMX or AVX-512's bfloat16, float16 on arm64 with its half
+    precision (every Jetson since Xavier has it), and float32 on others.
+    """
+    hint = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string()
+    return next((name for name, said in HINTS.items() if said == hint), "float32")
 
 
 def what_helps(said: str) -> str:

@@ -35,6 +35,7 @@ from doorbell.inference import (
     Runner,
     in_float32,
     open_runner,
+    says_how,
 )
 from doorbell.models.store import network_files
 from doorbell.recognition.alignment import align, part_in_frame
@@ -224,6 +225,20 @@ class Perception:
                 embeddings.vectors, embeddings.lengths, qualities, strict=True
             )
         ]
+
+
+def says_how_computed(inference: InferenceSection) -> str:
+    """Say who computes a stream's networks, and in what, for people.
+
+    Raises:
+        InferenceError: TensorRT is wanted and cannot compute so.
+    """
+    detector, embedder = (
+        says_how(network_files(name, inference), inference) for name in ("blazeface_full", "sface")
+    )
+    if detector == embedder:
+        return f"faces are found and embedded by {embedder}"
+    return f"faces are found by {detector} and embedded by {embedder}"
 
 
 def open_perception(

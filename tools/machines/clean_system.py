@@ -188,10 +188,11 @@ def _furnish(root: Path, models_directory: Path) -> CleanSystem:
         shutil.copy(package, root / "wheels")
     (root / "wheels").chmod(0o755)
     system = CleanSystem(root)
-    _copy_checkout(system.checkout)
+    copy_checkout(system.checkout)
     return system
 
 
-def _copy_checkout(target: Path) -> None:
+def copy_checkout(target: Path) -> None:
+    """Copy the checkout as a user may have it, without what was made in it."""
     unwanted = (".*", "built", "build", "__pycache__", "*.egg-info", "*.pyc")
     shutil.copytree(CHECKOUT, target, symlinks=True, ignore=shutil.ignore_patterns(*unwanted))
