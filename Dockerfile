@@ -70,6 +70,6 @@ ENV PATH=/opt/doorbell/.venv/bin:$PATH \
 USER doorbell
 WORKDIR /var/lib/doorbell
 # The first start fetches the models, and builds engines where there is a GPU.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=15m --retries=3 CMD ["doorbell", "status"]
+HEALTHCHECK --interval=30s --timeout=30s --start-period=15m --retries=3 CMD ["doorbell", "status"]
 ENTRYPOINT ["/opt/doorbell/start"]
 CMD ["run"]
