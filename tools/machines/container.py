@@ -1,8 +1,8 @@
 """The doorbell in containers: ``tools/metal.py container``.
 
-The image is built as compose.yaml says and started by it: without a privilege, on a root that cannot
-be written. Somebody comes to the simulated camera, and home automation, a mosquitto outside, hears
-who it was.
+The image is built as compose.yaml says and started by it: without a privilege, on a root that
+cannot be written. Somebody comes to the simulated camera, and home automation, a mosquitto outside,
+hears who it was.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from doorbell.camera.simulated.script import SceneScript
 from doorbell.config import load_config
@@ -26,6 +27,7 @@ from doorbell.models.store import models_directory
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.scenes import KNOWN, Visitor, scene_toml
 from doorbell.testbed.waiting import eventually
+from machines.addon import try_addon
 from machines.clean_system import CannotMakeError
 from machines.containers import BASE, Podman, trial_podman
 from machines.report import WORK, Report, StepFailedError, say
@@ -34,6 +36,8 @@ IMAGE = "localhost/doorbell"
 DAEMON = "doorbell-trial_doorbell_1"
 CONSOLE = "doorbell-trial_console_1"
 UID = 8480
+# By which a container reaches this machine.
+OUTSIDE = "host.containers.internal"
 NAME = "Anna"
 # In the container, where the models are fetched to.
 FACES = Path("/var/cache/doorbell/models/faces")
@@ -79,6 +83,7 @@ def try_all(report: Report, podman: Podman) -> None:
         with Household(podman, folder) as household:
             try_daemon(report, household)
             try_console(report, household)
+            try_addon(report, podman, folder, household.broker.for_containers())
 
 
 class Household:
@@ -146,7 +151,7 @@ class Household:
 
             [mqtt]
             enabled = true
-            host = "host.containers.internal"
+            host = "{OUTSIDE}"
             port = {self.broker.port}
             username = "{self.broker.user}"
             password_file = "/etc/doorbell/mqtt-password"
@@ -194,6 +199,15 @@ class PasswordBroker:
     def port(self) -> int:
         """Where it listens."""
         return self._broker.port
+
+    def for_containers(self) -> dict[str, Any]:
+        """How containers reach it."""
+        return {
+            "host": OUTSIDE,
+            "port": self.port,
+            "username": self.user,
+            "password": self.password,
+        }
 
     def start(self) -> None:
         """Start it, and listen."""

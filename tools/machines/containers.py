@@ -1,8 +1,8 @@
 """Podman with a storage of its own, which builds and starts the doorbell's image in a trial.
 
-No registry of images is needed: the base is a root made by mmdebstrap, which goes by the name of the
-one that it stands for. Needs root and the packages buildah, podman, podman-compose, runc, netavark,
-catatonit and mmdebstrap.
+No registry of images is needed: the base is a root made by mmdebstrap, which goes by the name of
+the one that it stands for. Needs root and the packages buildah, podman, podman-compose, runc,
+netavark, catatonit and mmdebstrap.
 """
 
 from __future__ import annotations
