@@ -79,14 +79,24 @@ find_python() {
     return 1
 }
 
-# What the doorbell needs of the system, wherever it runs.
+# What the doorbell needs of the system, wherever it is installed.
 need_python_and_libraries() {
+    need_python
+    need_libraries
+    need_what_builds_the_sound_player
+}
+
+need_python() {
     command -v python3 >/dev/null || { need python3 "Python" false; install_packages; }
     find_python || die "the doorbell needs $pythons_in_words, and this is $(python3 --version);" \
         "install one of these and its venv module beside it"
 
     [ "$python" = "$venv/bin/python" ] || need "python$(version_of "$python")-venv" \
         "virtual environments" "$python" -c 'import venv, ensurepip'
+}
+
+# What the doorbell loads and calls while it runs.
+need_libraries() {
     need "libasound2t64|libasound2" "plays the chimes (ALSA)" has_library libasound.so.2
     need alsa-utils "plays on a sound device of your choice" command -v aplay
     need espeak-ng "says who is at the door, and speaks replies" command -v espeak-ng
@@ -94,7 +104,10 @@ need_python_and_libraries() {
     need libgl1 "OpenCV" has_library libGL.so.1
     need "libglib2.0-0t64|libglib2.0-0" "OpenCV" has_library libgthread-2.0.so.0
     need "libseccomp2" "confines what decodes photos" has_library libseccomp.so.2
-    # The sound player: simpleaudio comes as source, and miniaudio for x86-64 only as a wheel.
+}
+
+need_what_builds_the_sound_player() {
+    # simpleaudio comes as source, and miniaudio for x86-64 only as a wheel.
     case "$(version_of "$python") $(uname -m)" in
         3.10\ * | 3.11\ *)
             need_compiler "builds the sound player"
