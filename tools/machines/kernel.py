@@ -9,17 +9,16 @@ a sound, a log and the report in ``build/metal``.
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import wave
-from datetime import datetime, timezone
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
 
 import cv2
 import numpy as np
@@ -42,14 +41,17 @@ from machines.qemu import (
     modules_in_order,
     shared_folder,
 )
+from machines.report import WORK, Report, Step, say
 
-REPORTS = CHECKOUT / "build" / "metal"
+WHAT = "the service on a real kernel, with cameras, sound card, button and relay of its making"
+HOW = "Debian 12 with Linux 6.1, booted in QEMU"
 MEGABYTES = 3584
-LONGEST_SECONDS = 45 * 60.0
-WIDTH, HEIGHT, FRAMES_PER_SECOND, SCENE_SECONDS = 640, 480, 4.0, 240.0
-JPEG_QUALITY = 85
+LONGEST_SECONDS = 90 * 60.0
+WIDTH, HEIGHT, FRAMES_PER_SECOND, SCENE_SECONDS = 640, 480, 2.0, 120.0
 # The chime is heard from this correlation on, and the picture is one of those that were shown.
 HEARD, SHOWN = 0.9, 0.98
+# The last step that is done inside.
+LAST = "The service stops in its own time"
 OTHERS = ("westminster", "alert", "ding-dong")
 # What the disk is reached by.
 MODULES = ("virtio_pci", "virtio_blk", "crc32c_generic", "ext4")
@@ -59,21 +61,12 @@ exec switch_root /machine /lib/systemd/systemd
 """
 
 
-class Step(TypedDict):
-    """One step of the report."""
-
-    name: str
-    seconds: float
-    passed: bool
-    detail: str
-
-
-def run(models_directory: Path, reports: Path = REPORTS) -> list[Step]:
+def run(report: Report, models_directory: Path) -> None:
     """Make what is missing, boot, and judge what was left.
 
     Args:
+        report: gets the steps.
         models_directory: where the models were built, with the portraits.
-        reports: gets ``kernel.json`` and the folder ``kernel``.
 
     Raises:
         CannotMakeError: this machine cannot make such a one.
@@ -82,8 +75,8 @@ def run(models_directory: Path, reports: Path = REPORTS) -> list[Step]:
     kernel = fetch_kernel()
     started = time.monotonic()
     disk = make_disk(kernel, models_directory)
-    steps = [_step("The system is installed", started, passed=True, detail=disk.name)]
-    kept = reports / "kernel"
+    report.steps.append(_step("The installer has made a whole system", started, seen=disk.name))
+    kept = WORK / report.part
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
     frames = _draw_frames(kept / "frames", models_directory / "faces")
@@ -94,6 +87,7 @@ def run(models_directory: Path, reports: Path = REPORTS) -> list[Step]:
             kernel,
             initramfs,
             megabytes=MEGABYTES,
+            counted=True,
             append="quiet rw",
             options=[
                 *("-drive", f"file={disk},format=raw,if=virtio,snapshot=on"),
@@ -101,17 +95,15 @@ def run(models_directory: Path, reports: Path = REPORTS) -> list[Step]:
                 *shared_folder("kept", kept, read_only=False),
             ],
         )
-        started = time.monotonic()
         _boot(machine, kept / "console.log")
     told = kept / "steps.jsonl"
     if told.exists():
-        steps += [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()]
-        told.unlink()
-    else:
-        steps.append(_step("The machine starts", started, passed=False, detail="see console.log"))
-    steps += [_judge_sound(kept / "chime.wav"), _judge_picture(kept / "visit.jpg", frames)]
+        lines = told.read_text(encoding="utf-8").splitlines()
+        report.steps += [Step(**json.loads(line)) for line in lines]
+    if len(report.steps) < 2 or report.steps[-1].title != LAST:
+        report.steps.append(Step("The machine comes to its end", seen="see console.log"))
+    report.steps += [_judge_sound(kept / "chime.wav"), _judge_picture(kept / "visit.jpg", frames)]
     shutil.rmtree(kept / "frames")
-    return steps
 
 
 def _boot(machine: list[str], console: Path) -> None:
@@ -130,9 +122,9 @@ def _boot(machine: list[str], console: Path) -> None:
 def _draw_frames(folder: Path, faces: Path) -> list[UInt8Array]:
     """Draw what the camera shows: nobody, and a visitor who comes and stays; the latter in grey."""
     comes = Visitor(enters=1.0, approach=4.0, stays=900.0).appearance(faces)
+    folder.mkdir(parents=True)
     drawn: list[UInt8Array] = []
     for name, who in (("porch", ()), ("visit", (comes,))):
-        (folder / name).mkdir(parents=True)
         section = CameraSection(
             uri="simulated:",
             width=WIDTH,
@@ -141,12 +133,12 @@ def _draw_frames(folder: Path, faces: Path) -> list[UInt8Array]:
             realtime=False,
         )
         camera = SimulatedCamera(section, SceneScript(who, SCENE_SECONDS))
-        for number in range(round(SCENE_SECONDS * FRAMES_PER_SECOND)):
-            picture = cv2.cvtColor(camera.read().pixels, cv2.COLOR_RGB2BGR)
-            file = folder / name / f"{number:04}.jpg"
-            cv2.imwrite(str(file), picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-            if who:
-                drawn.append(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8))
+        with (folder / f"{name}.yuyv").open("wb") as file:
+            for _ in range(round(SCENE_SECONDS * FRAMES_PER_SECOND)):
+                pixels = camera.read().pixels
+                file.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_YUYV).tobytes())
+                if who:
+                    drawn.append(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8))
     return drawn
 
 
@@ -155,9 +147,12 @@ def _judge_sound(recording: Path) -> Step:
     started = time.monotonic()
     name = "The visitor's chime is recorded at the card's other end, for the visit and the button"
     if not recording.exists():
-        return _step(name, started, passed=False, detail="there is no recording")
+        return _step(name, started, passed=False, seen="there is no recording")
     samples = _samples(recording)
     chime = synthesize(CHIME).samples[:, 0]
+    if len(samples) < 2 * len(chime):
+        seen = f"the recording has {len(samples) / SAMPLE_RATE:.1f} s"
+        return _step(name, started, passed=False, seen=seen)
     found = []
     for _ in range(2):
         alike, at = likeness(samples, chime)
@@ -166,7 +161,7 @@ def _judge_sound(recording: Path) -> Step:
     other = max(likeness(_samples(recording), synthesize(each).samples[:, 0])[0] for each in OTHERS)
     said = ", ".join(f"at {at:.1f} s ({alike:.3f})" for at, alike in sorted(found))
     passed = all(alike >= HEARD for _, alike in found)
-    return _step(name, started, passed=passed, detail=f"{CHIME} {said}; others at most {other:.3f}")
+    return _step(name, started, passed=passed, seen=f"{CHIME} {said}; others at most {other:.3f}")
 
 
 def _samples(recording: Path) -> NDArray[np.float64]:
@@ -182,55 +177,34 @@ def _judge_picture(picture: Path, frames: list[UInt8Array]) -> Step:
     name = "The picture that is kept of the visit is one that the camera has shown"
     read = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE) if picture.exists() else None
     if read is None:
-        return _step(name, started, passed=False, detail="there is none")
+        return _step(name, started, passed=False, seen="there is none")
     if read.shape != frames[0].shape:
-        return _step(name, started, passed=False, detail=f"it has {read.shape}")
+        return _step(name, started, passed=False, seen=f"it has {read.shape}")
     alike = [float(np.corrcoef(read.ravel(), each.ravel())[0, 1]) for each in frames]
     best = int(np.argmax(alike))
-    detail = f"correlation {alike[best]:.4f} with picture {best} of {len(frames)}"
-    return _step(name, started, passed=alike[best] >= SHOWN, detail=detail)
+    seen = f"correlation {alike[best]:.4f} with picture {best} of {len(frames)}"
+    return _step(name, started, passed=alike[best] >= SHOWN, seen=seen)
 
 
-def _step(name: str, started: float, *, passed: bool, detail: str) -> Step:
-    seconds = round(time.monotonic() - started, 1)
-    return {"name": name, "seconds": seconds, "passed": passed, "detail": detail}
+def _step(title: str, started: float, *, seen: str, passed: bool = True) -> Step:
+    return Step(title, round(time.monotonic() - started, 1), passed, seen)
 
 
-def write_report(steps: list[Step], reports: Path = REPORTS) -> Path:
-    """Write what was tried, as JSON."""
-    commit = subprocess.run(
-        ["git", "-C", CHECKOUT, "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    processors = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("model name\t: ")
-    report = {
-        "part": "kernel",
-        "machine": f"QEMU on {os.cpu_count()} cores of {processors[-1].splitlines()[0]}",
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "commit": commit,
-        "steps": steps,
-    }
-    reports.mkdir(parents=True, exist_ok=True)
-    path = reports / "kernel.json"
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return path
-
-
-def main() -> int:
-    """Run it, print what was found; 1 where a step failed, 3 where it cannot run here."""
+def main(arguments: Sequence[str]) -> int:
+    """Run it; 1 where a step failed, 3 where it cannot run here."""
+    argparse.ArgumentParser(prog="metal.py kernel", description=__doc__).parse_args(arguments)
+    report = Report("kernel", WHAT, HOW)
     try:
-        steps = run(CHECKOUT / "models" / "built")
+        run(report, CHECKOUT / "models" / "built")
     except CannotMakeError as cause:
-        sys.stderr.write(f"machines.kernel: {cause}\n")
+        sys.stderr.write(f"metal.py kernel: {cause}\n")
         return 3
-    for step in steps:
-        verdict = "passed" if step["passed"] else "FAILED"
-        sys.stdout.write(f"{verdict} {step['seconds']:7.1f} s  {step['name']} {step['detail']}\n")
-    sys.stdout.write(f"{write_report(steps)}\n")
-    return 0 if all(step["passed"] for step in steps) else 1
+    for step in report.steps:
+        verdict = "passed" if step.passed else "FAILED"
+        say(f"{verdict} {step.seconds:7.1f} s  {step.title}: {step.seen}")
+    say(f"the report is {report.write()}")
+    return 0 if report.passed else 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

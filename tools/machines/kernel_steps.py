@@ -25,7 +25,8 @@ from machines.loopback_camera import LoopbackCamera
 from machines.simulated_chip import BUTTON, RELAY, SimulatedChip
 
 KEPT = Path("/kept")
-FRAMES_PER_SECOND = 4.0
+WIDTH, HEIGHT, FRAMES_PER_SECOND = 640, 480, 2.0
+PICTURE_BYTES = 2 * WIDTH * HEIGHT
 CONFIGURATION = Path("/etc/doorbell/doorbell.toml")
 PICTURES = Path("/var/lib/doorbell/.local/share/doorbell/pictures")
 SERVICE_GROUP = Path("/sys/fs/cgroup/system.slice/doorbell.service/cgroup.procs")
@@ -34,6 +35,7 @@ ALLOWED = ("/dev/null", f"/dev/video{FRONT_DOOR}", "/dev/snd/controlC0", "/dev/g
 REFUSED = ("/dev/vda", "/dev/kmsg", "/dev/ttyS0", "/dev/mem")
 # Opens for reading, without waiting for a terminal's carrier; 1 is "not permitted".
 OPEN = "import os, sys; os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)"
+READ_JOURNAL = ["journalctl", "--boot", "--follow", "--no-tail", "--output=short-precise"]
 # The other end of the card that the daemon plays on.
 RECORD = ["arecord", "--quiet", "--device=hw:Loopback,1,0", "--format=S16_LE", "--rate=44100"]
 RECORD += ["--channels=2", "--buffer-time=2000000"]
@@ -186,7 +188,7 @@ def sees_the_porch(door: Door) -> str:
     """The camera begins to show the door, and the daemon finds it."""
     journal = Journal()
     started = time.monotonic()
-    door.plug_in((640, 480, "MJPG"), _scene("porch"))
+    door.plug_in((WIDTH, HEIGHT, "YUYV"), _scene("porch"))
     found = journal.wait(r"watching the door, (\d+ x \d+)", 5 * MINUTES)
     return f"{found[1]} pixels, {time.monotonic() - started:.0f} s after the first picture"
 
@@ -343,8 +345,11 @@ STEPS: Sequence[Callable[[Door], str]] = (
 
 def _scene(name: str) -> Iterator[bytes]:
     """The pictures of one that was drawn outside, over and over."""
-    for file in itertools.cycle(sorted((KEPT / "frames" / name).iterdir())):
-        yield file.read_bytes()
+    with (KEPT / "frames" / f"{name}.yuyv").open("rb") as file:
+        while True:
+            file.seek(0)
+            while picture := file.read(PICTURE_BYTES):
+                yield picture
 
 
 def _wait_active() -> None:
@@ -384,28 +389,26 @@ def _output(*command: str, allowed: Sequence[int] = (0,)) -> str:
 def main() -> None:
     """Do the steps, in order; one that fails keeps no other from being done."""
     door = Door()
+    with (KEPT / "journal.log").open("wb") as written:
+        log = subprocess.Popen(READ_JOURNAL, stdout=written)
     with (KEPT / "steps.jsonl").open("a", encoding="utf-8") as report:
         for step in STEPS:
             started = time.monotonic()
-            passed, detail = True, ""
+            passed, seen = True, ""
             try:
-                detail = step(door)
+                seen = step(door)
             except (StepError, OSError, ValueError, AssertionError) as exc:
-                passed, detail = False, f"{type(exc).__name__}: {exc}"
-            name = " ".join((step.__doc__ or "").split())
-            line = {
-                "name": name,
-                "seconds": round(time.monotonic() - started, 1),
-                "passed": passed,
-                "detail": detail,
-            }
+                passed, seen = False, f"{type(exc).__name__}: {exc}"
+            title = " ".join((step.__doc__ or "").split()).rstrip(".")
+            seconds = round(time.monotonic() - started, 1)
+            line = {"title": title, "seconds": seconds, "passed": passed, "seen": seen}
             report.write(json.dumps(line) + "\n")
             report.flush()
-            sys.stdout.write(f"{'passed' if passed else 'FAILED'}: {name} {detail}\n")
+            sys.stdout.write(f"{'passed' if passed else 'FAILED'}: {title}: {seen}\n")
             sys.stdout.flush()
-    with (KEPT / "journal.log").open("wb") as log:
-        read = ["journalctl", "--boot", "--no-pager", "--output=short-precise"]
-        subprocess.run(read, stdout=log, check=False)
+    time.sleep(2)
+    log.terminate()
+    log.wait()
     os.sync()
 
 

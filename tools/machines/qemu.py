@@ -23,6 +23,7 @@ EMULATOR = WORK / "qemu"
 # What runs before the system's own programs do, and what packs it.
 PROGRAMS = ("qemu-system-x86", "busybox-static", "cpio")
 APPLETS = ("sh", "mount", "mkdir", "insmod", "ip", "chroot", "switch_root", "poweroff", "echo")
+COUNTED = ("-smp", "1", "-icount", "shift=0", "-rtc", "clock=vm")
 MOUNTS = {"proc": "proc", "sysfs": "sys", "devtmpfs": "dev"}
 # Each by its source: v4l2loopback is in no kernel, and gpio-sim, which needs the simulated
 # interrupts, in none of Debian's.
@@ -192,14 +193,25 @@ def program(name: str) -> list[str]:
 
 
 def emulator(
-    kernel: Kernel, initramfs: Path, *, megabytes: int, append: str = "", options: Sequence[str]
+    kernel: Kernel,
+    initramfs: Path,
+    *,
+    megabytes: int,
+    counted: bool = False,
+    append: str = "",
+    options: Sequence[str],
 ) -> list[str]:
-    """The command of a machine with all of this one's cores, whose console is its output.
+    """The command of a machine whose console is its output.
+
+    It has all of this one's cores, or one core whose instructions are its clock: a nanosecond each,
+    so that nothing is late in it, however slow or loaded this machine is. Where it has nothing to
+    do, its time passes as ours does.
 
     Args:
         kernel: what is booted.
         initramfs: of ``build_initramfs``.
         megabytes: of memory.
+        counted: whether instructions are its clock.
         append: to the kernel's command line.
         options: of QEMU: the machine's disks and folders.
     """
@@ -207,8 +219,9 @@ def emulator(
         part for each in ("qemu", "seabios") for part in ("-L", str(EMULATOR / "usr/share" / each))
     ]
     return [
-        *(*program("qemu-system-x86_64"), *roms, "-accel", "tcg,thread=multi", "-cpu", "max"),
-        *("-smp", str(os.cpu_count() or 1), "-m", str(megabytes)),
+        *(*program("qemu-system-x86_64"), *roms, "-accel", "tcg", "-cpu", "max"),
+        *("-m", str(megabytes)),
+        *(COUNTED if counted else ("-smp", str(os.cpu_count() or 1))),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"),
         *("-kernel", str(kernel.image), "-initrd", str(initramfs)),
         # Where interrupts of the timer come late, the kernel would take them for broken.
