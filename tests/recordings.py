@@ -6,28 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doorbell.control.requests.talk import TALK_RATE
+from doorbell.testbed.hearing import likeness
 
 PIECE = TALK_RATE // 2
 # Of samples of 16 bits; and of the correlation of a piece with another voice, which is below 0.4.
 SILENT, ALIKE = 300.0, 0.6
-
-
-def likeness(heard: np.ndarray, sent: np.ndarray) -> tuple[float, int]:
-    """How much of one sound is in another: the highest correlation, and where that begins.
-
-    Args:
-        heard: samples, the longer.
-        sent: samples at the same rate.
-    """
-    heard, sent = heard.astype(np.float64), sent.astype(np.float64)
-    size = len(heard) + len(sent)
-    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size)), size)
-    product = product[: len(heard) - len(sent) + 1]
-    energy = np.concatenate([[0.0], np.cumsum(heard**2)])
-    windows = np.sqrt(np.maximum(energy[len(sent) :] - energy[: -len(sent)], 1.0))
-    correlation = product / (windows[: len(product)] * np.linalg.norm(sent))
-    best = int(np.argmax(correlation))
-    return float(correlation[best]), best
 
 
 def pieces(samples: NDArray[np.float64], rate: int) -> list[NDArray[np.float64]]:

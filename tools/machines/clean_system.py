@@ -145,7 +145,7 @@ def _download(lock: str, directory: str) -> subprocess.Popen[bytes]:
 
 def _unpack_base_system(root: Path, kept: Path) -> None:
     """Make it with mmdebstrap, or unpack the one that a run within some days has made."""
-    suite, mirror = _system_of_this_machine()
+    suite, mirror = system_of_this_machine()
     name = re.sub(r"\W+", "-", f"{suite} {mirror} {PREINSTALLED}")
     made_before = kept / f"{name}.tar"
     if made_before.exists() and time.time() - made_before.stat().st_mtime < KEPT_SECONDS:
@@ -166,7 +166,7 @@ def _unpack_base_system(root: Path, kept: Path) -> None:
     part.replace(made_before)
 
 
-def _system_of_this_machine() -> tuple[str, str]:
+def system_of_this_machine() -> tuple[str, str]:
     """The release that this machine runs, and the mirror that it takes it from."""
     about = Path("/etc/os-release").read_text(encoding="utf-8")
     [suite] = re.findall(r"^VERSION_CODENAME=(\S+)$", about, re.MULTILINE)
