@@ -14,6 +14,8 @@ import sys
 # What each part does, and the module that does it, by ``main(arguments)``.
 PARTS = {
     "boot": ("the service where systemd is process 1", "machines.boot"),
+    "kernel": ("cameras, sound, GPIO and the service by a real kernel in QEMU", "machines.kernel"),
+    "container": ("the image, compose.yaml and the add-on for Home Assistant", "machines.container"),
     "table": ("what has been tried, in docs/jetson.md, from the reports", "machines.table"),
 }
 
@@ -24,7 +26,7 @@ def main() -> int:
     if name in PARTS:
         code: int = importlib.import_module(PARTS[name][1]).main(arguments)
         return code
-    lines = [__doc__ or "", *(f"  {part:8} {what}" for part, (what, _) in PARTS.items())]
+    lines = [__doc__ or "", *(f"  {part:9} {what}" for part, (what, _) in PARTS.items())]
     print("\n".join(lines))  # noqa: T201 - what it is for
     return 0 if name in ("-h", "--help") else 2
 
