@@ -71,7 +71,7 @@ def try_page(report: Report, folder: Path, models: Path) -> None:
 
 
 def page_commands() -> tuple[list[str], list[str]]:
-    """The commands of docs/service.md for installing, and those for watching the door then.
+    """The commands of docs/service.md for what can be installed in an image, and those that follow.
 
     Left out is what a trial has already (a checkout), and what waits for somebody at a camera or
     keyboard.
@@ -79,8 +79,8 @@ def page_commands() -> tuple[list[str], list[str]]:
     page = (CHECKOUT / "docs" / "service.md").read_text(encoding="utf-8")
     installing, watching = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[:2]
     waits = ("sudo git clone ", "doorbell enroll ", "journalctl -u doorbell -f")
-    first, second = (
-        [line for line in block.splitlines() if not line.startswith(waits)]
-        for block in (installing, watching)
-    )
-    return first, second
+    commands = [line for line in installing.splitlines() if not line.startswith(waits)]
+    of_systemd = [line for line in commands if line.startswith("sudo systemctl ")]
+    first = [line for line in commands if line not in of_systemd]
+    second = [line for line in watching.splitlines() if not line.startswith(waits)]
+    return first, of_systemd + second
