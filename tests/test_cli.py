@@ -151,12 +151,16 @@ def test_models_are_built_without_the_simulated_camera_s_portraits_where_asked(
     directory = tmp_path / "models"
     shutil.copytree(models_directory, directory, ignore=shutil.ignore_patterns("faces"))
 
-    built = cli(
-        "models", "build", "--no-portraits", "--set", f"inference.models_directory={directory}"
-    )
+    here = ("--set", f"inference.models_directory={directory}")
+    built = cli("models", "build", "--no-portraits", *here)
 
     assert built.exit_code == 0
     assert not (directory / "faces").exists()
+    settings = [*here, "--set", "camera.uri=/dev/video99", "--set", "chime.enabled=false"]
+    checked = json.loads(cli("check", "--json", *settings).stdout)
+    [latency] = [finding for finding in checked if finding["part"] == "latency"]
+    assert latency["ok"]
+    assert latency["message"].startswith("not measured")
 
 
 @pytest.mark.usefixtures("models_directory")

@@ -42,8 +42,8 @@ def test_the_table_has_a_row_for_each_step() -> None:
 
     assert table([told]).splitlines()[2:] == [
         "| **the service** | Debian in a container; two cores, 2026-11-29 "
-        "| 1 of 2 steps passed, in 1 minutes |",
-        "| Start |  | up |",
+        "| 1 of 2 steps passed, in 1 min |",
+        "| Start |  | active |",
         "| Stop |  | **failed**: a/b c |",
     ]
 

@@ -9,13 +9,16 @@ lacks what the part needs.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 # What each part does, and the module that does it, by ``main(arguments)``.
 PARTS = {
     "boot": ("the service where systemd is process 1", "machines.boot"),
+    "by-hand": ("the service installed as docs/service.md says", "machines.by_hand"),
     "kernel": ("cameras, sound, GPIO and the service by a real kernel in QEMU", "machines.kernel"),
     "container": ("the image, compose.yaml and the add-on for Home Assistant", "machines.container"),
+    "arm64": ("packages, models and faces on arm64, emulated", "machines.arm64"),
     "table": ("what has been tried, in docs/jetson.md, from the reports", "machines.table"),
 }
 
@@ -24,6 +27,8 @@ def main() -> int:
     """Run the part that is named; the exit code."""
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in PARTS:
+        # Ended from outside, it takes away what it has mounted and booted.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         code: int = importlib.import_module(PARTS[name][1]).main(arguments)
         return code
     lines = [__doc__ or "", *(f"  {part:9} {what}" for part, (what, _) in PARTS.items())]

@@ -1,17 +1,16 @@
 """The doorbell as a service where systemd is process 1: ``tools/metal.py boot``.
 
 A clean system of this release is made with mmdebstrap, the doorbell is installed in it by the
-installer or as docs/service.md says, and systemd-nspawn boots that. Needs root and the packages
+installer, and systemd-nspawn boots that. Needs root and the packages
 mmdebstrap, systemd-container, mosquitto and mosquitto-clients.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,9 +21,10 @@ from machines import service_steps
 from machines.booted import BootedSystem, booted_copy
 from machines.clean_system import CHECKOUT, CLONED, CannotMakeError, CleanSystem, clean_system
 from machines.report import WORK, Report, StepFailedError, say
-from machines.service import CONFIG, Service
+from machines.service import Service
 
 RELEASE = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64"
+MODELS = CHECKOUT / "models" / "built"
 INSTALLER = str(CLONED / "tools" / "install-jetson")
 # What the camera sees: somebody comes, and stays for as long as any step takes.
 SCENE = "/srv/porch.toml"
@@ -36,22 +36,27 @@ def main(arguments: Sequence[str]) -> int:
     """Take the steps, print them and write the report; the exit code."""
     parser = argparse.ArgumentParser(prog="metal.py boot", description=__doc__)
     parser.add_argument("--short", action="store_true", help="shorten what takes minutes")
-    parser.add_argument(
-        "--models", type=Path, default=CHECKOUT / "models" / "built", help="where they were built"
-    )
+    parser.add_argument("--models", type=Path, default=MODELS, help="where they were built")
     options = parser.parse_args(arguments)
     report = Report(
         part="boot",
         what="the service, where systemd is process 1",
         how="Debian in systemd-nspawn" + (", short form" if options.short else ""),
     )
+    return take_all(report, partial(try_installer, models=options.models, short=options.short))
+
+
+def take_all(report: Report, take: Callable[[Report, Path], None]) -> int:
+    """Take the steps in an empty folder and write the report, whatever they come to.
+
+    Returns:
+        The exit code of the part.
+    """
     try:
         with tempfile.TemporaryDirectory(prefix="doorbell-boot-") as folder:
-            try_installer(report, Path(folder, "installer"), options.models, short=options.short)
-            if not options.short:
-                try_documents(report, Path(folder, "documents"), options.models)
+            take(report, Path(folder))
     except CannotMakeError as exc:
-        say(f"metal.py boot: {exc}")
+        say(f"metal.py {report.part}: {exc}")
         return 3
     except StepFailedError:
         pass  # printed, and kept
@@ -67,7 +72,7 @@ def try_installer(report: Report, folder: Path, models: Path, *, short: bool) ->
         CannotMakeError: this machine cannot make or boot such a system.
         StepFailedError: a step failed; it is in the report.
     """
-    with _clean(folder, models, "build", "service") as system:
+    with furnished(folder, models, "build", "service") as system:
         system.claim(RELEASE)
         camera = show_somebody(system, models)
         with report.step("Install it in an image, with tools/install-jetson") as step:
@@ -93,7 +98,6 @@ def show_somebody(system: CleanSystem, models: Path) -> str:
 def try_service(report: Report, system: BootedSystem, *, short: bool) -> None:
     """Take every step of the installed service, from the first boot to the end of it."""
     service = Service(system, short=short)
-    pause = "" if short else ", within two minutes"
     steps = (
         ("Boot: it is up without a hand", service_steps.first_boot),
         (
@@ -105,11 +109,11 @@ def try_service(report: Report, system: BootedSystem, *, short: bool) -> None:
         ("Stopped by SIGSTOP, it is ended by the watchdog and started anew", service_steps.hang),
         ("Killed, it is started anew", service_steps.kill),
         (
-            f"A wrong configuration, mended while systemd waits: up without a hand{pause}",
+            "A wrong configuration, mended while systemd waits: up without a hand",
             service_steps.mend_configuration,
         ),
         (
-            f"At its start limit it pauses; mended, it is up without a hand{pause}",
+            "At its start limit it pauses; mended, it is up without a hand",
             service_steps.reach_start_limit,
         ),
         ("The broker's password as a credential", service_steps.plain_credential),
@@ -124,60 +128,9 @@ def try_service(report: Report, system: BootedSystem, *, short: bool) -> None:
             step.seen = take(service)
 
 
-def try_documents(report: Report, folder: Path, models: Path) -> None:
-    """Install it by hand, as docs/service.md says, and boot that.
-
-    Raises:
-        CannotMakeError, StepFailedError: as of ``try_installer``.
-    """
-    installing, watching = service_page_commands()
-    with _clean(folder, models, "build", "demo") as system:
-        # sudo passes on nothing of the environment.
-        system.path("/etc/pip.conf").write_text("[global]\nfind-links = /wheels\nno-index = true\n")
-        camera = show_somebody(system, models)
-        with report.step("Install it by hand, as docs/service.md says") as step:
-            checkout = system.path("/opt/doorbell")
-            shutil.copytree(system.checkout, checkout, symlinks=True)
-            # pip would build what these come from, with what it takes from the network.
-            shutil.copytree(models / "faces", checkout / "models" / "built" / "faces")
-            done = system.run("bash", "-e", answer="\n".join(installing))
-            if done.returncode:
-                raise StepFailedError(done.stdout[-500:] + done.stderr[-1500:])
-            config = system.path(CONFIG)
-            text = config.read_text(encoding="utf-8")
-            config.write_text(text.replace("simulated:", camera, 1), encoding="utf-8")
-            step.seen = f"{len(installing)} commands, and camera.uri"
-        with booted_copy(system.root, folder / "booted") as booted:
-            service = Service(booted, short=False)
-            with report.step("Check, enable and start it, as docs/service.md says") as step:
-                # An exit code of 1 is of the sound card that is not there.
-                said = booted.run("bash", "-O", "expand_aliases", answer="\n".join(watching)).stdout
-                if "1280 x 720 pixels from the simulated camera" not in said:
-                    raise StepFailedError(said)
-                step.seen = service_steps.first_boot(service)
-            with report.step("Boot again: it starts with the machine") as step:
-                step.seen = service_steps.boot_again(service)
-
-
-def service_page_commands() -> tuple[list[str], list[str]]:
-    """The commands of docs/service.md for installing, and those for watching the door then.
-
-    Left out is what a trial has already (a checkout), and what waits for somebody at a camera or
-    keyboard.
-    """
-    page = (CHECKOUT / "docs" / "service.md").read_text(encoding="utf-8")
-    installing, watching = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[:2]
-    waits = ("sudo git clone ", "doorbell enroll ", "journalctl -u doorbell -f")
-    first, second = (
-        [line for line in block.splitlines() if not line.startswith(waits)]
-        for block in (installing, watching)
-    )
-    return first, second
-
-
 @contextmanager
-def _clean(folder: Path, models: Path, *locks: str) -> Iterator[CleanSystem]:
-    """A clean system in a folder, beside which there is another for what is booted."""
+def furnished(folder: Path, models: Path, *locks: str) -> Iterator[CleanSystem]:
+    """Make a clean system in a folder, with another beside it for what is booted."""
     (folder / "booted").mkdir(parents=True)
     (folder / "root").mkdir()
     kept = WORK / "clean-system"

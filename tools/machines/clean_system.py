@@ -120,7 +120,7 @@ def clean_system(
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
         raise CannotMakeError("this machine lets nobody mount, as some containers do")
     # In memory, which spares the disk a hundred thousand small writes, and their removal.
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "doorbell", root], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3g", "doorbell", root], check=True)
     try:
         with tempfile.TemporaryDirectory(prefix="doorbell-wheels-") as wheels:
             downloads = [_download(lock, wheels) for lock in locks]

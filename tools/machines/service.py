@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,7 +41,12 @@ class Service:
 
     def run(self, *command: str, answer: str = "") -> str:
         """Run a command in there that must succeed; what it printed."""
-        done = self.system.run(*command, answer=answer)
+        try:
+            done = self.system.run(*command, answer=answer)
+        except subprocess.TimeoutExpired as exc:
+            raise StepFailedError(
+                f"`{' '.join(command)}` did not end in {exc.timeout:.0f} s"
+            ) from exc
         if done.returncode:
             said = (done.stderr or done.stdout).strip()[-1500:]
             raise StepFailedError(f"`{' '.join(command)}` ended with {done.returncode}: {said}")

@@ -46,7 +46,7 @@ def table(reports: Iterable[Report]) -> str:
         passed = sum(step.passed for step in report.steps)
         minutes = sum(step.seconds for step in report.steps) / 60
         where = f"{report.how}; {report.machine}, {report.date}"
-        seen = f"{passed} of {len(report.steps)} steps passed, in {minutes:.0f} minutes"
+        seen = f"{passed} of {len(report.steps)} steps passed, in {minutes:.0f} min"
         rows.append(_row(f"**{report.what}**", where, seen))
         for step in report.steps:
             seen = step.seen if step.passed else f"**failed**: {step.seen}"
