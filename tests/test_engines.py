@@ -20,7 +20,8 @@ from doorbell.networks import blazeface
 from doorbell.networks.float16 import to_float16
 from doorbell.networks.graph import GraphBuilder, finished_model
 from doorbell.networks.mobilenet_ssd import mobilenet_ssd
-from doorbell.networks.weights import SeededWeights
+from doorbell.networks.trained import unpack_weights
+from doorbell.networks.weights import ReadWeights, SeededWeights
 
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has no package for this machine")
 
@@ -30,24 +31,31 @@ Find = Callable[[str], Path]
 ARCHITECTURES = ("SM75", "SM86", "SM89", "SM120")
 
 MODELS = load_manifest().models
+ROOT = Path(__file__).parents[1]
 BUILT = [f"{name}.float16" for name in MODELS if not MODELS[name].float32_only]
 CUTTING_REGIONS = [f"{name}.{CUTTING}float16" for name in MODELS if MODELS[name].cuts_regions]
-# No weights were published for these.
-SEEDED = {"blazeface_published": blazeface.published, "mobilenet_v2_ssd": mobilenet_ssd}
-GRAPHS = [*BUILT, *CUTTING_REGIONS, *SEEDED]
+TRAINED = unpack_weights((ROOT / "models/trained/blazeface_published.npz").read_bytes())
+# No weights were published for these: the first we have trained.
+WRITTEN: dict[str, Callable[[], onnx.ModelProto]] = {
+    "blazeface_published": lambda: blazeface.published(
+        GraphBuilder(ReadWeights(TRAINED.convolutions))
+    ),
+    "mobilenet_v2_ssd": lambda: mobilenet_ssd(GraphBuilder(SeededWeights(1))),
+}
+GRAPHS = [*BUILT, *CUTTING_REGIONS, *WRITTEN]
 
 
 @pytest.fixture(scope="session")
 def find(models_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Find:
     """Return the file of a float16 graph by its name."""
-    folder = tmp_path_factory.mktemp("seeded")
+    folder = tmp_path_factory.mktemp("written")
 
     def path_of(graph: str) -> Path:
-        if graph not in SEEDED:
+        if graph not in WRITTEN:
             return network_path(models_directory, *graph.split("."))
         path = folder / f"{graph}.onnx"
         if not path.exists():
-            onnx.save(to_float16(SEEDED[graph](GraphBuilder(SeededWeights(1)))), path)
+            onnx.save(to_float16(WRITTEN[graph]()), path)
         return path
 
     return path_of

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from doorbell.config import InferenceSection
+from doorbell.detection.blazeface import SHORT_RANGE, BlazeFace, blend
+from doorbell.detection.regions import whole_frame
 from doorbell.errors import ModelError
 from doorbell.inference.openvino import OpenVinoRunner
+from doorbell.measure.accuracy.stills import read_picture
 from doorbell.models.build import (
     OWN_DETECTOR,
     TRAINED_DETECTOR,
@@ -410,6 +414,26 @@ def test_a_household_s_own_detector_takes_the_place_of_the_released_one_and_goes
     build_models(directory, progress=Told(), manifest=released)
     again = run_openvino(network_files("blazeface_short", section).float32, image)["scores"]
     assert again.tolist() == before.tolist()
+
+
+def test_the_trained_weights_of_this_repository_find_faces(
+    directory: Path, section: InferenceSection, faces: Path
+) -> None:
+    choose_detector(directory, ROOT / "models/trained/blazeface_published.npz")
+    build_models(directory, progress=Told(), manifest=only_blazeface())
+    files = network_files("blazeface_short", section)
+    for path in (files.float32, files.float16):
+        assert path is not None
+        runner = OpenVinoRunner(path, threads=1, cache_directory=None)
+        with closing(BlazeFace(runner, SHORT_RANGE, 0.5)) as detector:
+            for portrait in faces.glob("*.jpg"):
+                pixels = read_picture(portrait)
+                height, width = pixels.shape[:2]
+                candidates = detector.candidates(pixels, [whole_frame(width, height)])
+                [face] = blend(candidates, 0.3)
+                left_eye, right_eye, nose, mouth = face.keypoints_xy[:4]
+                assert left_eye[0] < nose[0] < right_eye[0]
+                assert max(left_eye[1], right_eye[1]) < nose[1] < mouth[1]
 
 
 def test_weights_that_are_none_are_refused_and_nothing_changes(
