@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import openvino
 import pytest
+from numpy.typing import NDArray
 
 from doorbell.config import InferenceSection
 from doorbell.imaging.photos import decode_photo, read_photo
-from doorbell.inference import PROCESSOR, in_float32, on_processor, open_runner, says_how
+from doorbell.inference import PROCESSOR, Runner, in_float32, on_processor, open_runner, says_how
 from doorbell.inference.openvino import HINTS, OpenVinoRunner, own_precision, what_helps
 from doorbell.models.store import face_path, network_files, network_path
 from doorbell.pipeline.perception import Perception
@@ -62,30 +63,57 @@ def test_a_machine_without_tensorrt_takes_openvino_by_itself(models_directory: P
     runner.close()
 
 
+@pytest.fixture(scope="module")
+def crops(models_directory: Path, perception: Perception) -> NDArray[np.float32]:
+    """(4, 3, 112, 112), of portraits."""
+    found = []
+    for name in ("obama", "biden", "ardern", "macron"):
+        path = face_path(name, models_directory)
+        pixels = decode_photo(read_photo(path), name)
+        found.append(perception.crop_face(pixels, perception.detect_still(pixels)[0]).crop)
+    return np.asarray(np.stack(found).transpose(0, 3, 1, 2), np.float32)
+
+
+def embed(runner: Runner, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    with closing(runner):
+        vectors = runner.infer({"image": images})["embedding"]
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
 @pytest.mark.parametrize(
     ("precision", "least"), [("float16", 0.9999), ("bfloat16", 0.995), ("int8", 0.99)]
 )
 def test_less_precision_hardly_turns_an_embedding(
-    models_directory: Path, perception: Perception, precision: str, least: float
+    models_directory: Path, crops: NDArray[np.float32], precision: str, least: float
 ) -> None:
-    crops = []
-    for name in ("obama", "biden", "ardern", "macron"):
-        path = face_path(name, models_directory)
-        pixels = decode_photo(read_photo(path), name)
-        crops.append(perception.crop_face(pixels, perception.detect_still(pixels)[0]).crop)
-    images = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32)  # (4, 3, 112, 112)
-    vectors = []
-    for chosen in ("float32", precision):
-        section = InferenceSection.model_validate(
+    sections = [
+        InferenceSection.model_validate(
             {"models_directory": models_directory, "precision": chosen, "backend": "openvino"}
         )
-        runner = open_runner(network_files("sface", section), section)
-        embeddings = runner.infer({"image": images})["embedding"]
-        vectors.append(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True))
-        runner.close()
+        for chosen in ("float32", precision)
+    ]
+    exact, rough = (
+        embed(open_runner(network_files("sface", section), section), crops) for section in sections
+    )
     # A processor without bfloat16 computes in float32 after all.
-    assert precision == "bfloat16" or not np.array_equal(*vectors)
-    assert (vectors[0] * vectors[1]).sum(axis=1).min() >= least
+    assert precision == "bfloat16" or not np.array_equal(exact, rough)
+    assert (exact * rough).sum(axis=1).min() >= least
+
+
+@pytest.mark.skipif(
+    "FP16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
+    reason="this processor does not compute in float16",
+)
+def test_what_arm64_is_left_to_compute_in_hardly_turns_an_embedding(
+    models_directory: Path, crops: NDArray[np.float32]
+) -> None:
+    path = network_path(models_directory, "sface", "float32")
+    exact, rough = (
+        embed(OpenVinoRunner(path, threads=1, cache_directory=None, precision=precision), crops)
+        for precision in ("float32", "float16")
+    )
+    assert not np.array_equal(exact, rough)
+    assert (exact * rough).sum(axis=1).min() >= 0.999
 
 
 def test_left_to_itself_a_network_computes_as_the_processor_does_best(

@@ -253,13 +253,12 @@ def _open(section: CameraSection, source: Source, probe_seconds: float = 0.0) ->
 
 def _open_stream(section: CameraSection, source: Source, probe_seconds: float) -> cv2.VideoCapture:
     """Open a network camera: silence ends it soon, what cannot be decoded yet does not."""
-    milliseconds = round((section.timeout_seconds + KEY_FRAME_SECONDS) * 1000)
-    timeouts = [
-        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds),
-        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds),
-    ]
+    opening = reading = round((section.timeout_seconds + KEY_FRAME_SECONDS) * 1000)
     if is_http(source) and _ffmpeg_version() < _FFMPEG_8:
         source = follow(source, section.timeout_seconds)
+        # It heeds no timeout of its own while it reads. The first frame is grabbed for in turns.
+        reading = round(section.timeout_seconds * 1000)
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, opening, cv2.CAP_PROP_READ_TIMEOUT_MSEC, reading]
     os.environ[_OPTIONS] = _stream_options(section, probe_seconds, _ASKED)
     try:
         capture = cv2.VideoCapture(source.place, cv2.CAP_FFMPEG, timeouts)
