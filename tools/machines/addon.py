@@ -126,7 +126,7 @@ def try_started(report: Report, podman: Podman, data: Path, supervisor_port: int
     with podman.running(*words) as container:
         with report.step("It takes the broker from the Supervisor, and watches the door") as step:
             if not eventually(lambda: is_connected(podman, container), START_SECONDS):
-                log = podman("logs", "--tail", "10", container)
+                log = podman.log(container, 10)
                 raise StepFailedError(f"not connected; its log ends with {log}")
             step.seen = users_of(podman, container)
         with report.step("Its pages are shown by the ingress, and to nobody else") as step:
