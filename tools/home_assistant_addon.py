@@ -49,7 +49,7 @@ def assemble(folder: Path) -> Path:
         raise FileExistsError(f"{folder} is not empty; name a new folder")
     addon = folder / "doorbell"
     addon.mkdir(parents=True)
-    shutil.copy(LAYOUT / "repository.yaml", folder)
+    shutil.copy2(LAYOUT / "repository.yaml", folder)
     unwanted = shutil.ignore_patterns("__pycache__", "*.pyc")
     for name in SOURCES:
         source, target = CHECKOUT / name, addon / name
@@ -57,14 +57,14 @@ def assemble(folder: Path) -> Path:
         if source.is_dir():
             shutil.copytree(source, target, ignore=unwanted)
         else:
-            shutil.copy(source, target)
+            shutil.copy2(source, target)
     for name in PRESENTED:
         source = ADDON / name
         if source.is_dir():
             shutil.copytree(source, addon / name)
         else:
-            shutil.copy(source, addon)
-    shutil.copy(CHECKOUT / "CHANGELOG.md", addon)
+            shutil.copy2(source, addon)
+    shutil.copy2(CHECKOUT / "CHANGELOG.md", addon)
     (addon / "icon.png").write_bytes(icon_png(ICON_PIXELS))
     image = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8")
     own = (ADDON / "Dockerfile").read_text(encoding="utf-8")

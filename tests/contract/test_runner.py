@@ -28,7 +28,8 @@ PRETENDED = {
     "TensorRT 11 on a stand-in": FakeGpu(version="11"),
     "TensorRT for RTX on a stand-in": FakeGpu(version="rtx", name="GeForce"),
 }
-BACKENDS = ["openvino", *(["tensorrt"] if find_spec("tensorrt") else []), *PRETENDED]
+# Where pycuda is there may be a GPU, for TensorRT of JetPack's or for RTX.
+BACKENDS = ["openvino", *(["tensorrt"] if find_spec("pycuda") else []), *PRETENDED]
 
 
 @pytest.fixture(scope="module", params=BACKENDS)

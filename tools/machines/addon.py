@@ -9,7 +9,9 @@ trial.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ from typing import Any
 
 from home_assistant_addon import assemble
 
+from doorbell.config import load_config
+from doorbell.models.store import models_directory
 from doorbell.testbed.waiting import eventually
 from machines.containers import BASE, Podman
 from machines.report import Report, StepFailedError
@@ -33,7 +37,8 @@ ADDRESS = "172.30.33.1"
 TOKEN = "of the Supervisor"  # noqa: S105 - of this trial alone
 PREFIX = "/api/hassio_ingress/Ab_c-1"
 HOST = "homeassistant.local:8123"
-START_SECONDS = 600.0
+UID = 8480
+START_SECONDS = 300.0
 # Asks for the page, as the ingress hands a browser's request on; prints the code and the page.
 ASK = f"""
 import sys, urllib.request, urllib.error
@@ -101,6 +106,11 @@ def try_addon(report: Report, podman: Podman, folder: Path, broker: dict[str, An
         step.seen = f"version {config['version']}"
     data = folder / "data"
     data.mkdir()
+    # As an earlier start has left them; that the first one fetches them is the container's to show.
+    models = data / "models"
+    shutil.copytree(models_directory(load_config(None, []).inference), models)
+    for path in [models, *models.rglob("*")]:
+        os.chown(path, UID, UID)
     options = {**config["options"], "camera": "simulated:"}
     (data / "options.json").write_text(json.dumps(options), encoding="utf-8")
     podman("network", "create", "--subnet", SUBNET, NETWORK)
@@ -126,7 +136,7 @@ def try_started(report: Report, podman: Podman, data: Path, supervisor_port: int
     with podman.running(*words) as container:
         with report.step("It takes the broker from the Supervisor, and watches the door") as step:
             if not eventually(lambda: is_connected(podman, container), START_SECONDS):
-                log = podman("logs", "--tail", "10", container)
+                log = podman.log(container, 10)
                 raise StepFailedError(f"not connected; its log ends with {log}")
             step.seen = users_of(podman, container)
         with report.step("Its pages are shown by the ingress, and to nobody else") as step:

@@ -123,7 +123,7 @@ class Household:
     def wait_until_healthy(self, seconds: float) -> None:
         """Wait for the health check."""
         if not eventually(self.is_healthy, seconds):
-            log = self.podman("logs", "--tail", "5", DAEMON)
+            log = self.podman.log(DAEMON, 5)
             raise StepFailedError(f"not healthy after {seconds:.0f} s; its log ends with {log}")
 
     def _write_settings(self) -> None:

@@ -84,6 +84,19 @@ class Podman:
         )
         return done.returncode
 
+    def log(self, container: str, lines: int) -> str:
+        """The last lines that a container has said."""
+        words = ["podman", "logs", "--tail", str(lines), container]
+        done = subprocess.run(
+            words,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+
     def compose(self, *words: str, settings: Mapping[str, str]) -> str:
         """Do ``podman-compose WORDS`` with the checkout's compose.yaml; what it prints."""
         command = ["podman-compose", "-f", str(CHECKOUT / "compose.yaml"), *words]

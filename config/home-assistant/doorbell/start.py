@@ -183,13 +183,13 @@ def main() -> int:
     pages = SETTINGS / "console.toml"
     write(pages, toml(console_settings(options)), CONSOLE)
 
-    console = ("doorbell", "console", "--config", str(pages))
+    console = ("doorbell", "--config", str(pages), "console")
     listed = subprocess.run(
-        as_user(CONSOLE, [], *console, "devices", "--json"), capture_output=True, check=False
+        as_user(CONSOLE, [], *console, "devices", "--json"), stdout=subprocess.PIPE, check=True
     )
-    if not json.loads(listed.stdout or "[]"):
+    if not json.loads(listed.stdout):
         pair = as_user(CONSOLE, [], *console, "pair", "--role", "owner", "--json")
-        invited = subprocess.run(pair, capture_output=True, check=True)
+        invited = subprocess.run(pair, stdout=subprocess.PIPE, check=True)
         code = json.loads(invited.stdout)["code"]
         say(f"no browser has access yet: open the web UI and type {code}, within ten minutes")
     processes = [

@@ -1,0 +1,1 @@
+"""Trying the doorbell on a bare machine with an NVIDIA GPU, offline: tools/gpu-trial."""
