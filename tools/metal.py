@@ -17,7 +17,7 @@ PARTS = {
     "boot": ("the service where systemd is process 1", "machines.boot"),
     "by-hand": ("the service installed as docs/service.md says", "machines.by_hand"),
     "kernel": ("cameras, sound, GPIO and the service by a real kernel in QEMU", "machines.kernel"),
-    "container": ("the image, compose.yaml and the add-on for Home Assistant", "machines.container"),
+    "container": ("the image, compose.yaml and Home Assistant's add-on", "machines.container"),
     "arm64": ("packages, models and faces on arm64, emulated", "machines.arm64"),
     "table": ("what has been tried, in docs/jetson.md, from the reports", "machines.table"),
 }
