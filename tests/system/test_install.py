@@ -114,7 +114,7 @@ def test_what_was_installed_serves_where_systemd_is_process_1(
 ) -> None:
     configuration = clean.path("/etc/doorbell/doorbell.toml")
     named = configuration.read_text(encoding="utf-8")
-    seen = named.replace(CAMERA, show_somebody(clean, models_directory), 1)
+    seen = named.replace(f'"{CAMERA}"', f'"{show_somebody(clean, models_directory)}"')
     configuration.write_text(seen, encoding="utf-8")
     report = Report("boot", "the service", "Debian in systemd-nspawn")
     try:

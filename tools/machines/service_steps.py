@@ -133,7 +133,7 @@ def _wait_for_pause(service: Service, code: str) -> None:
             service.show()["ActiveState"] == "failed"
             and service.show(RETRY)["ActiveState"] == "activating"
         ),
-        60.0 if service.short else 400.0,
+        60.0 if service.short else 600.0,
     )
     if service.show()["ExecMainStatus"] != code:
         raise StepFailedError(f"it ended with {service.show()['ExecMainStatus']} and not {code}")
