@@ -18,7 +18,7 @@ from doorbell.networks.weights import ReadWeights, SeededWeights
 
 torch = pytest.importorskip("torch", reason="PyTorch is only needed to train")
 
-from doorbell.training.anchors import SIDES  # noqa: E402
+from doorbell.training.anchors import TRAINABLE  # noqa: E402
 from doorbell.training.network import TrainableBuilder, TrainableNetwork  # noqa: E402
 
 Write = Callable[[Builder[Any]], Any]
@@ -90,7 +90,7 @@ def test_what_is_exported_does_not_change_while_training_goes_on() -> None:
 
 def test_boxes_begin_in_the_size_of_their_anchors() -> None:
     network: TrainableNetwork = blazeface.published(TrainableBuilder())
-    [sides] = [sides for geometry, sides in SIDES.items() if geometry.layers[0].cells == 16][:1]
+    sides = TRAINABLE["table1"].sides
     network.begin_at(sides)
     outputs = network.compute(torch.zeros(1, 3, 128, 128))
 

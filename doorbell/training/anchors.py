@@ -7,24 +7,47 @@ an anchor learns the faces that it overlaps (Liu et al., "SSD: Single Shot Multi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from doorbell.detection.blazeface import SHORT_RANGE, AnchorLayer, Geometry, anchor_centres
 from doorbell.domain import Float32Array
-from doorbell.networks.blazeface import REGRESSOR_VALUES
+from doorbell.networks.blazeface import REGRESSOR_VALUES, published
+from doorbell.networks.graph import Builder
+from doorbell.networks.mobilenet_ssd import mobilenet_ssd
 from doorbell.training.labels import Labels
 
-MOBILENET_SSD = Geometry(
-    SHORT_RANGE.input_pixels, tuple(AnchorLayer(cells, 2) for cells in (16, 8, 4, 2))
-)
-GEOMETRIES: Mapping[str, Geometry] = {"table1": SHORT_RANGE, "mobilenet-ssd": MOBILENET_SSD}
-# Sides in pixels of the anchors of a cell, layer by layer.
-SIDES = {
-    SHORT_RANGE: ((9, 16), (24, 33, 44, 58, 76, 100)),
-    MOBILENET_SSD: ((9, 16), (24, 36), (50, 68), (86, 108)),
+
+@dataclass(frozen=True, slots=True)
+class Trainable:
+    """A detector that can be trained.
+
+    Attributes:
+        graph: the name of its graph, by which its weights are known.
+        write: the function that builds it.
+        geometry: of its anchors.
+        sides: in pixels, of the anchors of a cell, layer by layer.
+    """
+
+    graph: str
+    write: Callable[[Builder[Any]], Any]
+    geometry: Geometry
+    sides: tuple[tuple[float, ...], ...]
+
+
+TRAINABLE: Mapping[str, Trainable] = {
+    "table1": Trainable(
+        "blazeface_published", published, SHORT_RANGE, ((9, 16), (24, 33, 44, 58, 76, 100))
+    ),
+    "mobilenet-ssd": Trainable(
+        "mobilenet_v2_ssd",
+        mobilenet_ssd,
+        Geometry(SHORT_RANGE.input_pixels, tuple(AnchorLayer(cells, 2) for cells in (16, 8, 4, 2))),
+        ((9, 16), (24, 36), (50, 68), (86, 108)),
+    ),
 }
 
 # An anchor that overlaps a face by so much learns it, one that overlaps it less is background; what
@@ -52,12 +75,12 @@ class Targets:
 class Anchors:
     """The anchors of one network."""
 
-    def __init__(self, geometry: Geometry) -> None:
-        pixels = geometry.input_pixels
-        self.centres = anchor_centres(geometry) * pixels  # (anchors, 2)
+    def __init__(self, network: Trainable) -> None:
+        geometry = network.geometry
+        self.centres = anchor_centres(geometry) * geometry.input_pixels  # (anchors, 2)
         sides = [
             np.tile(np.array(of_cell, np.float32), layer.cells**2)
-            for layer, of_cell in zip(geometry.layers, SIDES[geometry], strict=True)
+            for layer, of_cell in zip(geometry.layers, network.sides, strict=True)
         ]
         self.sides = np.concatenate(sides)  # (anchors,)
         half = self.sides[:, None] / 2

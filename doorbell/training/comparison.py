@@ -22,12 +22,10 @@ from doorbell.measure.accuracy.report import Report, Table
 from doorbell.measure.accuracy.stills import read_picture
 from doorbell.models.fetch import Progress
 from doorbell.models.store import network_files
-from doorbell.networks.blazeface import published
 from doorbell.networks.graph import GraphBuilder
-from doorbell.networks.mobilenet_ssd import mobilenet_ssd
 from doorbell.networks.trained import unpack_weights
 from doorbell.networks.weights import ReadWeights
-from doorbell.training.anchors import MOBILENET_SSD
+from doorbell.training.anchors import TRAINABLE
 from doorbell.training.labels import Labels
 from doorbell.training.pictures import Picture
 from doorbell.training.precision import judge
@@ -39,10 +37,7 @@ METHODS: dict[str, Callable[[Candidates, float], list[Face]]] = {
     "nms": keep_best,
     "blending": blend,
 }
-_NETWORKS = {
-    "blazeface_published": (published, SHORT_RANGE),
-    "mobilenet_v2_ssd": (mobilenet_ssd, MOBILENET_SSD),
-}
+_NETWORKS = {network.graph: network for network in TRAINABLE.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +148,8 @@ def _read(path: Path) -> tuple[onnx.ModelProto, Geometry]:
         raise UsageError(
             f"{path} has the weights of {trained.network}; compared are {' and '.join(_NETWORKS)}"
         )
-    write, geometry = _NETWORKS[trained.network]
-    return write(GraphBuilder(ReadWeights(trained.convolutions))), geometry
+    network = _NETWORKS[trained.network]
+    return network.write(GraphBuilder(ReadWeights(trained.convolutions))), network.geometry
 
 
 def _told(pictures: Sequence[Picture], work: str, progress: Progress) -> Iterator[Picture]:

@@ -14,8 +14,9 @@ from doorbell.models.manifest import load_manifest
 from doorbell.networks.trained import TrainedWeights, pack_weights, rounded, unpack_weights
 from doorbell.networks.weights import ReadWeights
 from doorbell.storage.files import READABLE, write_whole
+from doorbell.training.anchors import TRAINABLE
 from doorbell.training.labels import labels_of
-from doorbell.training.loop import NETWORKS, Progress, Settings, load_examples, train
+from doorbell.training.loop import Progress, Settings, load_examples, train
 from doorbell.training.network import TrainableBuilder, TrainableNetwork
 from doorbell.training.pictures import Pictures, fingerprint
 
@@ -28,7 +29,7 @@ class Recipe:
     """How a detector is trained.
 
     Attributes:
-        network: a key of ``NETWORKS``.
+        network: a key of ``TRAINABLE``.
         steps: how many.
         batch: pictures in each.
         rate: the highest learning rate from the beginning; a tenth of it from weights on.
@@ -110,7 +111,7 @@ def weights_of(network: TrainableNetwork, kind: str) -> TrainedWeights:
     import torch
 
     convolutions = rounded(network.folded())
-    plain = NETWORKS[kind](TrainableBuilder(ReadWeights(convolutions)))
+    plain: TrainableNetwork = TRAINABLE[kind].write(TrainableBuilder(ReadWeights(convolutions)))
     image = torch.from_numpy(check_image(load_manifest().models["blazeface_short"]))
     with torch.no_grad():
         outputs = plain.compute(image)

@@ -20,11 +20,9 @@ import numpy as np
 from doorbell.domain import Float32Array, UInt8Array
 from doorbell.errors import UsageError
 from doorbell.measure.accuracy.stills import read_picture
-from doorbell.networks.blazeface import published
-from doorbell.networks.mobilenet_ssd import mobilenet_ssd
 from doorbell.networks.weights import ReadWeights
 from doorbell.storage.files import READABLE, write_whole
-from doorbell.training.anchors import GEOMETRIES, SIDES, Anchors, Targets
+from doorbell.training.anchors import TRAINABLE, Anchors, Targets
 from doorbell.training.augmentation import Sample, augment
 from doorbell.training.labels import Labels
 from doorbell.training.loss import detector_loss
@@ -34,10 +32,6 @@ from doorbell.training.pictures import Picture
 if TYPE_CHECKING:
     import torch
 
-NETWORKS: dict[str, Callable[[TrainableBuilder], TrainableNetwork]] = {
-    "table1": published,
-    "mobilenet-ssd": mobilenet_ssd,
-}
 CHECKPOINT_STEPS = 100
 SAID_STEPS = 20
 
@@ -56,7 +50,7 @@ class Settings:
     """What a run is; one that goes on has to be the same.
 
     Attributes:
-        network: a key of ``NETWORKS``.
+        network: a key of ``TRAINABLE``.
         steps: all of them.
         batch: pictures in a step.
         rate: the highest learning rate.
@@ -152,16 +146,16 @@ def train(
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(settings.seed)
-    geometry = GEOMETRIES[settings.network]
-    network = NETWORKS[settings.network](TrainableBuilder(weights))
+    trainable = TRAINABLE[settings.network]
+    network: TrainableNetwork = trainable.write(TrainableBuilder(weights))
     if weights is None:
-        network.begin_at(SIDES[geometry])
+        network.begin_at(trainable.sides)
     network.to(device)
     optimizer = torch.optim.AdamW(
         list(network.parameters()), settings.rate, weight_decay=WEIGHT_DECAY, fused=True
     )
     done = _resume(checkpoint, settings, network, optimizer, device)
-    anchors = Anchors(geometry)
+    anchors = Anchors(trainable)
     sums, counted, since = np.zeros(2), 0, time.monotonic()
     for step in range(done, settings.steps):
         for group in optimizer.param_groups:
