@@ -19,6 +19,10 @@ ARCHITECTURE = "arm64"
 EMULATOR_SUITE, EMULATOR = "trixie", "usr/bin/qemu-aarch64"
 # It has what a Jetson Orin's Cortex-A78AE has: half precision, and neither bfloat16 nor SVE.
 PROCESSOR = "neoverse-n1"
+# What the set-up commands are written in.
+BASICS = "bash,coreutils,dash,findutils,grep,libc-bin,sed"
+# This machine's; OpenVINO asks /sys for the processor's cores.
+MOUNTED = ("dev", "proc", "sys")
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 REGISTERED = "doorbell-arm64"
 # An executable of 64 bits, little endian, for that processor, of any system's conventions (elf(5)).
@@ -52,8 +56,8 @@ class Emulated:
             words: of the command.
             variables: of its environment, which has nothing of this machine's else.
         """
-        # OpenVINO asks /sys for the processor's cores.
-        mounts = 'for each in dev proc sys; do mount --bind "/$each" "$1/$each" || exit; done'
+        places = " ".join(MOUNTED)
+        mounts = f'for each in {places}; do mount --bind "/$each" "$1/$each" || exit; done'
         enter = f'{mounts}; exec chroot "$@"'
         environment = {
             "HOME": "/root",
@@ -105,13 +109,13 @@ def unpack(folder: Path, suite: str, packages: str) -> Path:
     Args:
         folder: for it; made.
         suite: Debian's release.
-        packages: beside what each system has, separated by commas.
+        packages: beside ``BASICS``, separated by commas.
 
     Raises:
         StepFailedError: it cannot be fetched.
     """
     options = [f"--architectures={ARCHITECTURE}", "--skip=check/qemu", f"--hook-dir={MERGED}"]
-    _unpack(folder, suite, packages, *options)
+    _unpack(folder, suite, f"{BASICS},{packages}", *options)
     return folder
 
 
@@ -135,6 +139,8 @@ def emulated(emulator: Path, root: Path) -> Iterator[Emulated]:
         StepFailedError: this kernel, or this user, cannot have it so.
     """
     system = Emulated(root)
+    for each in MOUNTED:
+        system.path(each).mkdir(exist_ok=True)
     # Its packages would have made them.
     system.path("/etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n", encoding="utf-8")
     system.path("/etc/group").write_text("root:x:0:\n", encoding="utf-8")
