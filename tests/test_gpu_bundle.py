@@ -80,7 +80,7 @@ def test_the_trial_goes_on_after_a_step_that_fails(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stderr
     report = json.loads((tmp_path / "report.json").read_text())
-    assert len(report["steps"]) == 10
+    assert len(report["steps"]) == 11
     assert not report["passed"]
     said = {each["name"]: each["said"] for each in report["steps"]}
     assert "manifest.json" in said["join"]
