@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from doorbell.config import Config, load_config
+from doorbell.errors import InferenceError
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.inference import DeviceArray, Input
+from doorbell.inference.tensorrt import require_gpu
 from doorbell.measure.speed.backends import tensorrt_backend
 from doorbell.models.manifest import load_manifest
 from doorbell.models.store import face_path, models_directory, network_files
@@ -127,7 +129,12 @@ def main() -> int:
     """Do the one that is named; 0 if it passed."""
     name, *rest = sys.argv[1:]
     config = load_config(None, ["inference.backend=tensorrt"])
-    found = regions(config) if name == "regions" else growth(config, float(rest[0]))
+    try:
+        require_gpu()
+        found = regions(config) if name == "regions" else growth(config, float(rest[0]))
+    except InferenceError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 1
     json.dump(found, sys.stdout)
     return 0 if found["passed"] else 1
 

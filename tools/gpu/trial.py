@@ -62,7 +62,8 @@ def steps(folder: Path, python: str, growth_seconds: float) -> list[Step]:
         Step("machine", 20, [*this, "machine"]),
         Step("join", 90, [*this, "join", str(folder)]),
         Step("environment", 150, [*this, "environment", str(folder)]),
-        Step("pycuda", 300, [*this, "source", str(folder)]),
+        Step("what comes as source", 60, [*this, "source", str(folder), "tensorrt", "sdnotify"]),
+        Step("pycuda", 300, [*this, "source", str(folder), "pycuda"]),
         Step("the GPU as TensorRT sees it", 60, [own, "-c", require]),
         Step("engines", 300, [*doorbell, "models", "build", "--no-portraits", "--engine"]),
         Step("check", 240, [*doorbell, "check", "--gpu", "--report", str(folder / "check")]),
@@ -183,11 +184,11 @@ def environment(folder: Path) -> int:
     return install(work, sorted(work.glob("wheels/*.whl")))
 
 
-def source(folder: Path) -> int:
-    """Build what came as source, each by itself, so that one that fails leaves the others."""
+def source(folder: Path, names: list[str]) -> int:
+    """Build what came as source and begins with one of these names."""
     work = folder / "work"
-    codes = [install(work, [each]) for each in sorted(work.glob("wheels/*.tar.gz"))]
-    return max(codes, default=1)
+    found = [each for name in names for each in sorted(work.glob(f"wheels/{name}*.tar.gz"))]
+    return install(work, found) if found else 1
 
 
 def install(work: Path, files: list[Path]) -> int:
@@ -228,7 +229,10 @@ def main() -> int:
     taken.add_argument("--growth-seconds", type=float, default=180.0)
     verbs.add_parser("machine", help="a step: say what this machine is")
     for name in ("join", "environment", "source"):
-        verbs.add_parser(name, help="a step of run").add_argument("folder", type=Path)
+        step = verbs.add_parser(name, help="a step of run")
+        step.add_argument("folder", type=Path)
+        if name == "source":
+            step.add_argument("names", nargs="+")
     options = parser.parse_args()
     try:
         match options.verb:
@@ -245,7 +249,7 @@ def main() -> int:
             case "environment":
                 return environment(options.folder)
             case "source":
-                return source(options.folder)
+                return source(options.folder, options.names)
     except BundleError as exc:
         say(f"gpu-trial: {exc}")
         return 1
