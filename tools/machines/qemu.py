@@ -23,7 +23,10 @@ EMULATOR = WORK / "qemu"
 # What runs before the system's own programs do, and what packs it.
 PROGRAMS = ("qemu-system-x86", "busybox-static", "cpio")
 APPLETS = ("sh", "mount", "mkdir", "insmod", "ip", "chroot", "switch_root", "poweroff", "echo")
-COUNTED = ("-smp", "1", "-icount", "shift=0", "-rtc", "clock=vm")
+# 4 ns (two to the power of two) for each instruction of one core.
+COUNTED = ("-smp", "1", "-icount", "shift=2", "-rtc", "clock=vm")
+# Emulating what AVX and FMA compute takes several times as long as emulating SSE.
+PROCESSOR = "max,avx=off,avx2=off,fma=off"
 MOUNTS = {"proc": "proc", "sysfs": "sys", "devtmpfs": "dev"}
 # Each by its source: v4l2loopback is in no kernel, and gpio-sim, which needs the simulated
 # interrupts, in none of Debian's.
@@ -203,9 +206,9 @@ def emulator(
 ) -> list[str]:
     """The command of a machine whose console is its output.
 
-    It has all of this one's cores, or one core whose instructions are its clock: a nanosecond each,
-    so that nothing is late in it, however slow or loaded this machine is. Where it has nothing to
-    do, its time passes as ours does.
+    It has all of this one's cores, or one core whose instructions are its clock, so that nothing is
+    late in it, however slow or loaded this machine is. Where it has nothing to do, its time passes
+    as ours does.
 
     Args:
         kernel: what is booted.
@@ -219,7 +222,7 @@ def emulator(
         part for each in ("qemu", "seabios") for part in ("-L", str(EMULATOR / "usr/share" / each))
     ]
     return [
-        *(*program("qemu-system-x86_64"), *roms, "-accel", "tcg", "-cpu", "max"),
+        *(*program("qemu-system-x86_64"), *roms, "-accel", "tcg", "-cpu", PROCESSOR),
         *("-m", str(megabytes)),
         *(COUNTED if counted else ("-smp", str(os.cpu_count() or 1))),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"),
