@@ -1,4 +1,4 @@
-"""The doorbell on arm64, emulated: ``python -m machines.arm64`` in ``tools``.
+"""The doorbell on arm64, emulated: ``tools/metal.py arm64``.
 
 A Debian for arm64 gets a Jetson's versions of the Python packages, and the kernel hands its
 programs to QEMU. What is computed there is compared with what this machine computes; times say
@@ -9,11 +9,13 @@ was unpacked stays for the next run.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -25,7 +27,7 @@ from doorbell.models.store import RECORD_NAME, face_path, models_directory
 from machines import faces_seen
 from machines.clean_system import CHECKOUT, CLONED, copy_checkout
 from machines.emulation import Emulated, emulated, fetch_emulator, said_by, unpack
-from machines.report import Report, StepFailedError
+from machines.report import Report, StepFailedError, take_all
 
 # Debian 12's Python, the newest in Debian for which NumPy 1 comes ready-made.
 SUITE, PYTHON = "bookworm", "3.11"
@@ -204,18 +206,12 @@ def _copy_checkout(system: Emulated) -> None:
     copy_checkout(target)
 
 
-def main() -> None:
-    """Run the part alone."""
+def main(arguments: Sequence[str]) -> int:
+    """Run the part; its exit code."""
+    argparse.ArgumentParser(prog="metal.py arm64", description=__doc__).parse_args(arguments)
     report = Report(
         "arm64",
         "packages, models and faces on arm64",
         "Debian for arm64, its programs run by QEMU on x86-64",
     )
-    try:
-        run(report, CHECKOUT / "build" / "arm64")
-    finally:
-        report.write()
-
-
-if __name__ == "__main__":
-    main()
+    return take_all(report, lambda report, _: run(report, CHECKOUT / "build" / "arm64"))

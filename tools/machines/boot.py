@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,8 @@ from doorbell.camera.simulated.script import SceneScript
 from doorbell.testbed.scenes import Visitor, scene_toml
 from machines import service_steps
 from machines.booted import BootedSystem, booted_copy
-from machines.clean_system import CHECKOUT, CLONED, CannotMakeError, CleanSystem, clean_system
-from machines.report import WORK, Report, StepFailedError, say
+from machines.clean_system import CHECKOUT, CLONED, CleanSystem, clean_system
+from machines.report import WORK, Report, StepFailedError, take_all
 from machines.service import Service
 
 RELEASE = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64"
@@ -44,25 +43,6 @@ def main(arguments: Sequence[str]) -> int:
         how="Debian in systemd-nspawn" + (", short form" if options.short else ""),
     )
     return take_all(report, partial(try_installer, models=options.models, short=options.short))
-
-
-def take_all(report: Report, take: Callable[[Report, Path], None]) -> int:
-    """Take the steps in an empty folder and write the report, whatever they come to.
-
-    Returns:
-        The exit code of the part.
-    """
-    try:
-        with tempfile.TemporaryDirectory(prefix="doorbell-boot-") as folder:
-            take(report, Path(folder))
-    except CannotMakeError as exc:
-        say(f"metal.py {report.part}: {exc}")
-        return 3
-    except StepFailedError:
-        pass  # printed, and kept
-    path = report.write()
-    say(f"{'passed' if report.passed else 'FAILED'}: {path.relative_to(CHECKOUT)}")
-    return 0 if report.passed else 1
 
 
 def try_installer(report: Report, folder: Path, models: Path, *, short: bool) -> None:

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from machines import service_steps
-from machines.boot import MODELS, furnished, show_somebody, take_all
+from machines.boot import MODELS, furnished, show_somebody
 from machines.booted import booted_copy
 from machines.clean_system import CHECKOUT
-from machines.report import Report, StepFailedError
+from machines.report import Report, StepFailedError, take_all
 from machines.service import CONFIG, Service
 
 

@@ -6,16 +6,17 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
 from doorbell.measure.speed.machine import describe_machine
+from machines.clean_system import CHECKOUT, CannotMakeError
 
-CHECKOUT = Path(__file__).parents[2]
 # Where each run leaves its report, and where those are that docs/jetson.md is made of.
 WORK = CHECKOUT / "build" / "metal"
 KEPT = CHECKOUT / "docs" / "reports"
@@ -138,3 +139,22 @@ class Report:
         document.pop("passed")
         steps = [Step(**step) for step in document.pop("steps")]
         return cls(**document, steps=steps)
+
+
+def take_all(report: Report, take: Callable[[Report, Path], None]) -> int:
+    """Take the steps in an empty folder and write the report, whatever they come to.
+
+    Returns:
+        The exit code of the part.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="doorbell-metal-") as folder:
+            take(report, Path(folder))
+    except CannotMakeError as exc:
+        say(f"metal.py {report.part}: {exc}")
+        return 3
+    except StepFailedError:
+        pass  # printed, and kept
+    path = report.write()
+    say(f"{'passed' if report.passed else 'FAILED'}: {path.relative_to(CHECKOUT)}")
+    return 0 if report.passed else 1
