@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 
-from machines.report import CHECKOUT, KEPT, Report
+from machines.clean_system import CHECKOUT
+from machines.report import KEPT, Report
 
 PAGE = CHECKOUT / "docs" / "jetson.md"
 BEGIN, END = "<!-- made by tools/metal.py table -->", "<!-- end of what it made -->"
