@@ -80,3 +80,20 @@ def test_every_option_has_words_in_each_language() -> None:
         words = yaml.safe_load((FOLDER / "translations" / f"{language}.yaml").read_text("utf-8"))
         assert set(words["configuration"]) == set(CONFIG["schema"])
         assert all(set(each) == {"name", "description"} for each in words["configuration"].values())
+
+
+def test_what_ends_starts_again_and_a_wrong_configuration_ends_it_all(
+    start: ModuleType,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    starts = tmp_path / "starts"
+    # Killed at its first start, and wrong at its second.
+    doorbell = f"echo >>{starts}; [ $(wc -l <{starts}) -gt 1 ] && exit 2; kill -9 $$"
+    both = start.Both(
+        {"the doorbell": ["sh", "-c", doorbell], "the web pages": ["sleep", "60"]}, 0.0
+    )
+
+    assert both.keep() == 2
+    assert starts.read_text() == "\n\n"
+    assert "the doorbell ended with -9 and starts again" in capfd.readouterr().err

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +37,10 @@ INGRESS = "172.30.32.2"
 PORT = 8480
 DEVICES = ("video*", "snd/*", "dri/*", "gpiochip*")
 SERVICE_SECONDS = 10.0
-STOP_SECONDS = 15.0
+# How often it is looked whether one has ended, and before that one is started again; and the exit
+# code that no start mends.
+LOOK_SECONDS, PAUSE_SECONDS = 0.5, 5.0
+WRONG_CONFIGURATION = 2
 
 
 def say(text: str) -> None:
@@ -168,7 +172,7 @@ def device_groups() -> list[int]:
 
 
 def main() -> int:
-    """Start both, and end with whichever ends first; its exit code."""
+    """Start both, and keep them running; the exit code."""
     options = json.loads((DATA / "options.json").read_text(encoding="utf-8"))
     for user in (DAEMON, CONSOLE):
         (DATA / user).mkdir(mode=0o700, exist_ok=True)
@@ -184,6 +188,27 @@ def main() -> int:
     write(pages, toml(console_settings(options)), CONSOLE)
 
     console = ("doorbell", "--config", str(pages), "console")
+    both = Both(
+        {
+            "the doorbell": as_user(DAEMON, device_groups(), "/opt/doorbell/start", "run"),
+            "the web pages": as_user(CONSOLE, [], *console, "run"),
+        }
+    )
+    signal.signal(signal.SIGTERM, both.end)
+    signal.signal(signal.SIGINT, both.end)
+    try:
+        invite(console)
+    except (subprocess.CalledProcessError, ValueError, KeyError) as exc:
+        say(f"no browser can be let in until the next start: {exc}")
+    return both.keep()
+
+
+def invite(console: Sequence[str]) -> None:
+    """Say a code in the log as long as no browser has access.
+
+    Raises:
+        subprocess.CalledProcessError, ValueError, KeyError: the console cannot give one.
+    """
     listed = subprocess.run(
         as_user(CONSOLE, [], *console, "devices", "--json"), stdout=subprocess.PIPE, check=True
     )
@@ -192,23 +217,51 @@ def main() -> int:
         invited = subprocess.run(pair, stdout=subprocess.PIPE, check=True)
         code = json.loads(invited.stdout)["code"]
         say(f"no browser has access yet: open the web UI and type {code}, within ten minutes")
-    processes = [
-        subprocess.Popen(as_user(DAEMON, device_groups(), "/opt/doorbell/start", "run")),
-        subprocess.Popen(as_user(CONSOLE, [], *console, "run")),
-    ]
 
-    def end(*_: object) -> None:
-        for process in processes:
+
+class Both:
+    """The daemon and the web pages, each started again when it ends: the bell waits for neither."""
+
+    def __init__(
+        self, commands: Mapping[str, Sequence[str]], pause_seconds: float = PAUSE_SECONDS
+    ) -> None:
+        """Start them.
+
+        Args:
+            commands: the words of each, by its name in the log.
+            pause_seconds: before what has ended is started again.
+        """
+        self._commands = commands
+        self._pause_seconds = pause_seconds
+        self._running = {name: subprocess.Popen(words) for name, words in commands.items()}
+        self._ending = False
+
+    def end(self, *_: object) -> None:
+        """Tell them to end; takes what a signal handler is given."""
+        self._ending = True
+        for process in self._running.values():
             process.terminate()
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    ended, _status = os.wait()
-    end()
-    for process in processes:
-        if process.pid != ended:
-            process.wait(STOP_SECONDS)
-    return os.waitstatus_to_exitcode(_status)
+    def keep(self) -> int:
+        """Start again what ends, until told to end or the configuration is wrong; the exit code."""
+        code = 0
+        while self._running:
+            time.sleep(LOOK_SECONDS)
+            for name, process in list(self._running.items()):
+                ended = process.poll()
+                if ended is None:
+                    continue
+                del self._running[name]
+                if ended == WRONG_CONFIGURATION and not self._ending:
+                    code = ended
+                    self.end()
+                if self._ending:
+                    continue
+                say(f"{name} ended with {ended} and starts again")
+                time.sleep(self._pause_seconds)
+                if not self._ending:
+                    self._running[name] = subprocess.Popen(self._commands[name])
+        return code
 
 
 if __name__ == "__main__":
