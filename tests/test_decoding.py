@@ -7,12 +7,12 @@ import time
 
 import numpy as np
 import pytest
-from recordings import likeness
 
 from doorbell.errors import SoundError
 from doorbell.outputs.sound.decoding import NO_SOUND, TOO_LONG, TOO_SHORT, decode_sound
 from doorbell.outputs.sound.speech import speak
 from doorbell.outputs.sound.synthesis import Sound, resampled, wav_of
+from doorbell.testbed.hearing import likeness
 from doorbell.testbed.recordings import KINDS, encoded, encoded_as
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hearing import sounds_like
-from recordings import likeness
 
 from doorbell.config import Config, load_config
 from doorbell.diagnostics.sound import (
@@ -16,6 +15,7 @@ from doorbell.diagnostics.sound import (
 )
 from doorbell.errors import SoundError
 from doorbell.outputs.sound.synthesis import attention
+from doorbell.testbed.hearing import likeness
 from doorbell.testbed.microphone import DEVICE, MicrophoneFile
 from doorbell.testbed.sound_card import SoundCard, environment_of
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from console_browsers import CHROMIUM, Console, Enter, pair
 from numpy.typing import NDArray
-from recordings import is_what_was_said, likeness, pieces
+from recordings import is_what_was_said, pieces
 
 from doorbell.console.routing import Role
 from doorbell.control.client import Client
@@ -25,6 +25,7 @@ from doorbell.outputs.sound.speech import speak
 from doorbell.outputs.sound.synthesis import attention
 from doorbell.testbed.console_process import ConsoleProcess
 from doorbell.testbed.daemon_process import WATCHING, DaemonProcess, run_command
+from doorbell.testbed.hearing import likeness
 from doorbell.testbed.microphone import DEVICE, MicrophoneFile
 from doorbell.testbed.paced_sound_card import Heard, PacedSoundCard
 from doorbell.testbed.waiting import eventually

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import likeness
 
 from doorbell.config import (
     AnnouncementsSection,
@@ -39,6 +38,7 @@ from doorbell.outputs.sound.speaker import ANSWER_MARGIN_SECONDS, Speaker, playe
 from doorbell.outputs.sound.speech import speak
 from doorbell.outputs.sound.synthesis import Sound, attention, wav_of
 from doorbell.status import DoorAnswered, Message, MuteState, SettingsState, State
+from doorbell.testbed.hearing import likeness
 from doorbell.testbed.paced_sound_card import Heard, PacedSoundCard
 from doorbell.testbed.sound_card import environment_of
 from doorbell.testbed.waiting import eventually

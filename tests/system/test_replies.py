@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from console_browsers import CHROMIUM, Console, Enter, pair
 from numpy.typing import NDArray
-from recordings import likeness
 
 from doorbell.console.routing import Role
 from doorbell.control.client import Client
@@ -25,6 +24,7 @@ from doorbell.outputs.sound.synthesis import attention, resampled, wav_of
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.console_process import ConsoleProcess
 from doorbell.testbed.daemon_process import DOORBELL, WATCHING, DaemonProcess, run_command
+from doorbell.testbed.hearing import likeness
 from doorbell.testbed.recordings import encoded
 from doorbell.testbed.sound_card import SoundCard
 from doorbell.testbed.subscriber import Subscriber

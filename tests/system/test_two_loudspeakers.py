@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from hearing import sounds_like
-from recordings import likeness
 
 from doorbell.control.client import Client
 from doorbell.outputs.sound.speech import speak
 from doorbell.outputs.sound.synthesis import attention
 from doorbell.phrases import REPLIES
 from doorbell.testbed.daemon_process import WATCHING, DaemonProcess, run_command
+from doorbell.testbed.hearing import likeness
 from doorbell.testbed.paced_sound_card import Heard, PacedSoundCard
 from doorbell.testbed.sound_card import environment_of
 from doorbell.testbed.waiting import eventually
