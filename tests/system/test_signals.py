@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shlex
 import signal
 import socket
 import subprocess
@@ -147,5 +148,5 @@ def test_the_unit_reloads_by_the_signal_that_the_daemon_takes() -> None:
     [line] = [each for each in unit.read_text().splitlines() if each.startswith("ExecReload=")]
     with subprocess.Popen(["sleep", "60"]) as sleeper:
         command = line.removeprefix("ExecReload=").replace("$MAINPID", str(sleeper.pid))
-        subprocess.run(command.split(), check=True)
+        subprocess.run(shlex.split(command), check=True)
         assert sleeper.wait(5.0) == -signal.SIGHUP
