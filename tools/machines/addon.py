@@ -150,10 +150,14 @@ def try_started(report: Report, podman: Podman, data: Path, supervisor_port: int
 
 
 def is_connected(podman: Podman, container: str) -> bool:
-    """Whether its daemon answers, and has a broker."""
-    if podman.code("exec", container, "doorbell", "status") != 0:
+    """Whether its daemon answers, and has a broker.
+
+    Between two rounds of the simulated camera it is started again, and does not answer.
+    """
+    try:
+        status = json.loads(podman("exec", container, "doorbell", "status", "--json"))
+    except StepFailedError:
         return False
-    status = json.loads(podman("exec", container, "doorbell", "status", "--json"))
     return bool(status["broker"]["connected"])
 
 
