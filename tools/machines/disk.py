@@ -50,6 +50,9 @@ SETTINGS = {
     "far_regions_per_frame = 1": "far_regions_per_frame = 0",
     "person_looks_per_second = 2.0": "person_looks_per_second = 0",
     "embeddings_per_second = 10.0": "embeddings_per_second = 2.0",
+    # At less than a frame a second a name takes longer, and is to come before the bell.
+    "decide_within_seconds = 2.0": "decide_within_seconds = 15.0",
+    "announce_after_seconds = 3.0": "announce_after_seconds = 20.0",
     '# device = "plughw:CARD=Inside"': 'device = "plughw:CARD=Loopback,DEV=0"',
     '# line = "PQ.05"': 'line = "DOORBELL-BUTTON"',
     '# line = "PQ.06"': 'line = "DOORBELL-RELAY"',
