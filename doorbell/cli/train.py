@@ -101,7 +101,7 @@ def train() -> None:
     "begin_with",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="WEIGHTS",
-    help="Go on from these weights instead of random ones; for a few hundred pictures.",
+    help="Go on from these weights instead of random ones, where there are few pictures.",
 )
 @click.option(
     "--threads", type=click.IntRange(min=1), help="Of the processor.  [default: as it has cores]"
