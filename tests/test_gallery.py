@@ -299,7 +299,31 @@ def test_what_became_of_a_visitor_meanwhile_is_not_undone(gallery: Gallery) -> N
     gallery.people.forget("Berta")
     for visit in open_visits:
         gallery.visits.save(visit)
-    assert [visit.visitor for visit in gallery.visits.newest(10)] == [None, anna]
+    assert [visit.visitor for visit in gallery.visits.newest(10)] == [anna]
+    assert gallery.visits.missing(["v1", "v2"]) == {"v2"}
+
+
+def test_a_visit_first_decided_for_who_is_gone_meanwhile_is_of_whom_that_became(
+    gallery: Gallery,
+) -> None:
+    stranger = gallery.strangers.add([sample(1)], 10.0)
+    berta = gallery.people.enroll("Berta", [photo(2)]).person
+    clara = gallery.people.enroll("Clara", [photo(3)]).person
+    gallery.people.enroll("Dora", [photo(4)])
+    for number in range(4):
+        gallery.visits.save(Visit(f"v{number}", 10.0 + number, 10.0 + number))
+    dora = gallery.strangers.name(stranger.stranger_id, "Dora")
+    gallery.people.merge("Berta", "Dora")
+    gallery.people.forget("Clara")
+    for number, visitor in enumerate((stranger, berta, clara)):
+        gallery.visits.save(Visit(f"v{number}", 10.0 + number, 20.0, visitor=visitor), [sample(1)])
+    gallery.visits.save(Visit("new", 19.0, 20.0, visitor=clara), [sample(1)])
+    found = {visit.visit_id: visit.visitor for visit in gallery.visits.newest(10)}
+    assert found == {"v0": dora, "v1": dora, "v3": None}
+    assert gallery.visits.samples("new") == []
+    gallery.people.forget("Dora")
+    gallery.visits.save(Visit("v3", 13.0, 20.0, visitor=stranger))
+    assert gallery.visits.newest(10) == []
 
 
 def test_a_visitor_once_taken_for_a_stranger_is_corrected(gallery: Gallery) -> None:

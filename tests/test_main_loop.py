@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
+import cv2
 import numpy as np
 import pytest
+from doorstep import at_the_door
 
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import load_config
@@ -22,6 +25,7 @@ from doorbell.domain import (
     CommandResult,
     CorrectCommand,
     EnrollCommand,
+    Event,
     FaceSample,
     ForgetCommand,
     Frame,
@@ -30,14 +34,19 @@ from doorbell.domain import (
     NameCommand,
     Person,
     PrivacyCommand,
+    Recognized,
     Ring,
     RingCommand,
+    UInt8Array,
+    Unknown,
     Visit,
 )
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.gallery import EnrolledSample, Forgotten, Gallery
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.store import Changes
+from doorbell.household.enrollment import Enroller
+from doorbell.models.store import face_path
 from doorbell.pipeline.latency import Latency
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.pipeline import Pipeline
@@ -65,17 +74,22 @@ from doorbell.testbed.waiting import eventually
 FACE = FaceSample(np.eye(128, dtype=np.float32)[0], "any", 0.5)
 
 
-class EmptyStreet:
-    """A camera before which nobody is."""
+class Street:
+    """A camera before which nobody is, or somebody in a changing light."""
 
-    def __init__(self) -> None:
+    def __init__(self, visitor: UInt8Array | None = None) -> None:
         self._index = 0
+        self._visitor = visitor
 
     def read(self) -> Frame:
         time.sleep(0.02)
         self._index += 1
-        pixels = np.full((180, 320, 3), 90, np.uint8)
-        return Frame(pixels, time.monotonic(), time.time(), self._index)
+        pixels = np.full((360, 640, 3), 90, np.uint8)
+        if self._visitor is not None:
+            height, width = self._visitor.shape[:2]
+            pixels[-height:, 100 : 100 + width] = self._visitor
+        lit = cv2.convertScaleAbs(pixels, alpha=1.0, beta=6 * np.sin(self._index))
+        return Frame(np.asarray(lit, np.uint8), time.monotonic(), time.time(), self._index)
 
     def close(self) -> None:
         """Nothing to release."""
@@ -119,12 +133,13 @@ def watching(
     gallery: Gallery,
     during: Callable[[House], None],
     house: House | None = None,
+    visitor: UInt8Array | None = None,
 ) -> Iterator[House]:
     """Run the loop on this thread, as its gallery is; ``during`` it on another."""
     house, stop = house or House(gallery), Stop()
-    config = load_config(
-        None, ["device.id=back-door", f"storage.directory={gallery.file.path.parent}"]
-    )
+    settings = ["device.id=back-door", f"storage.directory={gallery.file.path.parent}"]
+    settings += ["recognition.min_live=0"]  # a photograph
+    config = load_config(None, settings)
     faults: list[BaseException] = []
 
     def act() -> None:
@@ -137,7 +152,9 @@ def watching(
             stop.set()
 
     with (
-        closing(LatestFrame(EmptyStreet, reopen_max_seconds=1.0, lossless=False)) as camera,
+        closing(
+            LatestFrame(partial(Street, visitor), reopen_max_seconds=1.0, lossless=False)
+        ) as camera,
         closing(ServiceNotifier()) as notifier,
     ):
         loop = MainLoop(
@@ -329,6 +346,33 @@ def test_what_another_process_forgets_is_told_to_every_output(
         told = house.heard.of(VisitsForgotten)
     assert told[-1] == VisitsForgotten(("gone",), beside=("beside",))  # before it went what is old
     assert isinstance(house.heard.messages[-1], Statistics)
+
+
+def test_who_is_forgotten_by_another_process_while_at_the_door_is_told_as_nobody_else(
+    perception: Perception, gallery: Gallery, tmp_path: Path, models_directory: Path
+) -> None:
+    enroller = Enroller(perception, gallery, load_config(None))
+    enroller.enroll_photos("Berta", [face_path("obama2", models_directory)])
+
+    def act(house: House) -> None:
+        assert eventually(lambda: house.heard.of(Recognized) != [], 20)
+        with Gallery.open(tmp_path / "gallery.sqlite") as other:
+            other.people.forget("Berta")
+        assert eventually(lambda: house.heard.of(Unknown) != [], 20)
+
+    portrait = at_the_door("obama", models_directory)
+    with watching(perception, gallery, act, visitor=portrait) as house:
+        heard = house.heard.messages
+    ends = [each.visit for each in heard if isinstance(each, Recognized | Unknown)]
+    assert isinstance(ends[0].visitor, Person)
+    assert ends[0].visit_id == ends[-1].visit_id
+    forgotten = heard.index(VisitsForgotten((ends[0].visit_id,)))
+    named = [
+        place
+        for place, each in enumerate(heard)
+        if isinstance(each, Event) and each.visit and isinstance(each.visit.visitor, Person)
+    ]
+    assert max(named) < forgotten < heard.index(house.heard.of(Unknown)[0])
 
 
 def test_a_visit_is_corrected_a_stranger_named_and_somebody_ignored_by_command(

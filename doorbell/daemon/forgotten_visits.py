@@ -7,6 +7,7 @@ or sent, it cannot reach.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import suppress
 
 from doorbell.clock import SECONDS_PER_DAY
@@ -60,9 +61,13 @@ class ForgottenVisits:
         except GalleryError:  # it is asked again
             return None
         self._gone = gone
-        if not lost:
+        return self.take(lost)
+
+    def take(self, visit_ids: Collection[str]) -> VisitsForgotten | None:
+        """These, with the others of their time; None where nothing was told of any of them."""
+        visits = [self._visits.pop(each) for each in sorted(visit_ids) if each in self._visits]
+        if not visits:
             return None
-        visits = [self._visits.pop(visit_id) for visit_id in sorted(lost)]
         beside = [one for one in self._visits.values() if _is_beside_any(one, visits)]
         return VisitsForgotten(
             tuple(each.visit_id for each in visits), tuple(each.visit_id for each in beside)

@@ -28,6 +28,7 @@ from doorbell.domain import (
     Command,
     CorrectCommand,
     EnrollCommand,
+    Event,
     ForgetCommand,
     IgnoreCommand,
     MuteCommand,
@@ -161,7 +162,7 @@ class MainLoop:
             log.info("%s", exc)
         finally:
             self._notifier.stopping()
-            self._publish(*self._pipeline.finish(time.time(), stopping=True))
+            self._tell(self._pipeline.finish(time.time(), stopping=True))
             self._publish_known()  # who was forgotten meanwhile is in nothing that is still written
             self._report()
             self._refuse_the_rest()
@@ -190,7 +191,7 @@ class MainLoop:
         waited = max(time.time() - frame.captured_at, 0.0)
         started = time.monotonic()
         self._stream_seconds = frame.time_seconds
-        self._publish(*self._pipeline.step(frame))
+        self._tell(self._pipeline.step(frame))
         for shown in self._frame_sinks:
             shown.show(frame, lambda: self._pipeline.in_sight)
         if self._camera.meter is not None:
@@ -214,7 +215,7 @@ class MainLoop:
             self._notify_ready()
             if now - self._frame_seconds > self._config.visits.absence_seconds:
                 # Whoever stood there is not taken for whoever presses now.
-                self._publish(*self._pipeline.finish(time.time()))
+                self._tell(self._pipeline.finish(time.time()))
         # Only a new process gets rid of a driver that hangs: then the watchdog goes hungry.
         if self._ready and not self._camera.needs_restart:
             self._notifier.feed_watchdog(now)
@@ -233,6 +234,13 @@ class MainLoop:
         if storage != self._storage:
             self._storage = storage
             self._publish(storage)
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        """Publish what happened, after whatever was told before of a visit that was forgotten."""
+        forgotten = self._forgotten_visits.take(self._pipeline.take_forgotten())
+        if forgotten is not None:
+            self._publish(forgotten)
+        self._publish(*events)
 
     def _publish(self, *messages: Message) -> None:
         for message in messages:
@@ -279,7 +287,7 @@ class MainLoop:
         """
         match command:
             case RingCommand():
-                self._publish(*self._pipeline.press(self._stream_seconds, time.time()))
+                self._tell(self._pipeline.press(self._stream_seconds, time.time()))
                 return "the bell rings", None
             case (
                 MuteCommand()

@@ -210,8 +210,9 @@ def keep_best_samples(file: GalleryFile, stranger_id: int, hidden_by: int | None
 def upsert_visit(file: GalleryFile, visit: Visit) -> None:
     """Store a visit.
 
-    Where its visitor is gone, or there is none, or the household has said who it was, the stored
-    one stays.
+    Where there is no visitor, or the household has said who it was, the stored one stays. So it
+    does where the visitor was named or merged meanwhile; where none is stored, it is whoever that
+    became. A visit of somebody who was forgotten is not stored, and deleted.
     """
     columns: dict[str, object] = {
         "id": visit.visit_id,
@@ -227,11 +228,37 @@ def upsert_visit(file: GalleryFile, visit: Visit) -> None:
         table, column, visitor_id = place_of(visit.visitor)
         if file.rows(f"SELECT 1 FROM {table} WHERE id = ?", visitor_id):
             columns |= {"person_id": None, "stranger_id": None, column: visitor_id}
+        elif visitor_id > 0 and not _has_visitor(file, visit.visit_id):
+            became = _became(file, table, visitor_id)
+            if became is None:
+                file.execute("DELETE FROM visits WHERE id = ?", visit.visit_id)
+                return
+            columns |= became
     changes = ", ".join(f"{name} = ?" for name in columns)
     if not file.execute(
         f"UPDATE visits SET {changes} WHERE id = ?", *columns.values(), visit.visit_id
     ):
         file.insert("visits", **columns)
+
+
+def _has_visitor(file: GalleryFile, visit_id: str) -> bool:
+    return bool(
+        file.rows(
+            "SELECT 1 FROM visits WHERE id = ? AND coalesce(person_id, stranger_id) IS NOT NULL",
+            visit_id,
+        )
+    )
+
+
+def _became(file: GalleryFile, table: str, visitor_id: int) -> dict[str, object] | None:
+    """Whom somebody was named or merged into, as columns; None where nothing says so any more."""
+    rows = file.rows(
+        "SELECT person_id, stranger_id FROM namings WHERE json_extract(before, '$.gone.table') = ? "
+        "AND json_extract(before, '$.gone.id') = ? ORDER BY correction_id DESC LIMIT 1",
+        table,
+        visitor_id,
+    )
+    return dict(rows[0]) if rows else None
 
 
 def replace_visit_samples(file: GalleryFile, visit_id: str, samples: Iterable[FaceSample]) -> None:

@@ -49,9 +49,10 @@ class VisitStore:
     ) -> None:
         """Store a visit, or what has become of it, with the best of its samples.
 
-        A visitor who was forgotten, named or merged meanwhile does not undo that, nor does it undo
-        a correction: what the gallery knows of the visit stays. Without samples, so do those; of
-        somebody who was forgotten none are stored.
+        A visitor who was named or merged meanwhile does not undo that, nor does it undo
+        a correction: what the gallery knows of the visit stays. Without samples, so do those. Of
+        somebody who was forgotten meanwhile nothing is stored, so that whatever is held of the
+        visit elsewhere can be found by ``missing``.
 
         Args:
             visit: as it stands.

@@ -92,6 +92,7 @@ class Pipeline:
         self._has_begun = False
         self._kept_seen_at: dict[str, float] = {}  # what the gallery has of visits going on
         self._applied: int | None = None  # the revision of the templates
+        self._forgotten: list[str] = []
         self._gone = self._recorder.templates().gone
 
     @property
@@ -259,6 +260,15 @@ class Pipeline:
         told = self._visits.finish(wall_time)
         return self._complete(told, stopped_at=wall_time if stopping else None)
 
+    def take_forgotten(self) -> list[str]:
+        """Take the visits going on that turned out to be forgotten, since this was last asked.
+
+        They are stored again with the next event of theirs, as somebody else's; what was told of
+        them before the last call of ``step``, ``press`` or ``finish`` is to go.
+        """
+        forgotten, self._forgotten = self._forgotten, []
+        return forgotten
+
     def note_presence(self) -> None:
         """Let the gallery know who is still there, should this run be killed; every few seconds."""
         seen_at = {visit.visit_id: visit.last_seen_at for visit in self._visits.open_visits}
@@ -329,6 +339,7 @@ class Pipeline:
                 visit.visitor.person_id
             )
             if kept is None or (is_gone and kept.visitor is None and not kept.corrected):
+                self._forgotten.append(visit.visit_id)
                 for track_id in self._visits.forget(visit.visit_id):
                     self._recognizer.forget(track_id)
             elif is_gone or kept.corrected or visit.corrected:  # gone: merged into somebody
