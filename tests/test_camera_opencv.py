@@ -17,6 +17,7 @@ import pytest
 
 from doorbell.camera import Camera, open_camera
 from doorbell.camera.latest import open_latest
+from doorbell.camera.opencv import in_rows
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, EndOfStreamError
@@ -31,6 +32,14 @@ def clip(tmp_path: Path) -> Path:
         writer.write(np.full((120, 160, 3), 8 * index, np.uint8))
     writer.release()
     return path
+
+
+def test_a_picture_that_opencv_gives_as_one_row_is_put_into_rows() -> None:
+    picture = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    np.testing.assert_array_equal(in_rows(picture.reshape(1, -1), 6, 4), picture)
+    for other in (picture, picture[:1], picture.reshape(1, -1)[:, :-3], picture[:, :, 0]):
+        assert in_rows(other, 6, 4) is other
+    assert in_rows(picture.reshape(1, -1), 0, 0).shape == (1, 72)
 
 
 def read_until_error(camera: Camera) -> tuple[list[Frame], CameraError]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 
 from doorbell.camera.http import follow, is_http
 from doorbell.camera.patience import KEY_FRAME_SECONDS
@@ -136,6 +137,11 @@ class OpenCvCamera:
             decoded, pixels = capture.retrieve()
             if not decoded:
                 return None
+            pixels = in_rows(
+                pixels,
+                int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+                int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+            )
             height, width = pixels.shape[:2]
             if height * width > MAX_FRAME_PIXELS:
                 raise CameraError(_too_large(self._source, width, height))
@@ -202,6 +208,22 @@ class OpenCvCamera:
             position = self._last_seconds + self._period_seconds
         self._last_seconds = max(0.0, position)
         return self._last_seconds
+
+
+def in_rows(pixels: MatLike, width: int, height: int) -> MatLike:
+    """Put a picture into rows that OpenCV 4.11 gives as one: what a device itself has as BGR.
+
+    Args:
+        pixels: uint8, of any shape.
+        width: of the picture, as the device says.
+        height: of it.
+
+    Returns:
+        (height, width, 3) where that was one row of as many bytes, and ``pixels`` elsewhere.
+    """
+    if height > 1 and pixels.shape == (1, 3 * width * height):
+        return pixels.reshape(height, width, 3)
+    return pixels
 
 
 def _open(section: CameraSection, source: Source, probe_seconds: float = 0.0) -> cv2.VideoCapture:
