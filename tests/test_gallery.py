@@ -12,7 +12,7 @@ from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from doorbell.domain import FaceSample, Person, Stranger, Visit
+from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.errors import (
     EnrollmentError,
     GalleryError,
@@ -315,7 +315,8 @@ def test_a_visit_first_decided_for_who_is_gone_meanwhile_is_of_whom_that_became(
     dora = gallery.strangers.name(stranger.stranger_id, "Dora")
     gallery.people.merge("Berta", "Dora")
     gallery.people.forget("Clara")
-    for number, visitor in enumerate((stranger, berta, clara)):
+    gone: list[Visitor] = [stranger, berta, clara]
+    for number, visitor in enumerate(gone):
         gallery.visits.save(Visit(f"v{number}", 10.0 + number, 20.0, visitor=visitor), [sample(1)])
     gallery.visits.save(Visit("new", 19.0, 20.0, visitor=clara), [sample(1)])
     found = {visit.visit_id: visit.visitor for visit in gallery.visits.newest(10)}

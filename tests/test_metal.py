@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from machines.report import KEPT, Report, Step, StepFailedError
+from machines.report import KEPT, Report
+from machines.step import Step, StepFailedError
 from machines.table import PAGE, kept_reports, renewed, table
 
 

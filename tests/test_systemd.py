@@ -197,7 +197,7 @@ def test_the_unit_is_a_watched_service_that_stops_in_time() -> None:
 
 
 def test_a_door_is_tried_for_ever_but_not_all_the_time() -> None:
-    # That the retry works is shown in tests/system/test_retry.py.
+    # That the retry works is shown in tests/system/test_install.py.
     assert setting("Restart") == ["on-failure"]  # a hang is one too
     assert setting("StartLimitIntervalSec") == ["10min"]
     # Quick starts are not so many that they would never come to the limit.

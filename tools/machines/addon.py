@@ -26,7 +26,8 @@ from doorbell.config import load_config
 from doorbell.models.store import models_directory
 from doorbell.testbed.waiting import eventually
 from machines.containers import BASE, Podman
-from machines.report import Report, StepFailedError
+from machines.report import Report
+from machines.step import StepFailedError
 
 # It ships no types.
 yaml: Any = import_module("yaml")

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+from packaging.markers import Marker
 
 from doorbell.config import InferenceSection
 from doorbell.measure.accuracy.precision import Difference, compare_faces
@@ -27,7 +28,8 @@ from doorbell.models.store import RECORD_NAME, face_path, models_directory
 from machines import faces_seen
 from machines.clean_system import CHECKOUT, CLONED, copy_checkout
 from machines.emulation import Emulated, emulated, fetch_emulator, said_by, unpack
-from machines.report import Report, StepFailedError, take_all
+from machines.report import Report, take_all
+from machines.step import StepFailedError
 
 # Debian 12's Python, the newest in Debian for which NumPy 1 comes ready-made.
 SUITE, PYTHON = "bookworm", "3.11"
@@ -44,8 +46,16 @@ SOURCES = "/srv/sources"
 PHOTOS = "/srv/photos"
 # An emulated processor takes minutes for a face: of two, small ones.
 PORTRAITS, PHOTO_PIXELS = ("ardern", "obama"), 256
-# What comes as source for that Python, and for later ones.
-FROM_SOURCE, LATER = ("simpleaudio", "sdnotify"), ("miniaudio",)
+THERE = {
+    "implementation_name": "cpython",
+    "platform_machine": "aarch64",
+    "platform_python_implementation": "CPython",
+    "python_full_version": f"{PYTHON}.0",
+    "python_version": PYTHON,
+    "sys_platform": "linux",
+}
+# What comes as source for that Python.
+FROM_SOURCE = ("simpleaudio", "sdnotify")
 # Of the C library that JetPack 6 has, and older.
 TAGS = ("manylinux2014", *(f"manylinux_2_{minor}" for minor in range(17, 36)))
 # At most, or of cosines at least; shifts in widths of the face. Those of float16 are what the tests
@@ -131,10 +141,11 @@ def _split_lock(folder: Path) -> tuple[Path, Path]:
     files = folder / "ready.txt", folder / "source.txt"
     texts = ["", ""]
     for requirement in re.split(r"^(?=[a-z])", lock, flags=re.MULTILINE):
-        name = requirement.partition("==")[0]
-        if name not in LATER:
+        marker = re.search(r" ; (.*?)(?= \\)", requirement)
+        if marker is not None and Marker(marker[1]).evaluate(THERE):
+            name = requirement.partition("==")[0]
             # This machine's Python may be another one.
-            texts[name in FROM_SOURCE] += re.sub(r" ; .*?(?= \\)", "", requirement)
+            texts[name in FROM_SOURCE] += requirement.replace(marker[0], "", 1)
     for file, text in zip(files, texts, strict=True):
         file.write_text(text, encoding="utf-8")
     return files

@@ -19,8 +19,9 @@ from doorbell.testbed.scenes import Visitor, scene_toml
 from machines import service_steps
 from machines.booted import BootedSystem, booted_copy
 from machines.clean_system import CHECKOUT, CLONED, CleanSystem, clean_system
-from machines.report import WORK, Report, StepFailedError, take_all
+from machines.report import WORK, Report, take_all
 from machines.service import Service
+from machines.step import StepFailedError
 
 RELEASE = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64"
 MODELS = CHECKOUT / "models" / "built"

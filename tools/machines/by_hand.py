@@ -17,8 +17,9 @@ from machines import service_steps
 from machines.boot import MODELS, furnished, show_somebody
 from machines.booted import booted_copy
 from machines.clean_system import CHECKOUT
-from machines.report import Report, StepFailedError, take_all
+from machines.report import Report, take_all
 from machines.service import CONFIG, Service
+from machines.step import StepFailedError
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -30,7 +30,8 @@ from doorbell.testbed.waiting import eventually
 from machines.addon import try_addon
 from machines.clean_system import CannotMakeError
 from machines.containers import BASE, Podman, trial_podman
-from machines.report import WORK, Report, StepFailedError, say
+from machines.report import WORK, Report, say
+from machines.step import StepFailedError
 
 IMAGE = "localhost/doorbell"
 DAEMON = "doorbell-trial_doorbell_1"

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from machines.clean_system import CHECKOUT, KEPT_SECONDS, CannotMakeError
-from machines.report import WORK, StepFailedError
+from machines.report import WORK
+from machines.step import StepFailedError
 
 BASE = "localhost/debian:trixie-slim"
 SUITE = "trixie"

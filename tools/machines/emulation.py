@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from machines.report import StepFailedError
+from machines.step import StepFailedError
 
 ARCHITECTURE = "arm64"
 # The QEMU of Debian 12 breaks NumPy.

@@ -33,6 +33,7 @@ from doorbell.testbed.hearing import likeness
 from doorbell.testbed.scenes import Visitor
 from machines.clean_system import CHECKOUT, CannotMakeError
 from machines.disk import CHIME, make_disk
+from machines.emulated_door import FRAMES_PER_SECOND, HEIGHT, WIDTH
 from machines.qemu import (
     build_initramfs,
     emulator,
@@ -41,13 +42,14 @@ from machines.qemu import (
     modules_in_order,
     shared_folder,
 )
-from machines.report import WORK, Report, Step, say
+from machines.report import WORK, Report, say
+from machines.step import Step
 
 WHAT = "the service on a real kernel, with cameras, sound card, button and relay of its making"
 HOW = "Debian 12 with Linux 6.1, booted in QEMU"
 MEGABYTES = 3584
 LONGEST_SECONDS = 90 * 60.0
-WIDTH, HEIGHT, FRAMES_PER_SECOND, SCENE_SECONDS = 640, 480, 2.0, 120.0
+SCENE_SECONDS = 120.0
 # The chime is heard from this correlation on, and the picture is one of those that were shown.
 HEARD, SHOWN = 0.9, 0.98
 # The last step that is done inside.

@@ -21,11 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from machines.disk import FRONT_DOOR, PERSON, SPARE
-from machines.loopback_camera import LoopbackCamera
+from machines.emulated_door import HEIGHT, WIDTH, Door, Journal, output, same_process, service
 from machines.simulated_chip import BUTTON, RELAY, SimulatedChip
+from machines.step import StepFailedError
 
 KEPT = Path("/kept")
-WIDTH, HEIGHT, FRAMES_PER_SECOND = 640, 480, 2.0
 PICTURE_BYTES = 2 * WIDTH * HEIGHT
 CONFIGURATION = Path("/etc/doorbell/doorbell.toml")
 PICTURES = Path("/var/lib/doorbell/.local/share/doorbell/pictures")
@@ -42,86 +42,34 @@ RECORD += ["--channels=2", "--buffer-time=2000000"]
 MINUTES = 60.0
 
 
-class StepError(Exception):
-    """Something was not as it should be: what was seen."""
-
-
-class Journal:
-    """What the daemon says, from one moment on."""
-
-    def __init__(self) -> None:
-        self.since = time.time()
-
-    def lines(self) -> list[str]:
-        """What it has said since."""
-        read = ["journalctl", "--unit=doorbell", "--output=cat", f"--since=@{self.since:.3f}"]
-        return _output(*read).splitlines()
-
-    def wait(self, pattern: str, seconds: float) -> re.Match[str]:
-        """Wait until it says something.
-
-        Raises:
-            StepError: it has not; with what it said last.
-        """
-        end = time.monotonic() + seconds
-        while True:
-            lines = self.lines()
-            for line in lines:
-                if found := re.search(pattern, line):
-                    return found
-            if time.monotonic() > end:
-                raise StepError(f"no {pattern!r} within {seconds:.0f} s, but {lines[-4:]}")
-            time.sleep(1)
-
-
-class Door:
-    """The devices that the daemon has, and what has been seen of them."""
-
-    def __init__(self) -> None:
-        self.chip = SimulatedChip("doorbell")
-        self.camera: LoopbackCamera | None = None
-        self.recorder: subprocess.Popen[bytes] | None = None
-
-    def plug_in(self, pictures: tuple[int, int, str], scene: Iterator[bytes]) -> None:
-        """Give the front door's camera pictures."""
-        device = Path(f"/dev/video{FRONT_DOOR}")
-        self.camera = LoopbackCamera(device, pictures, FRAMES_PER_SECOND, scene)
-
-    def unplug(self) -> None:
-        """Take them away."""
-        if self.camera is not None:
-            self.camera.close()
-            self.camera = None
-
-
 def starts(_: Door) -> str:
     """The system comes up: systemd is process 1 of a real kernel."""
     if Path("/proc/1/comm").read_text().strip() != "systemd":
-        raise StepError("process 1 is no systemd")
-    state = _output("systemctl", "is-system-running", "--wait", allowed=(0, 1)).strip()
-    failed = _output("systemctl", "--failed", "--no-legend", "--plain").split("\n")
+        raise StepFailedError("process 1 is no systemd")
+    state = output("systemctl", "is-system-running", "--wait", allowed=(0, 1)).strip()
+    failed = output("systemctl", "--failed", "--no-legend", "--plain").split("\n")
     uptime = float(Path("/proc/uptime").read_text().split()[0])
     if state != "running":
-        raise StepError(f"the system is {state}: {failed}")
-    systemd = _output("systemctl", "--version").split("\n")[0]
+        raise StepFailedError(f"the system is {state}: {failed}")
+    systemd = output("systemctl", "--version").split("\n")[0]
     return f"Linux {os.uname().release}, {systemd}, running {uptime:.0f} s after the kernel's start"
 
 
 def service_waits_for_camera(_: Door) -> str:
     """The service is ready though its camera shows nothing yet."""
-    _wait_active()
-    properties = _service("ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")
+    output("systemctl", "start", "doorbell")  # ends when it is active
+    properties = service("ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")
     began, ready = (int(each) / 1e6 for each in properties)
     return f"active {ready - began:.0f} s after its start"
 
 
 def has_devices(door: Door) -> str:
     """v4l2loopback, vivid, snd-aloop and gpio-sim are there, each by its own driver."""
-    cameras = _output("v4l2-ctl", "--list-devices", allowed=(0, 1))
+    cameras = output("v4l2-ctl", "--list-devices", allowed=(0, 1))
     cards = Path("/proc/asound/cards").read_text()
     wanted = {"Front-door": cameras, "vivid": cameras, "Loopback": cards}
     if missing := [name for name, text in wanted.items() if name not in text]:
-        raise StepError(f"no {missing} in {cameras}{cards}")
+        raise StepFailedError(f"no {missing} in {cameras}{cards}")
     return f"Front-door, vivid, Loopback, {door.chip.chip_name}"
 
 
@@ -138,13 +86,13 @@ def groups_are_given(door: Door) -> str:
         status = Path(path).stat()
         found[path] = f"{grp.getgrgid(status.st_gid).gr_name} {stat.S_IMODE(status.st_mode):o}"
     if found != {path: f"{group} 660" for path, group in wanted.items()}:
-        raise StepError(f"{found}")
+        raise StepFailedError(f"{found}")
     return ", ".join(f"{path} {said}" for path, said in found.items())
 
 
 def runs_as_its_user(_: Door) -> str:
     """The daemon is the user doorbell, in these groups, with no capability left."""
-    [pid] = _service("MainPID")
+    [pid] = service("MainPID")
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     told = dict(line.split(":\t", 1) for line in lines)
     user = pwd.getpwuid(int(told["Uid"].split()[0])).pw_name
@@ -152,9 +100,9 @@ def runs_as_its_user(_: Door) -> str:
     confined = {key: told[key] for key in ("CapEff", "CapBnd", "NoNewPrivs", "Seccomp")}
     wanted = {"CapEff": "0" * 16, "CapBnd": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2"}
     if user != "doorbell" or confined != wanted:
-        raise StepError(f"{user} {confined}")
+        raise StepFailedError(f"{user} {confined}")
     if missing := {"video", "audio", "render", "gpio", "doorbell-control"} - groups:
-        raise StepError(f"not in {missing}")
+        raise StepFailedError(f"not in {missing}")
     return f"{user} in {', '.join(sorted(groups))}; {confined}"
 
 
@@ -165,10 +113,10 @@ def devices_are_refused(door: Door) -> str:
     outside = {path: _opens(path) for path in (*allowed, *REFUSED)}
     inside = {path: _opens(path, inside=True) for path in (*allowed, *REFUSED)}
     if wrong := [path for path, said in outside.items() if said]:
-        raise StepError(f"outside of the service too: {wrong}")
+        raise StepFailedError(f"outside of the service too: {wrong}")
     expected = dict.fromkeys(allowed, "") | dict.fromkeys(REFUSED, "Operation not permitted")
     if inside != expected:
-        raise StepError(f"{inside}")
+        raise StepFailedError(f"{inside}")
     return f"opened {', '.join(allowed)}; refused {', '.join(REFUSED)}"
 
 
@@ -208,7 +156,7 @@ def button_rings(door: Door) -> str:
     """A press on gpio-sim's line rings with the visitor's name, and the relay's line is pulsed."""
     time.sleep(6)  # the chime of the visit, and its relay
     if door.chip.is_high(RELAY):
-        raise StepError("the relay is on before anybody pressed")
+        raise StepFailedError("the relay is on before anybody pressed")
     journal = Journal()
     pressed = time.monotonic()
     door.chip.pull(BUTTON, up=False)
@@ -231,7 +179,7 @@ def _pulse(chip: SimulatedChip, seconds: float) -> tuple[float, float]:
         if not high and rose is not None:
             return rose, time.monotonic()
         time.sleep(0.005)
-    raise StepError("the relay stays on" if rose else "the relay never goes on")
+    raise StepFailedError("the relay stays on" if rose else "the relay never goes on")
 
 
 def keeps_the_picture(door: Door) -> str:
@@ -258,7 +206,7 @@ def changes_format(door: Door) -> str:
     grey = bytes([96, 128, 160, 128] * (320 * 240 // 2))
     door.plug_in((320, 240, "YUYV"), itertools.cycle((grey, grey[::-1])))
     found = back.wait(r"the camera is back after.*", 3 * MINUTES)
-    _same_process()
+    same_process()
     return f"{lost[0]}; 320 x 240 YUYV: {found[0]}"
 
 
@@ -270,10 +218,10 @@ def takes_the_spare(door: Door) -> str:
     text = text.replace("\nwidth = 0\nheight = 0\n", "\nwidth = 320\nheight = 180\n")
     CONFIGURATION.write_text(text)
     journal = Journal()
-    _output("systemctl", "restart", "doorbell")
+    output("systemctl", "restart", "doorbell")
     found = journal.wait(r"watching the door, (\d+ x \d+) pixels", 4 * MINUTES)
     if found[1] != "320 x 180":
-        raise StepError(f"320 x 180 was asked for: {found[0]}")
+        raise StepFailedError(f"320 x 180 was asked for: {found[0]}")
     return found[0]
 
 
@@ -282,13 +230,13 @@ def survives_stream_errors(_: Door) -> str:
     said = []
     for control in ("inject_fatal_streaming_error", "inject_vidioc_streamon_error"):
         journal = Journal()
-        _output("v4l2-ctl", "-d", f"/dev/video{SPARE}", "-c", f"{control}=1")
+        output("v4l2-ctl", "-d", f"/dev/video{SPARE}", "-c", f"{control}=1")
         if control == "inject_vidioc_streamon_error":  # seen at the next start only
-            _output("v4l2-ctl", "-d", f"/dev/video{SPARE}", "-c", "inject_fatal_streaming_error=1")
+            output("v4l2-ctl", "-d", f"/dev/video{SPARE}", "-c", "inject_fatal_streaming_error=1")
         lost = journal.wait(r"camera.*(lost|reopen).*", MINUTES)
         found = journal.wait(r"the camera is back after.*", 3 * MINUTES)
         said.append(f"{control}: {lost[0]}; {found[0]}")
-    _same_process()
+    same_process()
     return "; ".join(said)
 
 
@@ -301,21 +249,21 @@ def survives_rebinding(_: Door) -> str:
     lost = journal.wait(r"camera.*(lost|reopen).*", MINUTES)
     time.sleep(5)
     if Path(f"/dev/video{SPARE}").exists():
-        raise StepError("the device is still there")
+        raise StepFailedError("the device is still there")
     back = Journal()
     (driver / "bind").write_text(name)
     found = back.wait(r"the camera is back after.*", 3 * MINUTES)
-    _same_process()
+    same_process()
     return f"{lost[0]}; {found[0]}"
 
 
 def stops(_: Door) -> str:
     """The service stops in its own time."""
     started = time.monotonic()
-    _output("systemctl", "stop", "doorbell")
-    [result] = _service("Result")
+    output("systemctl", "stop", "doorbell")
+    [result] = service("Result")
     if result != "success":
-        raise StepError(f"its result is {result}")
+        raise StepFailedError(f"its result is {result}")
     return f"{time.monotonic() - started:.1f} s"
 
 
@@ -347,40 +295,6 @@ def _scene(name: str) -> Iterator[bytes]:
                 yield picture
 
 
-def _wait_active() -> None:
-    _output("systemctl", "start", "doorbell")
-
-
-def _same_process() -> None:
-    """Nothing has ended the daemon since it was last started by hand.
-
-    Raises:
-        StepError: systemd has started it again.
-    """
-    restarts, state = _service("NRestarts", "ActiveState")
-    if (restarts, state) != ("0", "active"):
-        raise StepError(f"the service is {state} after {restarts} restarts")
-
-
-def _service(*properties: str) -> list[str]:
-    """Properties of the unit, in this order."""
-    said = _output("systemctl", "show", "doorbell", f"--property={','.join(properties)}")
-    told = dict(line.split("=", 1) for line in said.splitlines())
-    return [told[each] for each in properties]
-
-
-def _output(*command: str, allowed: Sequence[int] = (0,)) -> str:
-    """What a command prints.
-
-    Raises:
-        StepError: it failed.
-    """
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    if finished.returncode not in allowed:
-        raise StepError(f"{' '.join(command)}: {finished.stdout}{finished.stderr}")
-    return finished.stdout
-
-
 def main() -> None:
     """Do the steps, in order; one that fails keeps no other from being done."""
     door = Door()
@@ -392,7 +306,7 @@ def main() -> None:
             passed, seen = True, ""
             try:
                 seen = step(door)
-            except (StepError, OSError, ValueError, AssertionError) as exc:
+            except (StepFailedError, OSError, ValueError, AssertionError) as exc:
                 passed, seen = False, f"{type(exc).__name__}: {exc}"
             title = " ".join((step.__doc__ or "").split()).rstrip(".")
             seconds = round(time.monotonic() - started, 1)

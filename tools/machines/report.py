@@ -16,6 +16,7 @@ from pathlib import Path
 
 from doorbell.measure.speed.machine import describe_machine
 from machines.clean_system import CHECKOUT, CannotMakeError
+from machines.step import Step, StepFailedError
 
 # Where each run leaves its report, and where those are that docs/jetson.md is made of.
 WORK = CHECKOUT / "build" / "metal"
@@ -53,27 +54,6 @@ def today() -> str:
 def say(text: str) -> None:
     """Print a line at once: whoever waits for a step sees that it has begun."""
     print(text, flush=True)  # noqa: T201 - what it is for
-
-
-class StepFailedError(Exception):
-    """A step did not show what it is for; says what was seen in its place."""
-
-
-@dataclass
-class Step:
-    """One thing that was tried.
-
-    Attributes:
-        title: what.
-        seconds: how long it took.
-        passed: whether it showed what it is for.
-        seen: what was seen, or why it failed.
-    """
-
-    title: str
-    seconds: float = 0.0
-    passed: bool = False
-    seen: str = ""
 
 
 @dataclass

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from doorbell.testbed.waiting import eventually
 from machines.booted import BootedSystem
-from machines.report import StepFailedError
+from machines.step import StepFailedError
 
 UNIT = "doorbell.service"
 RETRY = "doorbell-retry.service"

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from machines.booted import BootedSystem
-from machines.report import StepFailedError
 from machines.service import RETRY, START_SECONDS, UNIT, Service
+from machines.step import StepFailedError
 
 MODELS = "/var/lib/doorbell/.local/share/doorbell/models"
 STOP_SECONDS = 5.0
