@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from command_line import Cli, sample
-from examples import register_profiles
+from examples import leave_out_long, register_profiles
 from scheduling import WaitingApart, give_way, order
 
 from doorbell.cli import main
@@ -35,7 +35,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WaitingApart
     return WaitingApart(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    leave_out_long(config, items)
     if "PYTEST_XDIST_WORKER" in os.environ:
         order(items)
 

@@ -104,6 +104,13 @@ def browser() -> Iterator[Browser]:
 BEHIND_NGINX_TOO = pytest.mark.parametrize(
     "console", [None, Nginx], ids=["direct", "nginx"], indirect=True
 )
+# For more of the same kind.
+BEHIND_NGINX_IF_LONG = pytest.mark.parametrize(
+    "console",
+    [None, pytest.param(Nginx, marks=pytest.mark.long)],
+    ids=["direct", "nginx"],
+    indirect=True,
+)
 
 
 @pytest.fixture(scope="module")

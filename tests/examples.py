@@ -1,9 +1,10 @@
-"""How many examples a property test takes, and from which seed.
+"""How many examples a property test takes, and from which seed; which tests only a long run takes.
 
 Two Hypothesis profiles: ``commit``, the default, always tries the same examples, so that a run
 passes or fails for what was changed; ``long`` tries new ones each time, and many more.
 """
 
+import pytest
 from hypothesis import settings
 
 HYPOTHESIS_DEFAULT = 100
@@ -28,6 +29,14 @@ def register_profiles() -> None:
         print_blob=True,
     )
     settings.load_profile("commit")
+
+
+def leave_out_long(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked ``long``, but with the profile of that name."""
+    if settings().max_examples > HYPOTHESIS_DEFAULT:
+        return
+    config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("long")])
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 def examples(number: int) -> int:

@@ -35,6 +35,7 @@ def config(models_directory: Path) -> Config:
     return load_config(None, [f"inference.models_directory={models_directory}"])
 
 
+@pytest.mark.long
 def test_frames_are_measured_as_work_grows(config: Config) -> None:
     said: list[str] = []
     report = measure_pipeline(
@@ -60,6 +61,7 @@ def test_who_comes_is_found(config: Config) -> None:
     assert 0 <= coming.timing.p50_ms < 500
 
 
+@pytest.mark.long
 @pytest.mark.system
 def test_a_daemon_answers_a_visit(config: Config) -> None:
     report = measure_answers(config, count=1, threads=1, machine={}, say=lambda _: None)
@@ -71,6 +73,7 @@ def test_a_daemon_answers_a_visit(config: Config) -> None:
         assert result.figures["resident_mb"] > 50
 
 
+@pytest.mark.long
 @pytest.mark.system
 def test_a_start_is_measured_and_its_memory(models_directory: Path) -> None:
     words = ["bench", "startup", "--starts", "1", "--json"]

@@ -129,6 +129,7 @@ def test_an_environment_is_made_once(tmp_path: Path) -> None:
     assert said == []
 
 
+@pytest.mark.long
 def test_stages_are_measured_beside_a_peer(
     config: Config, models_directory: Path, picture: SharedPicture
 ) -> None:

@@ -101,6 +101,7 @@ def test_members_are_named_at_their_own_door_and_strangers_at_none(
     assert any("wall.png" in note for note in report.notes)
 
 
+@pytest.mark.long
 def test_nobody_is_named_where_no_frame_is_good_enough_for_the_door(
     perception: Perception, household: Path
 ) -> None:
@@ -112,6 +113,7 @@ def test_nobody_is_named_where_no_frame_is_good_enough_for_the_door(
     assert (row["member_trials"], row["stranger_trials"]) == (6, 2)
 
 
+@pytest.mark.long
 def test_opencv_is_shown_the_same(models_directory: Path, household: Path) -> None:
     config = load_config(None, [f"inference.models_directory={models_directory}"])
     trials = Trials(probes=1, strangers=1, conditions=("daylight",))
@@ -183,6 +185,7 @@ def test_wrong_names_and_named_strangers_are_counted(
     assert cells[0] == ("daylight", "0.50", "0.50", "0.50", "1000.0", "4", "8 + 4")
 
 
+@pytest.mark.long
 def test_a_table_is_printed(call: Callable[..., Result], household: Path) -> None:
     words = ("--probes", 1, "--strangers", 1, "--conditions", "2m")
     printed = call("conditions", household, *words)

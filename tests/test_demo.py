@@ -50,6 +50,7 @@ def test_one_round_names_the_known_visitor_alone_and_shows_each_visit(
     assert re.search(r"^  http://localhost:\d+/pair#[0-9A-Z]{8}$", told, re.MULTILINE)
 
 
+@pytest.mark.long
 @pytest.mark.system
 def test_that_there_is_no_sound_is_said_in_plain_words(
     models_directory: Path, tmp_path: Path

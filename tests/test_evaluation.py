@@ -111,6 +111,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory, portraits: dict[str, UInt8A
     return folder
 
 
+@pytest.mark.long
 def test_pairs_of_portraits_are_told_apart(evaluate: Evaluate, photos: Path) -> None:
     assert evaluate("pairs", photos) == {
         "pairs": 12,
@@ -121,6 +122,7 @@ def test_pairs_of_portraits_are_told_apart(evaluate: Evaluate, photos: Path) -> 
     }
 
 
+@pytest.mark.long
 def test_a_photo_without_a_face_is_counted_and_is_nobody(
     evaluate: Evaluate, photos: Path, tmp_path: Path
 ) -> None:
@@ -210,6 +212,7 @@ def write_video(path: Path, visitor: Appearance, seed: int) -> None:
         writer.release()
 
 
+@pytest.mark.long
 def test_everybody_in_turn_is_the_stranger_of_the_clips(evaluate: Evaluate, videos: Path) -> None:
     figures = evaluate("clips", videos)
     # Anna strange: her two clips; Ben strange: his clip, and Anna's second one.
@@ -251,6 +254,7 @@ def test_jitter_is_measured_of_all_methods(evaluate: Evaluate, videos: Path) -> 
     assert figures["nms"] != figures["blending"]
 
 
+@pytest.mark.long
 def test_opencv_is_measured_by_the_same_figures(
     evaluate: Evaluate, evaluate_opencv: Evaluate, photos: Path, videos: Path
 ) -> None:
@@ -263,6 +267,7 @@ def test_opencv_is_measured_by_the_same_figures(
     assert jitter["blending"] is None
 
 
+@pytest.mark.long
 def test_opencv_names_in_the_first_frame(evaluate_opencv: Evaluate, videos: Path) -> None:
     figures = evaluate_opencv("clips", videos)
     assert (figures["visits"], figures["named_right"], figures["undecided"]) == (4, 1, 0)
@@ -322,6 +327,7 @@ def test_curves_show_every_score() -> None:
     assert shares == pytest.approx([100.0] * 4)
 
 
+@pytest.mark.long
 def test_without_matplotlib_the_figures_are_printed_and_how_to_get_plots_is_said(
     models_directory: Path, portraits: dict[str, UInt8Array], tmp_path: Path
 ) -> None:
@@ -343,6 +349,7 @@ def test_without_matplotlib_the_figures_are_printed_and_how_to_get_plots_is_said
     )
 
 
+@pytest.mark.long
 def test_lower_precision_finds_the_same_faces(
     evaluate: Evaluate, portraits: dict[str, UInt8Array], tmp_path: Path
 ) -> None:
@@ -370,6 +377,7 @@ def test_lower_precision_finds_the_same_faces(
     assert 0.99 < int8["cosine_lowest"] < 1
 
 
+@pytest.mark.long
 def test_precision_is_measured_on_scenes_too(
     evaluate: Evaluate, portraits: dict[str, UInt8Array], tmp_path: Path
 ) -> None:

@@ -133,7 +133,7 @@ def test_a_print_of_somebody_enrolled_rings_and_is_nobody(
     assert all(score is not None and (score < SECTION.min_live) for score in live[1:])
 
 
-@pytest.mark.parametrize("name", ["obama", "biden"])
+@pytest.mark.parametrize("name", ["obama", pytest.param("biden", marks=pytest.mark.long)])
 def test_a_picture_on_the_wall_does_not_ring_until_somebody_takes_it(
     name: str, perception: Perception, models_directory: Path, tmp_path: Path
 ) -> None:

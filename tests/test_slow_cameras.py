@@ -32,7 +32,15 @@ ANNA = Person(1, "Anna")
 
 @pytest.mark.parametrize(
     ("rate", "begins"),
-    [(0.5, 0.5), (0.5, 1.1), (1.0, 0.3), (2.0, 0.1), (4.0, 0.0), (5.0, 0.07), (8.0, 0.0)],
+    [
+        (0.5, 0.5),
+        pytest.param(0.5, 1.1, marks=pytest.mark.long),
+        (1.0, 0.3),
+        pytest.param(2.0, 0.1, marks=pytest.mark.long),
+        pytest.param(4.0, 0.0, marks=pytest.mark.long),
+        (5.0, 0.07),
+        pytest.param(8.0, 0.0, marks=pytest.mark.long),
+    ],
 )
 def test_who_walks_up_one_after_the_other_are_two_visitors_whatever_the_camera_gives(
     rate: float, begins: float, perception: Perception, models_directory: Path, tmp_path: Path

@@ -75,10 +75,10 @@ def likeness(perception: Perception, gallery: Gallery, name: str, other: str) ->
     "shown",
     [
         ("ardern", 180, 180),
-        ("macron", 170, 180),
-        ("obama2", 195, 180),
+        pytest.param(("macron", 170, 180), marks=pytest.mark.long),
+        pytest.param(("obama2", 195, 180), marks=pytest.mark.long),
         ("macron", 90, 270),
-        ("obama2", -100, 90),
+        pytest.param(("obama2", -100, 90), marks=pytest.mark.long),
         ("ardern", 10, 0),
         ("macron", 45, 0),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from console_browsers import BEHIND_NGINX_TOO, Visitor
+from console_browsers import BEHIND_NGINX_IF_LONG, Visitor
 from console_house import House
 from photographs import blurred, jpeg, portrait_pixels, side_by_side
 
@@ -51,7 +51,7 @@ def forgotten(house: House) -> Iterator[None]:
                 client.ask("people.forget", person_id=number, name=NAME)
 
 
-@BEHIND_NGINX_TOO
+@BEHIND_NGINX_IF_LONG
 @pytest.mark.usefixtures("forgotten")
 def test_by_phone_and_known_at_the_next_visit(
     owner: Visitor, house: House, photos: dict[str, FilePayload]

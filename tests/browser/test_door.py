@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from console_browsers import BEHIND_NGINX_TOO, Enter, Visitor
+from console_browsers import BEHIND_NGINX_IF_LONG, BEHIND_NGINX_TOO, Enter, Visitor
 from console_house import KNOWN_NAME, STRANGER_NAME, House
 
 from doorbell.console.routing import Role
@@ -139,7 +139,7 @@ def test_naming_correcting_and_muting_work_by_keyboard_alone(
     assert eventually(lambda: house.contents() == before)
 
 
-@BEHIND_NGINX_TOO
+@BEHIND_NGINX_IF_LONG
 def test_naming_correcting_and_muting_work_without_scripts(
     enter: Enter, house: House, stranger: str
 ) -> None:

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from console_browsers import BEHIND_NGINX_TOO, Enter, Visitor
+from console_browsers import BEHIND_NGINX_IF_LONG, Enter, Visitor
 from console_house import House
 from console_live import overlap, watch
 
@@ -55,7 +55,7 @@ def heap_bytes(visitor: Visitor) -> float:
     return used
 
 
-@BEHIND_NGINX_TOO
+@BEHIND_NGINX_IF_LONG
 @pytest.mark.timeout(WINDOWS * SOAK_SECONDS + 120)
 def test_the_picture_is_new_and_stays_so(enter: Enter) -> None:
     viewer = opened(enter(Role.VIEWER))

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from console_browsers import BEHIND_NGINX_TOO, Console, Enter, Visitor, pair
+from console_browsers import BEHIND_NGINX_IF_LONG, BEHIND_NGINX_TOO, Console, Enter, Visitor, pair
 from console_house import House
 from console_pages import PAGES
 
@@ -15,11 +15,12 @@ from doorbell.control.client import Client
 from doorbell.testbed.scenes import KNOWN, STRANGER
 from doorbell.testbed.waiting import eventually
 
-pytestmark = [pytest.mark.system, BEHIND_NGINX_TOO]
+pytestmark = pytest.mark.system
 
 KINDS = ["arrived", "recognized", "ring", "left"]
 
 
+@BEHIND_NGINX_IF_LONG
 def test_the_link_of_the_terminal_pairs_a_browser_by_one_tap(
     enter: Enter, console: Console
 ) -> None:
@@ -36,6 +37,7 @@ def test_the_link_of_the_terminal_pairs_a_browser_by_one_tap(
     assert code not in stranger.page.content()
 
 
+@BEHIND_NGINX_TOO
 def test_a_whole_session_talks_to_one_origin(enter: Enter, console: Console, house: House) -> None:
     """``enter`` fails at the end for any other origin, and for every word of the browser."""
     owner = enter(Role.PUBLIC)
@@ -67,6 +69,7 @@ def test_a_whole_session_talks_to_one_origin(enter: Enter, console: Console, hou
     owner.watch.check(page)
 
 
+@BEHIND_NGINX_IF_LONG
 def test_a_console_that_is_killed_costs_no_event_and_no_chime_and_comes_back(
     viewer: Visitor, console: Console, house: House
 ) -> None:
