@@ -114,7 +114,7 @@ def test_what_was_installed_serves_where_systemd_is_process_1(
 ) -> None:
     configuration = clean.path("/etc/doorbell/doorbell.toml")
     named = configuration.read_text(encoding="utf-8")
-    camera = show_somebody(clean, models_directory)
+    camera = show_somebody(clean.root, models_directory)
     seen = named.replace(f'\nuri = "{CAMERA}"', f'\nuri = "{camera}"')
     configuration.write_text(seen, encoding="utf-8")
     report = Report("boot", "the service", "Debian in systemd-nspawn")

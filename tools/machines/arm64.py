@@ -1,10 +1,9 @@
 """The doorbell on arm64, emulated: ``tools/metal.py arm64``.
 
 A Debian for arm64 gets a Jetson's versions of the Python packages, and the kernel hands its
-programs to QEMU. What is computed there is compared with what this machine computes; times say
-nothing about a Jetson. A visit is not tried: an embedding takes half a minute, an enrollment and a
-visit take dozens. Needs root, mmdebstrap, the models, and 4 GB in ``build/arm64``, where what
-was unpacked stays for the next run.
+programs to QEMU. What is computed there is compared with what this machine computes; then somebody
+is enrolled there and comes. Times say nothing about a Jetson. Needs root, mmdebstrap, mosquitto,
+the models, and 4 GB in ``build/arm64``, where what was unpacked stays for the next run.
 """
 
 from __future__ import annotations
@@ -15,8 +14,11 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import cv2
 from packaging.markers import Marker
@@ -25,7 +27,12 @@ from doorbell.config import InferenceSection
 from doorbell.measure.accuracy.precision import Difference, compare_faces
 from doorbell.measure.accuracy.stills import Seen, read_picture
 from doorbell.models.store import RECORD_NAME, face_path, models_directory
+from doorbell.testbed.broker import Mosquitto
+from doorbell.testbed.daemon_process import DaemonProcess
+from doorbell.testbed.subscriber import Subscriber
+from doorbell.testbed.waiting import eventually
 from machines import faces_seen
+from machines.boot import show_somebody
 from machines.clean_system import CHECKOUT, CLONED, copy_checkout
 from machines.emulation import Emulated, emulated, fetch_emulator, said_by, unpack
 from machines.report import Report, take_all
@@ -40,12 +47,32 @@ PACKAGES = (
 # miniaudio does not come ready-made for its Python, as for JetPack 7's.
 NEWER_SUITE, NEWER_PYTHON = "trixie", "python3.13"
 VENV = "/opt/doorbell/.venv"
+DOORBELL = f"{VENV}/bin/doorbell"
 SITE = f"{VENV}/lib/python{PYTHON}/site-packages"
 MODELS = "/models"
 SOURCES = "/srv/sources"
 PHOTOS = "/srv/photos"
+STATE = "/srv/state"
+PERSON = "Barack Obama"
+# The quicker precision where it is emulated.
+KEPT_THERE = (
+    f"inference.models_directory={MODELS}",
+    "inference.precision=float32",
+    f"storage.directory={STATE}",
+)
+# A frame takes ten seconds: each is waited for, and the networks do as little as they may.
+IN_ITS_TIME = (
+    *("camera.realtime=false", "camera.frames_per_second=2"),
+    *("camera.width=640", "camera.height=360"),
+    *("detection.regions_per_frame=3", "detection.far_regions_per_frame=0"),
+    *("detection.person_looks_per_second=0", "recognition.embeddings_per_second=2"),
+    *("recognition.decide_within_seconds=60", "visits.announce_after_seconds=600"),
+    *("chime.enabled=false", "mqtt.enabled=true", "mqtt.host=127.0.0.1"),
+)
+VISIT_SECONDS = 900.0
 # An emulated processor takes minutes for a face: of two, small ones.
-PORTRAITS, PHOTO_PIXELS = ("ardern", "obama"), 256
+KNOWN_PORTRAIT = "obama"
+PORTRAITS, PHOTO_PIXELS = ("ardern", KNOWN_PORTRAIT), 256
 THERE = {
     "implementation_name": "cpython",
     "platform_machine": "aarch64",
@@ -101,6 +128,10 @@ def run(report: Report, work: Path) -> None:
         for precision, bounds in BOUNDS.items():
             with report.step(f"the same faces on arm64, in {precision}") as step:
                 step.seen = _compare(here, system, precision, bounds)
+        with report.step("somebody is enrolled there, of a photo") as step:
+            step.seen = _enroll(system)
+        with report.step("they come there, and home automation hears the name") as step:
+            step.seen = _come(system, work)
 
 
 def _look_for_compiler(system: Emulated) -> None:
@@ -130,7 +161,9 @@ def _install(system: Emulated) -> str:
         said_by([*download, "--no-deps", "--require-hashes", "-r", str(source)])
     archives = [f"{SOURCES}/{each.name}" for each in system.path(SOURCES).iterdir()]
     options = ("--no-index", "--no-deps", "--no-build-isolation", "--use-pep517")
-    system.run(f"{VENV}/bin/python", "-m", "pip", "install", *options, *archives)
+    pip_there = (f"{VENV}/bin/python", "-m", "pip", "install", *options)
+    system.run(*pip_there, *archives)
+    system.run(*pip_there, "--editable", str(CLONED))
     versions = "import cv2, numpy; print('NumPy', numpy.__version__ + ', OpenCV', cv2.__version__)"
     return system.run(f"{VENV}/bin/python", "-c", f"import simpleaudio, gpiod; {versions}")
 
@@ -156,10 +189,7 @@ def _build_models(system: Emulated) -> str:
     made = models_directory(InferenceSection())
     shutil.rmtree(system.path(MODELS), ignore_errors=True)
     shutil.copytree(made / "downloads", system.path(f"{MODELS}/downloads"))
-    program = "from doorbell.cli import main; main()"
-    chosen = ("--set", f"inference.models_directory={MODELS}")
-    python = (f"{VENV}/bin/python", "-c", program)
-    system.run(*python, "models", "build", *chosen, PYTHONPATH=str(CLONED))
+    system.run(DOORBELL, "models", "build", *_set(f"inference.models_directory={MODELS}"))
     here, there = (
         json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
         for folder in (made, system.path(MODELS))
@@ -185,7 +215,7 @@ def _compare(here: faces_seen.Faces, system: Emulated, precision: str, bounds: D
     system.run(
         *(f"{VENV}/bin/python", "-m", "machines.faces_seen"),
         *(PHOTOS, MODELS, precision, kept),
-        PYTHONPATH=f"{CLONED}:{CLONED}/tools",
+        PYTHONPATH=f"{CLONED}/tools",
     )
     there = faces_seen.read(system.path(kept))
     system.path(kept).unlink()
@@ -209,6 +239,43 @@ def _compare(here: faces_seen.Faces, system: Emulated, precision: str, bounds: D
     if not within or worst.cosine < bounds.cosine:
         raise StepFailedError(f"{said}, where {bounds} is the limit")
     return said
+
+
+def _enroll(system: Emulated) -> str:
+    shutil.rmtree(system.path(STATE), ignore_errors=True)
+    photo = f"{PHOTOS}/{KNOWN_PORTRAIT}.png"
+    said = system.run(DOORBELL, "enroll", PERSON, photo, *_set(*KEPT_THERE))
+    if f"{PERSON} is enrolled" not in said:
+        raise StepFailedError(said)
+    return "one photo, good"
+
+
+def _come(system: Emulated, work: Path) -> str:
+    """Let a daemon there watch the door in its own time, until its bell rings with the name."""
+    camera = show_somebody(system.root, models_directory(InferenceSection()))
+    log = work / "visit.log"
+    with tempfile.TemporaryDirectory(prefix="doorbell-broker-") as folder, ExitStack() as stack:
+        broker = stack.enter_context(Mosquitto(Path(folder), "allow_anonymous true"))
+        listener = stack.enter_context(Subscriber(broker.port))
+        settings = (*KEPT_THERE, *IN_ITS_TIME, f"camera.uri={camera}", f"mqtt.port={broker.port}")
+        command = system.command(DOORBELL, "run", "--config=/dev/null", *_set(*settings))
+        started = time.monotonic()
+        stack.enter_context(DaemonProcess(command, log))
+
+        def rings() -> list[dict[str, Any]]:
+            return [each for each in listener.documents("event") if each["event_type"] == "ring"]
+
+        if not eventually(lambda: rings() != [], VISIT_SECONDS):
+            raise StepFailedError(f"no ring within {VISIT_SECONDS:.0f} s; see {log.name}")
+        [ring, *_] = rings()
+    if ring["person"] != PERSON:
+        raise StepFailedError(f"it rang for {ring['person']}, similarity {ring['similarity']:.2f}")
+    seconds = time.monotonic() - started
+    return f"similarity {ring['similarity']:.2f}, {seconds:.0f} s after the daemon's start"
+
+
+def _set(*settings: str) -> list[str]:
+    return [word for setting in settings for word in ("--set", setting)]
 
 
 def _copy_checkout(system: Emulated) -> None:

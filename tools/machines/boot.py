@@ -55,7 +55,7 @@ def try_installer(report: Report, folder: Path, models: Path, *, short: bool) ->
     """
     with furnished(folder, models, "build", "service") as system:
         system.claim(RELEASE)
-        camera = show_somebody(system, models)
+        camera = show_somebody(system.root, models)
         with report.step("Install it in an image, with tools/install-jetson") as step:
             installed = system.install("--camera", camera)
             if "4 steps are left for the Jetson itself" not in installed.stderr:
@@ -65,14 +65,14 @@ def try_installer(report: Report, folder: Path, models: Path, *, short: bool) ->
             try_service(report, booted, short=short)
 
 
-def show_somebody(system: CleanSystem, models: Path) -> str:
+def show_somebody(root: Path, models: Path) -> str:
     """Give a system the script of a camera before which somebody comes; the camera's address."""
-    faces = system.path("/srv/faces")
+    faces = root / "srv" / "faces"
     shutil.copytree(models / "faces", faces, dirs_exist_ok=True)
     scene = scene_toml(SceneScript((VISITOR.appearance(faces),), SCENE_SECONDS))
     # Paths as they are inside.
-    inside = scene.replace(str(system.root.resolve()), "")
-    system.path(SCENE).write_text(inside, encoding="utf-8")
+    inside = scene.replace(str(root.resolve()), "")
+    (root / SCENE[1:]).write_text(inside, encoding="utf-8")
     return f"simulated:{SCENE}"
 
 

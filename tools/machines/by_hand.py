@@ -46,7 +46,7 @@ def try_page(report: Report, folder: Path, models: Path) -> None:
     with furnished(folder, models, "build", "demo") as system:
         # sudo passes on nothing of the environment.
         system.path("/etc/pip.conf").write_text("[global]\nfind-links = /wheels\nno-index = true\n")
-        camera = show_somebody(system, models)
+        camera = show_somebody(system.root, models)
         with report.step("Install it by hand, as docs/service.md says") as step:
             checkout = system.path("/opt/doorbell")
             shutil.copytree(system.checkout, checkout, symlinks=True)
