@@ -79,7 +79,7 @@ def test_no_picture_anywhere_shows_whoever_was_forgotten(
     ]
     watch = [
         *(f"camera.uri={camera}", "camera.width=960", "camera.height=540"),
-        *("camera.frames_per_second=10", "visits.absence_seconds=0.5", "chime.enabled=false"),
+        *("camera.frames_per_second=10", "visits.absence_seconds=2", "chime.enabled=false"),
     ]
 
     def pictures() -> dict[str, set[str]]:
