@@ -327,6 +327,19 @@ def test_a_visit_first_decided_for_who_is_gone_meanwhile_is_of_whom_that_became(
     assert gallery.visits.newest(10) == []
 
 
+def test_a_note_of_a_naming_that_is_damaged_keeps_no_visit_from_being_stored(
+    gallery: Gallery,
+) -> None:
+    strangers = [gallery.strangers.add([sample(number)], 10.0) for number in (1, 2)]
+    anna = gallery.strangers.name(strangers[0].stranger_id, "Anna")
+    gallery.file.execute("UPDATE namings SET before = '{'")
+    ben = gallery.strangers.name(strangers[1].stranger_id, "Ben")
+    seen: list[Visitor] = [*strangers, anna]
+    for number, visitor in enumerate(seen):
+        gallery.visits.save(Visit(f"v{number}", 10.0 + number, 20.0, visitor=visitor))
+    assert [visit.visitor for visit in gallery.visits.newest(10)] == [anna, ben]
+
+
 def test_a_visitor_once_taken_for_a_stranger_is_corrected(gallery: Gallery) -> None:
     anna = gallery.people.enroll("Anna", [photo(1)]).person
     stranger = gallery.strangers.add([sample(2)], 10.0)

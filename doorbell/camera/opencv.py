@@ -137,11 +137,12 @@ class OpenCvCamera:
             decoded, pixels = capture.retrieve()
             if not decoded:
                 return None
-            pixels = in_rows(
-                pixels,
-                int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-                int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-            )
+            if len(pixels) == 1:
+                pixels = in_rows(
+                    pixels,
+                    int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+                    int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+                )
             height, width = pixels.shape[:2]
             if height * width > MAX_FRAME_PIXELS:
                 raise CameraError(_too_large(self._source, width, height))

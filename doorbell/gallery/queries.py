@@ -253,8 +253,9 @@ def _has_visitor(file: GalleryFile, visit_id: str) -> bool:
 def _became(file: GalleryFile, table: str, visitor_id: int) -> dict[str, object] | None:
     """Whom somebody was named or merged into, as columns; None where nothing says so any more."""
     rows = file.rows(
-        "SELECT person_id, stranger_id FROM namings WHERE json_extract(before, '$.gone.table') = ? "
-        "AND json_extract(before, '$.gone.id') = ? ORDER BY correction_id DESC LIMIT 1",
+        "SELECT person_id, stranger_id FROM namings WHERE CASE WHEN json_valid(before) THEN "
+        "json_extract(before, '$.gone.table') = ? AND json_extract(before, '$.gone.id') = ? END "
+        "ORDER BY correction_id DESC LIMIT 1",
         table,
         visitor_id,
     )
