@@ -326,6 +326,9 @@ def test_a_kill_at_any_moment_loses_nothing(receivers: Receivers, tmp_path: Path
                 time.sleep(chance.uniform(0.02, 0.25))
             running.kill()
             running = notifier_process(config, tmp_path / "log")
+        # Only the last of them can bring it, once it has come up.
+        names.append("last")
+        journal.tell(notice("last", occurred_at=time.time()), b"")
         with running:
             for each, before in zip(receivers.all, already, strict=True):
                 came = partial(has_all, each, before, names)
