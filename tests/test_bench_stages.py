@@ -109,6 +109,7 @@ def test_a_peer_that_ends_is_named_with_its_last_words(picture: SharedPicture) -
         Peer("naive", Path(sys.executable), picture, {})
 
 
+@pytest.mark.long
 def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(UsageError, match="leave this peer out of --against"):

@@ -53,6 +53,7 @@ def test_enrolls_the_good_photos_and_says_what_is_wrong_with_the_others(
     assert names == ["Anna", "李小龍", "Barack"]
 
 
+@pytest.mark.long
 def test_shows_what_each_photo_was_judged_by_as_a_table_and_as_json(
     cli: Cli, models_directory: Path
 ) -> None:

@@ -196,6 +196,7 @@ def test_a_table_is_printed(call: Callable[..., Result], household: Path) -> Non
     assert "lightest third" in printed.stdout
 
 
+@pytest.mark.long
 def test_json_stays_alone_on_stdout(call: Callable[..., Result], household: Path) -> None:
     words = ("--probes", 1, "--strangers", 0, "--conditions", "mask, 4m", "--seed", 3, "--json")
     tree = json.loads(call("conditions", household, *words).stdout)
@@ -215,6 +216,7 @@ def test_what_is_asked_for_in_vain_is_a_usage_error(
     assert (empty.exit_code, "has no household.json" in empty.stderr) == (2, True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("keys", "code"), [("daylight,h264", 0), ("h264", 2)])
 def test_without_pyav_the_stream_is_left_out_and_how_to_get_it_is_said(
     models_directory: Path, household: Path, keys: str, code: int

@@ -147,6 +147,7 @@ def test_a_household_is_recognized_and_strangers_are_not(evaluate: Evaluate, pho
     }
 
 
+@pytest.mark.long
 def test_a_stranger_who_looks_like_a_member_is_counted(
     evaluate: Evaluate, photos: Path, tmp_path: Path
 ) -> None:
