@@ -261,10 +261,9 @@ class Pipeline:
         return self._complete(told, stopped_at=wall_time if stopping else None)
 
     def take_forgotten(self) -> list[str]:
-        """Take the visits going on that turned out to be forgotten, since this was last asked.
+        """Take the visits going on that were found to be forgotten in the last step.
 
-        They are stored again with the next event of theirs, as somebody else's; what was told of
-        them before the last call of ``step``, ``press`` or ``finish`` is to go.
+        What was told of them before is to go; what comes is of somebody else.
         """
         forgotten, self._forgotten = self._forgotten, []
         return forgotten
