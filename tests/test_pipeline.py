@@ -194,8 +194,10 @@ def test_who_looks_at_the_door_long_enough_rings_without_a_button(
     perception: Perception, gallery: Gallery, obama: UInt8Array, models_directory: Path
 ) -> None:
     settings = ["visits.ring_on_visit=false", "attention.ring_after_seconds=1"]
+    # Half-way between the portraits: one is turned by 19 to 23 degrees, as regions find it.
+    settings += ["attention.max_yaw_degrees=12"]
     door = Door(perception, gallery, load_config(None, settings))
-    turned_away = at_the_door("obama2", models_directory)  # by 22 degrees as measured
+    turned_away = at_the_door("obama2", models_directory)
     events = door.see(turned_away, seconds=2.5)
     [visit] = door.pipeline.open_visits
     assert Ring not in kinds(events)
