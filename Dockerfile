@@ -66,6 +66,7 @@ ENV PATH=/opt/doorbell/.venv/bin:$PATH \
     DOORBELL_MODELS_DIRECTORY=/var/cache/doorbell/models \
     MALLOC_ARENA_MAX=1 \
     MALLOC_TRIM_THRESHOLD_=1048576 \
+    OPENBLAS_NUM_THREADS=1 \
     PYTHONDONTWRITEBYTECODE=1
 USER doorbell
 WORKDIR /var/lib/doorbell

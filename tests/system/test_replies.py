@@ -268,10 +268,13 @@ def test_what_is_recorded_on_the_page_is_what_is_heard_at_the_door(
     [kept] = [each for each in replies if each["label"] == "Garden"]
     assert 2.0 < kept["seconds"] < 4.0
     heard = house.heard(attention().seconds + kept["seconds"] - 0.1)
-    # Of 48,000 samples a second every third is one of the page's.
-    piece = heard[::3][round(16000 * (attention().seconds + 0.7)) :][:16000]
+    # Of 48,000 samples a second every third is one of the page's. Where other tests have the
+    # processors, the browser may leave out some of what its microphone hears.
+    spoken = heard[::3][round(16000 * (attention().seconds + 0.5)) :]
+    pieces = [spoken[at : at + 4800] for at in range(0, len(spoken) - 4800, 4800)]
     said = np.tile(microphone[1], 2)
-    assert likeness(said, piece)[0] > 0.8
+    # A part of something else is like it by 0.3.
+    assert np.quantile([likeness(said, each)[0] for each in pieces if each.any()], 0.75) > 0.75
 
 
 def test_without_https_the_page_says_what_recording_takes(
