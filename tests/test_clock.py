@@ -138,7 +138,7 @@ class Home:
         with closing(Pictures(self.section, publish=self.told.append)) as pictures:
             wall_time, seconds = clocks[0]
             maintenance = Maintenance(
-                self._pipeline,
+                [self._pipeline],
                 self.gallery,
                 self.section,
                 RecognitionSection(),
@@ -252,7 +252,7 @@ def test_a_gallery_that_is_busy_when_the_clock_is_set_follows_later(
     pipeline = Pipeline(perception, home.gallery, load_config(None))
     with closing(Pictures(home.section)) as pictures:
         maintenance = Maintenance(
-            pipeline,
+            [pipeline],
             home.gallery,
             home.section,
             RecognitionSection(),

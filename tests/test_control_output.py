@@ -62,11 +62,11 @@ def test_who_listens_hears_of_events_changes_and_that_nothing_is_new(tmp_path: P
             "ignored": False,
         }
         assert next(news) == {"event": "changed", "what": "camera"}
-        assert [each.visit_id for each in output.latest.at_the_door.values()] == ["v1"]
+        assert [each.visit_id for each in output.latest().at_the_door.values()] == ["v1"]
         output.handle(
             Left("e2", 1_700_000_009.0, Visit("v1", 1_700_000_000.0, 5.0, 1_700_000_009.0))
         )
-        assert output.latest.at_the_door == {}
+        assert output.latest().at_the_door == {}
         assert next(news)["event"] == "left"
         assert next(heard) == {"event": "alive"}
 
@@ -114,7 +114,7 @@ def test_who_watches_sees_the_newest_frame_with_whose_faces_are_in_it(tmp_path: 
             index += 1
             now = frame(index, width, height)
             seen = track(now.time_seconds)
-            output.show(now, partial(list, [(seen, visit), (track(-1.0), None)]))
+            output.show(now, partial(list, [(seen, visit), (track(-1.0), None)]), "")
 
     with (
         listening(path, output=output),
@@ -149,7 +149,7 @@ def test_who_watches_sees_the_newest_frame_with_whose_faces_are_in_it(tmp_path: 
             finally:
                 stop.set()
                 giving.join()
-    assert output.latest.camera is None
+    assert output.latest().camera is None
 
 
 def test_a_watcher_is_given_no_more_frames_than_were_asked_for(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_watcher_is_given_no_more_frames_than_were_asked_for(tmp_path: Path) -
         got = []
         while time.monotonic() < end:
             index += 1
-            output.show(frame(index, 320, 180), list)
+            output.show(frame(index, 320, 180), list, "")
             seen = stream.next(0.004)
             if seen is not None:
                 got.append(seen.sequence)
@@ -181,7 +181,7 @@ def test_who_watches_and_goes_leaves_nothing_behind_but_the_memory_for_the_next(
             with Client.connect(path).frames() as stream:
                 end = time.monotonic() + 5.0
                 while stream.next(0.01) is None and time.monotonic() < end:
-                    output.show(frame(1, 64, 36), list)
+                    output.show(frame(1, 64, 36), list, "")
         end = time.monotonic() + 5.0
         while output.is_watched and time.monotonic() < end:
             time.sleep(0.01)
@@ -243,7 +243,7 @@ def test_frames_are_made_in_a_few_sizes_however_many_are_asked_for(tmp_path: Pat
         ended: set[int] = set()
         while time.monotonic() < end and not (all(widths[:4]) and ended):
             index += 1
-            output.show(frame(index), list)
+            output.show(frame(index), list, "")
             for number in {*range(len(streams))} - ended:
                 try:
                     if (seen := streams[number].next(0.005)) is not None:
@@ -270,7 +270,7 @@ def test_who_keeps_the_memory_of_frames_gets_the_same_one_again(tmp_path: Path) 
                 end = time.monotonic() + 5.0
                 while not output.is_watched and time.monotonic() < end:
                     time.sleep(0.005)
-                output.show(frame(number, 64, 36), list)
+                output.show(frame(number, 64, 36), list, "")
                 message = receive(peer, take_files=True)
                 assert message is not None
                 [descriptor] = message.files
@@ -287,4 +287,4 @@ def test_without_watchers_a_frame_is_not_looked_at() -> None:
         raise AssertionError
 
     output = ControlOutput(18)
-    output.show(frame(1, 64, 36), fail)
+    output.show(frame(1, 64, 36), fail, "")

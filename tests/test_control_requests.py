@@ -7,20 +7,19 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 from typing_extensions import Self
 
-from doorbell.config import Config, StorageSection
+from doorbell.config import Config, DoorSection, StorageSection
 from doorbell.control import requests
+from doorbell.daemon.control.check import CheckRequests
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
-from doorbell.daemon.control.output import Latest
 from doorbell.daemon.control.people import PeopleRequests
-from doorbell.daemon.control.status import StatusRequests
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.errors import ControlError, RefusedError
 from doorbell.gallery.gallery import Gallery
@@ -72,18 +71,6 @@ def test_what_waited_too_long_is_not_done_later(storage: Path) -> None:
     assert done == ["next"]
 
 
-class _Silence:
-    is_quiet = False
-
-    def play(self, name: str) -> str | None:
-        del name
-        return None
-
-    def is_quiet_at(self, epoch_seconds: float) -> bool:
-        del epoch_seconds
-        return self.is_quiet
-
-
 class _Asking(threading.Thread):
     """Asks in a thread of its own."""
 
@@ -98,46 +85,38 @@ class _Asking(threading.Thread):
         self.join()
 
 
-@contextmanager
-def _checked_by(storage: Path, code: str, chimes: _Silence) -> Iterator[StatusRequests]:
-    section = StorageSection(directory=storage)
-    with closing(GalleryExecutor(section)) as executor:
-        yield StatusRequests(
-            Config(),
-            Latest(),
-            visits=VisitRequests(section, executor, time.time),
-            chimes=chimes,
-            chime_wav=lambda _name: b"",
-            notifications=lambda: {"enabled": False},
-            broker=None,
-            check_command=(sys.executable, "-c", code),
-        )
-
-
-def test_in_the_quiet_hours_a_check_is_heard_by_nobody(storage: Path) -> None:
+@pytest.mark.parametrize("doors", [(), ("front", "garden")])
+def test_in_the_quiet_hours_a_check_is_heard_at_no_door(doors: Sequence[str]) -> None:
     code = (
-        "import json, sys; config = json.load(sys.stdin); "
-        "print(json.dumps([config[section]['volume'] for section in ('chime', 'talk')]))"
+        "import json, sys; from doorbell.config import Config; "
+        "doors = Config.model_validate_json(sys.stdin.read()).doors; "
+        "print(json.dumps([[each.chime.volume, each.talk.volume] for each in doors]))"
     )
-    chimes = _Silence()
-    with _checked_by(storage, code, chimes) as status:
-        aloud = [Config().chime.volume, Config().talk.volume]
-        assert status.check(requests.Check()).document == {"findings": aloud}
-        chimes.is_quiet = True
-        assert status.check(requests.Check()).document == {"findings": [0.0, 0.0]}
+    loud = {"volume": 1.0}
+    config = Config(
+        door=tuple(
+            DoorSection(id=each, name=each, camera={"uri": f"/dev/{each}"}, chime=loud, talk=loud)
+            for each in doors
+        )
+    )
+    silent = [[0.0, 0.0] for _ in config.doors]
+    heard = [[each.chime.volume, each.talk.volume] for each in config.doors]
+    for is_silent, expected in ((False, heard), (True, silent)):
+        asked = CheckRequests(config, lambda: is_silent, (sys.executable, "-c", code))  # noqa: B023
+        assert asked.check(requests.Check()).document == {"findings": expected}
 
 
-def test_one_check_is_made_at_a_time(storage: Path, tmp_path: Path) -> None:
+def test_one_check_is_made_at_a_time(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(1); print('[]')"
-    with _checked_by(storage, code, _Silence()) as status:
-        with _Asking(lambda: status.check(requests.Check())):
-            end = time.monotonic() + 10.0
-            while not begun.exists() and time.monotonic() < end:
-                time.sleep(0.01)
-            with pytest.raises(RefusedError, match="goes on already"):
-                status.check(requests.Check())
-        assert status.check(requests.Check()).document == {"findings": []}
+    asked = CheckRequests(Config(), lambda: False, (sys.executable, "-c", code))
+    with _Asking(lambda: asked.check(requests.Check())):
+        end = time.monotonic() + 10.0
+        while not begun.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        with pytest.raises(RefusedError, match="goes on already"):
+            asked.check(requests.Check())
+    assert asked.check(requests.Check()).document == {"findings": []}
 
 
 def test_the_doorbell_stops_in_time_whatever_is_done_with_the_gallery(storage: Path) -> None:

@@ -17,6 +17,7 @@ from gpiod.line import Value
 
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import Config, load_config
+from doorbell.daemon.door import Door
 from doorbell.daemon.loop import MainLoop
 from doorbell.daemon.reloading import Reload
 from doorbell.daemon.run import run_daemon
@@ -161,14 +162,18 @@ def test_a_press_rings_while_the_camera_is_lost(
 
         visitor = threading.Thread(target=press)
         visitor.start()
-        MainLoop(
+        door = Door(
+            config,
             camera=camera,
             pipeline=Pipeline(perception, gallery, config),
+            latency=Latency(),
+        )
+        MainLoop(
+            [door],
             gallery=gallery,
             sinks=[heard],
             notifier=stack.enter_context(closing(ServiceNotifier())),
             inbox=inbox,
-            latency=Latency(),
             config=config,
         ).run(stop)
         visitor.join()

@@ -304,7 +304,7 @@ class Camera(threading.Thread):
         index = 0
         while not self.stopped.wait(0.05):
             pixels = self.pictures[index // 8 % len(self.pictures)]
-            self.output.show(Frame(pixels, index / 10, float(index), index), tuple)
+            self.output.show(Frame(pixels, index / 10, float(index), index), tuple, "")
             index += 1
 
 

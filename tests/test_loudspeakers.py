@@ -10,7 +10,8 @@ from doorbell.status import DoorSpeakerState, SoundState, State
 @pytest.mark.parametrize("enabled", [True, False])
 def test_what_failed_in_an_earlier_run_is_forgotten(enabled: bool) -> None:
     told: list[State] = []
-    speakers = open_loudspeakers(Config(talk=TalkSection(enabled=enabled)), told.append)
+    config = Config(talk=TalkSection(enabled=enabled))
+    [speakers] = open_loudspeakers([config], told.append).values()
     speakers.inside.close()
     assert speakers.door is speakers.inside
     assert told == [SoundState(door_id="front-door"), DoorSpeakerState(door_id="front-door")]

@@ -17,6 +17,7 @@ from doorstep import at_the_door
 
 from doorbell.camera.latest import LatestFrame
 from doorbell.config import load_config
+from doorbell.daemon.door import Door
 from doorbell.daemon.loop import MainLoop
 from doorbell.daemon.reloading import Reload
 from doorbell.daemon.systemd import ServiceNotifier
@@ -157,14 +158,18 @@ def watching(
         ) as camera,
         closing(ServiceNotifier()) as notifier,
     ):
-        loop = MainLoop(
+        door = Door(
+            config,
             camera=camera,
             pipeline=Pipeline(perception, gallery, config),
+            latency=Latency(),
+        )
+        loop = MainLoop(
+            [door],
             gallery=gallery,
             sinks=[house.heard],
             notifier=notifier,
             inbox=house.inbox,
-            latency=Latency(),
             config=config,
         )
         acting = threading.Thread(target=act)

@@ -68,7 +68,7 @@ def titles(journal: Journal) -> list[str]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Notices]:
-    with closing(Notices(path / "notices.sqlite", door="Porch")) as notices:
+    with closing(Notices(path / "notices.sqlite", doors={"": "Porch"})) as notices:
         yield notices
 
 

@@ -456,7 +456,7 @@ def test_a_stranger_whom_a_locked_gallery_cannot_take_is_announced_and_stored_wh
     with closing(sqlite3.connect(gallery_path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         events = door.see(obama)
-        door.pipeline.catch_up()
+        door.pipeline.identify(door.pipeline.recorder.catch_up())
     assert kinds(events) == [Arrived, Unknown, Ring]
     assert events[1].visit
     assert isinstance(events[1].visit.visitor, Stranger)
@@ -464,7 +464,7 @@ def test_a_stranger_whom_a_locked_gallery_cannot_take_is_announced_and_stored_wh
     assert door.pipeline.problem is not None
     assert gallery.visits.newest(9) == []
 
-    door.pipeline.catch_up()
+    door.pipeline.identify(door.pipeline.recorder.catch_up())
     assert door.pipeline.problem is None
     [left] = door.see(seconds=1.5)
     assert isinstance(left, Left)

@@ -56,9 +56,12 @@ class LatestFrame:
         may_be_missing: a camera that cannot be opened at first is waited for like a lost one;
             else the constructor waits for it and raises.
         meter: what the reader tells of the faces in the frames; None where nobody asks.
+        changed: notified of every frame, shared by the cameras of one reader who waits for all of
+            them; None for one of its own.
 
     Attributes:
         meter: as given.
+        changed: as given; held for moments only.
 
     Raises:
         CameraError: the camera cannot be opened.
@@ -74,6 +77,7 @@ class LatestFrame:
         sight: FrameHealth | None = None,
         may_be_missing: bool = False,
         meter: FaceMeter | None = None,
+        changed: threading.Condition | None = None,
     ) -> None:
         self.meter = meter
         self._open_again = open_again
@@ -82,7 +86,7 @@ class LatestFrame:
         self._patience = patience
         self._sight = sight
         self._may_be_missing = may_be_missing
-        self._changed = threading.Condition()
+        self.changed = changed or threading.Condition()
         self._frame: Frame | None = None
         self._dropped = 0
         self._states = CameraStates(patience)
@@ -102,13 +106,13 @@ class LatestFrame:
     @property
     def dropped(self) -> int:
         """Frames overwritten before they were taken, since the start."""
-        with self._changed:
+        with self.changed:
             return self._dropped
 
     @property
     def state(self) -> CameraState:
         """How it stands with the camera; another object when that changes."""
-        with self._changed:
+        with self.changed:
             return self._states.state
 
     @property
@@ -120,14 +124,20 @@ class LatestFrame:
     @property
     def waits_for_key_frame(self) -> bool:
         """Whether the camera sends what cannot be decoded before its next key frame."""
-        with self._changed:
+        with self.changed:
             return self._states.waits_for_key_frame
 
     @property
     def needs_restart(self) -> bool:
         """Whether only a new process can bring the camera back."""
-        with self._changed:
+        with self.changed:
             return self._given_up
+
+    @property
+    def has_news(self) -> bool:
+        """Whether ``get`` has an answer now: a frame, or that there are no more."""
+        with self.changed:
+            return self._has_news()
 
     def get(self, timeout_seconds: float) -> Frame:
         """Take the newest frame that was not taken yet.
@@ -138,10 +148,10 @@ class LatestFrame:
             CameraSetupError: it is not worth calling again.
             EndOfStreamError: the last frame of a file, folder or scene was taken.
         """
-        with self._changed:
-            ready = self._changed.wait_for(self._has_news, timeout_seconds)
+        with self.changed:
+            ready = self.changed.wait_for(self._has_news, timeout_seconds)
             frame, self._frame = self._frame, None
-            self._changed.notify_all()
+            self.changed.notify_all()
             if frame is not None:
                 return frame
             if self._closed:
@@ -155,18 +165,18 @@ class LatestFrame:
 
     def close(self) -> None:
         """Stop capturing and release the camera, within two seconds; idempotent."""
-        with self._changed:
+        with self.changed:
             self._closed = True
             self._frame = None
-            self._changed.notify_all()
+            self.changed.notify_all()
         self._capture.thread.join(_CLOSE_SECONDS)
         if self._capture.thread.is_alive():
             log.warning("the camera did not answer within %g s; left behind", _CLOSE_SECONDS)
 
     def _wait_for_opening(self) -> None:
         seconds = self._patience.opening_seconds
-        with self._changed:
-            answered = self._changed.wait_for(lambda: self._opened or self._ending, seconds)
+        with self.changed:
+            answered = self.changed.wait_for(lambda: self._opened or self._ending, seconds)
             ending = None if self._opened else self._ending
         if answered and ending is None:
             return
@@ -184,10 +194,10 @@ class LatestFrame:
                 self._pass_frames(capture)
                 self._wait_to_reopen(capture)
         except Exception as exc:  # noqa: BLE001 - the top of a thread: the reader raises it
-            with self._changed:
+            with self.changed:
                 if capture is self._capture:
                     self._ending = exc
-                    self._changed.notify_all()
+                    self.changed.notify_all()
 
     def _pass_frames(self, capture: CaptureThread) -> None:
         """Open the camera and read until it is lost or nobody reads any more."""
@@ -239,30 +249,30 @@ class LatestFrame:
                 return
 
     def _is_wanted(self, capture: CaptureThread) -> bool:
-        with self._changed:
+        with self.changed:
             return capture is self._capture and not self._closed
 
     def _note_opened(self, capture: CaptureThread) -> None:
-        with self._changed:
+        with self.changed:
             if capture is self._capture:
                 self._opened = True
                 self._states.note_opened()
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def _note_answer(self, capture: CaptureThread) -> None:
-        with self._changed:
+        with self.changed:
             if capture is self._capture:
                 self._states.note_answer()
 
     def _note_lost(self, reason: str, capture: CaptureThread) -> None:
-        with self._changed:
+        with self.changed:
             if capture is self._capture and not self._closed:
                 self._states.note_lost(reason)
 
     def _is_frozen_for_good(self, open_seconds: float, capture: CaptureThread) -> bool:
         """Say that the picture is frozen, and whether to open the camera anew by now."""
         seconds = 0.0 if self._sight is None else self._sight.frozen_seconds
-        with self._changed:
+        with self.changed:
             if capture is not self._capture or self._closed:
                 return False
             first = self._states.state.condition is not CameraCondition.FROZEN
@@ -277,7 +287,7 @@ class LatestFrame:
     def _replace_stuck_thread(self, now: float) -> None:
         """Leave a thread behind whose driver does not answer, and capture with another one.
 
-        With ``_changed`` held.
+        With ``changed`` held.
         """
         capture = self._capture
         stuck = capture.is_stuck(now)
@@ -302,19 +312,19 @@ class LatestFrame:
 
     def _wait_to_reopen(self, capture: CaptureThread) -> None:
         """Wait longer each time, by chance a little more or less."""
-        with self._changed:
+        with self.changed:
             delay = min(self._reopen_seconds, self._reopen_max_seconds)
             self._reopen_seconds = 2 * delay
             jittered = delay * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
-            self._changed.wait_for(lambda: self._closed or capture is not self._capture, jittered)
+            self.changed.wait_for(lambda: self._closed or capture is not self._capture, jittered)
 
     def _put(
         self, frame: Frame, condition: CameraCondition, capture: CaptureThread, *, steady: bool
     ) -> None:
         """Leave a frame for the reader."""
-        with self._changed:
+        with self.changed:
             if self._lossless:
-                self._changed.wait_for(lambda: self._frame is None or self._closed)
+                self.changed.wait_for(lambda: self._frame is None or self._closed)
             if capture is not self._capture or self._closed:
                 return
             if self._frame is not None:
@@ -328,11 +338,15 @@ class LatestFrame:
                 self._reopen_seconds = _REOPEN_FIRST_SECONDS
             self._last_seconds = frame.time_seconds
             self._frame = frame
-            self._changed.notify_all()
+            self.changed.notify_all()
 
 
 def open_latest(
-    section: CameraSection, faces_directory: Path | None = None, *, may_be_missing: bool = False
+    section: CameraSection,
+    faces_directory: Path | None = None,
+    *,
+    may_be_missing: bool = False,
+    changed: threading.Condition | None = None,
 ) -> LatestFrame:
     """Open the configured camera behind a ``LatestFrame``.
 
@@ -341,6 +355,7 @@ def open_latest(
         faces_directory: portraits for the built-in simulated scene, where the URI names none.
         may_be_missing: a camera that is not there is waited for; one that is configured wrongly is
             told by ``LatestFrame.get``.
+        changed: as ``LatestFrame`` takes it.
 
     Raises:
         CameraError: the camera cannot be opened.
@@ -357,4 +372,5 @@ def open_latest(
         sight=sight if is_live(section) else None,
         may_be_missing=may_be_missing,
         meter=meter,
+        changed=changed,
     )

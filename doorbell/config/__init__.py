@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from doorbell.config.console import ConsoleSection, address_of
 from doorbell.config.control import ControlSection as ControlSection
+from doorbell.config.doors import DoorId, require_apart, tables
+from doorbell.config.doors import DoorSection as DoorSection
 from doorbell.config.messages import describe, shown
 from doorbell.config.notifications import NotificationsSection as NotificationsSection
 from doorbell.config.section import Section
@@ -34,9 +36,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# What Home Assistant accepts in ids and object ids.
-IDENTIFIER_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
-
 # The documented file has 14 kB; a larger one is none of ours, and TOML is parsed in memory.
 MAX_BYTES = 1_000_000
 
@@ -49,9 +48,7 @@ WebAddress: TypeAlias = Annotated[
 class DeviceSection(Section):
     """``[device]``: how home automation knows this doorbell."""
 
-    id: Annotated[
-        str, Field(pattern=IDENTIFIER_PATTERN, description="1 to 64 letters, digits, - and _")
-    ] = "front-door"
+    id: DoorId = "front-door"
     name: Annotated[str, Field(min_length=1, max_length=64)] = "Front door"
     area: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     support_url: WebAddress | None = None
@@ -172,9 +169,20 @@ class StorageSection(Section):
         return self.directory / "gallery.sqlite"
 
     @property
+    def own_directory(self) -> Path:
+        """Where the files are that each of several doors has for itself; else with the others."""
+        return self.directory
+
+    @property
     def outbox_path(self) -> Path:
         """Events that wait for the broker: one SQLite file."""
-        return self.directory / "outbox.sqlite"
+        return self.own_directory / "outbox.sqlite"
+
+    @property
+    def outbox_paths(self) -> tuple[Path, ...]:
+        """Those of every door that has or had one."""
+        folders = (self.directory, *sorted((self.directory / "doors").glob("*")))
+        return tuple(folder / "outbox.sqlite" for folder in folders)
 
     @property
     def notices_path(self) -> Path:
@@ -184,7 +192,7 @@ class StorageSection(Section):
     @property
     def settings_path(self) -> Path:
         """What people have changed at run time: a small JSON file."""
-        return self.directory / "settings.json"
+        return self.own_directory / "settings.json"
 
     @property
     def pictures_directory(self) -> Path:
@@ -195,6 +203,21 @@ class StorageSection(Section):
     def replies_directory(self) -> Path:
         """Where recorded replies are kept."""
         return self.directory / "replies"
+
+
+class DoorStorageSection(StorageSection):
+    """``[storage]`` for one of several doors: some files are each door's own.
+
+    Attributes:
+        door_id: whose.
+    """
+
+    door_id: str
+
+    @property
+    def own_directory(self) -> Path:
+        """Where this door's own files are."""
+        return self.directory / "doors" / self.door_id
 
 
 class MqttSection(Section):
@@ -309,6 +332,33 @@ class Config(Section):
     relay: RelaySection = RelaySection()
     control: ControlSection = ControlSection()
     log: LogSection = LogSection()
+    door: tuple[DoorSection, ...] = ()
+
+    @model_validator(mode="after")
+    def _doors_of_one_house(self) -> Config:
+        require_apart(self.doors)
+        return self
+
+    @property
+    def doors(self) -> tuple[Config, ...]:
+        """The configuration of each door, none of which has doors; of this one where it is one.
+
+        Raises:
+            ValueError: one is wrong; not once this is validated.
+        """
+        if not self.door:
+            return (self,)
+        return tuple(self._of(door) for door in self.door)
+
+    def _of(self, door: DoorSection) -> Config:
+        try:
+            config = Config.model_validate(tables(self, door))
+        except ValidationError as exc:
+            _, *wrong = describe(exc, "", Config).splitlines()
+            msg = f"the door {door.id!r}: " + "; ".join(line.strip() for line in wrong)
+            raise ValueError(msg) from None
+        storage = DoorStorageSection(**config.storage.model_dump(), door_id=door.id)
+        return config.model_copy(update={"storage": storage})
 
 
 def known_as(config: Config) -> DeviceSection:

@@ -42,7 +42,7 @@ def describe(error: ValidationError, source: str, schema: type[BaseModel]) -> st
         unknown_text = problem["type"] == "extra_forbidden" and isinstance(value, str)
         hidden = unknown_text or isinstance(value, Mapping | BaseModel)
         wrong = "" if hidden else f" = {shown(value)}"
-        lines.append(f"  {location}{wrong}: {message}")
+        lines.append(f"  {location}{wrong}: {message}" if location else f"  {message}")
     return "\n".join(lines)
 
 

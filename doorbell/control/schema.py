@@ -20,6 +20,8 @@ Words: TypeAlias = Annotated[str, StringConstraints(max_length=2000)]
 # By the clock of the house, as 07:00.
 TimeOfDay: TypeAlias = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Days: TypeAlias = Annotated[int, Field(ge=0, le=3650)]
+# None is the first of several doors, or all of them where something is set.
+DoorId: TypeAlias = Annotated[str, StringConstraints(max_length=64)] | None
 # Of a picture, in pixels.
 Width: TypeAlias = Annotated[int, Field(ge=16, le=7680)]
 

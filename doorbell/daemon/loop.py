@@ -6,22 +6,22 @@ import logging
 import math
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from typing_extensions import assert_never
 
-from doorbell.camera.latest import LatestFrame
 from doorbell.clock import is_synchronized, read_clocks
-from doorbell.config import Config
+from doorbell.config import Config, StorageSection
+from doorbell.daemon.door import Door
 from doorbell.daemon.forgotten_visits import ForgottenVisits
 from doorbell.daemon.identification import identify
 from doorbell.daemon.maintenance import Maintenance
-from doorbell.daemon.memory import give_back_memory
 from doorbell.daemon.periodic import PeriodicTask
 from doorbell.daemon.reloading import Reload
-from doorbell.daemon.settings import SettingsInForce
+from doorbell.daemon.settings import SettingsInForce, longest
 from doorbell.daemon.systemd import ServiceNotifier
+from doorbell.daemon.watch import Watch
 from doorbell.domain import (
     AnnouncementsCommand,
     ChimeCommand,
@@ -42,26 +42,18 @@ from doorbell.domain import (
     VolumeCommand,
 )
 from doorbell.errors import (
-    CameraError,
-    CameraSetupError,
     DoorbellError,
-    EndOfStreamError,
+    UsageError,
 )
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.forgetting import forget_person
 from doorbell.household.undoing import newest_change
 from doorbell.outputs import FrameSink, Sink
-from doorbell.pipeline.latency import Latency, Stage, describe
-from doorbell.pipeline.pipeline import Pipeline
 from doorbell.status import (
-    CameraCondition,
-    CameraState,
     ClockStep,
     KnownVisitors,
     Message,
-    StageLatency,
     State,
-    Statistics,
     StorageState,
 )
 from doorbell.stopping import Stop
@@ -74,170 +66,139 @@ MAINTENANCE_SECONDS = 5.0
 # Between two steps of what tidies the gallery, where each waits for the disk.
 TIDYING_SECONDS = 0.5
 TIDYING_SECONDS_BESIDE_VISITOR = 5.0
-# How long one turn of the loop waits for a frame, and so for a command or the end.
-WAIT_SECONDS = 0.25
 
 
 class MainLoop:
     """The loop of the main thread.
 
     Args:
-        camera: the newest frame.
-        pipeline: what makes events of frames.
+        doors: what is watched, by cameras that share a condition, and pipelines that share a
+            recorder; at least one.
         gallery: who is known.
         sinks: what hears of every event and state, in this order.
         notifier: the service manager.
         inbox: commands, states that outputs report, and that the configuration is to be read anew;
             from any thread.
-        latency: what the stages took.
-        config: retention.
+        config: of the house.
     """
 
     def __init__(
         self,
+        doors: Sequence[Door],
         *,
-        camera: LatestFrame,
-        pipeline: Pipeline,
         gallery: Gallery,
         sinks: Sequence[Sink],
         notifier: ServiceNotifier,
         inbox: queue.SimpleQueue[Command | State | Reload],
-        latency: Latency,
         config: Config,
     ) -> None:
-        self._camera = camera
-        self._pipeline = pipeline
+        self._doors: Mapping[str, Door] = {door.door_id: door for door in doors}
+        self._recorder = doors[0].pipeline.recorder
         self._gallery = gallery
         self._sinks = sinks
-        self._frame_sinks = tuple(sink for sink in sinks if isinstance(sink, FrameSink))
         self._notifier = notifier
         self._inbox = inbox
-        self._latency = latency
         self._config = config
-        self._door_id = config.device.id
         self._forgotten_visits = ForgottenVisits(gallery)
-        self._settings = SettingsInForce(config, self._publish)
+        self._settings = {
+            each.device.id: SettingsInForce(each, self._publish) for each in config.doors
+        }
         wall_time, time_seconds = read_clocks()
         self._maintenance = Maintenance(
-            pipeline,
+            [door.pipeline for door in doors],
             gallery,
-            self._settings.storage,
+            self._retention,
             config.recognition,
             self._publish,
             wall_time=wall_time,
             time_seconds=time_seconds,
         )
         self._started = time.monotonic()
-        self._dropped_before = 0
-        self._reported = self._started
-        self._stream_seconds = 0.0
-        self._frame_seconds = self._started
-        self._camera_state: CameraState | None = None
         self._storage: StorageState | None = None
         self._known_revision: int | None = None
         self._tidied_seconds = -math.inf
-        self._ready = False
-        self._watching = False
+        self._watch = Watch(
+            doors,
+            notifier,
+            [sink for sink in sinks if isinstance(sink, FrameSink)],
+            tell=self._tell,
+        )
 
     def run(self, stop: Stop) -> None:
-        """Process frames until ``stop`` is set or the camera's recording has ended."""
+        """Process frames until ``stop`` is set or every camera's recording has ended.
+
+        Raises:
+            CameraSetupError: no camera can be used as it is configured.
+        """
         tasks = [
             PeriodicTask(STATISTICS_SECONDS, self._report, self._started + STATISTICS_SECONDS),
             PeriodicTask(KNOWN_SECONDS, self._publish_known, self._started),
             PeriodicTask(MAINTENANCE_SECONDS, self._maintain, self._started),
         ]
-        self._settings.tell(time.time())
-        self._pipeline.set_privacy(self._settings.privacy)
+        for door_id, settings in self._settings.items():
+            settings.tell(time.time())
+            self._doors[door_id].pipeline.set_privacy(settings.privacy)
         try:
-            while not stop.is_set():
+            while self._watch.goes_on and not stop.is_set():
                 self._maintenance.follow_clock(*read_clocks())
-                self._settings.look(time.time())
-                self._take_frame()
+                for settings in self._settings.values():
+                    settings.look(time.time())
+                self._watch.step()
                 self._publish_changes()
                 self._read_inbox()
                 for task in tasks:
                     task.run_if_due(time.monotonic())
                 self._tidy(time.monotonic())
-        except EndOfStreamError as exc:
-            log.info("%s", exc)
         finally:
             self._notifier.stopping()
-            self._tell(self._pipeline.finish(time.time(), stopping=True))
+            for door in self._doors.values():
+                self._tell(door.pipeline.finish(time.time(), stopping=True))
             self._publish_known()  # who was forgotten meanwhile is in nothing that is still written
             self._report()
             self._refuse_the_rest()
 
+    @property
+    def _retention(self) -> StorageSection:
+        """``[storage]``, with for how long things are kept: the longest that a door asks for."""
+        return longest([each.storage for each in self._settings.values()])
+
     def _tidy(self, now: float) -> None:
         """Let the gallery be tidied by a step between two frames, and seldom beside a visitor."""
-        pause = TIDYING_SECONDS_BESIDE_VISITOR if self._pipeline.open_visits else TIDYING_SECONDS
+        pause = TIDYING_SECONDS_BESIDE_VISITOR if self._watch.is_anybody_there else TIDYING_SECONDS
         if now - self._tidied_seconds >= pause and self._maintenance.step():
             self._tidied_seconds = time.monotonic()
 
     def reconfigure(self, config: Config) -> None:
         """Go by another configuration from now on, as far as that can be changed under way."""
         self._config = config
-        self._settings.reconfigure(config)
-        self._pipeline.reconfigure(config)
-        self._maintenance.reconfigure(self._settings.storage)
-
-    def _take_frame(self) -> None:
-        try:
-            frame = self._camera.get(WAIT_SECONDS)
-        except (EndOfStreamError, CameraSetupError):
-            raise
-        except CameraError:
-            self._do_without_frame(time.monotonic())
-            return
-        waited = max(time.time() - frame.captured_at, 0.0)
-        started = time.monotonic()
-        self._stream_seconds = frame.time_seconds
-        self._tell(self._pipeline.step(frame))
-        for shown in self._frame_sinks:
-            shown.show(frame, lambda: self._pipeline.in_sight)
-        if self._camera.meter is not None:
-            self._camera.meter.look(frame.pixels, self._pipeline.faces_of_visits(frame))
-        ended = time.monotonic()
-        self._latency.add(Stage.CAPTURE, waited)
-        self._latency.add(Stage.FRAME, waited + ended - started)
-        self._notify_ready()
-        if not self._watching:
-            self._watching = True
-            log.info("watching the door, %d x %d pixels", frame.width, frame.height)
-            give_back_memory()  # now that every network has run
-        self._frame_seconds = ended
-        self._notifier.feed_watchdog(ended)
-
-    def _do_without_frame(self, now: float) -> None:
-        """Go on as a bell: a camera that is reopened is no reason for a restart."""
-        state = self._camera.state
-        starting = state.condition is CameraCondition.STARTING and not state.reason
-        if not starting and not state.gives_frames:
-            self._notify_ready()
-            if now - self._frame_seconds > self._config.visits.absence_seconds:
-                # Whoever stood there is not taken for whoever presses now.
-                self._tell(self._pipeline.finish(time.time()))
-        # Only a new process gets rid of a driver that hangs: then the watchdog goes hungry.
-        if self._ready and not self._camera.needs_restart:
-            self._notifier.feed_watchdog(now)
-
-    def _notify_ready(self) -> None:
-        self._ready = self._ready or self._notifier.ready()
+        for each in config.doors:
+            self._settings[each.device.id].reconfigure(each)
+            self._doors[each.device.id].reconfigure(each)
+        self._maintenance.reconfigure(self._retention)
 
     def _publish_changes(self) -> None:
-        """Tell how the camera and the gallery are where that has changed."""
-        camera, storage = self._camera.state, StorageState("gallery", self._pipeline.problem)
-        if camera is not self._camera_state:
-            self._camera_state = camera
-            if self._ready and camera.reason:
-                self._notifier.status(f"camera {camera.condition.value}: {camera.reason}")
-            self._publish(replace(camera, door_id=self._door_id))
+        """Tell how the cameras and the gallery are where that has changed."""
+        for door in self._doors.values():
+            camera = door.changed_state()
+            if camera is not None:
+                if self._watch.is_ready and camera.reason:
+                    self._notifier.status(
+                        f"{self._prefix(door)}camera {camera.condition.value}: {camera.reason}"
+                    )
+                self._publish(replace(camera, door_id=door.door_id))
+        storage = StorageState("gallery", self._recorder.problem)
         if storage != self._storage:
             self._storage = storage
             self._publish(storage)
 
+    def _prefix(self, door: Door) -> str:
+        """Which door is spoken of, where there are several."""
+        return "" if len(self._doors) == 1 else f"{door.name}: "
+
     def _tell(self, events: Sequence[Event]) -> None:
         """Publish what happened, after whatever was told before of a visit that was forgotten."""
-        forgotten = self._forgotten_visits.take(self._pipeline.take_forgotten())
+        gone = [each for door in self._doors.values() for each in door.pipeline.take_forgotten()]
+        forgotten = self._forgotten_visits.take(gone)
         if forgotten is not None:
             self._publish(forgotten)
         self._publish(*events)
@@ -245,7 +206,8 @@ class MainLoop:
     def _publish(self, *messages: Message) -> None:
         for message in messages:
             if isinstance(message, ClockStep):
-                self._settings.follow_clock(message)
+                for settings in self._settings.values():
+                    settings.follow_clock(message)
             self._forgotten_visits.note(message)
             for sink in self._sinks:
                 sink.handle(message)
@@ -285,9 +247,11 @@ class MainLoop:
         Raises:
             DoorbellError: it is refused.
         """
+        door = self._door_of(command)
         match command:
             case RingCommand():
-                self._tell(self._pipeline.press(self._stream_seconds, time.time()))
+                self._tell(door.pipeline.press(door.stream_seconds, time.time()))
+                self._watch.note_elsewhere(door)
                 return "the bell rings", None
             case (
                 MuteCommand()
@@ -298,13 +262,14 @@ class MainLoop:
                 | AnnouncementsCommand()
                 | SettingsCommand()
             ):
-                done = self._settings.change(command, time.time())
-                self._pipeline.set_privacy(self._settings.privacy)
+                settings = self._settings[door.door_id]
+                done = settings.change(command, time.time())
+                door.pipeline.set_privacy(settings.privacy)
                 if isinstance(command, SettingsCommand):
-                    self._maintenance.reconfigure(self._settings.storage)
+                    self._maintenance.reconfigure(self._retention)
                 return done, None
             case EnrollCommand(name=name):
-                enrolled = self._pipeline.enroll_visible(name)
+                enrolled = door.pipeline.enroll_visible(name)
                 self._publish_known()
                 return f"enrolled {enrolled.person.name} (added samples: {enrolled.added})", None
             case ForgetCommand(name=name):
@@ -324,6 +289,20 @@ class MainLoop:
             case _:
                 assert_never(command)
 
+    def _door_of(self, command: Command) -> Door:
+        """The door that a command is for; the first where it is for the house.
+
+        Raises:
+            UsageError: there is none of that id.
+        """
+        if not command.door_id:
+            return next(iter(self._doors.values()))
+        if command.door_id not in self._doors:
+            raise UsageError(
+                f"there is no door {command.door_id!r}; there are {', '.join(self._doors)}"
+            )
+        return self._doors[command.door_id]
+
     def _refuse_the_rest(self) -> None:
         """Leave nobody waiting for an answer: no command is carried out any more."""
         while True:
@@ -336,7 +315,7 @@ class MainLoop:
 
     def _publish_known(self) -> None:
         """Tell who is known where that has changed, also from the command line."""
-        known = self._pipeline.known_visitors
+        known = self._recorder.templates()
         if known.revision != self._known_revision:
             self._known_revision = known.revision
             self._drop_forgotten(known.gone)
@@ -344,40 +323,22 @@ class MainLoop:
 
     def _drop_forgotten(self, gone: int) -> None:
         """Tell which visits another process has deleted, unless some are not stored yet."""
-        if self._pipeline.problem is None:
+        if self._recorder.problem is None:
             forgotten = self._forgotten_visits.find(gone)
             if forgotten is not None:
                 self._publish(forgotten)
 
     def _maintain(self) -> None:
-        self._pipeline.note_presence()
+        for door in self._doors.values():
+            door.pipeline.note_presence()
         self._maintenance.run(*read_clocks(), synchronized=is_synchronized())
 
     def _report(self) -> None:
-        stages = self._latency.take()
-        frame = stages.get(Stage.FRAME, StageLatency(0.0, 0.0, 0.0, 0))
-        dropped = self._camera.dropped
-        now = time.monotonic()
-        statistics = Statistics(
-            uptime_seconds=now - self._started,
-            frames_per_second=frame.count / max(now - self._reported, 1e-3),
-            frames_dropped=dropped - self._dropped_before,
-            latency_ms_p50=frame.p50_ms,
-            latency_ms_p99=frame.p99_ms,
-            visits_open=len(self._pipeline.open_visits),
-            people=len(self._pipeline.known_visitors.people),
-            strangers=len(self._pipeline.known_visitors.strangers),
-            camera_online=self._camera.state.gives_frames,
-            stages={stage.value: took for stage, took in stages.items()},
-            door_id=self._door_id,
-        )
-        self._reported = now
-        self._dropped_before = dropped
-        summary = (
-            f"{statistics.frames_per_second:.1f} frames/s, {statistics.frames_dropped} dropped, "
-            f"p50 {statistics.latency_ms_p50:.1f} ms, p99 {statistics.latency_ms_p99:.1f} ms, "
-            f"{statistics.visits_open} at the door"
-        )
-        log.info("%s; %s", summary, describe(stages))
-        self._notifier.status(summary)
-        self._publish(statistics)
+        known = self._recorder.templates()
+        summaries = []
+        for door in self._doors.values():
+            statistics, summary = door.report(len(known.people), len(known.strangers))
+            summaries.append(self._prefix(door) + summary)
+            log.info("%s", summaries[-1])
+            self._publish(statistics)
+        self._notifier.status(" | ".join(each.partition(";")[0] for each in summaries))

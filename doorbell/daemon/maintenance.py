@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from doorbell.clock import WallClock
 from doorbell.config import RecognitionSection, StorageSection
@@ -28,7 +28,7 @@ class Maintenance:
     """Keeps the storage in order.
 
     Args:
-        pipeline: what waits for the gallery.
+        pipelines: of all doors, which share what waits for the gallery.
         gallery: what is kept of visits and strangers.
         storage: for how long.
         recognition: how similar is the same stranger.
@@ -39,7 +39,7 @@ class Maintenance:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        pipelines: Sequence[Pipeline],
         gallery: Gallery,
         storage: StorageSection,
         recognition: RecognitionSection,
@@ -48,7 +48,8 @@ class Maintenance:
         wall_time: float,
         time_seconds: float,
     ) -> None:
-        self._pipeline = pipeline
+        self._pipelines = pipelines
+        self._recorder = pipelines[0].recorder
         self._gallery = gallery
         self._storage = storage
         self._recognition = recognition
@@ -71,7 +72,8 @@ class Maintenance:
         if step is None:
             return
         log.warning("the clock was set by %+.0f s: so move visits of this run", step.seconds)
-        self._pipeline.follow_clock(step.until, step.seconds)
+        for pipeline in self._pipelines:
+            pipeline.follow_clock(step.until, step.seconds)
         self._publish(step)
         self._steps.append(step)
         self._date_anew()
@@ -84,11 +86,13 @@ class Maintenance:
             time_seconds: by a clock that nobody sets.
             synchronized: whether the system knows the wall clock to be right.
         """
-        self._pipeline.catch_up()
+        identified = self._recorder.catch_up()
+        for pipeline in self._pipelines:
+            pipeline.identify(identified)
         self._date_anew()
         trusted = self._clock.is_trusted(time_seconds, synchronized=synchronized)
         self._publish(ClockState(time_seconds, wall_time if trusted else None))
-        if time_seconds < self._retention_due_seconds or self._pipeline.problem is not None:
+        if time_seconds < self._retention_due_seconds or self._recorder.problem is not None:
             return
         self._retention_due_seconds = time_seconds + RETENTION_SECONDS
         if self._tidying is None:
@@ -105,7 +109,7 @@ class Maintenance:
         Returns:
             Whether it wrote, and so waited for the disk.
         """
-        if self._tidying is None or self._pipeline.problem is not None:
+        if self._tidying is None or self._recorder.problem is not None:
             return False
         try:
             wrote = next(self._tidying, None)
@@ -121,9 +125,7 @@ class Maintenance:
         if wall_time is not None:
             for _ in forgetting_older(self._gallery, wall_time, self._storage, self._publish):
                 yield True
-        merging = merge_alike(
-            self._gallery, lambda: self._pipeline.known_visitors, self._recognition
-        )
+        merging = merge_alike(self._gallery, self._recorder.templates, self._recognition)
         for merged in merging:
             if merged is not None:
                 newer, older = merged
@@ -133,7 +135,7 @@ class Maintenance:
     def _date_anew(self) -> None:
         """Move stored visits with the clock, once those that wait are stored by the wrong one."""
         try:
-            while self._steps and self._pipeline.problem is None:
+            while self._steps and self._recorder.problem is None:
                 step = self._steps[0]
                 self._gallery.visits.follow_clock(
                     step.since, step.until, step.seconds, self._latest_before

@@ -8,6 +8,7 @@ A file that is wrong changes nothing.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ RELOADED = frozenset(
 )
 # But for these: a loudspeaker is opened once.
 _OPENED_WITH = frozenset(("chime.device",))
+_OF_A_DOOR = re.compile(r"^door\.([^.]+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +89,48 @@ class Reloader:
 
 
 def _differing(one: Config, other: Config) -> Iterator[str]:
-    """Which keys differ, ``section.key`` each."""
+    """Which keys differ: ``section.key``, and ``door.id.section.key`` of one of several doors."""
     for section in Config.model_fields:
-        before, after = getattr(one, section), getattr(other, section)
-        for key in type(before).model_fields:
-            if getattr(before, key) != getattr(after, key):
+        if section != "door":
+            for key in _keys_of(getattr(one, section), getattr(other, section)):
                 yield f"{section}.{key}"
+    if [each.id for each in one.door] != [each.id for each in other.door]:
+        yield "door"
+        return
+    for before, after in zip(one.door, other.door, strict=True):
+        for name in _keys_of(before, after):
+            if not isinstance(getattr(before, name), dict):
+                yield f"door.{before.id}.{name}"
+                continue
+            old, new = getattr(before, name), getattr(after, name)
+            for key in sorted(old.keys() | new.keys()):
+                if old.get(key) != new.get(key):
+                    yield f"door.{before.id}.{name}.{key}"
+
+
+def _keys_of(before: Section, after: Section) -> list[str]:
+    """The keys of a section that differ."""
+    return [key for key in type(before).model_fields if getattr(before, key) != getattr(after, key)]
 
 
 def _is_reloaded(key: str) -> bool:
+    key = _OF_A_DOOR.sub("", key)
     return key not in _OPENED_WITH and (key in RELOADED or key.partition(".")[0] in RELOADED)
 
 
 def _with(running: Config, wanted: Config, keys: Sequence[str]) -> Config:
     """A configuration with these keys of another."""
     sections: dict[str, Section] = {}
-    for key in keys:
-        section, _, name = key.partition(".")
-        before = sections.get(section, getattr(running, section))
-        sections[section] = before.model_copy(
-            update={name: getattr(getattr(wanted, section), name)}
-        )
-    return running.model_copy(update=sections)
+    doors = {each.id: each for each in running.door}
+    for whole in keys:
+        section, _, name = _OF_A_DOOR.sub("", whole).partition(".")
+        if (match := _OF_A_DOOR.match(whole)) is None:
+            before = sections.get(section, getattr(running, section))
+            update = {name: getattr(getattr(wanted, section), name)}
+            sections[section] = before.model_copy(update=update)
+            continue
+        [door] = [each for each in wanted.door if each.id == match[1]]
+        table = {k: v for k, v in getattr(doors[door.id], section).items() if k != name}
+        table |= {k: v for k, v in getattr(door, section).items() if k == name}
+        doors[door.id] = doors[door.id].model_copy(update={section: table})
+    return running.model_copy(update={**sections, "door": tuple(doors.values())})

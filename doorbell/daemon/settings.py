@@ -6,7 +6,7 @@ What the disk refuses holds until the next start, and the answer says so.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import time
 from typing import TypeAlias
 
@@ -43,11 +43,23 @@ SettingCommand: TypeAlias = (
 )
 
 
+def longest(sections: Sequence[StorageSection]) -> StorageSection:
+    """For how long anything is kept by one of several doors; 0 is for ever.
+
+    Args:
+        sections: of the doors, at least one.
+    """
+    days = {name: [getattr(each, name) for each in sections] for name in DAYS}
+    return sections[0].model_copy(
+        update={name: 0 if 0 in of_doors else max(of_doors) for name, of_doors in days.items()}
+    )
+
+
 class SettingsInForce:
     """What holds now: what people have changed, and else the configuration.
 
     Args:
-        config: of the daemon; the file is in its storage's directory.
+        config: of the door; the file is in its storage's own directory.
         publish: tells every output, at once.
     """
 

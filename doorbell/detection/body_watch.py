@@ -32,9 +32,14 @@ class BodyWatch:
 
     def __init__(self, detector: BodyDetector, looks_per_second: float) -> None:
         self._detector = detector
+        self._looks_per_second = looks_per_second
         self._pause_seconds = 1 / looks_per_second if looks_per_second else math.inf
         self._looked_seconds = -math.inf
         self._followed_last = False
+
+    def another(self) -> BodyWatch:
+        """One for the frames of another camera, with the same network."""
+        return BodyWatch(self._detector, self._looks_per_second)
 
     def close(self) -> None:
         """Release the network; idempotent."""

@@ -19,8 +19,13 @@ class StreamDetector:
     def __init__(self, near: BlazeFace, far: BlazeFace, section: DetectionSection) -> None:
         self._near = near
         self._far = far
+        self._section = section
         self._planner = RegionPlanner(section)
         self._min_iou = section.blend_iou
+
+    def another(self) -> StreamDetector:
+        """One for the frames of another camera, with the same networks."""
+        return StreamDetector(self._near, self._far, self._section)
 
     def close(self) -> None:
         """Release the networks; idempotent."""

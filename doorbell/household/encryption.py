@@ -56,7 +56,8 @@ def change_key(storage: StorageSection, before: Cipher, after: Cipher) -> KeyCha
         else:  # done by a run that was interrupted afterwards
             is_clean = seal_gallery(path, after, after)
         pictures = seal_pictures(storage.pictures_directory, before, after)
-        OutboxFile.reencrypt(storage.outbox_path, before, after)
+        for outbox in storage.outbox_paths:
+            OutboxFile.reencrypt(outbox, before, after)
+            ImageRecord.beside(outbox, before).reseal(after)
         JournalFile.reencrypt(storage.notices_path, before, after)
-        ImageRecord.beside(storage.outbox_path, before).reseal(after)
     return KeyChange(pictures, is_clean, tuple(backups(path)))

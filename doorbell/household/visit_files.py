@@ -44,20 +44,20 @@ def forget_in_files(gallery: Gallery, config: Config, forgotten: VisitsForgotten
             stack.enter_context(only_daemon(storage.directory))
         except GalleryError:  # one is running
             return
-        if config.mqtt.enabled and config.mqtt.publish_images:
-            ImageRecord.beside(storage.outbox_path, cipher).forget(forgotten)
         if storage.notices_path.exists():  # switched off or not
             with closing(Notices(storage.notices_path, cipher)) as notices:
                 notices.handle(forgotten)  # the notifier hears of it when the doorbell runs
-        if not storage.outbox_path.exists():
-            return
-        outbox = Outbox(storage.outbox_path, config.mqtt, cipher)
-        stack.enter_context(closing(outbox))
-        outbox.forget_visits(forgotten.visit_ids)
-        WaitingPictures(outbox).forget(forgotten)
         is_forgotten = _whoever_is_gone(gallery)
-        told_of = outbox.subjects().values()
-        outbox.forget_visits({s.visit_id for s in told_of if s.visit_id and is_forgotten(s)})
+        for path in storage.outbox_paths:
+            if config.mqtt.enabled and config.mqtt.publish_images:
+                ImageRecord.beside(path, cipher).forget(forgotten)
+            if path.exists():
+                with closing(Outbox(path, config.mqtt, cipher)) as outbox:
+                    outbox.forget_visits(forgotten.visit_ids)
+                    WaitingPictures(outbox).forget(forgotten)
+                    told_of = outbox.subjects().values()
+                    gone = {s.visit_id for s in told_of if s.visit_id and is_forgotten(s)}
+                    outbox.forget_visits(gone)
 
 
 def waits_for_daemon(config: Config) -> bool:

@@ -32,13 +32,17 @@ class FrameSink(Sink, Protocol):
     """A sink that shows frames as well."""
 
     def show(
-        self, frame: Frame, in_sight: Callable[[], Sequence[tuple[Track, Visit | None]]]
+        self,
+        frame: Frame,
+        in_sight: Callable[[], Sequence[tuple[Track, Visit | None]]],
+        door_id: str,
     ) -> None:
         """Hand a frame off; on the main thread, never waits and never raises.
 
         Args:
             frame: which the pipeline has taken in; its pixels are soon overwritten.
             in_sight: tells every live track, with the open visit that it belongs to.
+            door_id: of the door that it shows.
         """
 
 

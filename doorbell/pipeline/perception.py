@@ -61,7 +61,7 @@ class FaceCrop:
 
 
 class Perception:
-    """The networks and what stands between them."""
+    """The networks and what stands between them, for the frames of one camera."""
 
     def __init__(
         self,
@@ -75,6 +75,14 @@ class Perception:
         self._open_stills = open_stills
         self._stills: StillDetector | None = None
         self._bodies = bodies
+
+    def another(self) -> Perception:
+        """One for the frames of another camera, by the same networks, which this one closes.
+
+        Both are used by one thread.
+        """
+        bodies = None if self._bodies is None else self._bodies.another()
+        return Perception(self._stream.another(), self._embedder, self._opened_stills, bodies)
 
     def close(self) -> None:
         """Release the networks; idempotent."""
@@ -156,9 +164,7 @@ class Perception:
         Raises:
             ModelError, InferenceError: the first time, as ``open_perception``.
         """
-        if self._stills is None:  # whoever watches a door may never need their networks
-            self._stills = self._open_stills()
-        return self._stills.detect(pixels)
+        return self._opened_stills().detect(pixels)
 
     def crop_face(self, pixels: UInt8Array, face: Face) -> FaceCrop:
         """Cut out and judge one face where it was found.
@@ -212,6 +218,11 @@ class Perception:
             for name, sample in zip(DRAWINGS, samples, strict=True)
             if sample is not None
         }
+
+    def _opened_stills(self) -> StillDetector:
+        if self._stills is None:  # whoever watches a door may never need their networks
+            self._stills = self._open_stills()
+        return self._stills
 
     def _embedded(
         self, crops: Sequence[UInt8Array], qualities: Sequence[Quality], *, mirrored: bool

@@ -6,7 +6,7 @@ the parts it was given.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from doorbell.camera.frame_rate import FrameRate
@@ -55,6 +55,8 @@ class Pipeline:
         gallery: who is known.
         config: its sections on everything between faces and events.
         stopwatch: times the stages of each frame; None to time nothing.
+        recorder: reads and writes the gallery, shared with the pipelines of other doors; None for
+            one of its own.
 
     Raises:
         GalleryError: the gallery does not answer at the start; what it does later stops nothing.
@@ -66,13 +68,15 @@ class Pipeline:
         gallery: Gallery,
         config: Config,
         stopwatch: Stopwatch | None = None,
+        *,
+        recorder: VisitRecorder | None = None,
     ) -> None:
         self._perception = perception
         self._stopwatch = stopwatch or Stopwatch(Latency(), lambda: 0.0)
         self._gallery = gallery
         self._section = config.recognition
         self._door_id = config.device.id
-        self._recorder = VisitRecorder(gallery, perception.model_id)
+        self._recorder = recorder or VisitRecorder(gallery, perception.model_id)
         self._tracker = Tracker(config.tracking)
         self._recognizer = Recognizer(perception, config, self._recorder.templates, self._stopwatch)
         self._pictures = VisitPictures(
@@ -99,6 +103,16 @@ class Pipeline:
     def model_id(self) -> str:
         """Of the embedder."""
         return self._perception.model_id
+
+    @property
+    def recorder(self) -> VisitRecorder:
+        """What stands between this and the gallery."""
+        return self._recorder
+
+    @property
+    def follows(self) -> bool:
+        """Whether it follows anybody, by a face or a figure, or waits for somebody to come back."""
+        return bool(self._tracker.tracks or self._body_tracker.tracks or self._visits.open_visits)
 
     @property
     def open_visits(self) -> tuple[Visit, ...]:
@@ -287,9 +301,22 @@ class Pipeline:
         """Make no pictures from now on, or make them again."""
         self._pictures.private = private
 
-    def catch_up(self) -> None:
-        """Store what the gallery has refused, if it answers again; every few seconds."""
-        self._visits.identify(self._recorder.catch_up())
+    def identify(self, identified: Mapping[int, Stranger]) -> None:
+        """Take over what strangers are called for good, by the number they had meanwhile."""
+        self._visits.identify(identified)
+
+    def note_elsewhere(self, visitor: Visitor, time_seconds: float) -> None:
+        """The bell rang for the visitor at another door, and need not at this one too.
+
+        Args:
+            visitor: who rang there.
+            time_seconds: stream time here.
+        """
+        self._visits.note_elsewhere(visitor, time_seconds)
+
+    def take_rung(self) -> list[Visitor]:
+        """Take those whom the bell rang for since this was asked last."""
+        return self._visits.take_rung()
 
     def enroll_visible(self, name: str) -> EnrollmentOutcome:
         """Enroll the one visitor in sight from what was seen of the visit so far.

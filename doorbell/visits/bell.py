@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from doorbell.config import VisitsSection
-from doorbell.domain import Ring, Stranger
+from doorbell.domain import Ring, Stranger, Visitor
 from doorbell.visits.announcement import Announcement
 from doorbell.visits.cooldown import Cooldown
 from doorbell.visits.open_visit import OpenVisit
@@ -62,6 +62,14 @@ class Bell:
     def identify(self, identified: Mapping[int, Stranger]) -> None:
         """Take over what strangers are called for good, by the number they had meanwhile."""
         self._cooldown.identify(identified)
+
+    def note_elsewhere(self, visitor: Visitor, time_seconds: float) -> None:
+        """It rang for the visitor at another door, who need not ring at this one too."""
+        self._cooldown.note_elsewhere(visitor, time_seconds)
+
+    def take_newly(self) -> list[Visitor]:
+        """Take those whom it rang for since this was asked last."""
+        return self._cooldown.take_newly()
 
     def press(self, entry: OpenVisit | None, time_seconds: float, wall_time: float) -> Announcement:
         """Somebody pressed it: ring for the latest visitor at the door, if any.

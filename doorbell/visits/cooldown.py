@@ -18,6 +18,7 @@ class Cooldown:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._rang: dict[tuple[str, int], float] = {}  # stream time
+        self._newly: dict[tuple[str, int], Visitor] = {}
 
     def reconfigure(self, seconds: float) -> None:
         """Go by another time from now on, for who has rung already too."""
@@ -26,6 +27,17 @@ class Cooldown:
     def note(self, visitor: Visitor | None, time_seconds: float) -> None:
         """The bell rang for the visitor."""
         self._rang[visitor_key(visitor)] = time_seconds
+        if visitor is not None:
+            self._newly[visitor_key(visitor)] = visitor
+
+    def note_elsewhere(self, visitor: Visitor, time_seconds: float) -> None:
+        """It rang for the visitor at another door."""
+        self._rang[visitor_key(visitor)] = time_seconds
+
+    def take_newly(self) -> list[Visitor]:
+        """Take those whom the bell rang for since this was asked last."""
+        newly, self._newly = self._newly, {}
+        return list(newly.values())
 
     def restore(self, rang_at: Mapping[tuple[str, int], float], now: float, wall: float) -> None:
         """Take over from an earlier run.

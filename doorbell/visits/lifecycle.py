@@ -170,6 +170,14 @@ class Visits:
                 entry.newcomer = identified.get(newcomer.stranger_id, newcomer)
         self._bell.identify(identified)
 
+    def note_elsewhere(self, visitor: Visitor, time_seconds: float) -> None:
+        """The bell rang for the visitor at another door, and need not at this one too."""
+        self._bell.note_elsewhere(visitor, time_seconds)
+
+    def take_rung(self) -> list[Visitor]:
+        """Take those whom the bell rang for since this was asked last."""
+        return self._bell.take_newly()
+
     def forget(self, visit_id: str) -> list[int]:
         """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from doorbell.control.schema import Days, ReplyId, Request, TimeOfDay
+from doorbell.control.schema import Days, DoorId, ReplyId, Request, TimeOfDay
 
 
 class Status(Request):
@@ -14,12 +14,14 @@ class Status(Request):
 
     verb = "status"
     only_reads = True
+    door_id: DoorId = None
 
 
 class RingBell(Request):
     """Ring for whoever is at the door."""
 
     verb = "ring"
+    door_id: DoorId = None
 
 
 class Mute(Request):
@@ -29,6 +31,7 @@ class Mute(Request):
     muted: bool
     minutes: Annotated[float, Field(gt=0, le=7 * 24 * 60, allow_inf_nan=False)] | None = None
     until: TimeOfDay | None = None
+    door_id: DoorId = None
 
 
 class ChangeSettings(Request):
@@ -47,6 +50,7 @@ class ChangeSettings(Request):
     announcements: bool | None = None
     reply_after_seconds: Annotated[int, Field(ge=0, le=60)] | None = None
     unanswered_reply: ReplyId | None = None
+    door_id: DoorId = None
 
 
 class Reload(Request):
@@ -60,6 +64,7 @@ class PlayChime(Request):
 
     verb = "chime.play"
     chime: Annotated[str, StringConstraints(max_length=64)]
+    door_id: DoorId = None
 
 
 class ChimeSound(Request):

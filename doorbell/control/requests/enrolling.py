@@ -6,7 +6,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from doorbell.control.schema import Arguments, Id, Name, PhotoId, Request, VisitId, Width, Words
+from doorbell.control.schema import (
+    Arguments,
+    DoorId,
+    Id,
+    Name,
+    PhotoId,
+    Request,
+    VisitId,
+    Width,
+    Words,
+)
 
 
 class ChosenFace(Arguments):
@@ -77,6 +87,7 @@ class EnrollAtDoor(Request):
     name: Name | None = None
     person_id: Id | None = None
     consent: Words | None = None
+    door_id: DoorId = None
 
 
 class GetPortrait(Request):

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import StringConstraints
 
-from doorbell.control.schema import ReplyId, Request
+from doorbell.control.schema import DoorId, ReplyId, Request
 
 ReplyLabel: TypeAlias = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
@@ -29,6 +29,7 @@ class PlayReply(Request):
 
     verb = "replies.play"
     reply_id: ReplyId
+    door_id: DoorId = None
 
 
 class ReplySound(Request):

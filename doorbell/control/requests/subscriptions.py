@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from doorbell.control.schema import Request, Width
+from doorbell.control.schema import DoorId, Request, Width
 
 
 class Events(Request):
@@ -33,5 +33,6 @@ class Frames(Request):
 
     verb = "frames"
     only_reads = True
+    door_id: DoorId = None
     max_width: Width | None = None
     per_second: Annotated[float, Field(gt=0.0, le=240.0)] = 10.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from doorbell.control.schema import Request
+from doorbell.control.schema import DoorId, Request
 
 # Of what is said and heard: 16-bit little-endian samples, mono. Of speech, what a telephone calls
 # wideband.
@@ -20,6 +20,7 @@ class Say(Request):
 
     verb = "talk.say"
     takes_blob = True
+    door_id: DoorId = None
 
 
 class Listen(Request):
@@ -31,6 +32,7 @@ class Listen(Request):
     """
 
     verb = "talk.listen"
+    door_id: DoorId = None
 
 
 class AnswerDoor(Request):
@@ -38,3 +40,4 @@ class AnswerDoor(Request):
 
     verb = "door.answer"
     how: Literal["watched"]
+    door_id: DoorId = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 
@@ -37,7 +37,7 @@ class Commands:
     """Makes commands of requests, and waits for what becomes of them.
 
     Args:
-        door_id: for which door.
+        door_ids: of the doors that there are.
         put: hands a command to the main thread.
         executor: tells names of numbers.
         now: the wall time where the doorbell hangs.
@@ -45,29 +45,42 @@ class Commands:
 
     def __init__(
         self,
-        door_id: str,
+        door_ids: Sequence[str],
         put: Callable[[AnyCommand], None],
         executor: GalleryExecutor,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
-        self._door_id = door_id
+        self._door_ids = door_ids
         self._put = put
         self._executor = executor
         self._now = now
 
     def carry_out(self, request: Request, _blob: bytes = b"") -> Answer:
-        """Have a request carried out; see ``do``."""
-        return self.do(self._command(request))
+        """Have a request carried out; see ``do``.
+
+        What is set without a door is set at all of them; what happens takes one.
+        """
+        command = self._command(request)
+        door_id: str | None = getattr(request, "door_id", None)
+        if door_id is not None:
+            return self.do(replace(command, door_id=door_id))
+        if isinstance(request, requests.Mute | requests.ChangeSettings):
+            answers = [self.do(replace(command, door_id=each)) for each in self._door_ids]
+            return answers[-1]
+        if isinstance(request, requests.RingBell | requests.PlayReply) and self._door_ids[1:]:
+            raise RefusedError(f"say at which door: {', '.join(self._door_ids)}")
+        return self.do(command)
 
     def do(self, command: AnyCommand) -> Answer:
-        """Have a command carried out.
+        """Have a command carried out, at the first door where it names none.
 
         Raises:
             RefusedError: it was not, and why.
             ControlError: nobody answers in time.
         """
         answers: queue.SimpleQueue[CommandResult] = queue.SimpleQueue()
-        command = replace(command, door_id=self._door_id, reply=answers.put)
+        door_id = command.door_id or self._door_ids[0]
+        command = replace(command, door_id=door_id, reply=answers.put)
         self._put(command)
         try:
             result = answers.get(timeout=ANSWER_SECONDS)

@@ -163,7 +163,7 @@ class EnrollingRequests:
                     send(peer, {"event": "failed", "error": OCCUPIED})
                     return
                 try:
-                    self._follow(peer, name, consent)
+                    self._follow(peer, name, consent, request.door_id)
                 finally:
                     self._at_the_door.release()
 
@@ -207,11 +207,13 @@ class EnrollingRequests:
 
         return self._executor.run(deleted)
 
-    def _follow(self, peer: socket.socket, name: str, consent: str | None) -> None:
+    def _follow(
+        self, peer: socket.socket, name: str, consent: str | None, door_id: str | None
+    ) -> None:
         try:
             seen = self._door.watch()
             told, told_at = None, 0.0
-            for frame in self._frames():
+            for frame in self._frames(door_id):
                 if seen != told or time.monotonic() > told_at + TELL_SECONDS:
                     send(peer, _pose(seen))
                     told, told_at = seen, time.monotonic()
@@ -236,10 +238,10 @@ class EnrollingRequests:
         except DoorbellError as exc:
             send(peer, {"event": "failed", "error": str(exc)})
 
-    def _frames(self) -> Iterator[Frame]:
+    def _frames(self, door_id: str | None) -> Iterator[Frame]:
         """What the camera sees, the newest each time; some time long."""
         end, count = time.monotonic() + self._patience.watch_seconds, 0
-        with self._watching() as stream:
+        with self._watching(door_id) as stream:
             while time.monotonic() < end:
                 live = stream.next(self._patience.frame_seconds)
                 if live is None:
@@ -248,11 +250,17 @@ class EnrollingRequests:
                 count += 1
 
     @contextmanager
-    def _watching(self) -> Iterator[FrameStream]:
+    def _watching(self, door_id: str | None) -> Iterator[FrameStream]:
         """The frames as who watches at the socket gets them."""
         ours, theirs = socket.socketpair()
         with theirs, FrameStream(ours) as stream:
-            gone = self._output.watch(theirs, None, max_width=None, per_second=FRAMES_PER_SECOND)
+            gone = self._output.watch(
+                theirs,
+                None,
+                door_id=door_id,
+                max_width=None,
+                per_second=FRAMES_PER_SECOND,
+            )
             try:
                 yield stream
             finally:

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from doorbell.control import requests
 from doorbell.control.requests import REQUESTS
 from doorbell.control.schema import Request
+from doorbell.daemon.control.check import CheckRequests
 from doorbell.daemon.control.commands import Commands
+from doorbell.daemon.control.doors import AskedDoors
 from doorbell.daemon.control.enrolling import EnrollingRequests
 from doorbell.daemon.control.notices import NoticeRequests
 from doorbell.daemon.control.people import PeopleRequests
 from doorbell.daemon.control.replies import RepliesRequests
 from doorbell.daemon.control.server import Answer, Handler
-from doorbell.daemon.control.status import StatusRequests
-from doorbell.daemon.control.talk import TalkRequests
 from doorbell.daemon.control.visits import VisitRequests
 
 _AnyRequest = TypeVar("_AnyRequest", bound=Request)
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceRequests:
-    """What answers of what is said and heard at the door."""
-
-    talk: TalkRequests
-    replies: RepliesRequests
 
 
 COMMANDS: tuple[type[Request], ...] = (
@@ -46,25 +37,27 @@ COMMANDS: tuple[type[Request], ...] = (
 
 def handlers(
     *,
-    status: StatusRequests,
+    doors: AskedDoors,
+    check: CheckRequests,
     visits: VisitRequests,
     people: PeopleRequests,
     commands: Commands,
     enrolling: EnrollingRequests,
     notices: NoticeRequests,
-    voice: VoiceRequests,
+    replies: RepliesRequests,
     reload: Callable[[], None],
 ) -> dict[str, Handler]:
     """By verb, what answers; every request but the subscriptions is there.
 
     Args:
-        status: answers what is asked of the doorbell itself.
+        doors: what answers for each door.
+        check: examines every part.
         visits: of visits.
         people: of people.
         commands: carries out what the main thread does.
         enrolling: answers what is asked of photos and portraits.
         notices: answers the notifier, and what is asked of notifications.
-        voice: of what is said and heard at the door.
+        replies: of quick replies.
         reload: has the configuration read anew, soon.
     """
 
@@ -77,10 +70,10 @@ def handlers(
     def answer(kind: type[_AnyRequest], by: Callable[[_AnyRequest], Answer]) -> None:
         table[kind.verb] = _handler(by)
 
-    answer(requests.Status, status.status)
-    answer(requests.PlayChime, status.play_chime)
-    answer(requests.ChimeSound, status.chime_sound)
-    answer(requests.Check, status.check)
+    answer(requests.Status, lambda asked: doors.of(asked.door_id).status.status(asked))
+    answer(requests.PlayChime, lambda asked: doors.one(asked.door_id).status.play_chime(asked))
+    answer(requests.ChimeSound, doors.of(None).status.chime_sound)
+    answer(requests.Check, check.check)
     answer(requests.Reload, reload_soon)
     answer(requests.ListVisits, visits.listed)
     answer(requests.Today, visits.today)
@@ -102,18 +95,21 @@ def handlers(
     answer(requests.GetPortrait, enrolling.portrait)
     answer(requests.ChoosePortrait, enrolling.choose_portrait)
     answer(requests.DeletePortrait, enrolling.delete_portrait)
-    answer(requests.ListReplies, voice.replies.listed)
-    answer(requests.ReplySound, voice.replies.sound)
-    answer(requests.RenameReply, voice.replies.rename)
-    answer(requests.DeleteReply, voice.replies.delete)
-    table[requests.AddReply.verb] = lambda request, blob: voice.replies.add(
+    answer(requests.ListReplies, replies.listed)
+    answer(requests.ReplySound, replies.sound)
+    answer(requests.RenameReply, replies.rename)
+    answer(requests.DeleteReply, replies.delete)
+    table[requests.AddReply.verb] = lambda request, blob: replies.add(
         cast("requests.AddReply", request), blob
     )
-    answer(requests.Listen, voice.talk.listen)
-    answer(requests.AnswerDoor, voice.talk.answer)
-    table[requests.Say.verb] = lambda request, blob: voice.talk.say(
-        cast("requests.Say", request), blob
-    )
+    answer(requests.Listen, lambda asked: doors.one(asked.door_id).talk.listen(asked))
+    answer(requests.AnswerDoor, lambda asked: doors.of(asked.door_id).talk.answer(asked))
+
+    def say(request: Request, blob: bytes) -> Answer:
+        asked = cast("requests.Say", request)
+        return doors.one(asked.door_id).talk.say(asked, blob)
+
+    table[requests.Say.verb] = say
     table[requests.ExaminePhoto.verb] = lambda request, blob: enrolling.examine(
         cast("requests.ExaminePhoto", request), blob
     )

@@ -50,6 +50,7 @@ class _Watcher:
     """Somebody who watches frames."""
 
     peer: socket.socket
+    door_id: str
     max_width: int | None
     pause_seconds: float
     ratio: int = 0
@@ -68,7 +69,7 @@ class _Listener:
 
 
 class Latest:
-    """What was told last of everything; read by any thread."""
+    """What was told last of one door and of the house; read by any thread."""
 
     def __init__(self) -> None:
         self.camera: CameraState | None = None
@@ -136,31 +137,40 @@ class ControlOutput:
 
     Args:
         min_face_pixels: from which size a face is compared.
-
-    Attributes:
-        latest: what was told last.
+        door_ids: of the doors that there are; the first is shown where none is named.
     """
 
-    def __init__(self, min_face_pixels: int) -> None:
-        self.latest = Latest()
+    def __init__(self, min_face_pixels: int, door_ids: Sequence[str] = ("",)) -> None:
+        self._latest = {door_id: Latest() for door_id in door_ids}
         self._min_face_pixels = min_face_pixels
         self._lock = threading.Lock()  # of who listens and watches, held for no call that waits
         self._listeners: tuple[_Listener, ...] = ()
         self._watchers: tuple[_Watcher, ...] = ()
         self._sequence = 0
-        # For frames of one size. They stay when the last one has gone, who may have kept theirs:
-        # to give every next one memory of their own would have no end.
-        self._source = (0, 0)
-        self._rings: dict[int, RingWriter] = {}
+        # Of each door, for frames of one size. They stay when the last one has gone, who may have
+        # kept theirs: to give every next one memory of their own would have no end.
+        self._sources: dict[str, tuple[int, int]] = {}
+        self._rings: dict[str, dict[int, RingWriter]] = {}
 
     @property
     def is_watched(self) -> bool:
         """Whether anybody is handed frames."""
         return bool(self._watchers)
 
+    def latest(self, door_id: str | None = None) -> Latest:
+        """What was told last of a door; of the first where none is named.
+
+        Raises:
+            RefusedError: there is none of that id.
+        """
+        return self._latest[self._door(door_id)]
+
     def handle(self, message: Message) -> None:
         """Hand an event or a change to whoever listens."""
-        changed = self.latest.note(message)
+        of_door, changed = getattr(message, "door_id", ""), None
+        for door_id, latest in self._latest.items():
+            if of_door in ("", door_id) or len(self._latest) == 1:
+                changed = latest.note(message)
         with self._lock:  # whoever was answered before this hears it
             listeners = self._listeners
         if not listeners:
@@ -175,15 +185,19 @@ class ControlOutput:
         self._tell(self._listeners, {"event": "alive"})
 
     def show(
-        self, frame: Frame, in_sight: Callable[[], Sequence[tuple[Track, Visit | None]]]
+        self,
+        frame: Frame,
+        in_sight: Callable[[], Sequence[tuple[Track, Visit | None]]],
+        door_id: str,
     ) -> None:
         """Hand a frame to whoever watches and is due for one.
 
         Args:
             frame: of the camera.
             in_sight: tells whose faces are in it.
+            door_id: of the door that it shows.
         """
-        watchers = self._watchers
+        watchers = [each for each in self._watchers if each.door_id == door_id]
         if not watchers:
             return
         now = time.monotonic()
@@ -219,6 +233,7 @@ class ControlOutput:
         peer: socket.socket,
         opening: Document | None,
         *,
+        door_id: str | None = None,
         max_width: int | None,
         per_second: float,
     ) -> threading.Event:
@@ -227,14 +242,15 @@ class ControlOutput:
         Args:
             peer: the connection.
             opening: what it is told before; None for nothing.
+            door_id: of the door; None for the first.
             max_width: pixels; wider frames come at an integer part of their size.
             per_second: at most so many.
 
         Raises:
-            RefusedError: as many watch as may.
+            RefusedError: as many watch as may, or there is no such door.
             OSError: it does not take the message.
         """
-        watcher = _Watcher(peer, max_width, 1.0 / per_second)
+        watcher = _Watcher(peer, self._door(door_id), max_width, 1.0 / per_second)
         with self._lock:
             if len(self._watchers) >= WATCHERS:
                 raise RefusedError("too many watch at once; wait a moment", "too_fast")
@@ -254,6 +270,20 @@ class ControlOutput:
         """Let everybody go; idempotent."""
         for each in self._everybody:
             self._let_go(each)
+
+    def _door(self, door_id: str | None) -> str:
+        """The id of a door; of the first where none is named.
+
+        Raises:
+            RefusedError: there is none of that id.
+        """
+        if door_id is None:
+            return next(iter(self._latest))
+        if door_id not in self._latest:
+            raise RefusedError(
+                f"there is no door {door_id!r}; there are {', '.join(self._latest)}", "not_found"
+            )
+        return door_id
 
     @property
     def _everybody(self) -> tuple[_Listener | _Watcher, ...]:
@@ -311,16 +341,22 @@ class ControlOutput:
         if watcher.source == source:
             return watcher.ring
         ratio = min(-(-frame.width // (watcher.max_width or frame.width)), frame.height)
-        if self._source != source:
-            self._source, self._rings = source, {}
-        made = {each.ratio for each in self._watchers if each.source == source}
+        door_id = watcher.door_id
+        if self._sources.get(door_id) != source:
+            self._sources[door_id], self._rings[door_id] = source, {}
+        rings = self._rings[door_id]
+        made = {
+            each.ratio
+            for each in self._watchers
+            if each.door_id == door_id and each.source == source
+        }
         if ratio not in made and len(made) >= SIZES:
             ratio = min((each for each in made if each > ratio), default=0)
             if ratio == 0:
                 raise OSError(errno.EMFILE, "all the sizes that frames are made in are wider")
         shape = RingShape(frame.width // ratio, frame.height // ratio)
-        ring = self._rings.get(ratio) or RingWriter(shape)
-        self._rings[ratio] = ring
+        ring = rings.get(ratio) or RingWriter(shape)
+        rings[ratio] = ring
         told = {"event": "ring_of_frames", "width": shape.width, "height": shape.height}
         if not send_now(watcher.peer, told, [ring.descriptor]):
             return None
@@ -386,6 +422,7 @@ def _event_document(event: Event) -> Document:
         "event": type(event).__name__.lower(),
         "event_id": event.event_id,
         "occurred_at": iso_utc(event.occurred_at),
+        "door_id": event.door_id,
         "pressed": isinstance(event, Ring) and event.pressed,
         "visit": None
         if visit is None

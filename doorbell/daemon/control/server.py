@@ -264,9 +264,13 @@ class ControlServer:
         match request:
             case Events():
                 gone = self._output.listen(peer, _OPENING)
-            case Frames(max_width=max_width, per_second=per_second):
+            case Frames():
                 gone = self._output.watch(
-                    peer, _OPENING, max_width=max_width, per_second=per_second
+                    peer,
+                    _OPENING,
+                    door_id=request.door_id,
+                    max_width=request.max_width,
+                    per_second=request.per_second,
                 )
             case _:
                 return self._handled(request, blob)

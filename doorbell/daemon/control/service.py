@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from doorbell.config import Config, control_socket
+from doorbell.daemon.control.check import CheckRequests
 from doorbell.daemon.control.commands import Commands
+from doorbell.daemon.control.doors import AskedDoor, AskedDoors
 from doorbell.daemon.control.enrolling import EnrollingRequests
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
-from doorbell.daemon.control.handlers import VoiceRequests, handlers
+from doorbell.daemon.control.handlers import handlers
 from doorbell.daemon.control.notices import NoticeRequests, NoticeSource
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.daemon.control.people import PeopleRequests
+from doorbell.daemon.control.replies import RepliesRequests
 from doorbell.daemon.control.server import ControlServer
 from doorbell.daemon.control.status import Broker, Chimes, StatusRequests
+from doorbell.daemon.control.talk import TalkRequests
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.domain import AnyCommand
 from doorbell.errors import ControlError
@@ -26,18 +30,20 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class AskedOutputs:
-    """The daemon's outputs that are asked for something.
+class DoorOutputs:
+    """What is asked of one door.
 
     Attributes:
+        config: of the door.
         chimes: plays them.
         broker: speaks to home automation; None without.
-        notices: what the notifier is to tell; None where nobody is told.
+        talk: answers what is said and heard there.
     """
 
+    config: Config
     chimes: Chimes
     broker: Broker | None
-    notices: NoticeSource | None
+    talk: TalkRequests
 
 
 @contextmanager
@@ -46,51 +52,64 @@ def control_service(
     output: ControlOutput,
     *,
     put: Callable[[AnyCommand], None],
-    outputs: AskedOutputs,
+    doors: Sequence[DoorOutputs],
+    notices: NoticeSource | None,
     chime_wav: Callable[[str], bytes],
-    voice: VoiceRequests,
+    replies: RepliesRequests,
     reload: Callable[[], None],
 ) -> Iterator[None]:
     """Answer on the control socket; where it cannot be opened, the doorbell goes on without.
 
     Args:
-        config: of the daemon.
+        config: of the house.
         output: hands out events and frames, and knows what was told last.
         put: hands a command to the main thread.
-        outputs: of the daemon, that are asked for something.
+        doors: what is asked of each.
+        notices: what the notifier is to tell; None where nobody is told.
         chime_wav: a built-in chime as a WAV file.
-        voice: answers what is asked of what is said and heard at the door.
+        replies: answers what is asked of quick replies.
         reload: has the configuration read anew, soon.
     """
+    devices = [each.config.device for each in doors]
     with (
         closing(GalleryExecutor(config.storage)) as executor,
         closing(EnrollingRequests(config, executor, output)) as enrolling,
     ):
         visits = VisitRequests(config.storage, executor, time.time)
-        commands = Commands(config.device.id, put, executor)
+        commands = Commands([device.id for device in devices], put, executor)
         told = NoticeRequests(
-            outputs.notices,
-            latest=output.latest,
+            notices,
+            latest=output.latest(),
             visits=visits,
             executor=executor,
             commands=commands,
         )
+        asked = [
+            AskedDoor(
+                each.config.device.id,
+                StatusRequests(
+                    each.config,
+                    output.latest(each.config.device.id),
+                    visits=visits,
+                    chimes=each.chimes,
+                    chime_wav=chime_wav,
+                    broker=each.broker,
+                    notifications=told.status,
+                    doors=[(device.id, device.name) for device in devices],
+                ),
+                each.talk,
+            )
+            for each in doors
+        ]
         table = handlers(
-            status=StatusRequests(
-                config,
-                output.latest,
-                visits=visits,
-                chimes=outputs.chimes,
-                chime_wav=chime_wav,
-                broker=outputs.broker,
-                notifications=told.status,
-            ),
+            doors=AskedDoors(asked),
+            check=CheckRequests(config, lambda: any(each.status.is_silent for each in asked)),
             visits=visits,
             people=PeopleRequests(config.storage, executor, visits),
             enrolling=enrolling,
             commands=commands,
             notices=told,
-            voice=voice,
+            replies=replies,
             reload=reload,
         )
         try:

@@ -1,11 +1,7 @@
-"""Requests about the doorbell itself: how everything is, its chimes, a check of all its parts."""
+"""Requests about one door: how everything is, and its chimes."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -21,10 +17,6 @@ from doorbell.daemon.control.server import Answer
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.domain import CHIME_NAMES
 from doorbell.errors import RefusedError, UsageError
-
-# What examining everything may take on a slow machine.
-CHECK_SECONDS = 180.0
-CHECK_COMMAND = (sys.executable, "-m", "doorbell.diagnostics")
 
 
 class Chimes(Protocol):
@@ -50,17 +42,17 @@ class Broker(Protocol):
 
 
 class StatusRequests:
-    """Answers what is asked of the doorbell itself.
+    """Answers what is asked of one door.
 
     Args:
-        config: of the daemon.
-        latest: what was told last.
+        config: of the door.
+        latest: what was told last of it.
         visits: describes visits.
         chimes: plays them.
         chime_wav: a built-in chime as a WAV file.
         broker: None without home automation.
         notifications: how those who are told are.
-        check_command: examines every part; told the configuration on its standard input.
+        doors: id and name of each door of the house.
     """
 
     def __init__(
@@ -73,7 +65,7 @@ class StatusRequests:
         chime_wav: Callable[[str], bytes],
         broker: Broker | None,
         notifications: Callable[[], Document],
-        check_command: Sequence[str] = CHECK_COMMAND,
+        doors: Sequence[tuple[str, str]],
     ) -> None:
         self._config = config
         self._latest = latest
@@ -83,18 +75,17 @@ class StatusRequests:
         self._broker = broker
         self._notifications = notifications
         self._started = time.monotonic()
-        self._check_command = tuple(check_command)
-        self._checking = threading.Lock()
+        self._doors = [{"id": door_id, "name": name} for door_id, name in doors]
 
     def status(self, _request: requests.Status) -> Answer:
         """How everything is.
 
-        Keys: device (id, name), version, uptime_seconds, camera (condition, reason, since_at,
-        gives_frames; or null), sound and door_speaker (each works, reason; or null), talk
-        (enabled), microphone (enabled, is_open), replies (as of ``replies.list``), storage (what
-        fails: part, reason), broker (enabled, connected, problem), notifications (see
-        ``NoticeRequests.status``), statistics (of the last minute, or null), settings,
-        at_the_door (visits), people and strangers (how many, or null), min_face_pixels,
+        Keys: device (id, name) of the door, doors (those of the house), version, uptime_seconds,
+        camera (condition, reason, since_at, gives_frames; or null), sound and door_speaker (each
+        works, reason; or null), talk (enabled), microphone (enabled, is_open), replies (as of
+        ``replies.list``), storage (what fails: part, reason), broker (enabled, connected, problem),
+        notifications (see ``NoticeRequests.status``), statistics (of the last minute, or null),
+        settings, at_the_door (visits), people and strangers (how many, or null), min_face_pixels,
         built_in_chimes, quiet_now.
         """
         latest, device = self._latest, self._config.device
@@ -102,6 +93,7 @@ class StatusRequests:
         return Answer(
             {
                 "device": {"id": device.id, "name": device.name},
+                "doors": self._doors,
                 "version": version("doorbell"),
                 "uptime_seconds": round(time.monotonic() - self._started, 1),
                 "camera": self._camera(),
@@ -148,6 +140,13 @@ class StatusRequests:
             }
         )
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody in the house is to be woken now."""
+        settings = self._latest.settings
+        is_muted = settings is not None and settings.muted
+        return is_muted or self._chimes.is_quiet_at(time.time())
+
     def play_chime(self, request: requests.PlayChime) -> Answer:
         """Let a chime sound at the door."""
         _require_built_in(request.chime)
@@ -160,39 +159,6 @@ class StatusRequests:
         """The sound of a chime."""
         _require_built_in(request.chime)
         return Answer({"type": "audio/wav"}, self._chime_wav(request.chime))
-
-    def check(self, _request: requests.Check) -> Answer:
-        """Examine every part, in a process of its own: it opens what takes time and memory."""
-        if not self._checking.acquire(blocking=False):  # each is as large as the daemon itself
-            raise RefusedError("a check goes on already; wait for its end", "too_fast")
-        try:
-            return self._check()
-        finally:
-            self._checking.release()
-
-    def _check(self) -> Answer:
-        config = self._config
-        settings = self._latest.settings
-        if (settings is not None and settings.muted) or self._chimes.is_quiet_at(time.time()):
-            # Sound is tried all the same, and nobody is woken.
-            silent = {"volume": 0.0}
-            chime, talk = (each.model_copy(update=silent) for each in (config.chime, config.talk))
-            config = config.model_copy(update={"chime": chime, "talk": talk})
-        try:
-            done = subprocess.run(
-                self._check_command,
-                input=config.model_dump_json(),
-                capture_output=True,
-                text=True,
-                timeout=CHECK_SECONDS,
-                check=False,
-            )
-            findings: list[Document] = json.loads(done.stdout)
-        except subprocess.TimeoutExpired as exc:
-            raise RefusedError("the check takes too long; look at the log", "failed") from exc
-        except (OSError, ValueError) as exc:
-            raise RefusedError("the check could not be made; look at the log", "failed") from exc
-        return Answer({"findings": findings})
 
     def _camera(self) -> Document | None:
         camera = self._latest.camera

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Notices:
         cipher: how notices are kept.
         targets: who is told; for those who ask.
         language: of titles and messages.
-        door: what the door is called.
+        doors: what each door is called, by its id.
         limits: how much waits at most.
         publish: told whether notices are kept on the disk, on any thread.
     """
@@ -68,21 +68,21 @@ class Notices:
         *,
         targets: Sequence[TargetSection] = (),
         language: Language = "en",
-        door: str = "Doorbell",
+        doors: Mapping[str, str] = {},
         limits: Limits | None = None,
         publish: Publish = publish_nowhere,
     ) -> None:
         self.language: Language = language
         self.targets = targets
-        self._door = door
+        self._doors = doors
         self._publish = publish
         self._signer = Signer(path.with_suffix(".key"))
         self._journal = Journal(path, cipher, limits=limits)
         self._changed = threading.Condition()  # held for one write of the journal at most
         self._closed = False
         self._waiters_are_let_go = False
-        self._camera_fails = False
-        self._is_private = False
+        self._failing_cameras: set[str] = set()  # of which doors
+        self._private: set[str] = set()  # doors
         self._failing_parts: set[str] = set()
         self._problem: str | None = None
         self._sync_is_due = False
@@ -204,8 +204,8 @@ class Notices:
                 if self._journal.forget_visits(visit_ids, beside):
                     gone = Notice("forgotten", time.time(), visits=visit_ids, beside=beside)
                     self._append(gone)
-            case SettingsState(privacy=privacy):
-                self._keep_private(privacy)
+            case SettingsState(privacy=privacy, door_id=door_id):
+                self._keep_private(door_id, private=privacy)
             case ClockState():
                 self._journal.retry()
             case _:
@@ -219,24 +219,32 @@ class Notices:
             pressed = isinstance(event, Ring) and event.pressed
             if not pressed and self._journal.was_told(visit.visit_id, kind):
                 return
-        self._append(of_event(kind, event, self.language, self._door), event.picture_jpeg)
+        self._append(
+            of_event(kind, event, self.language, self._name(event.door_id)), event.picture_jpeg
+        )
 
-    def _keep_private(self, private: bool) -> None:
-        """Send no picture any more that was made before privacy was switched on."""
-        if private and not self._is_private:
+    def _name(self, door_id: str) -> str:
+        return self._doors.get(door_id, "Doorbell")
+
+    def _keep_private(self, door_id: str, *, private: bool) -> None:
+        """Send no picture any more that was made before privacy was switched on, at any door."""
+        if private and door_id not in self._private:
             visit_ids = self._journal.drop_pictures()
             if visit_ids:
                 beside = tuple({each: None for each in visit_ids if each})
                 self._append(Notice("forgotten", time.time(), beside=beside))
-        self._is_private = private
+        (self._private.add if private else self._private.discard)(door_id)
 
     def _tell_camera(self, state: CameraState) -> None:
         fails = not state.gives_frames and state.condition is not CameraCondition.STARTING
-        if fails == self._camera_fails or state.condition is CameraCondition.STARTING:
+        failed = state.door_id in self._failing_cameras
+        if fails == failed or state.condition is CameraCondition.STARTING:
             return
-        self._camera_fails = fails
+        (self._failing_cameras.add if fails else self._failing_cameras.discard)(state.door_id)
         title = camera(not fails, self.language)
-        self._append(Notice("camera", state.since_at, title, f"{self._door}: {state.reason}"))
+        self._append(
+            Notice("camera", state.since_at, title, f"{self._name(state.door_id)}: {state.reason}")
+        )
 
     def _tell_storage(self, state: StorageState) -> None:
         failed_before = bool(self._failing_parts)
@@ -246,7 +254,8 @@ class Notices:
             self._failing_parts.add(state.part)
         if bool(self._failing_parts) != failed_before:
             title = storage(failed_before, self.language)
-            words = f"{self._door}: {state.problem}" if state.problem else self._door
+            house = ", ".join(self._doors.values()) or self._name("")
+            words = f"{house}: {state.problem}" if state.problem else house
             self._append(Notice("storage", time.time(), title, words))
 
     def _append(self, notice: Notice, jpeg: bytes | None = None) -> None:
