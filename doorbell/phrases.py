@@ -35,22 +35,24 @@ REPLIES: Mapping[Language, Mapping[str, str]] = {
 }
 
 
-def at_the_door(visitor: Visitor | None, language: Language) -> str:
+def at_the_door(visitor: Visitor | None, language: Language, door: str | None = None) -> str:
     """Say who is at the door.
 
     Args:
         visitor: who; None where nobody can tell.
         language: of the house.
+        door: what the door is called, to be said too; None where there is only one.
     """
     match visitor:
         case Person(name=name):
-            return _said(language, en=f"{name} is at the door", de=f"{name} ist an der Tür")
+            said = _said(language, en=f"{name} is at the door", de=f"{name} ist an der Tür")
         case Stranger():
-            return _said(
+            said = _said(
                 language, en="A stranger is at the door", de="Jemand Fremdes ist an der Tür"
             )
         case None:
-            return _said(language, en="Somebody is at the door", de="Jemand ist an der Tür")
+            said = _said(language, en="Somebody is at the door", de="Jemand ist an der Tür")
+    return said if door is None else f"{said}: {door}"
 
 
 def was_at(clock: str, language: Language) -> str:

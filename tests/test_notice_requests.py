@@ -37,7 +37,9 @@ from doorbell.outputs.notices.output import Notices
 from doorbell.status import RepliesState, SettingsState
 
 TARGET = TargetSection(name="anna", address_file=Path("/nowhere"), picture=True)
-AT_THE_DOOR = Ring("e", 1e9, Visit("v1", 1e9, 1e9, visitor=Stranger(1, 0.0, 0.0, 1)))
+AT_THE_DOOR = Ring(
+    "e", 1e9, Visit("v1", 1e9, 1e9, visitor=Stranger(1, 0.0, 0.0, 1)), door_id="garden"
+)
 
 
 class House:
@@ -56,7 +58,8 @@ class House:
             latest=self.latest,
             visits=VisitRequests(section, self.executor, lambda: self.seconds),
             executor=self.executor,
-            commands=Commands("front", self._put, self.executor),
+            commands=Commands(["front", "garden", "cellar"], self._put, self.executor),
+            silent_doors={"cellar"},
             now=lambda: self.seconds,
         )
 
@@ -118,6 +121,15 @@ def test_each_answer_is_the_command_that_it_names(house: House) -> None:
     ]
     people = [each.person for each in house.done if isinstance(each, CorrectCommand)]
     assert people == ["Anna", None, "李小龍"]
+    assert [each.door_id for each in house.done if isinstance(each, ReplyCommand)] == ["garden"]
+
+
+def test_a_reply_is_offered_only_of_a_door_where_it_can_be_said(house: House) -> None:
+    house.latest.note(RepliesState((Reply("coming", "Coming!"),)))
+    house.notices.handle(Ring("e2", 1e9, door_id="cellar"))
+    house.notices.handle(Ring("e3", 1e9, door_id="garden"))
+    offered = [[each["label"] for each in notice["answers"]] for notice in house.taken()[1:]]
+    assert offered == [[], ["Say: Coming!"]]
 
 
 def test_phones_that_answer_in_one_moment_do_it_once(house: House) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # A device, model or gallery that cannot be used.
 EXIT_CODE = 3
+# Of a column with a part and the name of a door, which may be longer.
+WIDTH_WITH_DOOR = 28
 # A GPU that computes something else than it should.
 FAILED_CODE = 1
 
@@ -54,7 +56,8 @@ def check(
     Of the camera it says whether faces at the door will be too dark, too small, blurred or against
     the light, and what helps: measured on your face if you stand there, else on the picture.
     Says of each what was found, and how to mend what will not do; the exit code is 3 if anything
-    will not. A doorbell that runs lends its camera, and keeps its button and relay for itself.
+    will not. A doorbell that runs lends its camera, and keeps its button and relay for itself. Of
+    several doors each is checked, and named.
 
     With --gpu: builds the engines, compares what they compute with OpenVINO on the processor for
     sample portraits, measures float32 against float16, BlazeFace against MobileNetV2-SSD and every
@@ -75,13 +78,15 @@ def _check_parts(config: Config, field_of_view: float | None, *, as_json: bool) 
 
     findings = []
     given = {} if field_of_view is None else {"field_of_view_degrees": field_of_view}
+    # As wide as the longest part; of several doors its name is beside it.
+    width = 8 if len(config.doors) == 1 else WIDTH_WITH_DOOR
     for finding in check_all(config, **given):
         findings.append(finding)
         if not as_json:
             mark = click.style("ok ", fg="green") if finding.ok else click.style("BAD", fg="red")
-            say(f" {finding.part:<8} {finding.message}", mark=mark)
+            say(f" {finding.part:<{width}} {finding.message}", mark=mark)
             for each in finding.advice:
-                say(f"             {each}")
+                say(f"{'':<{width + 5}}{each}")
     if as_json:
         print_json([asdict(finding) for finding in findings])
     if not all(finding.ok for finding in findings):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import with_config
+from doorbell.cli.options import door_of, door_option, with_config
 from doorbell.cli.printing import example, json_option, plural, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ COLUMNS = (
         "doorbell enroll Anna anna-1.jpg anna-2.jpg",
         "doorbell enroll Anna --video anna.mp4",
         "doorbell enroll Anna --camera",
+        "doorbell enroll Anna --camera --door garden",
     )
 )
 @click.argument("name")
@@ -48,6 +49,7 @@ COLUMNS = (
     is_flag=True,
     help="Use the door's own camera, live.",
 )
+@door_option
 @click.option(
     "--video",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -68,6 +70,7 @@ def enroll(
     video: Path | None,
     consent: str | None,
     *,
+    door_id: str | None,
     from_camera: bool,
     force: bool,
     as_json: bool,
@@ -85,6 +88,9 @@ def enroll(
     """
     if bool(photos) + from_camera + (video is not None) != 1:
         raise click.UsageError("give either photos, --video FILE or --camera")
+    if door_id is not None and not from_camera:
+        raise click.UsageError("--door is for --camera")
+    door = door_of(config, door_id) if from_camera else config
     from doorbell.camera.latest import open_latest
     from doorbell.config import control_socket
     from doorbell.control.camera import open_daemon_camera
@@ -113,8 +119,8 @@ def enroll(
             report = enroller.enroll_frames(name, frames, source=str(path), force=force)
         else:
             faces = models_directory(config.inference) / "faces"
-            running = open_daemon_camera(control_socket(config))
-            latest = running or open_latest(config.camera, faces)
+            running = open_daemon_camera(control_socket(config), door_id)
+            latest = running or open_latest(door.camera, faces)
             stack.enter_context(closing(latest))
             coverage = Coverage()
             report = enroller.enroll_frames(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorbell.cli.options import with_config
+from doorbell.cli.options import door_option, with_config
 from doorbell.cli.printing import example, json_option, print_json, say
 
 if TYPE_CHECKING:
@@ -21,40 +22,58 @@ Document = dict[str, Any]
 @json_option
 @with_config
 def status(config: Config, *, as_json: bool) -> None:
-    """Tell how the running doorbell is, and who is at the door.
+    """Tell how the running doorbell is, and who is at the door; of several doors, at each.
 
     The exit code is 3 if none is running.
 
     JSON: an object with device, version, uptime_seconds, camera, sound, door_speaker, talk,
     microphone, replies, storage, broker, statistics, settings, at_the_door, people, strangers,
-    min_face_pixels, built_in_chimes and quiet_now.
+    min_face_pixels, built_in_chimes and quiet_now, of the first door; and doors, a list with such
+    an object for each door.
     """
     with _client(config) as client:
-        told = client.ask("status").document
+        first = client.ask("status").document
+        others = [client.ask("status", door_id=each["id"]) for each in first["doors"][1:]]
+    doors = [
+        {key: value for key, value in told.items() if key not in ("ok", "doors")}
+        for told in (first, *(each.document for each in others))
+    ]
     if as_json:
-        print_json({key: value for key, value in told.items() if key != "ok"})
+        print_json({**doors[0], "doors": doors})
     else:
-        for line in _lines(told):
+        for line in _lines_of_doors(doors):
             say(line)
 
 
-@click.command(epilog=example("doorbell ring"))
+@click.command(epilog=example("doorbell ring", "doorbell ring --door garden"))
+@door_option
 @with_config
-def ring(config: Config) -> None:
+def ring(config: Config, door_id: str | None) -> None:
     """Ring for whoever is at the door, as the button does."""
     with _client(config) as client:
-        say(client.ask("ring").document["summary"])
+        say(client.ask("ring", door_id=door_id).document["summary"])
 
 
 @click.command(
-    epilog=example("doorbell mute", "doorbell mute --minutes 60", "doorbell mute --until 07:00")
+    epilog=example(
+        "doorbell mute",
+        "doorbell mute --minutes 60",
+        "doorbell mute --until 07:00",
+        "doorbell mute --door garden",
+    )
 )
 @click.option("--minutes", type=float, help="For so long, a week at most.")
 @click.option("--until", metavar="HH:MM", help="Until that time of day.")
 @click.option("--off", is_flag=True, help="Let the chimes sound again.")
+@door_option
 @with_config
-def mute(config: Config, minutes: float | None, until: str | None, *, off: bool) -> None:
-    """Silence the chimes, until --off if nothing else is said; everybody is still announced."""
+def mute(
+    config: Config, minutes: float | None, until: str | None, door_id: str | None, *, off: bool
+) -> None:
+    """Silence the chimes, until --off if nothing else is said; everybody is still announced.
+
+    Of several doors the chimes of all are meant where none is named.
+    """
     if (minutes is not None) + (until is not None) + off > 1:
         raise click.UsageError("give one of --minutes, --until and --off")
     when: Document = {}
@@ -63,7 +82,7 @@ def mute(config: Config, minutes: float | None, until: str | None, *, off: bool)
     if until is not None:
         when["until"] = until
     with _client(config) as client:
-        say(client.ask("mute", muted=not off, **when).document["summary"])
+        say(client.ask("mute", muted=not off, door_id=door_id, **when).document["summary"])
 
 
 def _client(config: Config) -> Client:
@@ -73,8 +92,26 @@ def _client(config: Config) -> Client:
     return Client.connect(control_socket(config))
 
 
-def _lines(told: Document) -> list[str]:
-    """How it is, in words; one line for each part."""
+def _lines_of_doors(doors: Sequence[Document]) -> list[str]:
+    """How each door is, in words; what is so at all of several is said once, at the end."""
+    if len(doors) == 1:
+        return _lines(doors[0], _house(doors[0]))
+    told = [_house(each) for each in doors]
+    shared = [line for line in told[0] if all(line in each for each in told)]
+    lines: list[str] = []
+    for door, house in zip(doors, told, strict=True):
+        lines += [*_lines(door, [line for line in house if line not in shared]), ""]
+    return lines + shared if shared else lines[:-1]
+
+
+def _house(told: Document) -> list[str]:
+    """How it is with what doors have in common."""
+    storage = [f"{each['part']}: {each['reason']}" for each in told["storage"]]
+    return [*_told(told["notifications"]), *storage]
+
+
+def _lines(told: Document, house: Sequence[str]) -> list[str]:
+    """How a door is, in words; one line for each part."""
     lines = [f"{told['device']['name']} has been running for {_duration(told['uptime_seconds'])}"]
     camera, sound, broker = told["camera"], told["sound"], told["broker"]
     if camera is not None:
@@ -90,8 +127,7 @@ def _lines(told: Document) -> list[str]:
         lines.append(
             f"broker: {connected}" + (f": {broker['problem']}" if broker["problem"] else "")
         )
-    lines += _told(told["notifications"])
-    lines += [f"{each['part']}: {each['reason']}" for each in told["storage"]]
+    lines += house
     if (statistics := told["statistics"]) is not None:
         lines.append(
             f"speed: {statistics['frames_per_second']:.1f} frames/s, half of them within "

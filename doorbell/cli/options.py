@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,8 +33,12 @@ from doorbell.errors import (
     DoorbellError,
     InferenceError,
     ModelError,
+    UsageError,
 )
 from doorbell.text import shown
+
+if TYPE_CHECKING:
+    from doorbell.config import Config
 
 # What a file or terminal says that takes no more.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -193,6 +197,29 @@ def with_config(verb: Callable[..., None]) -> Callable[..., None]:
         verb(config=config, **arguments)
 
     return wrapper
+
+
+door_option = click.option(
+    "--door",
+    "door_id",
+    metavar="ID",
+    help="At which door, where there are several; `doorbell status` names them.",
+)
+
+
+def door_of(config: Config, door_id: str | None) -> Config:
+    """The configuration of one door, to be named where there are several.
+
+    Raises:
+        UsageError: there is none of that id, or none is named.
+    """
+    doors = {each.device.id: each for each in config.doors}
+    if door_id is None and len(doors) == 1:
+        return next(iter(doors.values()))
+    if door_id not in doors:
+        wrong = "say at which door" if door_id is None else f"there is no door {door_id!r}"
+        raise UsageError(f"{wrong}: --door with one of {', '.join(doors)}")
+    return doors[door_id]
 
 
 def find_config(environment: Mapping[str, str], candidates: Iterable[Path]) -> Path | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import with_config
+from doorbell.cli.options import door_option, with_config
 from doorbell.cli.printing import (
     example,
     json_option,
@@ -50,13 +50,18 @@ def list_(config: Config, *, as_json: bool) -> None:
     print_table(("reply", "says", "recording"), rows, empty="there are no replies")
 
 
-@reply.command(name="say", epilog=example("doorbell reply say coming"))
+@reply.command(
+    name="say",
+    epilog=example("doorbell reply say coming", "doorbell reply say coming --door garden"),
+)
 @click.argument("reply_id", metavar="REPLY")
+@door_option
 @with_config
-def say_(config: Config, reply_id: str) -> None:
+def say_(config: Config, reply_id: str, door_id: str | None) -> None:
     """Say a reply at the door, by its identifier."""
     with _client(config) as client:
-        say(client.ask("replies.play", reply_id=reply_id).document["summary"])
+        told = client.ask("replies.play", reply_id=reply_id, door_id=door_id)
+    say(told.document["summary"])
 
 
 @reply.command(epilog=example('doorbell reply add back-soon.m4a --name "Back soon"'))

@@ -17,18 +17,21 @@ class DaemonCamera:
 
     Args:
         path: of the control socket.
+        door_id: of which door; None for the first.
 
     Raises:
         NotRunningError: no doorbell runs there.
-        ControlError: this user may not ask it.
+        ControlError: this user may not ask it, or it has no such door.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, door_id: str | None = None) -> None:
         with Client.connect(path) as client:
-            camera = client.ask("status").document["camera"] or {}
+            camera = client.ask("status", door_id=door_id).document["camera"] or {}
         self.slow_reason = str(camera["reason"]) if camera.get("condition") == "slow" else ""
         self._reason = str(camera.get("reason") or "")
-        self._stream: FrameStream = Client.connect(path).frames(per_second=FRAMES_PER_SECOND)
+        self._stream: FrameStream = Client.connect(path).frames(
+            door_id=door_id, per_second=FRAMES_PER_SECOND
+        )
 
     def get(self, timeout_seconds: float) -> Frame:
         """Take it, as large as the camera gives it.
@@ -52,13 +55,17 @@ class DaemonCamera:
         self._stream.close()
 
 
-def open_daemon_camera(path: Path) -> DaemonCamera | None:
+def open_daemon_camera(path: Path, door_id: str | None = None) -> DaemonCamera | None:
     """The camera of the doorbell that runs; None where none does.
 
+    Args:
+        path: of the control socket.
+        door_id: of which door; None for the first.
+
     Raises:
-        ControlError: this user may not ask it.
+        ControlError: this user may not ask it, or it has no such door.
     """
     try:
-        return DaemonCamera(path)
+        return DaemonCamera(path, door_id)
     except NotRunningError:
         return None

@@ -136,19 +136,29 @@ class Client:
         for told in self._subscribed({"do": verb, **arguments}):
             yield told.document
 
-    def listen(self) -> Iterator[Reply]:
+    def listen(self, door_id: str | None = None) -> Iterator[Reply]:
         """What the microphone at the door hears; see ``requests.Listen``.
+
+        Args:
+            door_id: at which door, where there are several.
 
         Raises:
             ControlError: as in ``ask``.
         """
-        for told in self._subscribed({"do": "talk.listen"}):
+        for told in self._subscribed({"do": "talk.listen", "door_id": door_id}):
             yield Reply(told.document, told.blob)
 
-    def frames(self, *, max_width: int | None = None, per_second: float = 10.0) -> FrameStream:
+    def frames(
+        self,
+        *,
+        door_id: str | None = None,
+        max_width: int | None = None,
+        per_second: float = 10.0,
+    ) -> FrameStream:
         """The frames from now on; the connection is for nothing else then.
 
         Args:
+            door_id: of which door; None for the first.
             max_width: pixels; a wider frame comes at a half, a third, ... of its size. None for
                 frames as they are.
             per_second: at most so many.
@@ -156,7 +166,8 @@ class Client:
         Raises:
             ControlError: as in ``ask``.
         """
-        self._exchange({"do": "frames", "max_width": max_width, "per_second": per_second})
+        asked = {"door_id": door_id, "max_width": max_width, "per_second": per_second}
+        self._exchange({"do": "frames", **asked})
         return FrameStream(self._peer)
 
     def _exchange(self, document: Document, blob: bytes = b"") -> Message:

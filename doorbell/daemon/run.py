@@ -124,7 +124,7 @@ def run_daemon(
         if config.control.enabled:
             outputs.answer(partial(inbox.put, Reload(reloader.reload)))
         # Last: an event in the log survives a kill, since the outbox has taken it before.
-        outputs.add(EventLog())
+        outputs.add(EventLog(names_door=len(config.doors) > 1))
         for door in config.doors:
             if door.button.line is not None:
                 press = partial(inbox.put, RingCommand(door_id=door.device.id))

@@ -107,6 +107,7 @@ def open_sounds(
     library: ReplyLibrary,
     publish: Publish,
     *,
+    is_one_of_several: bool,
     on_choice: Callable[[Ring, Choice], None] | None,
     chips: Chips | None,
 ) -> DoorSounds:
@@ -117,13 +118,14 @@ def open_sounds(
         speakers: of the door.
         library: the quick replies of the house.
         publish: takes states, on any thread.
+        is_one_of_several: whether the door is named where somebody is announced.
         on_choice: told which chime sounds for a ring, or why none does.
         chips: the GPIO chips; None for this machine's.
 
     Raises:
         ConfigError, GpioError: the configuration cannot be met.
     """
-    announcements = Announcements(config, speakers.inside)
+    announcements = Announcements(config, speakers.inside, names_door=is_one_of_several)
 
     def chosen(ring: Ring, choice: Choice) -> None:
         announcements.follow(ring, choice)
@@ -274,6 +276,7 @@ class Outputs:
                 speakers[door_id],
                 self._library,
                 self._put,
+                is_one_of_several=len(doors) > 1,
                 on_choice=on_choice,
                 chips=chips,
             )

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -56,7 +56,7 @@ class Finding:
     """What was found out about one part.
 
     Attributes:
-        part: which, in one word.
+        part: which, in one word; of several doors with the door's name: ``camera (Garden gate)``.
         ok: whether it will do.
         message: what was found; if it will not do, with how to mend it.
         advice: what would make it better, where it will do; in whole sentences.
@@ -70,6 +70,7 @@ class Finding:
 
 # What a check says; with advice where there is some.
 _Found: TypeAlias = str | tuple[str, Sequence[str]]
+_Checks: TypeAlias = Mapping[str, Callable[[Config], _Found]]
 
 
 def check_all(
@@ -77,28 +78,43 @@ def check_all(
 ) -> Iterator[Finding]:
     """Check every part in turn; a part that is switched off is reported as such.
 
+    What each door has for itself is checked at each door.
+
     Args:
         config: what is to be checked.
         field_of_view_degrees: of the camera's width, for how large faces will be.
     """
-    parts: dict[str, Callable[[Config], _Found]] = {
-        "models": _check_models,
-        "camera": partial(check_camera, field_of_view_degrees=field_of_view_degrees),
+    yield _find("models", _check_models, config)
+    doors = config.doors
+    for door in doors:
+        device, is_one_of_several = door.device, len(doors) > 1
+        checks = _checks_of_door(device.id if is_one_of_several else None, field_of_view_degrees)
+        for part, check in checks.items():
+            yield _find(f"{part} ({device.name})" if is_one_of_several else part, check, door)
+    for part, check in _CHECKS_OF_HOUSE.items():
+        yield _find(part, check, config)
+
+
+def _checks_of_door(door_id: str | None, field_of_view_degrees: float) -> _Checks:
+    """By part, what checks it at one door.
+
+    Args:
+        door_id: as the running doorbell is asked for it; None for the only one.
+        field_of_view_degrees: of the camera's width.
+    """
+    return {
+        "camera": partial(
+            check_camera, door_id=door_id, field_of_view_degrees=field_of_view_degrees
+        ),
         "latency": _check_latency,
         "sound": check_sound,
         "speaker": check_door_speaker,
         "speech": check_speech,
-        "microphone": check_microphone,
+        "microphone": partial(check_microphone, door_id=door_id),
         "button": _check_button,
         "relay": _check_relay,
         "broker": check_broker,
-        "notifications": check_notifications,
-        "disk": _check_disk,
-        "gallery": _check_gallery,
-        "clock": _check_clock,
     }
-    for part, check in parts.items():
-        yield _find(part, check, config)
 
 
 def _find(part: str, check: Callable[[Config], _Found], config: Config) -> Finding:
@@ -207,3 +223,11 @@ def _check_clock(_config: Config) -> str:
         if answer.stdout.strip() == "no":
             return f"{shown}, not synchronized; switch on: timedatectl set-ntp true"
     return shown
+
+
+_CHECKS_OF_HOUSE: _Checks = {
+    "notifications": check_notifications,
+    "disk": _check_disk,
+    "gallery": _check_gallery,
+    "clock": _check_clock,
+}

@@ -34,11 +34,14 @@ TURNS = (0, 90, 180, 270)
 STAND_THERE = "stand at the door and check again: then your face is measured"
 
 
-def check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str, Sequence[str]]:
+def check_camera(
+    config: Config, *, door_id: str | None = None, field_of_view_degrees: float
+) -> tuple[str, Sequence[str]]:
     """Look through the camera: how fast it is, and what it makes of faces.
 
     Args:
-        config: what is to be checked.
+        config: what is to be checked, of one door.
+        door_id: as the running doorbell is asked for it; None for its first.
         field_of_view_degrees: of the camera's width, for how large faces will be.
 
     Returns:
@@ -47,13 +50,14 @@ def check_camera(config: Config, *, field_of_view_degrees: float) -> tuple[str, 
     Raises:
         CameraError: it does not open, or gives no frame in time.
         ConfigError: it cannot be opened as configured.
+        ControlError: the running doorbell refuses, or has no such door.
     """
     section = config.camera
     faces = models_directory(config.inference) / "faces"
     latency = Latency()
     frames = []
     # A running doorbell holds the camera, and shows what it sees.
-    running = open_daemon_camera(control_socket(config))
+    running = open_daemon_camera(control_socket(config), door_id)
     with closing(running or open_latest(section, faces)) as camera:
         for _ in range(CAMERA_FRAMES):
             frame = _next_frame(camera, section.timeout_seconds)

@@ -65,8 +65,14 @@ def check_speech(config: Config) -> str | tuple[str, Sequence[str]]:
     return f"speaks {language}"
 
 
-def check_microphone(config: Config) -> str | tuple[str, Sequence[str]]:
+def check_microphone(
+    config: Config, *, door_id: str | None = None
+) -> str | tuple[str, Sequence[str]]:
     """Listen at the door for a moment, through the running doorbell where there is one.
+
+    Args:
+        config: what is to be checked, of one door.
+        door_id: as the running doorbell is asked for it; None for its only one.
 
     Raises:
         SoundError: it cannot be.
@@ -77,7 +83,7 @@ def check_microphone(config: Config) -> str | tuple[str, Sequence[str]]:
         return "nobody can listen at the door (talk.microphone)"
     if is_running(control_socket(config)):  # which says so on its pages
         with Client.connect(control_socket(config)) as client:
-            heard = [told.blob for told in islice(client.listen(), LISTENED_PIECES)]
+            heard = [told.blob for told in islice(client.listen(door_id), LISTENED_PIECES)]
     else:
         with (
             closing(Microphone(talk.microphone_device)) as microphone,

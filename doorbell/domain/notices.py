@@ -31,6 +31,7 @@ class Notice:
         target: of a test, the only target that is told.
         visits: that were forgotten.
         beside: other visits, whose pictures may show the same faces.
+        door_id: at which door; empty where it is about none.
         notice_id: unique for ever.
     """
 
@@ -44,6 +45,7 @@ class Notice:
     target: str | None = None
     visits: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    door_id: str = ""
     notice_id: str = field(default_factory=lambda: secrets.token_urlsafe(_ID_BYTES))
 
 
@@ -55,11 +57,13 @@ class Answerable:
         visit_id: of the visit that it is about; None where it is about none.
         told_at: when that was to be told, wall time, seconds since the epoch.
         refusal: why it cannot be given any more, in words; None where it can.
+        door_id: at which door that was; empty where an earlier doorbell has told it.
     """
 
     visit_id: str | None
     told_at: float
     refusal: str | None
+    door_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,14 @@ log = logging.getLogger(__name__)
 
 
 class EventLog:
-    """The output that logs."""
+    """The output that logs.
+
+    Args:
+        names_door: whether it says at which door: where there are several.
+    """
+
+    def __init__(self, *, names_door: bool = False) -> None:
+        self._names_door = names_door
 
     def handle(self, message: Message) -> None:
         """Log an event; states stand in the log where they arise."""
@@ -20,8 +27,9 @@ class EventLog:
         visit = message.visit
         visitor = visit.visitor if visit else None
         log.info(
-            "%s visit=%s visitor=%s%s",
+            "%s%s visit=%s visitor=%s%s",
             type(message).__name__.lower(),
+            f" door={message.door_id}" if self._names_door else "",
             visit.visit_id if visit else "none",
             visitor.label if visitor else "undecided",
             f" similarity={visit.similarity:.2f}" if visit and visitor else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -99,6 +99,7 @@ class NoticeRequests:
         visits: tells who a visitor is likely to be.
         executor: reads the gallery.
         commands: carries answers out.
+        silent_doors: where nothing can be said.
         now: by a clock that nobody sets.
     """
 
@@ -110,6 +111,7 @@ class NoticeRequests:
         visits: VisitRequests,
         executor: GalleryExecutor,
         commands: Commands,
+        silent_doors: Collection[str] = (),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._notices = notices
@@ -117,6 +119,7 @@ class NoticeRequests:
         self._visits = visits
         self._executor = executor
         self._commands = commands
+        self._silent_doors = silent_doors
         self._now = now
         self._reported: Reported | None = None
         self._started_at = now()
@@ -170,7 +173,7 @@ class NoticeRequests:
     def give(self, request: requests.GiveAnswer) -> Answer:
         """Do what an answer says, once."""
         token, known = self._own(request.token)
-        command, label = self._command(token, known.visit_id or ""), self._label(token)
+        command, label = self._command(token, known), self._label(token)
         notices = self._told()
         refusal = notices.use(token)
         if refusal is not None:
@@ -266,7 +269,8 @@ class NoticeRequests:
         codes = people[:1]
         if notice.visit_id is not None:
             codes.append("n")
-        if (reply_id := self._reply_id()) is not None:
+        reply_id = None if notice.door_id in self._silent_doors else self._reply_id()
+        if reply_id is not None:
             codes.append(f"r{reply_id}")
         if kind in ("person", "stranger"):
             codes.append("i")
@@ -315,9 +319,10 @@ class NoticeRequests:
         except (UsageError, ControlError):
             return None
 
-    def _command(self, token: AnswerToken, visit_id: str) -> AnyCommand:
+    def _command(self, token: AnswerToken, known: Answerable) -> AnyCommand:
+        visit_id = known.visit_id or ""
         if token.reply_id is not None:
-            return ReplyCommand(token.reply_id)
+            return ReplyCommand(token.reply_id, door_id=known.door_id)
         if token.person_id is not None:
             name = self._name(token.person_id)
             if name is None:

@@ -90,7 +90,8 @@ class Journal:
         if jpeg:
             self._changes.pictures[number] = jpeg
         if notice.kind in AT_THE_DOOR:
-            self._note(notice.notice_id, Told(notice.visit_id or "", notice.kind, now))
+            told = Told(notice.visit_id or "", notice.kind, now, door_id=notice.door_id)
+            self._note(notice.notice_id, told)
         self._trim(now)
         self._write()
         return number

@@ -52,7 +52,7 @@ _TABLES = (
 
 SCHEMA = Schema(
     APPLICATION_ID,
-    (_TABLES,),
+    (_TABLES, ("ALTER TABLE told ADD COLUMN door_id TEXT NOT NULL DEFAULT ''",)),
     settings=SETTINGS,
     busy_seconds=BUSY_SECONDS,
     additions=(KEYS_TABLE,),
@@ -83,12 +83,14 @@ class Told:
         kind: of the notice.
         kept: when.
         used: codes of answers.
+        door_id: at which door; empty where an earlier doorbell has told it.
     """
 
     visit_id: str
     kind: str
     kept: BootTime
     used: frozenset[str] = frozenset()
+    door_id: str = ""
 
 
 @dataclass(slots=True)
@@ -166,12 +168,12 @@ class JournalFile(WaitingFile):
     def told(self) -> dict[str, Told]:
         """What was told, by notice_id, the oldest first."""
         rows = self._connection.execute(
-            "SELECT notice_id, visit_id, kind, used, wall_seconds, boot_seconds, boot_id"
+            "SELECT notice_id, visit_id, kind, used, door_id, wall_seconds, boot_seconds, boot_id"
             " FROM told ORDER BY rowid"
         )
         return {
-            notice_id: Told(visit_id, kind, BootTime(*moment), frozenset(used.split()))
-            for notice_id, visit_id, kind, used, *moment in rows
+            notice_id: Told(visit_id, kind, BootTime(*moment), frozenset(used.split()), door_id)
+            for notice_id, visit_id, kind, used, door_id, *moment in rows
         }
 
     def picture(self, number: int) -> bytes | None:
@@ -221,10 +223,12 @@ class JournalFile(WaitingFile):
     def _note(self, notice_id: str, told: Told) -> None:
         kept = told.kept
         self._connection.execute(
-            "INSERT INTO told VALUES (?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO told (notice_id, visit_id, kind, used, door_id,"
+            " wall_seconds, boot_seconds, boot_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (notice_id) DO UPDATE SET used = excluded.used",
             (
-                *(notice_id, told.visit_id, told.kind, " ".join(sorted(told.used))),
+                *(notice_id, told.visit_id, told.kind),
+                *(" ".join(sorted(told.used)), told.door_id),
                 *(kept.wall_seconds, kept.boot_seconds, kept.boot_id),
             ),
         )

@@ -57,12 +57,13 @@ def of_event(kind: str, event: Ring | VisitEvent, language: Language, door: str)
         pressed=pressed,
         visit_id=None if visit is None else visit.visit_id,
         visitor=None if visit is None else _visitor_document(visitor),
+        door_id=event.door_id,
     )
 
 
 def _is_sound(notice: Notice) -> bool:
     """Whether each value is of its kind."""
-    texts = [notice.kind, notice.title, notice.message, notice.notice_id]
+    texts = [notice.kind, notice.title, notice.message, notice.door_id, notice.notice_id]
     texts += [notice.visit_id or "", notice.target or "", *notice.visits, *notice.beside]
     return (
         all(isinstance(each, str) for each in texts)

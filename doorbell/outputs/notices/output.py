@@ -171,7 +171,7 @@ class Notices:
         if told is None or not is_ours:
             return None
         why = _why_unusable(told, token.code)
-        return Answerable(told.visit_id or None, told.kept.wall_seconds, why)
+        return Answerable(told.visit_id or None, told.kept.wall_seconds, why, told.door_id)
 
     def use(self, token: AnswerToken) -> str | None:
         """Use an answer up, before it is given; why it cannot be given, or None."""

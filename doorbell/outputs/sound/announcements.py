@@ -29,8 +29,9 @@ class Announcements:
     visitor who pressed may have been recognized by then.
 
     Args:
-        config: of the daemon.
+        config: of the door.
         channel: the loudspeaker inside, that of the chimes; used and closed by this.
+        names_door: whether it is said at which door: where there are several.
         quiet: whether nothing may be said; None for one by ``config``.
         speak: a text to its sound; raises SoundError.
     """
@@ -40,10 +41,12 @@ class Announcements:
         config: Config,
         channel: Channel,
         *,
+        names_door: bool = False,
         quiet: QuietTimes | None = None,
         speak: Callable[[str, Language], Sound] = speak,
     ) -> None:
         self._language = config.device.language
+        self._door = config.device.name if names_door else None
         self._enabled = config.announcements.enabled
         self._channel = channel
         self._quiet = quiet or QuietTimes(config.chime)
@@ -89,7 +92,8 @@ class Announcements:
             visitor = ring.visit.visitor or self._visitors.get(ring.visit.visit_id)
         if visitor is not None and not is_announced(visitor):
             return ()
-        return [(self._speak(at_the_door(visitor, self._language), self._language), volume)]
+        sentence = at_the_door(visitor, self._language, self._door)
+        return [(self._speak(sentence, self._language), volume)]
 
 
 def is_announced(visitor: Visitor) -> bool:
