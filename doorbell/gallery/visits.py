@@ -394,4 +394,6 @@ def _at(doors: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
     """What visits at one of some doors have, or at any, and the parameters of that."""
     if doors is None:
         return "TRUE", ()
-    return f"door_id IN ({', '.join('?' * len(doors))})", tuple(doors)
+    # Of several, the index by door would have all of them sorted; + has the newest looked through.
+    column = "door_id" if len(doors) == 1 else "+door_id"
+    return f"{column} IN ({', '.join('?' * len(doors))})", tuple(doors)
