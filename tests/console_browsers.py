@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 CHROMIUM = "/usr/bin/chromium"
+# The same engine without windows, in four fifths of the time; it has no microphone to ask for.
+HEADLESS_CHROMIUM = "/usr/bin/chromium-headless-shell"
 PATIENCE_MS = 10_000
 PHONE = {"width": 360, "height": 740}
 
@@ -95,7 +97,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # A service worker's script is held to certificates of its own accord.
         options = ["--no-sandbox", "--ignore-certificate-errors"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        browser = playwright.chromium.launch(executable_path=HEADLESS_CHROMIUM, args=options)
         yield browser
         browser.close()
 

@@ -96,6 +96,57 @@ def test_a_chime_that_cannot_be_played_refuses_it_all(
     assert caplog.messages[-1] == "read the configuration anew: nothing has changed"
 
 
+def doors(front: str = "", back: str = "") -> str:
+    """Two doors, with keys of each."""
+    return (
+        f'[[door]]\nid = "front"\nname = "Front"\n{front}\n'
+        f'[[door]]\nid = "back"\nname = "Back"\n{back}\n'
+    )
+
+
+def test_keys_of_a_door_are_taken_for_that_door(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    house = House(tmp_path, doors(back="chime.volume = 0.8"))
+    house.write(
+        "[chime]\nvolume = 0.2\n"
+        + doors(
+            front="visits.cooldown_seconds = 7\ncamera.width = 640",
+            back='chime.device = "gate"\nstorage.visits_days = 3',
+        )
+    )
+    [config] = house.told
+    front, back = config.doors
+    assert (front.visits.cooldown_seconds, back.visits.cooldown_seconds) == (7.0, 30.0)
+    assert (front.chime.volume, back.chime.volume) == (0.2, 0.2), "the door has none any more"
+    assert (front.storage.visits_days, back.storage.visits_days) == (90, 3)
+    assert front.camera.width == 0
+    assert back.chime.device is None
+    assert caplog.messages == [
+        "read the configuration anew, and took chime.volume, door.front.visits.cooldown_seconds, "
+        "door.back.storage.visits_days, door.back.chime.volume",
+        "these take a restart of the doorbell: door.front.camera.width, door.back.chime.device",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        doors() + '[[door]]\nid = "side"\nname = "Side"\n',
+        '[[door]]\nid = "front"\nname = "Front"\n',
+        "",
+    ],
+)
+def test_another_door_takes_a_restart(
+    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House(tmp_path, doors())
+    house.write(text)
+    assert house.told == []
+    assert caplog.messages == ["these take a restart of the doorbell: door"]
+
+
 def test_every_key_that_is_taken_exists() -> None:
     for name in RELOADED:
         section, _, key = name.partition(".")

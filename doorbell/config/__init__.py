@@ -332,7 +332,10 @@ class Config(Section):
     relay: RelaySection = RelaySection()
     control: ControlSection = ControlSection()
     log: LogSection = LogSection()
-    door: tuple[DoorSection, ...] = ()
+    door: Annotated[
+        tuple[DoorSection, ...],
+        Field(description="sections, each of which begins with [[door]]"),
+    ] = ()
 
     @model_validator(mode="after")
     def _doors_of_one_house(self) -> Config:

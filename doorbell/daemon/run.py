@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 
@@ -141,6 +141,7 @@ def run_daemon(
                     door,
                     Stopwatch(latencies[door.device.id], time.perf_counter),
                     recorder=recorder,
+                    earlier_of=_earlier_of(config, number),
                 ),
                 latency=latencies[door.device.id],
             )
@@ -158,6 +159,13 @@ def run_daemon(
         if logging.getLogger().level == logging.getLevelName(config.log.level.upper()):
             followers.append(_set_log_level)  # else the command line has set another
         loop.run(stop)
+
+
+def _earlier_of(config: Config, number: int) -> Collection[str] | None:
+    """Whose visits of the run before a door takes over; the first those of no door, too."""
+    if len(config.doors) == 1:
+        return None
+    return (config.doors[number].device.id, *([""] if number == 0 else []))
 
 
 def _open_perception(config: Config, stop: Stop) -> Perception:

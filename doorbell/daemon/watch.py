@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 
 # How long one step waits for a frame.
 WAIT_SECONDS = 0.25
-# Between two new starts for one hanging driver, where other doors are watched.
 RESTART_SECONDS = 3600.0
 
 
@@ -30,6 +29,8 @@ class Watch:
         notifier: the service manager.
         sinks: what is shown every frame.
         tell: takes what happened.
+        restart_seconds: between two new starts for one hanging driver, where other doors are
+            watched.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Watch:
         sinks: Sequence[FrameSink],
         *,
         tell: Callable[[Sequence[Event]], None],
+        restart_seconds: float = RESTART_SECONDS,
     ) -> None:
         self._doors = doors
         self._changed = doors[0].camera.changed
         self._notifier = notifier
         self._sinks = sinks
         self._tell = tell
+        self._restart_seconds = restart_seconds
         self._started = time.monotonic()
         self._ready = False
 
@@ -153,7 +156,7 @@ class Watch:
         """
         hangs = any(door.camera.needs_restart for door in self._watched)
         others = any(door.gives_frames for door in self._doors)
-        is_quiet = now - self._started > RESTART_SECONDS and not self.is_anybody_there
+        is_quiet = now - self._started > self._restart_seconds and not self.is_anybody_there
         if not hangs or (others and not is_quiet):
             self._notifier.feed_watchdog(now)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doorbell.outputs import Sink
-from doorbell.status import Message
+from doorbell.status import Message, VisitCorrected
 
 
 class OfDoor:
@@ -20,7 +20,8 @@ class OfDoor:
 
     def handle(self, message: Message) -> None:
         """Pass a message on, or leave it to the outputs of another door."""
-        if getattr(message, "door_id", "") in ("", self._door_id):
+        of = message.visit if isinstance(message, VisitCorrected) else message
+        if getattr(of, "door_id", "") in ("", self._door_id):
             self._sink.handle(message)
 
     def close(self) -> None:

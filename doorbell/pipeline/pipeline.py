@@ -6,7 +6,7 @@ the parts it was given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from doorbell.camera.frame_rate import FrameRate
@@ -57,6 +57,7 @@ class Pipeline:
         stopwatch: times the stages of each frame; None to time nothing.
         recorder: reads and writes the gallery, shared with the pipelines of other doors; None for
             one of its own.
+        earlier_of: the doors whose visits of the run before are taken over; None for every door's.
 
     Raises:
         GalleryError: the gallery does not answer at the start; what it does later stops nothing.
@@ -70,6 +71,7 @@ class Pipeline:
         stopwatch: Stopwatch | None = None,
         *,
         recorder: VisitRecorder | None = None,
+        earlier_of: Collection[str] | None = None,
     ) -> None:
         self._perception = perception
         self._stopwatch = stopwatch or Stopwatch(Latency(), lambda: 0.0)
@@ -77,6 +79,7 @@ class Pipeline:
         self._section = config.recognition
         self._door_id = config.device.id
         self._recorder = recorder or VisitRecorder(gallery, perception.model_id)
+        self._earlier_of = earlier_of
         self._tracker = Tracker(config.tracking)
         self._recognizer = Recognizer(perception, config, self._recorder.templates, self._stopwatch)
         self._pictures = VisitPictures(
@@ -92,6 +95,7 @@ class Pipeline:
             self._introduce,
             ring_after_seconds=config.attention.ring_after_seconds,
             recall=self._recall,
+            door_id=self._door_id,
         )
         self._has_begun = False
         self._kept_seen_at: dict[str, float] = {}  # what the gallery has of visits going on
@@ -122,13 +126,9 @@ class Pipeline:
     @property
     def in_sight(self) -> tuple[tuple[Track, Visit | None], ...]:
         """Every live track with the open visit it belongs to, if to any yet and without doubt."""
+        is_in_doubt, visit_of = self._recognizer.is_in_doubt, self._visits.visit_of
         return tuple(
-            (
-                track,
-                None
-                if self._recognizer.is_in_doubt(track)
-                else self._visits.visit_of(track.track_id),
-            )
+            (track, None if is_in_doubt(track) else visit_of(track.track_id))
             for track in self._tracker.tracks
         )
 
@@ -221,7 +221,7 @@ class Pipeline:
         """
         if not self._has_begun:
             self._has_begun = True
-            self._visits.restore(self._recorder.earlier())
+            self._visits.restore(self._recorder.earlier(self._earlier_of))
 
     def _find_bodies(self, frame: Frame) -> list[BodySighting]:
         """Find people by their figure, where that is due in this frame."""

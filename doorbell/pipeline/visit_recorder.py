@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -137,16 +137,19 @@ class VisitRecorder:
             except GalleryError as exc:
                 self._fail(exc)
 
-    def earlier(self) -> Earlier:
+    def earlier(self, doors: Collection[str] | None = None) -> Earlier:
         """What the run before left; visits that are not in it are ended, if they were left open.
 
         Nothing where the gallery does not answer: what was left open then stays so until the next.
+
+        Args:
+            doors: whose visits are meant; None for every door's.
         """
         if self._problem is not None:
             return Earlier()
         try:
-            earlier = self._gallery.visits.earlier(self._model_id)
-            self._gallery.visits.close_open([each.visit.visit_id for each in earlier.visits])
+            earlier = self._gallery.visits.earlier(self._model_id, doors)
+            self._gallery.visits.close_open([each.visit.visit_id for each in earlier.visits], doors)
         except GalleryError as exc:
             self._fail(exc)
             return Earlier()

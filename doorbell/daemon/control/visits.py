@@ -22,6 +22,7 @@ from doorbell.domain import (
 )
 from doorbell.errors import RefusedError
 from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.visits import VisitorKind
 from doorbell.household.visit_pictures import (
     as_known_now,
     has_picture,
@@ -121,8 +122,7 @@ class VisitRequests:
             before=request.before,
             name=name,
             stranger_id=request.stranger_id,
-            kind={"person": Person, "stranger": Stranger}.get(request.kind or ""),
-            undecided=request.kind == "undecided",
+            kind=request.kind,
         )
         more = found[request.limit - 1].visit_id if len(found) > request.limit else None
         listed = [self.document(visit) for visit in found[: request.limit]]
@@ -149,12 +149,11 @@ class VisitRequests:
         """The newest visit of each stranger who is not ignored, and of nobody at all."""
         since = self._now() - WAITING_DAYS * SECONDS_PER_DAY
         found: dict[tuple[str, int | str], Document] = {}
-        for kind in (Stranger, None):
-            for visit in gallery.visits.newest(
-                LOOKED_THROUGH // 5, since=since, kind=kind, undecided=kind is None
-            ):
+        kinds: tuple[VisitorKind, ...] = ("stranger", "undecided")
+        for kind in kinds:
+            for visit in gallery.visits.newest(LOOKED_THROUGH // 5, since=since, kind=kind):
                 ignored = visit.visitor is not None and visit.visitor.ignored
-                if not ignored and not (kind is None and visit.corrected):
+                if not ignored and not (kind == "undecided" and visit.corrected):
                     found.setdefault(_who(visit), self.document(visit))
         newest_first = sorted(
             found.values(), key=lambda each: str(each["started_at"]), reverse=True
