@@ -96,6 +96,7 @@ def status(**changed: Any) -> Document:
     """How everything is: well."""
     return {
         "device": {"id": "front", "name": "Front door"},
+        "doors": [{"id": "front", "name": "Front door"}],
         "version": "0.1.0",
         "uptime_seconds": 90.0,
         "camera": {

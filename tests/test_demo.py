@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from doorbell.demo import KNOWN_NAME, run_demo
+from doorbell.demo import KNOWN_NAME, TWO_DOORS, run_demo
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.testbed.daemon_process import DOORBELL
 from doorbell.testbed.sound_card import SoundCard
@@ -48,6 +48,32 @@ def test_one_round_names_the_known_visitor_alone_and_shows_each_visit(
     assert counted >= 16
     assert str(folder) in told
     assert re.search(r"^  http://localhost:\d+/pair#[0-9A-Z]{8}$", told, re.MULTILINE)
+
+
+def test_of_two_doors_one_timeline_names_the_door_and_the_visitor_is_known_at_both(
+    models_directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = [
+        *FAST,
+        "chime.enabled=false",
+        f"inference.models_directory={models_directory}",
+    ]
+    written = run_demo(tmp_path, doors=2, overrides=overrides)
+    told = capsys.readouterr().out
+    lines = [line for line in told.splitlines() if re.match(r"\d\d:", line)]
+
+    def of(door: str, words: str) -> int:
+        return sum(door in line and words in line for line in lines)
+
+    assert [of(door, f"✔  {KNOWN_NAME}") for door in TWO_DOORS.values()] == [1, 1]
+    assert of("Garden gate", "unknown: stranger-1, never seen before") == 1
+    assert of("", "unknown:") == 1
+    slug = KNOWN_NAME.lower().replace(" ", "-")
+    assert sorted(path.name[8:] for path in written) == [
+        f"{slug}-front-door.jpg",
+        f"{slug}-garden-gate.jpg",
+        "stranger-1-garden-gate.jpg",
+    ]
 
 
 @pytest.mark.long

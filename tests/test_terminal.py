@@ -64,6 +64,20 @@ def test_a_visit_is_told_line_by_line(terminal: Terminal) -> None:
     )
 
 
+def test_the_door_is_named_where_there_are_several() -> None:
+    text = io.StringIO()
+    doors = {"front": "Front door", "garden": "Garden gate"}
+    timeline = Timeline(Console(file=text, width=80), START, doors)
+    timeline.handle(Recognized("e1", START + 1, visit(ANNA, "a"), door_id="front"))
+    timeline.handle(Arrived("e2", START + 9, visit(None, "b"), door_id="garden"))
+    timeline.chose(Ring("e3", START + 9.5, door_id="garden"), Silence("muted"))
+    assert [line[9:36] for line in text.getvalue().splitlines()] == [
+        "Front door   visit 1  ✔  An",
+        "Garden gate  visit 2  ●  so",
+        "Garden gate           ♪  no",
+    ]
+
+
 @pytest.mark.parametrize(
     ("visits", "week", "words"),
     [

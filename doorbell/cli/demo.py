@@ -10,7 +10,11 @@ from doorbell.cli.options import Given, configure_logging, set_option, verbose_o
 from doorbell.cli.printing import example
 
 
-@click.command(epilog=example("doorbell demo", "doorbell demo --loop --set chime.volume=0.3"))
+@click.command(
+    epilog=example(
+        "doorbell demo", "doorbell demo --doors 2", "doorbell demo --loop --set chime.volume=0.3"
+    )
+)
 @click.option("--loop", is_flag=True, help="Go on with another round until stopped.")
 @click.option(
     "--output",
@@ -19,11 +23,24 @@ from doorbell.cli.printing import example
     show_default=True,
     help="Where the pictures of the visits go.",
 )
+@click.option(
+    "--doors",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="Of the house: with two, somebody known comes to both.",
+)
 @set_option
 @verbose_option
 @click.pass_context
 def demo(
-    context: click.Context, output: Path, overrides: tuple[str, ...], *, loop: bool, verbose: bool
+    context: click.Context,
+    output: Path,
+    overrides: tuple[str, ...],
+    *,
+    doors: int,
+    loop: bool,
+    verbose: bool,
 ) -> None:
     """Show the doorbell at work, without a camera.
 
@@ -36,4 +53,4 @@ def demo(
     given = context.ensure_object(Given)
     verbose = verbose or given.verbose
     configure_logging("debug" if verbose else "warning", words_only=not verbose)
-    run_demo(output, loop=loop, overrides=(*given.overrides, *overrides))
+    run_demo(output, doors=doors, loop=loop, overrides=(*given.overrides, *overrides))

@@ -32,7 +32,7 @@ class Doorbell:
         path: of the control socket.
 
     Attributes:
-        live: its picture of now, for any number of viewers.
+        live: the picture of now of the first door, for any number of viewers.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,6 +40,7 @@ class Doorbell:
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="ask")
         self._events = Events(path)
         self.live = LivePicture(path)
+        self._live_of: dict[str, LivePicture] = {}  # of doors that were named
 
     @property
     def running(self) -> bool:
@@ -85,14 +86,27 @@ class Doorbell:
         with Client.connect(self._path, timeout_seconds) as client:
             yield from client.subscribe(verb, **arguments)
 
-    def listen(self) -> Generator[Reply, None, None]:
-        """What the microphone at the door hears; it blocks, and is for a thread.
+    async def live_at(self, door_id: str | None) -> LivePicture:
+        """The picture of now of a door, as ``live``; None for the first.
+
+        Raises:
+            RefusedError: there is no such door.
+            NotRunningError, ControlError: as in ``ask``, of a door that nobody has watched yet.
+        """
+        if door_id is None:
+            return self.live
+        if door_id not in self._live_of:
+            await self.ask("status", door_id=door_id)
+        return self._live_of.setdefault(door_id, LivePicture(self._path, door_id))
+
+    def listen(self, door_id: str | None = None) -> Generator[Reply, None, None]:
+        """What the microphone at a door hears; it blocks, and is for a thread.
 
         Raises:
             ControlError: as in ``ask``.
         """
         with Client.connect(self._path, LISTEN_SECONDS) as client:
-            yield from client.listen()
+            yield from client.listen(door_id)
 
     def events(self) -> AsyncGenerator[dict[str, Any], None]:
         """What happens from now on; see ``Events.follow``."""
@@ -101,7 +115,8 @@ class Doorbell:
     async def close(self) -> None:
         """End all connections."""
         self._workers.shutdown(wait=False, cancel_futures=True)
-        await asyncio.gather(self._events.close(), self.live.close())
+        live = (self.live, *self._live_of.values())
+        await asyncio.gather(self._events.close(), *(each.close() for each in live))
 
 
 def doorbell_of(request: Request) -> Doorbell:

@@ -86,10 +86,12 @@ class LivePicture:
 
     Args:
         path: of the control socket.
+        door_id: of which door; None for the first.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, door_id: str | None = None) -> None:
         self._path = path
+        self._door_id = door_id
         self._viewers: set[Viewer] = set()
         self._thread: threading.Thread | None = None
         self._watched = threading.Event()
@@ -144,7 +146,9 @@ class LivePicture:
         watched_at = time.monotonic()
         with (
             Client.connect(self._path, PATIENCE_SECONDS) as client,
-            client.frames(max_width=MAX_WIDTH, per_second=PER_SECOND) as frames,
+            client.frames(
+                door_id=self._door_id, max_width=MAX_WIDTH, per_second=PER_SECOND
+            ) as frames,
         ):
             while not self._ended.is_set():
                 if self._viewers:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from doorbell.console import moments
+from doorbell.console.doors import door_in, path_at_door
 from doorbell.console.languages import LANGUAGES, PSEUDO, language_of, locale_of, translations
 from doorbell.console.notices import Notices
 from doorbell.console.static_files import static_path
@@ -84,6 +85,7 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
     language = language_of(request)
     theme = request.cookies.get(THEME_COOKIE)
     device = getattr(request.state, "device", None)
+    here = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     text = (
         environment(language)
         .get_template(template)
@@ -96,7 +98,9 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
             theme=theme if theme in THEMES else "",
             device=device,
             role="" if device is None else device.role.name.lower(),
-            here=request.scope["path"].removeprefix(request.scope.get("root_path", "")),
+            here=here,
+            back=path_at_door(request, here),
+            door=door_in(request),
             notice=None if device is None else notices_of(request).take(device.device_id),
             **context,
         )
@@ -112,7 +116,8 @@ def notices_of(request: Request) -> Notices:
 
 def own_path(to: str) -> str:
     """Where to go on: a path of the console; anything else could lead to another site."""
-    return to if re.fullmatch(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?", to) else "/"
+    path = r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?"
+    return to if re.fullmatch(rf"{path}(?:\?door=[A-Za-z0-9_-]{{1,64}})?", to) else "/"
 
 
 def wants_json(request: Request) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.text import Text
@@ -31,11 +32,17 @@ class Timeline:
     Args:
         console: where lines go.
         started_at: wall time of the beginning, seconds since the epoch; times count from it.
+        doors: what each door is called, by its id; none where there is only one, which is not
+            named.
     """
 
-    def __init__(self, console: Console, started_at: float) -> None:
+    def __init__(
+        self, console: Console, started_at: float, doors: Mapping[str, str] | None = None
+    ) -> None:
         self._console = console
         self._started_at = started_at
+        self._doors = doors or {}
+        self._door_width = max(map(len, self._doors.values()), default=0)
         self._lock = threading.Lock()
         self._numbers: dict[str, int] = {}
 
@@ -76,6 +83,9 @@ class Timeline:
         with self._lock:
             elapsed = event.occurred_at - self._started_at
             line = Text(f"{int(elapsed // 60):02d}:{elapsed % 60:04.1f}  ", style="bright_black")
+            if self._doors:
+                door = shown(self._doors.get(event.door_id, event.door_id))
+                line.append(f"{door:<{self._door_width}}  ")
             if event.visit is not None:
                 number = self._numbers.setdefault(event.visit.visit_id, len(self._numbers) + 1)
                 line.append(f"visit {number:<3d}", style="bright_black")

@@ -14,6 +14,7 @@ from doorbell.config import (
     AnnouncementsSection,
     ChimeSection,
     Config,
+    DeviceSection,
     RepliesSection,
     TalkSection,
 )
@@ -81,6 +82,7 @@ class House:
         *,
         shared: bool = False,
         after_seconds: int = 0,
+        names_door: bool = False,
         now: time = NOON,
         margin_seconds: float = ANSWER_MARGIN_SECONDS,
     ) -> None:
@@ -101,6 +103,7 @@ class House:
                 cooldown_seconds=0.0,
             ),
             announcements=AnnouncementsSection(enabled=True),
+            device=DeviceSection(name="Garden gate"),
             talk=TalkSection(volume=0.5),
             replies=RepliesSection(after_seconds=after_seconds),
         )
@@ -115,7 +118,9 @@ class House:
         def quiet() -> QuietTimes:
             return QuietTimes(config.chime, local_time=local_time)
 
-        self.announcements = Announcements(config, self.inside_channel, quiet=quiet())
+        self.announcements = Announcements(
+            config, self.inside_channel, names_door=names_door, quiet=quiet()
+        )
         self.chime = Chime(
             config.chime,
             self.inside_channel,
@@ -208,6 +213,14 @@ def test_who_is_at_the_door_is_said_inside_after_the_chime_and_not_at_the_door(
     peak = np.abs(words.samples).max() / np.abs(speak("Anna is at the door", "en").samples).max()
     assert peak == pytest.approx(0.5, abs=0.01)
     assert not house.door.heard
+
+
+def test_the_door_is_said_too_where_there_are_several(open_house: Open) -> None:
+    house = open_house(names_door=True)
+    house.handle(ring(ANNA))
+    assert house.falls_silent()
+    assert says(house.inside.heard[1], "Anna is at the door: Garden gate")
+    assert not says(house.inside.heard[1], "Anna is at the door: Front door")
 
 
 def test_who_is_recognized_while_the_chime_sounds_is_named(open_house: Open) -> None:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from doorbell.clock import iso_utc
 from doorbell.console.doorbell_client import Doorbell, doorbell_of
+from doorbell.console.doors import at_door
 from doorbell.console.pages.health import parts_now
 from doorbell.console.rendering import render
 from doorbell.console.routing import Role
@@ -28,7 +29,8 @@ async def door(request: Request) -> Response:
     doorbell = doorbell_of(request)
     member = request.state.device.role >= Role.MEMBER
     status, today = await asyncio.gather(
-        doorbell.ask("status"), doorbell.ask("visits.today", since=_midnight())
+        doorbell.ask("status", **at_door(request)),
+        doorbell.ask("visits.today", since=_midnight()),
     )
     waiting = today.document["waiting"] if member else []
     cards = await asyncio.gather(*(_card(doorbell, visit) for visit in waiting[:CARDS]))
@@ -48,7 +50,7 @@ async def door(request: Request) -> Response:
 async def wall(request: Request) -> Response:
     """The picture alone, for a tablet on the wall or a panel of home automation."""
     doorbell = doorbell_of(request)
-    status = (await doorbell.ask("status")).document
+    status = (await doorbell.ask("status", **at_door(request))).document
     now = datetime.now().astimezone()
     offset = now.utcoffset()
     return render(

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from doorbell.console.doorbell_client import doorbell_of
+from doorbell.console.doors import at_door
 from doorbell.console.fields import number_in
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, render, wants_json
@@ -38,9 +39,11 @@ async def new(request: Request) -> Response:
         if person_id is None:
             return refuse(request, 404, _("There is no such person."))
         known = (await doorbell.ask("people.get", person_id=person_id)).document["person"]
+    status: dict[str, Any] = {"doors": []}
     with suppress(ControlError):  # the photo itself will say what is wrong
         await doorbell.ask("photo.prepare")
-    return render(request, "enroll.html", person=known, max_bytes=MAX_PHOTO_BYTES)
+        status = (await doorbell.ask("status", **at_door(request))).document
+    return render(request, "enroll.html", status=status, person=known, max_bytes=MAX_PHOTO_BYTES)
 
 
 async def examine(request: Request) -> Response:
@@ -125,7 +128,11 @@ async def door(request: Request) -> Response:
 
     def lines() -> Generator[bytes, None, None]:
         followed = doorbell.follow(
-            "door_enroll", timeout_seconds=DOOR_SECONDS, consent=_consent(form, _), **whom
+            "door_enroll",
+            timeout_seconds=DOOR_SECONDS,
+            consent=_consent(form, _),
+            **whom,
+            **at_door(request),
         )
         try:
             with closing(followed):

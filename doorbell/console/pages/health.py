@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from doorbell.clock import iso_utc
-from doorbell.console.doorbell_client import doorbell_of
+from doorbell.console.doorbell_client import Doorbell, doorbell_of
 from doorbell.console.rendering import gettext_of, render, url_of, wants_json
 from doorbell.console.words import Gettext
 from doorbell.control.requests.notifications import SILENT_SECONDS
 
-# It looks through the camera and lets a simulated visitor come.
+# It looks through the camera and lets a simulated visitor come; at each door.
 CHECK_SECONDS = 120.0
 
 
@@ -40,15 +41,14 @@ class Line:
 
 async def health(request: Request) -> Response:
     """The page: now, and the last check that was made here."""
-    doorbell = doorbell_of(request)
-    status = (await doorbell.ask("status")).document
+    doors = await _doors(doorbell_of(request))
     return render(
         request,
         "health.html",
-        status=status,
-        now=[*parts_now(request, status), *_nobody(request, status)],
+        status=doors[0],
+        doors=doors,
+        now=[*_parts_of_doors(request, doors), *_nobody(request, doors[0])],
         check=request.app.state.last_check,
-        statistics=status["statistics"],
     )
 
 
@@ -56,7 +56,8 @@ async def check(request: Request) -> Response:
     """Check every part, which takes some seconds and plays the chime."""
     doorbell = doorbell_of(request)
     _ = gettext_of(request)
-    reply = await doorbell.ask("check", timeout_seconds=CHECK_SECONDS)
+    doors = (await doorbell.ask("status")).document["doors"]
+    reply = await doorbell.ask("check", timeout_seconds=CHECK_SECONDS * len(doors))
     findings = reply.document["findings"]
     request.app.state.last_check = {"at": iso_utc(time.time()), "findings": findings}
     if wants_json(request):
@@ -65,19 +66,52 @@ async def check(request: Request) -> Response:
 
 
 def parts_now(request: Request, status: dict[str, Any]) -> list[Line]:
-    """How each part is; what the daemon says of it may name an address of the house, or a file."""
+    """How each part is of a door and of the house.
+
+    What the daemon says of it may name an address of the house, or a file.
+    """
+    return [*_parts_of_door(request, status), *_parts_of_house(request, [status])]
+
+
+async def _doors(doorbell: Doorbell) -> list[dict[str, Any]]:
+    """How each door is, the first one first."""
+    first = (await doorbell.ask("status")).document
+    others = [each["id"] for each in first["doors"][1:]]
+    told = await asyncio.gather(*(doorbell.ask("status", door_id=each) for each in others))
+    return [first, *(each.document for each in told)]
+
+
+def _parts_of_doors(request: Request, doors: list[dict[str, Any]]) -> list[Line]:
+    """How each part of each door is, and of the house; with the door's name where it takes one."""
+    if len(doors) == 1:
+        return parts_now(request, doors[0])
+    lines = [
+        replace(line, title=f"{line.title} ({status['device']['name']})")
+        for status in doors
+        for line in _parts_of_door(request, status)
+    ]
+    return [*lines, *_parts_of_house(request, doors)]
+
+
+def _parts_of_door(request: Request, status: dict[str, Any]) -> list[Line]:
     _ = gettext_of(request)
     lines = [_camera(_, status["camera"]), _sound(_, status["sound"])]
     if status["door_speaker"] is not None:
         lines.append(_door_speaker(_, status["door_speaker"]))
-    lines.append(_broker(_, status["broker"]))
-    if status["notifications"]["enabled"]:
-        lines.append(_notifications(_, status["notifications"]))
-    for part in status["storage"]:
-        title = _("Disk, for %(part)s") % {"part": part["part"]}
-        words = _("cannot be written")
-        lines.append(Line("bad", title, words, part["reason"], "/settings#keeping"))
-    if not status["storage"]:
+    return [*lines, _broker(_, status["broker"])]
+
+
+def _parts_of_house(request: Request, doors: list[dict[str, Any]]) -> list[Line]:
+    """Who is told, and the disk: what cannot be written may be of some door alone."""
+    _ = gettext_of(request)
+    lines = []
+    if doors[0]["notifications"]["enabled"]:
+        lines.append(_notifications(_, doors[0]["notifications"]))
+    failing = {part["part"]: part["reason"] for status in doors for part in status["storage"]}
+    for part, reason in failing.items():
+        title = _("Disk, for %(part)s") % {"part": part}
+        lines.append(Line("bad", title, _("cannot be written"), reason, "/settings#keeping"))
+    if not failing:
         lines.append(Line("good", _("Disk"), _("can be written")))
     return lines
 

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from doorbell.console.doorbell_client import Doorbell, doorbell_of
-from doorbell.console.live import Picture
+from doorbell.console.doors import door_in
+from doorbell.console.live import LivePicture, Picture
 from doorbell.console.streams import Stream, part_of
 
 SILENCE_SECONDS = 1.0
@@ -32,12 +33,14 @@ async def live(request: Request) -> Response:
     epoch), ``w``, ``h``, ``faces``. Every second without a picture brings ``{"running": false,
     "why": "stopped" | "no_picture"}`` without a JPEG.
     """
-    return Stream(_parts(doorbell_of(request)), "application/octet-stream")
+    doorbell = doorbell_of(request)
+    watched = await doorbell.live_at(door_in(request))
+    return Stream(_parts(doorbell, watched), "application/octet-stream")
 
 
-async def _parts(doorbell: Doorbell) -> AsyncGenerator[bytes, None]:
+async def _parts(doorbell: Doorbell, watched: LivePicture) -> AsyncGenerator[bytes, None]:
     # The daemon's sign of life tells a doorbell that has stopped from a camera that gives nothing.
-    async with doorbell.live.watching() as viewer, aclosing(doorbell.events()) as events:
+    async with watched.watching() as viewer, aclosing(doorbell.events()) as events:
         await anext(events)
         while True:
             picture = await viewer.next(SILENCE_SECONDS)
@@ -63,7 +66,8 @@ def _described(picture: Picture) -> dict[str, Any]:
 async def frame(request: Request) -> Response:
     """The picture of now as a JPEG; 503 where there is none."""
     end = time.monotonic() + STALE_SECONDS
-    async with doorbell_of(request).live.watching() as viewer:
+    watched = await doorbell_of(request).live_at(door_in(request))
+    async with watched.watching() as viewer:
         while (left := end - time.monotonic()) > 0:
             picture = await viewer.next(left)
             if picture is not None and picture.age_seconds() < STALE_SECONDS:
@@ -76,11 +80,11 @@ async def frame(request: Request) -> Response:
 async def mjpeg(request: Request) -> Response:
     """Pictures one after the other (multipart/x-mixed-replace); ends where there are none."""
     kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-    return Stream(_mjpeg_parts(doorbell_of(request)), kind)
+    return Stream(_mjpeg_parts(await doorbell_of(request).live_at(door_in(request))), kind)
 
 
-async def _mjpeg_parts(doorbell: Doorbell) -> AsyncGenerator[bytes, None]:
-    async with doorbell.live.watching() as viewer:
+async def _mjpeg_parts(watched: LivePicture) -> AsyncGenerator[bytes, None]:
+    async with watched.watching() as viewer:
         while (picture := await viewer.next(GIVE_UP_SECONDS)) is not None:
             if picture.age_seconds() < STALE_SECONDS:
                 head = (
@@ -125,6 +129,8 @@ def _told(document: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {
         key: document[key] for key in ("event", "what", "running") if key in document
     }
+    if document.get("door_id"):
+        told["door"] = document["door_id"]
     visit = document.get("visit")
     if visit is not None:
         visitor = visit["visitor"]

@@ -303,6 +303,7 @@ async def _page(
         request,
         "person.html",
         status_code=status_code,
+        status=status.document,
         person=found,
         visits=got.document["visits"],
         pictured=[each for each in got.document["visits"] if each["has_picture"]][:6],

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from doorbell.console.doorbell_client import doorbell_of
+from doorbell.console.doors import at_door, path_at_door
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
 from doorbell.console.words import Gettext, without_commands
@@ -30,13 +31,14 @@ async def say(request: Request) -> Response:
     form = request.state.form
     doorbell = doorbell_of(request)
     try:
-        await doorbell.ask("replies.play", reply_id=form.get("reply", ""))
+        await doorbell.ask("replies.play", reply_id=form.get("reply", ""), **at_door(request))
         said = _("It is said at the door.")
     except RefusedError as error:
         if wants_json(request) or error.kind != "refused":
             raise
         said = without_commands(str(error))  # whoever tries replies goes on with the next one
-    return done(request, {}, own_path(form.get("to", PATH)), summary=said)
+    to = own_path(form.get("to", path_at_door(request, PATH)))
+    return done(request, {}, to, summary=said)
 
 
 async def sound(request: Request) -> Response:
@@ -88,12 +90,12 @@ async def _change(request: Request, verb: str, summary: str, **arguments: Any) -
         if wants_json(request) or error.kind != "refused":
             raise
         return await _page(request, wrong=_refusal_in_words(str(error), _))
-    return done(request, {}, PATH, summary=summary)
+    return done(request, {}, path_at_door(request, PATH), summary=summary)
 
 
 async def _page(request: Request, *, wrong: str = "") -> Response:
     doorbell = doorbell_of(request)
-    status = (await doorbell.ask("status")).document
+    status = (await doorbell.ask("status", **at_door(request))).document
     told = (await doorbell.ask("replies.list")).document
     own = [each for each in told["replies"] if each["is_recording"]]
     return render(

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from doorbell.console.doorbell_client import doorbell_of
+from doorbell.console.doors import at_door, path_at_door
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
 from doorbell.domain import REPLY_ID
@@ -36,7 +37,7 @@ async def settings(request: Request) -> Response:
 async def aim(request: Request) -> Response:
     """The live picture with how large the faces in it are, for whoever aims the camera."""
     doorbell = doorbell_of(request)
-    status = (await doorbell.ask("status")).document
+    status = (await doorbell.ask("status", **at_door(request))).document
     return render(request, "aim.html", status=status)
 
 
@@ -47,7 +48,7 @@ async def change(request: Request) -> Response:
     section = request.state.form.get("section", "")
     try:
         changes = _changes(request, section)
-        await doorbell.ask("settings.change", **changes)
+        await doorbell.ask("settings.change", **changes, **at_door(request))
     except (WrongError, RefusedError) as error:
         is_ours = not isinstance(error, RefusedError) or error.kind == "refused"
         if not is_ours:
@@ -55,7 +56,7 @@ async def change(request: Request) -> Response:
         if wants_json(request) or section not in _SECTIONS:
             return refuse(request, 422, str(error))
         return await _page(request, status_code=422, wrong={section: str(error)})
-    return done(request, {}, "/settings", summary=_("Saved."))
+    return done(request, {}, path_at_door(request, "/settings"), summary=_("Saved."))
 
 
 async def mute(request: Request) -> Response:
@@ -73,7 +74,7 @@ async def mute(request: Request) -> Response:
         if re.fullmatch("[1-9][0-9]{0,4}", minutes, re.ASCII) is None:
             return refuse(request, 422, _("Write for how many minutes."))
         wanted["minutes"] = float(minutes)
-    await doorbell.ask("mute", **wanted)
+    await doorbell.ask("mute", **wanted, **at_door(request))
     if not wanted["muted"]:
         said = _("The chimes sound again.")
     elif "until" in wanted:
@@ -84,15 +85,17 @@ async def mute(request: Request) -> Response:
         said = _("Quiet for %(minutes)s minutes.") % {"minutes": minutes}
     else:
         said = _("Quiet until somebody lets the chimes sound again.")
-    return done(request, {}, own_path(form.get("to", "/")), summary=said)
+    to = own_path(form.get("to", path_at_door(request, "/")))
+    return done(request, {}, to, summary=said)
 
 
 async def ring(request: Request) -> Response:
     """Ring, as whoever presses at the door does."""
     _ = gettext_of(request)
     doorbell = doorbell_of(request)
-    await doorbell.ask("ring")
-    return done(request, {}, own_path(request.state.form.get("to", "/")), summary=_("It rings."))
+    await doorbell.ask("ring", **at_door(request))
+    to = own_path(request.state.form.get("to", path_at_door(request, "/")))
+    return done(request, {}, to, summary=_("It rings."))
 
 
 async def chime_sound(request: Request) -> Response:
@@ -109,21 +112,22 @@ async def play_chime(request: Request) -> Response:
     form = request.state.form
     chime = form.get("chime", "")
     try:
-        await doorbell.ask("chime.play", chime=chime)
+        await doorbell.ask("chime.play", chime=chime, **at_door(request))
         said = _("%(chime)s sounds at the door.") % {"chime": chime.capitalize()}
     except RefusedError as error:
         if wants_json(request) or error.kind != "refused":
             raise
         # Whoever tries chimes goes on with the next one.
         said = str(error)
-    return done(request, {}, own_path(form.get("to", "/settings")), summary=said)
+    to = own_path(form.get("to", path_at_door(request, "/settings")))
+    return done(request, {}, to, summary=said)
 
 
 async def _page(
     request: Request, *, status_code: int = 200, wrong: dict[str, str] | None = None
 ) -> Response:
     doorbell = doorbell_of(request)
-    status = (await doorbell.ask("status")).document
+    status = (await doorbell.ask("status", **at_door(request))).document
     held = status["settings"]
     keeps_nights = held is not None and held["quiet_hours"]
     return render(

@@ -9,7 +9,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from doorbell.console.doorbell_client import Doorbell, doorbell_of
+from doorbell.console.doorbell_client import doorbell_of
+from doorbell.console.doors import at_door, door_in
 from doorbell.console.rendering import gettext_of
 from doorbell.console.streams import Stream, of_blocking, part_of
 from doorbell.console.words import Gettext, without_commands
@@ -22,7 +23,7 @@ TAKE_SECONDS = 3.0
 async def say(request: Request) -> Response:
     """Say at the door what is sent: 16 kHz mono, 16-bit little-endian, at most 15 s."""
     _ = gettext_of(request)
-    await doorbell_of(request).ask("talk.say", await request.body())
+    await doorbell_of(request).ask("talk.say", await request.body(), **at_door(request))
     return JSONResponse({"summary": _("It is said at the door.")})
 
 
@@ -31,19 +32,20 @@ async def listen(request: Request) -> Response:
 
     JSON: ``event``, as ``requests.Listen`` has it.
     """
-    source = of_blocking(_heard(doorbell_of(request), gettext_of(request)))
+    source = of_blocking(_heard(request))
     return Stream(source, "application/octet-stream", take_seconds=TAKE_SECONDS)
 
 
 async def answered(request: Request) -> Response:
     """Tell that somebody who opened the page sees the door: so no reply is said by itself."""
-    await doorbell_of(request).ask("door.answer", how="watched")
+    await doorbell_of(request).ask("door.answer", how="watched", **at_door(request))
     return Response(status_code=204)
 
 
-def _heard(doorbell: Doorbell, _: Gettext) -> Generator[bytes, None, None]:
+def _heard(request: Request) -> Generator[bytes, None, None]:
+    doorbell, _ = doorbell_of(request), gettext_of(request)
     try:
-        with closing(doorbell.listen()) as told:
+        with closing(doorbell.listen(door_in(request))) as told:
             for each in told:
                 yield part_of(_in_words(each.document, _), each.blob)
     except NotRunningError:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from doorbell.clock import iso_utc
 from doorbell.console import moments
 from doorbell.console.doorbell_client import Doorbell, doorbell_of
+from doorbell.console.doors import door_in
 from doorbell.console.fields import number_in
 from doorbell.console.languages import language_of, locale_of
 from doorbell.console.refusals import refuse
@@ -37,10 +38,13 @@ async def visits(request: Request) -> Response:
     who = _of_whom(query.get("who", ""))
     day = _day(query.get("day", ""))
     before = query.get("before", "")[:120]
+    status, people = await asyncio.gather(doorbell.ask("status"), doorbell.ask("people.list"))
+    doors = {each["id"] for each in status.document["doors"]}
+    door = door_in(request) if door_in(request) in doors else None
     wanted = {**who, **_of_day(day), **({"before": before} if before else {})}
-    listed, people = await asyncio.gather(
-        doorbell.ask("visits.list", limit=PAGE_VISITS, **wanted), doorbell.ask("people.list")
-    )
+    if door is not None:
+        wanted["door_id"] = door
+    listed = await doorbell.ask("visits.list", limit=PAGE_VISITS, **wanted)
     by_day = [
         {"first": group[0]["started_at"], "visits": group}
         for _, found in groupby(listed.document["visits"], key=_date_of)
@@ -49,6 +53,8 @@ async def visits(request: Request) -> Response:
     return render(
         request,
         "visits.html",
+        status=status.document,
+        at_door=door,
         days=by_day,
         more=listed.document["more"],
         people=by_name(people.document["people"]),
@@ -83,8 +89,10 @@ async def _visit_page(
         forced: the fields with which a stranger is named all the same.
     """
     doorbell = doorbell_of(request)
-    got, listed = await asyncio.gather(
-        doorbell.ask("visits.get", visit=visit_id), doorbell.ask("people.list")
+    got, listed, status = await asyncio.gather(
+        doorbell.ask("visits.get", visit=visit_id),
+        doorbell.ask("people.list"),
+        doorbell.ask("status"),
     )
     found, visitor = got.document["visit"], got.document["visit"]["visitor"]
     known = {each["person_id"]: each for each in listed.document["people"]}
@@ -99,6 +107,7 @@ async def _visit_page(
         request,
         "visit.html",
         status_code=status_code,
+        status=status.document,
         wrong=wrong,
         forced=forced,
         visit=found,

@@ -1,6 +1,6 @@
 // The first page: the live picture and its controls.
 
-import { element, post, prefix } from "./page.js";
+import { element, ofDoor, post, prefix } from "./page.js";
 import { open } from "./live.js";
 
 const view = document.getElementById("live-view");
@@ -16,7 +16,7 @@ function button(id, action) {
 if (live) {
   // Whoever opens this page has answered the bell by looking; a tablet that always shows the wall has not.
   live.onSeen = () => {
-    post(`${prefix}/answered`).catch(() => {});
+    post(`${prefix}/answered${ofDoor}`).catch(() => {});
   };
   button("toggle-boxes", (toggle) => {
     const shown = toggle.getAttribute("aria-pressed") !== "true";
@@ -34,6 +34,6 @@ if (live) {
   button("full-screen", () => {
     if (document.fullscreenElement) document.exitFullscreen();
     else if (view.requestFullscreen) view.requestFullscreen().catch(() => {});
-    else location.assign(`${prefix}/wall`);
+    else location.assign(`${prefix}/wall${ofDoor}`);
   });
 }

@@ -56,6 +56,9 @@ for (const link of document.querySelectorAll("a[data-listen]")) {
 for (const button of document.querySelectorAll('button[formaction$="/chime/play"]')) {
   button.addEventListener("click", (event) => {
     event.preventDefault();
-    send(button.formAction, new URLSearchParams({ chime: button.value }));
+    const values = new URLSearchParams({ chime: button.value });
+    const door = new FormData(button.form).get("door");
+    if (door) values.set("door", door);
+    send(button.formAction, values);
   });
 }

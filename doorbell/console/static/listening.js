@@ -1,6 +1,6 @@
 // The microphone at the door, heard in the page for as long as it is looked at.
 
-import { post, prefix, texts } from "./page.js";
+import { ofDoor, post, prefix, texts } from "./page.js";
 import { readParts } from "./stream.js";
 
 const RATE = 16000;
@@ -30,7 +30,7 @@ export class Listening {
     this.next = 0;
     let words = texts.failed;
     try {
-      const response = await post(`${prefix}/listen`, null, { signal: abort.signal });
+      const response = await post(`${prefix}/listen${ofDoor}`, null, { signal: abort.signal });
       if (response.ok) {
         await readParts(response, (told, bytes) => {
           if (told.event === "sound") this.play(bytes);

@@ -4,6 +4,8 @@ const body = document.body;
 
 export const prefix = body.dataset.prefix;
 export const texts = body.dataset;
+// In an address, which of several doors the page shows; nothing where there is one.
+export const ofDoor = texts.door ? `?door=${encodeURIComponent(texts.door)}` : "";
 
 // Ask the console to do something; what comes back is JSON, or a stream of parts.
 export function post(address, body = null, { type = "", signal = null } = {}) {

@@ -1,6 +1,6 @@
 // Hold to talk at the door, and listen there. Half duplex: who talks does not hear the door.
 
-import { filled, prefix, sendBytes, texts } from "./page.js";
+import { filled, ofDoor, prefix, sendBytes, texts } from "./page.js";
 import { Listening } from "./listening.js";
 import { RATE, Recording, mayRecord, reasonOf } from "./recording.js";
 
@@ -144,7 +144,7 @@ class Talk {
     const samples = (await recording.end()).slice(0, 2 * RATE * LONGEST_SECONDS);
     if (samples.byteLength < 2 * RATE * (SHORTEST_SECONDS + TAIL_MS / 1000)) this.tell(this.words.textShort);
     else {
-      const told = await sendBytes(`${prefix}/talk`, samples);
+      const told = await sendBytes(`${prefix}/talk${ofDoor}`, samples);
       this.tell(told.summary || told.error || texts.failed);
     }
     this.set("idle");

@@ -2,6 +2,7 @@
 
 import { open } from "./live.js";
 import { onEvent } from "./events.js";
+import { texts } from "./page.js";
 
 const view = document.getElementById("live-view");
 const live = open(view);
@@ -44,7 +45,7 @@ async function stayAwake() {
 stayAwake();
 document.addEventListener("visibilitychange", stayAwake);
 onEvent((event) => {
-  if (event.event === "ring") {
+  if (event.event === "ring" && (!texts.door || event.door === texts.door)) {
     view.classList.add("ringing");
     setTimeout(() => view.classList.remove("ringing"), 3000);
   }

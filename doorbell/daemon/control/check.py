@@ -14,7 +14,7 @@ from doorbell.control.wire import Document
 from doorbell.daemon.control.server import Answer
 from doorbell.errors import RefusedError
 
-# What examining everything may take on a slow machine.
+# What examining everything of one door may take on a slow machine.
 CHECK_SECONDS = 180.0
 CHECK_COMMAND = (sys.executable, "-m", "doorbell.diagnostics")
 _SILENT = {"volume": 0.0}
@@ -58,7 +58,7 @@ class CheckRequests:
                 input=config.model_dump_json(),
                 capture_output=True,
                 text=True,
-                timeout=CHECK_SECONDS,
+                timeout=CHECK_SECONDS * len(config.doors),
                 check=False,
             )
             findings: list[Document] = json.loads(done.stdout)

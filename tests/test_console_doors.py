@@ -1,0 +1,144 @@
+"""The pages of a house with two doors: each shows one, and what is done there is done at that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from console_documents import status
+from console_household import Household, Pages, Seen
+from console_server import Console
+
+DOORS = [{"id": "front", "name": "Front door"}, {"id": "garden", "name": "Garden <gate>"}]
+
+
+class TwoDoors(Household):
+    """A household with a second door, which is muted."""
+
+    def answers(self) -> dict[str, Any]:
+        for number, each in enumerate(self.visits.values()):
+            each["door_id"] = DOORS[number % 2]["id"]
+        return {**super().answers(), "status": self._status}
+
+    def _status(self, request: dict[str, Any]) -> dict[str, Any]:
+        asked = request.get("door_id", "front")
+        door = next((each for each in DOORS if each["id"] == asked), None)
+        if door is None:
+            error = f"there is no door {asked!r}"
+            return {"ok": False, "kind": "not_found", "error": error}
+        told = status(device=door, doors=DOORS)
+        if asked == "garden":
+            told["settings"]["muted"] = True
+            told["camera"] = {**told["camera"], "gives_frames": False, "reason": "no cable"}
+        return told
+
+
+@pytest.fixture
+def pages(imagined: Console) -> Pages:
+    return Pages(imagined, TwoDoors())
+
+
+PATHS = ["/", "/wall", "/settings", "/settings/aim", "/replies"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_page_of_a_door_leads_to_that_of_the_other(pages: Pages, path: str) -> None:
+    for query, current in (("", "front"), ("?door=garden", "garden")):
+        seen = Seen(pages.get(f"{path}{query}").text)
+        links = {
+            each["href"]: each.get("aria-current") for each in seen.all("a", **{"class": "chip"})
+        }
+        assert links == {
+            path: "page" if current == "front" else None,
+            f"{path}?door=garden": "page" if current == "garden" else None,
+        }
+        [body] = seen.all("body")
+        assert body["data-door"] == current
+        assert "Garden <gate>" in seen.text
+        for figure in seen.all("figure", id="live-view"):
+            assert figure["data-address"] == f"/live?door={current}"
+
+
+def test_what_is_done_on_the_page_of_a_door_is_done_there(pages: Pages) -> None:
+    forms = Seen(pages.get("/?door=garden").text)
+    # Ring, and let it sound again: of each the door, and where to go on.
+    assert len(forms.all("input", name="door", value="garden")) == 2
+    for path, form, verb in (
+        ("/ring", {}, "ring"),
+        ("/mute", {"minutes": "60"}, "mute"),
+        ("/replies/say", {"reply": "coming"}, "replies.play"),
+        ("/chime/play", {"chime": "gong"}, "chime.play"),
+        ("/settings", {"section": "privacy"}, "settings.change"),
+    ):
+        answered = pages.post(path, door="garden", **form)
+        assert answered.status == 303, path
+        assert answered.headers["location"].endswith("?door=garden"), path
+        [asked] = pages.asked(verb)
+        assert asked["door_id"] == "garden", path
+    pages.post("/answered?door=garden")
+    assert pages.asked("door.answer") == [{"how": "watched", "door_id": "garden"}]
+
+
+def test_where_to_go_on_may_name_a_door_and_no_other_site(pages: Pages) -> None:
+    for to, expected in (
+        ("/wall?door=garden", "/wall?door=garden"),
+        ("/wall?door=//elsewhere.example", "/"),
+        ("/wall?to=garden", "/"),
+        ("//elsewhere.example?door=garden", "/"),
+    ):
+        assert pages.post("/ring", door="garden", to=to).headers["location"] == expected
+
+
+def test_a_door_that_there_is_not_has_no_page_and_no_picture(pages: Pages) -> None:
+    for path in ("/", "/wall", "/settings", "/live", "/frame.jpg", "/stream.mjpeg"):
+        answered = pages.get(f"{path}?door=cellar")
+        assert answered.status == 404, path
+    assert pages.get(f"/?door={'x' * 500}").status == 404
+
+
+def test_visits_are_named_by_their_door_and_listed_by_it(pages: Pages) -> None:
+    listed = Seen(pages.get("/visits").text)
+    assert listed.text.count("Garden <gate>") > 1
+    assert pages.asked("visits.list")[0].keys() == {"limit"}
+    seen = Seen(pages.get("/visits?door=garden&who=person").text)
+    assert pages.asked("visits.list")[1]["door_id"] == "garden"
+    assert seen.all("option", value="garden", selected="") or seen.all("option", value="garden")
+    [older] = seen.all("a", rel="next")
+    assert "door=garden" in str(older["href"])
+    pages.get("/visits?door=cellar")
+    assert "door_id" not in pages.asked("visits.list")[2]
+    door = "Garden <gate>" if pages.household.visits["anna"]["door_id"] == "garden" else "Front"
+    assert door in Seen(pages.get("/visits/anna").text).text
+
+
+def test_health_is_that_of_every_door_and_of_the_house_once(pages: Pages) -> None:
+    pages.household.findings.append(
+        {"part": "camera (Garden <gate>)", "ok": False, "message": "no cable", "advice": []}
+    )
+    pages.post("/health/check")
+    text = Seen(pages.get("/health").text).text
+    for words in ("Camera (Front door)", "Sound (Front door)"):
+        assert text.count(words) == 1
+    assert text.count("Camera (Garden <gate>)") == 2  # now, and what the check has found
+    assert text.count("no cable") == 2
+    assert text.count("Disk") == 1
+
+
+def test_whoever_is_enrolled_at_the_door_chooses_at_which(pages: Pages) -> None:
+    seen = Seen(pages.get("/people/new").text)
+    assert [each["value"] for each in seen.all("option")] == ["front", "garden"]
+    pages.household.refusals["door_enroll"] = ("refused", "somebody is being enrolled")
+    pages.post("/enroll/door", name="Clara", door="garden")
+    [asked] = pages.asked("door_enroll")
+    assert asked["door_id"] == "garden"
+
+
+def test_with_one_door_nothing_is_said_of_doors(imagined: Console) -> None:
+    pages = Pages(imagined, Household())
+    for path in (*PATHS, "/visits", "/people/new", "/visits/anna"):
+        page = pages.get(path).text
+        assert "?door=" not in page, path
+        assert 'name="door"' not in page, path
+        assert not Seen(page).all("nav", **{"class": "chips"}), path
+    pages.post("/ring")
+    assert pages.asked("ring") == [{}]
