@@ -187,14 +187,10 @@ class VisitStore:
         """
         at_doors, door_ids = _at(doors)
         last = (
-            "SELECT rowid AS number, max(last_seen_at) FROM visits "  # noqa: S608 - our own words
-            f"WHERE {at_doors} AND person_id IS NOT NULL AND hidden_by IS NULL GROUP BY person_id"
+            "rowid IN (SELECT number FROM (SELECT rowid AS number, max(last_seen_at) FROM visits "  # noqa: S608 - our own words
+            f"WHERE {at_doors} AND person_id IS NOT NULL AND hidden_by IS NULL GROUP BY person_id))"
         )
-        return select_visits(
-            self._file,
-            f"rowid IN (SELECT number FROM ({last}))",
-            *door_ids,  # noqa: S608 - likewise
-        )
+        return select_visits(self._file, last, *door_ids)
 
     def find(self, words: str) -> Visit:
         """The visit that somebody means: its identifier, the beginning of it, or ``last``.
