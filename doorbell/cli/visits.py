@@ -88,9 +88,10 @@ def list_(
     from doorbell.household.doors import doors_visited, stored_as, with_door
 
     since_at = None if since is None else since.timestamp()
-    first_door = config.device.id
+    watched = [each.device.id for each in config.doors]
+    first_door = watched[0]
     with Gallery.of(config.storage) as gallery:
-        doors = {first_door} | doors_visited(gallery, first_door)
+        doors = {*watched, *doors_visited(gallery, first_door)}
         if door is not None and door not in doors:
             raise UsageError(f"there is no door {door!r}; give one of: {', '.join(sorted(doors))}")
         stored = None if door is None else stored_as(door, first_door)

@@ -46,6 +46,7 @@ from doorbell.errors import (
     UsageError,
 )
 from doorbell.gallery.gallery import Gallery
+from doorbell.household.doors import stored_doors
 from doorbell.household.forgetting import forget_person
 from doorbell.household.undoing import newest_change
 from doorbell.outputs import FrameSink, Sink
@@ -287,7 +288,13 @@ class MainLoop:
             case (
                 NameCommand() | CorrectCommand() | IgnoreCommand() | NoFaceCommand() | UndoCommand()
             ):
-                done = identify(command, self._gallery, self._config.recognition, self._publish)
+                done = identify(
+                    command,
+                    self._gallery,
+                    self._config.recognition,
+                    self._publish,
+                    stored_doors(self._config, door.door_id),
+                )
                 undoable = isinstance(command, NameCommand | CorrectCommand | NoFaceCommand)
                 undo = newest_change(self._gallery) if undoable else None
                 self._publish_known()
