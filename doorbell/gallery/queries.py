@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.gallery.codec import (
@@ -338,3 +338,12 @@ def move_portraits(file: GalleryFile, gone_id: int, kept_id: int, naming_id: int
         kept_id,
     )
     file.execute("UPDATE portraits SET person_id = ? WHERE person_id = ?", kept_id, gone_id)
+
+
+def at_one_of(doors: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    """What visits at one of some doors have, or at any, and the parameters of that."""
+    if doors is None:
+        return "TRUE", ()
+    # Of several, the index by door would have all of them sorted; + has the newest looked through.
+    column = "door_id" if len(doors) == 1 else "+door_id"
+    return f"{column} IN ({', '.join('?' * len(doors))})", tuple(doors)

@@ -15,6 +15,7 @@ from doorbell.gallery.codec import Row, decode_embeddings, readable
 from doorbell.gallery.deletion import delete_visits
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.queries import (
+    at_one_of,
     replace_visit_samples,
     select_visits,
     upsert_visit,
@@ -124,7 +125,7 @@ class VisitStore:
                 "stranger_id = ?": stranger_id,
             }
             given = {words: value for words, value in wanted.items() if value is not None}
-            at_doors, door_ids = _at(doors)
+            at_doors, door_ids = at_one_of(doors)
             listed = ("hidden_by IS NULL", at_doors, _OF_KIND[kind], *given)
             return select_visits(
                 self._file,
@@ -185,7 +186,7 @@ class VisitStore:
         Args:
             doors: only visits at one of these.
         """
-        at_doors, door_ids = _at(doors)
+        at_doors, door_ids = at_one_of(doors)
         last = (
             "rowid IN (SELECT number FROM (SELECT rowid AS number, max(last_seen_at) FROM visits "  # noqa: S608 - our own words
             f"WHERE {at_doors} AND person_id IS NOT NULL AND hidden_by IS NULL GROUP BY person_id))"
@@ -247,7 +248,7 @@ class VisitStore:
         Returns:
             Which they were, and the later visits of their time.
         """
-        at_doors, door_ids = _at(doors)
+        at_doors, door_ids = at_one_of(doors)
         with self._file.writing():
             rows = self._file.rows(
                 f"SELECT id FROM visits WHERE {at_doors} AND last_seen_at < ? "  # noqa: S608 - our own words
@@ -365,7 +366,7 @@ class VisitStore:
             but: visits that go on.
             doors: only visits at one of these.
         """
-        at_doors, door_ids = _at(doors)
+        at_doors, door_ids = at_one_of(doors)
         with self._file.writing():
             return self._file.execute(
                 f"UPDATE visits SET ended_at = last_seen_at WHERE {at_doors} "  # noqa: S608 - our own words
@@ -375,7 +376,7 @@ class VisitStore:
             )
 
     def _earlier_rows(self, doors: Collection[str] | None) -> Sequence[Row]:
-        at_doors, door_ids = _at(doors)
+        at_doors, door_ids = at_one_of(doors)
         return self._file.rows(
             f"SELECT id, rang_at, stopped_at FROM visits WHERE {at_doors} AND hidden_by IS NULL "  # noqa: S608 - our own words
             "AND (ended_at IS NULL OR stopped_at IS NOT NULL) "
@@ -393,12 +394,3 @@ class VisitStore:
         )
         _, embeddings = readable(rows, self._file.cipher)
         return directions(embeddings.sum(axis=0)) if len(embeddings) else None
-
-
-def _at(doors: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
-    """What visits at one of some doors have, or at any, and the parameters of that."""
-    if doors is None:
-        return "TRUE", ()
-    # Of several, the index by door would have all of them sorted; + has the newest looked through.
-    column = "door_id" if len(doors) == 1 else "+door_id"
-    return f"{column} IN ({', '.join('?' * len(doors))})", tuple(doors)

@@ -79,6 +79,11 @@ class Visits:
         """The same with all that they hold."""
         return tuple(self._open)
 
+    @property
+    def bell(self) -> Bell:
+        """What knows for whom it rang."""
+        return self._bell
+
     def restore(self, earlier: Earlier) -> None:
         """Take over from the run before, with the first frame; call it before that."""
         self._earlier = earlier.at_door(self._door_id)
@@ -172,14 +177,6 @@ class Visits:
             if newcomer is not None:
                 entry.newcomer = identified.get(newcomer.stranger_id, newcomer)
         self._bell.identify(identified)
-
-    def note_elsewhere(self, visitor: Visitor, time_seconds: float) -> None:
-        """The bell rang for the visitor at another door, and need not at this one too."""
-        self._bell.note_elsewhere(visitor, time_seconds)
-
-    def take_rung(self) -> list[Visitor]:
-        """Take those whom the bell rang for since this was asked last."""
-        return self._bell.take_newly()
 
     def forget(self, visit_id: str) -> list[int]:
         """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells.
