@@ -20,7 +20,7 @@ from doorbell.clock import (
     read_clocks,
 )
 from doorbell.config import RecognitionSection, StorageSection, load_config
-from doorbell.daemon.maintenance import RETENTION_SECONDS, Maintenance
+from doorbell.daemon.maintenance import RETENTION_SECONDS, Maintenance, Retention
 from doorbell.domain import Visit
 from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.pictures import Pictures, picture_path, write_picture
@@ -140,7 +140,7 @@ class Home:
             maintenance = Maintenance(
                 [self._pipeline],
                 self.gallery,
-                self.section,
+                Retention(self.section),
                 RecognitionSection(),
                 pictures.handle,
                 wall_time=wall_time,
@@ -254,7 +254,7 @@ def test_a_gallery_that_is_busy_when_the_clock_is_set_follows_later(
         maintenance = Maintenance(
             [pipeline],
             home.gallery,
-            home.section,
+            Retention(home.section),
             RecognitionSection(),
             pictures.handle,
             wall_time=10.0,

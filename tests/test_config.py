@@ -17,13 +17,15 @@ from doorbell.errors import ConfigError
 
 SHIPPED = Path(__file__).parent.parent / "config" / "doorbell.toml"
 
-SECTIONS: dict[str, type[BaseModel]] = {section: type(model) for section, model in Config()}
+# Several doors have a table each, which is tried elsewhere.
+PLAIN = [(section, model) for section, model in Config() if section != "door"]
+SECTIONS: dict[str, type[BaseModel]] = {section: type(model) for section, model in PLAIN}
 # There may be several of this one, and it is no section by itself.
 SEVERAL = "notifications.targets"
 SECTIONS[SEVERAL] = TargetSection
 KEYS = [
     place
-    for section, model in Config()
+    for section, model in PLAIN
     for key in type(model).model_fields
     for place in (
         [(SEVERAL, each) for each in TargetSection.model_fields]

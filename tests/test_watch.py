@@ -150,7 +150,8 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
 
 def is_fed(manager: ServiceManager, house: House) -> bool:
     """Whether the watchdog is fed by some watching."""
-    house.step(2)
+    house.step(4)
+    time.sleep(0.05)  # what was sent is read
     before = manager.names.count("WATCHDOG")
     until = time.monotonic() + 0.2
     while time.monotonic() < until:

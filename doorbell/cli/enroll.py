@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import door_of, door_option, with_config
+from doorbell.cli.options import door_of, door_option, named_door, with_config
 from doorbell.cli.printing import example, json_option, plural, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ def enroll(
     video: Path | None,
     consent: str | None,
     *,
-    door_id: str | None,
     from_camera: bool,
     force: bool,
     as_json: bool,
@@ -88,6 +87,7 @@ def enroll(
     """
     if bool(photos) + from_camera + (video is not None) != 1:
         raise click.UsageError("give either photos, --video FILE or --camera")
+    door_id = named_door()
     if door_id is not None and not from_camera:
         raise click.UsageError("--door is for --camera")
     door = door_of(config, door_id) if from_camera else config

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorbell.cli.options import door_option, with_config
+from doorbell.cli.options import door_option, named_door, with_config
 from doorbell.cli.printing import example, json_option, print_json, say
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def status(config: Config, *, as_json: bool) -> None:
 @click.command(epilog=example("doorbell ring", "doorbell ring --door garden"))
 @door_option
 @with_config
-def ring(config: Config, door_id: str | None) -> None:
+def ring(config: Config) -> None:
     """Ring for whoever is at the door, as the button does."""
     with _client(config) as client:
-        say(client.ask("ring", door_id=door_id).document["summary"])
+        say(client.ask("ring", door_id=named_door()).document["summary"])
 
 
 @click.command(
@@ -67,9 +67,7 @@ def ring(config: Config, door_id: str | None) -> None:
 @click.option("--off", is_flag=True, help="Let the chimes sound again.")
 @door_option
 @with_config
-def mute(
-    config: Config, minutes: float | None, until: str | None, door_id: str | None, *, off: bool
-) -> None:
+def mute(config: Config, minutes: float | None, until: str | None, *, off: bool) -> None:
     """Silence the chimes, until --off if nothing else is said; everybody is still announced.
 
     Of several doors the chimes of all are meant where none is named.
@@ -82,7 +80,8 @@ def mute(
     if until is not None:
         when["until"] = until
     with _client(config) as client:
-        say(client.ask("mute", muted=not off, door_id=door_id, **when).document["summary"])
+        asked = client.ask("mute", muted=not off, door_id=named_door(), **when)
+        say(asked.document["summary"])
 
 
 def _client(config: Config) -> Client:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 # Of a verb's context: what reads its configuration anew, a function without arguments.
 LOAD = "doorbell.load"
+# And the door that it was given.
+DOOR = "doorbell.door"
 CONFIG_VARIABLE = "DOORBELL_CONFIG"
 CONFIG_PATHS = (Path("/etc/doorbell/doorbell.toml"), Path("~/.config/doorbell/doorbell.toml"))
 
@@ -199,12 +201,24 @@ def with_config(verb: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
+def _note_door(context: click.Context, _option: click.Parameter, door_id: str | None) -> None:
+    context.meta[DOOR] = door_id
+
+
+# ``named_door`` tells which.
 door_option = click.option(
     "--door",
-    "door_id",
     metavar="ID",
+    expose_value=False,
+    callback=_note_door,
     help="At which door, where there are several; `doorbell status` names them.",
 )
+
+
+def named_door() -> str | None:
+    """The door that the verb was given."""
+    door_id: str | None = click.get_current_context().meta.get(DOOR)
+    return door_id
 
 
 def door_of(config: Config, door_id: str | None) -> Config:

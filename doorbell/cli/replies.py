@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import door_option, with_config
+from doorbell.cli.options import door_option, named_door, with_config
 from doorbell.cli.printing import (
     example,
     json_option,
@@ -57,10 +57,10 @@ def list_(config: Config, *, as_json: bool) -> None:
 @click.argument("reply_id", metavar="REPLY")
 @door_option
 @with_config
-def say_(config: Config, reply_id: str, door_id: str | None) -> None:
+def say_(config: Config, reply_id: str) -> None:
     """Say a reply at the door, by its identifier."""
     with _client(config) as client:
-        told = client.ask("replies.play", reply_id=reply_id, door_id=door_id)
+        told = client.ask("replies.play", reply_id=reply_id, door_id=named_door())
     say(told.document["summary"])
 
 

@@ -11,6 +11,7 @@ from doorbell.domain import REPLY_ID
 # Of a person or a stranger, as SQLite can hold it.
 Id: TypeAlias = Annotated[int, Field(ge=1, lt=10**18)]
 VisitId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+DoorId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 PhotoId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 ReplyId: TypeAlias = Annotated[str, StringConstraints(pattern=REPLY_ID)]
 Name: TypeAlias = Annotated[
@@ -20,8 +21,6 @@ Words: TypeAlias = Annotated[str, StringConstraints(max_length=2000)]
 # By the clock of the house, as 07:00.
 TimeOfDay: TypeAlias = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Days: TypeAlias = Annotated[int, Field(ge=0, le=3650)]
-# None is the first of several doors, or all of them where something is set.
-DoorId: TypeAlias = Annotated[str, StringConstraints(max_length=64)] | None
 # Of a picture, in pixels.
 Width: TypeAlias = Annotated[int, Field(ge=16, le=7680)]
 

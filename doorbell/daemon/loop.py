@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing_extensions import assert_never
 
 from doorbell.clock import is_synchronized, read_clocks
-from doorbell.config import Config, StorageSection
+from doorbell.config import Config
 from doorbell.daemon.door import Door
 from doorbell.daemon.forgotten_visits import ForgottenVisits
 from doorbell.daemon.identification import identify
-from doorbell.daemon.maintenance import Maintenance
+from doorbell.daemon.maintenance import Maintenance, Retention
 from doorbell.daemon.periodic import PeriodicTask
 from doorbell.daemon.reloading import Reload
 from doorbell.daemon.settings import SettingsInForce, longest
@@ -46,6 +46,7 @@ from doorbell.errors import (
     UsageError,
 )
 from doorbell.gallery.gallery import Gallery
+from doorbell.household.doors import stored_doors
 from doorbell.household.forgetting import forget_person
 from doorbell.household.undoing import newest_change
 from doorbell.outputs import FrameSink, Sink
@@ -158,9 +159,15 @@ class MainLoop:
             self._refuse_the_rest()
 
     @property
-    def _retention(self) -> StorageSection:
-        """``[storage]``, with for how long things are kept: the longest that a door asks for."""
-        return longest([each.storage for each in self._settings.values()])
+    def _retention(self) -> Retention:
+        """For how long things are kept: strangers as long as any door asks for."""
+        sections = {door_id: each.storage for door_id, each in self._settings.items()}
+        first = next(iter(sections.values()))
+        if len(sections) == 1:
+            return Retention(first)
+        # What an earlier doorbell has stored without a door was at the first.
+        days = {door_id: each.visits_days for door_id, each in sections.items()}
+        return Retention(longest(list(sections.values())), {**days, "": first.visits_days})
 
     def _tidy(self, now: float) -> None:
         """Let the gallery be tidied by a step between two frames, and seldom beside a visitor."""
@@ -281,7 +288,13 @@ class MainLoop:
             case (
                 NameCommand() | CorrectCommand() | IgnoreCommand() | NoFaceCommand() | UndoCommand()
             ):
-                done = identify(command, self._gallery, self._config.recognition, self._publish)
+                done = identify(
+                    command,
+                    self._gallery,
+                    self._config.recognition,
+                    self._publish,
+                    stored_doors(self._config, door.door_id),
+                )
                 undoable = isinstance(command, NameCommand | CorrectCommand | NoFaceCommand)
                 undo = newest_change(self._gallery) if undoable else None
                 self._publish_known()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from doorbell.clock import WallClock
 from doorbell.config import RecognitionSection, StorageSection
@@ -24,13 +25,27 @@ RETENTION_SECONDS = 3600.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """For how long things are kept.
+
+    Attributes:
+        storage: what is the same at every door, and where it is.
+        visits_days_by_door: instead of its ``visits_days``, by the door as it is stored with
+            visits; 0 for ever.
+    """
+
+    storage: StorageSection
+    visits_days_by_door: Mapping[str, int] = field(default_factory=dict)
+
+
 class Maintenance:
     """Keeps the storage in order.
 
     Args:
         pipelines: of all doors, which share what waits for the gallery.
         gallery: what is kept of visits and strangers.
-        storage: for how long.
+        kept: for how long.
         recognition: how similar is the same stranger.
         publish: takes states for every output, at once.
         wall_time: seconds since the epoch.
@@ -41,7 +56,7 @@ class Maintenance:
         self,
         pipelines: Sequence[Pipeline],
         gallery: Gallery,
-        storage: StorageSection,
+        kept: Retention,
         recognition: RecognitionSection,
         publish: Callable[[State], None],
         *,
@@ -51,7 +66,7 @@ class Maintenance:
         self._pipelines = pipelines
         self._recorder = pipelines[0].recorder
         self._gallery = gallery
-        self._storage = storage
+        self._kept = kept
         self._recognition = recognition
         self._publish = publish
         self._clock = WallClock(wall_time, time_seconds, self._written_at())
@@ -61,9 +76,9 @@ class Maintenance:
         self._delay_said = False
         self._tidying: Iterator[bool] | None = None
 
-    def reconfigure(self, storage: StorageSection) -> None:
+    def reconfigure(self, kept: Retention) -> None:
         """Keep things for as long as another configuration says, from the next look on."""
-        self._storage = storage
+        self._kept = kept
         self._retention_due_seconds = -math.inf
 
     def follow_clock(self, wall_time: float, time_seconds: float) -> None:
@@ -123,7 +138,10 @@ class Maintenance:
     def _tidy(self, wall_time: float | None) -> Iterator[bool]:
         """Delete what is old and merge strangers who are one; after each step, whether it wrote."""
         if wall_time is not None:
-            for _ in forgetting_older(self._gallery, wall_time, self._storage, self._publish):
+            kept = self._kept
+            for _ in forgetting_older(
+                self._gallery, wall_time, kept.storage, self._publish, kept.visits_days_by_door
+            ):
                 yield True
         merging = merge_alike(self._gallery, self._recorder.templates, self._recognition)
         for merged in merging:

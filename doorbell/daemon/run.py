@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 
@@ -40,6 +40,7 @@ from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.gpio.button import Button
 from doorbell.gpio.lines import Chips
+from doorbell.household.doors import stored_doors
 from doorbell.inference import NetworkFiles, Runner, keeps_frames_on_gpu, open_runner
 from doorbell.models.store import models_directory
 from doorbell.outputs import Sink
@@ -131,6 +132,7 @@ def run_daemon(
                 stack.enter_context(closing(Button(door.button, press, chips)))
         raise_if_stopping(stop)
         recorder = VisitRecorder(gallery, perception.model_id)
+        _end_visits_elsewhere(gallery, config)
         doors = [
             Door(
                 door,
@@ -141,7 +143,7 @@ def run_daemon(
                     door,
                     Stopwatch(latencies[door.device.id], time.perf_counter),
                     recorder=recorder,
-                    earlier_of=_earlier_of(config, number),
+                    earlier_of=stored_doors(config, door.device.id),
                 ),
                 latency=latencies[door.device.id],
             )
@@ -161,11 +163,12 @@ def run_daemon(
         loop.run(stop)
 
 
-def _earlier_of(config: Config, number: int) -> Collection[str] | None:
-    """Whose visits of the run before a door takes over; the first those of no door, too."""
-    if len(config.doors) == 1:
-        return None
-    return (config.doors[number].device.id, *([""] if number == 0 else []))
+def _end_visits_elsewhere(gallery: Gallery, config: Config) -> None:
+    """End what a killed daemon left open at doors that are watched no more."""
+    watched = {door.device.id for door in config.doors}
+    gone = set(gallery.visits.doors()) - watched - {""} if config.door else set()
+    if gone:
+        gallery.visits.close_open(doors=gone)
 
 
 def _open_perception(config: Config, stop: Stop) -> Perception:

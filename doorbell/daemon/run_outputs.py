@@ -6,7 +6,7 @@ control socket and the log are the house's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from doorbell.domain import AnyCommand, Command, ReplyCommand, Ring
 from doorbell.errors import ConfigError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gpio.lines import Chips
+from doorbell.household.doors import doors_by_visit, stored_doors
 from doorbell.household.replies import Replies
 from doorbell.household.sound_worker import SoundWorker
 from doorbell.household.visit_files import is_kept
@@ -169,6 +170,8 @@ def _talk(voice: DoorVoice, pcm: bytes) -> str:
 def open_home_automation(
     config: Config,
     gallery: Gallery,
+    stored_as: Collection[str] | None,
+    *,
     on_command: Callable[[AnyCommand], None],
     on_published: Callable[[float], None],
 ) -> Mqtt | None:
@@ -177,6 +180,7 @@ def open_home_automation(
     Args:
         config: of the door, which is a device of its own there.
         gallery: who is known.
+        stored_as: what visits at the door are stored with; None for every visit.
         on_command: takes what is commanded there, on any thread.
         on_published: takes what publishing took, in seconds, on any thread.
     """
@@ -190,8 +194,8 @@ def open_home_automation(
         known=KnownVisitors(
             tuple(gallery.people.all()),
             {each.stranger_id for each in gallery.strangers.all()},
-            open_visits=tuple(gallery.visits.open_visits()),
-            last_visits=tuple(gallery.visits.last_of_people()),
+            open_visits=tuple(gallery.visits.open_visits(stored_as)),
+            last_visits=tuple(gallery.visits.last_of_people(stored_as)),
         ),
         gallery=GalleryView(partial(is_kept, gallery), partial(faces_now, gallery, config.storage)),
         on_command=on_command,
@@ -290,7 +294,13 @@ class Outputs:
         for door in doors:
             door_id = door.device.id
             published = partial(latencies[door_id].add, Stage.PUBLISH)
-            broker = open_home_automation(door, self._gallery, self._take, published)
+            broker = open_home_automation(
+                door,
+                self._gallery,
+                stored_doors(self._config, door_id),
+                on_command=self._take,
+                on_published=published,
+            )
             if broker is not None:
                 self.add(broker, door_id)
             # Also where nobody may listen any more: a broker keeps what an earlier run told.
@@ -298,7 +308,7 @@ class Outputs:
             self._stack.enter_context(closing(microphone))
             chimes = self._sounds[door_id].chime
             self._asked.append(DoorOutputs(door, chimes, broker, talk))
-        self.add(Pictures(self._config.storage, publish=self._put))
+        self._open_pictures()
 
     def answer(self, reload: Callable[[], None]) -> None:
         """Answer whoever asks on the control socket.
@@ -321,6 +331,17 @@ class Outputs:
                 reload=reload,
             )
         )
+
+    def _open_pictures(self) -> None:
+        config, doors = self._config, self._config.doors
+        days = {door.device.id: door.storage.pictures_days for door in doors}
+        pictures = Pictures(
+            config.storage,
+            publish=self._put,
+            days_by_door=days if config.door else None,
+            doors_by_visit=doors_by_visit(config.storage, doors[0].device.id),
+        )
+        self.add(pictures)
 
     def _open_notices(self) -> None:
         """The output for the notifier, where anybody is told."""

@@ -14,14 +14,14 @@ class Status(Request):
 
     verb = "status"
     only_reads = True
-    door_id: DoorId = None
+    door_id: DoorId | None = None
 
 
 class RingBell(Request):
     """Ring for whoever is at the door."""
 
     verb = "ring"
-    door_id: DoorId = None
+    door_id: DoorId | None = None
 
 
 class Mute(Request):
@@ -31,7 +31,7 @@ class Mute(Request):
     muted: bool
     minutes: Annotated[float, Field(gt=0, le=7 * 24 * 60, allow_inf_nan=False)] | None = None
     until: TimeOfDay | None = None
-    door_id: DoorId = None
+    door_id: DoorId | None = None
 
 
 class ChangeSettings(Request):
@@ -50,7 +50,7 @@ class ChangeSettings(Request):
     announcements: bool | None = None
     reply_after_seconds: Annotated[int, Field(ge=0, le=60)] | None = None
     unanswered_reply: ReplyId | None = None
-    door_id: DoorId = None
+    door_id: DoorId | None = None
 
 
 class Reload(Request):
@@ -64,7 +64,7 @@ class PlayChime(Request):
 
     verb = "chime.play"
     chime: Annotated[str, StringConstraints(max_length=64)]
-    door_id: DoorId = None
+    door_id: DoorId | None = None
 
 
 class ChimeSound(Request):

@@ -87,7 +87,7 @@ class EnrollAtDoor(Request):
     name: Name | None = None
     person_id: Id | None = None
     consent: Words | None = None
-    door_id: DoorId = None
+    door_id: DoorId | None = None
 
 
 class GetPortrait(Request):

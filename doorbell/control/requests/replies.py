@@ -29,7 +29,7 @@ class PlayReply(Request):
 
     verb = "replies.play"
     reply_id: ReplyId
-    door_id: DoorId = None
+    door_id: DoorId | None = None
 
 
 class ReplySound(Request):

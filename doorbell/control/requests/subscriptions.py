@@ -33,6 +33,6 @@ class Frames(Request):
 
     verb = "frames"
     only_reads = True
-    door_id: DoorId = None
+    door_id: DoorId | None = None
     max_width: Width | None = None
     per_second: Annotated[float, Field(gt=0.0, le=240.0)] = 10.0

@@ -20,7 +20,7 @@ class Say(Request):
 
     verb = "talk.say"
     takes_blob = True
-    door_id: DoorId = None
+    door_id: DoorId | None = None
 
 
 class Listen(Request):
@@ -32,7 +32,7 @@ class Listen(Request):
     """
 
     verb = "talk.listen"
-    door_id: DoorId = None
+    door_id: DoorId | None = None
 
 
 class AnswerDoor(Request):
@@ -40,4 +40,4 @@ class AnswerDoor(Request):
 
     verb = "door.answer"
     how: Literal["watched"]
-    door_id: DoorId = None
+    door_id: DoorId | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from doorbell.daemon.control.check import CheckRequests
 from doorbell.daemon.control.status import StatusRequests
 from doorbell.daemon.control.talk import TalkRequests
 from doorbell.errors import RefusedError
@@ -30,10 +31,15 @@ class AskedDoors:
 
     Args:
         doors: at least one; the first is meant where a request names none and only reads.
+        check: examines every part of the house.
+
+    Attributes:
+        check: as given.
     """
 
-    def __init__(self, doors: Sequence[AskedDoor]) -> None:
+    def __init__(self, doors: Sequence[AskedDoor], check: CheckRequests) -> None:
         self._doors = {each.door_id: each for each in doors}
+        self.check = check
 
     def of(self, door_id: str | None) -> AskedDoor:
         """The door of that id, or the first.

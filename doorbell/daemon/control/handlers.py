@@ -8,7 +8,6 @@ from typing import TypeVar, cast
 from doorbell.control import requests
 from doorbell.control.requests import REQUESTS
 from doorbell.control.schema import Request
-from doorbell.daemon.control.check import CheckRequests
 from doorbell.daemon.control.commands import Commands
 from doorbell.daemon.control.doors import AskedDoors
 from doorbell.daemon.control.enrolling import EnrollingRequests
@@ -38,7 +37,6 @@ COMMANDS: tuple[type[Request], ...] = (
 def handlers(
     *,
     doors: AskedDoors,
-    check: CheckRequests,
     visits: VisitRequests,
     people: PeopleRequests,
     commands: Commands,
@@ -51,7 +49,6 @@ def handlers(
 
     Args:
         doors: what answers for each door.
-        check: examines every part.
         visits: of visits.
         people: of people.
         commands: carries out what the main thread does.
@@ -73,7 +70,7 @@ def handlers(
     answer(requests.Status, lambda asked: doors.of(asked.door_id).status.status(asked))
     answer(requests.PlayChime, lambda asked: doors.one(asked.door_id).status.play_chime(asked))
     answer(requests.ChimeSound, doors.of(None).status.chime_sound)
-    answer(requests.Check, check.check)
+    answer(requests.Check, doors.check.check)
     answer(requests.Reload, reload_soon)
     answer(requests.ListVisits, visits.listed)
     answer(requests.Today, visits.today)

@@ -75,7 +75,7 @@ def control_service(
         closing(GalleryExecutor(config.storage)) as executor,
         closing(EnrollingRequests(config, executor, output)) as enrolling,
     ):
-        visits = VisitRequests(config.storage, executor, time.time)
+        visits = VisitRequests(config.storage, executor, time.time, devices[0].id)
         commands = Commands([device.id for device in devices], put, executor)
         told = NoticeRequests(
             notices,
@@ -103,8 +103,9 @@ def control_service(
             for each in doors
         ]
         table = handlers(
-            doors=AskedDoors(asked),
-            check=CheckRequests(config, lambda: any(each.status.is_silent for each in asked)),
+            doors=AskedDoors(
+                asked, CheckRequests(config, lambda: any(each.status.is_silent for each in asked))
+            ),
             visits=visits,
             people=PeopleRequests(config.storage, executor, visits),
             enrolling=enrolling,
