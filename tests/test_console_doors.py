@@ -2,35 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from console_documents import status
 from console_household import Household, Pages, Seen
 from console_server import Console
-
-DOORS = [{"id": "front", "name": "Front door"}, {"id": "garden", "name": "Garden <gate>"}]
-
-
-class TwoDoors(Household):
-    """A household with a second door, which is muted."""
-
-    def answers(self) -> dict[str, Any]:
-        for number, each in enumerate(self.visits.values()):
-            each["door_id"] = DOORS[number % 2]["id"]
-        return {**super().answers(), "status": self._status}
-
-    def _status(self, request: dict[str, Any]) -> dict[str, Any]:
-        asked = request.get("door_id", "front")
-        door = next((each for each in DOORS if each["id"] == asked), None)
-        if door is None:
-            error = f"there is no door {asked!r}"
-            return {"ok": False, "kind": "not_found", "error": error}
-        told = status(device=door, doors=DOORS)
-        if asked == "garden":
-            told["settings"]["muted"] = True
-            told["camera"] = {**told["camera"], "gives_frames": False, "reason": "no cable"}
-        return told
+from console_two_doors import LONG_NAME, TwoDoors
 
 
 @pytest.fixture
@@ -54,7 +29,7 @@ def test_each_page_of_a_door_leads_to_that_of_the_other(pages: Pages, path: str)
         }
         [body] = seen.all("body")
         assert body["data-door"] == current
-        assert "Garden <gate>" in seen.text
+        assert LONG_NAME in seen.text
         for figure in seen.all("figure", id="live-view"):
             assert figure["data-address"] == f"/live?door={current}"
 
@@ -98,7 +73,7 @@ def test_a_door_that_there_is_not_has_no_page_and_no_picture(pages: Pages) -> No
 
 def test_visits_are_named_by_their_door_and_listed_by_it(pages: Pages) -> None:
     listed = Seen(pages.get("/visits").text)
-    assert listed.text.count("Garden <gate>") > 1
+    assert listed.text.count(LONG_NAME) > 1
     assert pages.asked("visits.list")[0].keys() == {"limit"}
     seen = Seen(pages.get("/visits?door=garden&who=person").text)
     assert pages.asked("visits.list")[1]["door_id"] == "garden"
@@ -107,19 +82,19 @@ def test_visits_are_named_by_their_door_and_listed_by_it(pages: Pages) -> None:
     assert "door=garden" in str(older["href"])
     pages.get("/visits?door=cellar")
     assert "door_id" not in pages.asked("visits.list")[2]
-    door = "Garden <gate>" if pages.household.visits["anna"]["door_id"] == "garden" else "Front"
+    door = LONG_NAME if pages.household.visits["anna"]["door_id"] == "garden" else "Front"
     assert door in Seen(pages.get("/visits/anna").text).text
 
 
 def test_health_is_that_of_every_door_and_of_the_house_once(pages: Pages) -> None:
     pages.household.findings.append(
-        {"part": "camera (Garden <gate>)", "ok": False, "message": "no cable", "advice": []}
+        {"part": f"camera ({LONG_NAME})", "ok": False, "message": "no cable", "advice": []}
     )
     pages.post("/health/check")
     text = Seen(pages.get("/health").text).text
     for words in ("Camera (Front door)", "Sound (Front door)"):
         assert text.count(words) == 1
-    assert text.count("Camera (Garden <gate>)") == 2  # now, and what the check has found
+    assert text.count(f"Camera ({LONG_NAME})") == 2  # now, and what the check has found
     assert text.count("no cable") == 2
     assert text.count("Disk") == 1
 

@@ -145,6 +145,19 @@ def test_events_say_what_changed_and_no_more(console: Console) -> None:
         assert told == {"event": "unknown", "visit": "v1", "kind": "stranger", "label": ""}
         console.doorbell.tell({"event": "changed", "what": "visits"})
         assert event(response) == {"event": "changed", "what": "visits"}
+        console.doorbell.tell({"event": "ring", "event_id": "f", "door_id": "garden"})
+        assert event(response) == {"event": "ring", "door": "garden"}
+
+
+def test_the_pictures_of_a_door_are_asked_for_by_its_name(console: Console) -> None:
+    console.doorbell.answers["status"] = lambda _: {}
+    console.picture = np.full((72, 128, 3), 90, np.uint8)
+    for path in ("/live?door=garden", "/live"):
+        with opened(console, path) as response:
+            while not part(response)[1]:
+                pass
+    frames = [each for each in console.doorbell.asked if each["do"] == "frames"]
+    assert [each["door_id"] for each in frames] == ["garden", None]
 
 
 def test_a_browser_that_comes_back_is_told_whether_the_doorbell_runs(console: Console) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from console_browsers import BEHIND_NGINX_TOO, Console, Enter, Visitor
+from console_everybody import SIZES, TOO_WIDE, suits_everybody
 from console_house import LONG, MARKUP, RIGHT_TO_LEFT, House
 from console_pages import PAGES, of_pages
 
@@ -15,24 +13,8 @@ from doorbell.control.client import Client
 from doorbell.errors import RefusedError
 from doorbell.testbed.scenes import STRANGER
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
 pytestmark = pytest.mark.system
 
-SIZES = ((360, 740), (768, 1024), (1440, 900))
-SCHEMES = ("light", "dark")
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-RUN = "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})"
-# What is wider than the page, outermost first.
-TOO_WIDE = """() => {
-  const width = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= width) return [];
-  return [...document.body.querySelectorAll("*")]
-    .filter((each) => each.getBoundingClientRect().right > width + 1)
-    .slice(0, 4)
-    .map((each) => each.outerHTML.slice(0, 160));
-}"""
 # Words of ours that are broken in the middle, or cut at the end; names may be.
 BROKEN = """() => {
   const broken = [];
@@ -58,22 +40,6 @@ MADE_OF_NAMES = "document.querySelectorAll('img[src=x], main i, main b, [onerror
 
 def test_every_page_of_the_table_is_looked_at() -> None:
     assert {each.path for each in of_pages()} == set(PAGES)
-
-
-def suits_everybody(page: Page) -> None:
-    page.evaluate(Axe().axe_script)
-    for width, height in SIZES:
-        page.set_viewport_size({"width": width, "height": height})
-        assert page.evaluate(TOO_WIDE) == [], f"{page.url} at {width} px"
-        for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            found = page.evaluate(RUN, TAGS)["violations"]
-            told = [
-                (each["id"], node["target"], node["failureSummary"])
-                for each in found
-                for node in each["nodes"]
-            ]
-            assert told == [], f"{page.url} at {width} px, {scheme}"
 
 
 @pytest.mark.parametrize("path", PAGES.values())
