@@ -40,6 +40,7 @@ from doorbell.pipeline.tracking import Tracker
 from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.recognition.templates import Templates
 from doorbell.visits.announcement import Announcement
+from doorbell.visits.bell import Bell
 from doorbell.visits.bodies import BodySighting, is_far
 from doorbell.visits.lifecycle import Visits
 from doorbell.visits.observation import Observation
@@ -304,18 +305,10 @@ class Pipeline:
         """Take over what strangers are called for good, by the number they had meanwhile."""
         self._visits.identify(identified)
 
-    def note_elsewhere(self, visitor: Visitor, time_seconds: float) -> None:
-        """The bell rang for the visitor at another door, and need not at this one too.
-
-        Args:
-            visitor: who rang there.
-            time_seconds: stream time here.
-        """
-        self._visits.bell.note_elsewhere(visitor, time_seconds)
-
-    def take_rung(self) -> list[Visitor]:
-        """Take those whom the bell rang for since this was asked last."""
-        return self._visits.bell.take_newly()
+    @property
+    def bell(self) -> Bell:
+        """What knows for whom it rang."""
+        return self._visits.bell
 
     def enroll_visible(self, name: str) -> EnrollmentOutcome:
         """Enroll the one visitor in sight from what was seen of the visit so far.
