@@ -143,7 +143,7 @@ def export_(config: Config, file: Path) -> None:
     from doorbell.household.exchange_export import export_file
     from doorbell.recognition.embedder import SFACE_ID
 
-    count = export_file(config.storage, file, SFACE_ID)
+    count = export_file(config.storage, file, SFACE_ID, config.gallery)
     say(
         f"wrote {plural(count, 'line')} to {file}; it holds biometric data of everybody in it, "
         "unencrypted: delete it when it has been imported"
@@ -169,7 +169,7 @@ def import_(config: Config, file: Path, *, as_json: bool) -> None:
     from doorbell.household.exchange_import import import_file
     from doorbell.recognition.embedder import SFACE_ID
 
-    imported = import_file(config.storage, file, SFACE_ID, is_chime)
+    imported = import_file(config.storage, file, SFACE_ID, is_chime, config.gallery)
     if as_json:
         print_json(asdict(imported))
         return

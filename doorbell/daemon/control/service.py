@@ -63,7 +63,7 @@ def control_service(
         reload: has the configuration read anew, soon.
     """
     with (
-        closing(GalleryExecutor(config.storage)) as executor,
+        closing(GalleryExecutor(config.storage, config.gallery)) as executor,
         closing(EnrollingRequests(config, executor, output)) as enrolling,
     ):
         visits = VisitRequests(config.storage, executor, time.time)
