@@ -268,7 +268,7 @@ class VisitsForgotten:
 
     Attributes:
         visit_ids: which.
-        beside: other visits of the same time, whose pictures may show the same faces.
+        beside: other visits of their time and door, whose pictures may show the same faces.
     """
 
     visit_ids: tuple[str, ...]

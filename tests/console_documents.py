@@ -72,6 +72,7 @@ def visit(visit_id: str, of: Document | None = None, **changed: Any) -> Document
     started_at = changed.pop("started_at", ago(minutes=20))
     return {
         "visit_id": visit_id,
+        "door_id": "front",
         "started_at": started_at,
         "last_seen_at": started_at,
         "ended_at": changed.pop("ended_at", started_at),

@@ -1,6 +1,6 @@
 """A pipeline with the real models, and portraits held before it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import cv2
@@ -25,10 +25,16 @@ class Door:
     They are photographs with their edges, so nobody is asked whether they are alive.
     """
 
-    def __init__(self, perception: Perception, gallery: Gallery, config: Config) -> None:
+    def __init__(
+        self,
+        perception: Perception,
+        gallery: Gallery,
+        config: Config,
+        earlier_of: Collection[str] | None = None,
+    ) -> None:
         anybody = config.recognition.model_copy(update={"min_live": 0.0})
         config = config.model_copy(update={"recognition": anybody})
-        self.pipeline = Pipeline(perception, gallery, config)
+        self.pipeline = Pipeline(perception, gallery, config, earlier_of=earlier_of)
         self.time_seconds = 0.0
         self._index = 0
 

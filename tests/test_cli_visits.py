@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from command_line import Cli, sample
 
+from doorbell.domain import Visit
 from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.pictures import picture_path
 
@@ -15,6 +16,7 @@ def test_lists_visits(cli: Cli, storage: Path) -> None:
     assert [visit["visit_id"] for visit in found] == ["v3", "v2", "v1"]
     assert found[1] == {
         "visit_id": "v2",
+        "door_id": "front-door",
         "started_at": "1970-01-01T00:33:20.000+00:00",
         "last_seen_at": "1970-01-01T00:34:30.000+00:00",
         "ended_at": "1970-01-01T00:34:35.000+00:00",
@@ -36,6 +38,39 @@ def test_lists_visits(cli: Cli, storage: Path) -> None:
     assert cli("visits", "--since", "2026-11-22T18:30").stdout == "no visit is remembered\n"
     assert cli("visits", "--since", "yesterday").exit_code == 2
     assert cli("visits", "--limit", "0").exit_code == 2
+
+
+def test_doors_are_named_where_there_are_several_and_visits_listed_by_them(
+    cli: Cli, storage: Path
+) -> None:
+    assert "door" not in cli("visits", "list", "--door", "front-door").stdout.splitlines()[0]
+    one = cli("visits").stdout
+    with Gallery.open(storage / "gallery.sqlite") as gallery:
+        gallery.visits.save(Visit("v4", 4000.0, 4001.0, 4005.0, door_id="side-door"))
+        gallery.visits.save(Visit("v5", 5000.0, 5001.0, 5005.0, door_id="front-door"))
+    heading, _, *rows = cli("visits").stdout.splitlines()
+    assert heading.split()[:3] == ["visit", "door", "began"]
+    assert [row.split()[:2] for row in rows] == [
+        ["v5", "front-door"],
+        ["v4", "side-door"],
+        *([f"v{number}", "front-door"] for number in (3, 2, 1)),
+    ]
+    assert "front-door" not in one
+
+    def listed(*words: str) -> list[tuple[str, str]]:
+        found = json.loads(cli("visits", "list", *words, "--json").stdout)
+        return [(visit["visit_id"], visit["door_id"]) for visit in found]
+
+    assert listed("--door", "side-door") == [("v4", "side-door")]
+    at_the_front = [(f"v{number}", "front-door") for number in (5, 3, 2, 1)]
+    assert listed("--door", "front-door") == at_the_front
+    assert listed("--door", "front-door", "--limit", "2") == at_the_front[:2]
+    assert listed("--door", "front-door", "--person", "Anna") == [("v2", "front-door")]
+    refused = cli("visits", "list", "--door", "back")
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        "doorbell: there is no door 'back'; give one of: front-door, side-door\n",
+    )
 
 
 def visit_of(cli: Cli, visit_id: str) -> dict[str, object]:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -22,6 +23,7 @@ from doorbell.daemon.control.output import Latest
 from doorbell.daemon.control.people import PeopleRequests
 from doorbell.daemon.control.status import StatusRequests
 from doorbell.daemon.control.visits import VisitRequests
+from doorbell.domain import Visit
 from doorbell.errors import ControlError, RefusedError
 from doorbell.gallery.gallery import Gallery
 
@@ -157,3 +159,46 @@ def test_the_doorbell_stops_in_time_whatever_is_done_with_the_gallery(storage: P
     assert took < 3.0
     with pytest.raises(ControlError, match="stops"):
         executor.run(lambda _gallery: None)
+
+
+def test_visits_are_asked_for_by_door_page_by_page(storage: Path) -> None:
+    section = StorageSection(directory=storage)
+    with Gallery.of(section) as gallery:
+        earlier = {visit.visit_id for visit in gallery.visits.newest(9)}
+        for number in range(6):
+            door_id = ("front", "side")[number % 2]
+            at = 10_000.0 + number
+            gallery.visits.save(Visit(f"w{number}", at, at, at, door_id=door_id))
+    with closing(GalleryExecutor(section)) as executor:
+        visits = VisitRequests(section, executor, lambda: 10_100.0, "front")
+
+        def listed(door_id: str | None) -> list[tuple[str, str]]:
+            found, before = [], None
+            while True:
+                request = requests.ListVisits(limit=2, before=before, door_id=door_id)
+                told = visits.listed(request).document
+                found += [(each["visit_id"], each["door_id"]) for each in told["visits"]]
+                before = told["more"]
+                if before is None:
+                    return found
+
+        at_the_side = [("w5", "side"), ("w3", "side"), ("w1", "side")]
+        assert listed("side") == at_the_side
+        front = listed("front")
+        assert front[:3] == [("w4", "front"), ("w2", "front"), ("w0", "front")]
+        assert {visit_id for visit_id, _ in front[3:]} == earlier
+        assert {door_id for _, door_id in front} == {"front"}
+        assert sorted(listed(None)) == sorted(at_the_side + front)
+        assert listed("back") == []
+        got = visits.get(requests.GetVisit(visit=min(earlier))).document
+        assert got["visit"]["door_id"] == "front"
+
+        def came(door_id: str | None) -> set[str]:
+            since = datetime.fromtimestamp(10_000.0, timezone.utc)
+            told = visits.today(requests.Today(since=since, door_id=door_id)).document
+            waiting = {each["visit_id"] for each in told["waiting"]}
+            assert waiting >= {each["visit_id"] for each in told["visitors"]}
+            return {each["visit_id"] for each in told["visitors"]}
+
+        assert came("side") == {"w1", "w3", "w5"}
+        assert len(came(None)) == 6

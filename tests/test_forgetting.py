@@ -1,6 +1,7 @@
 """Forgetting, on a real gallery and real files: whoever asks for it, the same nothing is left."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 
 from doorbell.clock import SECONDS_PER_DAY, BootTime
-from doorbell.config import Config, load_config
+from doorbell.config import Config, StorageSection, load_config
 from doorbell.domain import FaceSample, Left, Person, Stranger, Visit
 from doorbell.errors import GalleryError, UnknownPersonError, UnknownStrangerError
 from doorbell.gallery.backup import back_up
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.gallery.lock import only_daemon
+from doorbell.household.doors import doors_by_visit
 from doorbell.household.forgetting import (
     ForgettingOutcome,
     ForgetVisits,
@@ -28,7 +30,7 @@ from doorbell.household.visit_files import forget_in_files
 from doorbell.outputs.mqtt.messages import encode, event_document
 from doorbell.outputs.mqtt.outbox import Outbox
 from doorbell.outputs.pictures import Pictures, picture_path
-from doorbell.status import VisitsForgotten
+from doorbell.status import ClockState, VisitsForgotten
 
 NOW = 1_700_000_000.0
 JPEG = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
@@ -220,3 +222,60 @@ def test_a_gallery_that_cannot_be_written_keeps_the_pictures_too(
             forget_person(gallery, "Anna", config.storage, beside(gallery, config))
     assert "visit-anna" in pictured(config)
     assert "visit-anna" in waiting(config)
+
+
+def test_visits_are_kept_for_as_long_as_their_door_says(gallery: Gallery, config: Config) -> None:
+    came = {"front": 100, "side": 100, "shop": 100}
+    for door_id, days in came.items():
+        for age in (days, 5):
+            at = NOW - age * SECONDS_PER_DAY
+            visit = Visit(f"{door_id}-{age}", at, at, at, door_id=door_id)
+            gallery.visits.save(visit)
+            leave(config, visit)
+    kept = {"front": 0, "shop": 3}
+    outcome = forget_older(gallery, NOW, config.storage, beside(gallery, config), kept)
+    assert sorted(outcome.visit_ids) == sorted(
+        ["side-100", "shop-100", "shop-5", "visit-stranger"]  # the last for its stranger
+    )
+    left = {visit.visit_id for visit in gallery.visits.newest(99)}
+    assert left >= {"front-100", "front-5", "side-5", "visit-anna"}
+    assert left == pictured(config) == set(waiting(config))
+    with_earlier = {**kept, "": 1}
+    later = NOW + 2 * SECONDS_PER_DAY
+    forget_older(gallery, later, config.storage, beside(gallery, config), with_earlier)
+    assert {visit.visit_id for visit in gallery.visits.newest(99)} == {
+        "front-100",
+        "front-5",
+        "side-5",
+    }
+
+
+def test_pictures_are_kept_for_as_long_as_their_door_says(
+    gallery: Gallery, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    ages = {"front": (100, 5), "side": (100, 15, 13), "shop": (100, 5, 1), "gone": (15, 13)}
+    for door_id, days in ages.items():
+        for age in days:
+            visit = Visit(f"{door_id}-{age}", NOW, NOW, NOW, door_id=door_id)
+            if door_id != "gone":  # whose visit the gallery does not have
+                gallery.visits.save(visit)
+            path = picture_path(config.storage.pictures_directory, visit.visit_id)
+            path.write_bytes(JPEG)
+            at = NOW - age * SECONDS_PER_DAY
+            os.utime(path, (at, at))
+    before = pictured(config)
+
+    def sweep(storage: StorageSection) -> None:
+        asked = doors_by_visit(storage)
+        kept = {"front": 0, "shop": 3}
+        output = Pictures(config.storage, days_by_door=kept, doors_by_visit=asked)
+        with closing(output) as pictures:
+            pictures.handle(ClockState(0.0, NOW))
+
+    elsewhere = config.storage.model_copy(update={"directory": Path("/proc/nowhere")})
+    sweep(elsewhere)
+    assert pictured(config) == before
+    assert "cannot tell at which door" in caplog.text
+    sweep(config.storage)
+    old = {"side-100", "side-15", "shop-100", "shop-5", "gone-15"}
+    assert before - pictured(config) == old

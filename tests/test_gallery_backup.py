@@ -461,21 +461,31 @@ def test_what_a_restored_gallery_cannot_show_is_left_out_and_said(
         gallery.strangers.add([FACE], 5.0)
         gallery.strangers.add([FACE], 6.0)
         gallery.visits.save(Visit("late", 1.0, 2.0, 2.0))
+        for number, door_id in enumerate(("side", "other", "")):
+            gallery.visits.save(Visit(f"v{number}", 1.0, 2.0, 2.0, door_id=door_id))
     made = back_up(path, None, NOW)
     alter(
         made,
-        "UPDATE visits SET started_at = 1e300",
+        "UPDATE visits SET started_at = 1e300 WHERE id = 'late'",
+        "UPDATE visits SET door_id = 'a door/../' WHERE door_id = 'other'",
         "UPDATE strangers SET last_seen_at = 9e999 WHERE id = 1",
         "UPDATE people SET preferences = '" + '{"a":' * 20_000 + "0" + "}" * 20_000 + "'",
         "UPDATE people SET chime = char(0) || '.wav'",
     )
     restore(path, made, NOW)
     with Gallery.open(path) as gallery:
-        assert gallery.visits.newest(9) == []
+        doors = {visit.visit_id: visit.door_id for visit in gallery.visits.newest(9)}
+        assert doors == {"v0": "side", "v1": "", "v2": ""}
         assert [stranger.label for stranger in gallery.strangers.all()] == ["stranger-2"]
         (anna,) = gallery.people.all()
         assert (anna.chime, anna.preferences) == (None, {})
-    for left_out in ("1 visits", "1 strangers", "preferences of 'Anna'", "chime of 'Anna'"):
+    for left_out in (
+        "1 visits were left out",
+        "1 visits were parted from a door",
+        "1 strangers",
+        "preferences of 'Anna'",
+        "chime of 'Anna'",
+    ):
         assert left_out in caplog.text
 
 

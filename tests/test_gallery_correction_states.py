@@ -53,6 +53,11 @@ def owner_of(visitor: Visitor | None) -> Owner:
             return None
 
 
+def door_of(visit_id: str) -> str:
+    """At which of several doors a visit was."""
+    return ("front", "side", "")[int(visit_id.split("-")[2]) % 3]
+
+
 @dataclass
 class Said:
     """A correction: of which visit, whose it was and whether it was listed before."""
@@ -98,7 +103,14 @@ class CorrectionStates(RuleBasedStateMachine):
     def save(self, visitor: Visitor | None, axis: int) -> None:
         visit_id = f"visit-{len(self.owners) + len(self.hidden)}-{axis}"
         self.gallery.visits.save(
-            Visit(visit_id, self.now, self.now + 5, visitor=visitor), [sample(axis)]
+            Visit(
+                visit_id,
+                self.now,
+                self.now + 5,
+                visitor=visitor,
+                door_id=door_of(visit_id),
+            ),
+            [sample(axis)],
         )
         self.owners[visit_id] = owner_of(visitor)
         self.something_else()
@@ -320,6 +332,7 @@ class CorrectionStates(RuleBasedStateMachine):
             visit.visit_id: owner_of(visit.visitor) for visit in self.gallery.visits.newest(1000)
         }
         assert listed == {k: v for k, v in self.owners.items() if k not in self.hidden}
+        assert all(self.gallery.visits.get(each).door_id == door_of(each) for each in self.owners)
         for stranger in self.gallery.strangers.all():
             owned = self.visits_of(("stranger", stranger.stranger_id))
             assert stranger.visits == len(owned) > 0

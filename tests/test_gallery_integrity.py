@@ -72,6 +72,7 @@ def test_a_table_that_is_not_as_it_should_be_is_named(
         ("UPDATE people SET name_key = ?", "ben", "people", "cannot be found"),
         ("UPDATE people SET preferences = ?", "[", "people", "not a JSON object"),
         ("UPDATE visits SET last_seen_at = ?", -1.0, "visits", "end before they begin"),
+        ("UPDATE visits SET door_id = ?", "../side", "visits", "at 1 doors that cannot be"),
     ],
 )
 def test_what_is_wrong_is_named(

@@ -28,6 +28,7 @@ from doorbell.gallery.gallery import EnrolledSample
 MODEL = "sface-test"
 NAMES = st.sampled_from(["Anna", "anna", "Ann", "李小龍", "Zoë", "zoe\u0308"])
 PHOTOS = st.integers(0, 5)
+DOORS = ["front", "side", ""]
 KEYS = {"Anna": "anna", "anna": "anna", "Ann": "ann", "李小龍": "李小龍"} | dict.fromkeys(
     ["Zoë", "zoe\u0308", "zoë"], "zoë"
 )
@@ -62,7 +63,8 @@ class GalleryStates(RuleBasedStateMachine):
         self.people: dict[str, KnownPerson] = {}
         self.samples_of_strangers: dict[int, list[int]] = {}
         self.visits_of_strangers: dict[int, set[str]] = {}
-        self.visit_count = 0
+        self.came: dict[int, int] = {}  # how often, by stranger
+        self.doors: dict[str, str] = {}  # by visit
 
     @rule(name=NAMES, photos=st.lists(PHOTOS, min_size=1, max_size=4))
     def enroll(self, name: str, photos: list[int]) -> None:
@@ -122,6 +124,7 @@ class GalleryStates(RuleBasedStateMachine):
         stranger = self.gallery.strangers.add([sample(photo)], 1.0)
         self.samples_of_strangers[stranger.stranger_id] = [photo]
         self.visits_of_strangers[stranger.stranger_id] = {self.save_visit(stranger)}
+        self.came[stranger.stranger_id] = 1
         return stranger.stranger_id
 
     @rule(stranger_id=strangers, photo=PHOTOS)
@@ -129,7 +132,8 @@ class GalleryStates(RuleBasedStateMachine):
         stranger = self.gallery.strangers.note_visit(stranger_id, 2.0, [sample(photo)])
         self.samples_of_strangers[stranger_id].append(photo)
         self.visits_of_strangers[stranger_id].add(self.save_visit(stranger))
-        assert stranger.visits == len(self.visits_of_strangers[stranger_id])
+        self.came[stranger_id] += 1
+        assert stranger.visits == self.came[stranger_id]
 
     @rule(stranger_id=consumes(strangers), name=NAMES)
     def name_stranger(self, stranger_id: int, name: str) -> None:
@@ -150,10 +154,22 @@ class GalleryStates(RuleBasedStateMachine):
         self.gallery = self.place.open()
 
     def save_visit(self, visitor: Person | Stranger) -> str:
-        self.visit_count += 1
-        visit_id = f"visit-{self.visit_count}"
-        self.gallery.visits.save(Visit(visit_id, 1.0, 2.0, visitor=visitor))
+        visit_id = f"visit-{len(self.doors) + 1}"
+        door_id = self.doors[visit_id] = DOORS[len(self.doors) % len(DOORS)]
+        self.gallery.visits.save(Visit(visit_id, 1.0, 2.0, visitor=visitor, door_id=door_id))
         return visit_id
+
+    @rule(days=st.integers(0, 1), door_id=st.sampled_from(DOORS))
+    def retention_of_a_door(self, days: int, door_id: str) -> None:
+        gone = set(self.gallery.visits.forget_before(1.5 + days, -1, (door_id,))[0])
+        kept = [
+            *(known.visits for known in self.people.values()),
+            *self.visits_of_strangers.values(),
+        ]
+        there = {visit for visits in kept for visit in visits}
+        assert gone == {each for each in there if days and self.doors[each] == door_id}
+        for visits in kept:
+            visits.difference_update(gone)
 
     @precondition(lambda self: hasattr(self, "gallery"))
     @invariant()
@@ -167,11 +183,15 @@ class GalleryStates(RuleBasedStateMachine):
         assert {key: sorted(photos) for key, photos in stored.items()} == {
             key: sorted([*known.photos, *known.live]) for key, known in self.people.items()
         }
-        visits = {visit.visit_id: visit.visitor for visit in self.gallery.visits.newest(1000)}
-        assert visits.keys() == set().union(
+        visits = {visit.visit_id: visit.door_id for visit in self.gallery.visits.newest(1000)}
+        there = set().union(
             *(known.visits for known in self.people.values()), *self.visits_of_strangers.values()
         )
-        assert [each.stranger_id for each in templates.strangers] == list(self.samples_of_strangers)
+        assert visits == {visit_id: self.doors[visit_id] for visit_id in there}
+        assert self.gallery.visits.doors() == sorted(set(visits.values()))
+        door_id = DOORS[len(self.doors) % len(DOORS)]
+        listed = [each.visit_id for each in self.gallery.visits.newest(1000, doors=(door_id,))]
+        assert sorted(listed) == sorted(k for k, door in visits.items() if door == door_id)
 
     def teardown(self) -> None:
         self.gallery.close()

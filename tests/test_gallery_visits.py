@@ -1,5 +1,7 @@
 """Visits in the gallery: what is stored of them, of whom, and which others were of their time."""
 
+from dataclasses import replace
+
 import pytest
 from command_line import sample
 from examples import examples
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from doorbell.domain import Visit, Visitor
 from doorbell.errors import UnknownPersonError
-from doorbell.gallery.deletion import visits_beside
+from doorbell.gallery.deletion import is_beside, visits_beside
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 
 
@@ -103,30 +105,107 @@ def test_visits_left_open_end_when_they_were_last_seen(gallery: Gallery) -> None
             st.sampled_from([0.0, 3.0, 20.0, 4000.0, 90_000.0]),
             st.booleans(),
             st.booleans(),
+            st.sampled_from(["front", "side", ""]),
         ),
         max_size=12,
     )
 )
 @settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_visits_of_the_same_time_are_those_that_overlap(
-    gallery: Gallery, came: list[tuple[float, float, bool, bool]]
+def test_visits_of_the_same_time_and_door_are_those_that_overlap(
+    gallery: Gallery, came: list[tuple[float, float, bool, bool, str]]
 ) -> None:
     with gallery.file.writing():
         gallery.file.execute("DELETE FROM visits")
     anna = gallery.people.enroll("Anna", [EnrolledSample(sample(1))]).person
-    spans = {}
-    for number, (start, lasted, is_hers, goes_on) in enumerate(came):
+    spans, visits = {}, {}
+    for number, (start, lasted, is_hers, goes_on, door) in enumerate(came):
         end = None if goes_on else start + lasted
-        visit = Visit(f"v{number}", start, start + lasted, end, anna if is_hers else None)
+        visitor = anna if is_hers else None
+        visit = Visit(f"v{number}", start, start + lasted, end, visitor, door_id=door)
         gallery.visits.save(visit)
-        spans[visit.visit_id] = (start, start + lasted + 3600.0 * goes_on, is_hers)
+        visits[visit.visit_id] = visit
+        spans[visit.visit_id] = (start, start + lasted + 3600.0 * goes_on, is_hers, door)
     expected = {
         other
-        for other, (start, end, is_hers) in spans.items()
+        for other, (start, end, is_hers, door) in spans.items()
         if not is_hers
         and any(
-            hers and start <= until + 1.0 and since <= end + 1.0
-            for since, until, hers in spans.values()
+            hers
+            and start <= until + 1.0
+            and since <= end + 1.0
+            and (door == at or "" in (door, at))
+            for since, until, hers, at in spans.values()
         )
     }
+    anyone_else = {each for each, visit in visits.items() if visit.visitor is None}
+    assert expected == {
+        other
+        for other in anyone_else
+        if any(is_beside(visits[other], visits[hers]) for hers in visits.keys() - anyone_else)
+    }
     assert set(visits_beside(gallery.file, "person_id = ?", anna.person_id)) == expected
+
+
+def at(door_id: str, visit_id: str, seconds: float, ended: bool = True) -> Visit:
+    """A visit at a door."""
+    end = seconds + 1.0 if ended else None
+    return Visit(visit_id, seconds, seconds + 1.0, end, door_id=door_id)
+
+
+def test_visits_are_listed_by_door_page_by_page_and_keep_theirs(gallery: Gallery) -> None:
+    visits = [
+        at(door_id, f"{door_id or 'earlier'}-{number}", 10.0 * (number // 2))
+        for number in range(6)
+        for door_id in ("front", "side", "")
+    ]
+    for visit in visits:
+        gallery.visits.save(visit)
+        gallery.visits.save(replace(visit, door_id=""))  # as of an earlier doorbell
+    assert gallery.visits.doors() == ["", "front", "side"]
+    newest_first = visits[::-1]
+    assert gallery.visits.newest(99) == newest_first
+    for doors in (("side",), ("front", ""), ("front", "side", ""), ("nowhere",), ()):
+        expected = [visit for visit in newest_first if visit.door_id in doors]
+        assert gallery.visits.newest(99, doors=doors) == expected
+        paged: list[Visit] = []
+        while page := gallery.visits.newest(
+            2, doors=doors, before=paged[-1].visit_id if paged else None
+        ):
+            paged += page
+        assert paged == expected
+    assert gallery.visits.newest(99, doors=("side",), since=20.0) == [visits[16], visits[13]]
+    assert gallery.visits.get("side-0").door_id == "side"
+
+
+def test_each_door_takes_over_its_own_visits_and_knows_every_ring(gallery: Gallery) -> None:
+    anna = gallery.people.enroll("Anna", [EnrolledSample(sample(1))]).person
+    for number, door_id in enumerate(("front", "side", "")):
+        going_on = at(door_id, f"open-{number}", 10.0 + number, ended=False)
+        gallery.visits.save(replace(going_on, visitor=anna), rang_at=100.0 + number)
+        gallery.visits.save(at(door_id, f"stopped-{number}", 20.0 + number), stopped_at=30.0)
+    first, side = ("front", ""), ("side",)
+    found = {doors: gallery.visits.earlier("any", doors) for doors in (first, side)}
+    assert {each.visit.visit_id for each in found[first].visits} == {
+        *("open-0", "open-2", "stopped-0", "stopped-2")
+    }
+    assert {each.visit.visit_id for each in found[side].visits} == {"open-1", "stopped-1"}
+    assert all(each.rang_at == {("person", anna.person_id): 102.0} for each in found.values())
+    assert [visit.visit_id for visit in gallery.visits.open_visits(side)] == ["open-1"]
+    assert len(gallery.visits.open_visits()) == 3
+    assert gallery.visits.close_open(["open-1"], side) == 0
+    assert gallery.visits.close_open((), side) == 1
+    assert {visit.visit_id for visit in gallery.visits.open_visits()} == {"open-0", "open-2"}
+    assert gallery.visits.close_open(("open-2",), first) == 1
+    assert gallery.visits.close_open() == 1
+
+
+def test_what_is_old_is_deleted_at_one_door(gallery: Gallery) -> None:
+    for number in range(4):
+        for door_id in ("front", "side"):
+            gallery.visits.save(at(door_id, f"{door_id}-{number}", 10.0 * number))
+    assert gallery.visits.forget_before(25.0, 2, ("side",))[0] == ("side-0", "side-1")
+    assert gallery.visits.forget_before(25.0, 2, ("side",))[0] == ("side-2",)
+    assert gallery.visits.forget_before(25.0, 2, ("side",)) == ((), ())
+    assert len(gallery.visits.newest(9, doors=("front",))) == 4
+    assert gallery.visits.forget_before(99.0, -1, ("front",))[0][0] == "front-0"
+    assert gallery.visits.doors() == ["side"]

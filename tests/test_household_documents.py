@@ -20,13 +20,14 @@ from doorbell.household.registration import EnrollmentReport, PictureResult
 
 ANNA = Person(3, "Anna 🌻", "gong", {"tv": "news"})
 STRANGER = Stranger(7, 1000.0, 2000.0, 5, 2)
-VISIT = Visit("v1", 1000.0, 1010.0, 1015.5, ANNA, 0.81256, 4, 0.5)
+VISIT = Visit("v1", 1000.0, 1010.0, 1015.5, ANNA, 0.81256, 4, 0.5, door_id="side-door")
 
 
 def test_a_visit_tells_whose_it_was_and_shows_the_picture_that_is_there(tmp_path: Path) -> None:
     document = visit_document(VISIT, tmp_path)
     assert document == {
         "visit_id": "v1",
+        "door_id": "side-door",
         "started_at": "1970-01-01T00:16:40.000+00:00",
         "last_seen_at": "1970-01-01T00:16:50.000+00:00",
         "ended_at": "1970-01-01T00:16:55.500+00:00",

@@ -98,3 +98,16 @@ def test_who_was_somebody_else_all_along_names_no_visit_they_have_left() -> None
     door.visits.correct(visit_id, None, corrected=False)
     assert kinds(door.wait(5.25)) == [Left, Left]
     assert arrived.of.visit.continued_by is None
+
+
+def test_every_visit_is_of_its_door_whatever_becomes_of_it() -> None:
+    door = Door(door_id="side-door")
+    events = door.frame(door.see(1, 0, NOBODY))
+    [visit] = door.visits.open_visits
+    door.visits.forget(visit.visit_id)
+    [forgotten] = door.visits.open_visits
+    assert (forgotten.visit_id, forgotten.door_id) == (visit.visit_id, "side-door")
+    events += door.frame(door.see(1, 0, known(ANNA)), door.see(2, 0, known(ANNA)))
+    events += [door.press(), *door.finish()]
+    assert Left in kinds(events)
+    assert {event.visit.door_id for event in events if event.visit} == {"side-door"}

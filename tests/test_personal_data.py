@@ -23,7 +23,8 @@ from doorbell.storage.encryption import NO_CIPHER, open_cipher, write_new_key
 def gallery(storage: Path) -> Iterator[Gallery]:
     with Gallery.open(storage / "gallery.sqlite") as gallery:
         gallery.visits.save(
-            Visit("v4", 4000.0, 4001.0, visitor=gallery.people.get("Anna")), [sample(9)]
+            Visit("v4", 4000.0, 4001.0, visitor=gallery.people.get("Anna"), door_id="side-door"),
+            [sample(9)],
         )
         yield gallery
 
@@ -38,7 +39,8 @@ def test_it_has_the_person_and_the_pictures_that_are_kept(gallery: Gallery, stor
     with ZipFile(path) as archive:
         assert archive.namelist() == ["person.json", "pictures/v2.jpg"]
         document = json.loads(archive.read("person.json"))
-    assert [visit["id"] for visit in document["visits"]] == ["v2", "v4"]
+    doors = [(visit["id"], visit["door_id"]) for visit in document["visits"]]
+    assert doors == [("v2", ""), ("v4", "side-door")]
     [face] = document["faces_of_visits"]
     assert face["embedding"] == sample(9).embedding.tolist()
 

@@ -303,3 +303,57 @@ def test_a_clock_that_was_set_while_the_daemon_was_away_ends_the_visit() -> None
     [visit] = door.visits.open_visits
     door = restarted(visit, rang=True, stopped=False, away_seconds=-9000.0)
     assert kinds(undecided(door)) == [Left, Arrived, Unknown, Ring]
+
+
+@STOPS
+def test_a_visit_that_an_earlier_doorbell_has_stored_without_a_door_is_at_this_one(
+    *, stopped: bool
+) -> None:
+    door = visiting.Door(door_id="front-door")
+    stored = Visit("v", door.wall - 20.0, door.wall - 5.0)
+    door.visits.restore(
+        Earlier((EarlierVisit(stored, stopped_at=door.wall - 5.0 if stopped else None),))
+    )
+    events = undecided(door)
+    [visit] = door.visits.open_visits
+    assert (visit.door_id, visit.visit_id == "v") == ("front-door", not stopped)
+    events += door.finish()
+    assert {event.visit.door_id for event in events if event.visit} == {"front-door"}
+
+
+def test_each_of_two_doors_goes_on_with_its_own_visits_after_a_crash(
+    perception: Perception, tmp_path: Path, models_directory: Path
+) -> None:
+    path, seconds = tmp_path / "gallery.sqlite", 0.0
+    earlier_of = {"front-door": ("front-door", ""), "side-door": ("side-door",)}
+    configs = {each: load_config(None, [*SETTINGS, f"device.id={each}"]) for each in earlier_of}
+    barack, joe = (at_the_door(each, models_directory) for each in ("obama", "biden"))
+
+    def doors(gallery: Gallery) -> list[Door]:
+        opened = []
+        for each, config in configs.items():
+            opened.append(Door(perception, gallery, config, earlier_of=earlier_of[each]))
+            opened[-1].time_seconds = seconds
+        return opened
+
+    with Gallery.open(path) as gallery:
+        front, side = doors(gallery)
+        assert kinds(front.see(barack)) == [Arrived, Unknown, Ring]
+        assert kinds(side.see(joe)) == [Arrived, Unknown, Ring]
+    seconds = front.time_seconds + 13.0  # both were killed
+    with Gallery.open(path) as gallery:
+        [at_side, at_front] = gallery.visits.newest(9)
+        assert (at_front.door_id, at_side.door_id) == ("front-door", "side-door")
+        front, side = doors(gallery)
+        [left] = front.see(seconds=3.0)
+        assert isinstance(left, Left)
+        assert (left.visit.visit_id, left.door_id) == (at_front.visit_id, "front-door")
+        assert gallery.visits.get(at_side.visit_id).ended_at is None
+        assert side.see(joe) == []
+        # The bell of another door says that somebody came, and the same stranger is known there.
+        events = side.see(barack, seconds=4.0)
+        assert kinds(events) == [Arrived, Unknown, Ring, Left]
+        assert events[1].visit is not None
+        assert events[1].visit.visitor is not None
+        assert at_front.visitor is not None
+        assert events[1].visit.visitor.label == at_front.visitor.label

@@ -3,7 +3,8 @@
 ``upgrades/version-0.1.0`` holds a gallery and an outbox as SQL, plain and encrypted, and
 configurations, all written by that version, with what it read from them itself as JSON: the gallery
 as it was, and after each of its five corrections was undone. ``upgrades/schema-1`` and ``schema-2``
-are galleries from before. The embeddings are made up.
+are galleries from before, ``schema-6`` is one of the last doorbell that knew one door. The
+embeddings are made up.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from all_samples import read_samples
 from command_line import Cli
 
 from doorbell.config import MqttSection, load_config
-from doorbell.domain import Float32Array
+from doorbell.domain import Float32Array, Visit
 from doorbell.errors import EncryptionError, GalleryError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.integrity import check_gallery
@@ -221,6 +222,45 @@ def test_a_gallery_of_an_older_schema_is_migrated_and_kept_as_it_was(
     assert version_of(kept.path) == version
     with closing(sqlite3.connect(kept.path)) as connection:
         assert list(connection.iterdump()) == before
+
+
+def rows_of(path: Path) -> dict[str, list[dict[str, object]]]:
+    """Every row of every table."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        tables = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+        return {
+            table: [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608 - our own words
+            for (table,) in connection.execute(tables).fetchall()
+        }
+
+
+def test_a_gallery_of_one_door_keeps_every_row_and_is_of_several_doors(tmp_path: Path) -> None:
+    path = written_by(UPGRADES / "schema-6" / "gallery.sql", tmp_path / "gallery.sqlite")
+    before = rows_of(path)
+    assert [table for table, rows in before.items() if not rows] == ["sealing"]  # for a key
+    with Gallery.open(path) as gallery:
+        earlier = gallery.visits.earlier(SFACE_ID, ("front-door", ""))
+        assert gallery.visits.earlier(SFACE_ID, ("side-door",)).visits == ()
+        gallery.visits.save(Visit("new", 1.79e9 + 9e4, 1.79e9 + 9e4, door_id="side-door"))
+        assert gallery.visits.doors() == ["", "side-door"]
+    assert [each.visit.visit_id[:4] for each in earlier.visits] == ["6666", "5555"]
+    assert [len(earlier.left_open), len(earlier.stopped)] == [1, 1]
+    assert set(earlier.rang_at) == {("person", 1), ("person", 2), ("person", 3)}
+    after = rows_of(path)
+    for table, rows in before.items():
+        new = {"door_id": ""} if table == "visits" else {}
+        assert after[table][: len(rows)] == [{**row, **new} for row in rows], table
+    assert {table: len(rows) for table, rows in after.items()} == {
+        table: len(rows) + (table == "visits") for table, rows in before.items()
+    }
+    findings = [finding for finding in check_gallery(path, NO_CIPHER, SFACE_ID) if not finding.ok]
+    assert findings == []
+    with Gallery.open(path) as gallery:  # what was said before can still be taken back
+        gallery.corrections.undo()
+        gallery.namings.undo()
+    (kept,) = backups(path)
+    assert (version_of(kept.path), version_of(path)) == (6, len(MIGRATIONS))
 
 
 def test_one_command_brings_back_what_a_later_version_changed(tmp_path: Path, cli: Cli) -> None:

@@ -50,6 +50,7 @@ MATCHES = st.sampled_from(
     [UNDECIDED, UNDECIDED_LONG, NOBODY, POSTMAN_AGAIN, KNOWN_ANNA, KNOWN_BELA]
 )
 STRAIGHT = Pose(0.0, 0.0, 0.0)
+DOOR = "side-door"
 WHICH = st.integers(0, 3)  # of those in sight, or of the open visits
 HOURS = st.sampled_from([-100.0, -1.0, -0.01, 0.01, 1.0, 1000.0])
 
@@ -80,6 +81,7 @@ class VisitStates(RuleBasedStateMachine):
             lambda: f"id-{next(numbers)}",
             RING_AFTER_SECONDS,
             self.recall,
+            door_id=DOOR,
         )
         self.now = 8.0
         self.wall = 1_700_000_000.0
@@ -233,6 +235,7 @@ class VisitStates(RuleBasedStateMachine):
 
     def take_visit(self, event: Event, visit: Visit) -> None:
         known, before = visit.visit_id in self.told, self.told.get(visit.visit_id)
+        assert visit.door_id == DOOR
         assert visit.visit_id not in self.ended, "told after leaving"
         assert known != isinstance(event, Arrived), "arrived twice, or not at all"
         if visit.visit_id in self.corrected:
@@ -276,6 +279,7 @@ class VisitStates(RuleBasedStateMachine):
         assert len(set(named)) == len(named), "somebody is at the door twice"
         for visit in visits:
             assert 0 <= visit.last_seen_at - visit.started_at <= self.now
+            assert visit.door_id == DOOR
 
     def teardown(self) -> None:
         self.lose_the_camera()

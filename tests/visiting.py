@@ -52,7 +52,12 @@ def looks(identity: int, likeness: float = 1.0) -> Float32Array:
 class Door:
     """A door with a clock of its own, eight frames a second, and a household."""
 
-    def __init__(self, section: VisitsSection = SECTION, ring_after_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        section: VisitsSection = SECTION,
+        ring_after_seconds: float = 0.0,
+        door_id: str = "",
+    ) -> None:
         numbers = count()
         self.visits = Visits(
             section,
@@ -60,6 +65,7 @@ class Door:
             lambda: f"id-{next(numbers)}",
             ring_after_seconds,
             self._recall,
+            door_id=door_id,
         )
         self.now = 100.0
         self.offset = EPOCH  # of the wall clock

@@ -18,6 +18,7 @@ from doorbell.cli.printing import (
     print_table,
     say,
 )
+from doorbell.errors import UsageError
 
 if TYPE_CHECKING:
     from doorbell.config import Config
@@ -46,7 +47,13 @@ def visits() -> None:
     """Who came when, and who it was in truth. Without a verb: list them."""
 
 
-@visits.command("list", epilog=example("doorbell visits list --since 2026-11-01 --person Anna"))
+@visits.command(
+    "list",
+    epilog=example(
+        "doorbell visits list --since 2026-11-01 --person Anna",
+        "doorbell visits list --door front-door",
+    ),
+)
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
 )
@@ -57,33 +64,55 @@ def visits() -> None:
     help="Only those that began then or later, like 2026-11-22 or 2026-11-22T18:30.",
 )
 @click.option("--person", help="Only this person's.")
+@click.option("--door", metavar="ID", help="Only those at this door.")
 @json_option
 @with_config
 def list_(
-    config: Config, limit: int, since: datetime | None, person: str | None, *, as_json: bool
+    config: Config,
+    limit: int,
+    since: datetime | None,
+    person: str | None,
+    door: str | None,
+    *,
+    as_json: bool,
 ) -> None:
-    """List visits, newest first.
+    """List visits, newest first; with their doors where there are several.
 
-    JSON: a list of objects with visit_id, started_at, last_seen_at, ended_at (ISO 8601, UTC;
-    ended_at is null while a visit lasts), person, person_id, stranger (null where they do not
+    JSON: a list of objects with visit_id, door_id, started_at, last_seen_at, ended_at (ISO 8601,
+    UTC; ended_at is null while a visit lasts), person, person_id, stranger (null where they do not
     apply), similarity (null while undecided), corrected (whether somebody said who it was) and
     picture (a path, or null; kept without boxes and names: see doorbell visits picture).
     """
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import visit_document
+    from doorbell.household.doors import doors_visited, stored_as, with_door
 
     since_at = None if since is None else since.timestamp()
+    first_door = config.device.id
     with Gallery.of(config.storage, config.gallery) as gallery:
-        found = gallery.visits.newest(limit, since=since_at, name=person)
+        doors = {first_door} | doors_visited(gallery, first_door)
+        if door is not None and door not in doors:
+            raise UsageError(f"there is no door {door!r}; give one of: {', '.join(sorted(doors))}")
+        stored = None if door is None else stored_as(door, first_door)
+        newest = gallery.visits.newest(limit, since=since_at, name=person, doors=stored)
+    found = [with_door(visit, first_door) for visit in newest]
     if as_json:
         directory = config.storage.pictures_directory
         print_json([visit_document(visit, directory) for visit in found])
         return
     print_table(
-        ["visit", "began", "lasted", "visitor", "similarity"],
+        [
+            "visit",
+            *(["door"] if len(doors) > 1 else []),
+            "began",
+            "lasted",
+            "visitor",
+            "similarity",
+        ],
         [
             [
                 visit.visit_id[:SHOWN_CHARACTERS],
+                *([visit.door_id] if len(doors) > 1 else []),
                 local_time(visit.started_at),
                 _duration(visit),
                 _label(visit),

@@ -11,6 +11,7 @@ from doorbell.domain import REPLY_ID
 # Of a person or a stranger, as SQLite can hold it.
 Id: TypeAlias = Annotated[int, Field(ge=1, lt=10**18)]
 VisitId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+DoorId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 PhotoId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 ReplyId: TypeAlias = Annotated[str, StringConstraints(pattern=REPLY_ID)]
 Name: TypeAlias = Annotated[

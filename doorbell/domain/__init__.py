@@ -42,6 +42,7 @@ from doorbell.domain.events import (
     Visit,
     VisitEvent,
     VisitPicture,
+    is_door_id,
     is_visit_id,
     picture_of,
 )
@@ -127,6 +128,7 @@ __all__ = [
     "VisitPicture",
     "Visitor",
     "VolumeCommand",
+    "is_door_id",
     "is_visit_id",
     "picture_of",
 ]

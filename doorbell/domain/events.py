@@ -29,6 +29,7 @@ class Visit:
         corrected: whether the household said who it was; the faces have no more say then.
         live: how likely the face is that of somebody standing there and not a picture held up, 0 to
             1; None where nothing was measured; not kept in the gallery.
+        door_id: at which door, as configured; empty where an earlier doorbell has stored it.
     """
 
     visit_id: str
@@ -43,6 +44,7 @@ class Visit:
     attention: Attention | None = None
     corrected: bool = False
     live: float | None = None
+    door_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ def is_visit_id(text: str) -> bool:
     The gallery may come from anywhere, so it is asked where one is read and where a path is made.
     """
     return re.fullmatch("[0-9A-Za-z_-]{1,64}", text, re.ASCII) is not None
+
+
+def is_door_id(text: str) -> bool:
+    """Whether that can be the identifier of a door, as a configuration has it."""
+    return is_visit_id(text)
 
 
 class UnknownReason(Enum):

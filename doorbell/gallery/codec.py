@@ -19,6 +19,7 @@ from doorbell.domain import (
     Stranger,
     Visit,
     Visitor,
+    is_door_id,
     is_visit_id,
 )
 from doorbell.errors import EncryptionError, GalleryError, UsageError
@@ -285,4 +286,5 @@ def visit_from(row: Row, visitor: Visitor | None) -> Visit:
         frames_used=row["frames_used"],
         seconds_to_decision=row["seconds_to_decision"],
         corrected=bool(row["corrected"]),
+        door_id=row["door_id"] if is_door_id(row["door_id"]) else "",
     )

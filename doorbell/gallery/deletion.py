@@ -1,4 +1,4 @@
-"""What goes when a visitor or a visit is deleted, and which other visits were of the same time.
+"""What goes when a visitor or a visit is deleted, and which others were of its time and door.
 
 Called within ``GalleryDatabase.writing``.
 """
@@ -99,9 +99,10 @@ def _delete_hidden(file: GalleryDatabase, column: str, visitor_id: int) -> None:
 
 
 def visits_beside(file: GalleryDatabase, where: str, *parameters: object) -> tuple[str, ...]:
-    """Identifiers of all other visits that were going on at the time of one of some visits.
+    """Identifiers of all other visits of the time and door of one of some visits.
 
-    It looks at each visit once, and again only at those that began about the time of one of these.
+    Where no door is stored, it may have been any. It looks at each visit once, and again only at
+    those that began about the time of one of these.
 
     Args:
         file: the gallery.
@@ -112,10 +113,11 @@ def visits_beside(file: GalleryDatabase, where: str, *parameters: object) -> tup
         f"CASE WHEN ended_at IS NULL THEN last_seen_at + {OPEN_SECONDS} "
         "WHEN ended_at > last_seen_at THEN ended_at ELSE last_seen_at END"
     )
-    spans = f"SELECT id, started_at, {until} AS until FROM visits WHERE"
+    spans = f"SELECT id, door_id, started_at, {until} AS until FROM visits WHERE"
     ones, others = f"({spans} {where}) AS a", f"({spans} ({where}) IS NOT TRUE) AS b"
     overlaps = f"b.until >= a.started_at - {BESIDE_SECONDS}"
     overlaps += f" AND b.started_at <= a.until + {BESIDE_SECONDS}"
+    overlaps += " AND (b.door_id = a.door_id OR '' IN (a.door_id, b.door_id))"
     if not file.rows(f"SELECT 1 FROM visits WHERE {where} LIMIT 1", *parameters):
         return ()
     # Most begin shortly before, which the index finds; the few long ones are looked at one by one.
@@ -131,9 +133,10 @@ def visits_beside(file: GalleryDatabase, where: str, *parameters: object) -> tup
 
 
 def is_beside(one: Visit, other: Visit) -> bool:
-    """Whether two visits were going on at the same time, as ``visits_beside`` finds them."""
+    """Whether two visits were going on at one time and door, as ``visits_beside`` finds them."""
     return (
-        _until(one) >= other.started_at - BESIDE_SECONDS
+        ("" in (one.door_id, other.door_id) or one.door_id == other.door_id)
+        and _until(one) >= other.started_at - BESIDE_SECONDS
         and _until(other) >= one.started_at - BESIDE_SECONDS
     )
 

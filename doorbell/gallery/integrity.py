@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from doorbell.domain import is_door_id
 from doorbell.errors import DoorbellError, EncryptionError, GalleryError, InvalidNameError
 from doorbell.gallery.codec import PORTRAIT_ENCRYPTED_AS, fault_of, is_visit, person_from
 from doorbell.gallery.database import advice_to_rebuild, inspect, wrong_key
@@ -249,6 +250,17 @@ def _check_visits(connection: sqlite3.Connection, path: Path) -> str:
         raise GalleryError(
             f"{len(impossible)} visits have an identifier or a time that cannot be and are left "
             f"out, the first is {impossible[0]!r}; stop the doorbell and rebuild the gallery with: "
+            f"doorbell gallery restore {path}"
+        )
+    nowhere = [
+        row["door_id"]
+        for row in connection.execute("SELECT DISTINCT door_id FROM visits WHERE door_id <> ''")
+        if not is_door_id(row["door_id"])
+    ]
+    if nowhere:
+        raise GalleryError(
+            f"visits are said to be at {len(nowhere)} doors that cannot be, the first is "
+            f"{nowhere[0]!r}; stop the doorbell and rebuild the gallery with: "
             f"doorbell gallery restore {path}"
         )
     (count,) = connection.execute("SELECT count(*) FROM visits").fetchone()

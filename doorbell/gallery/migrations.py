@@ -85,6 +85,14 @@ _PORTRAITS = (
     "CREATE INDEX moved_by_portrait_id ON moved (portrait_id) WHERE portrait_id IS NOT NULL",
 )
 
+# At which door each visit was; empty where an earlier doorbell has stored it. Visits of a door are
+# listed by when they began, and deleted by when they were seen last.
+_DOORS = (
+    "ALTER TABLE visits ADD COLUMN door_id TEXT NOT NULL DEFAULT ''",
+    "CREATE INDEX visits_of_doors_by_start ON visits (door_id, started_at)",
+    "CREATE INDEX visits_of_doors_by_last_seen ON visits (door_id, last_seen_at)",
+)
+
 # Each entry leads from the version of its index to the next and is recorded (PRAGMA user_version)
 # in the same transaction. Entries are only ever appended. AUTOINCREMENT: an identifier that was
 # forgotten never comes back as somebody else.
@@ -205,6 +213,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_RINGS_AND_STOPS, *_NAMINGS, *_IGNORED_AND_TRIGGERS),
     # Portraits.
     (*_PORTRAITS,),
+    # Several doors.
+    (*_DOORS,),
 )
 
 # Wherever there is an embedding.

@@ -24,7 +24,7 @@ class PersonalData:
     Attributes:
         document: everything but those.
         visit_ids: of the person's visits.
-        beside: other visits of the same time, whose pictures may show the person.
+        beside: other visits of their time and door, whose pictures may show the person.
         portraits: JPEGs, in the order of ``portraits`` in the document.
     """
 

@@ -229,7 +229,8 @@ def upsert_visit(file: GalleryDatabase, visit: Visit) -> None:
 
     Where there is no visitor, or the household has said who it was, the stored one stays. So it
     does where the visitor was named or merged meanwhile; where none is stored, it is whoever that
-    became. A visit of somebody who was forgotten is not stored, and deleted.
+    became. A visit of somebody who was forgotten is not stored, and deleted. Nor does the door that
+    is stored go where none is given.
     """
     columns: dict[str, object] = {
         "id": visit.visit_id,
@@ -240,6 +241,8 @@ def upsert_visit(file: GalleryDatabase, visit: Visit) -> None:
         "frames_used": visit.frames_used,
         "seconds_to_decision": visit.seconds_to_decision,
     }
+    if visit.door_id:
+        columns["door_id"] = visit.door_id
     said = file.rows("SELECT 1 FROM corrections WHERE visit_id = ?", visit.visit_id)
     if visit.visitor is not None and not said:
         table, column, visitor_id = place_of(visit.visitor)

@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from doorbell.domain import is_visit_id
+from doorbell.domain import is_door_id, is_visit_id
 from doorbell.errors import GalleryError, InvalidNameError
 from doorbell.gallery.codec import LAST_WALL_TIME, preferences_from
 from doorbell.gallery.migrations import SCHEMA
@@ -141,6 +141,7 @@ def _mend(new: sqlite3.Connection) -> list[str]:
     ).rowcount
     if count:
         told.append(f"{count} strangers were left out, whose times or visits cannot be")
+    told += _mend_doors(new)
     told += _mend_portraits(new)
     # By which a photo is known again when it comes twice.
     new.execute(
@@ -152,6 +153,17 @@ def _mend(new: sqlite3.Connection) -> list[str]:
     ).fetchall():
         told += _mend_person(new, person_id, name, chime, preferences)
     return told
+
+
+def _mend_doors(new: sqlite3.Connection) -> list[str]:
+    columns = {row[1] for row in new.execute("PRAGMA table_info(visits)")}
+    if "door_id" not in columns:
+        return []  # of an earlier version
+    new.create_function("is_door_id", 1, is_door_id)
+    count = new.execute(
+        "UPDATE visits SET door_id = '' WHERE door_id <> '' AND NOT is_door_id(door_id)"
+    ).rowcount
+    return [f"{count} visits were parted from a door that cannot be"] if count else []
 
 
 def _mend_portraits(new: sqlite3.Connection) -> list[str]:

@@ -92,7 +92,7 @@ class Forgotten:
         visitor: who.
         samples: how many.
         visit_ids: of the visits; their pictures are the caller's to delete.
-        beside: other visits of the same time, whose pictures may show the visitor.
+        beside: other visits of their time and door, whose pictures may show the visitor.
     """
 
     visitor: Visitor

@@ -6,8 +6,9 @@ What the household said of a visit is never overwritten here.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias
 
-from doorbell.domain import FaceSample, Float32Array, Person, Stranger, Visit
+from doorbell.domain import FaceSample, Float32Array, Visit
 from doorbell.errors import UsageError
 from doorbell.gallery.codec import Row, decode_embeddings, readable
 from doorbell.gallery.deletion import delete_visits
@@ -28,9 +29,19 @@ from doorbell.visits.restoring import Earlier, EarlierVisit
 # A prefix of an identifier is taken from this many characters on.
 MIN_PREFIX = 4
 
-# Of the run before: more people are at no door, and nobody's cool-down is that long.
+# Of the run before: more people are at no one door, and nobody's cool-down is that long.
 EARLIER_VISITS = 16
 EARLIER_RINGS = 256
+
+VisitorKind: TypeAlias = Literal["person", "stranger", "undecided"]
+
+# What visits of each kind of visitor have.
+_OF_KIND: Mapping[VisitorKind | None, str] = {
+    "person": "person_id IS NOT NULL",
+    "stranger": "stranger_id IS NOT NULL",
+    "undecided": "person_id IS NULL AND stranger_id IS NULL",
+    None: "TRUE",
+}
 
 
 class VisitStore:
@@ -87,8 +98,8 @@ class VisitStore:
         before: str | None = None,
         name: str | None = None,
         stranger_id: int | None = None,
-        kind: type[Person | Stranger] | None = None,
-        undecided: bool = False,
+        kind: VisitorKind | None = None,
+        doors: Collection[str] | None = None,
     ) -> list[Visit]:
         """Visits, newest first; without those that were of nobody.
 
@@ -99,8 +110,8 @@ class VisitStore:
             before: only those older than the visit of this identifier.
             name: only this person's.
             stranger_id: only this stranger's.
-            kind: only those of people, or of strangers.
-            undecided: only those of nobody yet.
+            kind: only those of people, of strangers, or of nobody yet.
+            doors: only those at one of these.
 
         Raises:
             UnknownPersonError: nobody has that name.
@@ -115,13 +126,27 @@ class VisitStore:
                 "stranger_id = ?": stranger_id,
             }
             given = {words: value for words, value in wanted.items() if value is not None}
+            at_doors, door_ids = _at(doors)
+            listed = ("hidden_by IS NULL", at_doors, _OF_KIND[kind], *given)
             return select_visits(
                 self._file,
-                " AND ".join(("hidden_by IS NULL", *_of_kind(kind, undecided=undecided), *given))
-                + " ORDER BY started_at DESC, rowid DESC LIMIT ?",
+                " AND ".join(listed) + " ORDER BY started_at DESC, rowid DESC LIMIT ?",
+                *door_ids,
                 *given.values(),
                 limit,
             )
+
+    def doors(self) -> list[str]:
+        """The doors that visits were at, in order; an empty one is that of an earlier doorbell's.
+
+        However many visits there are, each door is looked up once.
+        """
+        rows = self._file.rows(
+            "WITH RECURSIVE doors (id) AS (SELECT min(door_id) FROM visits UNION ALL "
+            "SELECT (SELECT min(door_id) FROM visits WHERE door_id > doors.id) FROM doors "
+            "WHERE id IS NOT NULL) SELECT id FROM doors WHERE id IS NOT NULL"
+        )
+        return [row["id"] for row in rows]
 
     def newest_by_stranger(self, visit_ids: Iterable[str]) -> dict[int, str]:
         """Of these visits the newest of each stranger, by the stranger's identifier."""
@@ -207,7 +232,7 @@ class VisitStore:
         ]
 
     def forget_before(
-        self, seen_at: float, at_most: int = -1
+        self, seen_at: float, at_most: int = -1, doors: Collection[str] | None = None
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Delete the visits last seen before a wall time, with their samples.
 
@@ -216,13 +241,17 @@ class VisitStore:
         Args:
             seen_at: wall time.
             at_most: so many in one call, those seen first; all where negative.
+            doors: only those at one of these.
 
         Returns:
             Which they were, and the later visits of their time.
         """
+        at_doors, door_ids = _at(doors)
         with self._file.writing():
             rows = self._file.rows(
-                "SELECT id FROM visits WHERE last_seen_at < ? ORDER BY last_seen_at LIMIT ?",
+                f"SELECT id FROM visits WHERE {at_doors} AND last_seen_at < ? "  # noqa: S608 - our own words
+                "ORDER BY last_seen_at LIMIT ?",
+                *door_ids,
                 seen_at,
                 EVERY if at_most < 0 else at_most,
             )
@@ -279,14 +308,15 @@ class VisitStore:
             for visit_id, seen_at in last_seen_at.items():
                 see_at(self._file, "visits", visit_id, seen_at)
 
-    def earlier(self, model_id: str) -> Earlier:
+    def earlier(self, model_id: str, doors: Collection[str] | None = None) -> Earlier:
         """What the next run needs of the one before, which is over.
 
         Args:
             model_id: of the embedder that visitors are compared by.
+            doors: only visits at one of these; when somebody rang is told of every door.
         """
         with self._file.reading():
-            rows = self._earlier_rows()
+            rows = self._earlier_rows(doors)
             visits = [
                 EarlierVisit(
                     visit,
@@ -313,29 +343,34 @@ class VisitStore:
             rang_at.setdefault(key, row["rang_at"])
         return Earlier(tuple(visits), rang_at)
 
-    def open_visits(self) -> list[Visit]:
+    def open_visits(self, doors: Collection[str] | None = None) -> list[Visit]:
         """The visits of ``earlier`` that have not ended."""
-        going_on = [row["id"] for row in self._earlier_rows() if row["stopped_at"] is None]
+        going_on = [row["id"] for row in self._earlier_rows(doors) if row["stopped_at"] is None]
         return self.those(going_on)
 
-    def close_open(self, but: Collection[str] = ()) -> int:
+    def close_open(self, but: Collection[str] = (), doors: Collection[str] | None = None) -> int:
         """End, when they were last seen, the visits that a killed daemon left open; how many.
 
         Args:
             but: visits that go on.
+            doors: only visits at one of these.
         """
+        at_doors, door_ids = _at(doors)
         with self._file.writing():
             return self._file.execute(
-                "UPDATE visits SET ended_at = last_seen_at WHERE ended_at IS NULL "  # noqa: S608 - our own words
-                f"AND NOT (id {self._file.among})",
+                f"UPDATE visits SET ended_at = last_seen_at WHERE {at_doors} "  # noqa: S608 - our own words
+                f"AND ended_at IS NULL AND NOT (id {self._file.among})",
+                *door_ids,
                 self._file.listed(list(but)),
             )
 
-    def _earlier_rows(self) -> Sequence[Row]:
+    def _earlier_rows(self, doors: Collection[str] | None) -> Sequence[Row]:
+        at_doors, door_ids = _at(doors)
         return self._file.rows(
-            "SELECT id, rang_at, stopped_at FROM visits WHERE hidden_by IS NULL "
+            f"SELECT id, rang_at, stopped_at FROM visits WHERE {at_doors} AND hidden_by IS NULL "  # noqa: S608 - our own words
             "AND (ended_at IS NULL OR stopped_at IS NOT NULL) "
             "ORDER BY coalesce(stopped_at, last_seen_at) DESC LIMIT ?",
+            *door_ids,
             EARLIER_VISITS,
         )
 
@@ -350,9 +385,10 @@ class VisitStore:
         return directions(embeddings.sum(axis=0)) if len(embeddings) else None
 
 
-def _of_kind(kind: type[Person | Stranger] | None, *, undecided: bool) -> tuple[str, ...]:
-    if undecided:
-        return ("person_id IS NULL AND stranger_id IS NULL",)
-    if kind is None:
-        return ()
-    return ("person_id IS NOT NULL",) if kind is Person else ("stranger_id IS NOT NULL",)
+def _at(doors: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    """What visits at one of some doors have, or at any, and the parameters of that."""
+    if doors is None:
+        return "TRUE", ()
+    if not doors:
+        return "FALSE", ()
+    return f"door_id IN ({', '.join('?' * len(doors))})", tuple(doors)

@@ -25,14 +25,15 @@ Document: TypeAlias = dict[str, Any]
 def visit_document(visit: Visit, pictures_directory: Path) -> Document:
     """Describe a visit.
 
-    Keys: visit_id, started_at, last_seen_at, ended_at (null while it lasts), person, person_id,
-    stranger (null where they do not apply), similarity (null while undecided or corrected),
-    corrected, and picture (a path, or null).
+    Keys: visit_id, door_id (empty where none is stored), started_at, last_seen_at, ended_at (null
+    while it lasts), person, person_id, stranger (null where they do not apply), similarity (null
+    while undecided or corrected), corrected, and picture (a path, or null).
     """
     person = visit.visitor if isinstance(visit.visitor, Person) else None
     picture = picture_path(pictures_directory, visit.visit_id)
     return {
         "visit_id": visit.visit_id,
+        "door_id": visit.door_id,
         "started_at": iso_utc(visit.started_at),
         "last_seen_at": iso_utc(visit.last_seen_at),
         "ended_at": iso_utc(visit.ended_at),

@@ -8,7 +8,7 @@ Backups stay, and are listed in the outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -80,7 +80,11 @@ def forget_stranger(
 
 
 def forget_older(
-    gallery: Gallery, wall_time: float, storage: StorageSection, forget_visits: ForgetVisits
+    gallery: Gallery,
+    wall_time: float,
+    storage: StorageSection,
+    forget_visits: ForgetVisits,
+    visits_days_by_door: Mapping[str, int] | None = None,
 ) -> ForgettingOutcome:
     """Delete strangers and visits older than ``storage.strangers_days`` and ``.visits_days``.
 
@@ -89,12 +93,17 @@ def forget_older(
         wall_time: now, by a clock that is right.
         storage: for how long they are kept; where backups of the gallery are.
         forget_visits: deletes what else is held of visits.
+        visits_days_by_door: instead of ``storage.visits_days``, for visits at these doors as they
+            are stored, the empty one too; 0 for ever.
 
     Raises:
         GalleryError: the gallery cannot be written. What it deleted before is gone elsewhere too.
     """
     outcome = ForgettingOutcome((), 0, (), ())
-    for step in forgetting_older(gallery, wall_time, storage, forget_visits, at_most=-1):
+    steps = forgetting_older(
+        gallery, wall_time, storage, forget_visits, visits_days_by_door, at_most=-1
+    )
+    for step in steps:
         outcome = ForgettingOutcome(
             (*outcome.visitors, *step.visitors),
             outcome.samples + step.samples,
@@ -109,6 +118,7 @@ def forgetting_older(
     wall_time: float,
     storage: StorageSection,
     forget_visits: ForgetVisits,
+    visits_days_by_door: Mapping[str, int] | None = None,
     *,
     at_most: int = FORGOTTEN_AT_ONCE,
 ) -> Iterator[ForgettingOutcome]:
@@ -119,6 +129,7 @@ def forgetting_older(
         wall_time: now, by a clock that is right.
         storage: for how long it is kept; where backups of the gallery are.
         forget_visits: deletes what else is held of visits.
+        visits_days_by_door: as in ``forget_older``.
         at_most: visits, or strangers, in one step; all where negative.
 
     Yields:
@@ -134,10 +145,16 @@ def forgetting_older(
             if not strangers and not visit_ids:
                 break
             yield _finish(strangers, storage, forget_visits, visit_ids, beside)
-    if storage.visits_days:
-        before = wall_time - storage.visits_days * SECONDS_PER_DAY
-        while True:
-            visit_ids, beside = gallery.visits.forget_before(before, at_most)
+    kept: list[tuple[int, tuple[str, ...] | None]] = [(storage.visits_days, None)]
+    if visits_days_by_door:
+        kept = [
+            (visits_days_by_door.get(each, storage.visits_days), (each,))
+            for each in gallery.visits.doors()
+        ]
+    for days, doors in kept:
+        before = wall_time - days * SECONDS_PER_DAY
+        while days:
+            visit_ids, beside = gallery.visits.forget_before(before, at_most, doors)
             if not visit_ids:
                 break
             yield _finish([], storage, forget_visits, visit_ids, beside)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -60,6 +62,10 @@ MEGABYTE = 1_000_000
 log = logging.getLogger(__name__)
 
 
+# Tells at which door visits were; None where that cannot be told now.
+DoorsByVisit: TypeAlias = Callable[[Collection[str]], Mapping[str, str] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Picture:
     visit_id: str
@@ -68,7 +74,8 @@ class _Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Sweep:
-    before: float | None  # wall time; None where nothing is old
+    wall_time: float | None  # None where nothing is old
+    days: int  # that a picture is kept, where its door has no number of its own; 0 for ever
 
 
 class _Retry:
@@ -84,11 +91,22 @@ class Pictures:
     Args:
         section: ``[storage]``; its folder of pictures is made if missing, for the owner alone.
         publish: told whether pictures can be kept, on any thread.
+        days_by_door: instead of ``pictures_days``, for visits at these doors; 0 for ever.
+        doors_by_visit: asked on the output's thread where one of these has a number of its own.
     """
 
-    def __init__(self, section: StorageSection, *, publish: Publish = publish_nowhere) -> None:
+    def __init__(
+        self,
+        section: StorageSection,
+        *,
+        publish: Publish = publish_nowhere,
+        days_by_door: Mapping[str, int] | None = None,
+        doors_by_visit: DoorsByVisit = lambda _visit_ids: {},
+    ) -> None:
         self._section = section
         self._days = section.pictures_days
+        self._days_by_door = days_by_door or {}
+        self._doors_by_visit = doors_by_visit
         self._publish = publish
         self._directory = section.pictures_directory
         self._cipher = open_cipher(section.key_file)
@@ -131,10 +149,7 @@ class Pictures:
     def _look_after(self, clock: ClockState) -> None:
         if clock.time_seconds >= self._sweep_due_seconds:
             self._sweep_due_seconds = clock.time_seconds + SWEEP_SECONDS
-            days, before = self._days, None
-            if days and clock.wall_time is not None:
-                before = clock.wall_time - days * SECONDS_PER_DAY
-            self._worker.submit(_Sweep(before))
+            self._worker.submit(_Sweep(clock.wall_time, self._days))
         if self._problem is not None:
             self._worker.submit(_Retry())
 
@@ -151,8 +166,8 @@ class Pictures:
                     self._forget(job)
                 case _Retry():
                     self._write_all()
-                case _Sweep(before):
-                    self._sweep(before)
+                case _Sweep():
+                    self._sweep(job)
                 case ClockStep():
                     self._date_anew(job)
         except OSError as exc:
@@ -213,16 +228,35 @@ class Pictures:
                 with suppress(FileNotFoundError):
                     os.utime(path, (written_at + step.seconds, written_at + step.seconds))
 
-    def _sweep(self, before: float | None) -> None:
+    def _sweep(self, sweep: _Sweep) -> None:
         if not self._directory.is_dir():
             return
         remove_unfinished(self._directory)  # this thread is the only writer
-        if before is not None:
-            for written_at, _, path in oldest_first(self._directory):
-                if written_at < before:
-                    remove_picture(path)
+        if sweep.wall_time is not None:
+            self._remove_old(sweep.wall_time, sweep.days)
         self._kept_bytes = sum(size for _, size, _ in oldest_first(self._directory))
         self._bound()
+
+    def _remove_old(self, wall_time: float, days: int) -> None:
+        """Delete what is older than it is kept at its door."""
+        since = {
+            each: wall_time - each * SECONDS_PER_DAY
+            for each in {days, *self._days_by_door.values()} - {0}
+        }
+        old = [
+            (written_at, path)
+            for written_at, _, path in oldest_first(self._directory)
+            if written_at < max(since.values(), default=-math.inf)
+        ]
+        doors: Mapping[str, str] | None = {}
+        if old and self._days_by_door:
+            doors = self._doors_by_visit([path.stem for _, path in old])
+        if doors is None:
+            return  # in an hour
+        for written_at, path in old:
+            kept = self._days_by_door.get(doors.get(path.stem, ""), days)
+            if kept and written_at < since[kept]:
+                remove_picture(path)
 
     def _bound(self) -> None:
         """Delete the oldest pictures where there are too many megabytes."""

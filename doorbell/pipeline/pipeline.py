@@ -6,7 +6,7 @@ the parts it was given.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from doorbell.camera.frame_rate import FrameRate
@@ -55,6 +55,7 @@ class Pipeline:
         gallery: who is known.
         config: its sections on everything between faces and events.
         stopwatch: times the stages of each frame; None to time nothing.
+        earlier_of: the doors whose visits of the run before are taken over; None for every door's.
 
     Raises:
         GalleryError: the gallery does not answer at the start; what it does later stops nothing.
@@ -66,13 +67,15 @@ class Pipeline:
         gallery: Gallery,
         config: Config,
         stopwatch: Stopwatch | None = None,
+        *,
+        earlier_of: Collection[str] | None = None,
     ) -> None:
         self._perception = perception
         self._stopwatch = stopwatch or Stopwatch(Latency(), lambda: 0.0)
         self._gallery = gallery
         self._section = config.recognition
         self._door_id = config.device.id
-        self._recorder = VisitRecorder(gallery, perception.model_id)
+        self._recorder = VisitRecorder(gallery, perception.model_id, earlier_of)
         self._tracker = Tracker(config.tracking)
         self._recognizer = Recognizer(perception, config, self._recorder.templates, self._stopwatch)
         self._pictures = VisitPictures(
@@ -88,6 +91,7 @@ class Pipeline:
             self._introduce,
             ring_after_seconds=config.attention.ring_after_seconds,
             recall=self._recall,
+            door_id=self._door_id,
         )
         self._has_begun = False
         self._kept_seen_at: dict[str, float] = {}  # what the gallery has of visits going on
@@ -108,13 +112,9 @@ class Pipeline:
     @property
     def in_sight(self) -> tuple[tuple[Track, Visit | None], ...]:
         """Every live track with the open visit it belongs to, if to any yet and without doubt."""
+        is_in_doubt, visit_of = self._recognizer.is_in_doubt, self._visits.visit_of
         return tuple(
-            (
-                track,
-                None
-                if self._recognizer.is_in_doubt(track)
-                else self._visits.visit_of(track.track_id),
-            )
+            (track, None if is_in_doubt(track) else visit_of(track.track_id))
             for track in self._tracker.tracks
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -42,14 +42,18 @@ class VisitRecorder:
     Args:
         gallery: who is known; it must answer once at the start.
         model_id: of the embedder.
+        earlier_of: the doors whose visits of the run before are taken over; None for every door's.
 
     Raises:
         GalleryError: the gallery does not answer at the start.
     """
 
-    def __init__(self, gallery: Gallery, model_id: str) -> None:
+    def __init__(
+        self, gallery: Gallery, model_id: str, earlier_of: Collection[str] | None = None
+    ) -> None:
         self._gallery = gallery
         self._model_id = model_id
+        self._earlier_of = earlier_of
         self._templates = gallery.templates(model_id)
         self._waiting: deque[_Write] = deque(maxlen=WRITES_KEPT)
         self._identified: dict[int, Stranger] = {}  # by the number given meanwhile
@@ -145,8 +149,10 @@ class VisitRecorder:
         if self._problem is not None:
             return Earlier()
         try:
-            earlier = self._gallery.visits.earlier(self._model_id)
-            self._gallery.visits.close_open([each.visit.visit_id for each in earlier.visits])
+            earlier = self._gallery.visits.earlier(self._model_id, self._earlier_of)
+            self._gallery.visits.close_open(
+                [each.visit.visit_id for each in earlier.visits], self._earlier_of
+            )
         except GalleryError as exc:
             self._fail(exc)
             return Earlier()

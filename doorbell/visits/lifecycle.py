@@ -54,7 +54,10 @@ class Visits:
         new_id: Callable[[], str] = _new_id,
         ring_after_seconds: float = AttentionSection().ring_after_seconds,
         recall: Recall = as_matched,
+        *,
+        door_id: str = "",
     ) -> None:
+        self._door_id = door_id
         self._section = section
         self._naming = Naming(introduce, new_id)
         self._recall = recall
@@ -78,7 +81,7 @@ class Visits:
 
     def restore(self, earlier: Earlier) -> None:
         """Take over from the run before, with the first frame; call it before that."""
-        self._earlier = earlier
+        self._earlier = earlier.at_door(self._door_id)
 
     def reconfigure(self, section: VisitsSection) -> None:
         """Go by another ``[visits]`` from now on, visits that are going on too."""
@@ -277,12 +280,9 @@ class Visits:
 
     def _opened(self, first_seen: float, time_seconds: float, wall_time: float) -> OpenVisit:
         """A new visit of somebody seen since a stream time."""
-        waited = time_seconds - first_seen
-        entry = OpenVisit(
-            Visit(self._new_id(), started_at=wall_time - waited, last_seen_at=wall_time),
-            first_seen_seconds=first_seen,
-            last_seen_seconds=time_seconds,
-        )
+        started_at = wall_time - (time_seconds - first_seen)
+        visit = Visit(self._new_id(), started_at, wall_time, door_id=self._door_id)
+        entry = OpenVisit(visit, first_seen_seconds=first_seen, last_seen_seconds=time_seconds)
         self._bell.note_opened(entry, time_seconds)
         self._open.append(entry)
         return entry

@@ -232,7 +232,9 @@ class OpenVisit:
     def forget(self) -> None:
         """Begin anew, as of nobody: its visitor was forgotten."""
         visit = self.visit
-        self.visit = Visit(visit.visit_id, visit.started_at, visit.last_seen_at)
+        self.visit = Visit(
+            visit.visit_id, visit.started_at, visit.last_seen_at, door_id=visit.door_id
+        )
         self.earlier = Sightings()
         self.tracks = {
             track_id: Sightings(s.last_seen_seconds) for track_id, s in self.tracks.items()

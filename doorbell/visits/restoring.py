@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from doorbell.domain import Float32Array, Stranger, Visit, Visitor
 from doorbell.visits.open_visit import OpenVisit, visitor_key
@@ -77,6 +77,16 @@ class Earlier:
 
     visits: tuple[EarlierVisit, ...] = ()
     rang_at: Mapping[tuple[str, int], float] = field(default_factory=dict)
+
+    def at_door(self, door_id: str) -> Earlier:
+        """The same, with visits of no door, which an earlier doorbell has stored, at this one."""
+        visits = tuple(
+            each
+            if each.visit.door_id
+            else replace(each, visit=replace(each.visit, door_id=door_id))
+            for each in self.visits
+        )
+        return replace(self, visits=visits)
 
     @property
     def left_open(self) -> tuple[EarlierVisit, ...]:

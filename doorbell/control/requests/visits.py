@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from doorbell.control.schema import Id, Name, Request, VisitId, Width
+from doorbell.control.schema import DoorId, Id, Name, Request, VisitId, Width
 
 
 class ListVisits(Request):
@@ -21,6 +21,7 @@ class ListVisits(Request):
     kind: Literal["person", "stranger", "undecided"] | None = None
     since: Annotated[AwareDatetime, Field(strict=False)] | None = None
     until: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    door_id: DoorId | None = None
 
 
 class Today(Request):
@@ -29,6 +30,7 @@ class Today(Request):
     verb = "visits.today"
     only_reads = True
     since: Annotated[AwareDatetime, Field(strict=False)]
+    door_id: DoorId | None = None
 
 
 class GetVisit(Request):

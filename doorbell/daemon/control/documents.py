@@ -28,7 +28,7 @@ def visitor_document(visitor: Visitor | None) -> Document:
 
 
 def visit_document(visit: Visit, has_picture: Callable[[str], bool]) -> Document:
-    """Keys: visit_id, started_at, last_seen_at, ended_at, visitor, similarity, corrected.
+    """Keys: visit_id, door_id, started_at, last_seen_at, ended_at, visitor, similarity, corrected.
 
     And has_picture, stranger_visits and stranger_visits_week (both null but for strangers).
     """
@@ -36,6 +36,7 @@ def visit_document(visit: Visit, has_picture: Callable[[str], bool]) -> Document
     stranger = visitor if isinstance(visitor, Stranger) else None
     return {
         "visit_id": visit.visit_id,
+        "door_id": visit.door_id,
         "started_at": iso_utc(visit.started_at),
         "last_seen_at": iso_utc(visit.last_seen_at),
         "ended_at": iso_utc(visit.ended_at),

@@ -66,7 +66,7 @@ def control_service(
         closing(GalleryExecutor(config.storage, config.gallery)) as executor,
         closing(EnrollingRequests(config, executor, output)) as enrolling,
     ):
-        visits = VisitRequests(config.storage, executor, time.time)
+        visits = VisitRequests(config.storage, executor, time.time, config.device.id)
         commands = Commands(config.device.id, put, executor)
         told = NoticeRequests(
             outputs.notices,

@@ -22,6 +22,8 @@ from doorbell.domain import (
 )
 from doorbell.errors import RefusedError
 from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.visits import VisitorKind
+from doorbell.household.doors import stored_as, with_door
 from doorbell.household.visit_pictures import (
     as_known_now,
     has_picture,
@@ -53,11 +55,17 @@ class VisitRequests:
         storage: where pictures are, and their key.
         executor: reads the gallery.
         now: wall time, seconds since the epoch.
+        first_door_id: where visits were that an earlier doorbell has stored without a door.
     """
 
     def __init__(
-        self, storage: StorageSection, executor: GalleryExecutor, now: Callable[[], float]
+        self,
+        storage: StorageSection,
+        executor: GalleryExecutor,
+        now: Callable[[], float],
+        first_door_id: str = "",
     ) -> None:
+        self._first_door_id = first_door_id
         self._storage = storage
         self._executor = executor
         self._now = now
@@ -94,6 +102,7 @@ class VisitRequests:
 
     def document(self, visit: Visit) -> Document:
         """The document of a visit."""
+        visit = with_door(visit, self._first_door_id)
         return visit_document(visit, lambda visit_id: has_picture(visit_id, self._storage))
 
     def likely(self, gallery: Gallery, visit_id: str) -> list[Document]:
@@ -121,8 +130,8 @@ class VisitRequests:
             before=request.before,
             name=name,
             stranger_id=request.stranger_id,
-            kind={"person": Person, "stranger": Stranger}.get(request.kind or ""),
-            undecided=request.kind == "undecided",
+            kind=request.kind,
+            doors=self._doors(request.door_id),
         )
         more = found[request.limit - 1].visit_id if len(found) > request.limit else None
         listed = [self.document(visit) for visit in found[: request.limit]]
@@ -130,7 +139,8 @@ class VisitRequests:
 
     def _today(self, gallery: Gallery, request: requests.Today) -> Answer:
         visitors: dict[tuple[str, int | str], Document] = {}
-        for visit in gallery.visits.newest(LOOKED_THROUGH, since=request.since.timestamp()):
+        doors, since = self._doors(request.door_id), request.since.timestamp()
+        for visit in gallery.visits.newest(LOOKED_THROUGH, since=since, doors=doors):
             document = self.document(visit)
             entry = visitors.setdefault(
                 _who(visit),
@@ -143,18 +153,23 @@ class VisitRequests:
                 },
             )
             entry["visits"] += 1
-        return Answer({"visitors": list(visitors.values()), "waiting": self._waiting(gallery)})
+        waiting = self._waiting(gallery, doors)
+        return Answer({"visitors": list(visitors.values()), "waiting": waiting})
 
-    def _waiting(self, gallery: Gallery) -> list[Document]:
+    def _doors(self, door_id: str | None) -> tuple[str, ...] | None:
+        return None if door_id is None else stored_as(door_id, self._first_door_id)
+
+    def _waiting(self, gallery: Gallery, doors: tuple[str, ...] | None) -> list[Document]:
         """The newest visit of each stranger who is not ignored, and of nobody at all."""
         since = self._now() - WAITING_DAYS * SECONDS_PER_DAY
         found: dict[tuple[str, int | str], Document] = {}
-        for kind in (Stranger, None):
+        kinds: tuple[VisitorKind, ...] = ("stranger", "undecided")
+        for kind in kinds:
             for visit in gallery.visits.newest(
-                LOOKED_THROUGH // 5, since=since, kind=kind, undecided=kind is None
+                LOOKED_THROUGH // 5, since=since, kind=kind, doors=doors
             ):
                 ignored = visit.visitor is not None and visit.visitor.ignored
-                if not ignored and not (kind is None and visit.corrected):
+                if not ignored and not (kind == "undecided" and visit.corrected):
                     found.setdefault(_who(visit), self.document(visit))
         newest_first = sorted(
             found.values(), key=lambda each: str(each["started_at"]), reverse=True
