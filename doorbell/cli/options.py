@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,8 +33,12 @@ from doorbell.errors import (
     DoorbellError,
     InferenceError,
     ModelError,
+    UsageError,
 )
 from doorbell.text import shown
+
+if TYPE_CHECKING:
+    from doorbell.config import Config
 
 # What a file or terminal says that takes no more.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -234,3 +238,17 @@ def configure_logging(level: str, *, words_only: bool = False) -> None:
     handler.setFormatter(_ShownFormatter(f"{origin}%(message)s"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger().setLevel(level.upper())
+
+
+def gallery_file(config: Config) -> Path:
+    """The gallery's file, for verbs that are about that.
+
+    Raises:
+        UsageError: there is a server in its place.
+    """
+    if config.gallery.url is not None:
+        raise UsageError(
+            "the gallery is on a PostgreSQL server (gallery.url), whose own programs do this: "
+            "pg_dump, pg_restore and pg_amcheck; see docs/postgresql.md"
+        )
+    return config.storage.gallery_path

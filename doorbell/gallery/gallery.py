@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
@@ -35,6 +36,9 @@ from doorbell.gallery.visits import VisitStore
 from doorbell.recognition.templates import Templates
 from doorbell.storage.encryption import NO_CIPHER, Cipher, open_cipher
 
+if TYPE_CHECKING:
+    from doorbell.gallery.postgres.database import PostgresDatabase
+
 __all__ = [
     "Correction",
     "EnrolledSample",
@@ -47,14 +51,20 @@ __all__ = [
 ]
 
 
-def _open_server(section: GallerySection) -> GalleryDatabase:
+def open_server(section: GallerySection, *, moving: bool = False) -> PostgresDatabase:
+    """Open the gallery on a server; see ``PostgresDatabase``.
+
+    Raises:
+        ConfigError: psycopg is not installed, or the server cannot be spoken to as it is named.
+        GalleryError: it is out of reach, not a gallery, or of a later version.
+    """
     try:
         from doorbell.gallery.postgres.database import PostgresDatabase
     except ImportError as exc:
         raise ConfigError(
             f"gallery.url needs psycopg ({exc}); install it with: pip install 'doorbell[postgres]'"
         ) from exc
-    return PostgresDatabase(section)
+    return PostgresDatabase(section, moving=moving)
 
 
 class Gallery:
@@ -127,7 +137,7 @@ class Gallery:
                 or the server cannot be spoken to as it is named.
         """
         if section is not None and section.url is not None:
-            return cls(_open_server(section))
+            return cls(open_server(section))
         cipher = open_cipher(storage.key_file)
         return cls.open(storage.gallery_path, cipher, look_through=look_through)
 

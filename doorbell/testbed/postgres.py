@@ -13,6 +13,7 @@ from pathlib import Path
 from typing_extensions import Self
 
 from doorbell.errors import GalleryError
+from doorbell.testbed.broker import free_port
 from doorbell.testbed.waiting import eventually
 
 START_SECONDS = 30.0
@@ -20,7 +21,7 @@ START_SECONDS = 30.0
 # PostgreSQL refuses to run as root.
 _UNPRIVILEGED = "nobody"
 
-# Nothing here outlives the test: what waits for the disk waits for nothing.
+# What was acknowledged survives that the server is killed; not that the machine is.
 _FOR_TESTS = ("fsync=off", "full_page_writes=off", "shared_buffers=64MB", "max_connections=200")
 
 
@@ -47,15 +48,15 @@ class Postgres:
 
     Args:
         programs: see ``find_postgres``.
-        durable: whether what was acknowledged survives a kill.
 
     Attributes:
         folder: of its socket and its data.
     """
 
-    def __init__(self, programs: Path, *, durable: bool = False) -> None:
+    def __init__(self, programs: Path) -> None:
         self._programs = programs
-        self._settings = () if durable else _FOR_TESTS
+        self._settings: tuple[str, ...] = _FOR_TESTS
+        self._port = free_port()
         # The path of a socket has at most 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="doorbell-postgres-"))
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
@@ -77,7 +78,7 @@ class Postgres:
 
     def url(self, database: str = "postgres") -> str:
         """The address of one of its databases."""
-        return f"postgresql://doorbell@/{database}?host={self.folder}"
+        return f"postgresql://doorbell@/{database}?host={self.folder}&port={self._port}"
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -85,7 +86,8 @@ class Postgres:
         Raises:
             GalleryError: it does not.
         """
-        settings = [f"unix_socket_directories={self.folder}", "listen_addresses=", *self._settings]
+        here = (f"unix_socket_directories={self.folder}", f"port={self._port}")
+        settings = (*here, "listen_addresses=", *self._settings)
         options = [word for setting in settings for word in ("-c", setting)]
         with (self.folder / "log").open("ab") as log:
             self._process = process = subprocess.Popen(
@@ -98,6 +100,15 @@ class Postgres:
         eventually(lambda: self._answers() or process.poll() is not None, START_SECONDS)
         if process.poll() is not None:
             raise GalleryError(f"PostgreSQL does not start; see {self.folder / 'log'}")
+
+    def listen(self, host: str) -> int:
+        """Let an address of this machine connect as anybody too, from now on; the port."""
+        self.stop()
+        with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {host}/32 trust\n")
+        self._settings = (*self._settings, f"listen_addresses={host}")
+        self.start()
+        return self._port
 
     def create(self, database: str) -> str:
         """Make an empty database; its address."""
@@ -139,7 +150,12 @@ class Postgres:
 
     def _answers(self) -> bool:
         asked = subprocess.run(
-            [self._programs / "pg_isready", "--quiet", "--host", self.folder], check=False
+            [
+                self._programs / "pg_isready",
+                "--quiet",
+                *(f"--host={self.folder}", f"--port={self._port}"),
+            ],
+            check=False,
         )
         return asked.returncode == 0
 

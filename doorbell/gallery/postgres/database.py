@@ -45,11 +45,13 @@ class PostgresDatabase:
 
     among = "= ANY(?)"
 
-    def __init__(self, section: GallerySection) -> None:
+    def __init__(self, section: GallerySection, *, moving: bool = False) -> None:
         """Connect, creating or migrating the schema as needed.
 
         Args:
             section: where it is.
+            moving: whether this is for a move, which may take its time, and may go on with one that
+                was interrupted; nobody else uses what is not whole.
 
         Raises:
             ConfigError: the address is none, or would be spoken to in the clear over a network.
@@ -59,6 +61,7 @@ class PostgresDatabase:
         self._address = address_of(section)
         self._thread = threading.get_ident()
         self._closed = False
+        self._moving = moving
         self._identity: object = None
         self._revision = 0
         with self._translated():
@@ -131,6 +134,12 @@ class PostgresDatabase:
         if number and table not in _UNNUMBERED:
             self.rows("SELECT setval(?, ?)", _sequence(table), number)
 
+    def note_move(self, *, going_on: bool) -> bool:
+        """Note, within ``writing``, that the gallery is being filled, or is whole; what it was."""
+        [row] = self.rows("SELECT is_moving FROM gallery")
+        self.execute("UPDATE gallery SET is_moving = CAST(? AS INTEGER) = 1", going_on)
+        return bool(row["is_moving"])
+
     def listed(self, values: Collection[int] | Collection[str]) -> list[int] | list[str]:
         """Values as an array."""
         return list(values)  # type: ignore[return-value]  # of one or the other
@@ -176,8 +185,8 @@ class PostgresDatabase:
                 TransactionStatus.UNKNOWN,  # the connection is lost
             ):
                 raise GalleryError(f"the gallery {self.name} is within a transaction already")
-            self._answered(lambda connection: connection.execute(begin, prepare=False))
             try:
+                self._answered(lambda connection: connection.execute(begin, prepare=False))
                 yield
                 ended = self._connection.execute("COMMIT").statusmessage
             except BaseException:
@@ -211,7 +220,11 @@ class PostgresDatabase:
         try:
             _require_vectors(connection)
             adapt(connection)
-            self._require_same(_migrated(connection, self.name))
+            version, identity, is_moving = _migrated(connection)
+            self._require_same(identity)
+            self._require_usable(version, is_moving=is_moving)
+            if self._moving:
+                connection.execute("SET idle_in_transaction_session_timeout = 0")
         except BaseException:
             connection.close()
             raise
@@ -224,6 +237,18 @@ class PostgresDatabase:
                 f"it, or {_RESTORE}"
             )
         self._identity = identity
+
+    def _require_usable(self, version: int, *, is_moving: bool) -> None:
+        if version > len(MIGRATIONS):
+            raise GalleryError(
+                f"the gallery {self.name} is of version {version}, written by a later doorbell; "
+                f"this one knows versions up to {len(MIGRATIONS)}: update it"
+            )
+        if is_moving and not self._moving:
+            raise GalleryError(
+                f"a move to the gallery {self.name} has not come to its end; go on with it: "
+                "doorbell gallery move"
+            )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -269,37 +294,34 @@ def _require_vectors(connection: _Connection) -> None:
     """Let pgvector into a database that has none yet, if we may; ``adapt`` says what else to do."""
     if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone():
         return
-    with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFile):
+    with (
+        suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported),
+        connection.transaction(),
+    ):
+        connection.execute(_LOCK)
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
 
 
-def _migrated(connection: _Connection, name: str) -> object:
-    """Bring the schema, also where there is none, to the present version; which gallery it is.
-
-    Raises:
-        GalleryError: it is of a later version.
-    """
-    version, identity = _version(connection)
+def _migrated(connection: _Connection) -> tuple[int, object, bool]:
+    """Bring the schema, also where there is none, to the present version; see ``_state``."""
+    version, *_ = _state(connection)
     if version < len(MIGRATIONS):
         with connection.transaction():
             connection.execute(_LOCK)
-            version, _ = _version(connection)  # somebody else may have been quicker
+            version, *_ = _state(connection)  # somebody else may have been quicker
             for reached, statements in enumerate(MIGRATIONS[version:], start=version + 1):
                 for statement in statements:
                     connection.execute(statement)
                 connection.execute("UPDATE gallery SET version = %s", (reached,))
-        version, identity = _version(connection)
-    if version > len(MIGRATIONS):
-        raise GalleryError(
-            f"the gallery {name} is of version {version}, written by a later doorbell; this one "
-            f"knows versions up to {len(MIGRATIONS)}: update it"
-        )
-    return identity
+    return _state(connection)
 
 
-def _version(connection: _Connection) -> tuple[int, object]:
+def _state(connection: _Connection) -> tuple[int, object, bool]:
+    """The version of the schema, which gallery it is, and whether it is being moved there."""
     found = connection.execute("SELECT to_regclass(%s) AS here", (f"{SCHEMA}.gallery",)).fetchone()
     if found is None or found["here"] is None:
-        return 0, None
-    row = connection.execute(f"SELECT version, identity FROM {SCHEMA}.gallery").fetchone()  # noqa: S608 - our own words
-    return (0, None) if row is None else (int(row["version"]), row["identity"])
+        return 0, None, False
+    row = connection.execute(f"SELECT * FROM {SCHEMA}.gallery").fetchone()  # noqa: S608 - our own words
+    if row is None:
+        return 0, None, False
+    return int(row["version"]), row["identity"], bool(row["is_moving"])

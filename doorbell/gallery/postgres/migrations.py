@@ -27,11 +27,13 @@ _BY_CORRECTION = "FOREIGN KEY ({}) REFERENCES corrections ON DELETE {}"
 
 _TABLES = (
     f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
-    # The only row says which gallery this is, whatever server it is put on, and its version.
+    # The only row says which gallery this is, whatever server it is put on, of which version, and
+    # whether it is being moved there.
     """CREATE TABLE gallery (
         number INTEGER PRIMARY KEY DEFAULT 1 CHECK (number = 1),
         version INTEGER NOT NULL,
-        identity UUID NOT NULL DEFAULT gen_random_uuid()
+        identity UUID NOT NULL DEFAULT gen_random_uuid(),
+        is_moving BOOLEAN NOT NULL DEFAULT FALSE
     )""",
     "INSERT INTO gallery (version) VALUES (0)",
     f"""CREATE TABLE people (
