@@ -179,6 +179,7 @@ def test_the_command_line_moves_both_ways(
 
     assert "the same on both sides" in call("move", "--to", str(section.url))
     here = ("--set", f"gallery.url={section.url}")
+    assert CliRunner().invoke(main, ["gallery", "move"]).exit_code == 2  # where to
     call("move", "--to", f"sqlite:{tmp_path / 'copy.sqlite'}", *here)
     assert rows_of(Gallery.open(tmp_path / "copy.sqlite")) == rows_of(Gallery.of(storage))
     for verb in (["backup"], ["check"], ["restore", "FILE", "--yes"], ["decrypt"]):

@@ -134,27 +134,27 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
 
 @gallery.command(
     epilog=example(
+        "doorbell gallery move",
         "doorbell gallery move --to postgresql://doorbell@database.example/doorbell",
         "doorbell gallery move --to sqlite",
     )
 )
 @click.option(
     "--to",
-    required=True,
     metavar="ADDRESS",
-    help="postgresql://USER@HOST/DATABASE; or sqlite, or sqlite:FILE.",
+    help="postgresql://USER@HOST/DATABASE, gallery.url by default; or sqlite, or sqlite:FILE.",
 )
 @click.option(
     "--plain", is_flag=True, help="Let the server have what storage.key_file encrypts here."
 )
 @json_option
 @with_config
-def move(config: Config, to: str, *, plain: bool, as_json: bool) -> None:
+def move(config: Config, to: str | None, *, plain: bool, as_json: bool) -> None:
     """Move the gallery to a PostgreSQL server with pgvector, or from gallery.url back to a file.
 
     The doorbell must be stopped. Every row is compared in the end; what was there before stays as
     it was. A move that was interrupted is gone on with by running it again, and nobody can use the
-    new gallery before it is whole. Then set gallery.url, or take it away, and start the doorbell.
+    new gallery before it is whole. Then start the doorbell with gallery.url, or without it.
 
     The password and the authority of the server are those of gallery.password_file and
     gallery.tls_ca_file.
@@ -169,14 +169,16 @@ def move(config: Config, to: str, *, plain: bool, as_json: bool) -> None:
         if rows % 10_000 == 0:
             say(f"{table}: {rows:,} rows", err=True)
 
-    if to.startswith("sqlite"):
+    if to is not None and to.startswith("sqlite"):
         if config.gallery.url is None:
             raise UsageError("the gallery is in a file already; gallery.url names the server")
         path = Path(to.partition(":")[2] or config.storage.gallery_path)
         moved = move_to_file(config.storage, config.gallery, path, tell)
         then = "take gallery.url out of the configuration"
     else:
-        section = _server(config, to)
+        section = config.gallery if to is None else _server(config, to)
+        if section.url is None:
+            raise UsageError("say where to: --to ADDRESS, or set gallery.url")
         moved = move_to_server(config.storage, section, tell, plain=plain)
         then = "set gallery.url to it"
     if as_json:
