@@ -64,7 +64,7 @@ class OnServer(Place):
 
 # Quicker than TRUNCATE, for the few rows of a test; without triggers and references.
 _EMPTY = ";".join(
-    [f"DELETE FROM {table}" for table in (*KEYS, "template_changes")]  # noqa: S608 - our own words
+    [f"DELETE FROM {table}" for table in (*KEYS, "template_changes", "visit_changes", "machines")]  # noqa: S608 - our own words
     + [
         f"ALTER SEQUENCE {table}_{'rowid' if key == 'rowid' else 'id'}_seq RESTART"
         for table, key in KEYS.items()

@@ -13,6 +13,7 @@ import click
 
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import (
+    FOLLOW_SECONDS,
     example,
     json_option,
     local_time,
@@ -249,8 +250,12 @@ def samples(config: Config, name: str, number: int | None, *, as_json: bool, yes
 @yes_option
 @with_config
 def forget(config: Config, name: str, *, yes: bool) -> None:
-    """Delete a person, with every sample, visit and picture."""
+    """Delete a person, with every sample, visit and picture.
+
+    Of a gallery on a server, the machines are named that have not done so yet.
+    """
     from doorbell.gallery.gallery import Gallery
+    from doorbell.gallery.link.machines import behind
     from doorbell.household.forgetting import forget_person
     from doorbell.household.visit_files import forget_in_files, waits_for_daemon
 
@@ -261,7 +266,8 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
             click.confirm(question, abort=True)
         forget_visits = partial(forget_in_files, gallery, config)
         outcome = forget_person(gallery, person.name, config.storage, forget_visits)
-    print_forgotten(outcome, waits_for_daemon=waits_for_daemon(config))
+        machines = behind(gallery.file, FOLLOW_SECONDS)
+    print_forgotten(outcome, machines, waits_for_daemon=waits_for_daemon(config))
 
 
 @people.command(

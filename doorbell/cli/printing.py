@@ -16,11 +16,15 @@ from doorbell.text import json_shown, shown
 
 if TYPE_CHECKING:
     from doorbell.domain import Visitor
+    from doorbell.gallery.link.machines import Machine
     from doorbell.household.forgetting import ForgettingOutcome
     from doorbell.models.fetch import Progress
 
 # Of a table that no person reads: wide enough for any.
 MAX_WIDTH = 10_000
+
+# How long machines are waited for that are about to forget somebody.
+FOLLOW_SECONDS = 2.0
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -115,11 +119,17 @@ def print_ignored(visitor: Visitor) -> None:
     say(f"{visitor.label} {'never rings' if visitor.ignored else 'rings again'}")
 
 
-def print_forgotten(outcome: ForgettingOutcome, *, waits_for_daemon: bool = False) -> None:
+def print_forgotten(
+    outcome: ForgettingOutcome,
+    machines: Sequence[Machine] = (),
+    *,
+    waits_for_daemon: bool = False,
+) -> None:
     """Say who is gone with what, and where something of them may be left.
 
     Args:
         outcome: of the forgetting.
+        machines: that have not forgotten them yet.
         waits_for_daemon: whether the broker may show them until the doorbell runs.
     """
     label = ", ".join(visitor.label for visitor in outcome.visitors)
@@ -134,6 +144,11 @@ def print_forgotten(outcome: ForgettingOutcome, *, waits_for_daemon: bool = Fals
         )
         for backup in outcome.backups:
             say(f"  {backup.path}")
+    for machine in machines:
+        say(
+            f"the machine {machine.name}, last in touch {local_time(machine.seen_at)}, has "
+            f"not forgotten {label} yet; it does when it is in touch again, before it decides"
+        )
     if waits_for_daemon:
         say(
             f"the doorbell does not run: until its next start the broker may still show {label}, "

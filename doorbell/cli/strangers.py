@@ -10,6 +10,7 @@ import click
 
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import (
+    FOLLOW_SECONDS,
     example,
     json_option,
     local_time,
@@ -165,8 +166,12 @@ def ignore(config: Config, stranger_id: int, *, undo: bool) -> None:
 @yes_option
 @with_config
 def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
-    """Delete a stranger, with every sample, visit and picture."""
+    """Delete a stranger, with every sample, visit and picture.
+
+    Of a gallery on a server, the machines are named that have not done so yet.
+    """
     from doorbell.gallery.gallery import Gallery
+    from doorbell.gallery.link.machines import behind
     from doorbell.household.forgetting import forget_stranger
     from doorbell.household.visit_files import forget_in_files, waits_for_daemon
 
@@ -178,4 +183,5 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
             )
         forget_visits = partial(forget_in_files, gallery, config)
         outcome = forget_stranger(gallery, stranger_id, config.storage, forget_visits)
-    print_forgotten(outcome, waits_for_daemon=waits_for_daemon(config))
+        machines = behind(gallery.file, FOLLOW_SECONDS)
+    print_forgotten(outcome, machines, waits_for_daemon=waits_for_daemon(config))

@@ -21,13 +21,13 @@ from typing import Any
 from sqlite_utils import Database
 
 from doorbell.errors import EncryptionError, GalleryError, GalleryLostError
-from doorbell.gallery.change_log import STATEMENTS
 from doorbell.gallery.migrations import ENCRYPTED, SCHEMA
 from doorbell.storage.encryption import NO_CIPHER, Cipher
 from doorbell.storage.files import OWNER_ONLY, make_private_directory
 from doorbell.storage.sqlite import (
     LaterVersionError,
     NotOursError,
+    Schema,
     advice_for,
     connect,
     empty_log,
@@ -62,9 +62,15 @@ _ADVICE = "check the disk and who may write there, or give another storage.direc
 
 
 class GalleryFile:
-    """The open file: a ``GalleryDatabase``."""
+    """The open file: a ``GalleryDatabase``.
+
+    Attributes:
+        schema: what is in it.
+    """
 
     among = "IN (SELECT value FROM json_each(?))"
+    schema = SCHEMA
+    has_copies = False
 
     def __init__(
         self, path: Path, cipher: Cipher = NO_CIPHER, *, look_through: bool = False
@@ -90,13 +96,13 @@ class GalleryFile:
             make_private_directory(path.parent)
             with alone_in(path.parent):
                 if not path.exists() or path.stat().st_size == 0:
-                    _create(path)
+                    _create(path, self.schema)
                 look_through = look_through or path.stat().st_size <= LOOKED_THROUGH_BYTES
-                version = inspect(path, look_through=look_through)
-                if version < SCHEMA.version:
+                version = inspect(path, look_through=look_through, schema=self.schema)
+                if version < self.schema.version:
                     _keep_copy(path, version)
                 self._identity = _identity(path)
-                self._connection = _open(path)
+                self._connection = _open(path, self.schema)
                 self._database = Database(self._connection, execute_plugins=False)
                 try:
                     with transaction(self._connection):
@@ -211,10 +217,10 @@ class GalleryFile:
 
     def keep_change_log(self) -> None:
         """Let the file note its changes from now on, if it does not yet."""
-        needed = {statement.split()[5] for statement in STATEMENTS}
+        needed = {statement.split()[5] for statement in self.schema.additions}
         if not needed <= {row["name"] for row in self.rows("SELECT name FROM sqlite_schema")}:
             with self.writing():
-                for statement in STATEMENTS:
+                for statement in self.schema.additions:
                     self.execute(statement)
 
     def wait_at_most(self, seconds: float) -> None:
@@ -335,7 +341,7 @@ def alone_in(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _create(path: Path) -> None:
+def _create(path: Path, schema: Schema) -> None:
     """Make an empty gallery elsewhere and move it here: a kill leaves all of it or nothing."""
     scratch = path.with_name(path.name + ".new")
     if scratch.exists():
@@ -343,7 +349,7 @@ def _create(path: Path) -> None:
     make_private_directory(scratch)
     new = scratch / path.name
     new.touch(mode=OWNER_ONLY)
-    _open(new).close()
+    _open(new, schema).close()
     remove_logs(path)  # left by one that was deleted
     new.replace(path)
     scratch.rmdir()
@@ -371,7 +377,12 @@ def _keep_copy(path: Path, version: int) -> None:
 
 
 def inspect(
-    path: Path, advice: str | None = None, *, exactly: bool = True, look_through: bool = True
+    path: Path,
+    advice: str | None = None,
+    *,
+    exactly: bool = True,
+    look_through: bool = True,
+    schema: Schema = SCHEMA,
 ) -> int:
     """Refuse what is not ours to touch, through a connection that cannot write.
 
@@ -380,6 +391,7 @@ def inspect(
         advice: what to do about one that is refused; None for that about the gallery in use.
         exactly: refuse one that has more in it than a doorbell makes, or less.
         look_through: whether to look for damage in all of it.
+        schema: what a doorbell makes.
 
     Returns:
         The version of what is in it.
@@ -396,8 +408,8 @@ def inspect(
     try:
         with reading(path, SCHEMA.busy_seconds) as connection:
             if exactly:
-                require_own(connection, SCHEMA)
-            return verify(connection, SCHEMA, look_through=look_through)
+                require_own(connection, schema)
+            return verify(connection, schema, look_through=look_through)
     except ChangedSchemaError as exc:
         raise GalleryError(
             f"the gallery {path} was changed by something that is no doorbell: {exc}; the file was "
@@ -425,11 +437,11 @@ def advice_to_rebuild(path: Path) -> str:
     )
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    connection = connect(path, SCHEMA)
+def _open(path: Path, schema: Schema) -> sqlite3.Connection:
+    connection = connect(path, schema)
     try:
-        renew_additions(connection, SCHEMA)
-        migrate(connection, SCHEMA)
+        renew_additions(connection, schema)
+        migrate(connection, schema)
     except BaseException:
         connection.close()
         raise

@@ -249,11 +249,11 @@ def upsert_visit(file: GalleryDatabase, visit: Visit) -> None:
         if file.rows(f"SELECT 1 FROM {table} WHERE id = ?", visitor_id):
             columns |= {"person_id": None, "stranger_id": None, column: visitor_id}
         elif visitor_id > 0 and not _has_visitor(file, visit.visit_id):
-            became = _became(file, table, visitor_id)
-            if became is None:
+            present = became(file, table, visitor_id)
+            if present is None:
                 file.execute("DELETE FROM visits WHERE id = ?", visit.visit_id)
                 return
-            columns |= became
+            columns |= present
     changes = ", ".join(f"{name} = ?" for name in columns)
     if not file.execute(
         f"UPDATE visits SET {changes} WHERE id = ?", *columns.values(), visit.visit_id
@@ -270,7 +270,7 @@ def _has_visitor(file: GalleryDatabase, visit_id: str) -> bool:
     )
 
 
-def _became(file: GalleryDatabase, table: str, visitor_id: int) -> dict[str, object] | None:
+def became(file: GalleryDatabase, table: str, visitor_id: int) -> dict[str, object] | None:
     """Whom somebody was named or merged into, as columns; None where nothing says so any more."""
     for row in file.rows(
         "SELECT person_id, stranger_id, before FROM namings ORDER BY correction_id DESC"

@@ -26,10 +26,12 @@ class GalleryDatabase(Protocol):
         cipher: how embeddings and portraits are kept in it.
         among: goes on after a column or ``NOT (column``: that its value is one of a parameter's,
             which is ``listed``.
+        has_copies: whether machines decide by copies of it: see ``gallery.link``.
     """
 
     cipher: Cipher
     among: str
+    has_copies: bool
 
     @property
     def name(self) -> str:

@@ -213,11 +213,14 @@ class StrangerStore:
             UnknownStrangerError: there is none of that identifier.
         """
         with self._changes.one():
-            stranger = self.get(stranger_id)
-            self._file.execute("DELETE FROM negatives WHERE stranger_id = ?", stranger_id)
-            forgotten = delete_visitor(self._file, stranger)
+            forgotten = self._forget(stranger_id)
         self._changes.overwrite_log()
         return forgotten
+
+    def _forget(self, stranger_id: int) -> Forgotten:
+        stranger = self.get(stranger_id)
+        self._file.execute("DELETE FROM negatives WHERE stranger_id = ?", stranger_id)
+        return delete_visitor(self._file, stranger)
 
     def forget_before(self, seen_at: float) -> list[Forgotten]:
         """Delete the strangers last seen before a wall time, with every sample and visit.

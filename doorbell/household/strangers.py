@@ -26,7 +26,11 @@ LOOKED_AT = 8
 
 
 def merge_alike(
-    gallery: Gallery, read_templates: Callable[[], Templates], section: RecognitionSection
+    gallery: Gallery,
+    read_templates: Callable[[], Templates],
+    section: RecognitionSection,
+    *,
+    undoable: bool = False,
 ) -> Iterator[tuple[Stranger, Stranger] | None]:
     """Merge strangers who are one, those most alike first; never two who were seen together.
 
@@ -37,6 +41,7 @@ def merge_alike(
         gallery: whose strangers.
         read_templates: reads who is known; it may take changes over bit by bit.
         section: how similar is the same stranger.
+        undoable: note each, so that a visit that is stored late is of whom its visitor became.
 
     Yields:
         After each step, which takes a few milliseconds however many strangers there are: the pair
@@ -53,7 +58,7 @@ def merge_alike(
             older, newer = sorted(pair)
             with suppress(UnknownStrangerError):  # named or forgotten meanwhile
                 before = gallery.strangers.get(newer), gallery.strangers.get(older)
-                gallery.strangers.merge(older, newer)
+                gallery.strangers.merge(older, newer, undoable=undoable)
                 yield before
             templates = read_templates()
             while newer in templates.stranger_ids:  # other changes are taken over before

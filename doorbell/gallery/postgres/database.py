@@ -19,7 +19,12 @@ from psycopg.rows import dict_row, tuple_row
 from doorbell.config.gallery import GallerySection
 from doorbell.errors import GalleryError, GalleryLostError
 from doorbell.gallery.postgres.address import SCHEMA, address_of
-from doorbell.gallery.postgres.migrations import MIGRATIONS, WRITERS_LOCK
+from doorbell.gallery.postgres.migrations import (
+    CHANNEL,
+    MIGRATIONS,
+    TIDYING_LOCK,
+    WRITERS_LOCK,
+)
 from doorbell.gallery.postgres.values import adapt
 from doorbell.storage.encryption import NO_CIPHER, Cipher
 
@@ -44,6 +49,7 @@ class PostgresDatabase:
     """The open schema: a ``GalleryDatabase``."""
 
     among = "= ANY(?)"
+    has_copies = True
 
     def __init__(self, section: GallerySection, *, moving: bool = False) -> None:
         """Connect, creating or migrating the schema as needed.
@@ -64,6 +70,7 @@ class PostgresDatabase:
         self._moving = moving
         self._identity: object = None
         self._revision = 0
+        self._listening: object = None  # the connection that is told of changes
         with self._translated():
             self._connection = self._connected()
 
@@ -165,6 +172,45 @@ class PostgresDatabase:
             )
         self._revision = revision
         return revision
+
+    @property
+    def identity(self) -> str:
+        """Which gallery it is, whatever server it is on."""
+        return str(self._identity)
+
+    def hears_change(self, seconds: float) -> bool:
+        """Wait, at most so long, for a change of templates or of whose a visit is.
+
+        True at once with the first call, and where the connection was lost since the last.
+        """
+        if self._listening is not self._connection:
+            with self._translated():
+                self._answered(lambda connection: connection.execute(f"LISTEN {CHANNEL}"))
+            self._listening = self._connection
+            return True
+        with self._translated():
+            return any([*self._connection.notifies(timeout=seconds, stop_after=1)])
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Be the one session that tidies; whether it is, or another one does so already."""
+        [row] = self.rows(f"SELECT pg_try_advisory_lock({TIDYING_LOCK}) AS is_ours")
+        try:
+            yield bool(row["is_ours"])
+        finally:
+            if row["is_ours"]:
+                self.rows(f"SELECT pg_advisory_unlock({TIDYING_LOCK})")
+
+    def take_numbers(self, table: str, count: int) -> tuple[int, int]:
+        """Give away numbers of rows to come, within ``writing``: the first and the last of them."""
+        rows = self.rows(
+            "SELECT nextval(?::regclass) AS number FROM generate_series(1, ?)",
+            _sequence(table),
+            count,
+        )
+        numbers = [int(row["number"]) for row in rows]
+        # Only writers take numbers, one after the other: these follow each other.
+        return numbers[0], numbers[-1]
 
     def wait_at_most(self, seconds: float) -> None:
         """Give up on a lock that another session keeps for longer than this."""

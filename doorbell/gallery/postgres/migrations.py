@@ -13,6 +13,9 @@ from doorbell.gallery.postgres.address import SCHEMA
 # By which writers wait for each other: any number that no other program takes.
 WRITERS_LOCK = 0x446F4265
 
+# Who has it deletes what is old and merges strangers who are one, for all machines.
+TIDYING_LOCK = WRITERS_LOCK + 1
+
 # On which those are told who listen that templates have changed.
 CHANNEL = "doorbell_templates"
 
@@ -209,29 +212,38 @@ def _changes(table: str, notes: dict[str, str], compared: tuple[str, ...] = ()) 
     if compared:
         is_other = " OR ".join(f"was.{each} IS DISTINCT FROM becomes.{each}" for each in compared)
         both += f" WHERE {is_other}"
-    made = []
-    for event, tables, rows in (
-        ("INSERT", "NEW TABLE AS new_rows", "new_rows"),
-        ("DELETE", "OLD TABLE AS old_rows", "old_rows"),
-        (
-            "UPDATE",
-            "OLD TABLE AS old_rows NEW TABLE AS new_rows",
-            f"(SELECT was.* FROM {both} UNION ALL SELECT becomes.* FROM {both})",
-        ),
+    made: list[str] = []
+    for event, rows in (
+        ("INSERT", "new_rows"),
+        ("DELETE", "old_rows"),
+        ("UPDATE", f"(SELECT was.* FROM {both} UNION ALL SELECT becomes.* FROM {both})"),
     ):
         noting = " ".join(
             f"PERFORM note_template_changes('{kind}', array_agg(DISTINCT {number})) "
             f"FROM {rows} AS changed;"
             for kind, number in notes.items()
         )
-        name = f"{table}_{event.lower()}_changes_templates"
-        made += [
-            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql "
-            f"AS $$ BEGIN {noting} RETURN NULL; END $$",
-            f"CREATE TRIGGER {name} AFTER {event} ON {table} REFERENCING {tables} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
-        ]
+        made += _trigger(table, event, "templates", noting)
     return tuple(made)
+
+
+# What a trigger of each event can read.
+_ROWS_OF = {
+    "INSERT": "NEW TABLE AS new_rows",
+    "DELETE": "OLD TABLE AS old_rows",
+    "UPDATE": "OLD TABLE AS old_rows NEW TABLE AS new_rows",
+}
+
+
+def _trigger(table: str, event: str, of: str, noting: str) -> tuple[str, str]:
+    """A trigger that notes changes of something after each statement, and its function."""
+    name = f"{table}_{event.lower()}_changes_{of}"
+    return (
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql "
+        f"AS $$ BEGIN {noting} RETURN NULL; END $$",
+        f"CREATE TRIGGER {name} AFTER {event} ON {table} REFERENCING {_ROWS_OF[event]} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
+    )
 
 
 # As in the file: see ``gallery.change_log``. Noting takes the lock of writers, so that a later
@@ -270,5 +282,62 @@ _CHANGE_LOG = (
     *_changes("non_faces", {"corrected": "0::BIGINT"}),
 )
 
+# Which machines have a copy (``gallery.link``): what of their writes is here, in the order of their
+# numbers, and up to which change they have followed.
+_MACHINES = (
+    """CREATE TABLE machines (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        applied_sequence BIGINT NOT NULL DEFAULT 0,
+        followed_revision BIGINT NOT NULL DEFAULT 0,
+        seen_at DOUBLE PRECISION NOT NULL
+    )""",
+)
+
+# Visits that are another visitor's than they were, or gone, numbered with the changes of templates.
+_VISIT_CHANGES = (
+    """CREATE TABLE visit_changes (
+        revision BIGINT PRIMARY KEY DEFAULT nextval('template_revisions'),
+        visit_id TEXT NOT NULL UNIQUE,
+        door_id TEXT NOT NULL
+    )""",
+    "CREATE INDEX visit_changes_of_doors ON visit_changes (door_id, revision)",
+    f"""CREATE FUNCTION note_visit_changes(ids TEXT[], doors TEXT[]) RETURNS void
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = {SCHEMA}, pg_temp AS $$
+        BEGIN
+            IF coalesce(cardinality(ids), 0) = 0 THEN RETURN; END IF;
+            PERFORM pg_advisory_xact_lock({WRITERS_LOCK});
+            INSERT INTO visit_changes (visit_id, door_id)
+                SELECT DISTINCT * FROM unnest(ids, doors)
+                ON CONFLICT (visit_id) DO UPDATE SET revision = EXCLUDED.revision;
+            PERFORM pg_notify('{CHANNEL}', '');
+        END $$""",
+    *(
+        statement
+        for table, event, rows in (
+            ("visits", "DELETE", "old_rows AS visits"),
+            (
+                "visits",
+                "UPDATE",
+                "old_rows AS was JOIN new_rows AS visits USING (id) "
+                "WHERE (was.person_id, was.stranger_id, was.hidden_by) IS DISTINCT FROM "
+                "(visits.person_id, visits.stranger_id, visits.hidden_by)",
+            ),
+            ("corrections", "INSERT", "new_rows AS said JOIN visits ON visits.id = said.visit_id"),
+            ("corrections", "DELETE", "old_rows AS said JOIN visits ON visits.id = said.visit_id"),
+        )
+        for statement in _trigger(
+            table,
+            event,
+            "visits",
+            "PERFORM note_visit_changes(array_agg(id), array_agg(door_id)) FROM "
+            f"(SELECT visits.id, visits.door_id FROM {rows}) AS changed;",
+        )
+    ),
+)
+
 # Each entry leads from the version of its index to the next. Entries are only ever appended.
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_TABLES, *_INDEXES, *_CHANGE_LOG),)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (*_TABLES, *_INDEXES, *_CHANGE_LOG),
+    (*_MACHINES, *_VISIT_CHANGES),
+)

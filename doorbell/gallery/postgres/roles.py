@@ -28,12 +28,15 @@ SET search_path = {SCHEMA};
 -- The household: everything but the tables themselves.
 GRANT SELECT, INSERT, UPDATE, DELETE ON people, strangers, visits, visit_samples, samples, variants,
     corrections, negatives, non_faces, namings, moved, portraits TO {HOUSEHOLD};
-GRANT SELECT ON gallery, template_changes TO {HOUSEHOLD};
+GRANT SELECT ON gallery, template_changes, visit_changes TO {HOUSEHOLD};
 
 -- A door: whom it is to know; no portrait.
-GRANT SELECT ON gallery, template_changes, people, strangers, visits, visit_samples, samples,
-    variants, corrections, negatives, non_faces, namings TO {DOOR};
+GRANT SELECT ON gallery, template_changes, visit_changes, people, strangers, visits,
+    visit_samples, samples, variants, corrections, negatives, non_faces, namings TO {DOOR};
 GRANT INSERT, UPDATE, DELETE ON strangers, visits, visit_samples, samples TO {DOOR};
+-- Each machine notes what it has written and followed, and has numbers for strangers ahead.
+GRANT SELECT, INSERT, UPDATE ON machines TO {DOOR}, {HOUSEHOLD};
+GRANT USAGE ON SEQUENCE strangers_id_seq TO {DOOR}, {HOUSEHOLD};
 -- With a stranger goes what was said of them.
 GRANT DELETE ON corrections, negatives TO {DOOR};
 

@@ -1,0 +1,321 @@
+"""The copy of the gallery that a machine decides by: a gallery's file, with an outbox in it.
+
+Whatever its stores write is noted in the outbox within the same transaction. People, and what the
+household says, are changed on the server alone, and come back from there.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from typing_extensions import Self
+
+from doorbell.domain import FaceSample, Stranger, Visit
+from doorbell.errors import GalleryError
+from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.link.writes import (
+    DATES,
+    AddStranger,
+    Date,
+    EndVisits,
+    ForgetStranger,
+    NoteVisit,
+    SaveVisit,
+    SeeVisits,
+    Write,
+    decoded,
+    encoded,
+)
+from doorbell.gallery.migrations import SCHEMA
+from doorbell.gallery.people import PeopleStore
+from doorbell.gallery.queries import at_one_of
+from doorbell.gallery.records import Forgotten
+from doorbell.gallery.store import Changes
+from doorbell.gallery.strangers import StrangerStore
+from doorbell.gallery.visits import VisitStore
+from doorbell.storage.encryption import NO_CIPHER, Cipher
+
+# By which the copy has whatever corrections say of faces.
+CORRECTION = 1
+
+# What a waiting write is to the seal.
+_ENCRYPTED_AS = "a write that waits"
+
+_LINK = (
+    # The only row says which copy this is, of which gallery, and up to which of its changes.
+    """CREATE TABLE IF NOT EXISTS copy (
+        number INTEGER PRIMARY KEY CHECK (number = 1),
+        identity TEXT NOT NULL,
+        gallery TEXT,
+        followed_revision INTEGER NOT NULL DEFAULT 0
+    ) STRICT""",
+    """CREATE TABLE IF NOT EXISTS outbox (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        content BLOB NOT NULL,
+        new_stranger_id INTEGER
+    ) STRICT""",
+    # Numbers that the server has given this machine for strangers to come, the first first.
+    """CREATE TABLE IF NOT EXISTS numbers (
+        next INTEGER PRIMARY KEY,
+        last INTEGER NOT NULL
+    ) STRICT""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A write that waits for the server.
+
+    Attributes:
+        sequence: its number; later ones have larger numbers, and none is given again.
+        write: what was written.
+    """
+
+    sequence: int
+    write: Write
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a copy has followed.
+
+    Attributes:
+        identity: of the copy, by chance.
+        gallery: the identity of the gallery that it follows; None before the first time.
+        revision: the number of the last change that it has.
+    """
+
+    identity: str
+    gallery: str | None
+    revision: int
+
+
+class CopyFile(GalleryFile):
+    """The open file of a copy; its transactions may be within each other."""
+
+    schema = replace(SCHEMA, additions=(*SCHEMA.additions, *_LINK))
+
+    def __init__(
+        self, path: Path, cipher: Cipher = NO_CIPHER, *, look_through: bool = False
+    ) -> None:
+        super().__init__(path, cipher, look_through=look_through)
+        self._is_writing = False
+        try:
+            self.keep_change_log()
+            with self.writing():
+                self.execute(
+                    "INSERT INTO copy (number, identity) VALUES (1, ?) ON CONFLICT DO NOTHING",
+                    secrets.token_hex(16),
+                )
+                # The household's corrections are on the server.
+                self.execute(
+                    "INSERT INTO corrections (id) VALUES (?) ON CONFLICT DO NOTHING", CORRECTION
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction that writes, or a part of the one that goes on."""
+        if self._is_writing:
+            yield
+            return
+        with super().writing():
+            self._is_writing = True
+            try:
+                yield
+            finally:
+                self._is_writing = False
+
+    def insert(self, table: str, **columns: object) -> int:
+        """Add a row; a stranger gets a number of those that the server has given.
+
+        Raises:
+            GalleryError: none of these is left.
+        """
+        if table == "strangers" and "id" not in columns:
+            columns = {"id": self._take_number(), **columns}
+        return super().insert(table, **columns)
+
+    def note(self, write: Write) -> None:
+        """Let a write wait for the server, within ``writing``."""
+        new = write.stranger_id if isinstance(write, AddStranger) else None
+        content = self.cipher.encrypt(encoded(write), _ENCRYPTED_AS)
+        self.execute("INSERT INTO outbox (content, new_stranger_id) VALUES (?, ?)", content, new)
+
+    def waiting(self, at_most: int) -> list[Waiting]:
+        """The writes that wait, the first first."""
+        return [
+            Waiting(row["sequence"], decoded(self.cipher.decrypt(row["content"], _ENCRYPTED_AS)))
+            for row in self.rows("SELECT * FROM outbox ORDER BY sequence LIMIT ?", at_most)
+        ]
+
+    def count_waiting(self) -> int:
+        """How many writes wait."""
+        [row] = self.rows("SELECT count(*) AS n FROM outbox")
+        return int(row["n"])
+
+    def waits_after(self, sequence: int) -> bool:
+        """Whether a write later than this waits."""
+        return bool(self.rows("SELECT 1 FROM outbox WHERE sequence > ? LIMIT 1", sequence))
+
+    def drop(self, sequence: int) -> None:
+        """Forget the writes up to this one, which are on the server."""
+        with self.writing():
+            self.execute("DELETE FROM outbox WHERE sequence <= ?", sequence)
+
+    def last_sequence(self) -> int:
+        """The largest number that a write was ever given; 0 for none."""
+        return self.last_given("outbox")
+
+    def progress(self) -> Progress:
+        """How far this copy has followed."""
+        [row] = self.rows("SELECT * FROM copy")
+        return Progress(row["identity"], row["gallery"], row["followed_revision"])
+
+    def note_progress(self, gallery: str, revision: int) -> None:
+        """Note how far this copy has followed, within ``writing``."""
+        self.execute("UPDATE copy SET gallery = ?, followed_revision = ?", gallery, revision)
+
+    def become_another(self) -> None:
+        """Be unknown to the server from now on: as the one it was, it has written more there."""
+        with self.writing():
+            self.execute("UPDATE copy SET identity = ?", secrets.token_hex(16))
+            self.drop_numbers()  # some of them may be strangers' since
+
+    def drop_numbers(self) -> None:
+        """Give none of the numbers that the server has given, within ``writing``."""
+        self.execute("DELETE FROM numbers")
+
+    def numbers_left(self) -> int:
+        """How many strangers can be given a number without the server."""
+        [row] = self.rows("SELECT coalesce(sum(last - next + 1), 0) AS n FROM numbers")
+        return int(row["n"])
+
+    def add_numbers(self, first: int, last: int) -> None:
+        """Keep numbers that the server has given, both included."""
+        with self.writing():
+            self.execute("INSERT INTO numbers (next, last) VALUES (?, ?)", first, last)
+
+    def _take_number(self) -> int:
+        for row in self.rows("SELECT next, last FROM numbers ORDER BY next LIMIT 1"):
+            if row["next"] == row["last"]:
+                self.execute("DELETE FROM numbers WHERE next = ?", row["next"])
+            else:
+                self.execute("UPDATE numbers SET next = next + 1 WHERE next = ?", row["next"])
+            return int(row["next"])
+        raise GalleryError(
+            f"the copy {self.path} has no number left for a new stranger: it gets more when the "
+            "server of gallery.url answers"
+        )
+
+
+class GalleryCopy(Gallery):
+    """The open copy: a ``Gallery`` whose visits and strangers go to the server, too."""
+
+    file: CopyFile
+
+    def __init__(self, file: CopyFile) -> None:
+        super().__init__(file)
+        self.strangers = _Strangers(self._changes, file)
+        self.visits = _Visits(self._changes, self.people, file)
+
+    @classmethod
+    def open(cls, path: Path, cipher: Cipher = NO_CIPHER, *, look_through: bool = False) -> Self:
+        """Open the copy, creating it where there is none; as ``Gallery.open``."""
+        return cls(CopyFile(path, cipher, look_through=look_through))
+
+
+class _Strangers(StrangerStore):
+    def __init__(self, changes: Changes, file: CopyFile) -> None:
+        super().__init__(changes)
+        self._copy = file
+
+    def add(self, samples: Sequence[FaceSample], seen_at: float) -> Stranger:
+        with self._copy.writing():
+            stranger = super().add(samples, seen_at)
+            self._copy.note(AddStranger(stranger.stranger_id, seen_at, samples))
+        return stranger
+
+    def note_visit(
+        self, stranger_id: int, seen_at: float, samples: Sequence[FaceSample]
+    ) -> Stranger:
+        with self._copy.writing():
+            stranger = super().note_visit(stranger_id, seen_at, samples)
+            self._copy.note(NoteVisit(stranger_id, seen_at, samples))
+        return stranger
+
+    def _forget(self, stranger_id: int) -> Forgotten:
+        forgotten = super()._forget(stranger_id)
+        self._copy.note(ForgetStranger(stranger_id))
+        return forgotten
+
+
+class _Visits(VisitStore):
+    def __init__(self, changes: Changes, people: PeopleStore, file: CopyFile) -> None:
+        super().__init__(changes, people)
+        self._copy = file
+
+    def save(
+        self,
+        visit: Visit,
+        samples: Sequence[FaceSample] = (),
+        *,
+        rang_at: float | None = None,
+        stopped_at: float | None = None,
+    ) -> None:
+        with self._copy.writing():
+            super().save(visit, samples, rang_at=rang_at, stopped_at=stopped_at)
+            self._copy.note(SaveVisit(visit, samples, rang_at, stopped_at))
+
+    def touch(self, last_seen_at: Mapping[str, float]) -> None:
+        with self._copy.writing():
+            super().touch(last_seen_at)
+            self._copy.note(SeeVisits(last_seen_at))
+
+    def close_open(self, but: Collection[str] = (), doors: Collection[str] | None = None) -> int:
+        at_doors, door_ids = at_one_of(doors)
+        with self._copy.writing():
+            rows = self._copy.rows(
+                f"SELECT id FROM visits WHERE {at_doors} AND ended_at IS NULL "  # noqa: S608 - our own words
+                f"AND NOT (id {self._copy.among})",
+                *door_ids,
+                self._copy.listed(list(but)),
+            )
+            if not rows:
+                return 0
+            self._copy.note(EndVisits([row["id"] for row in rows]))
+            return super().close_open(but, doors)
+
+    def follow_clock(self, since: float, until: float, seconds: float, after: int) -> None:
+        with self._copy.writing():
+            before = self._dates(after)
+            super().follow_clock(since, until, seconds, after)
+            changed = [
+                [row for row in rows if row not in earlier]
+                for rows, earlier in zip(self._dates(after), before, strict=True)
+            ]
+            if any(changed):
+                self._copy.note(Date(*changed))
+
+    def _dates(self, after: int) -> list[list[list[object]]]:
+        """Times of the visits that were stored after this one, and of who came in them."""
+        return [
+            [
+                list(row.values())
+                for row in self._copy.rows(
+                    f"SELECT id, {', '.join(DATES[table])} FROM {table} WHERE {where}",  # noqa: S608 - our own words
+                    after,
+                )
+            ]
+            for table, where in (
+                ("visits", "rowid > ?"),
+                ("strangers", "id IN (SELECT stranger_id FROM visits WHERE rowid > ?)"),
+            )
+        ]

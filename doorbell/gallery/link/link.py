@@ -1,0 +1,310 @@
+"""The thread between a machine's copy of the gallery and the server.
+
+Each write is done on the server in one transaction with its number: exactly once, whoever is killed
+when. A server that is away is asked again every few seconds, for as long as that takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from doorbell.config import GallerySection
+from doorbell.errors import DoorbellError, GalleryError
+from doorbell.gallery.gallery import Gallery, open_server
+from doorbell.gallery.link.copy import CopyFile, Waiting
+from doorbell.gallery.link.following import delete_gone, read_state, write_state
+from doorbell.gallery.link.machines import latest_change
+from doorbell.gallery.link.writes import do
+from doorbell.status import VisitsForgotten
+from doorbell.storage.encryption import Cipher
+
+if TYPE_CHECKING:  # which needs psycopg
+    from doorbell.gallery.postgres.database import PostgresDatabase
+
+log = logging.getLogger(__name__)
+
+# Strangers whom a machine can give a number while the server is away.
+NUMBERS_AHEAD = 200
+
+# Taken over in one transaction of the copy, which keeps a write of the main thread waiting.
+CHANGES_AT_ONCE = 16
+
+# Read from the copy at a time.
+WRITES_AT_ONCE = 100
+
+# How long what was written waits, at most, where the server answers.
+SEND_SECONDS = 0.5
+
+# Between two attempts to reach a server that is away.
+RETRY_SECONDS = 3.0
+
+# A server that says nothing is asked whether it is there.
+ASK_SECONDS = 10.0
+
+# Between two times that what is old is looked for.
+TIDY_SECONDS = 3600.0
+
+CLOSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """How a machine stands with the server.
+
+    Attributes:
+        away_since: wall time since which the server has not answered; None where it does.
+        problem: what is wrong; None where nothing is.
+        waiting: how many writes wait for it.
+    """
+
+    away_since: float | None
+    problem: str | None
+    waiting: int
+
+
+def _keep_nothing_else(gone: VisitsForgotten) -> None:
+    del gone
+
+
+def _tidy_nothing(gallery: Gallery) -> None:
+    del gallery
+
+
+class GalleryLink:
+    """Keeps the copy and the server alike, with connections of its own to both.
+
+    Args:
+        path: of the copy, which is there.
+        cipher: how the copy is kept.
+        section: the server.
+        doors: whose visits are this machine's.
+        forgotten: told on the link's thread of visits that are gone, so that what else is held of
+            them goes, too.
+        tidy: deletes what is old on the server and merges strangers who are one; called on the
+            link's thread once an hour, by one machine at a time.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        cipher: Cipher,
+        section: GallerySection,
+        doors: Collection[str],
+        *,
+        forgotten: Callable[[VisitsForgotten], None] = _keep_nothing_else,
+        tidy: Callable[[Gallery], None] = _tidy_nothing,
+    ) -> None:
+        self._path = path
+        self._cipher = cipher
+        self._section = section
+        self._doors = tuple(doors)
+        self._forgotten = forgotten
+        self._tidy = tidy
+        self._stopping = threading.Event()
+        self._caught_up = threading.Event()
+        self._waiting = 0
+        self._answered_at = time.time()
+        self._problem: str | None = None
+        # Not waited for when the daemon stops: a server that hangs would keep it.
+        self._thread = threading.Thread(target=self._run, name="gallery link", daemon=True)
+        self._thread.start()
+
+    def catch_up(self, seconds: float) -> bool:
+        """Wait, at most so long, until the copy has what the server had when this began."""
+        return self._caught_up.wait(seconds)
+
+    def state(self) -> LinkState:
+        """How this machine stands with the server; asks nobody."""
+        silent = time.time() - self._answered_at > ASK_SECONDS + SEND_SECONDS
+        is_away = self._problem is not None or silent
+        return LinkState(
+            self._answered_at if is_away else None,
+            self._problem or ("the server does not answer" if silent else None),
+            self._waiting,
+        )
+
+    def close(self) -> None:
+        """Let what is in hand end, for at most a second; idempotent."""
+        self._stopping.set()
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            problem = self._attempt()
+            if problem is not None:
+                if self._problem is None:
+                    log.warning("the door decides by its copy of the gallery: %s", problem)
+                self._problem = problem
+                self._stopping.wait(RETRY_SECONDS)
+
+    def _attempt(self) -> str | None:
+        """Keep both alike until that fails, and why; None where the daemon stops."""
+        try:
+            with closing(CopyFile(self._path, self._cipher)) as copy:
+                self._waiting = copy.count_waiting()
+                self._serve(copy)
+        except DoorbellError as exc:
+            return f"{exc}"
+        return None
+
+    def _serve(self, copy: CopyFile) -> None:
+        with closing(open_server(self._section)) as server:
+            link = Exchange(copy, server, self._doors, self._forgotten)
+            link.begin()
+            if self._problem is not None:
+                log.info("the server of the gallery answers again; %d writes wait", self._waiting)
+            asked_at = tidied_at = -math.inf
+            while not self._stopping.is_set():
+                self._waiting = copy.count_waiting()
+                if self._waiting:
+                    link.send()
+                    self._waiting = copy.count_waiting()
+                    self._noted_answer()
+                if server.hears_change(SEND_SECONDS) or time.monotonic() > asked_at + ASK_SECONDS:
+                    link.follow()
+                    link.keep_numbers()
+                    asked_at = time.monotonic()
+                    self._noted_answer()
+                    self._caught_up.set()
+                if time.monotonic() > tidied_at + TIDY_SECONDS:
+                    self._tidy_alone(server)
+                    tidied_at = time.monotonic()
+
+    def _tidy_alone(self, server: PostgresDatabase) -> None:
+        try:
+            with server.alone() as is_ours:
+                if is_ours:
+                    self._tidy(Gallery(server))
+        except GalleryError as exc:
+            log.error("what is old stays for another hour: %s", exc)
+
+    def _noted_answer(self) -> None:
+        self._answered_at, self._problem = time.time(), None
+
+
+class Exchange:
+    """What goes over one connection to the server; used by one thread.
+
+    Args:
+        copy: of this machine.
+        server: the gallery.
+        doors: whose visits are this machine's.
+        forgotten: told of visits that are gone, so that what else is held of them goes, too.
+    """
+
+    def __init__(
+        self,
+        copy: CopyFile,
+        server: PostgresDatabase,
+        doors: Collection[str],
+        forgotten: Callable[[VisitsForgotten], None] = _keep_nothing_else,
+    ) -> None:
+        self._copy = copy
+        self._server = server
+        self._doors = doors
+        self._forgotten = forgotten
+        self._gallery = Gallery(_Within(server))
+
+    def begin(self) -> None:
+        """Be known to the server, and delete whoever was forgotten there meanwhile."""
+        applied = self._register()
+        self._copy.drop(applied)
+        if applied > self._copy.last_sequence():  # the copy was put back to an earlier state
+            self._copy.become_another()
+            self._register()
+        delete_gone(self._copy, self._server)
+        progress = self._copy.progress()
+        is_other = progress.gallery != self._server.identity
+        if is_other or progress.revision > latest_change(self._server):  # or put back
+            with self._copy.writing():
+                self._copy.note_progress(self._server.identity, 0)
+                self._copy.drop_numbers()  # another machine may have been given them since
+        self.keep_numbers()
+
+    def send(self) -> None:
+        """Do on the server what waits, in order."""
+        identity = self._copy.progress().identity
+        while waiting := self._copy.waiting(WRITES_AT_ONCE):
+            for each in waiting:
+                self._do(identity, each)
+            self._copy.drop(waiting[-1].sequence)
+
+    def follow(self) -> None:
+        """Bring the copy up to date, and say so to the server."""
+        while True:
+            self.send()
+            progress = self._copy.progress()
+            state = read_state(
+                self._server, progress.identity, progress.revision, self._doors, CHANGES_AT_ONCE
+            )
+            gone = write_state(self._copy, self._server.identity, state)
+            if gone is None:
+                continue
+            if gone.visit_ids:
+                self._forgotten(gone)
+            if state.is_all:
+                break
+        self._server.rows(
+            "UPDATE machines SET followed_revision = ?, seen_at = ? WHERE id = ? RETURNING 1",
+            state.revision,
+            time.time(),
+            progress.identity,
+        )
+
+    def keep_numbers(self) -> None:
+        """Have enough numbers for strangers to come."""
+        if self._copy.numbers_left() <= NUMBERS_AHEAD // 2:
+            with self._server.writing():
+                numbers = self._server.take_numbers("strangers", NUMBERS_AHEAD)
+            self._copy.add_numbers(*numbers)
+
+    def _register(self) -> int:
+        """The number of the last write that the server has of this copy."""
+        with self._server.writing():
+            [row] = self._server.rows(
+                "INSERT INTO machines (id, name, seen_at) VALUES (?, ?, ?) ON CONFLICT (id) "
+                "DO UPDATE SET name = EXCLUDED.name, seen_at = EXCLUDED.seen_at "
+                "RETURNING applied_sequence",
+                self._copy.progress().identity,
+                socket.gethostname(),
+                time.time(),
+            )
+        return int(row["applied_sequence"])
+
+    def _do(self, identity: str, waiting: Waiting) -> None:
+        with self._server.writing():
+            # Whoever was killed between this and the deletion from the copy did it already.
+            if self._server.execute(
+                "UPDATE machines SET applied_sequence = ? WHERE id = ? AND applied_sequence < ?",
+                waiting.sequence,
+                identity,
+                waiting.sequence,
+            ):
+                do(waiting.write, self._gallery)
+
+
+class _Within:
+    """A database within whose transaction the stores work; theirs are parts of it."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        yield
