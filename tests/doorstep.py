@@ -8,7 +8,7 @@ import numpy as np
 
 from doorbell.config import Config, load_config
 from doorbell.domain import Event, Frame, UInt8Array
-from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.gallery import EnrollmentOutcome, Gallery
 from doorbell.household.enrollment import Enroller
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.models.store import face_path
@@ -34,6 +34,7 @@ class Door:
     ) -> None:
         anybody = config.recognition.model_copy(update={"min_live": 0.0})
         config = config.model_copy(update={"recognition": anybody})
+        self._gallery = gallery
         self.pipeline = Pipeline(perception, gallery, config, earlier_of=earlier_of)
         self.time_seconds = 0.0
         self._index = 0
@@ -61,6 +62,9 @@ class Door:
             self.time_seconds += period
             self._index += 1
         return events
+
+    def enroll_visible(self, name: str) -> EnrollmentOutcome:
+        return self._gallery.people.enroll(name, self.pipeline.visible_samples(name))
 
 
 def at_the_door(name: str, models_directory: Path) -> UInt8Array:

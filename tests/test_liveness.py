@@ -123,7 +123,7 @@ def test_a_print_of_somebody_enrolled_rings_and_is_nobody(
             events += pipeline.step(Frame(pixels, index / 15, NOW + index / 15, index))
         if min_live:
             with pytest.raises(EnrollmentError, match="looks like a picture held up"):
-                pipeline.enroll_visible("Somebody Else")
+                pipeline.visible_samples("Somebody Else")
         events += pipeline.finish(NOW + 5)
         strangers = gallery.strangers.all()
     kinds = [type(event) for event in events]

@@ -302,7 +302,7 @@ def test_a_person_who_is_forgotten_while_at_the_door_is_named_no_more(
     door: Door, gallery: Gallery, gallery_path: Path, biden: UInt8Array
 ) -> None:
     door.see(biden)
-    door.pipeline.enroll_visible(BIDEN)
+    door.enroll_visible(BIDEN)
     assert Recognized in kinds(door.see(biden))
     with Gallery.open(gallery_path) as other:
         other.people.forget(BIDEN)
@@ -352,7 +352,7 @@ def test_the_one_visitor_in_sight_is_enrolled_and_named_at_once(
     door: Door, gallery: Gallery, obama: UInt8Array
 ) -> None:
     door.see(obama)
-    outcome = door.pipeline.enroll_visible(f" {OBAMA} ")
+    outcome = door.enroll_visible(f" {OBAMA} ")
     assert outcome.person == gallery.people.get(OBAMA)
     assert gallery.people.summaries()[0].samples == outcome.added > 0
     assert kinds(door.see(obama)) == [Recognized, Ring]
@@ -362,13 +362,13 @@ def test_nobody_and_several_in_sight_are_not_enrolled(
     door: Door, gallery: Gallery, obama: UInt8Array, biden: UInt8Array
 ) -> None:
     with pytest.raises(EnrollmentError, match="0 usable faces are in sight"):
-        door.pipeline.enroll_visible(OBAMA)
+        door.enroll_visible(OBAMA)
     door.see(obama, biden)
     with pytest.raises(EnrollmentError, match="2 usable faces are in sight"):
-        door.pipeline.enroll_visible(OBAMA)
+        door.enroll_visible(OBAMA)
     door.see(seconds=3.0)
     with pytest.raises(EnrollmentError, match="0 usable faces are in sight"):
-        door.pipeline.enroll_visible(OBAMA)
+        door.enroll_visible(OBAMA)
     assert gallery.people.all() == []
 
 
@@ -380,7 +380,7 @@ def test_whose_place_somebody_seems_to_take_is_not_enrolled(
     door.see(biden, seconds=0.1)
     assert [visit for _, visit in door.pipeline.in_sight] == [None]
     with pytest.raises(EnrollmentError, match="0 usable faces"):
-        door.pipeline.enroll_visible(BIDEN)
+        door.enroll_visible(BIDEN)
     assert gallery.people.all() == []
 
 
@@ -388,11 +388,11 @@ def test_a_visitor_who_is_known_is_not_enrolled_under_another_name(
     door: Door, gallery: Gallery, obama: UInt8Array
 ) -> None:
     door.see(obama)
-    door.pipeline.enroll_visible(OBAMA)
+    door.enroll_visible(OBAMA)
     door.see(obama)
     with pytest.raises(EnrollmentError, match=f"is {OBAMA}"):
-        door.pipeline.enroll_visible("Somebody Else")
-    assert door.pipeline.enroll_visible(OBAMA.upper()).person == gallery.people.get(OBAMA)
+        door.enroll_visible("Somebody Else")
+    assert door.enroll_visible(OBAMA.upper()).person == gallery.people.get(OBAMA)
     assert len(gallery.people.all()) == 1
 
 

@@ -170,6 +170,11 @@ class StorageSection(Section):
         return self.directory / "gallery.sqlite"
 
     @property
+    def copy_path(self) -> Path:
+        """What the door decides by where the gallery is on a server."""
+        return self.directory / "copy.sqlite"
+
+    @property
     def own_directory(self) -> Path:
         """Where the files are that each of several doors has for itself; else with the others."""
         return self.directory

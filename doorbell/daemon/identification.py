@@ -23,7 +23,7 @@ from doorbell.household.corrections import (
 from doorbell.household.ignoring import ignore_visitor
 from doorbell.household.naming import name_stranger
 from doorbell.household.undoing import undo_change
-from doorbell.status import Message, VisitCorrected
+from doorbell.status import State, VisitCorrected
 
 IdentifyingCommand: TypeAlias = (
     "NameCommand | CorrectCommand | IgnoreCommand | NoFaceCommand | UndoCommand"
@@ -34,7 +34,7 @@ def identify(
     command: IdentifyingCommand,
     gallery: Gallery,
     recognition: RecognitionSection,
-    publish: Callable[[Message], None],
+    publish: Callable[[State], None],
     doors: Collection[str] | None = None,
 ) -> str:
     """Carry a command out; what was done, in words.

@@ -6,8 +6,11 @@ import logging
 import math
 import queue
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 from typing_extensions import assert_never
 
@@ -20,6 +23,7 @@ from doorbell.daemon.maintenance import Maintenance, Retention
 from doorbell.daemon.periodic import PeriodicTask
 from doorbell.daemon.reloading import Reload
 from doorbell.daemon.settings import SettingsInForce, longest
+from doorbell.daemon.shared_gallery import SharedGallery
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.daemon.watch import Watch
 from doorbell.domain import (
@@ -68,6 +72,9 @@ MAINTENANCE_SECONDS = 5.0
 TIDYING_SECONDS = 0.5
 TIDYING_SECONDS_BESIDE_VISITOR = 5.0
 
+# What a command has done, and the number to take it back by.
+Done: TypeAlias = tuple[str, int | None]
+
 
 class MainLoop:
     """The loop of the main thread.
@@ -81,6 +88,7 @@ class MainLoop:
         inbox: commands, states that outputs report, and that the configuration is to be read anew;
             from any thread.
         config: of the house.
+        shared: where the gallery is a copy of one on a server, what is done there; else None.
     """
 
     def __init__(
@@ -92,6 +100,7 @@ class MainLoop:
         notifier: ServiceNotifier,
         inbox: queue.SimpleQueue[Command | State | Reload],
         config: Config,
+        shared: SharedGallery | None = None,
     ) -> None:
         self._doors: Mapping[str, Door] = {door.door_id: door for door in doors}
         self._recorder = doors[0].pipeline.recorder
@@ -100,6 +109,7 @@ class MainLoop:
         self._notifier = notifier
         self._inbox = inbox
         self._config = config
+        self._shared = shared
         self._forgotten_visits = ForgottenVisits(gallery)
         self._settings = {
             each.device.id: SettingsInForce(each, self._publish) for each in config.doors
@@ -113,7 +123,9 @@ class MainLoop:
             self._publish,
             wall_time=wall_time,
             time_seconds=time_seconds,
+            tidies=shared is None,
         )
+        self._reconfigure_retention()
         self._started = time.monotonic()
         self._storage: StorageState | None = None
         self._known_revision: int | None = None
@@ -181,7 +193,12 @@ class MainLoop:
         for each in config.doors:
             self._settings[each.device.id].reconfigure(each)
             self._doors[each.device.id].reconfigure(each)
+        self._reconfigure_retention()
+
+    def _reconfigure_retention(self) -> None:
         self._maintenance.reconfigure(self._retention)
+        if self._shared is not None:
+            self._shared.kept.retention = self._retention
 
     def _publish_changes(self) -> None:
         """Tell how the cameras and the gallery are where that has changed."""
@@ -193,7 +210,10 @@ class MainLoop:
                         f"{self._prefix(door)}camera {camera.condition.value}: {camera.reason}"
                     )
                 self._publish(replace(camera, door_id=door.door_id))
-        storage = StorageState("gallery", self._recorder.problem)
+        problem = self._recorder.problem
+        if problem is None and self._shared is not None:
+            problem = self._shared.problem
+        storage = StorageState("gallery", problem)
         if storage != self._storage:
             self._storage = storage
             self._publish(storage)
@@ -235,9 +255,13 @@ class MainLoop:
                     self._publish(item)
 
     def _answer(self, command: Command) -> None:
-        """Carry a command out and say what has become of it; whatever it is, the loop goes on."""
+        """Carry a command out, or let it be, and say what has become of it in the end."""
+        self._say_done(command, partial(self._carry_out, command))
+
+    def _say_done(self, command: Command, carry_out: Callable[[], Done | None]) -> None:
+        """Say what has become of a command; whatever it is, the loop goes on."""
         try:
-            summary, undo = self._carry_out(command)
+            done = carry_out()
         except DoorbellError as exc:
             log.warning("%s", exc)
             command.answer(str(exc), done=False)
@@ -245,11 +269,32 @@ class MainLoop:
             log.exception("a defect in the command %s", command.verb)
             command.answer("something is wrong in the doorbell; its log says more", done=False)
         else:
-            log.info("%s", summary)
-            command.answer(summary, done=True, undo=undo)
+            if done is not None:
+                summary, undo = done
+                log.info("%s", summary)
+                command.answer(summary, done=True, undo=undo)
 
-    def _carry_out(self, command: Command) -> tuple[str, int | None]:
-        """Do what a command asks for; what was done, and the number to take it back by.
+    def _change(
+        self, command: Command, change: Callable[[Gallery, Callable[[State], None]], Done]
+    ) -> Done | None:
+        """Change the gallery: here, or on the server, which answers later."""
+        if self._shared is None:
+            done = change(self._gallery, self._publish)
+            self._publish_known()
+            return done
+
+        def say(changed: Future[Done]) -> None:
+            self._inbox.put(Reload(partial(self._say_done, command, changed.result)))
+
+        changed = self._shared.household.begin(lambda gallery: change(gallery, self._inbox.put))
+        changed.add_done_callback(say)
+        return None
+
+    def _carry_out(self, command: Command) -> Done | None:
+        """Do what a command asks for; None where that is said later.
+
+        Returns:
+            What was done, and the number to take it back by.
 
         Raises:
             DoorbellError: it is refused.
@@ -273,32 +318,41 @@ class MainLoop:
                 done = settings.change(command, time.time())
                 door.pipeline.set_privacy(settings.privacy)
                 if isinstance(command, SettingsCommand):
-                    self._maintenance.reconfigure(self._retention)
+                    self._reconfigure_retention()
                 return done, None
             case EnrollCommand(name=name):
-                enrolled = door.pipeline.enroll_visible(name)
-                self._publish_known()
-                return f"enrolled {enrolled.person.name} (added samples: {enrolled.added})", None
+                samples = door.pipeline.visible_samples(name)
+
+                def enroll(gallery: Gallery, _publish: object) -> Done:
+                    enrolled = gallery.people.enroll(name, samples)
+                    return (
+                        f"enrolled {enrolled.person.name} (added samples: {enrolled.added})",
+                        None,
+                    )
+
+                return self._change(command, enroll)
             case ForgetCommand(name=name):
-                outcome = forget_person(self._gallery, name, self._config.storage, self._publish)
-                self._publish_known()
-                # Without the name: whoever hears or logs it would keep what is to be forgotten.
-                deleted = f"samples: {outcome.samples}, visits: {len(outcome.visit_ids)}"
-                return f"forgot whom you named (deleted {deleted})", None
+                storage = self._config.storage
+
+                def forget(gallery: Gallery, publish: Callable[[State], None]) -> Done:
+                    outcome = forget_person(gallery, name, storage, publish)
+                    # Without the name: whoever hears or logs it would keep what is to be forgotten.
+                    deleted = f"samples: {outcome.samples}, visits: {len(outcome.visit_ids)}"
+                    return f"forgot whom you named (deleted {deleted})", None
+
+                return self._change(command, forget)
             case (
                 NameCommand() | CorrectCommand() | IgnoreCommand() | NoFaceCommand() | UndoCommand()
             ):
-                done = identify(
-                    command,
-                    self._gallery,
-                    self._config.recognition,
-                    self._publish,
-                    stored_doors(self._config, door.door_id),
-                )
-                undoable = isinstance(command, NameCommand | CorrectCommand | NoFaceCommand)
-                undo = newest_change(self._gallery) if undoable else None
-                self._publish_known()
-                return done, undo
+                recognition = self._config.recognition
+                stored_as = stored_doors(self._config, door.door_id)
+
+                def change(gallery: Gallery, publish: Callable[[State], None]) -> Done:
+                    done = identify(command, gallery, recognition, publish, stored_as)
+                    undoable = isinstance(command, NameCommand | CorrectCommand | NoFaceCommand)
+                    return done, newest_change(gallery) if undoable else None
+
+                return self._change(command, change)
             case _:
                 assert_never(command)
 

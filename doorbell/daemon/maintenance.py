@@ -50,6 +50,8 @@ class Maintenance:
         publish: takes states for every output, at once.
         wall_time: seconds since the epoch.
         time_seconds: by a clock that nobody sets.
+        tidies: whether what is old is deleted here; where the gallery is a copy, that is done on
+            the server.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Maintenance:
         *,
         wall_time: float,
         time_seconds: float,
+        tidies: bool = True,
     ) -> None:
         self._pipelines = pipelines
         self._recorder = pipelines[0].recorder
@@ -75,6 +78,7 @@ class Maintenance:
         self._steps: deque[ClockStep] = deque()  # that the gallery has yet to follow
         self._delay_said = False
         self._tidying: Iterator[bool] | None = None
+        self._tidies = tidies
 
     def reconfigure(self, kept: Retention) -> None:
         """Keep things for as long as another configuration says, from the next look on."""
@@ -110,7 +114,7 @@ class Maintenance:
         if time_seconds < self._retention_due_seconds or self._recorder.problem is not None:
             return
         self._retention_due_seconds = time_seconds + RETENTION_SECONDS
-        if self._tidying is None:
+        if self._tidies and self._tidying is None:
             self._tidying = self._tidy(wall_time if trusted else None)
 
     @property

@@ -24,6 +24,7 @@ from doorbell.daemon.door_files import take_over_files
 from doorbell.daemon.loop import MainLoop
 from doorbell.daemon.reloading import Reload, Reloader
 from doorbell.daemon.run_outputs import Outputs
+from doorbell.daemon.shared_gallery import SharedGallery, open_shared
 from doorbell.daemon.signals import (
     StoppedEarlyError,
     following_signals,
@@ -37,6 +38,7 @@ from doorbell.domain import (
     RingCommand,
 )
 from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.link.copy import GalleryCopy
 from doorbell.gallery.lock import only_daemon
 from doorbell.gpio.button import Button
 from doorbell.gpio.lines import Chips
@@ -53,6 +55,7 @@ from doorbell.pipeline.pipeline import Pipeline
 from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.status import State
 from doorbell.stopping import Stop
+from doorbell.storage.encryption import open_cipher
 from doorbell.storage.sqlite import ROOM_BYTES
 
 log = logging.getLogger(__name__)
@@ -64,11 +67,15 @@ GALLERY_BUSY_SECONDS = 0.5
 def open_gallery(storage: StorageSection, section: GallerySection | None = None) -> Gallery:
     """Open the gallery, on a full disk in place of the oldest pictures: the bell is worth more.
 
+    Where it is on a server, this machine's copy is opened, by which the door decides.
+
     Raises:
         GalleryError, EncryptionError: it cannot be opened.
     """
     make_room(storage.pictures_directory, ROOM_BYTES)
-    return Gallery.of(storage, section, look_through=True)
+    if section is None or section.url is None:
+        return Gallery.of(storage, look_through=True)
+    return GalleryCopy.open(storage.copy_path, open_cipher(storage.key_file), look_through=True)
 
 
 def run_daemon(
@@ -105,6 +112,9 @@ def run_daemon(
         take_over_files(config)
         gallery = stack.enter_context(open_gallery(config.storage, config.gallery))
         gallery.wait_at_most(GALLERY_BUSY_SECONDS)
+        shared: SharedGallery | None = None
+        if config.gallery.url is not None:
+            shared = stack.enter_context(open_shared(config, inbox.put))
         faces = models_directory(config.inference) / "faces"
         changed = threading.Condition()
 
@@ -131,6 +141,8 @@ def run_daemon(
                 press = partial(inbox.put, RingCommand(door_id=door.device.id))
                 stack.enter_context(closing(Button(door.button, press, chips)))
         raise_if_stopping(stop)
+        if shared is not None:
+            shared.catch_up()
         recorder = VisitRecorder(gallery, perception.model_id)
         _end_visits_elsewhere(gallery, config)
         doors = [
@@ -156,6 +168,7 @@ def run_daemon(
             notifier=notifier,
             inbox=inbox,
             config=config,
+            shared=shared,
         )
         followers.append(loop.reconfigure)
         if logging.getLogger().level == logging.getLevelName(config.log.level.upper()):

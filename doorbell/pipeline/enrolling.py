@@ -6,19 +6,17 @@ from collections.abc import Sequence
 
 from doorbell.domain import Person
 from doorbell.errors import EnrollmentError
-from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.names import name_key
-from doorbell.gallery.records import EnrolledSample, EnrollmentOutcome
+from doorbell.gallery.records import EnrolledSample
 from doorbell.visits.observation import Observation
 
 
-def enroll_visible(
-    gallery: Gallery, name: str, seen: Sequence[Observation], min_live: float
-) -> EnrollmentOutcome:
-    """Enroll the one visitor in sight.
+def visible_samples(
+    name: str, seen: Sequence[Observation], min_live: float
+) -> list[EnrolledSample]:
+    """What the one visitor in sight is to be enrolled by.
 
     Args:
-        gallery: where.
         name: as whom.
         seen: every face that can be compared.
         min_live: ``recognition.min_live``, for the message.
@@ -26,7 +24,6 @@ def enroll_visible(
     Raises:
         EnrollmentError: nobody is in sight, several are, no frame was good enough, or it is
             somebody enrolled under another name.
-        InvalidNameError: the name cannot be stored.
     """
     if len(seen) != 1:
         raise EnrollmentError(
@@ -45,5 +42,4 @@ def enroll_visible(
             f"cannot enroll {name!r}: the visitor in sight is {known.name}; to change a name: "
             f"doorbell people rename {known.name!r} {name!r}"
         )
-    samples = [EnrolledSample(sample) for sample in seen[0].samples]
-    return gallery.people.enroll(name, samples)
+    return [EnrolledSample(sample) for sample in seen[0].samples]

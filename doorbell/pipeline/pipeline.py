@@ -29,10 +29,10 @@ from doorbell.domain import (
     VisitPicture,
 )
 from doorbell.gallery.gallery import Gallery
-from doorbell.gallery.records import EnrollmentOutcome
+from doorbell.gallery.records import EnrolledSample
 from doorbell.pipeline.best_pictures import VisitPictures
 from doorbell.pipeline.body_tracking import BodyTracker
-from doorbell.pipeline.enrolling import enroll_visible
+from doorbell.pipeline.enrolling import visible_samples
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.recognizer import Recognizer
@@ -75,7 +75,6 @@ class Pipeline:
     ) -> None:
         self._perception = perception
         self._stopwatch = stopwatch or Stopwatch(Latency(), lambda: 0.0)
-        self._gallery = gallery
         self._section = config.recognition
         self._door_id = config.device.id
         self._recorder = recorder or VisitRecorder(gallery, perception.model_id)
@@ -310,16 +309,15 @@ class Pipeline:
         """What knows for whom it rang."""
         return self._visits.bell
 
-    def enroll_visible(self, name: str) -> EnrollmentOutcome:
-        """Enroll the one visitor in sight from what was seen of the visit so far.
+    def visible_samples(self, name: str) -> list[EnrolledSample]:
+        """What the one visitor in sight is to be enrolled by, of what was seen of the visit so far.
 
         Raises:
             EnrollmentError: nobody is in sight, several are, no frame was good enough, or it is
                 somebody enrolled under another name.
-            InvalidNameError: the name cannot be stored.
         """
         seen = self._recognizer.usable(self._tracker.tracks)
-        return enroll_visible(self._gallery, name, seen, self._section.min_live)
+        return visible_samples(name, seen, self._section.min_live)
 
     def _apply_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""

@@ -54,6 +54,19 @@ class GalleryExecutor:
             ControlError: it takes too long, or the doorbell stops.
             DoorbellError: as the work does.
         """
+        asked = self.begin(work)
+        try:
+            return asked.result(self._wait_seconds)
+        except TooSlow as exc:
+            asked.cancel()  # what has not begun is not done later, unasked
+            raise ControlError("the gallery does not answer in time; try again") from exc
+
+    def begin(self, work: Callable[[Gallery], _Result]) -> Future[_Result]:
+        """Let the thread do something with the gallery, and wait for nothing.
+
+        Raises:
+            ControlError: the doorbell stops.
+        """
         if self._closed.is_set():
             raise ControlError("the doorbell stops; ask again when it is back")
         asked: Future[_Result] = Future()
@@ -67,11 +80,7 @@ class GalleryExecutor:
                 asked.set_exception(exc)
 
         self._waiting.put(answer)
-        try:
-            return asked.result(self._wait_seconds)
-        except TooSlow as exc:
-            asked.cancel()  # what has not begun is not done later, unasked
-            raise ControlError("the gallery does not answer in time; try again") from exc
+        return asked
 
     def close(self) -> None:
         """Let what is in hand end, for at most a second; idempotent."""

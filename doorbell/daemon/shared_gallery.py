@@ -1,0 +1,110 @@
+"""A gallery that the machines of a house share: what is done beside the copy that decides.
+
+The main thread works on the copy alone. What the household asks for is done on the server, by a
+thread of its own, and what is old is deleted there by one machine for all.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from doorbell.clock import is_synchronized
+from doorbell.config import Config
+from doorbell.daemon.control.gallery_executor import GalleryExecutor
+from doorbell.daemon.maintenance import Retention
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.link.link import GalleryLink
+from doorbell.household.forgetting import forgetting_older
+from doorbell.household.strangers import merge_alike
+from doorbell.recognition.embedder import SFACE_ID
+from doorbell.status import State
+from doorbell.storage.encryption import open_cipher
+
+log = logging.getLogger(__name__)
+
+# Before the first frame is decided, whoever was forgotten elsewhere goes from the copy.
+CATCH_UP_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Kept:
+    """For how long things are kept; not known before the first frame, and changed under way."""
+
+    retention: Retention | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedGallery:
+    """What goes on with the server.
+
+    Attributes:
+        link: keeps the copy and the server alike.
+        household: changes what is on the server, for who asks.
+        kept: for how long things are kept there.
+    """
+
+    link: GalleryLink
+    household: GalleryExecutor
+    kept: Kept
+
+    def catch_up(self) -> None:
+        """Wait a moment for what the server has; without, the copy decides as it is."""
+        if not self.link.catch_up(CATCH_UP_SECONDS):
+            log.warning("the server of the gallery does not answer: the copy decides")
+
+    @property
+    def problem(self) -> str | None:
+        """Why the server is not used now, since when, and what waits; None where it is."""
+        state = self.link.state()
+        if state.away_since is None:
+            return None
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.away_since))
+        return f"{state.problem}; last in touch at {since}, {state.waiting} writes wait"
+
+
+@contextmanager
+def open_shared(config: Config, publish: Callable[[State], None]) -> Iterator[SharedGallery]:
+    """Keep the copy, which is open, and the server alike.
+
+    Args:
+        config: of this machine, with ``gallery.url``.
+        publish: takes states, on any thread.
+    """
+    kept = Kept()
+    with ExitStack() as stack:
+        link = GalleryLink(
+            config.storage.copy_path,
+            open_cipher(config.storage.key_file),
+            config.gallery,
+            [door.device.id for door in config.doors],
+            forgotten=publish,
+            tidy=partial(_tidy, config, publish, kept),
+        )
+        stack.enter_context(closing(link))
+        household = GalleryExecutor(config.storage, config.gallery)
+        yield SharedGallery(link, stack.enter_context(closing(household)), kept)
+
+
+def _tidy(
+    config: Config,
+    publish: Callable[[State], None],
+    kept: Kept,
+    gallery: Gallery,
+) -> None:
+    """Delete on the server what is old, and merge strangers who are one."""
+    retention = kept.retention
+    if retention is not None and is_synchronized():
+        for _ in forgetting_older(
+            gallery, time.time(), retention.storage, publish, retention.visits_days_by_door
+        ):
+            pass
+    read = partial(gallery.templates, SFACE_ID)
+    for merged in merge_alike(gallery, read, config.recognition, undoable=True):
+        if merged is not None:
+            newer, older = merged
+            log.info("%s is %s", newer.label, older.label)
