@@ -15,51 +15,26 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import math
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import Self
 
 from doorbell.domain import Float32Array, UInt8Array
 from doorbell.errors import GalleryError
-from doorbell.recognition.fixed_point import (
-    HIGH_ERROR,
-    HIGH_ONE,
-    decode,
-    decode_roughly,
-    encode,
-    nearest,
-    require_units,
-    turned,
-    turned_back,
-)
-from doorbell.recognition.nearest import LOWEST_PRIORITY, Ids, RecentVectors
-from doorbell.recognition.vector_file import BLOCK_ROWS, Kind, Record, VectorFile, write_vectors
+from doorbell.recognition.fixed_point import encode, require_units, turned, turned_back
+from doorbell.recognition.mapped_vectors import MappedVectors, Places
+from doorbell.recognition.nearest import LOWEST_PRIORITY, Ids
+from doorbell.recognition.vector_file import BLOCK_ROWS, Kind, VectorFile, write_vectors
 from doorbell.storage.files import OWNER_ONLY, whole_file
 
 _LOG = logging.getLogger(__name__)
-
-_Places: TypeAlias = NDArray[np.int64]
-
-# So many are compared by their high bytes at least.
-CANDIDATES = 1_000
-
-# From so many on they are looked at by two threads, a half each.
-SHARED_ROWS = 100_000
-
-# Of two vectors the sum of absolute differences is at most so many times their distance. It is 11.3
-# times that where every number differs by the same, and 9.0 times for faces.
-SUM_PER_DISTANCE = 10.3
 
 # So many changes are gathered before the file is made anew, or this part of what is in it.
 MOST_CHANGES = 2_000
@@ -73,7 +48,7 @@ class MappedIndex:
     """
 
     def __init__(
-        self, path: Path | None, model_id: str, now: _Generation, lock: int | None
+        self, path: Path | None, model_id: str, now: MappedVectors, lock: int | None
     ) -> None:
         self._path = path
         self._model_id = model_id
@@ -102,7 +77,7 @@ class MappedIndex:
             with ExitStack() as stack:
                 descriptor = _new_file(path, stack)
                 write_vectors(descriptor, model_id, ids, blocks, vectors.shape[1])
-                now = _Generation(VectorFile(descriptor, model_id), writes=True)
+                now = MappedVectors(VectorFile(descriptor, model_id), writes=True)
         except OSError as exc:
             _unlock(lock)
             raise _not_written(path, exc) from exc
@@ -244,196 +219,10 @@ class MappedIndex:
             _LOG.error("the index of vectors is not made anew: %s", exc)
 
 
-class _Generation:
-    """One file, and what its journal says; all vectors are turned."""
-
-    def __init__(self, file: VectorFile, *, writes: bool) -> None:
-        self.writes = writes
-        self._file = file
-        self.removed = np.zeros(len(file.ids), np.bool_)
-        self.recent = RecentVectors(self.dimensions)
-        self._alive = len(file.ids)
-        self._record_of: dict[int, int] = {}  # where the journal holds a vector
-        self._next = 0  # record
-        self._threads = ThreadPoolExecutor(1, "nearest")
-        self.follow()
-        if writes:
-            file.cut_off(self._next)
-            for place in np.flatnonzero(self.removed).tolist():  # it may have been killed before
-                file.erase(place)
-
-    @property
-    def dimensions(self) -> int:
-        return self._file.high.shape[1]
-
-    @property
-    def changes(self) -> int:
-        return self._next
-
-    def __len__(self) -> int:
-        return self._alive + len(self.recent)
-
-    def __contains__(self, vector_id: int) -> bool:
-        return vector_id in self.recent or self._place(vector_id) is not None
-
-    def is_at(self, path: Path) -> bool:
-        """Whether it is still this file that is there."""
-        try:
-            return os.path.samestat(path.stat(), os.fstat(self._file.descriptor))
-        except FileNotFoundError:  # whoever deletes it makes another
-            return True
-
-    def kept(self) -> tuple[Ids, _Places, Ids, Float32Array]:
-        """What the file holds, by identifiers and places, and what has changed since."""
-        places = np.flatnonzero(~self.removed)
-        return self._file.ids[places], places, *self.recent.copy()
-
-    def rows(self, places: _Places) -> tuple[UInt8Array, UInt8Array]:
-        """Of vectors in the file, (m, d) uint8 each."""
-        return self._file.high[places], self._file.low[places]
-
-    def vector(self, vector_id: int) -> Float32Array:
-        if vector_id in self.recent:
-            return self.recent.vector(vector_id)
-        place = self._place(vector_id)
-        if place is None:
-            raise KeyError(vector_id)
-        vector = decode(*self.rows(np.array([place])))[0]
-        self.follow()
-        if self.removed[place]:  # meanwhile
-            return self.vector(vector_id)
-        return np.asarray(vector)
-
-    def follow(self) -> None:
-        """Take over the records that have come."""
-        for record in self._file.records_from(self._next):
-            self._take(record)
-
-    def change(self, kind: Kind, vector_id: int, high: UInt8Array, low: UInt8Array) -> None:
-        """Write a record; whoever reads knows by it what is overwritten after it.
-
-        Raises:
-            OSError: the disk refuses; nothing has changed.
-        """
-        record = Record(self._next, kind, vector_id, high, low)
-        try:
-            self._file.write(record)
-        except OSError:
-            self._file.cut_off(self._next)
-            raise
-        self._take(record)
-
-    def best(self, query: Float32Array, count: int) -> tuple[Ids, NDArray[np.float64]]:
-        while True:
-            places, _ = self._nearest(query, max(CANDIDATES, 2 * count))
-            if count < len(places):
-                rough = self._roughly(places, query)
-                doubt = 2 * HIGH_ERROR * math.sqrt(self.dimensions) * float(np.linalg.norm(query))
-                places = places[rough >= np.partition(rough, -count)[-count] - doubt]
-            products = self._exactly(places, query)
-            if self._are_still(places):
-                return self._with_recent(places, products, self.recent.best(query, count)[0], query)
-
-    def reaching(self, query: Float32Array, least: float) -> tuple[Ids, NDArray[np.float64]]:
-        rounding = 2 * HIGH_ERROR * self.dimensions
-        limit = HIGH_ONE * (SUM_PER_DISTANCE * math.sqrt(max(2 - 2 * least, 0)) + rounding)
-        looked_at = CANDIDATES
-        while True:
-            places, furthest = self._nearest(query, looked_at)
-            if furthest <= limit and looked_at < len(self.removed):
-                looked_at *= 8
-                continue
-            products = self._exactly(places, query)
-            places, products = places[products >= least], products[products >= least]
-            if self._are_still(places):
-                return self._with_recent(
-                    places, products, self.recent.reaching(query, least)[0], query
-                )
-
-    def _nearest(self, query: Float32Array, count: int) -> tuple[_Places, int]:
-        """Where those are that may be most alike, and the sum that all others reach."""
-        length = float(np.linalg.norm(query))
-        if not 0 < length < math.inf:
-            raise GalleryError(f"a query of length {length} has no direction; leave it out")
-        high, _ = encode((query / np.float32(length))[np.newaxis])
-        rows = self._file.high
-        middle = len(rows) // 2 if len(rows) >= SHARED_ROWS else 0
-        second = self._threads.submit(nearest, rows[:middle], high[0], count) if middle else None
-        places, sums = nearest(rows[middle:], high[0], count)
-        places += middle
-        furthest = int(sums[-1]) if len(sums) else 0
-        if second is not None:
-            others, other_sums = second.result()
-            furthest = min(furthest, int(other_sums[-1]))
-            sums = np.concatenate([sums, other_sums])
-            places = np.concatenate([places, others])[np.argsort(sums, kind="stable")[:count]]
-        places.sort()  # as they lie in memory
-        return places[~self.removed[places]], furthest
-
-    def _roughly(self, places: _Places, query: Float32Array) -> Float32Array:
-        return np.concatenate(
-            [
-                decode_roughly(self._file.high[places[at : at + BLOCK_ROWS]]) @ query
-                for at in range(0, len(places), BLOCK_ROWS)
-            ]
-        )
-
-    def _exactly(self, places: _Places, query: Float32Array) -> NDArray[np.float64]:
-        products = np.empty(len(places))
-        for at in range(0, len(places), BLOCK_ROWS):
-            block = decode(*self.rows(places[at : at + BLOCK_ROWS]))
-            products[at : at + BLOCK_ROWS] = _product(block, query)
-        return products
-
-    def _are_still(self, places: _Places) -> bool:
-        """Whether none was overwritten while it was read; the journal says so before."""
-        self.follow()
-        return not self.removed[places].any()
-
-    def _with_recent(
-        self,
-        places: _Places,
-        products: NDArray[np.float64],
-        recent_ids: Ids,
-        query: Float32Array,
-    ) -> tuple[Ids, NDArray[np.float64]]:
-        recent = [_product(self.recent.vector(each), query) for each in recent_ids.tolist()]
-        return (
-            np.concatenate([self._file.ids[places], recent_ids]),
-            np.concatenate([products, np.array(recent, np.float64)]),
-        )
-
-    def _place(self, vector_id: int) -> int | None:
-        place = self._file.place(vector_id)
-        return None if place is None or self.removed[place] else place
-
-    def _take(self, record: Record) -> None:
-        """Take a record over, and overwrite what it leaves without use, if this process writes."""
-        self._next = record.number + 1
-        if record.kind is Kind.ERASED:
-            return
-        vector_id = record.vector_id
-        place, earlier = self._place(vector_id), self._record_of.pop(vector_id, None)
-        if place is not None:
-            self.removed[place] = True
-            self._alive -= 1
-        self.recent.remove(vector_id)
-        if record.kind is Kind.PUT:
-            self.recent.put(vector_id, decode(record.high, record.low))
-            self._record_of[vector_id] = record.number
-        if not self.writes:
-            return
-        if place is not None:
-            self._file.erase(place)
-        if earlier is not None:
-            nothing = np.zeros(self.dimensions, np.uint8)
-            self._file.write(Record(earlier, Kind.ERASED, 0, nothing, nothing))
-
-
 class _Rewriting(threading.Thread):
     """Writes an index anew, without what is gone, while the one there is in use."""
 
-    def __init__(self, path: Path | None, model_id: str, now: _Generation) -> None:
+    def __init__(self, path: Path | None, model_id: str, now: MappedVectors) -> None:
         super().__init__(name="index of vectors")
         self.changed: dict[int, tuple[Kind, UInt8Array, UInt8Array]] = {}  # since this began
         self._path, self._model_id, self._now = path, model_id, now
@@ -459,7 +248,7 @@ class _Rewriting(threading.Thread):
         except (OSError, GalleryError) as exc:
             self._failed = exc
 
-    def finish(self) -> _Generation:
+    def finish(self) -> MappedVectors:
         """The new file, with what has changed meanwhile, in the place of the other.
 
         Raises:
@@ -468,13 +257,13 @@ class _Rewriting(threading.Thread):
         with self._stack:
             if self._failed is not None or self._file is None:
                 raise self._failed or GalleryError("it was not written")
-            now = _Generation(self._file, writes=True)
+            now = MappedVectors(self._file, writes=True)
             for vector_id, (kind, high, low) in self.changed.items():
                 if kind is Kind.PUT or vector_id in now:
                     now.change(kind, vector_id, high, low)
         return now
 
-    def _blocks(self, order: _Places) -> Iterator[tuple[UInt8Array, UInt8Array]]:
+    def _blocks(self, order: Places) -> Iterator[tuple[UInt8Array, UInt8Array]]:
         """What is kept, in this order, encoded."""
         _, places, _, recent = self._kept
         encoded = encode(recent)
@@ -489,21 +278,16 @@ class _Rewriting(threading.Thread):
             yield high, low
 
 
-def _product(vectors: Float32Array, query: Float32Array) -> NDArray[np.float64]:
-    """Each row summed up alone, so that equal ones are equal wherever they are."""
-    return np.asarray((vectors.astype(np.float64) * query).sum(axis=-1))
-
-
 def _encoded(vectors: Float32Array) -> tuple[UInt8Array, UInt8Array]:
     require_units(vectors)
     return encode(turned(vectors))
 
 
-def _open(path: Path, model_id: str, *, writes: bool) -> _Generation:
+def _open(path: Path, model_id: str, *, writes: bool) -> MappedVectors:
     try:
         flags = os.O_RDWR if writes else os.O_RDONLY
         descriptor = os.open(path, flags | os.O_CLOEXEC)
-        return _Generation(VectorFile(descriptor, model_id), writes=writes)
+        return MappedVectors(VectorFile(descriptor, model_id), writes=writes)
     except OSError as exc:
         raise GalleryError(f"cannot open the index of vectors {path}: {exc.strerror}") from exc
     except GalleryError as exc:
