@@ -103,10 +103,8 @@ def decode_roughly(high: UInt8Array) -> Float32Array:
     return values
 
 
-def nearest(
-    high: UInt8Array, query: UInt8Array, count: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """The rows with the least sum of absolute differences from a query, those first.
+def nearest(high: UInt8Array, query: UInt8Array, count: int) -> NDArray[np.int64]:
+    """Where the least sums of absolute differences from a query are, those first.
 
     Args:
         high: (n, d) uint8, which may lie in a mapped file.
@@ -114,11 +112,19 @@ def nearest(
         count: how many; fewer come where there are fewer.
 
     Returns:
-        Their places (k,) int64, and the sums (k,) int32 in steps of the high byte.
+        Places of rows (k,) int64; of equal ones the first.
     """
     if not len(high):
-        return np.empty(0, np.int64), np.empty(0, np.int32)
-    sums, places = cv2.batchDistance(
+        return np.empty(0, np.int64)
+    _, places = cv2.batchDistance(
         query[np.newaxis], high, cv2.CV_32S, normType=cv2.NORM_L1, K=min(count, len(high))
     )
-    return places[0].astype(np.int64), np.asarray(sums[0], np.int32)
+    return np.asarray(places[0], np.int64)
+
+
+def sums(high: UInt8Array, query: UInt8Array) -> NDArray[np.int32]:
+    """The sum of absolute differences of every row from a query, (n,) int32; see ``nearest``."""
+    if not len(high):
+        return np.empty(0, np.int32)
+    found, _ = cv2.batchDistance(high, query[np.newaxis], cv2.CV_32S, normType=cv2.NORM_L1, K=1)
+    return np.asarray(found[:, 0], np.int32)
