@@ -197,6 +197,12 @@ class StorageSection(Section):
         return self.directory / "replies"
 
 
+class GallerySection(Section):
+    """``[gallery]``: how those who are known are held ready."""
+
+    vectors_in_memory: Annotated[int, Field(ge=2_000, le=100_000_000)] = 200_000
+
+
 class MqttSection(Section):
     """``[mqtt]``: home automation."""
 
@@ -298,6 +304,7 @@ class Config(Section):
     attention: AttentionSection = AttentionSection()
     # Only when it is needed: a user without a home directory has no default.
     storage: StorageSection = Field(default_factory=StorageSection)
+    gallery: GallerySection = GallerySection()
     chime: ChimeSection = ChimeSection()
     announcements: AnnouncementsSection = AnnouncementsSection()
     talk: TalkSection = TalkSection()

@@ -17,7 +17,7 @@ from functools import partial
 from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.uri import is_live
-from doorbell.config import Config, InferenceSection, StorageSection, known_as
+from doorbell.config import Config, GallerySection, InferenceSection, StorageSection, known_as
 from doorbell.control.requests.talk import TALK_RATE
 from doorbell.daemon.control.handlers import VoiceRequests
 from doorbell.daemon.control.output import ControlOutput
@@ -42,6 +42,7 @@ from doorbell.domain import (
 )
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
+from doorbell.gallery.vector_place import delete_left_behind
 from doorbell.gpio.button import Button
 from doorbell.gpio.lines import Chips
 from doorbell.household.replies import Replies
@@ -79,14 +80,16 @@ log = logging.getLogger(__name__)
 GALLERY_BUSY_SECONDS = 0.5
 
 
-def open_gallery(storage: StorageSection) -> Gallery:
+def open_gallery(storage: StorageSection, section: GallerySection | None = None) -> Gallery:
     """Open the gallery, on a full disk in place of the oldest pictures: the bell is worth more.
 
     Raises:
         GalleryError, EncryptionError: it cannot be opened.
     """
     make_room(storage.pictures_directory, ROOM_BYTES)
-    return Gallery.of(storage, look_through=True)
+    delete_left_behind(storage.directory)
+    most = None if section is None else section.vectors_in_memory
+    return Gallery.of(storage, look_through=True, vectors_in_memory=most)
 
 
 def run_daemon(
@@ -121,7 +124,7 @@ def run_daemon(
         stack.enter_context(stopping_on_thread_faults(stop))
         notifier = stack.enter_context(closing(ServiceNotifier()))
         stack.enter_context(only_daemon(config.storage.directory))
-        gallery = stack.enter_context(open_gallery(config.storage))
+        gallery = stack.enter_context(open_gallery(config.storage, config.gallery))
         gallery.wait_at_most(GALLERY_BUSY_SECONDS)
         faces = models_directory(config.inference) / "faces"
 

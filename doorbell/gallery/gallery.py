@@ -29,6 +29,7 @@ from doorbell.gallery.records import (
 )
 from doorbell.gallery.store import Changes
 from doorbell.gallery.strangers import StrangerStore
+from doorbell.gallery.vector_place import VectorPlace
 from doorbell.gallery.visits import VisitStore
 from doorbell.recognition.templates import Templates
 from doorbell.storage.encryption import NO_CIPHER, Cipher, open_cipher
@@ -61,8 +62,10 @@ class Gallery:
         portraits: what people look like, of those who agreed.
     """
 
-    def __init__(self, file: GalleryFile) -> None:
+    def __init__(self, file: GalleryFile, vectors_in_memory: int | None = None) -> None:
         self.file = file
+        on_disk = file.path.parent if file.cipher.proof is None else None
+        self._place = VectorPlace(vectors_in_memory, on_disk)
         self._changes = changes = Changes(file)
         self.people = PeopleStore(changes)
         self.strangers = StrangerStore(changes)
@@ -73,13 +76,22 @@ class Gallery:
         self._indexes: dict[str, GalleryIndex] = {}  # by embedder
 
     @classmethod
-    def open(cls, path: Path, cipher: Cipher = NO_CIPHER, *, look_through: bool = False) -> Self:
+    def open(
+        cls,
+        path: Path,
+        cipher: Cipher = NO_CIPHER,
+        *,
+        look_through: bool = False,
+        vectors_in_memory: int | None = None,
+    ) -> Self:
         """Open the gallery's file, creating it where there is none.
 
         Args:
             path: of the file.
             cipher: how embeddings are kept in it.
             look_through: whether to look for damage in all of it, however large it is.
+            vectors_in_memory: of so many people, or strangers, the templates are held in memory,
+                and those of more in mapped files beside it; None for all.
 
         Raises:
             GalleryError: the file is damaged, not a gallery, of a later version, or out of reach;
@@ -92,10 +104,16 @@ class Gallery:
         except BaseException:
             file.close()
             raise
-        return cls(file)
+        return cls(file, vectors_in_memory)
 
     @classmethod
-    def of(cls, storage: StorageSection, *, look_through: bool = False) -> Self:
+    def of(
+        cls,
+        storage: StorageSection,
+        *,
+        look_through: bool = False,
+        vectors_in_memory: int | None = None,
+    ) -> Self:
         """Open the gallery that the configuration names, with the key that it names.
 
         Raises:
@@ -103,7 +121,12 @@ class Gallery:
             ConfigError: the key is a credential of systemd, and none were passed to this process.
         """
         cipher = open_cipher(storage.key_file)
-        return cls.open(storage.gallery_path, cipher, look_through=look_through)
+        return cls.open(
+            storage.gallery_path,
+            cipher,
+            look_through=look_through,
+            vectors_in_memory=vectors_in_memory,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +141,7 @@ class Gallery:
 
     def close(self) -> None:
         """Release the file; idempotent."""
+        self._place.close()
         self.file.close()
 
     def wait_at_most(self, seconds: float) -> None:
@@ -150,5 +174,5 @@ class Gallery:
         """
         index = self._indexes.get(model_id)
         if index is None:
-            index = self._indexes[model_id] = GalleryIndex(self._changes, model_id)
+            index = self._indexes[model_id] = GalleryIndex(self._changes, model_id, self._place)
         return index.follow(at_most)

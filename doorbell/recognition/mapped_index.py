@@ -107,6 +107,18 @@ class MappedIndex:
             raise
         return cls(path, model_id, now, lock)
 
+    @classmethod
+    def delete(cls, path: Path) -> None:
+        """Delete an index that no process keeps up to date.
+
+        Raises:
+            GalleryError: one does.
+            OSError: it cannot be deleted.
+        """
+        lock = _lock(path)
+        path.unlink(missing_ok=True)
+        _unlock(lock)
+
     def __len__(self) -> int:
         self._follow()
         return len(self._now)
