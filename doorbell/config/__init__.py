@@ -200,7 +200,7 @@ class StorageSection(Section):
 class GallerySection(Section):
     """``[gallery]``: how those who are known are held ready."""
 
-    vectors_in_memory: Annotated[int, Field(ge=2_000, le=100_000_000)] = 200_000
+    vectors_in_memory: Annotated[int, Field(ge=2_000, le=999_999)] = 200_000
 
 
 class MqttSection(Section):
