@@ -38,6 +38,7 @@ from doorbell.domain import (
 )
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
+from doorbell.gallery.vector_place import delete_left_behind
 from doorbell.gpio.button import Button
 from doorbell.gpio.lines import Chips
 from doorbell.household.doors import stored_doors
@@ -68,7 +69,9 @@ def open_gallery(storage: StorageSection, section: GallerySection | None = None)
         GalleryError, EncryptionError: it cannot be opened.
     """
     make_room(storage.pictures_directory, ROOM_BYTES)
-    return Gallery.of(storage, section, look_through=True)
+    delete_left_behind(storage.directory)
+    most = None if section is None else section.vectors_in_memory
+    return Gallery.of(storage, section, look_through=True, vectors_in_memory=most)
 
 
 def run_daemon(
