@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,29 @@ def test_forgetting_all_that_is_old_takes_short_steps(gallery: Gallery, days: in
     assert max(map(len, told)) <= 2 * FORGOTTEN_AT_ONCE
     assert max(taken) < STEP_SECONDS
     assert forget_older(gallery, later, storage, tell).visit_ids == ()
+
+
+@pytest.mark.parametrize("by_door", [None, {"side": 30}])
+def test_forgetting_takes_no_longer_steps_where_there_are_many_visits(
+    tmp_path: Path, by_door: dict[str, int] | None
+) -> None:
+    medians = []
+    for number, visits in enumerate((2_000, 100_000)):
+        with Gallery.open(tmp_path / f"gallery-{number}.sqlite") as gallery:
+            with gallery.file.writing():
+                gallery.file.execute(
+                    "WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers "
+                    "WHERE n + 1 < ?) INSERT INTO visits (id, started_at, last_seen_at, ended_at, "
+                    "similarity, frames_used, door_id) SELECT 'v' || n, ? + 60 * n, ? + 60 * n, "
+                    "? + 60 * n, 0, 0, iif(n % 2, 'front', 'side') FROM numbers",
+                    visits,
+                    *(3 * (NOW,)),
+                )
+            storage = StorageSection(visits_days=30)
+            later = NOW + 60 * DAY
+            steps = forgetting_older(gallery, later, storage, lambda _: None, by_door)
+            medians.append(np.median(timed(islice(steps, 20))))
+    assert medians[1] < 3 * medians[0]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,20 @@ if TYPE_CHECKING:  # which opens files by these statements
     from doorbell.gallery.sql import GalleryDatabase
 
 
+# A visit without an end goes on; that its visitor is still there is stored with the next event.
+OPEN_SECONDS = 3600.0
+
+# Longer than nearly every visit.
+LONG_SECONDS = OPEN_SECONDS
+
+# Until when a visit lasts, and whether that is long: an index is used where the words are the same.
+UNTIL = (
+    f"CASE WHEN ended_at IS NULL THEN last_seen_at + {OPEN_SECONDS} "
+    "WHEN ended_at > last_seen_at THEN ended_at ELSE last_seen_at END"
+)
+IS_LONG = f"{UNTIL} > started_at + {LONG_SECONDS - 1.0}"
+
+
 class ChangeKind(Enum):
     """What has changed."""
 
@@ -70,10 +84,13 @@ def _statements() -> list[str]:
                 ("strangers", "added_by"),
                 ("strangers", "hidden_by"),
                 ("visits", "hidden_by"),
-                ("visits", "last_seen_at"),
-                ("strangers", "last_seen_at"),
             )
         ),
+        *(
+            f"CREATE INDEX IF NOT EXISTS {table}_by_last_seen_at ON {table} (last_seen_at)"
+            for table in ("visits", "strangers")
+        ),
+        f"CREATE INDEX IF NOT EXISTS visits_that_are_long ON visits (started_at) WHERE {IS_LONG}",
         "CREATE INDEX IF NOT EXISTS visits_of_strangers_by_start ON visits "
         "(stranger_id, started_at) WHERE stranger_id IS NOT NULL",
     ]

@@ -10,18 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from doorbell.domain import Visit, Visitor
+from doorbell.gallery.change_log import IS_LONG, LONG_SECONDS, OPEN_SECONDS, UNTIL
 from doorbell.gallery.queries import place_of
 from doorbell.gallery.records import Forgotten
 from doorbell.gallery.sql import GalleryDatabase
 
 # A face is followed for a moment before its visit begins, and is to be seen that long.
 BESIDE_SECONDS = 1.0
-
-# A visit without an end goes on; that its visitor is still there is stored with the next event.
-OPEN_SECONDS = 3600.0
-
-# Longer than nearly every visit.
-LONG_SECONDS = OPEN_SECONDS
 
 
 def delete_visitor(
@@ -109,27 +104,25 @@ def visits_beside(file: GalleryDatabase, where: str, *parameters: object) -> tup
         where: which these are; may be NULL of others.
         parameters: of that.
     """
-    until = (
-        f"CASE WHEN ended_at IS NULL THEN last_seen_at + {OPEN_SECONDS} "
-        "WHEN ended_at > last_seen_at THEN ended_at ELSE last_seen_at END"
-    )
-    spans = f"SELECT id, door_id, started_at, {until} AS until FROM visits WHERE"
+    spans = f"SELECT id, door_id, started_at, {UNTIL} AS until FROM visits WHERE"
     ones, others = f"({spans} {where}) AS a", f"({spans} ({where}) IS NOT TRUE) AS b"
+    long_others = f"({spans} {IS_LONG} AND ({where}) IS NOT TRUE) AS b"
     overlaps = f"b.until >= a.started_at - {BESIDE_SECONDS}"
     overlaps += f" AND b.started_at <= a.until + {BESIDE_SECONDS}"
     overlaps += " AND (b.door_id = a.door_id OR '' IN (a.door_id, b.door_id))"
     if not file.rows(f"SELECT 1 FROM visits WHERE {where} LIMIT 1", *parameters):
         return ()
-    # Most begin shortly before, which the index finds; the few long ones are looked at one by one.
-    rows = file.rows(
-        f"""SELECT b.id FROM {ones} CROSS JOIN {others}
-            WHERE b.started_at >= a.started_at - {LONG_SECONDS} AND {overlaps}
-        UNION SELECT b.id FROM {others} WHERE b.until > b.started_at + {LONG_SECONDS} - 1
-            AND EXISTS (SELECT 1 FROM {ones} WHERE {overlaps})
-        ORDER BY 1""",
-        *(4 * parameters),
+    # Most begin shortly before, which one index finds; the few long ones have another.
+    shortly_before = file.rows(
+        f"SELECT b.id FROM {ones} CROSS JOIN {others} "
+        f"WHERE b.started_at >= a.started_at - {LONG_SECONDS} AND {overlaps}",
+        *(2 * parameters),
     )
-    return tuple(row["id"] for row in rows)
+    long_before = file.rows(
+        f"SELECT b.id FROM {long_others} WHERE EXISTS (SELECT 1 FROM {ones} WHERE {overlaps})",
+        *(2 * parameters),
+    )
+    return tuple(sorted({row["id"] for row in (*shortly_before, *long_before)}))
 
 
 def is_beside(one: Visit, other: Visit) -> bool:

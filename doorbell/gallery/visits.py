@@ -391,4 +391,6 @@ def _at(doors: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
         return "TRUE", ()
     if not doors:
         return "FALSE", ()
-    return f"door_id IN ({', '.join('?' * len(doors))})", tuple(doors)
+    # Of several, the index by door would have all of them sorted; so the newest are looked through.
+    column = "door_id" if len(doors) == 1 else "door_id || ''"
+    return f"{column} IN ({', '.join('?' * len(doors))})", tuple(doors)
