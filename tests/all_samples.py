@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from doorbell.config import RecognitionSection
 from doorbell.domain import Float32Array, Match, Person, Stranger, Verdict
 from doorbell.gallery.codec import Row, readable
-from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.queries import all_people, all_strangers
+from doorbell.gallery.sql import GalleryDatabase
 from doorbell.recognition.calibration import log_odds, needed_lead, needed_similarity
 from doorbell.recognition.candidates import Source
 from doorbell.recognition.decision import UNKNOWN_FRAMES_FACTOR, UNKNOWN_LOG_ODDS, Evidence
@@ -73,7 +73,7 @@ class Samples:
         return templates
 
 
-def read_samples(file: GalleryFile, model_id: str) -> Samples:
+def read_samples(file: GalleryDatabase, model_id: str) -> Samples:
     """Everything in a gallery; what is damaged is left out."""
     with file.reading():
         people, strangers = all_people(file), all_strangers(file)

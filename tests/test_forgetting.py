@@ -266,7 +266,7 @@ def test_pictures_are_kept_for_as_long_as_their_door_says(
     before = pictured(config)
 
     def sweep(storage: StorageSection) -> None:
-        asked = doors_by_visit(storage, "front-door")
+        asked = doors_by_visit(config.model_copy(update={"storage": storage}))
         kept = {"front": 0, "shop": 3}
         output = Pictures(config.storage, days_by_door=kept, doors_by_visit=asked)
         with closing(output) as pictures:

@@ -34,7 +34,7 @@ def comes(gallery: Gallery, visit_id: str, at: float) -> Visit:
 
 def forget(gallery: Gallery, visit: Visit) -> None:
     assert isinstance(visit.visitor, Stranger)
-    with Gallery.open(gallery.file.path) as other:
+    with Gallery.open(Path(gallery.file.name)) as other:
         other.strangers.forget(visit.visitor.stranger_id)
 
 

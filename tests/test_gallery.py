@@ -1,13 +1,13 @@
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from all_samples import read_samples
+from galleries import Place
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit
 from doorbell.errors import (
@@ -34,21 +34,10 @@ def photo(seed: int) -> EnrolledSample:
     return EnrolledSample(sample(seed), f"{seed:064x}")
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "gallery.sqlite"
-
-
-@pytest.fixture
-def gallery(path: Path) -> Iterator[Gallery]:
-    with Gallery.open(path) as opened:
-        yield opened
-
-
-def test_enrolls_a_person_and_keeps_them_over_a_restart(path: Path) -> None:
-    with Gallery.open(path) as gallery:
+def test_enrolls_a_person_and_keeps_them_over_a_restart(place: Place) -> None:
+    with place.open() as gallery:
         outcome = gallery.people.enroll("  Anna ", [photo(1), photo(2)])
-    with Gallery.open(path) as gallery:
+    with place.open() as gallery:
         assert gallery.people.all() == [outcome.person] == [Person(1, "Anna")]
         assert (outcome.added, outcome.duplicates) == (2, ())
         stored = read_samples(gallery.file, MODEL).person_embeddings
@@ -185,7 +174,8 @@ def test_forgetting_deletes_samples_and_visits_and_says_which(gallery: Gallery) 
     assert again.person_id not in (anna.person_id, berta.person_id)
 
 
-def test_what_is_forgotten_is_in_no_file_any_more(path: Path) -> None:
+def test_what_is_forgotten_is_in_no_file_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "gallery.sqlite"
     bytes_of_face = sample(1).embedding.tobytes()
 
     def found() -> bool:
@@ -205,10 +195,11 @@ def test_what_is_forgotten_is_in_no_file_any_more(path: Path) -> None:
 
 
 def test_a_reader_that_keeps_old_pages_is_reported(
-    path: Path, gallery: Gallery, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gallery.people.enroll("Anna", [photo(1)])
-    with closing(sqlite3.connect(path)) as reader:
+    path = tmp_path / "gallery.sqlite"
+    with Gallery.open(path) as gallery, closing(sqlite3.connect(path)) as reader:
+        gallery.people.enroll("Anna", [photo(1)])
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM samples").fetchone()
         with caplog.at_level(logging.WARNING):
@@ -269,8 +260,8 @@ def test_strangers_not_seen_for_long_are_forgotten_with_their_visits(gallery: Ga
     assert gallery.strangers.forget_before(200.0) == []
 
 
-def test_templates_are_brought_up_to_date_where_the_gallery_changed(path: Path) -> None:
-    with Gallery.open(path) as daemon, Gallery.open(path) as command_line:
+def test_templates_are_brought_up_to_date_where_the_gallery_changed(place: Place) -> None:
+    with place.open() as daemon, place.open() as command_line:
         daemon.people.enroll("Anna", [photo(1)])
         templates = daemon.templates(MODEL)
         before = templates.revision

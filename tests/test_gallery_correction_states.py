@@ -4,9 +4,7 @@ Against a model of who each visit belongs to. What is taken back at once leaves 
 """
 
 import json
-import sqlite3
 import tempfile
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,13 +13,14 @@ import numpy as np
 import pytest
 from all_samples import read_samples
 from examples import examples
+from galleries import InFile, OnServer, Place, dump, on_postgres
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.errors import UsageError
-from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.gallery import EnrolledSample
 from doorbell.imaging.portrait import crop_portrait
 
 MODEL = "sface-test"
@@ -69,11 +68,13 @@ class Said:
 
 
 class CorrectionStates(RuleBasedStateMachine):
+    def place_in(self, directory: Path) -> Place:
+        return InFile(directory)
+
     @initialize()
     def start(self) -> None:
         self.directory = tempfile.TemporaryDirectory()
-        self.path = Path(self.directory.name) / "gallery.sqlite"
-        self.gallery = Gallery.open(self.path)
+        self.gallery = self.place_in(Path(self.directory.name)).open()
         self.owners: dict[str, Owner] = {}
         self.hidden: set[str] = set()
         self.said: list[Said] = []
@@ -322,10 +323,7 @@ class CorrectionStates(RuleBasedStateMachine):
         self.something_else()
 
     def dump(self) -> list[str]:
-        forward = ("sqlite_sequence", 'INTO "template_changes"')  # what only goes forward
-        with closing(sqlite3.connect(self.path)) as connection:
-            lines = list(connection.iterdump())
-        return [line for line in lines if not any(each in line for each in forward)]
+        return dump(self.gallery)
 
     @precondition(lambda self: hasattr(self, "now"))
     @invariant()
@@ -342,18 +340,31 @@ class CorrectionStates(RuleBasedStateMachine):
         people = [templates.people[index].person_id for index in templates.person_index]
         axes = [int(axis) for axis in templates.person_embeddings.argmax(axis=1)]
         assert set(zip(people, axes, strict=True)) <= self.allowed
-        with closing(sqlite3.connect(self.path)) as connection:
-            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-            twice = connection.execute(
-                "SELECT person_id FROM portraits WHERE hidden_by IS NULL "
-                "GROUP BY person_id HAVING count(*) > 1"
-            )
-            assert twice.fetchall() == []
+        twice = self.gallery.file.rows(
+            "SELECT person_id FROM portraits WHERE hidden_by IS NULL "
+            "GROUP BY person_id HAVING count(*) > 1"
+        )
+        assert twice == []
+        self.all_belong_to_something()
+
+    def all_belong_to_something(self) -> None:
+        assert self.gallery.file.rows("PRAGMA foreign_key_check") == []
 
     def teardown(self) -> None:
         self.gallery.close()
         self.directory.cleanup()
 
 
+class CorrectionStatesOnServer(CorrectionStates):
+    def place_in(self, directory: Path) -> Place:  # noqa: ARG002 - it needs no folder
+        return OnServer()
+
+    def all_belong_to_something(self) -> None:
+        """The server sees to it."""
+
+
 TestCorrectionStates = CorrectionStates.TestCase
 TestCorrectionStates.settings = settings(max_examples=examples(50), stateful_step_count=30)
+
+TestCorrectionStatesOnServer = on_postgres(CorrectionStatesOnServer.TestCase)
+TestCorrectionStatesOnServer.settings = settings(max_examples=examples(12), stateful_step_count=30)

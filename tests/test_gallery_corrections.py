@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from all_samples import read_samples
+from galleries import Place, dump
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit
 from doorbell.errors import UnknownPersonError, UnknownStrangerError, UsageError
@@ -30,14 +31,9 @@ def axes(embeddings: np.ndarray) -> list[int]:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "gallery.sqlite"
-
-
-@pytest.fixture
-def gallery(path: Path) -> Iterator[Gallery]:
+def gallery(place: Place) -> Iterator[Gallery]:
     """Anna, Berta, a stranger; a visit taken for Anna, two of the stranger's, one of nobody."""
-    with Gallery.open(path) as gallery:
+    with place.open() as gallery:
         anna = gallery.people.enroll("Anna", [EnrolledSample(sample(1))]).person
         gallery.people.enroll("Berta", [EnrolledSample(sample(2))])
         stranger = gallery.strangers.add([sample(30)], 2 * DAY)
@@ -47,13 +43,6 @@ def gallery(path: Path) -> Iterator[Gallery]:
         gallery.visits.save(Visit("other-2", 3 * DAY, 3 * DAY + 5, visitor=stranger), [sample(31)])
         gallery.visits.save(Visit("nobody-1", 4 * DAY, 4 * DAY + 5))
         yield gallery
-
-
-def dump(path: Path) -> list[str]:
-    """Everything in the file but what only goes forward: identifiers ever given, and changes."""
-    forward = ("sqlite_sequence", 'INTO "template_changes"')
-    with closing(sqlite3.connect(path)) as connection:
-        return [line for line in connection.iterdump() if not any(each in line for each in forward)]
 
 
 def negatives(gallery: Gallery) -> list[tuple[str, int]]:
@@ -164,28 +153,28 @@ CORRECTIONS: dict[str, Callable[[Gallery, str], object]] = {
 }
 
 
-def test_undoing_restores_the_file_step_by_step(gallery: Gallery, path: Path) -> None:
-    states = [dump(path)]
+def test_undoing_restores_the_gallery_step_by_step(gallery: Gallery) -> None:
+    states = [dump(gallery)]
     for visit in ("annas-1", "other-1", "other-2", "nobody-1"):
         for correct in CORRECTIONS.values():
             with suppress(UsageError):  # a stranger's already, or nothing to learn from
                 correct(gallery, visit)
-            if dump(path) != states[-1]:
-                states.append(dump(path))
+            if dump(gallery) != states[-1]:
+                states.append(dump(gallery))
     assert len(states) == 16
     for state in reversed(states[:-1]):
         gallery.corrections.undo()
-        assert dump(path) == state
+        assert dump(gallery) == state
     with pytest.raises(UsageError, match="no correction"):
         gallery.corrections.undo()
 
 
 @pytest.mark.parametrize("correct", CORRECTIONS.values(), ids=CORRECTIONS)
 def test_the_daemon_does_not_save_its_own_view_over_a_correction(
-    gallery: Gallery, path: Path, correct: Callable[[Gallery, str], object]
+    gallery: Gallery, place: Place, correct: Callable[[Gallery, str], object]
 ) -> None:
     going_on = gallery.visits.get("annas-1")
-    with Gallery.open(path) as daemon:
+    with place.open() as daemon:
         correct(gallery, "annas-1")
         corrected = gallery.visits.get("annas-1")
         daemon.visits.save(Visit("annas-1", DAY, DAY + 9, DAY + 9, going_on.visitor, 0.6))
@@ -222,11 +211,11 @@ def test_one_who_is_the_person_after_all_is_no_negative_of_them(gallery: Gallery
     assert negatives(gallery) == []
 
 
-def test_forgetting_takes_what_a_correction_taught_along(gallery: Gallery, path: Path) -> None:
+def test_forgetting_takes_what_a_correction_taught_along(gallery: Gallery, place: Place) -> None:
     bytes_of_face = sample(10).embedding.tobytes()
 
     def found() -> bool:
-        return any(bytes_of_face in each.read_bytes() for each in path.parent.iterdir())
+        return bytes_of_face in place.content()
 
     gallery.corrections.to_person("annas-1", "Berta", learn=True)
     assert found()
@@ -287,10 +276,10 @@ def test_a_stranger_hidden_by_a_correction_is_forgotten_in_time(gallery: Gallery
     assert restored.visit.visitor is None
 
 
-def test_visits_are_forgotten_with_their_samples(gallery: Gallery, path: Path) -> None:
+def test_visits_are_forgotten_with_their_samples(gallery: Gallery, place: Place) -> None:
     assert gallery.visits.forget_before(3 * DAY)[0] == ("annas-1", "other-1")
     assert gallery.visits.samples("annas-1") == []
-    assert sample(10).embedding.tobytes() not in path.read_bytes()
+    assert sample(10).embedding.tobytes() not in place.content()
     assert gallery.strangers.get(1).visits == 2
     assert gallery.visits.forget_before(3 * DAY) == ((), ())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from all_samples import read_samples
+from galleries import Place
 
 from doorbell.domain import FaceSample, Float32Array, Stranger, Visit, Visitor
 from doorbell.gallery.gallery import EnrolledSample, Gallery
@@ -37,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def gallery(path: Path) -> Iterator[Gallery]:
+def in_file(path: Path) -> Iterator[Gallery]:
     with Gallery.open(path) as opened:
         yield opened
 
@@ -105,7 +106,7 @@ def test_nobody_is_found_in_an_empty_gallery(gallery: Gallery) -> None:
     assert gallery.templates(MODEL).candidates(axis(0)) == Candidates()
 
 
-def test_a_source_of_samples_is_told_apart(gallery: Gallery) -> None:
+def test_a_source_of_samples_is_told_apart(gallery: Gallery, place: Place) -> None:
     gallery.people.enroll("Anna", [photo(0)])
     gallery.people.enroll("Ben", [EnrolledSample(sample(1))])
     gallery.people.enroll("Cleo", [photo(2), EnrolledSample(sample(3))])
@@ -114,7 +115,7 @@ def test_a_source_of_samples_is_told_apart(gallery: Gallery) -> None:
         [cleo, *_] = templates.candidates(axis(place)).people
         return {source: round(cosine, 3) for source, cosine in cleo.similarity_by_source.items()}
 
-    with Gallery.open(gallery.file.path) as again:
+    with place.open() as again:
         for templates in (gallery.templates(MODEL), again.templates(MODEL)):  # one by one, and all
             assert sources(templates, 0) == {Source.PHOTOGRAPH: 1.0}
             assert sources(templates, 1) == {Source.CAMERA: 1.0}
@@ -127,12 +128,12 @@ def with_variants(place: int, **drawn: int) -> EnrolledSample:
     return EnrolledSample(sample(place), f"{place:064x}", variants)
 
 
-def test_variants_are_templates_of_their_own(gallery: Gallery) -> None:
+def test_variants_are_templates_of_their_own(gallery: Gallery, place: Place) -> None:
     gallery.people.enroll("Anna", [with_variants(0, hood=1, hat=2, grey=3), photo(4)])
     gallery.people.enroll("Ben", [photo(5)])
     gallery.people.enroll("Cleo", [with_variants(6, unheard=7)])  # a later version's
     half = pytest.approx(0.5**0.5)
-    with Gallery.open(gallery.file.path) as again:
+    with place.open() as again:
         for templates in (gallery.templates(MODEL), again.templates(MODEL)):  # one by one, and all
             hooded = templates.candidates(axis(1))
             [anna] = [each for each in hooded.people if each.person.name == "Anna"]
@@ -151,8 +152,8 @@ def test_variants_are_templates_of_their_own(gallery: Gallery) -> None:
     assert len(gallery.people.samples("Anna", MODEL)) == 2
 
 
-def test_variants_go_where_their_sample_goes(gallery: Gallery) -> None:
-    followed = Followed(gallery)
+def test_variants_go_where_their_sample_goes(gallery: Gallery, place: Place) -> None:
+    followed = Followed(gallery, place)
     variants = "SELECT * FROM variants"
 
     def hooded() -> list[str]:
@@ -176,10 +177,12 @@ def test_variants_go_where_their_sample_goes(gallery: Gallery) -> None:
     assert hooded() == []
 
 
-def test_variants_of_a_sample_that_a_correction_hides_are_hidden(gallery: Gallery) -> None:
+def test_variants_of_a_sample_that_a_correction_hides_are_hidden(
+    gallery: Gallery, place: Place
+) -> None:
     anna = gallery.people.enroll("Anna", [with_variants(0, hood=1), photo(2)]).person
     gallery.visits.save(Visit("v1", 1.0, 2.0, 2.0, anna), [sample(0)])
-    followed = Followed(gallery)
+    followed = Followed(gallery, place)
 
     def sources() -> set[Source]:
         followed.check()
@@ -194,12 +197,12 @@ def test_variants_of_a_sample_that_a_correction_hides_are_hidden(gallery: Galler
 
 
 def test_a_damaged_variant_is_left_out_and_named(
-    gallery: Gallery, caplog: pytest.LogCaptureFixture
+    in_file: Gallery, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gallery.people.enroll("Anna", [with_variants(0, hood=1, grey=2)])
-    with gallery.file.writing():
-        gallery.file.execute("UPDATE variants SET embedding = x'00' WHERE drawing = 'hood'")
-    [anna] = gallery.templates(MODEL).candidates(axis(0)).people
+    in_file.people.enroll("Anna", [with_variants(0, hood=1, grey=2)])
+    with in_file.file.writing():
+        in_file.file.execute("UPDATE variants SET embedding = x'00' WHERE drawing = 'hood'")
+    [anna] = in_file.templates(MODEL).candidates(axis(0)).people
     assert set(anna.similarity_by_source) == {Source.PHOTOGRAPH, Source.GREY}
     assert "1 samples of Anna cannot be read" in caplog.text
 
@@ -207,13 +210,14 @@ def test_a_damaged_variant_is_left_out_and_named(
 class Followed:
     """Templates that follow a gallery, and are compared with what is read anew."""
 
-    def __init__(self, gallery: Gallery) -> None:
+    def __init__(self, gallery: Gallery, place: Place) -> None:
         self.gallery = gallery
+        self.place = place
         self.templates = gallery.templates(MODEL)
 
     def check(self) -> None:
         assert self.gallery.templates(MODEL) is self.templates
-        with Gallery.open(self.gallery.file.path) as fresh:
+        with self.place.open() as fresh:
             anew = fresh.templates(MODEL)
         assert self.templates.people == anew.people
         assert by_id(self.templates) == by_id(anew)
@@ -235,10 +239,10 @@ def by_id(templates: Templates) -> list[Stranger]:
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_every_change_is_taken_over(path: Path, own: bool) -> None:
+def test_every_change_is_taken_over(place: Place, own: bool) -> None:
     """Whoever makes it: what follows equals what is read anew."""
-    with Gallery.open(path) as daemon, Gallery.open(path) as command_line:
-        gallery, followed = daemon if own else command_line, Followed(daemon)
+    with place.open() as daemon, place.open() as command_line:
+        gallery, followed = daemon if own else command_line, Followed(daemon, place)
 
         def visit(name: str, visitor: Visitor, place: int) -> None:
             gallery.visits.save(Visit(name, 1.0, 2.0, visitor=visitor), [sample(place)])
@@ -274,11 +278,11 @@ def test_every_change_is_taken_over(path: Path, own: bool) -> None:
         assert not followed.templates.strangers
 
 
-def test_a_large_change_of_another_process_is_taken_over_in_steps(path: Path) -> None:
-    with Gallery.open(path) as daemon, Gallery.open(path) as command_line:
+def test_a_large_change_of_another_process_is_taken_over_in_steps(place: Place) -> None:
+    with place.open() as daemon, place.open() as command_line:
         templates = daemon.templates(MODEL)
-        for place in range(20):
-            command_line.strangers.add([sample(place)], 1.0)
+        for axis_of in range(20):
+            command_line.strangers.add([sample(axis_of)], 1.0)
         known = []
         for _ in range(4):
             before = templates.revision
@@ -288,31 +292,31 @@ def test_a_large_change_of_another_process_is_taken_over_in_steps(path: Path) ->
         assert known == [8, 16, 20, 20]
 
 
-def test_many_strangers_are_read_and_one_more_is_found(path: Path, gallery: Gallery) -> None:
+def test_many_strangers_are_read_and_one_more_is_found(path: Path, in_file: Gallery) -> None:
     vectors = fill(path, MANY + 10, samples=2)
-    templates = gallery.templates(MODEL)
+    templates = in_file.templates(MODEL)
     assert len(templates.strangers) == MANY + 10
-    newcomer = gallery.strangers.add([sample(7)], 1.0)
-    assert gallery.templates(MODEL).gone == 0
-    gallery.strangers.forget(5)
-    templates = gallery.templates(MODEL)
+    newcomer = in_file.strangers.add([sample(7)], 1.0)
+    assert in_file.templates(MODEL).gone == 0
+    in_file.strangers.forget(5)
+    templates = in_file.templates(MODEL)
     assert templates.gone == 1
     assert templates.candidates(axis(7)).stranger == newcomer
-    assert templates.candidates(vectors[99]).stranger == gallery.strangers.get(100)
+    assert templates.candidates(vectors[99]).stranger == in_file.strangers.get(100)
     assert templates.candidates(vectors[4]).stranger_similarity < 0.9
 
 
-def test_once_open_a_gallery_is_read_without_writing_a_byte(path: Path, gallery: Gallery) -> None:
+def test_once_open_a_gallery_is_read_without_writing_a_byte(path: Path, in_file: Gallery) -> None:
     """A disk that is full, or another process that writes, must not keep the bell from starting."""
-    gallery.wait_at_most(0.01)
+    in_file.wait_at_most(0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert gallery.templates(MODEL).people == ()
+        assert in_file.templates(MODEL).people == ()
         other.execute("ROLLBACK")
 
 
-def test_a_trigger_that_went_with_its_table_is_made_again(path: Path, gallery: Gallery) -> None:
-    gallery.close()
+def test_a_trigger_that_went_with_its_table_is_made_again(path: Path, in_file: Gallery) -> None:
+    in_file.close()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TRIGGER people_insert_changes_templates")
     with Gallery.open(path) as again, Gallery.open(path) as other:
@@ -323,11 +327,11 @@ def test_a_trigger_that_went_with_its_table_is_made_again(path: Path, gallery: G
         assert [each.name for each in again.templates(MODEL).people] == ["Anna", "Ben"]
 
 
-def test_the_log_of_changes_is_kept_once(path: Path, gallery: Gallery) -> None:
-    gallery.templates(MODEL)
-    gallery.strangers.add([sample(1)], 1.0)
+def test_the_log_of_changes_is_kept_once(path: Path, in_file: Gallery) -> None:
+    in_file.templates(MODEL)
+    in_file.strangers.add([sample(1)], 1.0)
     for seen_at in range(10):
-        gallery.strangers.note_visit(1, seen_at, [sample(seen_at)])
+        in_file.strangers.note_visit(1, seen_at, [sample(seen_at)])
     with closing(sqlite3.connect(path)) as connection:
         log = connection.execute("SELECT kind, visitor_id FROM template_changes").fetchall()
     assert log == [("stranger", 1)]
@@ -369,13 +373,13 @@ def test_a_visit_costs_the_same_however_many_strangers_there_are(tmp_path: Path,
 
 
 def test_what_can_be_read_is_known_though_something_is_damaged(
-    path: Path, gallery: Gallery, caplog: pytest.LogCaptureFixture
+    path: Path, in_file: Gallery, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(path, 10)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE samples SET embedding = x'00' WHERE stranger_id = 9")
-    templates = gallery.templates(MODEL)
+    templates = in_file.templates(MODEL)
     assert len(templates.strangers) == 10
     assert "1 samples of stranger-9 cannot be read and are left out" in caplog.text
     assert "has 1 bytes instead of 512" in caplog.text
-    assert len(read_samples(gallery.file, MODEL).stranger_embeddings) == 9
+    assert len(read_samples(in_file.file, MODEL).stranger_embeddings) == 9

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from all_samples import read_samples
 from examples import examples
+from galleries import InFile, OnServer, Place, on_postgres
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,7 +23,7 @@ from hypothesis.stateful import (
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit
 from doorbell.errors import UnknownPersonError, UsageError
-from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.gallery import EnrolledSample
 
 MODEL = "sface-test"
 NAMES = st.sampled_from(["Anna", "anna", "Ann", "李小龍", "Zoë", "zoe\u0308"])
@@ -51,11 +52,14 @@ class KnownPerson:
 class GalleryStates(RuleBasedStateMachine):
     strangers = Bundle("strangers")
 
+    def place_in(self, directory: Path) -> Place:
+        return InFile(directory)
+
     @initialize()
     def start(self) -> None:
         self.directory = tempfile.TemporaryDirectory()
-        self.path = Path(self.directory.name) / "gallery.sqlite"
-        self.gallery = Gallery.open(self.path)
+        self.place = self.place_in(Path(self.directory.name))
+        self.gallery = self.place.open()
         self.people: dict[str, KnownPerson] = {}
         self.samples_of_strangers: dict[int, list[int]] = {}
         self.visits_of_strangers: dict[int, set[str]] = {}
@@ -147,7 +151,7 @@ class GalleryStates(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.gallery.close()
-        self.gallery = Gallery.open(self.path)
+        self.gallery = self.place.open()
 
     def save_visit(self, visitor: Person | Stranger) -> str:
         visit_id = f"visit-{len(self.doors) + 1}"
@@ -194,5 +198,13 @@ class GalleryStates(RuleBasedStateMachine):
         self.directory.cleanup()
 
 
+class GalleryStatesOnServer(GalleryStates):
+    def place_in(self, directory: Path) -> Place:  # noqa: ARG002 - it needs no folder
+        return OnServer()
+
+
 TestGalleryStates = GalleryStates.TestCase
 TestGalleryStates.settings = settings(max_examples=examples(60), stateful_step_count=30)
+
+TestGalleryStatesOnServer = on_postgres(GalleryStatesOnServer.TestCase)
+TestGalleryStatesOnServer.settings = settings(max_examples=examples(8), stateful_step_count=30)

@@ -1,8 +1,6 @@
 """Visits in the gallery: what is stored of them, of whom, and which others were of their time."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from command_line import sample
@@ -14,12 +12,6 @@ from doorbell.domain import Visit, Visitor
 from doorbell.errors import UnknownPersonError
 from doorbell.gallery.deletion import is_beside, visits_beside
 from doorbell.gallery.gallery import EnrolledSample, Gallery
-
-
-@pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[Gallery]:
-    with Gallery.open(tmp_path / "gallery.sqlite") as opened:
-        yield opened
 
 
 def test_visits_are_updated_listed_and_selected(gallery: Gallery) -> None:

@@ -138,7 +138,7 @@ def watching(
 ) -> Iterator[House]:
     """Run the loop on this thread, as its gallery is; ``during`` it on another."""
     house, stop = house or House(gallery), Stop()
-    settings = ["device.id=back-door", f"storage.directory={gallery.file.path.parent}"]
+    settings = ["device.id=back-door", f"storage.directory={Path(gallery.file.name).parent}"]
     settings += ["recognition.min_live=0"]  # a photograph
     config = load_config(None, settings)
     faults: list[BaseException] = []

@@ -55,7 +55,7 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
 
 def run(perception: Perception, gallery: Gallery, *commands: Command) -> Heard:
     """Run the loop of two doors, let it carry out commands, and end it."""
-    config = configured(gallery.file.path.parent, "front", "back")
+    config = configured(Path(gallery.file.name).parent, "front", "back")
     take_over_files(config)
     heard, stop = Heard(), Stop()
     inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()

@@ -19,8 +19,8 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 EXTRAS = {
     "demo": (("demo", "console"), PYTHONS),
     "test": (("test",), PYTHONS),
-    "service": (("console",), ("3.10", "3.12")),
-    "jetson": (("jetson", "console"), ("3.10", "3.12")),
+    "service": (("console", "postgres"), ("3.10", "3.12")),
+    "jetson": (("jetson", "console", "postgres"), ("3.10", "3.12")),
 }
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 

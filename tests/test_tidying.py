@@ -12,6 +12,7 @@ import pytest
 
 from doorbell.config import RecognitionSection, StorageSection
 from doorbell.domain import FaceSample, Visit
+from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.forgetting import FORGOTTEN_AT_ONCE, forget_older, forgetting_older
 from doorbell.household.strangers import merge_alike
@@ -168,7 +169,8 @@ def test_forgetting_takes_no_longer_steps_where_there_are_many_visits(
 def test_what_the_main_thread_asks_does_not_grow_with_the_gallery(
     gallery: Gallery, at_once: Callable[[Gallery], object]
 ) -> None:
-    steps = []
+    steps: list[int] = []
+    assert isinstance(gallery.file, GalleryFile)
     gallery.file._connection.set_progress_handler(lambda: steps.append(1), 100)
     at_once(gallery)
     assert len(steps) * 100 < 6_000  # one instruction for each visit would be more

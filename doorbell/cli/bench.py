@@ -264,6 +264,45 @@ def networks(config: Config, seconds: float, *, as_json: bool) -> None:
     _print(report, print_networks, as_json=as_json)
 
 
+@bench.command(epilog=example("doorbell bench doors", "doorbell bench doors --most 4 --json"))
+@click.option(
+    "--most",
+    type=click.IntRange(1, 16),
+    default=8,
+    show_default=True,
+    help="The largest number of doors.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(5, 3600),
+    default=40.0,
+    show_default=True,
+    help="How long to measure each number of doors.",
+)
+@plots_option
+@json_option
+@with_config
+def doors(config: Config, most: int, seconds: float, plots: Path | None, *, as_json: bool) -> None:
+    """Measure what further doors cost one daemon: frames, names, memory.
+
+    Each door has a network camera of 720p that sends 10 frames a second, and visitors who come and
+    go in real time, with a broker.
+    """
+    from doorbell.measure.speed.suite import run_doors
+    from doorbell.measure.speed.targets import target_results
+
+    with _telling() as tell:
+        report = run_doors(config, most, seconds, tell)
+    rows = target_results(report)
+    if as_json:
+        print_json({**report.document(), "reach": [row.document() for row in rows]})
+    else:
+        print_machine(report)
+        print_results(report)
+        print_targets(rows)
+    _draw(report, plots)
+
+
 @bench.command(epilog=example("doorbell bench gallery", "doorbell bench gallery --most 1000"))
 @seconds_option
 @click.option(

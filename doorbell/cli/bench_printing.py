@@ -22,6 +22,8 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "found": ("found", "{:.0%}"),
     "at_once": ("at once", "{:.0%}"),
     "frames_per_second": ("frames/s", "{:.0f}"),
+    "sent_per_second": ("sent/s", "{:.0f}"),
+    "frame_p99_ms": ("frame p99", "{:.0f}"),
     "p95_ms": ("p95 ms", "{:.0f}"),
     "answered": ("answered", "{:.0%}"),
     "core": ("of a core", "{:.1%}"),

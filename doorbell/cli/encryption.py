@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import with_config
+from doorbell.cli.options import gallery_file, with_config
 from doorbell.cli.printing import example, plural, say
 from doorbell.errors import UsageError
 
@@ -52,6 +52,7 @@ def encrypt(config: Config, old_key: Path | None) -> None:
             "and set storage.key_file to it"
         )
     after = open_cipher(config.storage.key_file)
+    gallery_file(config)
     pictures = _keep(config.storage, open_cipher(old_key), after)
     say(f"the gallery and {plural(pictures, 'picture')} are encrypted")
 
@@ -67,6 +68,7 @@ def decrypt(config: Config) -> None:
 
     if config.storage.key_file is None:
         raise UsageError("set storage.key_file to the key that the gallery is encrypted with")
+    gallery_file(config)
     pictures = _keep(config.storage, open_cipher(config.storage.key_file), NO_CIPHER)
     say(
         f"the gallery and {plural(pictures, 'picture')} are no longer encrypted; "

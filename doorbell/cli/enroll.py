@@ -107,7 +107,7 @@ def enroll(
     if consent is not None:
         clean_consent(consent)
     with ExitStack() as stack:
-        gallery = stack.enter_context(Gallery.of(config.storage))
+        gallery = stack.enter_context(Gallery.of(config.storage, config.gallery))
         perception = stack.enter_context(closing(open_perception(config)))
         enroller = Enroller(perception, gallery, config)
         if photos:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import with_config
+from doorbell.cli.options import gallery_file, with_config
 from doorbell.cli.printing import (
     example,
     json_option,
@@ -19,10 +19,11 @@ from doorbell.cli.printing import (
     say,
     yes_option,
 )
+from doorbell.errors import UsageError
 from doorbell.text import shown
 
 if TYPE_CHECKING:
-    from doorbell.config import Config
+    from doorbell.config import Config, GallerySection
 
 _FILE = click.Path(path_type=Path)
 
@@ -59,7 +60,7 @@ def backup(config: Config, file: Path | None, keep: int | None, *, as_json: bool
 
     if file is not None and keep is not None:
         raise click.UsageError("give either FILE or --keep")
-    path = config.storage.gallery_path
+    path = gallery_file(config)
     made = back_up(path, file, time.time())
     deleted = [] if keep is None else keep_newest(path, keep, made)
     size = made.stat().st_size
@@ -86,7 +87,7 @@ def backups(config: Config, *, as_json: bool) -> None:
     from doorbell.clock import iso_utc
     from doorbell.storage.sqlite_copies import backups as find
 
-    found = find(config.storage.gallery_path)
+    found = find(gallery_file(config))
     if as_json:
         print_json(
             [
@@ -121,7 +122,7 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
     from doorbell.gallery.backup import require_restorable
     from doorbell.gallery.backup import restore as put_back
 
-    path = config.storage.gallery_path
+    path = gallery_file(config)
     require_restorable(path, file)
     if not yes and path.exists():
         click.confirm(f"Replace the gallery {shown(str(path))}?", abort=True)
@@ -129,6 +130,94 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
     say(f"restored {file}; start the doorbell again")
     if replaced is not None:
         say(f"what was there before is in {replaced}; delete it when all is well")
+
+
+@gallery.command(
+    epilog=example(
+        "doorbell gallery move",
+        "doorbell gallery move --to postgresql://doorbell@database.example/doorbell",
+        "doorbell gallery move --to sqlite",
+    )
+)
+@click.option(
+    "--to",
+    metavar="ADDRESS",
+    help="postgresql://USER@HOST/DATABASE, gallery.url by default; or sqlite, or sqlite:FILE.",
+)
+@click.option(
+    "--plain", is_flag=True, help="Let the server have what storage.key_file encrypts here."
+)
+@json_option
+@with_config
+def move(config: Config, to: str | None, *, plain: bool, as_json: bool) -> None:
+    """Move the gallery to a PostgreSQL server with pgvector, or from gallery.url back to a file.
+
+    The doorbell must be stopped. Every row is compared in the end; what was there before stays as
+    it was. A move that was interrupted is gone on with by running it again, and nobody can use the
+    new gallery before it is whole. Then start the doorbell with gallery.url, or without it.
+
+    The password and the authority of the server are those of gallery.password_file and
+    gallery.tls_ca_file.
+
+    JSON: a list of objects with table, rows and digest (SHA-256 of all its rows).
+    """
+    from dataclasses import asdict
+
+    from doorbell.household.moving import move_to_file, move_to_server
+
+    def tell(table: str, rows: int) -> None:
+        if rows % 10_000 == 0:
+            say(f"{table}: {rows:,} rows", err=True)
+
+    if to is not None and to.startswith("sqlite"):
+        if config.gallery.url is None:
+            raise UsageError("the gallery is in a file already; gallery.url names the server")
+        path = Path(to.partition(":")[2] or config.storage.gallery_path)
+        moved = move_to_file(config.storage, config.gallery, path, tell)
+        then = "take gallery.url out of the configuration"
+    else:
+        section = config.gallery if to is None else _server(config, to)
+        if section.url is None:
+            raise UsageError("say where to: --to ADDRESS, or set gallery.url")
+        moved = move_to_server(config.storage, section, tell, plain=plain)
+        then = "set gallery.url to it"
+    if as_json:
+        print_json([asdict(each) for each in moved])
+        return
+    rows = sum(each.rows for each in moved)
+    say(
+        f"moved {plural(rows, 'row')}, the same on both sides; {then} and start the doorbell "
+        "again; what was there before is still there: delete it when all is well"
+    )
+
+
+def _server(config: Config, url: str) -> GallerySection:
+    """The server of an address, with the password and the authority that are configured.
+
+    Raises:
+        UsageError: it is no address.
+    """
+    from pydantic import ValidationError
+
+    from doorbell.config import GallerySection
+
+    try:
+        return GallerySection.model_validate({**config.gallery.model_dump(), "url": url})
+    except ValidationError:
+        raise UsageError(  # without the value, which may have a password in it
+            "--to takes postgresql://USER@HOST/DATABASE, sqlite, or sqlite:FILE"
+        ) from None
+
+
+@gallery.command(epilog=example("doorbell gallery roles"))
+def roles() -> None:
+    """Print the SQL by which a server gives a door less than the household.
+
+    It is for psql, as the owner of the gallery; docs/postgresql.md says how.
+    """
+    from doorbell.gallery.postgres.roles import roles_sql
+
+    click.echo(roles_sql(), nl=False)
 
 
 @gallery.command("export", epilog=example("doorbell gallery export household.jsonl"))
@@ -143,7 +232,7 @@ def export_(config: Config, file: Path) -> None:
     from doorbell.household.exchange_export import export_file
     from doorbell.recognition.embedder import SFACE_ID
 
-    count = export_file(config.storage, file, SFACE_ID)
+    count = export_file(config.storage, file, SFACE_ID, config.gallery)
     say(
         f"wrote {plural(count, 'line')} to {file}; it holds biometric data of everybody in it, "
         "unencrypted: delete it when it has been imported"
@@ -169,7 +258,7 @@ def import_(config: Config, file: Path, *, as_json: bool) -> None:
     from doorbell.household.exchange_import import import_file
     from doorbell.recognition.embedder import SFACE_ID
 
-    imported = import_file(config.storage, file, SFACE_ID, is_chime)
+    imported = import_file(config.storage, file, SFACE_ID, is_chime, config.gallery)
     if as_json:
         print_json(asdict(imported))
         return
@@ -197,8 +286,8 @@ def check_(config: Config, *, as_json: bool) -> None:
     from doorbell.recognition.embedder import SFACE_ID
     from doorbell.storage.encryption import open_cipher
 
-    storage = config.storage
-    found = list(check_gallery(storage.gallery_path, open_cipher(storage.key_file), SFACE_ID))
+    cipher = open_cipher(config.storage.key_file)
+    found = list(check_gallery(gallery_file(config), cipher, SFACE_ID))
     if as_json:
         print_json([asdict(finding) for finding in found])
     else:

@@ -275,3 +275,17 @@ def configure_logging(level: str, *, words_only: bool = False) -> None:
     handler.setFormatter(_ShownFormatter(f"{origin}%(message)s"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger().setLevel(level.upper())
+
+
+def gallery_file(config: Config) -> Path:
+    """The gallery's file, for verbs that are about that.
+
+    Raises:
+        UsageError: there is a server in its place.
+    """
+    if config.gallery.url is not None:
+        raise UsageError(
+            "the gallery is on a PostgreSQL server (gallery.url), whose own programs do this: "
+            "pg_dump, pg_restore and pg_amcheck; see docs/postgresql.md"
+        )
+    return config.storage.gallery_path

@@ -54,7 +54,7 @@ def list_(config: Config, *, as_json: bool) -> None:
     from doorbell.household.documents import person_document
     from doorbell.household.listing import known_people
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         known = known_people(gallery)
     if as_json:
         print_json([person_document(each) for each in known])
@@ -98,7 +98,7 @@ def show(config: Config, name: str, *, as_json: bool) -> None:
     from doorbell.household.documents import person_document
     from doorbell.household.listing import known_person
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         known = known_person(gallery, name)
     if as_json:
         print_json(person_document(known))
@@ -130,7 +130,7 @@ def rename(config: Config, name: str, new_name: str) -> None:
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import rename_person
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         done = rename_person(gallery, name, new_name)
         number = gallery.people.get(done.now.label).person_id
     say(f"{done.before.label} is now {done.now.label}")
@@ -153,7 +153,7 @@ def ignore(config: Config, name: str, *, undo: bool) -> None:
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.ignoring import ignore_person
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         print_ignored(ignore_person(gallery, name, ignored=not undo))
 
 
@@ -171,7 +171,7 @@ def merge(config: Config, source: str, into: str, *, force: bool) -> None:
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import merge_people
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         done = merge_people(gallery, source, into, force=force)
     say(f"{done.before.label} is now part of {done.now.label}")
 
@@ -187,7 +187,7 @@ def undo(config: Config) -> None:
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import undo_naming
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         done = undo_naming(gallery)
     say(f"{done.now.label} is no longer part of {done.before.label}")
 
@@ -215,7 +215,7 @@ def samples(config: Config, name: str, number: int | None, *, as_json: bool, yes
     from doorbell.household.documents import sample_document
     from doorbell.household.samples import list_samples, remove_sample
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         person = gallery.people.get(name)
         if number is not None:
             if not yes:
@@ -254,7 +254,7 @@ def forget(config: Config, name: str, *, yes: bool) -> None:
     from doorbell.household.forgetting import forget_person
     from doorbell.household.visit_files import forget_in_files, waits_for_daemon
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         person = gallery.people.get(name)
         if not yes:
             question = f"Forget {shown(person.name)} with every sample, visit and picture?"
@@ -286,7 +286,7 @@ def chime(config: Config, name: str, chime_name: str | None, *, to_default: bool
 
     if (chime_name is None) != to_default:
         raise click.UsageError("give either CHIME or --default")
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         person = give_chime(gallery, name, chime_name)
     say(f"{person.name} rings with {person.chime or 'the default chime'}")
 
@@ -315,7 +315,7 @@ def preferences(config: Config, name: str, preferences_json: str) -> None:
         ) from exc
     if not isinstance(wishes, dict):
         raise UsageError(f"{beginning!r} is not a JSON object; write it in braces")
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         person = gallery.people.set_preferences(name, wishes)
     say(f"{person.name} has {plural(len(wishes), 'preference')}")
 
@@ -331,7 +331,7 @@ def consent(config: Config, name: str, words: str) -> None:
     """
     from doorbell.gallery.gallery import Gallery
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         person = gallery.people.note_consent(name, words, time.time())
     say(f"noted for {person.name}")
 
@@ -353,7 +353,7 @@ def export(config: Config, name: str, output: Path | None) -> None:
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.personal_data import export_personal_data
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         done = export_personal_data(gallery, name, output, config.storage)
     say(
         f"{done.path} has everything on {done.person.name}: {plural(done.samples, 'sample')}, "

@@ -52,7 +52,7 @@ def list_(config: Config, *, as_json: bool) -> None:
     from doorbell.household.documents import stranger_document
     from doorbell.household.listing import newest_pictures
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         found = gallery.strangers.all()
         if as_json:
             pictures = newest_pictures(gallery, config.storage.pictures_directory)
@@ -87,7 +87,7 @@ def show(config: Config, stranger_id: int, *, as_json: bool) -> None:
     from doorbell.household.documents import stranger_document
     from doorbell.household.listing import newest_pictures
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         stranger = gallery.strangers.get(stranger_id)
         pictures = newest_pictures(gallery, config.storage.pictures_directory)
     picture = pictures.get(stranger_id)
@@ -118,7 +118,7 @@ def merge(config: Config, one: int, other: int, *, force: bool) -> None:
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import merge_strangers
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         done = merge_strangers(gallery, one, other, force=force)
     say(f"{done.before.label} is now part of {done.now.label}")
 
@@ -137,7 +137,7 @@ def name_(config: Config, stranger_id: int, name: str, *, force: bool) -> None:
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.naming import name_stranger
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         done = name_stranger(gallery, stranger_id, name, force=force)
     say(f"{done.before.label} is now {done.now.label}")
 
@@ -156,7 +156,7 @@ def ignore(config: Config, stranger_id: int, *, undo: bool) -> None:
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.ignoring import ignore_stranger
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         print_ignored(ignore_stranger(gallery, stranger_id, ignored=not undo))
 
 
@@ -170,7 +170,7 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
     from doorbell.household.forgetting import forget_stranger
     from doorbell.household.visit_files import forget_in_files, waits_for_daemon
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         stranger = gallery.strangers.get(stranger_id)
         if not yes:
             click.confirm(

@@ -90,7 +90,7 @@ def list_(
     since_at = None if since is None else since.timestamp()
     watched = [each.device.id for each in config.doors]
     first_door = watched[0]
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         doors = {*watched, *doors_visited(gallery, first_door)}
         if door is not None and door not in doors:
             raise UsageError(f"there is no door {door!r}; give one of: {', '.join(sorted(doors))}")
@@ -143,7 +143,7 @@ def picture(config: Config, words: str, output: Path | None) -> None:
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.visit_pictures import write_drawn_picture
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         visit, path = write_drawn_picture(gallery, words, output, config.storage)
     say(f"{path} shows visit {visit.visit_id[:SHOWN_CHARACTERS]}: {_label(visit)}")
 
@@ -195,7 +195,7 @@ def correct(
         raise click.UsageError("--learn needs a NAME: who is to be known better")
     if force and not learn:
         raise click.UsageError("--force goes with --learn")
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         if name is not None:
             done = correct_to_person(gallery, words, name, learn=learn, force=force)
         elif is_stranger:
@@ -212,7 +212,7 @@ def undo(config: Config) -> None:
     """Take the last correction back; again, the one before it."""
     from doorbell.gallery.gallery import Gallery
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         done = gallery.corrections.undo()
     if done.visit is None:
         say("what the last correction taught is undone; its visit is no longer remembered")
@@ -236,7 +236,7 @@ def not_a_face(config: Config, words: str) -> None:
     from doorbell.household.corrections import correct_to_no_face
     from doorbell.household.visit_pictures import place_of_face
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         visit = gallery.visits.find(words)
         done = correct_to_no_face(gallery, visit.visit_id)
     for line in _told(done, is_no_face=True, learn=False):
@@ -265,7 +265,7 @@ def not_faces(config: Config, forget: int | None, *, as_json: bool) -> None:
     from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import non_face_document
 
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         if forget is not None:
             gallery.corrections.forget_non_face(forget)
         found = gallery.corrections.non_faces()

@@ -13,6 +13,7 @@ from doorbell.config.console import ConsoleSection, address_of
 from doorbell.config.control import ControlSection as ControlSection
 from doorbell.config.doors import DoorId, require_apart, tables
 from doorbell.config.doors import DoorSection as DoorSection
+from doorbell.config.gallery import GallerySection as GallerySection
 from doorbell.config.messages import describe, shown
 from doorbell.config.notifications import NotificationsSection as NotificationsSection
 from doorbell.config.section import Section
@@ -321,6 +322,7 @@ class Config(Section):
     attention: AttentionSection = AttentionSection()
     # Only when it is needed: a user without a home directory has no default.
     storage: StorageSection = Field(default_factory=StorageSection)
+    gallery: GallerySection = GallerySection()
     chime: ChimeSection = ChimeSection()
     announcements: AnnouncementsSection = AnnouncementsSection()
     talk: TalkSection = TalkSection()

@@ -54,9 +54,9 @@ def identify(
         case NameCommand(stranger_id=stranger_id, name=name, force=force):
             named = name_stranger(gallery, stranger_id, name, force=force)
             for door_id in gallery.visits.doors():
-                [visit] = gallery.visits.newest(1, doors=(door_id,)) or [None]
-                if visit is not None and visit.visitor == named.now:
-                    publish(VisitCorrected(visit))
+                for visit in gallery.visits.newest(1, doors=(door_id,)):
+                    if visit.visitor == named.now:
+                        publish(VisitCorrected(visit))
             return f"{named.before.label} is now {named.now.label}"
         case CorrectCommand(visit=meant, person=person, learn=learn):
             visit = _meant(gallery, meant, doors)

@@ -18,7 +18,7 @@ from functools import partial
 from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
 from doorbell.camera.uri import is_live
-from doorbell.config import Config, InferenceSection, StorageSection
+from doorbell.config import Config, GallerySection, InferenceSection, StorageSection
 from doorbell.daemon.door import Door
 from doorbell.daemon.door_files import take_over_files
 from doorbell.daemon.loop import MainLoop
@@ -61,14 +61,14 @@ log = logging.getLogger(__name__)
 GALLERY_BUSY_SECONDS = 0.5
 
 
-def open_gallery(storage: StorageSection) -> Gallery:
+def open_gallery(storage: StorageSection, section: GallerySection | None = None) -> Gallery:
     """Open the gallery, on a full disk in place of the oldest pictures: the bell is worth more.
 
     Raises:
         GalleryError, EncryptionError: it cannot be opened.
     """
     make_room(storage.pictures_directory, ROOM_BYTES)
-    return Gallery.of(storage, look_through=True)
+    return Gallery.of(storage, section, look_through=True)
 
 
 def run_daemon(
@@ -103,7 +103,7 @@ def run_daemon(
         notifier = stack.enter_context(closing(ServiceNotifier()))
         stack.enter_context(only_daemon(config.storage.directory))
         take_over_files(config)
-        gallery = stack.enter_context(open_gallery(config.storage))
+        gallery = stack.enter_context(open_gallery(config.storage, config.gallery))
         gallery.wait_at_most(GALLERY_BUSY_SECONDS)
         faces = models_directory(config.inference) / "faces"
         changed = threading.Condition()

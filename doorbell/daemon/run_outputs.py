@@ -339,7 +339,7 @@ class Outputs:
             config.storage,
             publish=self._put,
             days_by_door=days if config.door else None,
-            doors_by_visit=doors_by_visit(config.storage, doors[0].device.id),
+            doors_by_visit=doors_by_visit(config),
         )
         self.add(pictures)
 

@@ -88,10 +88,10 @@ class Watch:
 
     def note_elsewhere(self, door: Door) -> None:
         """Whoever rang at a door need not ring at another one on the way."""
-        for visitor in door.pipeline.take_rung():
+        for visitor in door.pipeline.bell.take_newly():
             for other in self._doors:
                 if other is not door:
-                    other.pipeline.note_elsewhere(visitor, other.now_seconds)
+                    other.pipeline.bell.note_elsewhere(visitor, other.now_seconds)
 
     @property
     def _watched(self) -> list[Door]:

@@ -201,7 +201,7 @@ def _check_disk(config: Config) -> str:
 
 
 def _check_gallery(config: Config) -> str:
-    with Gallery.of(config.storage) as gallery:
+    with Gallery.of(config.storage, config.gallery) as gallery:
         people, strangers = len(gallery.people.all()), len(gallery.strangers.all())
     advice = "" if people else "; enroll somebody with: doorbell enroll NAME PHOTO"
     return f"{people} people, {strangers} strangers{advice}"

@@ -55,7 +55,7 @@ def _advice_of_names(config: Config) -> list[str]:
     if not named:
         return []
     try:
-        with Gallery.of(config.storage) as gallery:
+        with Gallery.of(config.storage, config.gallery) as gallery:
             enrolled = {name_key(person.name) for person in gallery.people.all()}
     except DoorbellError:  # the gallery's own check says it
         return []

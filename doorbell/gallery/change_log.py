@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # which opens files by these statements
-    from doorbell.gallery.database import GalleryFile
+    from doorbell.gallery.sql import GalleryDatabase
 
 
 # A visit without an end goes on; that its visitor is still there is stored with the next event.
@@ -26,7 +26,10 @@ OPEN_SECONDS = 3600.0
 LONG_SECONDS = OPEN_SECONDS
 
 # Until when a visit lasts, and whether that is long: an index is used where the words are the same.
-UNTIL = f"max(last_seen_at, coalesce(ended_at, last_seen_at + {OPEN_SECONDS}))"
+UNTIL = (
+    f"CASE WHEN ended_at IS NULL THEN last_seen_at + {OPEN_SECONDS} "
+    "WHEN ended_at > last_seen_at THEN ended_at ELSE last_seen_at END"
+)
 IS_LONG = f"{UNTIL} > started_at + {LONG_SECONDS - 1.0}"
 
 
@@ -122,26 +125,13 @@ def _statements() -> list[str]:
 STATEMENTS = tuple(_statements())
 
 
-def keep_change_log(file: GalleryFile) -> None:
-    """Let the file note its changes from now on, if it does not yet.
-
-    Raises:
-        GalleryError: it cannot be written.
-    """
-    needed = {statement.split()[5] for statement in STATEMENTS}
-    if not needed <= {row["name"] for row in file.rows("SELECT name FROM sqlite_schema")}:
-        with file.writing():
-            for statement in STATEMENTS:
-                file.execute(statement)
-
-
-def latest_revision(file: GalleryFile) -> int:
+def latest_revision(file: GalleryDatabase) -> int:
     """The number of the last change; later ones have larger numbers."""
-    rows = file.rows("SELECT seq FROM sqlite_sequence WHERE name = 'template_changes'")
-    return int(rows[0]["seq"]) if rows else 0
+    [row] = file.rows("SELECT coalesce(max(revision), 0) AS latest FROM template_changes")
+    return int(row["latest"])
 
 
-def changes_since(file: GalleryFile, revision: int, at_most: int) -> list[Change]:
+def changes_since(file: GalleryDatabase, revision: int, at_most: int) -> list[Change]:
     """What changed after a revision, the earliest first; of each visitor the last change only."""
     rows = file.rows(
         "SELECT * FROM template_changes WHERE revision > ? ORDER BY revision LIMIT ?",

@@ -47,15 +47,22 @@ ENCRYPTED_AS = "an embedding"
 PORTRAIT_ENCRYPTED_AS = "a portrait"
 
 # Little endian whatever the machine, so that the file can move between machines.
-_STORED_FLOAT = np.dtype("<f4")
-_STORED_BYTES = EMBEDDING_SIZE * _STORED_FLOAT.itemsize
+STORED_FLOAT = np.dtype("<f4")
+_STORED_BYTES = EMBEDDING_SIZE * STORED_FLOAT.itemsize
 _NONE = bytes(_STORED_BYTES)
 
 
 Row = Mapping[str, Any]
 
 
-def encode_embedding(sample: FaceSample, cipher: Cipher) -> bytes:
+class StoredEmbedding(bytes):
+    """An embedding as it is kept: its bytes, encrypted where there is a key.
+
+    PostgreSQL keeps it as a vector, and knows by this type what is one.
+    """
+
+
+def encode_embedding(sample: FaceSample, cipher: Cipher) -> StoredEmbedding:
     """Check an embedding and turn it into 512 bytes of little-endian float32, encrypted.
 
     Raises:
@@ -72,7 +79,7 @@ def encode_embedding(sample: FaceSample, cipher: Cipher) -> bytes:
         raise GalleryError(f"an embedding of length {length:.4f} was refused; 1 is expected")
     if not 0.0 <= sample.quality <= 1.0:
         raise GalleryError(f"a sample of quality {sample.quality} was refused; give 0 to 1")
-    return cipher.encrypt(embedding.astype(_STORED_FLOAT).tobytes(), ENCRYPTED_AS)
+    return StoredEmbedding(cipher.encrypt(embedding.astype(STORED_FLOAT).tobytes(), ENCRYPTED_AS))
 
 
 def decode_embeddings(rows: Sequence[Row], cipher: Cipher) -> Float32Array:
@@ -145,7 +152,7 @@ def _opened(stored: bytes, cipher: Cipher) -> bytes:
 
 
 def _stack(opened: Sequence[bytes]) -> Float32Array:
-    flat = np.frombuffer(b"".join(opened), dtype=_STORED_FLOAT)
+    flat = np.frombuffer(b"".join(opened), dtype=STORED_FLOAT)
     embeddings = flat.reshape(-1, EMBEDDING_SIZE).astype(np.float32, copy=False)  # (N, 128)
     embeddings.setflags(write=False)
     return embeddings
@@ -247,7 +254,8 @@ def consent_from(row: Row) -> Consent | None:
 def stranger_from(row: Row) -> Stranger:
     """Read a row of ``strangers``."""
     first, last = wall_time(row["first_seen_at"]), wall_time(row["last_seen_at"])
-    return Stranger(row["id"], first, last, row["visits"], row["visits_week"], bool(row["ignored"]))
+    week = max(1, row["visits_week"])
+    return Stranger(row["id"], first, last, row["visits"], week, bool(row["ignored"]))
 
 
 def is_visit(row: Row) -> bool:

@@ -11,6 +11,7 @@ from doorbell.errors import UsageError
 from doorbell.gallery.codec import Row
 from doorbell.gallery.namings import note_returned
 from doorbell.gallery.people import PeopleStore
+from doorbell.gallery.queries import see_at
 from doorbell.gallery.records import Correction, NonFace
 from doorbell.gallery.store import Changes
 from doorbell.gallery.strangers import StrangerStore
@@ -98,11 +99,9 @@ class CorrectionStore:
             else:
                 given_id = stranger.stranger_id
                 self._file.execute(
-                    "UPDATE strangers SET visits = visits + 1, "
-                    "last_seen_at = max(last_seen_at, ?) WHERE id = ?",
-                    before.last_seen_at,
-                    given_id,
+                    "UPDATE strangers SET visits = visits + 1 WHERE id = ?", given_id
                 )
+                see_at(self._file, "strangers", given_id, before.last_seen_at)
                 self._file.execute(
                     "UPDATE corrections SET earlier_last_seen_at = ? WHERE id = ?",
                     stranger.last_seen_at,

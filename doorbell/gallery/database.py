@@ -7,11 +7,12 @@ byte for byte.
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from doorbell.errors import EncryptionError, GalleryError, GalleryLostError
+from doorbell.gallery.change_log import STATEMENTS
 from doorbell.gallery.migrations import ENCRYPTED, SCHEMA
 from doorbell.storage.encryption import NO_CIPHER, Cipher
 from doorbell.storage.files import OWNER_ONLY, make_private_directory
@@ -60,10 +62,9 @@ _ADVICE = "check the disk and who may write there, or give another storage.direc
 
 
 class GalleryFile:
-    """The open file; used by the one thread that opened it.
+    """The open file: a ``GalleryDatabase``."""
 
-    Whatever SQLite or the system says against it becomes a ``GalleryError`` that names the file.
-    """
+    among = "IN (SELECT value FROM json_each(?))"
 
     def __init__(
         self, path: Path, cipher: Cipher = NO_CIPHER, *, look_through: bool = False
@@ -103,6 +104,11 @@ class GalleryFile:
                 except BaseException:
                     self._connection.close()
                     raise
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
 
     def close(self) -> None:
         """Release the file; idempotent."""
@@ -187,6 +193,34 @@ class GalleryFile:
         )
         return int(cursor.lastrowid or 0)
 
+    def last_given(self, table: str) -> int:
+        """As the file notes it of people and strangers; of others, the largest there is."""
+        sql = f"SELECT max(rowid) AS latest FROM {table}"  # noqa: S608 - our own words
+        numbers = [row["latest"] for row in self.rows(sql)]
+        noted = self.rows("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
+        numbers += [row["seq"] for row in noted]
+        return max(number or 0 for number in numbers)
+
+    def give_after(self, table: str, number: int) -> None:
+        """Number people and strangers to come after this; others go on from the largest."""
+        self.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", number, table)
+
+    def listed(self, values: Collection[int] | Collection[str]) -> str:
+        """Values as JSON."""
+        return json.dumps(list(values))
+
+    def keep_change_log(self) -> None:
+        """Let the file note its changes from now on, if it does not yet."""
+        needed = {statement.split()[5] for statement in STATEMENTS}
+        if not needed <= {row["name"] for row in self.rows("SELECT name FROM sqlite_schema")}:
+            with self.writing():
+                for statement in STATEMENTS:
+                    self.execute(statement)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Give up on a file that another process keeps locked for longer than this."""
+        self.rows(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
     def foreign_version(self) -> int:
         """A number that changes whenever another connection, in any process, has written.
 
@@ -201,6 +235,19 @@ class GalleryFile:
         """Bring the write-ahead log into the file; False if a reader elsewhere still needs it."""
         with self._translated():
             return empty_log(self._connection)
+
+    def overwrite_deleted(self) -> None:
+        """Leave no byte of what was deleted: the write-ahead log has pages from before."""
+        if not self.empty_log():
+            _LOG.warning(
+                "the gallery is in use by another process: what was forgotten is deleted, but its "
+                "bytes stay in %s-wal until that process closes or writes more",
+                self.path,
+            )
+
+    def advice_to_restore(self) -> str:
+        """Which copy to put in its place."""
+        return advice_to_restore(self.path)
 
     def _check_seal(self) -> None:
         proof = key_proof(self._connection, "sealing")

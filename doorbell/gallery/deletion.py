@@ -1,27 +1,26 @@
 """What goes when a visitor or a visit is deleted, and which others were of its time and door.
 
-Called within ``GalleryFile.writing``.
+Called within ``GalleryDatabase.writing``.
 """
 
 # ruff: noqa: S608 - the words put into statements are table and column names written here
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from doorbell.domain import Visit, Visitor
 from doorbell.gallery.change_log import IS_LONG, LONG_SECONDS, OPEN_SECONDS, UNTIL
-from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.queries import place_of
 from doorbell.gallery.records import Forgotten
+from doorbell.gallery.sql import GalleryDatabase
 
 # A face is followed for a moment before its visit begins, and is to be seen that long.
 BESIDE_SECONDS = 1.0
 
 
 def delete_visitor(
-    file: GalleryFile, visitor: Visitor, beside: tuple[str, ...] | None = None
+    file: GalleryDatabase, visitor: Visitor, beside: tuple[str, ...] | None = None
 ) -> Forgotten:
     """Delete somebody with every sample and every visit.
 
@@ -51,7 +50,7 @@ def delete_visitor(
 
 
 def delete_some_visits(
-    file: GalleryFile, visitor: Visitor, at_most: int
+    file: GalleryDatabase, visitor: Visitor, at_most: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Delete the oldest visits of somebody who has more than so many and is to go.
 
@@ -75,16 +74,16 @@ def delete_some_visits(
     return tuple(row["id"] for row in gone), delete_visits(file, [row["id"] for row in gone])
 
 
-def delete_visits(file: GalleryFile, visit_ids: Sequence[str]) -> tuple[str, ...]:
+def delete_visits(file: GalleryDatabase, visit_ids: Sequence[str]) -> tuple[str, ...]:
     """Delete some visits with what they consist of; which others were of their time."""
-    listed = json.dumps(visit_ids)
-    among = "id IN (SELECT value FROM json_each(?))"
+    listed = file.listed(visit_ids)
+    among = f"id {file.among}"
     beside = visits_beside(file, among, listed)
     file.execute(f"DELETE FROM visits WHERE {among}", listed)
     return beside
 
 
-def _delete_hidden(file: GalleryFile, column: str, visitor_id: int) -> None:
+def _delete_hidden(file: GalleryDatabase, column: str, visitor_id: int) -> None:
     """Delete what corrections of somebody's visits hid."""
     hidden = (
         "hidden_by IN (SELECT corrections.id FROM corrections JOIN visits "
@@ -94,7 +93,7 @@ def _delete_hidden(file: GalleryFile, column: str, visitor_id: int) -> None:
     file.execute(f"DELETE FROM strangers WHERE visits <= 0 AND {hidden}", visitor_id)
 
 
-def visits_beside(file: GalleryFile, where: str, *parameters: object) -> tuple[str, ...]:
+def visits_beside(file: GalleryDatabase, where: str, *parameters: object) -> tuple[str, ...]:
     """Identifiers of all other visits of the time and door of one of some visits.
 
     Where no door is stored, it may have been any. It looks at each visit once, and again only at

@@ -1,6 +1,7 @@
 """The gallery: whom the household knows, which strangers came, every visit, every correction.
 
-One SQLite file, one transaction a call, several processes at a time. It decides nobody's
+One SQLite file, or a schema on a PostgreSQL server; one transaction a call, several processes at a
+time. It decides nobody's
 identity and deletes no picture: it says which visits' pictures are to go.
 """
 
@@ -8,11 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
-from doorbell.config import StorageSection
-from doorbell.gallery.change_log import keep_change_log
+from doorbell.config import GallerySection, StorageSection
+from doorbell.errors import ConfigError
 from doorbell.gallery.corrections import CorrectionStore
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.index import GalleryIndex
@@ -27,11 +29,15 @@ from doorbell.gallery.records import (
     Forgotten,
     PersonSummary,
 )
+from doorbell.gallery.sql import GalleryDatabase
 from doorbell.gallery.store import Changes
 from doorbell.gallery.strangers import StrangerStore
 from doorbell.gallery.visits import VisitStore
 from doorbell.recognition.templates import Templates
 from doorbell.storage.encryption import NO_CIPHER, Cipher, open_cipher
+
+if TYPE_CHECKING:
+    from doorbell.gallery.postgres.database import PostgresDatabase
 
 __all__ = [
     "Correction",
@@ -43,6 +49,22 @@ __all__ = [
     "PersonalData",
     "Templates",
 ]
+
+
+def open_server(section: GallerySection, *, moving: bool = False) -> PostgresDatabase:
+    """Open the gallery on a server; see ``PostgresDatabase``.
+
+    Raises:
+        ConfigError: psycopg is not installed, or the server cannot be spoken to as it is named.
+        GalleryError: it is out of reach, not a gallery, or of a later version.
+    """
+    try:
+        from doorbell.gallery.postgres.database import PostgresDatabase
+    except ImportError as exc:
+        raise ConfigError(
+            f"gallery.url needs psycopg ({exc}); install it with: pip install 'doorbell[postgres]'"
+        ) from exc
+    return PostgresDatabase(section, moving=moving)
 
 
 class Gallery:
@@ -61,7 +83,7 @@ class Gallery:
         portraits: what people look like, of those who agreed.
     """
 
-    def __init__(self, file: GalleryFile) -> None:
+    def __init__(self, file: GalleryDatabase) -> None:
         self.file = file
         self._changes = changes = Changes(file)
         self.people = PeopleStore(changes)
@@ -88,20 +110,34 @@ class Gallery:
         """
         file = GalleryFile(path, cipher, look_through=look_through)
         try:
-            keep_change_log(file)
+            file.keep_change_log()
         except BaseException:
             file.close()
             raise
         return cls(file)
 
     @classmethod
-    def of(cls, storage: StorageSection, *, look_through: bool = False) -> Self:
+    def of(
+        cls,
+        storage: StorageSection,
+        section: GallerySection | None = None,
+        *,
+        look_through: bool = False,
+    ) -> Self:
         """Open the gallery that the configuration names, with the key that it names.
+
+        Args:
+            storage: with a file of this machine.
+            section: with a server in the place of that, if it names one.
+            look_through: as ``open``.
 
         Raises:
             GalleryError, EncryptionError: see ``open``.
-            ConfigError: the key is a credential of systemd, and none were passed to this process.
+            ConfigError: the key is a credential of systemd, and none were passed to this process;
+                or the server cannot be spoken to as it is named.
         """
+        if section is not None and section.url is not None:
+            return cls(open_server(section))
         cipher = open_cipher(storage.key_file)
         return cls.open(storage.gallery_path, cipher, look_through=look_through)
 
@@ -122,7 +158,7 @@ class Gallery:
 
     def wait_at_most(self, seconds: float) -> None:
         """Give up on a gallery that another process keeps locked for longer than this."""
-        self.file.rows(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+        self.file.wait_at_most(seconds)
 
     def personal_data(self, person_id: int) -> PersonalData:
         """Everything that is held on somebody enrolled, for that person.

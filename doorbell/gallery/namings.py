@@ -17,9 +17,9 @@ from typing import Any
 from doorbell.domain import Person, Visitor
 from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.codec import Row, stranger_from
-from doorbell.gallery.database import GalleryFile
-from doorbell.gallery.queries import person_by_id, place_of
+from doorbell.gallery.queries import person_by_id, place_of, see_last
 from doorbell.gallery.records import Undone
+from doorbell.gallery.sql import GalleryDatabase
 from doorbell.gallery.store import Changes
 
 # What is noted of somebody, besides the number and the correction that made them.
@@ -39,9 +39,11 @@ _NOTED = {
 
 _KEY = {"namings": "correction_id"}
 
+_WAS_ADDED = "CASE WHEN added_by IS NULL THEN 0 ELSE 1 END"
+
 # The column of ``moved`` that points to what is somebody's, and what else is noted of it.
 _MOVED = (
-    ("samples", "sample_id", ("added_by", "added_by IS NOT NULL", "hidden_by", "source_sha256")),
+    ("samples", "sample_id", ("added_by", _WAS_ADDED, "hidden_by", "source_sha256")),
     ("visits", "visit_id", ("NULL", "0", "NULL", "NULL")),
     ("negatives", "negative_id", ("NULL", "0", "hidden_by", "NULL")),
     ("corrections", "correction_id", ("NULL", "0", "NULL", "NULL")),
@@ -75,8 +77,8 @@ def _side_of(visitor: Visitor) -> _Side:
     return _Side(*place_of(visitor))
 
 
-def begin_naming(file: GalleryFile, gone: Visitor, kept: Visitor, *, made: bool) -> int:
-    """Note what is ``gone``'s before it becomes ``kept``'s; within ``GalleryFile.writing``.
+def begin_naming(file: GalleryDatabase, gone: Visitor, kept: Visitor, *, made: bool) -> int:
+    """Note what is ``gone``'s before it becomes ``kept``'s; within ``GalleryDatabase.writing``.
 
     Args:
         file: the gallery.
@@ -128,7 +130,7 @@ def begin_naming(file: GalleryFile, gone: Visitor, kept: Visitor, *, made: bool)
     return naming_id
 
 
-def end_naming(file: GalleryFile, naming_id: int, kept: Visitor) -> None:
+def end_naming(file: GalleryDatabase, naming_id: int, kept: Visitor) -> None:
     """Note what ``kept`` has become by it."""
     side = _side_of(kept)
     (naming,) = file.rows("SELECT * FROM namings WHERE correction_id = ?", naming_id)
@@ -138,14 +140,15 @@ def end_naming(file: GalleryFile, naming_id: int, kept: Visitor) -> None:
     )
 
 
-def note_returned(file: GalleryFile, correction_id: int, visit_id: str) -> None:
+def note_returned(file: GalleryDatabase, correction_id: int, visit_id: str) -> None:
     """Let namings know of a visit that goes back to whom they have moved: it moves along."""
     file.execute(
         "INSERT INTO moved (naming_id, visit_id, since) "
-        "SELECT naming_id, ?1, 1 FROM moved AS noted WHERE correction_id = ?2 AND NOT EXISTS "
-        "(SELECT 1 FROM moved WHERE naming_id = noted.naming_id AND visit_id = ?1)",
+        "SELECT naming_id, ?, 1 FROM moved AS noted WHERE correction_id = ? AND NOT EXISTS "
+        "(SELECT 1 FROM moved WHERE naming_id = noted.naming_id AND visit_id = ?)",
         visit_id,
         correction_id,
+        visit_id,
     )
 
 
@@ -224,7 +227,7 @@ class NamingStore:
         # Added by a correction that was taken back since: it would not be there any more.
         self._file.execute(
             f"DELETE FROM samples WHERE {kept.column} = ? AND id IN (SELECT sample_id {of_naming} "
-            "AND was_added AND added_by IS NULL)",
+            "AND was_added = 1 AND added_by IS NULL)",
             kept.number,
         )
         self._file.execute(
@@ -349,16 +352,13 @@ class NamingStore:
         came_since = moved["visits"]
         if gone.table == "strangers" and came_since:
             self._file.execute(
-                "UPDATE strangers SET visits = visits + ?, last_seen_at = max(last_seen_at, "
-                "coalesce((SELECT max(last_seen_at) FROM visits WHERE stranger_id = strangers.id), "
-                "last_seen_at)) WHERE id = ?",
-                came_since,
-                gone.number,
+                "UPDATE strangers SET visits = visits + ? WHERE id = ?", came_since, gone.number
             )
+            see_last(self._file, "id = ?", gone.number)
         self._file.execute(f"DELETE FROM {kept.table} WHERE id = ?", kept.number)
 
 
-def _row(file: GalleryFile, side: _Side) -> dict[str, Any]:
+def _row(file: GalleryDatabase, side: _Side) -> dict[str, Any]:
     (row,) = file.rows(f"SELECT * FROM {side.table} WHERE id = ?", side.number)
     return row
 

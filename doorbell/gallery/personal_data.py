@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from doorbell.gallery.codec import PORTRAIT_ENCRYPTED_AS, Row, decode_embeddings
-from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.deletion import visits_beside
 from doorbell.gallery.namings import noted_in
+from doorbell.gallery.sql import GalleryDatabase
 
 # Columns that say nothing about anybody, or are given in another form.
-_INTERNAL = frozenset({"name_key", "embedding", "stranger_id", "not_person_id", "jpeg"})
+_INTERNAL = frozenset({"name_key", "embedding", "stranger_id", "not_person_id", "jpeg", "rowid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class PersonalData:
     portraits: tuple[bytes, ...] = ()
 
 
-def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
+def personal_data(file: GalleryDatabase, person_id: int) -> PersonalData:
     """Every row about a person, times in seconds since the epoch, embeddings as 128 numbers.
 
     Args:
@@ -92,7 +92,7 @@ def personal_data(file: GalleryFile, person_id: int) -> PersonalData:
     )
 
 
-def _faces(file: GalleryFile, of: str, person_id: int) -> list[dict[str, Any]]:
+def _faces(file: GalleryDatabase, of: str, person_id: int) -> list[dict[str, Any]]:
     rows = file.rows(f"SELECT * FROM {of} ORDER BY id", person_id)  # noqa: S608 - our own words
     embeddings = decode_embeddings(rows, file.cipher)
     return [

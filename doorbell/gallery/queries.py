@@ -1,6 +1,6 @@
 """The statements that several verbs of the gallery share.
 
-Those that write are called within ``GalleryFile.writing``.
+Those that write are called within ``GalleryDatabase.writing``.
 """
 
 # ruff: noqa: S608 - the words put into statements are table and column names written here
@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.gallery.codec import (
-    Row,
     encode_embedding,
     is_visit,
     person_from,
@@ -21,8 +20,8 @@ from doorbell.gallery.codec import (
     stranger_from,
     visit_from,
 )
-from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.names import name_key
+from doorbell.gallery.sql import GalleryDatabase
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,30 +34,30 @@ MAX_VISIT_SAMPLES = 5
 WEEK_SECONDS = 7 * 86400.0
 
 # Every stranger, as ``stranger_from`` reads them; those that a correction hid are left out.
-STRANGERS = f"""SELECT strangers.*, max(1, (
+STRANGERS = f"""SELECT strangers.*, (
         SELECT count(*) FROM visits WHERE stranger_id = strangers.id
         AND started_at > strangers.last_seen_at - {WEEK_SECONDS}
-    )) AS visits_week
+    ) AS visits_week
     FROM strangers WHERE hidden_by IS NULL"""
 
 
-def all_people(file: GalleryFile) -> list[Person]:
+def all_people(file: GalleryDatabase) -> list[Person]:
     """Everybody enrolled, in order of enrollment."""
     return [person_from(row) for row in file.rows("SELECT * FROM people ORDER BY id")]
 
 
-def all_strangers(file: GalleryFile) -> list[Stranger]:
+def all_strangers(file: GalleryDatabase) -> list[Stranger]:
     """Every stranger, in order of first appearance."""
     return [stranger_from(row) for row in file.rows(f"{STRANGERS} ORDER BY id")]
 
 
-def person_by_id(file: GalleryFile, person_id: int) -> Person:
+def person_by_id(file: GalleryDatabase, person_id: int) -> Person:
     """A person who is there."""
     (row,) = file.rows("SELECT * FROM people WHERE id = ?", person_id)
     return person_from(row)
 
 
-def find_or_create_person(file: GalleryFile, cleaned_name: str) -> tuple[int, bool]:
+def find_or_create_person(file: GalleryDatabase, cleaned_name: str) -> tuple[int, bool]:
     """The identifier of the person of that name, and whether there was none."""
     key = name_key(cleaned_name)
     for row in file.rows("SELECT id FROM people WHERE name_key = ?", key):
@@ -66,7 +65,7 @@ def find_or_create_person(file: GalleryFile, cleaned_name: str) -> tuple[int, bo
     return file.insert("people", name=cleaned_name, name_key=key), True
 
 
-def samples_of(file: GalleryFile, visitor: Visitor, model_id: str) -> list[FaceSample]:
+def samples_of(file: GalleryDatabase, visitor: Visitor, model_id: str) -> list[FaceSample]:
     """Somebody's samples by one embedder, the oldest first; those damaged are left out.
 
     Raises:
@@ -87,7 +86,7 @@ def samples_of(file: GalleryFile, visitor: Visitor, model_id: str) -> list[FaceS
 
 
 def add_sample(
-    file: GalleryFile,
+    file: GalleryDatabase,
     person_id: int,
     sample: FaceSample,
     source_sha256: str | None,
@@ -118,7 +117,7 @@ def add_sample(
     return sample_id, True
 
 
-def add_variants(file: GalleryFile, sample_id: int, variants: Mapping[str, FaceSample]) -> int:
+def add_variants(file: GalleryDatabase, sample_id: int, variants: Mapping[str, FaceSample]) -> int:
     """Store what was drawn over a sample, but for the drawings that it has; how many were stored.
 
     Args:
@@ -140,7 +139,7 @@ def add_variants(file: GalleryFile, sample_id: int, variants: Mapping[str, FaceS
 
 
 def move_to_person(
-    file: GalleryFile, column: str, visitor_id: int, person_id: int, naming_id: int
+    file: GalleryDatabase, column: str, visitor_id: int, person_id: int, naming_id: int
 ) -> None:
     """Give a person whatever is of another person or of a stranger, as ``column`` says.
 
@@ -164,7 +163,7 @@ def move_to_person(
     file.execute("UPDATE negatives SET hidden_by = ? WHERE not_person_id = person_id", naming_id)
 
 
-def visits_since(file: GalleryFile, stranger_id: int, started_at: float) -> int:
+def visits_since(file: GalleryDatabase, stranger_id: int, started_at: float) -> int:
     """How many visits of a stranger began after a wall time."""
     (row,) = file.rows(
         "SELECT count(*) AS n FROM visits WHERE stranger_id = ? AND started_at > ?",
@@ -175,7 +174,7 @@ def visits_since(file: GalleryFile, stranger_id: int, started_at: float) -> int:
 
 
 def add_stranger_samples(
-    file: GalleryFile, stranger_id: int, samples: Sequence[FaceSample]
+    file: GalleryDatabase, stranger_id: int, samples: Sequence[FaceSample]
 ) -> None:
     """Store a stranger's samples and keep the best of all."""
     for sample in samples:
@@ -189,25 +188,43 @@ def add_stranger_samples(
     keep_best_samples(file, stranger_id)
 
 
-def keep_best_samples(file: GalleryFile, stranger_id: int, hidden_by: int | None = None) -> None:
+def keep_best_samples(
+    file: GalleryDatabase, stranger_id: int, hidden_by: int | None = None
+) -> None:
     """Delete all but the best of a stranger's samples, or hide them by a naming."""
     others = (
-        "WHERE stranger_id = ?1 AND hidden_by IS NULL AND id NOT IN "
-        "(SELECT id FROM samples WHERE stranger_id = ?1 AND hidden_by IS NULL "
-        "ORDER BY quality DESC, id LIMIT ?2)"
+        "WHERE stranger_id = ? AND hidden_by IS NULL AND id NOT IN "
+        "(SELECT id FROM samples WHERE stranger_id = ? AND hidden_by IS NULL "
+        f"ORDER BY quality DESC, id LIMIT {MAX_STRANGER_SAMPLES})"
     )
     if hidden_by is None:
-        file.execute(f"DELETE FROM samples {others}", stranger_id, MAX_STRANGER_SAMPLES)
+        file.execute(f"DELETE FROM samples {others}", stranger_id, stranger_id)
     else:
         file.execute(
-            f"UPDATE samples SET hidden_by = ?3 {others}",
-            stranger_id,
-            MAX_STRANGER_SAMPLES,
-            hidden_by,
+            f"UPDATE samples SET hidden_by = ? {others}", hidden_by, stranger_id, stranger_id
         )
 
 
-def upsert_visit(file: GalleryFile, visit: Visit) -> None:
+def see_at(file: GalleryDatabase, table: str, number: int | str, seen_at: float) -> None:
+    """Note in strangers or visits when somebody was seen, unless it was later already."""
+    file.execute(
+        f"UPDATE {table} SET last_seen_at = ? WHERE id = ? AND last_seen_at < ?",
+        seen_at,
+        number,
+        seen_at,
+    )
+
+
+def see_last(file: GalleryDatabase, where: str, *parameters: object) -> None:
+    """Note of some strangers that they were last seen in the last of their visits."""
+    last = "(SELECT max(last_seen_at) FROM visits WHERE stranger_id = strangers.id)"
+    file.execute(
+        f"UPDATE strangers SET last_seen_at = {last} WHERE {where} AND last_seen_at < {last}",
+        *parameters,
+    )
+
+
+def upsert_visit(file: GalleryDatabase, visit: Visit) -> None:
     """Store a visit.
 
     Where there is no visitor, or the household has said who it was, the stored one stays. So it
@@ -244,7 +261,7 @@ def upsert_visit(file: GalleryFile, visit: Visit) -> None:
         file.insert("visits", **columns)
 
 
-def _has_visitor(file: GalleryFile, visit_id: str) -> bool:
+def _has_visitor(file: GalleryDatabase, visit_id: str) -> bool:
     return bool(
         file.rows(
             "SELECT 1 FROM visits WHERE id = ? AND coalesce(person_id, stranger_id) IS NOT NULL",
@@ -253,19 +270,28 @@ def _has_visitor(file: GalleryFile, visit_id: str) -> bool:
     )
 
 
-def _became(file: GalleryFile, table: str, visitor_id: int) -> dict[str, object] | None:
+def _became(file: GalleryDatabase, table: str, visitor_id: int) -> dict[str, object] | None:
     """Whom somebody was named or merged into, as columns; None where nothing says so any more."""
-    rows = file.rows(
-        "SELECT person_id, stranger_id FROM namings WHERE CASE WHEN json_valid(before) THEN "
-        "json_extract(before, '$.gone.table') = ? AND json_extract(before, '$.gone.id') = ? END "
-        "ORDER BY correction_id DESC LIMIT 1",
-        table,
-        visitor_id,
-    )
-    return dict(rows[0]) if rows else None
+    for row in file.rows(
+        "SELECT person_id, stranger_id, before FROM namings ORDER BY correction_id DESC"
+    ):
+        if gone_in(row["before"]) == (table, visitor_id):
+            return {"person_id": row["person_id"], "stranger_id": row["stranger_id"]}
+    return None
 
 
-def replace_visit_samples(file: GalleryFile, visit_id: str, samples: Iterable[FaceSample]) -> None:
+def gone_in(before: str) -> tuple[str, int] | None:
+    """Who went by a naming, as table and number, by what was noted of it; None where damaged."""
+    try:
+        gone = json.loads(before)["gone"]
+        return gone["table"], gone["id"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return None
+
+
+def replace_visit_samples(
+    file: GalleryDatabase, visit_id: str, samples: Iterable[FaceSample]
+) -> None:
     """Keep the best samples of a visit with it, and note which of its visitor's are the same."""
     file.execute("DELETE FROM visit_samples WHERE visit_id = ?", visit_id)
     for sample in sorted(samples, key=lambda each: -each.quality)[:MAX_VISIT_SAMPLES]:
@@ -285,7 +311,7 @@ def replace_visit_samples(file: GalleryFile, visit_id: str, samples: Iterable[Fa
     )
 
 
-def select_visits(file: GalleryFile, where: str, *parameters: object) -> list[Visit]:
+def select_visits(file: GalleryDatabase, where: str, *parameters: object) -> list[Visit]:
     """Visits with their visitors; ``where`` goes on with the order and the limit."""
     found = file.rows(
         "SELECT *, EXISTS (SELECT 1 FROM corrections WHERE visit_id = visits.id) AS corrected "
@@ -299,24 +325,23 @@ def select_visits(file: GalleryFile, where: str, *parameters: object) -> list[Vi
             "doorbell gallery check",
             len(found) - len(rows),
         )
-    among = "id IN (SELECT value FROM json_each(?))"
+
+    def distinct(column: str) -> object:
+        return file.listed(sorted({row[column] for row in rows} - {None}))
+
+    among = f"id {file.among}"
     people = {
         row["id"]: person_from(row)
-        for row in file.rows(f"SELECT * FROM people WHERE {among}", _distinct(rows, "person_id"))
+        for row in file.rows(f"SELECT * FROM people WHERE {among}", distinct("person_id"))
     }
     strangers = {
         row["id"]: stranger_from(row)
-        for row in file.rows(f"{STRANGERS} AND {among}", _distinct(rows, "stranger_id"))
+        for row in file.rows(f"{STRANGERS} AND {among}", distinct("stranger_id"))
     }
     return [
         visit_from(row, people.get(row["person_id"]) or strangers.get(row["stranger_id"]))
         for row in rows
     ]
-
-
-def _distinct(rows: Sequence[Row], column: str) -> str:
-    """The values of a column as a list in JSON."""
-    return json.dumps(sorted({row[column] for row in rows} - {None}))
 
 
 def place_of(visitor: Visitor) -> tuple[str, str, int]:
@@ -328,13 +353,24 @@ def place_of(visitor: Visitor) -> tuple[str, str, int]:
             return "strangers", "stranger_id", visitor.stranger_id
 
 
-def move_portraits(file: GalleryFile, gone_id: int, kept_id: int, naming_id: int) -> None:
+def move_portraits(file: GalleryDatabase, gone_id: int, kept_id: int, naming_id: int) -> None:
     """Give somebody's portraits to whom they become; hidden where these have one of their own."""
     file.execute(
-        "UPDATE portraits SET hidden_by = ?1 WHERE person_id = ?2 AND hidden_by IS NULL "
-        "AND EXISTS (SELECT 1 FROM portraits WHERE person_id = ?3 AND hidden_by IS NULL)",
+        "UPDATE portraits SET hidden_by = ? WHERE person_id = ? AND hidden_by IS NULL "
+        "AND EXISTS (SELECT 1 FROM portraits WHERE person_id = ? AND hidden_by IS NULL)",
         naming_id,
         gone_id,
         kept_id,
     )
     file.execute("UPDATE portraits SET person_id = ? WHERE person_id = ?", kept_id, gone_id)
+
+
+def at_one_of(doors: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    """What visits at one of some doors have, or at any, and the parameters of that."""
+    if doors is None:
+        return "TRUE", ()
+    if not doors:
+        return "FALSE", ()
+    # Of several, the index by door would have all of them sorted: so the newest are looked through.
+    column = "door_id" if len(doors) == 1 else "door_id || ''"
+    return f"{column} IN ({', '.join('?' * len(doors))})", tuple(doors)

@@ -5,7 +5,6 @@ Whether two strangers are one is for the caller to know.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -25,9 +24,11 @@ from doorbell.gallery.queries import (
     move_to_person,
     person_by_id,
     samples_of,
+    see_at,
     visits_since,
 )
 from doorbell.gallery.records import Forgotten
+from doorbell.gallery.sql import EVERY
 from doorbell.gallery.store import Changes
 
 # Visits that overlap by less, or last no longer, may be two tracks of one face.
@@ -76,12 +77,8 @@ class StrangerStore:
         """
         with self._changes.one():
             self.get(stranger_id)
-            self._file.execute(
-                "UPDATE strangers SET visits = visits + 1, last_seen_at = max(last_seen_at, ?) "
-                "WHERE id = ?",
-                seen_at,
-                stranger_id,
-            )
+            self._file.execute("UPDATE strangers SET visits = visits + 1 WHERE id = ?", stranger_id)
+            see_at(self._file, "strangers", stranger_id, seen_at)
             add_stranger_samples(self._file, stranger_id, samples)
             # This visit is saved under the stranger only afterwards.
             week = 1 + visits_since(self._file, stranger_id, seen_at - WEEK_SECONDS)
@@ -252,13 +249,13 @@ class StrangerStore:
             # Those that a correction hid, too.
             rows = self._file.rows(
                 "SELECT *, 1 AS visits_week FROM strangers WHERE last_seen_at < ? "
-                "AND NOT ignored ORDER BY last_seen_at, id LIMIT ?",
+                "AND ignored = 0 ORDER BY last_seen_at, id LIMIT ?",
                 seen_at,
-                at_most,
+                EVERY if at_most < 0 else at_most,
             )
             going = [row["id"] for row in rows]
             beside_all = visits_beside(
-                self._file, "stranger_id IN (SELECT value FROM json_each(?))", json.dumps(going)
+                self._file, f"stranger_id {self._file.among}", self._file.listed(going)
             )
             for stranger in map(stranger_from, rows):
                 if at_most >= 0:

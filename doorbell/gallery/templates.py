@@ -25,8 +25,8 @@ from doorbell.gallery.codec import (
     stranger_from,
     unpack,
 )
-from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.queries import STRANGERS, all_people, all_strangers
+from doorbell.gallery.sql import GalleryDatabase
 from doorbell.recognition.candidates import Source
 from doorbell.recognition.nearest import VectorIndex
 from doorbell.recognition.templates import (
@@ -36,7 +36,6 @@ from doorbell.recognition.templates import (
     directions,
 )
 from doorbell.recognition.variants import DRAWINGS
-from doorbell.storage.sqlite_copies import advice_to_restore
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ BLOCK_ROWS = 4_096
 _OF_MODEL = "model_id = ? AND hidden_by IS NULL"
 
 # A photograph is known by the hash of its file; so are the frames of a video, with their number.
-_OF_PHOTOGRAPH = "(source_sha256 IS NOT NULL AND instr(source_sha256, '-') = 0)"
+_OF_PHOTOGRAPH = "(source_sha256 IS NOT NULL AND source_sha256 NOT LIKE '%-%')"
 
 # Of one source alone its vector is the template.
 _ONE_SOURCE: dict[Source, SourceVectors] = {
@@ -54,9 +53,9 @@ _ONE_SOURCE: dict[Source, SourceVectors] = {
 
 
 class TemplateReader:
-    """Reads the templates of one embedder; within ``GalleryFile.reading``."""
+    """Reads the templates of one embedder; within ``GalleryDatabase.reading``."""
 
-    def __init__(self, file: GalleryFile, model_id: str) -> None:
+    def __init__(self, file: GalleryDatabase, model_id: str) -> None:
         self._file = file
         self._model_id = model_id
         self._told: set[str] = set()  # of what is left out
@@ -95,7 +94,7 @@ class TemplateReader:
             lambda row: (people.get(row["person_id"]) or strangers[row["stranger_id"]]).label,
         )
         sources = _sources(photographs, frames)  # before both are added up
-        for source, sums in self._drawn("NOT NULL", people).items():
+        for source, sums in self._drawn("IS NOT NULL", people).items():
             for place in np.flatnonzero(sums.any).tolist():
                 person_id = int(sums.ids[place])
                 if person_id in sources:  # else what they were drawn over is damaged
@@ -128,7 +127,7 @@ class TemplateReader:
             if len(present) > 1
             else dict.fromkeys(present)
         )
-        drawn = self._drawn(f"{person_id:d}", {person_id: person})
+        drawn = self._drawn(f"= {person_id:d}", {person_id: person})
         sources |= {source: directions(sums.sums[0]) for source, sums in drawn.items()}
         templates.put_person(person, _template(embeddings), sources)
 
@@ -161,12 +160,12 @@ class TemplateReader:
         """The variants of people, added up by the template that they belong to.
 
         Args:
-            whose: what the identifier of the person is.
+            whose: what holds for the identifier of the person.
             people: all whom that can be.
         """
         drawn = (
             "FROM variants JOIN samples ON samples.id = variants.sample_id "
-            f"WHERE samples.person_id IS {whose} AND {_OF_MODEL}"
+            f"WHERE samples.person_id {whose} AND {_OF_MODEL}"
         )
         ids = self._file.rows(f"SELECT DISTINCT samples.person_id AS id {drawn}", self._model_id)
         sums: dict[Source, _Sums] = defaultdict(lambda: _Sums(row["id"] for row in ids))
@@ -226,7 +225,7 @@ class TemplateReader:
                     message,
                     fault_of(rows[0], self._file.cipher),
                     label,
-                    advice_to_restore(self._file.path),
+                    self._file.advice_to_restore(),
                 )
 
 

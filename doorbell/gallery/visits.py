@@ -5,7 +5,6 @@ What the household said of a visit is never overwritten here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
@@ -15,10 +14,14 @@ from doorbell.gallery.codec import Row, decode_embeddings, readable
 from doorbell.gallery.deletion import delete_visits
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.queries import (
+    at_one_of,
     replace_visit_samples,
+    see_at,
+    see_last,
     select_visits,
     upsert_visit,
 )
+from doorbell.gallery.sql import EVERY
 from doorbell.gallery.store import Changes
 from doorbell.recognition.templates import directions
 from doorbell.visits.open_visit import visitor_key
@@ -124,7 +127,7 @@ class VisitStore:
                 "stranger_id = ?": stranger_id,
             }
             given = {words: value for words, value in wanted.items() if value is not None}
-            at_doors, door_ids = _at(doors)
+            at_doors, door_ids = at_one_of(doors)
             listed = ("hidden_by IS NULL", at_doors, _OF_KIND[kind], *given)
             return select_visits(
                 self._file,
@@ -149,10 +152,10 @@ class VisitStore:
     def newest_by_stranger(self, visit_ids: Iterable[str]) -> dict[int, str]:
         """Of these visits the newest of each stranger, by the stranger's identifier."""
         rows = self._file.rows(
-            "SELECT stranger_id, id FROM visits WHERE hidden_by IS NULL "
-            "AND stranger_id IS NOT NULL AND id IN (SELECT value FROM json_each(?)) "
+            "SELECT stranger_id, id FROM visits WHERE hidden_by IS NULL "  # noqa: S608 - our own words
+            f"AND stranger_id IS NOT NULL AND id {self._file.among} "
             "ORDER BY started_at, rowid",
-            json.dumps(list(visit_ids)),
+            self._file.listed(list(visit_ids)),
         )
         return {row["stranger_id"]: row["id"] for row in rows}
 
@@ -168,16 +171,17 @@ class VisitStore:
 
     def those(self, visit_ids: Iterable[str]) -> list[Visit]:
         """The visits of these identifiers, listed or not; without any that is not there."""
-        wanted = json.dumps(sorted(visit_ids))
-        return select_visits(self._file, "id IN (SELECT value FROM json_each(?))", wanted)
+        wanted = self._file.listed(sorted(visit_ids))
+        return select_visits(self._file, f"id {self._file.among}", wanted)
 
     def missing(self, visit_ids: Iterable[str]) -> set[str]:
         """Which of these identifiers no visit has, listed or not."""
-        wanted = json.dumps(list(visit_ids))
+        wanted = set(visit_ids)
         rows = self._file.rows(
-            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT id FROM visits)", wanted
+            f"SELECT id FROM visits WHERE id {self._file.among}",  # noqa: S608 - our own words
+            self._file.listed(list(wanted)),
         )
-        return {row["value"] for row in rows}
+        return wanted - {row["id"] for row in rows}
 
     def last_of_people(self, doors: Collection[str] | None = None) -> list[Visit]:
         """The last visit of each person who has one.
@@ -185,10 +189,12 @@ class VisitStore:
         Args:
             doors: only visits at one of these.
         """
-        at_doors, door_ids = _at(doors)
+        at_doors, door_ids = at_one_of(doors)
         last = (
-            "rowid IN (SELECT number FROM (SELECT rowid AS number, max(last_seen_at) FROM visits "  # noqa: S608 - our own words
-            f"WHERE {at_doors} AND person_id IS NOT NULL AND hidden_by IS NULL GROUP BY person_id))"
+            "rowid IN (SELECT number FROM (SELECT rowid AS number, row_number() OVER (PARTITION BY "  # noqa: S608 - our own words
+            "person_id ORDER BY last_seen_at DESC, rowid) AS place FROM visits WHERE "
+            f"{at_doors} AND person_id IS NOT NULL AND hidden_by IS NULL) AS of_people "
+            "WHERE place = 1)"
         )
         return select_visits(self._file, last, *door_ids)
 
@@ -247,14 +253,14 @@ class VisitStore:
         Returns:
             Which they were, and the later visits of their time.
         """
-        at_doors, door_ids = _at(doors)
+        at_doors, door_ids = at_one_of(doors)
         with self._file.writing():
             rows = self._file.rows(
                 f"SELECT id FROM visits WHERE {at_doors} AND last_seen_at < ? "  # noqa: S608 - our own words
                 "ORDER BY last_seen_at LIMIT ?",
                 *door_ids,
                 seen_at,
-                at_most,
+                EVERY if at_most < 0 else at_most,
             )
             gone = tuple(row["id"] for row in rows)
             beside = delete_visits(self._file, gone)
@@ -292,31 +298,22 @@ class VisitStore:
                     after,
                 )
             self._file.execute(
-                "UPDATE visits SET started_at = started_at + ?1, last_seen_at = last_seen_at + ?1, "
-                "ended_at = ended_at + ?1, rang_at = rang_at + ?1, stopped_at = stopped_at + ?1 "
-                "WHERE +started_at BETWEEN ?2 AND ?3 AND rowid > ?4",
-                seconds,
+                "UPDATE visits SET started_at = started_at + ?, last_seen_at = last_seen_at + ?, "
+                "ended_at = ended_at + ?, rang_at = rang_at + ?, stopped_at = stopped_at + ? "
+                "WHERE +started_at BETWEEN ? AND ? AND rowid > ?",
+                *(5 * (seconds,)),
                 since,
                 until,
                 after,
             )
             # Who came before that, too, was last seen in a visit that has moved.
-            self._file.execute(
-                "UPDATE strangers SET last_seen_at = max(last_seen_at, coalesce((SELECT "  # noqa: S608 - our own words
-                "max(last_seen_at) FROM visits WHERE stranger_id = strangers.id), last_seen_at)) "
-                f"WHERE {of_this_run}",
-                after,
-            )
+            see_last(self._file, of_this_run, after)
 
     def touch(self, last_seen_at: Mapping[str, float]) -> None:
         """Note when the visitors of visits that are going on were seen last, by visit."""
         with self._file.writing():
             for visit_id, seen_at in last_seen_at.items():
-                self._file.execute(
-                    "UPDATE visits SET last_seen_at = max(last_seen_at, ?) WHERE id = ?",
-                    seen_at,
-                    visit_id,
-                )
+                see_at(self._file, "visits", visit_id, seen_at)
 
     def earlier(self, model_id: str, doors: Collection[str] | None = None) -> Earlier:
         """What the next run needs of the one before, which is over.
@@ -365,17 +362,17 @@ class VisitStore:
             but: visits that go on.
             doors: only visits at one of these.
         """
-        at_doors, door_ids = _at(doors)
+        at_doors, door_ids = at_one_of(doors)
         with self._file.writing():
             return self._file.execute(
                 f"UPDATE visits SET ended_at = last_seen_at WHERE {at_doors} "  # noqa: S608 - our own words
-                "AND ended_at IS NULL AND id NOT IN (SELECT value FROM json_each(?))",
+                f"AND ended_at IS NULL AND NOT (id {self._file.among})",
                 *door_ids,
-                json.dumps(list(but)),
+                self._file.listed(list(but)),
             )
 
     def _earlier_rows(self, doors: Collection[str] | None) -> Sequence[Row]:
-        at_doors, door_ids = _at(doors)
+        at_doors, door_ids = at_one_of(doors)
         return self._file.rows(
             f"SELECT id, rang_at, stopped_at FROM visits WHERE {at_doors} AND hidden_by IS NULL "  # noqa: S608 - our own words
             "AND (ended_at IS NULL OR stopped_at IS NOT NULL) "
@@ -393,12 +390,3 @@ class VisitStore:
         )
         _, embeddings = readable(rows, self._file.cipher)
         return directions(embeddings.sum(axis=0)) if len(embeddings) else None
-
-
-def _at(doors: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
-    """What visits at one of some doors have, or at any, and the parameters of that."""
-    if doors is None:
-        return "TRUE", ()
-    # Of several, the index by door would have all of them sorted; + has the newest looked through.
-    column = "door_id" if len(doors) == 1 else "+door_id"
-    return f"{column} IN ({', '.join('?' * len(doors))})", tuple(doors)

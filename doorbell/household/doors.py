@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from doorbell.config import Config, StorageSection
+from doorbell.config import Config
 from doorbell.domain import Visit
 from doorbell.errors import DoorbellError
 from doorbell.gallery.gallery import Gallery
@@ -43,21 +43,21 @@ def doors_visited(gallery: Gallery, first_door_id: str) -> set[str]:
 
 
 def doors_by_visit(
-    storage: StorageSection,
-    first_door_id: str,
+    config: Config,
 ) -> Callable[[Collection[str]], Mapping[str, str] | None]:
     """What tells at which door visits were, on whatever thread it is asked.
 
     Of a visit that is gone it says nothing; where the gallery does not answer, it gives None.
 
     Args:
-        storage: where the gallery is; it is opened anew for each question.
-        first_door_id: where they were whose door is not stored.
+        config: of the house: where the gallery is, which is opened anew for each question, and the
+            first door, where they were whose door is not stored.
     """
+    first_door_id = config.doors[0].device.id
 
     def ask(visit_ids: Collection[str]) -> Mapping[str, str] | None:
         try:
-            with Gallery.of(storage) as gallery:
+            with Gallery.of(config.storage, config.gallery) as gallery:
                 visits = gallery.visits.those(visit_ids)
                 return {each.visit_id: each.door_id or first_door_id for each in visits}
         except DoorbellError as exc:

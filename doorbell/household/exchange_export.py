@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from doorbell.config import StorageSection
+from doorbell.config import GallerySection, StorageSection
 from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.codec import Row, consent_from, decode_embeddings
-from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.queries import all_people, all_strangers
+from doorbell.gallery.sql import GalleryDatabase
 from doorbell.household.exchange_format import (
     PLAIN,
     WITH_IGNORED,
@@ -31,11 +31,12 @@ from doorbell.household.exchange_format import (
     face_text,
     sample_text,
 )
-from doorbell.storage.encryption import open_cipher
 from doorbell.storage.files import write_whole
 
 
-def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
+def export_file(
+    storage: StorageSection, path: Path, model_id: str, section: GallerySection | None = None
+) -> int:
     """Write a gallery to a new file, for its owner alone; how many lines.
 
     Raises:
@@ -44,11 +45,11 @@ def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
     """
     if path.exists():
         raise UsageError(f"{path} is there already; give another name")
-    if not storage.gallery_path.exists():
+    if (section is None or section.url is None) and not storage.gallery_path.exists():
         raise UsageError(f"there is no gallery {storage.gallery_path} to export")
     try:
-        with closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file:
-            lines = [line + "\n" for line in export_lines(file, model_id)]
+        with Gallery.of(storage, section) as gallery:
+            lines = [line + "\n" for line in export_lines(gallery.file, model_id)]
         write_whole(path, "".join(lines).encode(), replace=False)
     except ValidationError as exc:
         raise GalleryError(
@@ -60,7 +61,7 @@ def export_file(storage: StorageSection, path: Path, model_id: str) -> int:
     return len(lines)
 
 
-def export_lines(file: GalleryFile, model_id: str) -> Iterator[str]:
+def export_lines(file: GalleryDatabase, model_id: str) -> Iterator[str]:
     """Everybody enrolled and every stranger, with their samples of one embedder, decrypted."""
     with file.reading():
         rows = file.rows("SELECT * FROM people ORDER BY id")
@@ -99,7 +100,7 @@ def export_lines(file: GalleryFile, model_id: str) -> Iterator[str]:
 
 
 def _samples_text(
-    file: GalleryFile, column: str, visitor_id: int, model_id: str
+    file: GalleryDatabase, column: str, visitor_id: int, model_id: str
 ) -> tuple[SampleText, ...]:
     rows: Sequence[Row] = file.rows(
         f"SELECT * FROM samples WHERE {column} = ? AND model_id = ? "  # noqa: S608 - our own words

@@ -9,18 +9,17 @@ from __future__ import annotations
 import time
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
-from doorbell.config import StorageSection
+from doorbell.config import GallerySection, StorageSection
 from doorbell.domain import FaceSample, Float32Array
 from doorbell.errors import UsageError
 from doorbell.gallery.codec import decode_embeddings, encode_preferences
-from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.names import clean_consent, clean_name
 from doorbell.gallery.queries import (
     add_sample,
@@ -30,6 +29,7 @@ from doorbell.gallery.queries import (
     find_or_create_person,
     person_by_id,
 )
+from doorbell.gallery.sql import GalleryDatabase
 from doorbell.household.exchange_format import (
     ENTRY,
     PLAIN,
@@ -41,7 +41,6 @@ from doorbell.household.exchange_format import (
     describe,
     read_sample,
 )
-from doorbell.storage.encryption import open_cipher
 from doorbell.storage.files import open_regular
 
 # A sample takes 0.8 kB, with its variants five times as much: some 60,000 of them.
@@ -71,7 +70,11 @@ class Imported:
 
 
 def import_file(
-    storage: StorageSection, path: Path, model_id: str, is_chime: Callable[[str], bool]
+    storage: StorageSection,
+    path: Path,
+    model_id: str,
+    is_chime: Callable[[str], bool],
+    section: GallerySection | None = None,
 ) -> Imported:
     """Add such a file to a gallery; see ``import_lines``.
 
@@ -82,11 +85,11 @@ def import_file(
     try:
         with (
             open_regular(path, MAX_BYTES) as lines,
-            closing(GalleryFile(storage.gallery_path, open_cipher(storage.key_file))) as file,
+            Gallery.of(storage, section) as gallery,
         ):
             if lines.read(len(BOM_UTF8)) != BOM_UTF8:  # which some editors put before it
                 lines.seek(0)
-            return import_lines(file, lines, model_id, is_chime)
+            return import_lines(gallery.file, lines, model_id, is_chime)
     except OSError as exc:
         raise UsageError(
             f"{path} is not a file that can be read: {exc.strerror}; give one of at most "
@@ -97,7 +100,7 @@ def import_file(
 
 
 def import_lines(
-    file: GalleryFile,
+    file: GalleryDatabase,
     lines: Iterable[bytes],
     model_id: str,
     is_chime: Callable[[str], bool],
@@ -132,7 +135,7 @@ def import_lines(
 
 
 def _import(
-    file: GalleryFile,
+    file: GalleryDatabase,
     number: int,
     entry: PersonLine | StrangerLine,
     known: _Known,
@@ -190,7 +193,7 @@ def _checked(line: PersonLine) -> PersonLine:
 class _Known:
     """What is here already: who, and whose embeddings; and which of the chimes can be played."""
 
-    def __init__(self, file: GalleryFile, model_id: str, chimes: Set[str]) -> None:
+    def __init__(self, file: GalleryDatabase, model_id: str, chimes: Set[str]) -> None:
         self.model_id = model_id
         self.chimes = chimes
         self.names = {person.person_id: person.name for person in all_people(file)}
@@ -233,7 +236,9 @@ def _check_head(line: bytes, model_id: str) -> None:
         )
 
 
-def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported: Imported) -> None:
+def _import_person(
+    file: GalleryDatabase, line: PersonLine, known: _Known, imported: Imported
+) -> None:
     name = line.name
     if line.chime is not None and line.chime not in known.chimes:
         imported.conflicts.append(f"{name} gets no chime: {line.chime} is none here")
@@ -270,7 +275,7 @@ def _import_person(file: GalleryFile, line: PersonLine, known: _Known, imported:
     _fill_in(file, person_id, line, imported)
 
 
-def _fill_in(file: GalleryFile, person_id: int, line: PersonLine, imported: Imported) -> None:
+def _fill_in(file: GalleryDatabase, person_id: int, line: PersonLine, imported: Imported) -> None:
     """Set what the person has none of here."""
     person = person_by_id(file, person_id)
     if person.chime not in (None, line.chime) and line.chime is not None:
@@ -291,7 +296,7 @@ def _fill_in(file: GalleryFile, person_id: int, line: PersonLine, imported: Impo
 
 
 def _import_stranger(
-    file: GalleryFile, line: StrangerLine, known: _Known, imported: Imported
+    file: GalleryDatabase, line: StrangerLine, known: _Known, imported: Imported
 ) -> None:
     samples = [read_sample(text, known.model_id) for text in line.samples]
     if any(sample.embedding.tobytes() in known.anywhere for sample in samples):

@@ -28,12 +28,11 @@ from doorbell.domain import (
     Visitor,
     VisitPicture,
 )
-from doorbell.errors import EnrollmentError
 from doorbell.gallery.gallery import Gallery
-from doorbell.gallery.names import name_key
-from doorbell.gallery.records import EnrolledSample, EnrollmentOutcome
+from doorbell.gallery.records import EnrollmentOutcome
 from doorbell.pipeline.best_pictures import VisitPictures
 from doorbell.pipeline.body_tracking import BodyTracker
+from doorbell.pipeline.enrolling import enroll_visible
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.recognizer import Recognizer
@@ -41,6 +40,7 @@ from doorbell.pipeline.tracking import Tracker
 from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.recognition.templates import Templates
 from doorbell.visits.announcement import Announcement
+from doorbell.visits.bell import Bell
 from doorbell.visits.bodies import BodySighting, is_far
 from doorbell.visits.lifecycle import Visits
 from doorbell.visits.observation import Observation
@@ -305,18 +305,10 @@ class Pipeline:
         """Take over what strangers are called for good, by the number they had meanwhile."""
         self._visits.identify(identified)
 
-    def note_elsewhere(self, visitor: Visitor, time_seconds: float) -> None:
-        """The bell rang for the visitor at another door, and need not at this one too.
-
-        Args:
-            visitor: who rang there.
-            time_seconds: stream time here.
-        """
-        self._visits.note_elsewhere(visitor, time_seconds)
-
-    def take_rung(self) -> list[Visitor]:
-        """Take those whom the bell rang for since this was asked last."""
-        return self._visits.take_rung()
+    @property
+    def bell(self) -> Bell:
+        """What knows for whom it rang."""
+        return self._visits.bell
 
     def enroll_visible(self, name: str) -> EnrollmentOutcome:
         """Enroll the one visitor in sight from what was seen of the visit so far.
@@ -327,25 +319,7 @@ class Pipeline:
             InvalidNameError: the name cannot be stored.
         """
         seen = self._recognizer.usable(self._tracker.tracks)
-        if len(seen) != 1:
-            raise EnrollmentError(
-                f"cannot enroll {name!r}: {len(seen)} usable faces are in sight, and it takes "
-                "exactly one; stand alone before the camera, a step nearer"
-            )
-        if seen[0].is_print:
-            raise EnrollmentError(
-                f"cannot enroll {name!r}: what is in sight looks like a picture held up (live "
-                f"{seen[0].live:.2f}, recognition.min_live = {self._section.min_live:.2f}); step "
-                "before the camera yourself"
-            )
-        known = seen[0].match.visitor
-        if isinstance(known, Person) and name_key(known.name) != name_key(name):
-            raise EnrollmentError(
-                f"cannot enroll {name!r}: the visitor in sight is {known.name}; to change a name: "
-                f"doorbell people rename {known.name!r} {name!r}"
-            )
-        samples = [EnrolledSample(sample) for sample in seen[0].samples]
-        return self._gallery.people.enroll(name, samples)
+        return enroll_visible(self._gallery, name, seen, self._section.min_live)
 
     def _apply_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""

@@ -45,7 +45,7 @@ def _new_id() -> str:
 
 
 class Visits:
-    """Keeps the visits that are going on at one door."""
+    """Keeps the visits that are going on at one door; ``bell`` knows for whom it rang."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Visits:
         self._open: list[OpenVisit] = []
         self._bodies = Bodies()
         self._prints = SeenPrints()
-        self._bell = Bell(section, ring_after_seconds, new_id)
+        self.bell = Bell(section, ring_after_seconds, new_id)
         self._earlier = Earlier()  # until the first frame
         self._clock = FrameClock()
 
@@ -86,7 +86,7 @@ class Visits:
     def reconfigure(self, section: VisitsSection) -> None:
         """Go by another ``[visits]`` from now on, visits that are going on too."""
         self._section = section
-        self._bell.reconfigure(section)
+        self.bell.reconfigure(section)
 
     def visit_of(self, track_id: int) -> Visit | None:
         """The open visit that a track belongs to, as it stands."""
@@ -141,7 +141,7 @@ class Visits:
             told += self._announce(entry, seen, time_seconds, wall_time)
             if entry in self._open:  # and was not found to be another one going on
                 told += self._announce_unnamed(entry, time_seconds, wall_time)
-                told += self._bell.ring_for_looking(entry, self._open, time_seconds, wall_time)
+                told += self.bell.ring_for_looking(entry, self._open, time_seconds, wall_time)
         self._note_company(time_seconds)
         self._bodies.attend(bodies, self._open, time_seconds, wall_time)
         for body in bodies:
@@ -171,15 +171,7 @@ class Visits:
                 entry.visit = replace(entry.visit, visitor=identified[visitor.stranger_id])
             if newcomer is not None:
                 entry.newcomer = identified.get(newcomer.stranger_id, newcomer)
-        self._bell.identify(identified)
-
-    def note_elsewhere(self, visitor: Visitor, time_seconds: float) -> None:
-        """The bell rang for the visitor at another door, and need not at this one too."""
-        self._bell.note_elsewhere(visitor, time_seconds)
-
-    def take_rung(self) -> list[Visitor]:
-        """Take those whom the bell rang for since this was asked last."""
-        return self._bell.take_newly()
+        self.bell.identify(identified)
 
     def forget(self, visit_id: str) -> list[int]:
         """Begin an open visit anew, as of nobody: its visitor was forgotten. No event tells.
@@ -218,7 +210,7 @@ class Visits:
     def press(self, time_seconds: float, wall_time: float) -> Announcement:
         """Somebody pressed the bell: ring for the latest visitor at the door, if any."""
         entry = max(self._open, key=lambda e: e.last_seen_seconds, default=None)
-        return self._bell.press(entry, time_seconds, wall_time)
+        return self.bell.press(entry, time_seconds, wall_time)
 
     def finish(self, wall_time: float) -> list[Announcement]:
         """End every visit: the camera has stopped for good."""
@@ -247,7 +239,7 @@ class Visits:
                 told.append(self._leave(entry, wall_time))
         still_there = [each for each in earlier.stopped if each.may_go_on(wall_time)]
         were_there = WereThere(still_there, time_seconds + self._section.absence_seconds)
-        self._bell.restore(earlier.rang_at, were_there, time_seconds, wall_time)
+        self.bell.restore(earlier.rang_at, were_there, time_seconds, wall_time)
         return told
 
     def _move(self, seconds: float) -> None:
@@ -291,7 +283,7 @@ class Visits:
         started_at = wall_time - (time_seconds - first_seen)
         visit = Visit(self._new_id(), started_at, wall_time, door_id=self._door_id)
         entry = OpenVisit(visit, first_seen_seconds=first_seen, last_seen_seconds=time_seconds)
-        self._bell.note_opened(entry, time_seconds)
+        self.bell.note_opened(entry, time_seconds)
         self._open.append(entry)
         return entry
 
@@ -332,7 +324,7 @@ class Visits:
         if other is not None and other is not entry:
             return [self._absorb(entry, other, time_seconds, wall_time)]
         told = [self._naming.name(entry, seen, time_seconds, wall_time)]
-        told += self._bell.ring_for_named(entry, self._open, time_seconds, wall_time)
+        told += self.bell.ring_for_named(entry, self._open, time_seconds, wall_time)
         return told
 
     def _announce_unnamed(
@@ -353,7 +345,7 @@ class Visits:
             entry.announced_unnamed = True
             event = Unknown(self._new_id(), wall_time, entry.visit, reason=entry.reason)
             told.append(Announcement(event, entry))
-        told += self._bell.ring_for_unnamed(entry, self._open, time_seconds, wall_time)
+        told += self.bell.ring_for_unnamed(entry, self._open, time_seconds, wall_time)
         return told
 
     def _absorb(

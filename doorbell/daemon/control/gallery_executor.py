@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooSlow
 from typing import TypeVar
 
-from doorbell.config import StorageSection
+from doorbell.config import GallerySection, StorageSection
 from doorbell.errors import ControlError, GalleryError
 from doorbell.gallery.gallery import Gallery
 
@@ -26,11 +26,19 @@ class GalleryExecutor:
 
     Args:
         storage: where the gallery is, and its key. It is opened with the first request.
+        section: the server in its place, if there is one.
         wait_seconds: how long whoever asks waits.
     """
 
-    def __init__(self, storage: StorageSection, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(
+        self,
+        storage: StorageSection,
+        section: GallerySection | None = None,
+        *,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
         self._storage = storage
+        self._section = section
         self._wait_seconds = wait_seconds
         self._gallery: Gallery | None = None
         self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -78,7 +86,7 @@ class GalleryExecutor:
 
     def _run(self, work: Callable[[Gallery], _Result]) -> _Result:
         if self._gallery is None:
-            self._gallery = Gallery.of(self._storage)
+            self._gallery = Gallery.of(self._storage, self._section)
         try:
             return work(self._gallery)
         except GalleryError:

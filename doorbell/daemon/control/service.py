@@ -72,7 +72,7 @@ def control_service(
     """
     devices = [each.config.device for each in doors]
     with (
-        closing(GalleryExecutor(config.storage)) as executor,
+        closing(GalleryExecutor(config.storage, config.gallery)) as executor,
         closing(EnrollingRequests(config, executor, output)) as enrolling,
     ):
         visits = VisitRequests(config.storage, executor, time.time, devices[0].id)

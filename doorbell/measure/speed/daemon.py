@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from doorbell.camera.simulated.script import SceneScript
 from doorbell.config import Config
@@ -19,6 +20,12 @@ from doorbell.testbed.service_manager import ServiceManager
 START_SECONDS = 30.0
 # Whatever of the configuration the daemon's speed depends on.
 SECTIONS = ("inference", "detection", "tracking", "recognition", "attention")
+# What the service and the container give it (systemd/doorbell.service): one heap for all threads.
+SERVICE_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": "1048576",
+    "OPENBLAS_NUM_THREADS": "1",
+}
 BEGAN = re.compile(r"the scene began at ([\d.]+)")
 
 
@@ -74,9 +81,44 @@ def open_daemon(
         port: of a broker on this machine.
         folder: with the gallery; gets everything else.
     """
-    settings = [
-        f"camera.uri={write_scene(folder / 'scene.toml', script)}",
-        "camera.frames_per_second=30",
+    uri = write_scene(folder / "scene.toml", script)
+    camera = [f"camera.uri={uri}", "camera.frames_per_second=30"]
+    with _running(run_command(*camera, *_settings(config, port, folder)), folder) as daemon:
+        yield daemon
+
+
+@contextmanager
+def open_doors(
+    config: Config, uris: Sequence[str], port: int, folder: Path
+) -> Iterator[MeasuredDaemon]:
+    """Start a daemon that watches a door for each camera, as the service does.
+
+    Args:
+        config: of the product; what its speed depends on is taken over.
+        uris: of the cameras; the doors are called by ``door_id``.
+        port: of a broker on this machine.
+        folder: with the gallery; gets everything else.
+    """
+    doors = folder / "doorbell.toml"
+    doors.write_text(
+        "".join(
+            f'[[door]]\nid = "{door_id(number)}"\nname = "Door {number}"\ncamera.uri = "{uri}"\n'
+            for number, uri in enumerate(uris)
+        )
+    )
+    command = run_command(*_settings(config, port, folder), config=doors)
+    with _running(command, folder, SERVICE_ENVIRONMENT) as daemon:
+        yield daemon
+
+
+def door_id(number: int) -> str:
+    """What a door of ``open_doors`` is called, counted from 0."""
+    return f"door-{number}"
+
+
+def _settings(config: Config, port: int, folder: Path) -> list[str]:
+    """All but the cameras."""
+    return [
         f"storage.directory={folder}",
         "chime.enabled=false",
         "mqtt.enabled=true",
@@ -86,10 +128,19 @@ def open_daemon(
         "visits.cooldown_seconds=0",
         *overrides(config),
     ]
-    command = [*run_command(*settings), "--verbose"]
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[MeasuredDaemon]:
     with (
         ServiceManager(folder) as manager,
-        DaemonProcess(command, folder / "log", environment=manager.environment) as process,
+        DaemonProcess(
+            [*command, "--verbose"],
+            folder / "log",
+            environment={**environment, **manager.environment},
+        ) as process,
     ):
         yield MeasuredDaemon(process, manager)
 

@@ -168,13 +168,19 @@ def _parts(config: Config, threads: int | None) -> list[Result]:
     ]
 
 
-def prepare(config: Config, folder: Path, script: SceneScript) -> list[float]:
+def prepare(
+    config: Config,
+    folder: Path,
+    script: SceneScript,
+    frames_per_second: float = FRAMES_PER_SECOND,
+) -> list[float]:
     """Enroll the visitor for a daemon, and say when each visit shows the first usable face.
 
     Args:
         config: of the product.
         folder: gets the gallery.
         script: the visits.
+        frames_per_second: of the camera.
 
     Returns:
         Seconds of the scene, NaN where no frame of a visit is good enough.
@@ -185,7 +191,10 @@ def prepare(config: Config, folder: Path, script: SceneScript) -> list[float]:
     ):
         enroll_known(perception, gallery, config)
         renderer = SceneRenderer(script, P720.width, P720.height, FRAMES_PER_SECOND)
-        return [_first_usable(each, renderer, perception, config) for each in script.appearances]
+        return [
+            _first_usable(each, renderer, perception, config, frames_per_second)
+            for each in script.appearances
+        ]
 
 
 def _first_usable(
@@ -193,11 +202,12 @@ def _first_usable(
     renderer: SceneRenderer,
     perception: Perception,
     config: Config,
+    frames_per_second: float,
 ) -> float:
     """Seconds of the scene at which a visit's face can first be recognized."""
     section = config.recognition
-    index = math.ceil(appearance.enters_seconds * FRAMES_PER_SECOND)
-    while (seconds := index / FRAMES_PER_SECOND) < appearance.gone_seconds:
+    index = math.ceil(appearance.enters_seconds * frames_per_second)
+    while (seconds := index / frames_per_second) < appearance.gone_seconds:
         pose = appearance.pose_at(seconds, P720.width, P720.height)
         if pose is not None:
             pixels = renderer.render(seconds, index)

@@ -25,8 +25,10 @@ class Curve:
         name: of its file.
         title: above it; what takes the time.
         below: what grows to the right, with its unit.
-        points: place to the right, median and slowest in a hundred in milliseconds.
+        points: place to the right, and two values there, the one that is drawn below first.
         logarithmic: whether it grows by factors.
+        unit: of the values.
+        values: what they are.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Curve:
     below: str
     points: Sequence[tuple[float, float, float]]
     logarithmic: bool = False
+    unit: str = "milliseconds"
+    values: tuple[str, str] = ("median", "99 of 100 are faster")
 
 
 def draw_report(report: BenchReport, folder: Path) -> list[Path]:
@@ -59,6 +63,7 @@ def curves(report: BenchReport) -> list[Curve]:
     steps = [r for r in report.results if "visitors" in r.figures]
     hd = [r for r in steps if r.figures["megapixels"] == 1280 * 720 / 1e6]
     single = [r for r in steps if r.figures["visitors"] == 1]
+    doors = [r for r in report.results if "doors" in r.figures]
     nearest = [r for r in report.results if "embeddings" in r.figures and "exact" in r.figures]
     found = [
         Curve(
@@ -77,18 +82,36 @@ def curves(report: BenchReport) -> list[Curve]:
             _points(nearest, "embeddings"),
             logarithmic=True,
         ),
+        Curve(
+            "doors",
+            "From the first usable face to the name",
+            "doors, 720p at 10 frames a second",
+            sorted((r.figures["doors"], r.timing.p50_ms, r.figures["p95_ms"]) for r in doors),
+            values=("median", "95 of 100 are faster"),
+        ),
+        Curve(
+            "doors-frames",
+            "Frames of all doors",
+            "doors, 720p at 10 frames a second",
+            sorted(
+                (r.figures["doors"], r.figures["frames_per_second"], r.figures["sent_per_second"])
+                for r in doors
+            ),
+            unit="frames a second",
+            values=("looked at", "sent"),
+        ),
     ]
     return [curve for curve in found if len(curve.points) > 1]
 
 
 def draw(curve: Curve) -> Figure:
     """Draw a curve, inside ``doorbell.measure.plots.drawing``."""
-    figure, axes = new_axes(curve.title, curve.below, "milliseconds")
-    places, medians, slowest = zip(*curve.points, strict=True)
+    figure, axes = new_axes(curve.title, curve.below, curve.unit)
+    places, lower, upper = zip(*curve.points, strict=True)
     few = len(places) <= MARKED_POINTS
     marker = "o" if few else ""
-    axes.plot(places, slowest, color=ORANGE, marker=marker, label="99 of 100 are faster")
-    axes.plot(places, medians, color=BLUE, marker=marker, label="median")
+    axes.plot(places, upper, color=ORANGE, marker=marker, label=curve.values[1])
+    axes.plot(places, lower, color=BLUE, marker=marker, label=curve.values[0])
     if curve.logarithmic:
         axes.set_xscale("log")
     if few:

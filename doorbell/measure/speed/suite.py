@@ -12,6 +12,7 @@ from typing import TypeAlias
 from doorbell.config import Config, InferenceSection
 from doorbell.inference.tensorrt import gpu_fault, require_gpu
 from doorbell.measure.speed.backends import Backend, openvino_backend, tensorrt_backend
+from doorbell.measure.speed.doors import measure_doors
 from doorbell.measure.speed.end_to_end import measure_answers, measure_starts
 from doorbell.measure.speed.gallery import SIZES, measure_gallery
 from doorbell.measure.speed.machine import describe_machine
@@ -86,6 +87,18 @@ def run_startup(config: Config, starts: int, say: Say) -> BenchReport:
     """Time so many starts of a daemon; see ``measure_starts``."""
     return measure_starts(
         config, count=starts, threads=_threads(config), machine=describe_machine(), say=say
+    )
+
+
+def run_doors(config: Config, most: int, seconds: float, say: Say) -> BenchReport:
+    """Let a daemon watch one to so many doors; see ``measure_doors``."""
+    return measure_doors(
+        config,
+        most=most,
+        seconds=seconds,
+        threads=_threads(config),
+        machine=describe_machine(),
+        say=say,
     )
 
 

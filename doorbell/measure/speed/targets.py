@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
+from doorbell.measure.speed.doors import beside_one_door, doors_name
 from doorbell.measure.speed.end_to_end import DECIDED, NAMED
 from doorbell.measure.speed.gallery import DECIDING, NEW_STRANGER
 from doorbell.measure.speed.memory import CAMERA, PART
@@ -42,6 +44,10 @@ class Measurements:
     def ratio(self, name: str, peer: str) -> float:
         """How many times as long a peer took."""
         return self._report.ratios[f"{name}: {peer} / {DOORBELL}"]
+
+    def beside_one_door(self, count: int, what: str) -> float:
+        """How many times as long as with one door the name takes with so many."""
+        return self._report.ratios[beside_one_door(count, what)]
 
     def memory(self) -> float:
         """Megabytes of a doorbell with a camera that holds none itself."""
@@ -120,6 +126,19 @@ def _below(what: str, figure: Callable[[Measurements], float], limit: float, uni
     return Target(what, figure, limit, more_is_better=False, unit=unit)
 
 
+def _looked_at(doors: Result) -> float:
+    return doors.figures["frames_per_second"] / doors.figures["sent_per_second"]
+
+
+def _beside_one_door(found: Measurements, *, what: str) -> float:
+    return found.beside_one_door(4, what)
+
+
+def _further_door(found: Measurements) -> float:
+    one, four = (found.ours(doors_name(count)).figures["resident_mb"] for count in (1, 4))
+    return (four - one) / 3
+
+
 TARGETS: Sequence[Target] = (
     _faster(FACES_720, "MediaPipe, short range", 2.0),
     _faster(FACES_1080, "MediaPipe, short range", 2.0),
@@ -177,6 +196,23 @@ TARGETS: Sequence[Target] = (
         5.0,
         "s",
     ),
+    Target(
+        "four doors, 720p at 10 frames a second: frames looked at of those sent",
+        lambda found: 100 * _looked_at(found.ours(doors_name(4))),
+        99.0,
+        more_is_better=True,
+        unit="%",
+    ),
+    *(
+        _below(
+            f"four doors: first usable face to the name, {what}, beside one door",
+            partial(_beside_one_door, what=what),
+            1.3,
+            "x",
+        )
+        for what in ("p50", "p95")
+    ),
+    _below("four doors: memory of each further door", _further_door, 40.0, "MB"),
     _below(DECIDED, lambda found: found.ours(DECIDED).timing.p50_ms / 1000, 1.5, "s"),
     _below("resident memory, camera aside", Measurements.memory, 220.0, "MB"),
 )

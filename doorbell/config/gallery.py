@@ -1,0 +1,37 @@
+"""``[gallery]``: where people, strangers and visits are kept, if not on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from doorbell.config.section import Section
+from doorbell.config.values import LocalPath
+
+
+class GallerySection(Section):
+    """``[gallery]``: a PostgreSQL server for several machines; without one, a file of this one."""
+
+    url: (
+        Annotated[
+            str,
+            Field(
+                max_length=1024,
+                pattern=r"^postgres(ql)?://",
+                description="an address such as postgresql://user@host/database",
+            ),
+        ]
+        | None
+    ) = None
+    password_file: LocalPath | None = None
+    tls_ca_file: LocalPath | None = None
+    allow_unencrypted: bool = False
+
+    @model_validator(mode="after")
+    def _nothing_in_vain(self) -> GallerySection:
+        for key in ("password_file", "tls_ca_file", "allow_unencrypted"):
+            if getattr(self, key) and self.url is None:
+                msg = f"{key} does nothing without url: set that too"
+                raise ValueError(msg)
+        return self

@@ -1,0 +1,327 @@
+"""The gallery's schema on a PostgreSQL server: made, checked, migrated, and spoken to.
+
+Writers take one lock, so that at a hundred doors, as in one file, one goes after the other and each
+sees what the one before has written. A connection that is lost is made anew by the next call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any, TypeAlias, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row, tuple_row
+
+from doorbell.config.gallery import GallerySection
+from doorbell.errors import GalleryError, GalleryLostError
+from doorbell.gallery.postgres.address import SCHEMA, address_of
+from doorbell.gallery.postgres.migrations import MIGRATIONS, WRITERS_LOCK
+from doorbell.gallery.postgres.values import adapt
+from doorbell.storage.encryption import NO_CIPHER, Cipher
+
+_Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
+
+_LOCK = f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
+_WRITE = f"BEGIN; {_LOCK}"
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+# What numbers the rows of a table, if not ``id``.
+_NUMBERS = {"visits": "rowid", "namings": "correction_id"}
+
+# Whose numbers are those of another table.
+_UNNUMBERED = ("namings",)
+
+_RESTORE = "put a copy of the database in its place with: pg_restore"
+
+Answer = TypeVar("Answer")
+
+
+class PostgresDatabase:
+    """The open schema: a ``GalleryDatabase``."""
+
+    among = "= ANY(?)"
+
+    def __init__(self, section: GallerySection, *, moving: bool = False) -> None:
+        """Connect, creating or migrating the schema as needed.
+
+        Args:
+            section: where it is.
+            moving: whether this is for a move, which may take its time, and may go on with one that
+                was interrupted; nobody else uses what is not whole.
+
+        Raises:
+            ConfigError: the address is none, or would be spoken to in the clear over a network.
+            GalleryError: it is out of reach, not a gallery, or of a later version.
+        """
+        self.cipher: Cipher = NO_CIPHER  # the server compares vectors
+        self._address = address_of(section)
+        self._thread = threading.get_ident()
+        self._closed = False
+        self._moving = moving
+        self._identity: object = None
+        self._revision = 0
+        with self._translated():
+            self._connection = self._connected()
+
+    @property
+    def name(self) -> str:
+        """Server and database."""
+        return self._address.name
+
+    def close(self) -> None:
+        """Release the connection; idempotent."""
+        self._closed = True
+        self._connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction that writes, after those of others: all of it or nothing."""
+        with self._transaction(_WRITE):
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Several reads of one state, whatever others write."""
+        with self._transaction(_READ):
+            yield
+
+    def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
+        """Every row of a query, by column."""
+
+        def ask(connection: _Connection) -> list[dict[str, Any]]:
+            return connection.execute(_translate(sql), parameters, binary=True).fetchall()
+
+        with self._translated():
+            return self._answered(ask)
+
+    def batches(self, size: int, sql: str, *parameters: object) -> Iterator[list[tuple[Any, ...]]]:
+        """Every row of a query as a tuple, so many at a time; within ``reading``."""
+        with (
+            self._translated(),
+            self._connection.cursor("batches", binary=True, row_factory=tuple_row) as cursor,
+        ):
+            cursor.execute(_translate(sql), parameters)
+            while batch := cursor.fetchmany(size):
+                yield batch
+
+    def execute(self, sql: str, *parameters: object) -> int:
+        """Change rows, within ``writing``; how many."""
+        return self._connection.execute(_translate(sql), parameters).rowcount
+
+    def insert(self, table: str, **columns: object) -> int:
+        """Add a row, within ``writing``; its number."""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        number = _NUMBERS.get(table, "id")
+        row = self._connection.execute(
+            _translate(f"INSERT INTO {table} ({names}) VALUES ({marks}) RETURNING {number}"),  # noqa: S608 - our own words
+            tuple(columns.values()),
+        ).fetchone()
+        return int(row[number]) if row else 0
+
+    def last_given(self, table: str) -> int:
+        """As its sequence has it."""
+        if table in _UNNUMBERED:
+            return 0
+        [row] = self.rows(f"SELECT last_value, is_called FROM {_sequence(table)}")  # noqa: S608 - our own words
+        return int(row["last_value"]) if row["is_called"] else 0
+
+    def give_after(self, table: str, number: int) -> None:
+        """Number the rows to come after this."""
+        if number and table not in _UNNUMBERED:
+            self.rows("SELECT setval(?, ?)", _sequence(table), number)
+
+    def note_move(self, *, going_on: bool) -> bool:
+        """Note, within ``writing``, that the gallery is being filled, or is whole; what it was."""
+        [row] = self.rows("SELECT is_moving FROM gallery")
+        self.execute("UPDATE gallery SET is_moving = CAST(? AS INTEGER) = 1", going_on)
+        return bool(row["is_moving"])
+
+    def listed(self, values: Collection[int] | Collection[str]) -> list[int] | list[str]:
+        """Values as an array."""
+        return list(values)  # type: ignore[return-value]  # of one or the other
+
+    def require_seal(self) -> None:
+        """Nothing is encrypted but by the server itself."""
+
+    def keep_change_log(self) -> None:
+        """It does from the first version on."""
+
+    def foreign_version(self) -> int:
+        """The number of the last change of what faces are compared with, whoever made it.
+
+        Raises:
+            GalleryLostError: the database is of an earlier time than it was.
+        """
+        [row] = self.rows("SELECT coalesce(max(revision), 0) AS latest FROM template_changes")
+        revision = int(row["latest"])
+        if revision < self._revision:
+            raise GalleryLostError(
+                f"the gallery {self.name} was put back to an earlier state while it was in use; "
+                "start the doorbell again"
+            )
+        self._revision = revision
+        return revision
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Give up on a lock that another session keeps for longer than this."""
+        self.rows("SELECT set_config('lock_timeout', ?, false)", f"{round(seconds * 1000)}")
+
+    def overwrite_deleted(self) -> None:
+        """The server decides when it writes over what was deleted: see docs/postgresql.md."""
+
+    def advice_to_restore(self) -> str:
+        """What the server's own programs do."""
+        return _RESTORE
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        with self._translated():
+            if self._connection.info.transaction_status not in (
+                TransactionStatus.IDLE,
+                TransactionStatus.UNKNOWN,  # the connection is lost
+            ):
+                raise GalleryError(f"the gallery {self.name} is within a transaction already")
+            try:
+                self._answered(lambda connection: connection.execute(begin, prepare=False))
+                yield
+                ended = self._connection.execute("COMMIT").statusmessage
+            except BaseException:
+                with suppress(psycopg.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+            if ended != "COMMIT":
+                raise GalleryError(f"the gallery {self.name} has written nothing; try again")
+
+    def _answered(self, ask: Callable[[_Connection], Answer]) -> Answer:
+        """What the server answers; on a new connection where the old one is lost.
+
+        Outside of a transaction nothing is lost by asking once more.
+        """
+        if self._thread != threading.get_ident():
+            raise GalleryError(f"the gallery {self.name} was opened by another thread")
+        if self._closed:
+            raise GalleryError(f"the gallery {self.name} is closed")
+        was_idle = self._connection.info.transaction_status is TransactionStatus.IDLE
+        if not self._connection.closed:
+            try:
+                return ask(self._connection)
+            except psycopg.OperationalError:
+                if not (self._connection.closed and was_idle):
+                    raise
+        self._connection = self._connected()
+        return ask(self._connection)
+
+    def _connected(self) -> _Connection:
+        connection = psycopg.connect(self._address.conninfo, autocommit=True, row_factory=dict_row)
+        try:
+            _require_vectors(connection)
+            adapt(connection)
+            version, identity, is_moving = _migrated(connection)
+            self._require_same(identity)
+            self._require_usable(version, is_moving=is_moving)
+            if self._moving:
+                connection.execute("SET idle_in_transaction_session_timeout = 0")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _require_same(self, identity: object) -> None:
+        if self._identity not in (None, identity):
+            raise GalleryLostError(
+                f"the gallery {self.name} is another than before; start the doorbell again to use "
+                f"it, or {_RESTORE}"
+            )
+        self._identity = identity
+
+    def _require_usable(self, version: int, *, is_moving: bool) -> None:
+        if version > len(MIGRATIONS):
+            raise GalleryError(
+                f"the gallery {self.name} is of version {version}, written by a later doorbell; "
+                f"this one knows versions up to {len(MIGRATIONS)}: update it"
+            )
+        if is_moving and not self._moving:
+            raise GalleryError(
+                f"a move to the gallery {self.name} has not come to its end; go on with it: "
+                "doorbell gallery move"
+            )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors as the gallery's, without the rows that the server's have in them."""
+        try:
+            yield
+        except psycopg.errors.LockNotAvailable as exc:
+            raise GalleryError(
+                f"the gallery {self.name} is busy: another doorbell or command writes; try again"
+            ) from exc
+        except psycopg.errors.InsufficientPrivilege as exc:
+            raise GalleryError(
+                f"the gallery {self.name} refused: {_said(exc)}; see what a role may do with: "
+                "doorbell gallery roles"
+            ) from exc
+        except psycopg.OperationalError as exc:
+            raise GalleryError(
+                f"the gallery {self.name} does not answer: {_said(exc)}; check gallery.url, "
+                "gallery.password_file and whether PostgreSQL runs"
+            ) from exc
+        except (psycopg.Error, UnicodeError) as exc:
+            raise GalleryError(f"the gallery {self.name} failed: {_said(exc)}") from None
+
+
+def _sequence(table: str) -> str:
+    return f"{table}_{_NUMBERS.get(table, 'id')}_seq"
+
+
+@lru_cache(maxsize=1024)
+def _translate(sql: str) -> str:
+    """A statement of the stores as psycopg takes it."""
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+def _said(error: Exception) -> str:
+    """What the server says, without values of rows."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        return error.diag.message_primary
+    return " ".join(str(error).split())
+
+
+def _require_vectors(connection: _Connection) -> None:
+    """Let pgvector into a database that has none yet, if we may; ``adapt`` says what else to do."""
+    if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone():
+        return
+    with (
+        suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported),
+        connection.transaction(),
+    ):
+        connection.execute(_LOCK)
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+
+
+def _migrated(connection: _Connection) -> tuple[int, object, bool]:
+    """Bring the schema, also where there is none, to the present version; see ``_state``."""
+    version, *_ = _state(connection)
+    if version < len(MIGRATIONS):
+        with connection.transaction():
+            connection.execute(_LOCK)
+            version, *_ = _state(connection)  # somebody else may have been quicker
+            for reached, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+                for statement in statements:
+                    connection.execute(statement)
+                connection.execute("UPDATE gallery SET version = %s", (reached,))
+    return _state(connection)
+
+
+def _state(connection: _Connection) -> tuple[int, object, bool]:
+    """The version of the schema, which gallery it is, and whether it is being moved there."""
+    found = connection.execute("SELECT to_regclass(%s) AS here", (f"{SCHEMA}.gallery",)).fetchone()
+    if found is None or found["here"] is None:
+        return 0, None, False
+    row = connection.execute(f"SELECT * FROM {SCHEMA}.gallery").fetchone()  # noqa: S608 - our own words
+    if row is None:
+        return 0, None, False
+    return int(row["version"]), row["identity"], bool(row["is_moving"])

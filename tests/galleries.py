@@ -1,0 +1,127 @@
+"""A gallery on each database that it can be on, for tests of what holds on all of them."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from doorbell.config import GallerySection, StorageSection
+from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.moving import KEYS
+from doorbell.testbed.postgres import Postgres, find_postgres
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+class Place(ABC):
+    """Where a gallery is, which several may open."""
+
+    @abstractmethod
+    def open(self) -> Gallery: ...
+
+    @abstractmethod
+    def content(self) -> bytes:
+        """All that is kept, as bytes: names and faces can be looked for in it."""
+
+
+class InFile(Place):
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "gallery.sqlite"
+
+    def open(self) -> Gallery:
+        return Gallery.open(self.path)
+
+    def content(self) -> bytes:
+        return b"".join(each.read_bytes() for each in self.path.parent.glob("gallery.sqlite*"))
+
+
+class OnServer(Place):
+    """A database of a server that is started once a run; empty at first."""
+
+    def __init__(self) -> None:
+        self.section, connection = _database()
+        connection.execute(_EMPTY)
+
+    def open(self) -> Gallery:
+        return Gallery.of(StorageSection(), self.section)
+
+    def content(self) -> bytes:
+        with self.open() as gallery:
+            rows = [row for table in KEYS for row in gallery.file.rows(f"SELECT * FROM {table}")]  # noqa: S608 - our own words
+        values = [value for row in rows for value in row.values()]
+        return b"\n".join(
+            value if isinstance(value, bytes) else str(value).encode() for value in values
+        )
+
+
+# Quicker than TRUNCATE, for the few rows of a test; without triggers and references.
+_EMPTY = ";".join(
+    [f"DELETE FROM {table}" for table in (*KEYS, "template_changes")]  # noqa: S608 - our own words
+    + [
+        f"ALTER SEQUENCE {table}_{'rowid' if key == 'rowid' else 'id'}_seq RESTART"
+        for table, key in KEYS.items()
+        if table != "namings"
+    ]
+    + ["ALTER SEQUENCE template_revisions RESTART"]
+)
+
+
+def has_postgres() -> bool:
+    """Whether psycopg is installed, and a server with pgvector."""
+    return importlib.util.find_spec("psycopg") is not None and find_postgres() is not None
+
+
+@cache
+def server() -> Postgres:
+    programs = find_postgres()
+    assert programs is not None
+    started = Postgres(programs)
+    started.start()
+    atexit.register(started.__exit__)
+    return started
+
+
+@cache
+def _database() -> tuple[GallerySection, psycopg.Connection]:
+    """A database, and a connection to it that may do everything."""
+    import psycopg
+
+    section = GallerySection(url=server().create("contract"))
+    Gallery.of(StorageSection(), section).close()
+    connection = psycopg.connect(str(section.url), autocommit=True)
+    connection.execute("SET search_path = doorbell; SET session_replication_role = replica")
+    atexit.register(connection.close)
+    return section, connection
+
+
+on_postgres = pytest.mark.skipif(
+    not has_postgres(), reason="psycopg, or a PostgreSQL with pgvector, is not installed"
+)
+
+
+@pytest.fixture(params=["file", pytest.param("server", marks=on_postgres)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return InFile(tmp_path) if request.param == "file" else OnServer()
+
+
+@pytest.fixture
+def gallery(place: Place) -> Iterator[Gallery]:
+    with place.open() as opened:
+        yield opened
+
+
+def dump(gallery: Gallery) -> list[str]:
+    """Every row, but for what only goes forward: identifiers ever given, and changes."""
+    return [
+        f"{table} {[value for name, value in sorted(row.items()) if name != 'rowid']}"
+        for table, key in KEYS.items()
+        for row in gallery.file.rows(f"SELECT * FROM {table} ORDER BY {key}")  # noqa: S608 - our own words
+    ]
