@@ -36,6 +36,7 @@ from doorbell.domain import (
     Ring,
     RingCommand,
 )
+from doorbell.errors import ConfigError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.vector_place import delete_left_behind
@@ -94,6 +95,12 @@ def run_daemon(
     Raises:
         DoorbellError: something that the doorbell cannot do without is missing at start.
     """
+    if config.gallery.url is not None:
+        raise ConfigError(
+            "gallery.url: a doorbell does not run on a server's gallery yet, because a server that "
+            "hangs would keep the bell waiting; leave it out, and bring the gallery back with: "
+            "doorbell gallery move --to sqlite"
+        )
     stop = Stop()
     inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()
     followers: list[Callable[[Config], None]] = []  # of a configuration that is read anew
