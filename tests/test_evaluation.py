@@ -299,6 +299,18 @@ def test_the_table_says_what_the_figures_do_not(call: Callable[..., Result], pho
     assert "wall.jpg: no face found" in result.stdout
 
 
+def test_which_of_several_doors_was_measured_is_said(
+    call: Callable[..., Result], photos: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "doorbell.toml"
+    config.write_text('[[door]]\nid = "garden"\nname = "Garden gate"\n')
+    told = call("pairs", photos, "--config", config, "--door", "garden")
+    assert told.stdout.splitlines()[-1] == "as configured for Garden gate"
+    wrong = call("pairs", photos, "--config", config, "--door", "front")
+    assert wrong.exit_code == 2
+    assert "there is no door 'front': --door with one of garden" in wrong.stderr
+
+
 def test_a_wrong_folder_is_a_usage_error(call: Callable[..., Result], tmp_path: Path) -> None:
     result = call("pairs", tmp_path)
     assert result.exit_code == 2
