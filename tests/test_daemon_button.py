@@ -193,4 +193,4 @@ def test_a_server_s_gallery_stops_the_start_before_anything_is_opened(config: Co
     server = config.gallery.model_copy(update={"url": "postgresql://anna@db.example/house"})
     with pytest.raises(ConfigError, match="does not run on a server's gallery"):
         run_daemon(config.model_copy(update={"gallery": server}))
-    assert list(config.storage.directory.iterdir()) == []
+    assert not config.storage.gallery_path.exists()
