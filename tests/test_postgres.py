@@ -207,7 +207,7 @@ def test_who_waits_too_long_for_another_gives_up() -> None:
     with place.open() as one, place.open() as other:
         other.wait_at_most(0.05)
         with one.file.writing():
-            with pytest.raises(GalleryError, match="busy"):
+            with pytest.raises(GalleryError, match="locked"):
                 other.people.enroll("Anna", [EnrolledSample(sample(1))])
             assert other.people.all() == []  # reading waits for nobody
         other.people.enroll("Anna", [EnrolledSample(sample(1))])

@@ -278,7 +278,7 @@ class PostgresDatabase:
             yield
         except psycopg.errors.LockNotAvailable as exc:
             raise GalleryError(
-                f"the gallery {self.name} is busy: another doorbell or command writes; try again"
+                f"the gallery {self.name} is locked: another doorbell or command writes; try again"
             ) from exc
         except psycopg.errors.InsufficientPrivilege as exc:
             raise GalleryError(
