@@ -169,13 +169,13 @@ def test_several_machines_make_and_write_a_new_gallery_at_once() -> None:
     _, section = new_database()
     children = [
         subprocess.Popen([sys.executable, "-c", PROGRAM, str(section.url), str(number)])
-        for number in range(3)
+        for number in range(2)
     ]
-    assert [child.wait(timeout=60) for child in children] == [0] * 3
+    assert [child.wait(timeout=60) for child in children] == [0] * 2
     with open_on(section) as gallery:
-        assert len(gallery.visits.newest(1000)) == 30
+        assert len(gallery.visits.newest(1000)) == 20
         strangers = [each.stranger_id for each in gallery.strangers.all()]
-        assert strangers == list(range(1, 31))
+        assert strangers == list(range(1, 21))
 
 
 def test_a_lost_connection_is_made_anew_by_the_next_call() -> None:
@@ -207,7 +207,7 @@ def test_who_waits_too_long_for_another_gives_up() -> None:
     with place.open() as one, place.open() as other:
         other.wait_at_most(0.05)
         with one.file.writing():
-            with pytest.raises(GalleryError, match="busy"):
+            with pytest.raises(GalleryError, match="locked"):
                 other.people.enroll("Anna", [EnrolledSample(sample(1))])
             assert other.people.all() == []  # reading waits for nobody
         other.people.enroll("Anna", [EnrolledSample(sample(1))])

@@ -1,8 +1,7 @@
 """The gallery: whom the household knows, which strangers came, every visit, every correction.
 
 One SQLite file, or a schema on a PostgreSQL server; one transaction a call, several processes at a
-time. It decides nobody's
-identity and deletes no picture: it says which visits' pictures are to go.
+time. It decides nobody's identity and deletes no picture: it says which visits' pictures are to go.
 """
 
 from __future__ import annotations

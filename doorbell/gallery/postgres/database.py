@@ -191,6 +191,7 @@ class PostgresDatabase:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
+        self._require_own()
         with self._translated():
             if self._connection.info.transaction_status not in (
                 TransactionStatus.IDLE,
@@ -213,10 +214,7 @@ class PostgresDatabase:
 
         Outside of a transaction nothing is lost by asking once more.
         """
-        if self._thread != threading.get_ident():
-            raise GalleryError(f"the gallery {self.name} was opened by another thread")
-        if self._closed:
-            raise GalleryError(f"the gallery {self.name} is closed")
+        self._require_own()
         was_idle = self._connection.info.transaction_status is TransactionStatus.IDLE
         if not self._connection.closed:
             try:
@@ -228,6 +226,12 @@ class PostgresDatabase:
                     raise
         self._connection = self._connected()
         return ask(self._connection)
+
+    def _require_own(self) -> None:
+        if self._thread != threading.get_ident():
+            raise GalleryError(f"the gallery {self.name} was opened by another thread")
+        if self._closed:
+            raise GalleryError(f"the gallery {self.name} is closed")
 
     def _connected(self) -> PatientConnection:
         connection = PatientConnection.connect(
@@ -278,7 +282,7 @@ class PostgresDatabase:
             yield
         except psycopg.errors.LockNotAvailable as exc:
             raise GalleryError(
-                f"the gallery {self.name} is busy: another doorbell or command writes; try again"
+                f"the gallery {self.name} is locked: another doorbell or command writes; try again"
             ) from exc
         except psycopg.errors.InsufficientPrivilege as exc:
             raise GalleryError(
