@@ -274,6 +274,7 @@ def test_opencv_names_in_the_first_frame(evaluate_opencv: Evaluate, videos: Path
     assert (figures["visits"], figures["named_right"], figures["undecided"]) == (4, 1, 0)
 
 
+@pytest.mark.long
 def test_plots_are_written_and_json_stays_alone_on_stdout(
     call: Callable[..., Result], photos: Path, tmp_path: Path
 ) -> None:
