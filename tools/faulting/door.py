@@ -276,7 +276,7 @@ class Door:
 
     def told(self, kind: str) -> int:
         """How often something was told of any door, as the log says."""
-        return len(re.findall(rf" {kind} visit=", self.log))
+        return len(re.findall(rf" {kind} (?:door=\S+ )?visit=", self.log))
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait for something, or for the daemon to end; whether it came."""
