@@ -18,8 +18,8 @@ from doorbell.control import requests
 from doorbell.control.requests.notifications import TargetReport
 from doorbell.daemon.control.commands import Commands
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
+from doorbell.daemon.control.latest import Latest
 from doorbell.daemon.control.notices import NoticeRequests
-from doorbell.daemon.control.output import Latest
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.domain import (
     AnyCommand,

@@ -314,12 +314,10 @@ class Pipeline:
         """Enroll the one visitor in sight from what was seen of the visit so far.
 
         Raises:
-            EnrollmentError: nobody is in sight, several are, no frame was good enough, or it is
-                somebody enrolled under another name.
-            InvalidNameError: the name cannot be stored.
+            EnrollmentError, InvalidNameError: as the function of that name.
         """
-        seen = self._recognizer.usable(self._tracker.tracks)
-        return enroll_visible(self._gallery, name, seen, self._section.min_live)
+        in_sight = self._recognizer.usable(self._tracker.tracks)
+        return enroll_visible(self._gallery, name, in_sight, self._section.min_live)
 
     def _apply_corrections(self) -> None:
         """Take over what the household has said of visits that are going on."""

@@ -13,7 +13,7 @@ from doorbell.control import requests
 from doorbell.control.wire import Document
 from doorbell.daemon.control.commands import Commands
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
-from doorbell.daemon.control.output import Latest
+from doorbell.daemon.control.latest import Latest
 from doorbell.daemon.control.server import Answer
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.domain import (
