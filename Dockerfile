@@ -65,7 +65,6 @@ ENV PATH=/opt/doorbell/.venv/bin:$PATH \
     XDG_CACHE_HOME=/var/cache/doorbell \
     DOORBELL_MODELS_DIRECTORY=/var/cache/doorbell/models \
     MALLOC_ARENA_MAX=1 \
-    MALLOC_TRIM_THRESHOLD_=1048576 \
     OPENBLAS_NUM_THREADS=1 \
     PYTHONDONTWRITEBYTECODE=1
 USER doorbell

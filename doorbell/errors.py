@@ -10,6 +10,7 @@ once, at the edge, with ``from exc``.
     ├── UsageError             a request that cannot be met as it was made            (exit 2)
     │   ├── UnknownPersonError     no person of that name; nearest names offered
     │   ├── UnknownStrangerError   no stranger of that identifier
+    │   ├── UnknownDoorError       no door of that identifier
     │   └── InvalidNameError       a name that is empty, too long or has control characters
     ├── EnrollmentError        a picture that cannot be enrolled, with the reason     (exit 1)
     │   └── PictureError           not a picture, truncated, empty or too large
@@ -29,6 +30,10 @@ once, at the edge, with ``from exc``.
         ├── SoundError
         └── BrokerError
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 # Of whatever asked for more than the machine has.
 MEMORY_ADVICE = (
@@ -56,6 +61,18 @@ class UsageError(DoorbellError):
 
 class UnknownPersonError(UsageError):
     """No person of that name is enrolled."""
+
+
+class UnknownDoorError(UsageError):
+    """There is no door of that id.
+
+    Args:
+        door_id: that was asked for.
+        doors: the ids that there are.
+    """
+
+    def __init__(self, door_id: str, doors: Iterable[str]) -> None:
+        super().__init__(f"there is no door {door_id!r}; there are {', '.join(doors)}")
 
 
 class UnknownStrangerError(UsageError):

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from command_line import Cli, sample
 from examples import leave_out_long, register_profiles
-from remembered import RememberingPerception
+from remembered import LooksOnce
 from scheduling import WaitingApart, give_way, order
 
 from doorbell.cli import main
@@ -70,7 +70,7 @@ def faces(models_directory: Path) -> Path:
 def perception(models_directory: Path) -> Iterator[Perception]:
     config = load_config(None, [f"inference.models_directory={models_directory}"])
     with closing(open_perception(config)) as perception:
-        yield RememberingPerception(perception)
+        yield LooksOnce(perception)
 
 
 @pytest.fixture

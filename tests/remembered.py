@@ -8,7 +8,7 @@ from doorbell.domain import Face, UInt8Array
 from doorbell.pipeline.perception import Perception
 
 
-class RememberingPerception(Perception):
+class LooksOnce(Perception):
     """The same networks, which look at each single picture once.
 
     Args:

@@ -52,6 +52,7 @@ def test_frames_are_measured_as_work_grows(config: Config) -> None:
     assert report.machine == {"a": "b"}
 
 
+@pytest.mark.long
 def test_who_comes_is_found(config: Config) -> None:
     report = measure_arrivals(config, count=2, threads=1, machine={})
     (coming,) = report.results

@@ -1,10 +1,12 @@
 """Several doors in one configuration: what each has of its own, and what is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from doorbell.config import Config, load_config
+from doorbell.config.doors import OWN_KEYS
 from doorbell.errors import ConfigError
 
 HOUSE = """
@@ -37,6 +39,7 @@ detection.ignore = [[[0.0, 0.0], [0.2, 0.0], [0.2, 1.0]]]
 storage.pictures_days = 1
 mqtt.publish_images = false
 """
+SHIPPED = Path(__file__).parent.parent / "config" / "doorbell.toml"
 TWO = '[[door]]\nid = "a"\nname = "A"\n{}\n[[door]]\nid = "b"\nname = "B"\n{}\n'
 
 
@@ -64,6 +67,18 @@ def test_what_a_door_leaves_out_is_as_in_the_section_of_that_name(tmp_path: Path
     assert len(garden.detection.ignore) == 1
     assert not front.detection.ignore
     assert front.doors == (front,), "a door has no doors"
+
+
+def test_the_shipped_example_of_a_door_is_one_with_every_key_that_is_not_a_whole_section(
+    tmp_path: Path,
+) -> None:
+    _, _, example = SHIPPED.read_text(encoding="utf-8").partition("#   [[door]]")
+    path = tmp_path / "doorbell.toml"
+    path.write_text("[[door]]" + re.sub(r"^#", "", example, flags=re.MULTILINE), encoding="utf-8")
+    [door] = load_config(path).door
+    assert {"id", "name", "area"} <= door.model_fields_set
+    for section, keys in OWN_KEYS.items():
+        assert set(getattr(door, section)) == keys
 
 
 def test_a_configuration_without_doors_is_one_door(tmp_path: Path) -> None:

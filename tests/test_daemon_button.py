@@ -23,7 +23,7 @@ from doorbell.daemon.reloading import Reload
 from doorbell.daemon.run import run_daemon
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import Command, Frame, Ring, RingCommand
-from doorbell.errors import CameraError, GpioError
+from doorbell.errors import CameraError, ConfigError, GpioError
 from doorbell.gallery.gallery import Gallery
 from doorbell.pipeline.latency import Latency
 from doorbell.pipeline.perception import Perception
@@ -187,3 +187,10 @@ def test_a_button_that_is_not_there_stops_the_start(config: Config) -> None:
     with pytest.raises(GpioError) as caught:
         run_daemon(config, chips=FakeChips())
     assert caught.value.exit_code == 3
+
+
+def test_a_server_s_gallery_stops_the_start_before_anything_is_opened(config: Config) -> None:
+    server = config.gallery.model_copy(update={"url": "postgresql://anna@db.example/house"})
+    with pytest.raises(ConfigError, match="does not run on a server's gallery"):
+        run_daemon(config.model_copy(update={"gallery": server}))
+    assert not config.storage.gallery_path.exists()

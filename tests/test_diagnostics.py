@@ -60,6 +60,7 @@ def test_a_camera_that_hangs_upside_down_is_found_out(tmp_path: Path, portrait: 
     assert says_how_to_turn(check_picture(tmp_path, rotate(portrait, 180)), 180)
 
 
+@pytest.mark.long
 def test_a_camera_that_hangs_sideways_is_found_out_and_righted_by_what_is_advised(
     tmp_path: Path, portrait: UInt8Array
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_width_that_leaves_far_faces_unnamed_is_said(*, pixels: int, said: boo
     assert told == ([far_faces(pixels)] if said else [])
 
 
+@pytest.mark.long
 def test_such_a_width_is_said_where_somebody_stands_there(
     tmp_path: Path, portrait: UInt8Array
 ) -> None:

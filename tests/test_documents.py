@@ -138,7 +138,7 @@ def test_every_command_in_a_document_exists_with_its_options(words: list[str]) -
 def test_keys_named_in_documents_exist() -> None:
     sections = dict(Config())
     named = re.findall(
-        rf"`({'|'.join(sections)})\.(\w+)(?: = [^`]+)?`",
+        rf"`({'|'.join(sections)})\.(?!sqlite`)(\w+)(?: = [^`]+)?`",  # gallery.sqlite is a file
         "\n".join(text for name, text in DOCUMENTS.items() if name != "CHANGELOG.md"),
     )
 

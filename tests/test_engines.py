@@ -67,10 +67,15 @@ def test_the_graphs_are_all_that_is_built(models_directory: Path) -> None:
     assert CUTTING_REGIONS
 
 
+@pytest.mark.parametrize(
+    "architecture",
+    [ARCHITECTURES[0], *(pytest.param(each, marks=pytest.mark.long) for each in ARCHITECTURES[1:])],
+)
 @pytest.mark.parametrize("graph", GRAPHS)
-def test_every_float16_graph_builds_strongly_typed(graph: str, find: Find) -> None:
-    for architecture in ARCHITECTURES:
-        assert build_engine(trt, find(graph), architecture=architecture)
+def test_every_float16_graph_builds_strongly_typed(
+    graph: str, architecture: str, find: Find
+) -> None:
+    assert build_engine(trt, find(graph), architecture=architecture)
 
 
 @pytest.mark.parametrize("graph", GRAPHS)

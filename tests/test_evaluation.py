@@ -274,6 +274,7 @@ def test_opencv_names_in_the_first_frame(evaluate_opencv: Evaluate, videos: Path
     assert (figures["visits"], figures["named_right"], figures["undecided"]) == (4, 1, 0)
 
 
+@pytest.mark.long
 def test_plots_are_written_and_json_stays_alone_on_stdout(
     call: Callable[..., Result], photos: Path, tmp_path: Path
 ) -> None:
@@ -297,6 +298,18 @@ def test_the_table_says_what_the_figures_do_not(call: Callable[..., Result], pho
     assert "0 of 4 photos of members named as another member" in result.stdout
     assert "not enrolled:" in result.stdout
     assert "wall.jpg: no face found" in result.stdout
+
+
+def test_which_of_several_doors_was_measured_is_said(
+    call: Callable[..., Result], photos: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "doorbell.toml"
+    config.write_text('[[door]]\nid = "garden"\nname = "Garden gate"\n')
+    told = call("pairs", photos, "--config", config, "--door", "garden")
+    assert told.stdout.splitlines()[-1] == "as configured for Garden gate"
+    wrong = call("pairs", photos, "--config", config, "--door", "front")
+    assert wrong.exit_code == 2
+    assert "there is no door 'front': --door with one of garden" in wrong.stderr
 
 
 def test_a_wrong_folder_is_a_usage_error(call: Callable[..., Result], tmp_path: Path) -> None:

@@ -70,3 +70,10 @@ def test_a_ring_before_who_it_is_for_is_out_of_order() -> None:
     documents[1], documents[2] = documents[2], documents[1]
     assert differences(documents) == {"disordered": 1}
     assert not judge(SCRIPT, documents).faultless
+
+
+def test_two_doors_are_judged_together() -> None:
+    lost = judge(SCRIPT, heard()[1:])
+    both = judge(SCRIPT, heard()) + lost
+    assert (both.events, both.lost) == (18, 1)
+    assert not both.faultless

@@ -1,7 +1,10 @@
 """A gallery moved to a server and back: every row the same, also after an interruption."""
 
+import random
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +188,41 @@ def test_the_command_line_moves_both_ways(
     for verb in (["backup"], ["check"], ["restore", "FILE", "--yes"], ["decrypt"]):
         refused = CliRunner().invoke(main, ["gallery", *verb, *here])
         assert refused.exit_code == 2
+
+
+MOVE = "from doorbell.cli import main; main()"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_move_that_is_killed_at_any_moment_comes_to_its_end_when_it_is_run_again(
+    storage: StorageSection, section: GallerySection
+) -> None:
+    with Gallery.of(storage) as gallery, gallery.file.writing():
+        for number in range(20_000):
+            gallery.file.insert(
+                "visits",
+                id=f"many-{number}",
+                started_at=1.0,
+                last_seen_at=2.0,
+                similarity=0.0,
+                frames_used=0,
+            )
+    words = ["gallery", "move", "--to", str(section.url)]
+    words += ["--set", f"storage.directory={storage.directory}"]
+    moments = random.Random(1)  # noqa: S311 - no secret
+    kills = 0
+    while kills < 12:
+        with subprocess.Popen([sys.executable, "-c", MOVE, *words]) as moving:
+            try:
+                moving.wait(timeout=moments.uniform(0.8, 3.0))
+            except subprocess.TimeoutExpired:
+                moving.kill()
+                kills += 1
+            else:
+                break  # it has come to its end
+        with suppress(GalleryError), Gallery.of(storage, section) as there:
+            assert not there.people.all()  # not begun yet, or not to be opened
+    assert kills
+    assert subprocess.run([sys.executable, "-c", MOVE, *words], check=False).returncode in (0, 2)
+    assert rows_of(Gallery.of(storage, section)) == rows_of(Gallery.of(storage))

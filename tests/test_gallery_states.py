@@ -207,4 +207,4 @@ TestGalleryStates = GalleryStates.TestCase
 TestGalleryStates.settings = settings(max_examples=examples(60), stateful_step_count=30)
 
 TestGalleryStatesOnServer = on_postgres(GalleryStatesOnServer.TestCase)
-TestGalleryStatesOnServer.settings = settings(max_examples=examples(8), stateful_step_count=30)
+TestGalleryStatesOnServer.settings = settings(max_examples=examples(5), stateful_step_count=30)

@@ -145,6 +145,7 @@ def test_times_of_networks_and_steps_are_in_the_report(passed: DeviceReport) -> 
     assert "(its paper: 3.5)" in passed.notes[1]
 
 
+@pytest.mark.long
 def test_a_network_with_wrong_outputs_fails(trial: Trial) -> None:
     wrong = replace(trial, float16=spoiled(trial.float16, "blazeface_back", np.negative))
     checks = check_answers(wrong, say_nothing)
@@ -153,6 +154,7 @@ def test_a_network_with_wrong_outputs_fails(trial: Trial) -> None:
     assert "faces, device float16" not in [c.name for c in checks]
 
 
+@pytest.mark.long
 def test_an_engine_that_cannot_be_built_fails_and_says_why_without_places(
     trial: Trial, models_directory: Path
 ) -> None:

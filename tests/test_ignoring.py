@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from command_line import Cli, sample
+from galleries import Place
 from visiting import ANNA, POSTMAN, POSTMAN_AGAIN, Door, come_and_go, kinds, known
 
 from doorbell.domain import Arrived, Left, Recognized, Ring, Unknown, Visit
@@ -18,8 +18,8 @@ from doorbell.household.ignoring import ignore_person, ignore_stranger, ignore_v
 
 
 @pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[Gallery]:
-    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+def gallery(place: Place) -> Iterator[Gallery]:
+    with place.open() as gallery:
         anna = gallery.people.enroll("Anna", [EnrolledSample(sample(0))]).person
         stranger = gallery.strangers.add([sample(1)], 1000.0)
         gallery.visits.save(Visit("va", 1000.0, 1010.0, 1015.0, anna))

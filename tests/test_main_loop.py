@@ -46,6 +46,7 @@ from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.gallery import EnrolledSample, Forgotten, Gallery
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.store import Changes
+from doorbell.gallery.vector_place import VectorPlace
 from doorbell.household.enrollment import Enroller
 from doorbell.models.store import face_path
 from doorbell.pipeline.latency import Latency
@@ -243,8 +244,8 @@ class DefectivePeople(PeopleStore):
 class DefectiveGallery(Gallery):
     """One with a defect in a store."""
 
-    def __init__(self, file: GalleryFile) -> None:
-        super().__init__(file)
+    def __init__(self, file: GalleryFile, place: VectorPlace) -> None:
+        super().__init__(file, place)
         self.people = DefectivePeople(Changes(file))
 
 

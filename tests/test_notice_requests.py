@@ -18,8 +18,8 @@ from doorbell.control import requests
 from doorbell.control.requests.notifications import TargetReport
 from doorbell.daemon.control.commands import Commands
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
+from doorbell.daemon.control.latest import Latest
 from doorbell.daemon.control.notices import NoticeRequests
-from doorbell.daemon.control.output import Latest
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.domain import (
     AnyCommand,
@@ -59,6 +59,7 @@ class House:
             visits=VisitRequests(section, self.executor, lambda: self.seconds),
             executor=self.executor,
             commands=Commands(["front", "garden", "cellar"], self._put, self.executor),
+            doors=["front", "garden", "cellar"],
             silent_doors={"cellar"},
             now=lambda: self.seconds,
         )
@@ -128,6 +129,8 @@ def test_a_reply_is_offered_only_of_a_door_where_it_can_be_said(house: House) ->
     house.latest.note(RepliesState((Reply("coming", "Coming!"),)))
     house.notices.handle(Ring("e2", 1e9, door_id="cellar"))
     house.notices.handle(Ring("e3", 1e9, door_id="garden"))
+    links = [notice["link"] for notice in house.taken()]
+    assert links == ["/visits/v1", "/?door=cellar", "/?door=garden"]
     offered = [[each["label"] for each in notice["answers"]] for notice in house.taken()[1:]]
     assert offered == [[], ["Say: Coming!"]]
 

@@ -352,6 +352,7 @@ def test_nobody_before_the_camera_is_told(worker: PhotoWorker) -> None:
         worker.finish("the camera")
 
 
+@pytest.mark.long
 def test_it_ends_itself_when_nobody_asks_and_is_there_again_for_the_next(
     tmp_path: Path, config: Config
 ) -> None:

@@ -219,7 +219,9 @@ def test_a_slow_camera_is_said_once_and_is_a_state_that_goes_on_watching(
     assert {each.condition for each in seen([15.0, 3.0])} == {CameraCondition.LIVE}
 
 
-@pytest.mark.parametrize(("rate", "is_slow"), [(1.0, True), (10.0, False)])
+@pytest.mark.parametrize(
+    ("rate", "is_slow"), [(1.0, True), pytest.param(10.0, False, marks=pytest.mark.long)]
+)
 def test_the_check_says_that_a_camera_is_too_slow(
     rate: float, is_slow: bool, models_directory: Path
 ) -> None:

@@ -1,13 +1,13 @@
 """The gallery's side of the door, with a gallery that another process holds, or that is gone."""
 
 import logging
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from galleries import InFile, Place
 
 from doorbell.domain import FaceSample, Stranger, Visit
 from doorbell.gallery.gallery import EnrolledSample, Gallery
@@ -26,32 +26,26 @@ def visit(name: str, visitor: Stranger | None = None) -> Visit:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "gallery.sqlite"
-
-
-@pytest.fixture
-def gallery(path: Path) -> Iterator[Gallery]:
-    with Gallery.open(path) as gallery:
+def gallery(place: Place) -> Iterator[Gallery]:
+    with place.open() as gallery:
         gallery.wait_at_most(0.01)
         yield gallery
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Another process writes and does not come to an end."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+def locked(place: Place) -> Iterator[None]:
+    """Somebody else writes and does not come to an end."""
+    with place.open() as other, other.file.writing():
         yield
 
 
 def test_a_new_stranger_gets_an_identifier_and_what_was_saved_once_the_gallery_answers(
-    gallery: Gallery, path: Path, caplog: pytest.LogCaptureFixture
+    gallery: Gallery, place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = gallery.strangers.add([sample(0)], NOW - 99)
     book = VisitRecorder(gallery, MODEL)
     caplog.set_level(logging.INFO)
-    with locked(path):
+    with locked(place):
         newcomer = book.introduce(None, [sample(1)], NOW)
         book.save(visit("v1", newcomer), [sample(1)])
         other = book.introduce(None, [sample(2)], NOW)
@@ -79,11 +73,11 @@ def test_a_new_stranger_gets_an_identifier_and_what_was_saved_once_the_gallery_a
 
 
 def test_a_stranger_met_before_keeps_the_identifier_and_the_visit_is_counted_later(
-    gallery: Gallery, path: Path
+    gallery: Gallery, place: Place
 ) -> None:
     known = gallery.strangers.add([sample(0)], NOW - 99)
     book = VisitRecorder(gallery, MODEL)
-    with locked(path):
+    with locked(place):
         met = book.introduce(known, [sample(0)], NOW)
         assert (met.stranger_id, met.visits, met.last_seen_at) == (1, 2, NOW)
         assert gallery.strangers.get(1).visits == 1
@@ -91,10 +85,10 @@ def test_a_stranger_met_before_keeps_the_identifier_and_the_visit_is_counted_lat
     assert (gallery.strangers.get(1).visits, gallery.strangers.get(1).last_seen_at) == (2, NOW)
 
 
-def test_a_new_stranger_who_was_none_leaves_nothing_behind(gallery: Gallery, path: Path) -> None:
+def test_a_new_stranger_who_was_none_leaves_nothing_behind(gallery: Gallery, place: Place) -> None:
     anna = gallery.people.enroll("Anna", [EnrolledSample(sample(0))]).person
     book = VisitRecorder(gallery, MODEL)
-    with locked(path):
+    with locked(place):
         newcomer = book.introduce(None, [sample(1)], NOW)
         book.save(visit("v1", newcomer))
         book.save(Visit("v1", NOW, NOW + 6, visitor=anna))
@@ -106,11 +100,11 @@ def test_a_new_stranger_who_was_none_leaves_nothing_behind(gallery: Gallery, pat
 
 
 def test_what_waits_brings_no_face_back_of_who_was_forgotten_meanwhile(
-    gallery: Gallery, path: Path
+    gallery: Gallery, place: Place
 ) -> None:
     anna = gallery.people.enroll("Anna", [EnrolledSample(sample(0))]).person
     book = VisitRecorder(gallery, MODEL)
-    with locked(path):
+    with locked(place):
         book.save(Visit("v1", NOW, NOW + 6, visitor=anna), [sample(0)])
     gallery.people.forget("Anna")
     book.catch_up()
@@ -119,10 +113,10 @@ def test_what_waits_brings_no_face_back_of_who_was_forgotten_meanwhile(
 
 
 def test_what_waits_is_bounded_and_the_oldest_goes(
-    gallery: Gallery, path: Path, caplog: pytest.LogCaptureFixture
+    gallery: Gallery, place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     book = VisitRecorder(gallery, MODEL)
-    with locked(path):
+    with locked(place):
         for number in range(WRITES_KEPT + 3):
             book.save(visit(f"v{number}"))
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
@@ -131,13 +125,16 @@ def test_what_waits_is_bounded_and_the_oldest_goes(
     assert kept == {f"v{number}" for number in range(3, WRITES_KEPT + 3)}
 
 
-def test_a_gallery_that_was_deleted_is_a_problem_and_no_end(gallery: Gallery, path: Path) -> None:
+def test_a_gallery_that_was_deleted_is_a_problem_and_no_end(tmp_path: Path) -> None:
+    place = InFile(tmp_path)
+    gallery = place.open()
     gallery.strangers.add([sample(0)], NOW)
     book = VisitRecorder(gallery, MODEL)
-    path.unlink()
+    place.path.unlink()
     assert [each.label for each in book.templates().strangers] == ["stranger-1"]
     assert book.visit("v1") is None
     assert book.introduce(None, [sample(1)], NOW).stranger_id < 0
     assert book.catch_up() == {}
     assert book.problem is not None
     assert "deleted or replaced" in book.problem
+    gallery.close()

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from faulting import broker, camera, console, gallery, process, refusals, storage, voices
-from faulting.door import NAME, Door, NotRecoveredError
-from faulting.truth import Judgement
+from faulting import broker, camera, console, doors, gallery, process, refusals, storage, voices
+from faulting.door import Door, NotRecoveredError
+from faulting.truth import NAME, Judgement
 
 from doorbell.config import InferenceSection, load_config
 from doorbell.gallery.gallery import Gallery
@@ -87,6 +87,11 @@ FAULTS = (
     Fault("camera-corrupt", camera.corrupt),
     Fault("camera-changing-size", camera.changing_size),
     Fault("camera-missing-at-start", camera.missing_at_start),
+    Fault("doors-camera-hangs", doors.camera_hangs, doors.prepare_hanging, once=True),
+    Fault("doors-camera-lost", doors.camera_lost, doors.prepare),
+    Fault("doors-camera-frozen", doors.camera_frozen, doors.prepare),
+    Fault("doors-sound-dead", doors.sound_dead, doors.prepare),
+    Fault("doors-broker-away", doors.broker_away, doors.prepare),
     Fault("sound-gone", camera.sound_gone),
     Fault("sound-blocked", camera.sound_blocked),
     Fault("door-speaker-hangs", voices.speaker_hangs, voices.prepare),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorbell.cli.options import with_config
+from doorbell.cli.options import door_of, door_option, named_door, with_config
 from doorbell.cli.printing import (
     example,
     json_option,
@@ -123,6 +123,7 @@ def with_trials(verb: Callable[..., None]) -> Callable[..., None]:
     help="Draw curves, scores and the worst mistakes into this folder (takes matplotlib).",
 )
 @with_trials
+@door_option
 @json_option
 @with_config
 def evaluate(
@@ -137,10 +138,11 @@ def evaluate(
 ) -> None:
     """Measure recognition on labelled pictures and videos.
 
-    Everything goes the way of the daemon, with the configuration that applies; the gallery is one
-    of its own and is gone afterwards.
+    Everything goes the way of the daemon, with the configuration that applies, or that of one of
+    several doors; the gallery is one of its own and is gone afterwards.
 
-    JSON: the figures; rates are fractions, times are seconds of video.
+    JSON: the figures; rates are fractions, times are seconds of video. With --door also door, its
+    id.
     """
     from doorbell.errors import UsageError
     from doorbell.measure.accuracy.conditions import Trials as Chosen
@@ -151,6 +153,9 @@ def evaluate(
             f"--household, --probes, --strangers, --conditions and --seed are for conditions, "
             f"not for {what}"
         )
+    door_id = named_door()
+    if door_id is not None:
+        config = door_of(config, door_id)
     if baseline is not None:  # OpenCV's own networks take as many threads as it gives them
         import cv2
 
@@ -158,7 +163,7 @@ def evaluate(
     with progress_bars() as progress, open_method(config, baseline, progress) as method:
         report = measure(what, folder, method, progress, trials)
     if as_json:
-        print_json(dict(report.figures))
+        print_json(dict(report.figures) | ({} if door_id is None else {"door": door_id}))
     else:
         for table in report.tables:
             print_table(table.columns, table.rows, empty="")
@@ -167,6 +172,8 @@ def evaluate(
             print_table(("figure", "value"), [*_rows(report.figures)], empty="")
         for note in report.notes:
             say(note)
+        if door_id is not None:
+            say(f"as configured for {config.device.name}")
     if plots is not None:
         from doorbell.measure.accuracy.plots import draw_report
 

@@ -45,7 +45,7 @@ class DoorSection(Section):
 
 
 # Of these sections a door has some keys of its own; of the others all.
-_OWN_KEYS: Mapping[str, frozenset[str]] = {
+OWN_KEYS: Mapping[str, frozenset[str]] = {
     "detection": frozenset({"ignore"}),
     "storage": frozenset({"pictures_days", "visits_days"}),
     "mqtt": frozenset({"enabled", "publish_images", "image_width", "image_quality"}),
@@ -62,7 +62,7 @@ def tables(house: Config, door: DoorSection) -> dict[str, Any]:
     if door.area is not None:
         own["device"]["area"] = door.area
     for section in DoorSection.model_fields.keys() - {"id", "name", "area"}:
-        table, keys = getattr(door, section), _OWN_KEYS.get(section)
+        table, keys = getattr(door, section), OWN_KEYS.get(section)
         for key in table:
             if keys is not None and key not in keys:
                 msg = (

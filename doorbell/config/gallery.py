@@ -1,4 +1,4 @@
-"""``[gallery]``: where people, strangers and visits are kept, if not on this machine."""
+"""``[gallery]``: where people, strangers and visits are kept, and held ready."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from doorbell.config.values import LocalPath
 
 
 class GallerySection(Section):
-    """``[gallery]``: a PostgreSQL server for several machines; without one, a file of this one."""
+    """``[gallery]``: a PostgreSQL server for several machines; without one, a file of this one.
+
+    And how those who are known are held ready.
+    """
 
     url: (
         Annotated[
@@ -27,6 +30,7 @@ class GallerySection(Section):
     password_file: LocalPath | None = None
     tls_ca_file: LocalPath | None = None
     allow_unencrypted: bool = False
+    vectors_in_memory: Annotated[int, Field(ge=2_000, le=999_999)] = 200_000
 
     @model_validator(mode="after")
     def _nothing_in_vain(self) -> GallerySection:

@@ -47,7 +47,7 @@ from doorbell.domain import (
 )
 from doorbell.errors import (
     DoorbellError,
-    UsageError,
+    UnknownDoorError,
 )
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.doors import stored_doors
@@ -360,14 +360,12 @@ class MainLoop:
         """The door that a command is for; the first where it is for the house.
 
         Raises:
-            UsageError: there is none of that id.
+            UnknownDoorError: there is none of that id.
         """
         if not command.door_id:
             return next(iter(self._doors.values()))
         if command.door_id not in self._doors:
-            raise UsageError(
-                f"there is no door {command.door_id!r}; there are {', '.join(self._doors)}"
-            )
+            raise UnknownDoorError(command.door_id, self._doors)
         return self._doors[command.door_id]
 
     def _refuse_the_rest(self) -> None:

@@ -37,9 +37,11 @@ from doorbell.domain import (
     Ring,
     RingCommand,
 )
+from doorbell.errors import ConfigError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.link.copy import GalleryCopy
 from doorbell.gallery.lock import only_daemon
+from doorbell.gallery.vector_place import delete_left_behind
 from doorbell.gpio.button import Button
 from doorbell.gpio.lines import Chips
 from doorbell.household.doors import stored_doors
@@ -73,9 +75,16 @@ def open_gallery(storage: StorageSection, section: GallerySection | None = None)
         GalleryError, EncryptionError: it cannot be opened.
     """
     make_room(storage.pictures_directory, ROOM_BYTES)
-    if section is None or section.url is None:
+    delete_left_behind(storage.directory)
+    if section is None:
         return Gallery.of(storage, look_through=True)
-    return GalleryCopy.open(storage.copy_path, open_cipher(storage.key_file), look_through=True)
+    if section.url is None:
+        most = section.vectors_in_memory
+        return Gallery.of(storage, section, look_through=True, vectors_in_memory=most)
+    cipher = open_cipher(storage.key_file)
+    return GalleryCopy.open(
+        storage.copy_path, cipher, look_through=True, vectors_in_memory=section.vectors_in_memory
+    )
 
 
 def run_daemon(
@@ -98,6 +107,12 @@ def run_daemon(
     Raises:
         DoorbellError: something that the doorbell cannot do without is missing at start.
     """
+    if config.gallery.url is not None:
+        raise ConfigError(
+            "gallery.url: a doorbell does not run on a server's gallery yet, because a server that "
+            "hangs would keep the bell waiting; leave it out, and bring the gallery back with: "
+            "doorbell gallery move --to sqlite"
+        )
     stop = Stop()
     inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()
     followers: list[Callable[[Config], None]] = []  # of a configuration that is read anew

@@ -18,7 +18,7 @@ from doorbell.daemon.control.replies import RepliesRequests
 from doorbell.daemon.control.service import DoorOutputs, control_service
 from doorbell.daemon.control.talk import TalkRequests
 from doorbell.domain import AnyCommand, Command, ReplyCommand, Ring
-from doorbell.errors import ConfigError
+from doorbell.errors import ConfigError, UnknownDoorError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gpio.lines import Chips
 from doorbell.household.doors import doors_by_visit, stored_doors
@@ -368,4 +368,4 @@ class Outputs:
         elif command.door_id in self._sounds:
             self._sounds[command.door_id].voice.carry_out(command)
         else:
-            command.answer(f"there is no door {command.door_id!r}", done=False)
+            command.answer(str(UnknownDoorError(command.door_id, self._sounds)), done=False)

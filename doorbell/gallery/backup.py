@@ -15,7 +15,8 @@ from pathlib import Path
 from time import gmtime, strftime
 
 from doorbell.errors import GalleryError, UsageError
-from doorbell.gallery.database import alone_in, inspect
+from doorbell.gallery.database import alone_in
+from doorbell.gallery.inspection import inspect
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.migrations import SCHEMA
 from doorbell.gallery.rebuilding import rebuild

@@ -21,12 +21,11 @@ from typing import Any
 from sqlite_utils import Database
 
 from doorbell.errors import EncryptionError, GalleryError, GalleryLostError
+from doorbell.gallery.inspection import inspect
 from doorbell.gallery.migrations import ENCRYPTED, SCHEMA
 from doorbell.storage.encryption import NO_CIPHER, Cipher
 from doorbell.storage.files import OWNER_ONLY, make_private_directory
 from doorbell.storage.sqlite import (
-    LaterVersionError,
-    NotOursError,
     Schema,
     advice_for,
     connect,
@@ -39,10 +38,8 @@ from doorbell.storage.sqlite import (
     reading,
     rewrite,
     transaction,
-    verify,
 )
 from doorbell.storage.sqlite_copies import (
-    advice_to_go_back,
     advice_to_restore,
     backups,
     before_migration,
@@ -50,7 +47,7 @@ from doorbell.storage.sqlite_copies import (
     make_backups_directory,
     remove_logs,
 )
-from doorbell.storage.sqlite_schema import ChangedSchemaError, renew_additions, require_own
+from doorbell.storage.sqlite_schema import renew_additions
 
 _LOG = logging.getLogger(__name__)
 
@@ -373,67 +370,6 @@ def _keep_copy(path: Path, version: int) -> None:
         version,
         SCHEMA.version,
         target,
-    )
-
-
-def inspect(
-    path: Path,
-    advice: str | None = None,
-    *,
-    exactly: bool = True,
-    look_through: bool = True,
-    schema: Schema = SCHEMA,
-) -> int:
-    """Refuse what is not ours to touch, through a connection that cannot write.
-
-    Args:
-        path: the file.
-        advice: what to do about one that is refused; None for that about the gallery in use.
-        exactly: refuse one that has more in it than a doorbell makes, or less.
-        look_through: whether to look for damage in all of it.
-        schema: what a doorbell makes.
-
-    Returns:
-        The version of what is in it.
-
-    Raises:
-        GalleryError: it is damaged, not a gallery, or of a later version.
-    """
-    if not path.is_file():
-        raise GalleryError(f"{path} is not a file; {advice or 'give another storage.directory'}")
-    restore = advice or f"the file was left as it was; {advice_to_restore(path)}"
-    advice = advice or (
-        "the file was left as it is; move it away, or give another storage.directory"
-    )
-    try:
-        with reading(path, SCHEMA.busy_seconds) as connection:
-            if exactly:
-                require_own(connection, schema)
-            return verify(connection, schema, look_through=look_through)
-    except ChangedSchemaError as exc:
-        raise GalleryError(
-            f"the gallery {path} was changed by something that is no doorbell: {exc}; the file was "
-            f"left as it was; {advice_to_rebuild(path)}"
-        ) from exc
-    except LaterVersionError as exc:
-        raise GalleryError(
-            f"the gallery {path} is of version {exc.version}, written by a later doorbell; "
-            f"this one knows versions up to {SCHEMA.version}: "
-            f"{advice_to_go_back(path, SCHEMA.version)}; {advice}"
-        ) from exc
-    except NotOursError as exc:
-        raise GalleryError(f"{path} is not a gallery: {exc}; {advice}") from exc
-    except sqlite3.DatabaseError as exc:
-        if not is_damage(exc):
-            raise  # busy, or out of reach: no word about what is in it
-        raise GalleryError(f"the gallery {path} is damaged: {exc}; {restore}") from exc
-
-
-def advice_to_rebuild(path: Path) -> str:
-    """How to go on with a gallery that something else has changed."""
-    return (
-        "to go on with its people, strangers and visits alone, stop the doorbell, then: "
-        f"doorbell gallery restore {path}"
     )
 
 

@@ -1,15 +1,14 @@
 """The gallery: whom the household knows, which strangers came, every visit, every correction.
 
 One SQLite file, or a schema on a PostgreSQL server; one transaction a call, several processes at a
-time. It decides nobody's
-identity and deletes no picture: it says which visits' pictures are to go.
+time. It decides nobody's identity and deletes no picture: it says which visits' pictures are to go.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import Self
 
@@ -32,6 +31,7 @@ from doorbell.gallery.records import (
 from doorbell.gallery.sql import GalleryDatabase
 from doorbell.gallery.store import Changes
 from doorbell.gallery.strangers import StrangerStore
+from doorbell.gallery.vector_place import VectorPlace
 from doorbell.gallery.visits import VisitStore
 from doorbell.recognition.templates import Templates
 from doorbell.storage.encryption import NO_CIPHER, Cipher, open_cipher
@@ -81,10 +81,14 @@ class Gallery:
         corrections: what the household says of visits.
         namings: names and merges that can be taken back.
         portraits: what people look like, of those who agreed.
+        file_class: of the file that is opened.
     """
 
-    def __init__(self, file: GalleryDatabase) -> None:
+    file_class: ClassVar[type[GalleryFile]] = GalleryFile
+
+    def __init__(self, file: GalleryDatabase, place: VectorPlace | None = None) -> None:
         self.file = file
+        self._place = place or VectorPlace()
         self._changes = changes = Changes(file)
         self.people = PeopleStore(changes)
         self.strangers = StrangerStore(changes)
@@ -95,26 +99,36 @@ class Gallery:
         self._indexes: dict[str, GalleryIndex] = {}  # by embedder
 
     @classmethod
-    def open(cls, path: Path, cipher: Cipher = NO_CIPHER, *, look_through: bool = False) -> Self:
+    def open(
+        cls,
+        path: Path,
+        cipher: Cipher = NO_CIPHER,
+        *,
+        look_through: bool = False,
+        vectors_in_memory: int | None = None,
+    ) -> Self:
         """Open the gallery's file, creating it where there is none.
 
         Args:
             path: of the file.
             cipher: how embeddings are kept in it.
             look_through: whether to look for damage in all of it, however large it is.
+            vectors_in_memory: of so many people, or strangers, the templates are held in memory,
+                and those of more in mapped files beside it; None for all.
 
         Raises:
             GalleryError: the file is damaged, not a gallery, of a later version, or out of reach;
                 it is left as it was.
             EncryptionError: it is encrypted with another key, or is not and should be.
         """
-        file = GalleryFile(path, cipher, look_through=look_through)
+        file = cls.file_class(path, cipher, look_through=look_through)
         try:
             file.keep_change_log()
         except BaseException:
             file.close()
             raise
-        return cls(file)
+        on_disk = path.parent if cipher.proof is None else None
+        return cls(file, VectorPlace(vectors_in_memory, on_disk))
 
     @classmethod
     def of(
@@ -123,6 +137,7 @@ class Gallery:
         section: GallerySection | None = None,
         *,
         look_through: bool = False,
+        vectors_in_memory: int | None = None,
     ) -> Self:
         """Open the gallery that the configuration names, with the key that it names.
 
@@ -130,6 +145,7 @@ class Gallery:
             storage: with a file of this machine.
             section: with a server in the place of that, if it names one.
             look_through: as ``open``.
+            vectors_in_memory: likewise.
 
         Raises:
             GalleryError, EncryptionError: see ``open``.
@@ -137,9 +153,15 @@ class Gallery:
                 or the server cannot be spoken to as it is named.
         """
         if section is not None and section.url is not None:
-            return cls(open_server(section))
+            on_disk = storage.directory if storage.key_file is None else None
+            return cls(open_server(section), VectorPlace(vectors_in_memory, on_disk))
         cipher = open_cipher(storage.key_file)
-        return cls.open(storage.gallery_path, cipher, look_through=look_through)
+        return cls.open(
+            storage.gallery_path,
+            cipher,
+            look_through=look_through,
+            vectors_in_memory=vectors_in_memory,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -154,6 +176,7 @@ class Gallery:
 
     def close(self) -> None:
         """Release the file; idempotent."""
+        self._place.close()
         self.file.close()
 
     def wait_at_most(self, seconds: float) -> None:
@@ -186,5 +209,5 @@ class Gallery:
         """
         index = self._indexes.get(model_id)
         if index is None:
-            index = self._indexes[model_id] = GalleryIndex(self._changes, model_id)
+            index = self._indexes[model_id] = GalleryIndex(self._changes, model_id, self._place)
         return index.follow(at_most)

@@ -13,6 +13,7 @@ from doorbell.gallery.change_log import (
 )
 from doorbell.gallery.store import Changes
 from doorbell.gallery.templates import TemplateReader
+from doorbell.gallery.vector_place import VectorPlace
 from doorbell.recognition.templates import Templates
 
 # Read at a time where all that has changed is wanted.
@@ -22,7 +23,7 @@ BATCH = 1_000
 class GalleryIndex:
     """Follows one gallery; used by the thread that opened it."""
 
-    def __init__(self, changes: Changes, model_id: str) -> None:
+    def __init__(self, changes: Changes, model_id: str, place: VectorPlace) -> None:
         """Read everybody.
 
         Raises:
@@ -31,7 +32,7 @@ class GalleryIndex:
         """
         self._changes = changes
         self._file = changes.file
-        self._reader = TemplateReader(self._file, model_id)
+        self._reader = TemplateReader(self._file, model_id, place)
         self._version = self._latest_version()
         with self._file.reading():
             self._file.require_seal()

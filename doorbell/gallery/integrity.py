@@ -17,7 +17,8 @@ from sqlite_utils import Database
 from doorbell.domain import is_door_id
 from doorbell.errors import DoorbellError, EncryptionError, GalleryError, InvalidNameError
 from doorbell.gallery.codec import PORTRAIT_ENCRYPTED_AS, fault_of, is_visit, person_from
-from doorbell.gallery.database import advice_to_rebuild, inspect, wrong_key
+from doorbell.gallery.database import wrong_key
+from doorbell.gallery.inspection import advice_to_rebuild, inspect
 from doorbell.gallery.migrations import EMBEDDING_TABLES, ENCRYPTED, SCHEMA
 from doorbell.gallery.names import clean_name, name_key
 from doorbell.imaging.portrait import is_portrait

@@ -27,8 +27,8 @@ from doorbell.gallery.codec import (
 )
 from doorbell.gallery.queries import STRANGERS, all_people, all_strangers
 from doorbell.gallery.sql import GalleryDatabase
+from doorbell.gallery.vector_place import VectorPlace
 from doorbell.recognition.candidates import Source
-from doorbell.recognition.nearest import VectorIndex
 from doorbell.recognition.templates import (
     EMBEDDING_SIZE,
     SourceVectors,
@@ -36,6 +36,7 @@ from doorbell.recognition.templates import (
     directions,
 )
 from doorbell.recognition.variants import DRAWINGS
+from doorbell.recognition.vectors import Vectors
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,9 +56,10 @@ _ONE_SOURCE: dict[Source, SourceVectors] = {
 class TemplateReader:
     """Reads the templates of one embedder; within ``GalleryDatabase.reading``."""
 
-    def __init__(self, file: GalleryDatabase, model_id: str) -> None:
+    def __init__(self, file: GalleryDatabase, model_id: str, place: VectorPlace) -> None:
         self._file = file
         self._model_id = model_id
+        self._place = place
         self._told: set[str] = set()  # of what is left out
 
     def everybody(self) -> Templates:
@@ -102,9 +104,9 @@ class TemplateReader:
                     sources[person_id] = {**sources[person_id], source: template}
         templates = Templates(
             people,
-            photographs.plus(frames).index(),
+            self._kept("people", photographs.plus(frames)),
             strangers,
-            of_strangers.index(),
+            self._kept("strangers", of_strangers),
             sources,
         )
         self.read_corrected(templates)
@@ -155,6 +157,9 @@ class TemplateReader:
         _, non_face_embeddings = self._whole(non_faces, lambda _: "what is no face")
         ids = np.array([row["not_person_id"] for row in whole], np.int64)
         templates.set_corrected(ids, embeddings, non_face_embeddings)
+
+    def _kept(self, whose: str, sums: _Sums) -> Vectors:
+        return self._place.keep(whose, self._model_id, *sums.templates())
 
     def _drawn(self, whose: str, people: Mapping[int, Person]) -> dict[Source, _Sums]:
         """The variants of people, added up by the template that they belong to.
@@ -262,11 +267,11 @@ class _Sums:
         self.any |= other.any
         return self
 
-    def index(self) -> VectorIndex:
+    def templates(self) -> tuple[NDArray[np.int64], Float32Array]:
         """The template of each who has a sample."""
         if self.any.all():
-            return VectorIndex(self.ids, directions(self.sums))
-        return VectorIndex(self.ids[self.any], directions(self.sums[self.any]))
+            return self.ids, directions(self.sums)
+        return self.ids[self.any], directions(self.sums[self.any])
 
 
 def _sources(photographs: _Sums, frames: _Sums) -> dict[int, SourceVectors]:

@@ -9,6 +9,7 @@ from doorbell.errors import EncryptionError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.reencryption import seal_gallery
+from doorbell.gallery.vector_place import delete_left_behind
 from doorbell.outputs.mqtt.image_record import ImageRecord
 from doorbell.outputs.mqtt.outbox_store import OutboxFile
 from doorbell.outputs.notices.journal_file import JournalFile
@@ -49,6 +50,7 @@ def change_key(storage: StorageSection, before: Cipher, after: Cipher) -> KeyCha
     """
     path = storage.gallery_path
     with only_daemon(storage.directory):
+        delete_left_behind(storage.directory)
         try:
             Gallery.open(path, after).close()
         except EncryptionError:

@@ -16,6 +16,7 @@ from doorbell.clock import SECONDS_PER_DAY
 from doorbell.config import StorageSection
 from doorbell.domain import Visitor
 from doorbell.gallery.gallery import Forgotten, Gallery
+from doorbell.gallery.vector_place import delete_left_behind
 from doorbell.status import VisitsForgotten
 from doorbell.storage.sqlite_copies import Backup, backups
 
@@ -172,6 +173,8 @@ def _finish(
     if forgotten or visit_ids:
         beside = {*(v for each in forgotten for v in each.beside), *beside_others}
         forget_visits(VisitsForgotten(visit_ids, tuple(sorted(beside - set(visit_ids)))))
+    if forgotten:
+        delete_left_behind(storage.directory)
     return ForgettingOutcome(
         tuple(each.visitor for each in forgotten),
         sum(each.samples for each in forgotten),

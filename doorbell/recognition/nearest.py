@@ -66,7 +66,7 @@ class VectorIndex:
             InferenceError: OpenVINO cannot take them.
         """
         self._base: _Base | None = None
-        self._recent = _Recent(vectors.shape[1])
+        self._recent = RecentVectors(vectors.shape[1])
         self._rebuilding: _Rebuilding | None = None
         self._rebuilds = True
         if len(ids) >= MANY:
@@ -135,7 +135,7 @@ class VectorIndex:
             self._take_over()
 
     def _all_parts(
-        self, search: Callable[[_Recent | _Base], tuple[Ids, Products]]
+        self, search: Callable[[RecentVectors | _Base], tuple[Ids, Products]]
     ) -> tuple[Ids, Products]:
         self._take_over()
         found = [search(part) for part in (self._recent, self._base) if part is not None]
@@ -170,8 +170,11 @@ class VectorIndex:
             self._base.remove(vector_id)
 
 
-class _Recent:
-    """A few vectors, as they are."""
+class RecentVectors:
+    """A few vectors by identifier, as they are.
+
+    Its methods do what those of ``VectorIndex`` do, but in no order.
+    """
 
     def __init__(self, dimensions: int) -> None:
         self._count = 0
@@ -186,12 +189,15 @@ class _Recent:
         return vector_id in self._places
 
     def vector(self, vector_id: int) -> Float32Array:
+        """The vector of an identifier, (d,) float32."""
         return np.asarray(self._vectors[self._places[vector_id]])
 
     def copy(self) -> tuple[Ids, Float32Array]:
+        """All identifiers, (n,) int64, and vectors, (n, d) float32."""
         return self._ids[: self._count].copy(), self._vectors[: self._count].copy()
 
     def put(self, vector_id: int, vector: Float32Array) -> None:
+        """Add a vector of an identifier that is not there."""
         if self._count == len(self._ids):
             self._ids = np.concatenate([self._ids, self._ids])
             self._vectors = np.concatenate([self._vectors, self._vectors])
@@ -200,6 +206,7 @@ class _Recent:
         self._count += 1
 
     def remove(self, vector_id: int) -> None:
+        """Remove a vector, if there is one."""
         place = self._places.pop(vector_id, None)
         if place is None:
             return
@@ -210,6 +217,7 @@ class _Recent:
             self._places[last] = place
 
     def best(self, query: Float32Array, count: int) -> tuple[Ids, Float32Array]:
+        """The most alike, and those that are as alike as the last of them."""
         products = self._products(query)
         if count < len(products):
             places = np.flatnonzero(products >= np.partition(products, -count)[-count])
@@ -217,6 +225,7 @@ class _Recent:
         return self._ids[: self._count], products
 
     def reaching(self, query: Float32Array, least: float) -> tuple[Ids, Float32Array]:
+        """All whose product with the query is so high."""
         products = self._products(query)
         places = np.flatnonzero(products >= least)
         return self._ids[places], products[places]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from doorbell.domain import Float32Array, Person, Stranger
 from doorbell.recognition.candidates import Candidates, PersonCandidate, Source
-from doorbell.recognition.nearest import VectorIndex
 from doorbell.recognition.negatives import ruled_out
+from doorbell.recognition.vectors import Vectors
 
 EMBEDDING_SIZE = 128  # SFace's output
 
@@ -61,9 +61,9 @@ class Templates:
     def __init__(
         self,
         people: Mapping[int, Person],
-        people_vectors: VectorIndex,
+        people_vectors: Vectors,
         strangers: Mapping[int, Stranger],
-        stranger_vectors: VectorIndex,
+        stranger_vectors: Vectors,
         sources: Mapping[int, SourceVectors],
     ) -> None:
         self.revision = self.gone = 0

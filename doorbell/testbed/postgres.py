@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -95,7 +96,6 @@ class Postgres:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 user=self._user,
-                start_new_session=True,
             )
         eventually(lambda: self._answers() or process.poll() is not None, START_SECONDS)
         if process.poll() is not None:
@@ -145,8 +145,13 @@ class Postgres:
             self._process = None
 
     def _signal(self, number: signal.Signals) -> None:
+        """To the server and all that it has started, each of which leads a session of its own."""
         if self._process is not None:
-            os.killpg(self._process.pid, number)
+            server = self._process.pid
+            children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+            for process in (server, *map(int, children)):
+                with suppress(ProcessLookupError):
+                    os.kill(process, number)
 
     def _answers(self) -> bool:
         asked = subprocess.run(

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from console_browsers import BEHIND_NGINX_IF_LONG, BEHIND_NGINX_TOO, Console, Enter, Visitor, pair
+from console_browsers import BEHIND_NGINX_IF_LONG, Console, Enter, Visitor, pair
 from console_house import House
 from console_pages import PAGES
 
@@ -37,7 +37,7 @@ def test_the_link_of_the_terminal_pairs_a_browser_by_one_tap(
     assert code not in stranger.page.content()
 
 
-@BEHIND_NGINX_TOO
+@BEHIND_NGINX_IF_LONG
 def test_a_whole_session_talks_to_one_origin(enter: Enter, console: Console, house: House) -> None:
     """``enter`` fails at the end for any other origin, and for every word of the browser."""
     owner = enter(Role.PUBLIC)

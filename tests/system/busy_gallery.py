@@ -16,16 +16,22 @@ PROGRAM = f"""
 import itertools, os, sys
 from pathlib import Path
 import numpy as np
+from doorbell.config import GallerySection, StorageSection
 from doorbell.domain import FaceSample, Visit
 from doorbell.gallery.gallery import EnrolledSample, Gallery
+
+def opened(place):
+    if place.startswith("postgresql:"):
+        return Gallery.of(StorageSection(), GallerySection(url=place))
+    return Gallery.open(Path(place))
 
 def say(deed, name):
     os.write(1, f"{{deed}} {{name}}\\n".encode())
 
-path, run = Path(sys.argv[1]), sys.argv[2]
+place, run = sys.argv[1:3]
 turns = range(int(sys.argv[3])) if len(sys.argv) > 3 else itertools.count()
 face = FaceSample(np.full(128, 1 / np.sqrt(128), np.float32), "sface-test", 0.5)
-with Gallery.open(path) as gallery:
+with opened(place) as gallery:
     gallery.visits.close_open()
     before = None
     for turn in turns:
@@ -61,9 +67,14 @@ def check(path: Path, deeds: Deeds) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     with Gallery.open(path) as gallery:
-        summaries = gallery.people.summaries()
-        visits = gallery.visits.newest(100_000)
-        templates = read_samples(gallery.file, "sface-test")
+        check_rows(gallery, deeds)
+
+
+def check_rows(gallery: Gallery, deeds: Deeds) -> None:
+    """Assert it of what a gallery says that is open."""
+    summaries = gallery.people.summaries()
+    visits = gallery.visits.newest(100_000)
+    templates = read_samples(gallery.file, "sface-test")
 
     def names(deed: str) -> set[str]:
         return {name for done, name in deeds if done == deed}

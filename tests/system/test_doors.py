@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from doorbell.config import control_socket, load_config
+from doorbell.control.camera import DaemonCamera
+from doorbell.errors import RefusedError
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.daemon_process import DOORBELL, DaemonProcess, run_command
 from doorbell.testbed.subscriber import Subscriber
@@ -74,6 +78,8 @@ def house(
             id = "garden"
             name = "Garden gate"
             camera.loop = true
+            camera.width = 480
+            camera.height = 270
             """
         )
         with DaemonProcess(run_command(config=settings), folder / "log") as daemon:
@@ -100,6 +106,15 @@ def test_a_ring_of_one_door_is_told_at_its_topic_alone(house: House) -> None:
     assert eventually(lambda: pressed("garden") == 1, 5.0)
     assert pressed("front") == 0
     assert house.daemon.says("ring door=garden visit=", 5.0)
+
+
+def test_whoever_sees_by_way_of_the_doorbell_sees_the_door_that_they_name(house: House) -> None:
+    control = control_socket(load_config(house.settings))
+    for door_id, width in ((None, 640), ("front", 640), ("garden", 480)):
+        with closing(DaemonCamera(control, door_id)) as camera:
+            assert camera.get(10.0).width == width
+    with pytest.raises(RefusedError, match="there is no door 'cellar'; there are front, garden"):
+        DaemonCamera(control, "cellar")
 
 
 def test_status_shows_each_door_and_what_is_set_at_one_holds_there(house: House) -> None:

@@ -52,7 +52,14 @@ def shown(perception: Perception, models_directory: Path) -> Callable[[bytes], s
     return shown
 
 
-@pytest.mark.parametrize("way", ["beside the daemon", "by the daemon", "while it is off"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "beside the daemon",
+        pytest.param("by the daemon", marks=pytest.mark.long),
+        pytest.param("while it is off", marks=pytest.mark.long),
+    ],
+)
 def test_no_picture_anywhere_shows_whoever_was_forgotten(
     tmp_path: Path,
     *,

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from doorbell.outputs.mqtt.messages import LATE
 from doorbell.testbed.scenes import KNOWN, STRANGER, Visitor, simulated
-from faulting.door import NAME, Door, NotRecoveredError
-from faulting.truth import KNOWN_KINDS, STRANGER_KINDS, Scripted
+from faulting.door import Door, NotRecoveredError
+from faulting.truth import scripted
 
 # Many short visits before a camera that is drawn as fast as it can be, and then an empty porch.
 BURST_SETTINGS = {
@@ -45,11 +45,7 @@ def burst(door: Door, visits: int) -> None:
         )
         for number in range(visits)
     ]
-    for each in visitors:
-        known = each.who == KNOWN
-        door.script.append(
-            Scripted(NAME if known else None, KNOWN_KINDS if known else STRANGER_KINDS)
-        )
+    door.script += (scripted(each.who) for each in visitors)
     seconds = visits * BURST_PERIOD_SECONDS + EMPTY_SECONDS
     uri = simulated(door.folder, door.faces, *visitors, duration_seconds=seconds)
     door.settings.update({**BURST_SETTINGS, "camera.uri": uri})

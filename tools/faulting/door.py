@@ -13,18 +13,18 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 from doorbell.testbed.broker import Mosquitto, keeps_sessions
 from doorbell.testbed.daemon_process import WATCHING, DaemonProcess, run_command
 from doorbell.testbed.network_camera import NetworkCamera
 from doorbell.testbed.process_clock import Clock
-from doorbell.testbed.scenes import KNOWN, Who
+from doorbell.testbed.scenes import Who
 from doorbell.testbed.service_manager import ServiceManager
 from doorbell.testbed.sound_card import SoundCard
 from doorbell.testbed.subscriber import Subscriber
-from faulting.truth import KNOWN_KINDS, PRESS_KINDS, STRANGER_KINDS, Judgement, Scripted, judge
+from faulting.truth import PRESS_KINDS, Judgement, Scripted, judge, scripted
 
-NAME = "Barack Obama"
 POLL_SECONDS = 0.05
 # Far more than anything takes: what is not there by then has been lost.
 PATIENCE_SECONDS = 60.0
@@ -48,6 +48,13 @@ class NotRecoveredError(Exception):
     """Something has not come back in time."""
 
 
+class BesideDoor(Protocol):
+    """A second door of the same daemon."""
+
+    def judgement(self) -> Judgement:
+        """What the subscriber has heard of it so far, against the script."""
+
+
 class Door:
     """A door whose daemon, camera and broker are started by ``open``.
 
@@ -65,6 +72,8 @@ class Door:
         config: its configuration file; None for none.
         speaker: at the door; None where what plays the chimes is all that there is.
         notifier: what tells phones; None for nothing.
+        second: another door of the daemon; None where there is none.
+        watching: what the daemon says once every door is watched.
         stack: what is closed with the door, last of all.
     """
 
@@ -86,6 +95,8 @@ class Door:
         self.config: Path | None = None
         self.speaker: SoundCard | None = None
         self.notifier: object | None = None
+        self.second: BesideDoor | None = None
+        self.watching = WATCHING
         self.stack = ExitStack()
         self.broker = self.broker_with()
         self.gallery = gallery
@@ -147,12 +158,13 @@ class Door:
         settings = (f"{key}={value}" for key, value in self.settings.items())
         return run_command(*settings, config=self.config)
 
-    def start(self, *, until: str = WATCHING) -> float:
-        """Start the daemon; how long it takes until it says something."""
+    def start(self, *, until: str | None = None) -> float:
+        """Start the daemon; how long it takes until it says something, as that it watches."""
+        awaited = self.watching if until is None else until
         began = time.monotonic()
         daemon = DaemonProcess(self.command(), self._log, environment=self.environment)
         self._daemon = daemon
-        return self.seconds_until(lambda: until in daemon.log, since=began)
+        return self.seconds_until(lambda: awaited in daemon.log, since=began)
 
     def kill(self) -> None:
         """Kill the daemon, as a power cut or the kernel short of memory does."""
@@ -174,21 +186,19 @@ class Door:
     def comes(self, who: Who) -> None:
         """Somebody comes to the door; back once it has rung for them."""
         self.expect(who)
-        rings = self._told("ring")
+        rings = self.told("ring")
         self.camera.comes(who)
-        self._wait(lambda: self._told("ring") > rings, VISIT_SECONDS)
+        self._wait(lambda: self.told("ring") > rings, VISIT_SECONDS)
 
     def expect(self, who: Who, *, rings: bool = True) -> None:
         """Note that a visit of somebody is to be told, with or without the bell."""
-        kinds = KNOWN_KINDS if who == KNOWN else STRANGER_KINDS
-        told = kinds if rings else tuple(kind for kind in kinds if kind != "ring")
-        self.script.append(Scripted(NAME if who == KNOWN else None, told))
+        self.script.append(scripted(who, rings=rings))
 
     def goes(self) -> None:
         """Whoever is there goes; back once the daemon has told it."""
-        left = self._told("left")
+        left = self.told("left")
         self.camera.goes()
-        self._wait(lambda: self._told("left") > left, VISIT_SECONDS)
+        self._wait(lambda: self.told("left") > left, VISIT_SECONDS)
 
     def visit(self, who: Who) -> None:
         """Somebody comes and goes."""
@@ -216,8 +226,9 @@ class Door:
         return self.seconds_until(lambda: self.condition(device) == condition, since=since)
 
     def judgement(self) -> Judgement:
-        """What the subscriber has heard so far, against the script."""
-        return judge(self.script, self.subscriber.documents("event"))
+        """What the subscriber has heard so far of every door, against the script."""
+        own = judge(self.script, self.subscriber.documents("event"))
+        return own if self.second is None else own + self.second.judgement()
 
     def seconds_until_told(self, since: float) -> float:
         """Seconds from a moment until the subscriber has heard everything."""
@@ -244,7 +255,7 @@ class Door:
     def await_gone(self, visits: int, within: float) -> None:
         """Wait until so many visits have ended."""
         began = time.monotonic()
-        self.seconds_until(lambda: self._told("left") >= visits, since=began, within=within)
+        self.seconds_until(lambda: self.told("left") >= visits, since=began, within=within)
 
     def settle(self) -> Judgement:
         """End the daemon, and judge everything."""
@@ -263,8 +274,9 @@ class Door:
         self.broker.stop()
         self.stack.close()
 
-    def _told(self, kind: str) -> int:
-        return len(re.findall(rf" {kind} visit=", self.log))
+    def told(self, kind: str) -> int:
+        """How often something was told of any door, as the log says."""
+        return len(re.findall(rf" {kind} (?:door=\S+ )?visit=", self.log))
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait for something, or for the daemon to end; whether it came."""

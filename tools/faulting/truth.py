@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import zip_longest
 from typing import Any
 
 from doorbell.outputs.mqtt.messages import LATE
+from doorbell.testbed.scenes import KNOWN, Who
 
+# Whom the known visitor's portrait shows.
+NAME = "Barack Obama"
 KNOWN_KINDS = ("arrived", "recognized", "ring", "left")
 STRANGER_KINDS = ("arrived", "unknown", "ring", "left")
 PRESS_KINDS = ("ring",)
@@ -26,6 +29,13 @@ class Scripted:
 
     name: str | None
     kinds: tuple[str, ...]
+
+
+def scripted(who: Who, *, rings: bool = True) -> Scripted:
+    """A visit of somebody, with or without the bell."""
+    kinds = KNOWN_KINDS if who == KNOWN else STRANGER_KINDS
+    told = kinds if rings else tuple(kind for kind in kinds if kind != "ring")
+    return Scripted(NAME if who == KNOWN else None, told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,12 @@ class Judgement:
     wrong: int
     disordered: int
     repeated: int
+
+    def __add__(self, other: Judgement) -> Judgement:
+        """Of two doors."""
+        return Judgement(
+            *(one + another for one, another in zip(astuple(self), astuple(other), strict=True))
+        )
 
     @property
     def faultless(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from doorbell.daemon.control.check import CheckRequests
 from doorbell.daemon.control.status import StatusRequests
 from doorbell.daemon.control.talk import TalkRequests
-from doorbell.errors import RefusedError
+from doorbell.errors import RefusedError, UnknownDoorError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,20 @@ class AskedDoors:
         """The door of that id, or the first.
 
         Raises:
-            RefusedError: there is none of that id.
+            UnknownDoorError: there is none of that id.
         """
         if door_id is None:
             return next(iter(self._doors.values()))
         if door_id not in self._doors:
-            raise RefusedError(
-                f"there is no door {door_id!r}; there are {', '.join(self._doors)}", "not_found"
-            )
+            raise UnknownDoorError(door_id, self._doors)
         return self._doors[door_id]
 
     def one(self, door_id: str | None) -> AskedDoor:
         """The door that something is to happen at; where there are several, it has to be named.
 
         Raises:
-            RefusedError: as ``of``, or it is not named.
+            UnknownDoorError: as ``of``.
+            RefusedError: it is not named.
         """
         if door_id is None and len(self._doors) > 1:
             raise RefusedError(f"say at which door: {', '.join(self._doors)}")

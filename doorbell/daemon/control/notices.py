@@ -13,7 +13,7 @@ from doorbell.control import requests
 from doorbell.control.wire import Document
 from doorbell.daemon.control.commands import Commands
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
-from doorbell.daemon.control.output import Latest
+from doorbell.daemon.control.latest import Latest
 from doorbell.daemon.control.server import Answer
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.domain import (
@@ -99,6 +99,7 @@ class NoticeRequests:
         visits: tells who a visitor is likely to be.
         executor: reads the gallery.
         commands: carries answers out.
+        doors: that there are, by their ids.
         silent_doors: where nothing can be said.
         now: by a clock that nobody sets.
     """
@@ -111,6 +112,7 @@ class NoticeRequests:
         visits: VisitRequests,
         executor: GalleryExecutor,
         commands: Commands,
+        doors: Collection[str] = (),
         silent_doors: Collection[str] = (),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -119,6 +121,7 @@ class NoticeRequests:
         self._visits = visits
         self._executor = executor
         self._commands = commands
+        self._doors = doors
         self._silent_doors = silent_doors
         self._now = now
         self._reported: Reported | None = None
@@ -252,11 +255,18 @@ class NoticeRequests:
             "number": number,
             "occurred_at": iso_utc(notice.occurred_at),
             "has_picture": has_picture,
-            "link": "/" if notice.visit_id is None else f"/visits/{notice.visit_id}",
+            "link": self._link(notice),
             "visits": list(notice.visits),
             "beside": list(notice.beside),
             "answers": self._answers(notices, notice),
         }
+
+    def _link(self, notice: Notice) -> str:
+        """Where the console shows what is told."""
+        if notice.visit_id is not None:
+            return f"/visits/{notice.visit_id}"
+        is_one_of_several = len(self._doors) > 1 and notice.door_id in self._doors
+        return f"/?door={notice.door_id}" if is_one_of_several else "/"
 
     def _answers(self, notices: NoticeSource, notice: Notice) -> list[Document]:
         """What can be answered, the likeliest first."""

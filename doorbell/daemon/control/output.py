@@ -20,23 +20,10 @@ from doorbell.clock import iso_utc
 from doorbell.control.frame_ring import RingShape, RingWriter
 from doorbell.control.wire import Document, send_now
 from doorbell.daemon.control.documents import visit_document, visitor_document
-from doorbell.domain import Event, Frame, Reply, Ring, Track, Visit
-from doorbell.errors import RefusedError
-from doorbell.status import (
-    CameraState,
-    DoorSpeakerState,
-    KnownVisitors,
-    Message,
-    MicrophoneState,
-    MuteState,
-    RepliesState,
-    SettingsState,
-    SoundState,
-    Statistics,
-    StorageState,
-    VisitCorrected,
-    VisitsForgotten,
-)
+from doorbell.daemon.control.latest import Latest
+from doorbell.domain import Event, Frame, Ring, Track, Visit
+from doorbell.errors import RefusedError, UnknownDoorError
+from doorbell.status import Message
 
 # The main thread copies each frame for each size, and tells each watcher of it: 6 ms for four sizes
 # of 1920 by 1080, measured 2026-11-28.
@@ -68,70 +55,6 @@ class _Listener:
     gone: threading.Event = field(default_factory=threading.Event)
 
 
-class Latest:
-    """What was told last of one door and of the house; read by any thread."""
-
-    def __init__(self) -> None:
-        self.camera: CameraState | None = None
-        self.sound: SoundState | None = None
-        self.door_speaker: DoorSpeakerState | None = None
-        self.microphone: MicrophoneState | None = None
-        self.replies: tuple[Reply, ...] = ()
-        self.statistics: Statistics | None = None
-        self.settings: SettingsState | None = None
-        self.storage: dict[str, str | None] = {}
-        self.at_the_door: dict[str, Visit] = {}
-
-    def note(self, message: Message) -> str | None:  # noqa: PLR0911, PLR0912 - one for each kind
-        """Take it in; what has changed by it, in one word, or None."""
-        match message:
-            case CameraState():
-                self.camera = message
-                return "camera"
-            case SoundState():
-                self.sound = message
-                return "sound"
-            case DoorSpeakerState():
-                self.door_speaker = message
-                return "sound"
-            case MicrophoneState():
-                self.microphone = message
-                return "microphone"
-            case RepliesState(replies=replies):
-                self.replies = replies
-                return "replies"
-            case Statistics():
-                self.statistics = message
-            case SettingsState():
-                self.settings = message
-                return "settings"
-            case MuteState():
-                return "settings"
-            case StorageState(part=part, problem=problem):
-                self.storage = {**self.storage, part: problem}
-                return "storage"
-            case KnownVisitors():
-                return "people"
-            case VisitCorrected(visit=visit):
-                if visit.visit_id in self.at_the_door:
-                    self.at_the_door = {**self.at_the_door, visit.visit_id: visit}
-                return "visits"
-            case VisitsForgotten(visit_ids=gone):
-                left = {k: v for k, v in self.at_the_door.items() if k not in gone}
-                self.at_the_door = left
-                return "visits"
-            case _ if isinstance(message, Event) and message.visit is not None:
-                self._note_visit(message.visit)
-        return None
-
-    def _note_visit(self, visit: Visit) -> None:
-        if visit.ended_at is None:
-            self.at_the_door = {**self.at_the_door, visit.visit_id: visit}
-        else:
-            left = {k: v for k, v in self.at_the_door.items() if k != visit.visit_id}
-            self.at_the_door = left
-
-
 class ControlOutput:
     """The output of the control socket.
 
@@ -161,7 +84,7 @@ class ControlOutput:
         """What was told last of a door; of the first where none is named.
 
         Raises:
-            RefusedError: there is none of that id.
+            UnknownDoorError: there is none of that id.
         """
         return self._latest[self._door(door_id)]
 
@@ -247,7 +170,8 @@ class ControlOutput:
             per_second: at most so many.
 
         Raises:
-            RefusedError: as many watch as may, or there is no such door.
+            RefusedError: as many watch as may.
+            UnknownDoorError: there is no such door.
             OSError: it does not take the message.
         """
         watcher = _Watcher(peer, self._door(door_id), max_width, 1.0 / per_second)
@@ -275,14 +199,12 @@ class ControlOutput:
         """The id of a door; of the first where none is named.
 
         Raises:
-            RefusedError: there is none of that id.
+            UnknownDoorError: there is none of that id.
         """
         if door_id is None:
             return next(iter(self._latest))
         if door_id not in self._latest:
-            raise RefusedError(
-                f"there is no door {door_id!r}; there are {', '.join(self._latest)}", "not_found"
-            )
+            raise UnknownDoorError(door_id, self._latest)
         return door_id
 
     @property

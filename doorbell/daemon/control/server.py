@@ -35,6 +35,7 @@ from doorbell.errors import (
     ControlError,
     DoorbellError,
     RefusedError,
+    UnknownDoorError,
     UnknownPersonError,
     UnknownStrangerError,
     UsageError,
@@ -376,7 +377,7 @@ def _error_document(error: DoorbellError) -> Document:
     match error:
         case RefusedError(kind=kind):
             pass
-        case UnknownPersonError() | UnknownStrangerError():
+        case UnknownPersonError() | UnknownStrangerError() | UnknownDoorError():
             kind = "not_found"
         case UsageError():
             kind = "refused"

@@ -83,6 +83,7 @@ def control_service(
             visits=visits,
             executor=executor,
             commands=commands,
+            doors=[device.id for device in devices],
             silent_doors={each.config.device.id for each in doors if not each.config.talk.enabled},
         )
         asked = [

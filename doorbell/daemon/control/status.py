@@ -12,7 +12,7 @@ from doorbell.config import Config
 from doorbell.control import requests
 from doorbell.control.wire import Document
 from doorbell.daemon.control.documents import reply_document, settings_document
-from doorbell.daemon.control.output import Latest
+from doorbell.daemon.control.latest import Latest
 from doorbell.daemon.control.server import Answer
 from doorbell.daemon.control.visits import VisitRequests
 from doorbell.domain import CHIME_NAMES

@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from typing_extensions import Self
+from typing import ClassVar
 
 from doorbell.domain import FaceSample, Stranger, Visit
 from doorbell.errors import GalleryError
@@ -37,6 +36,7 @@ from doorbell.gallery.queries import at_one_of
 from doorbell.gallery.records import Forgotten
 from doorbell.gallery.store import Changes
 from doorbell.gallery.strangers import StrangerStore
+from doorbell.gallery.vector_place import VectorPlace
 from doorbell.gallery.visits import VisitStore
 from doorbell.storage.encryption import NO_CIPHER, Cipher
 
@@ -220,16 +220,12 @@ class GalleryCopy(Gallery):
     """The open copy: a ``Gallery`` whose visits and strangers go to the server, too."""
 
     file: CopyFile
+    file_class: ClassVar[type[CopyFile]] = CopyFile
 
-    def __init__(self, file: CopyFile) -> None:
-        super().__init__(file)
+    def __init__(self, file: CopyFile, place: VectorPlace | None = None) -> None:
+        super().__init__(file, place)
         self.strangers = _Strangers(self._changes, file)
         self.visits = _Visits(self._changes, self.people, file)
-
-    @classmethod
-    def open(cls, path: Path, cipher: Cipher = NO_CIPHER, *, look_through: bool = False) -> Self:
-        """Open the copy, creating it where there is none; as ``Gallery.open``."""
-        return cls(CopyFile(path, cipher, look_through=look_through))
 
 
 class _Strangers(StrangerStore):

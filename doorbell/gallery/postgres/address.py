@@ -86,7 +86,6 @@ def address_of(section: GallerySection) -> Address:
             **said,
             application_name="doorbell",
             client_encoding="UTF8",
-            connect_timeout=ANSWER_SECONDS,
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,

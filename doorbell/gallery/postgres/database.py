@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -18,7 +18,8 @@ from psycopg.rows import dict_row, tuple_row
 
 from doorbell.config.gallery import GallerySection
 from doorbell.errors import GalleryError, GalleryLostError
-from doorbell.gallery.postgres.address import SCHEMA, address_of
+from doorbell.gallery.postgres.address import ANSWER_SECONDS, BUSY_SECONDS, SCHEMA, address_of
+from doorbell.gallery.postgres.connection import NoAnswerError, PatientConnection
 from doorbell.gallery.postgres.migrations import (
     CHANNEL,
     MIGRATIONS,
@@ -28,7 +29,11 @@ from doorbell.gallery.postgres.migrations import (
 from doorbell.gallery.postgres.values import adapt
 from doorbell.storage.encryption import NO_CIPHER, Cipher
 
-_Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
+# A query that takes longer gets no answer: a server that has stopped, or a network that is cut.
+_LONGEST_SECONDS = 60.0
+
+# So much longer than another's lock may a query keep whoever can wait for that long only.
+_LONGER_SECONDS = 1.5
 
 _LOCK = f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
 _WRITE = f"BEGIN; {_LOCK}"
@@ -68,6 +73,7 @@ class PostgresDatabase:
         self._thread = threading.get_ident()
         self._closed = False
         self._moving = moving
+        self._busy_seconds, self._longest_seconds = BUSY_SECONDS, _LONGEST_SECONDS
         self._identity: object = None
         self._revision = 0
         self._listening: object = None  # the connection that is told of changes
@@ -99,7 +105,7 @@ class PostgresDatabase:
     def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
         """Every row of a query, by column."""
 
-        def ask(connection: _Connection) -> list[dict[str, Any]]:
+        def ask(connection: PatientConnection) -> list[dict[str, Any]]:
             return connection.execute(_translate(sql), parameters, binary=True).fetchall()
 
         with self._translated():
@@ -213,8 +219,14 @@ class PostgresDatabase:
         return numbers[0], numbers[-1]
 
     def wait_at_most(self, seconds: float) -> None:
-        """Give up on a lock that another session keeps for longer than this."""
-        self.rows("SELECT set_config('lock_timeout', ?, false)", f"{round(seconds * 1000)}")
+        """Give up on a lock that another session keeps for longer than this, and on the server."""
+        self._busy_seconds, self._longest_seconds = seconds, seconds + _LONGER_SECONDS
+        with self._translated():
+            self._answered(self._set_waiting)
+
+    def _set_waiting(self, connection: PatientConnection) -> None:
+        connection.longest_seconds = self._longest_seconds
+        connection.execute(f"SET lock_timeout = {round(self._busy_seconds * 1000)}")
 
     def overwrite_deleted(self) -> None:
         """The server decides when it writes over what was deleted: see docs/postgresql.md."""
@@ -225,6 +237,7 @@ class PostgresDatabase:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
+        self._require_own()
         with self._translated():
             if self._connection.info.transaction_status not in (
                 TransactionStatus.IDLE,
@@ -242,28 +255,39 @@ class PostgresDatabase:
             if ended != "COMMIT":
                 raise GalleryError(f"the gallery {self.name} has written nothing; try again")
 
-    def _answered(self, ask: Callable[[_Connection], Answer]) -> Answer:
+    def _answered(self, ask: Callable[[PatientConnection], Answer]) -> Answer:
         """What the server answers; on a new connection where the old one is lost.
 
         Outside of a transaction nothing is lost by asking once more.
         """
-        if self._thread != threading.get_ident():
-            raise GalleryError(f"the gallery {self.name} was opened by another thread")
-        if self._closed:
-            raise GalleryError(f"the gallery {self.name} is closed")
+        self._require_own()
         was_idle = self._connection.info.transaction_status is TransactionStatus.IDLE
         if not self._connection.closed:
             try:
                 return ask(self._connection)
+            except NoAnswerError:
+                raise
             except psycopg.OperationalError:
                 if not (self._connection.closed and was_idle):
                     raise
         self._connection = self._connected()
         return ask(self._connection)
 
-    def _connected(self) -> _Connection:
-        connection = psycopg.connect(self._address.conninfo, autocommit=True, row_factory=dict_row)
+    def _require_own(self) -> None:
+        if self._thread != threading.get_ident():
+            raise GalleryError(f"the gallery {self.name} was opened by another thread")
+        if self._closed:
+            raise GalleryError(f"the gallery {self.name} is closed")
+
+    def _connected(self) -> PatientConnection:
+        connection = PatientConnection.connect(
+            self._address.conninfo,
+            autocommit=True,
+            row_factory=dict_row,
+            connect_timeout=round(min(ANSWER_SECONDS, max(2, self._longest_seconds))),
+        )
         try:
+            self._set_waiting(connection)
             _require_vectors(connection)
             adapt(connection)
             version, identity, is_moving = _migrated(connection)
@@ -271,6 +295,7 @@ class PostgresDatabase:
             self._require_usable(version, is_moving=is_moving)
             if self._moving:
                 connection.execute("SET idle_in_transaction_session_timeout = 0")
+                connection.longest_seconds = None
         except BaseException:
             connection.close()
             raise
@@ -303,7 +328,7 @@ class PostgresDatabase:
             yield
         except psycopg.errors.LockNotAvailable as exc:
             raise GalleryError(
-                f"the gallery {self.name} is busy: another doorbell or command writes; try again"
+                f"the gallery {self.name} is locked: another doorbell or command writes; try again"
             ) from exc
         except psycopg.errors.InsufficientPrivilege as exc:
             raise GalleryError(
@@ -336,7 +361,7 @@ def _said(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _require_vectors(connection: _Connection) -> None:
+def _require_vectors(connection: PatientConnection) -> None:
     """Let pgvector into a database that has none yet, if we may; ``adapt`` says what else to do."""
     if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone():
         return
@@ -348,7 +373,7 @@ def _require_vectors(connection: _Connection) -> None:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
 
 
-def _migrated(connection: _Connection) -> tuple[int, object, bool]:
+def _migrated(connection: PatientConnection) -> tuple[int, object, bool]:
     """Bring the schema, also where there is none, to the present version; see ``_state``."""
     version, *_ = _state(connection)
     if version < len(MIGRATIONS):
@@ -362,7 +387,7 @@ def _migrated(connection: _Connection) -> tuple[int, object, bool]:
     return _state(connection)
 
 
-def _state(connection: _Connection) -> tuple[int, object, bool]:
+def _state(connection: PatientConnection) -> tuple[int, object, bool]:
     """The version of the schema, which gallery it is, and whether it is being moved there."""
     found = connection.execute("SELECT to_regclass(%s) AS here", (f"{SCHEMA}.gallery",)).fetchone()
     if found is None or found["here"] is None:

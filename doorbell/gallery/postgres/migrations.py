@@ -8,6 +8,7 @@ both ways. ``visits.rowid`` is what SQLite has by itself: the order in which vis
 
 from __future__ import annotations
 
+from doorbell.gallery.change_log import IS_LONG
 from doorbell.gallery.postgres.address import SCHEMA
 
 # By which writers wait for each other: any number that no other program takes.
@@ -194,6 +195,7 @@ _INDEXES = (
     "CREATE INDEX visits_by_start ON visits (started_at)",
     "CREATE INDEX visits_by_last_seen_at ON visits (last_seen_at)",
     "CREATE INDEX strangers_by_last_seen_at ON strangers (last_seen_at)",
+    f"CREATE INDEX visits_that_are_long ON visits (started_at) WHERE {IS_LONG}",
     "CREATE INDEX visits_of_strangers_by_start ON visits (stranger_id, started_at) "
     "WHERE stranger_id IS NOT NULL",
     "CREATE INDEX rings ON visits (rang_at) WHERE rang_at IS NOT NULL",

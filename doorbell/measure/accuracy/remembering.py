@@ -33,6 +33,10 @@ class RememberingPerception(Perception):
         self._crops: dict[Face, FaceCrop] = {}
         self._samples: dict[FaceCrop, FaceSample | None] = {}
 
+    def another(self) -> RememberingPerception:
+        """One for the frames of another camera, which remembers its own."""
+        return RememberingPerception(self._perception.another())
+
     def close(self) -> None:
         """Forget everything."""
         self._found, self._crops, self._samples = {}, {}, {}

@@ -21,11 +21,7 @@ START_SECONDS = 30.0
 # Whatever of the configuration the daemon's speed depends on.
 SECTIONS = ("inference", "detection", "tracking", "recognition", "attention")
 # What the service and the container give it (systemd/doorbell.service): one heap for all threads.
-SERVICE_ENVIRONMENT = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_TRIM_THRESHOLD_": "1048576",
-    "OPENBLAS_NUM_THREADS": "1",
-}
+SERVICE_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
 BEGAN = re.compile(r"the scene began at ([\d.]+)")
 
 

@@ -171,7 +171,7 @@ def _measure(
         for number, (start, phase) in enumerate(zip(starts, phases, strict=True)):
             sent = _sent(recording, cameras, start, phase)
             due = [each for each in sent if begins <= each < begins + seconds]
-            names += _names(subscriber, door_id(number), due)
+            names += names_at(_decided(subscriber, door_id(number)), due)
         statuses = [_statuses(subscriber, door_id(number)) for number in range(count)]
     # The last covers what the others do not.
     taken = sum(each["stages"]["frame"]["count"] for of_door in statuses for each in of_door)
@@ -201,18 +201,26 @@ def _sent(
             yield at
 
 
-def _names(subscriber: Subscriber, door: str, due: Sequence[float]) -> list[float]:
-    """Milliseconds from each first usable face at a door to its name; NaN where none came."""
-    decided = [
+def names_at(decided: Sequence[float], sent: Sequence[float]) -> list[float]:
+    """Milliseconds from each first usable face at a door to its name; NaN where none came.
+
+    Args:
+        decided: when visitors were named there, or found to be unknown; wall times in order.
+        sent: when the faces were sent, likewise.
+    """
+    answers = []
+    for at, after in zip(sent, [*sent[1:], math.inf], strict=True):
+        those = [each for each in decided if at - BEFORE_SECONDS <= each < after - BEFORE_SECONDS]
+        answers.append((those[0] - at) * 1000 if those else math.nan)
+    return answers
+
+
+def _decided(subscriber: Subscriber, door: str) -> list[float]:
+    return [
         message.at
         for message in subscriber.heard(f"doorbell/{door}/event")
         if json.loads(message.payload)["event_type"] in ("recognized", "unknown")
     ]
-    answers = []
-    for at, after in zip(due, [*due[1:], math.inf], strict=True):
-        those = [each for each in decided if at - BEFORE_SECONDS <= each < after - BEFORE_SECONDS]
-        answers.append((those[0] - at) * 1000 if those else math.nan)
-    return answers
 
 
 def _statuses(subscriber: Subscriber, door: str) -> list[dict[str, Any]]:
