@@ -17,6 +17,8 @@ _Result = TypeVar("_Result")
 
 # Whoever asks waits no longer; what was begun is ended all the same.
 WAIT_SECONDS = 20.0
+# How long the gallery may keep one step of it waiting.
+_GALLERY_BUSY_SECONDS = 5.0
 # The doorbell stops within five seconds, whatever is in hand: a transaction that is left is undone.
 CLOSE_SECONDS = 1.0
 
@@ -96,6 +98,7 @@ class GalleryExecutor:
     def _run(self, work: Callable[[Gallery], _Result]) -> _Result:
         if self._gallery is None:
             self._gallery = Gallery.of(self._storage, self._section)
+            self._gallery.wait_at_most(_GALLERY_BUSY_SECONDS)
         try:
             return work(self._gallery)
         except GalleryError:
