@@ -38,7 +38,7 @@ from doorbell.domain import (
     RingCommand,
 )
 from doorbell.gallery.gallery import Gallery
-from doorbell.gallery.link.copy import open_own
+from doorbell.gallery.link.copy import delete_copy, open_own
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.vector_place import delete_left_behind
 from doorbell.gpio.button import Button
@@ -73,6 +73,8 @@ def open_gallery(storage: StorageSection, section: GallerySection | None = None)
     """
     make_room(storage.pictures_directory, ROOM_BYTES)
     delete_left_behind(storage.directory)
+    if section is None or section.url is None:
+        delete_copy(storage)
     return open_own(storage, section, look_through=True)
 
 

@@ -47,12 +47,18 @@ def backups(gallery_path: Path) -> list[Backup]:
     Among them are those made before a migration, and galleries that a restored one replaced.
     Copies that were put elsewhere cannot be known.
     """
-    found = []
-    for path in backups_directory(gallery_path).glob("*.sqlite"):
+    paths = backups_directory(gallery_path).glob("*.sqlite")
+    return sorted(found(*paths), key=lambda each: (-each.made_at, each.path.name))
+
+
+def found(*paths: Path) -> list[Backup]:
+    """Those of these files that are there."""
+    there = []
+    for path in paths:
         with suppress(FileNotFoundError):  # deleted since
             about = path.stat()
-            found.append(Backup(path, about.st_mtime, about.st_size))
-    return sorted(found, key=lambda each: (-each.made_at, each.path.name))
+            there.append(Backup(path, about.st_mtime, about.st_size))
+    return there
 
 
 def advice_to_restore(gallery_path: Path) -> str:

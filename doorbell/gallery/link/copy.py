@@ -6,9 +6,10 @@ household says, are changed on the server alone, and come back from there.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -40,6 +41,9 @@ from doorbell.gallery.strangers import StrangerStore
 from doorbell.gallery.vector_place import VectorPlace
 from doorbell.gallery.visits import VisitStore
 from doorbell.storage.encryption import NO_CIPHER, Cipher, open_cipher
+from doorbell.storage.sqlite_copies import remove_logs
+
+log = logging.getLogger(__name__)
 
 # By which the copy has whatever corrections say of faces.
 CORRECTION = 1
@@ -251,6 +255,32 @@ def open_own(
         look_through=look_through,
         vectors_in_memory=most,
     )
+
+
+def delete_copy(storage: StorageSection) -> None:
+    """Delete a copy that is followed no more: nobody would forget anyone in it.
+
+    One that holds what never reached the server stays, and that is said.
+
+    Raises:
+        GalleryError, EncryptionError: it cannot be read.
+    """
+    path = storage.copy_path
+    if not path.exists():
+        return
+    with closing(CopyFile(path, open_cipher(storage.key_file))) as copy:
+        waiting = copy.count_waiting()
+    if waiting:
+        log.error(
+            "%s holds %d writes that never reached the server it is a copy of: set gallery.url "
+            "again and start the doorbell to bring them there, or delete it",
+            path,
+            waiting,
+        )
+        return
+    log.info("%s is deleted: gallery.url is not set any more", path)
+    remove_logs(path)
+    path.unlink()
 
 
 class _Strangers(StrangerStore):
