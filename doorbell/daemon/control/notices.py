@@ -299,7 +299,7 @@ class NoticeRequests:
     def _likely(self, visit_id: str) -> list[int]:
         """Numbers of the people whom a visitor looks like most."""
         try:
-            likely = self._executor.run(lambda gallery: self._visits.likely(gallery, visit_id))
+            likely = self._executor.read(lambda gallery: self._visits.likely(gallery, visit_id))
         except DoorbellError:
             return []
         return [int(each["person_id"]) for each in likely[:LIKELY_ANSWERS]]
@@ -319,13 +319,13 @@ class NoticeRequests:
         if visit_id is None:
             return None
         try:
-            return self._executor.run(lambda gallery: gallery.visits.get(visit_id).visitor)
+            return self._executor.read(lambda gallery: gallery.visits.get(visit_id).visitor)
         except DoorbellError:  # it is kept once it has ended
             return None
 
     def _name(self, person_id: int) -> str | None:
         try:
-            return self._executor.run(lambda gallery: gallery.people.by_id(person_id).name)
+            return self._executor.read(lambda gallery: gallery.people.by_id(person_id).name)
         except (UsageError, ControlError):
             return None
 
