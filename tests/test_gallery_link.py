@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -295,6 +296,58 @@ def test_a_copy_that_was_put_back_loses_no_write(
     with place.open() as gallery:
         assert len(gallery.visits.newest(9)) == len(gallery.strangers.all()) == 2
         assert machine.gallery.strangers.all() == gallery.strangers.all()
+
+
+def test_what_the_server_refuses_for_good_keeps_nothing_else_waiting(
+    place: OnServer, machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A number that is somebody's, and a count that no column holds."""
+    first = machine.meet(sample(1))
+    taken = first.visitor.stranger_id  # type: ignore[union-attr]
+    too_many = replace(machine.meet(sample(2), NOON + 60), frames_used=2**40)
+    machine.gallery.visits.save(too_many)
+    machine.gallery.visits.touch({first.visit_id: NOON + 8, too_many.visit_id: NOON + 70})
+    after = machine.meet(sample(3), NOON + 120)
+    with place.open() as gallery:
+        with gallery.file.writing():
+            gallery.file.insert("strangers", id=taken, first_seen_at=1, last_seen_at=1, visits=1)
+        machine.exchange()
+        machine.exchange()
+        stored = {each.visit_id: each for each in gallery.visits.newest(9)}
+        assert stored.keys() == {too_many.visit_id, after.visit_id}
+        assert stored[too_many.visit_id].frames_used == 4
+        assert len(gallery.strangers.all()) == 3
+        # Of the refused, and of what builds on them, all is kept: nothing goes from the copy.
+        copy = machine.gallery.file
+        assert (copy.count_waiting(), copy.count_aside()) == (0, 4)
+        assert {each.visit_id for each in machine.gallery.visits.newest(9)} == {
+            *stored,
+            first.visit_id,
+        }
+        assert [each.message.partition(" is not on")[0] for each in caplog.records] == [
+            f"what is new of stranger {taken}",
+            f"what is new of stranger {taken + 1}, visit {too_many.visit_id}",
+        ]
+        gallery.strangers.forget(taken)
+        copy.try_again()
+        machine.exchange()
+        assert gallery.visits.get(first.visit_id).last_seen_at == NOON + 8
+        assert [each.visits for each in gallery.strangers.all()] == [1, 1, 1]
+        assert (copy.count_waiting(), copy.count_aside()) == (0, 2)
+
+
+def test_what_may_pass_is_waited_for(place: OnServer, machine: Machine) -> None:
+    machine.meet(sample(1))
+    copy = machine.gallery.file
+    with closing(open_server(place.section)) as at, place.open() as other:
+        exchange = Exchange(copy, at, (DOOR,))
+        at.wait_at_most(0.05)
+        with other.file.writing(), pytest.raises(GalleryError, match="locked"):
+            exchange.send()
+        at.rows("SELECT set_config('default_transaction_read_only', 'on', false)")
+        with pytest.raises(GalleryError, match="read-only"):
+            exchange.send()
+        assert (copy.count_waiting(), copy.count_aside()) == (2, 0)
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doorbell.config import GallerySection
-from doorbell.errors import DoorbellError, GalleryError
+from doorbell.errors import DoorbellError, GalleryError, GalleryRefusedError
 from doorbell.gallery.gallery import Gallery, open_server
 from doorbell.gallery.link.copy import CopyFile, Waiting
 from doorbell.gallery.link.following import delete_gone, read_state, write_state
 from doorbell.gallery.link.machines import latest_change
-from doorbell.gallery.link.writes import do
+from doorbell.gallery.link.writes import Write, do, made_by, parted, subjects
 from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import Cipher
 
@@ -64,11 +64,13 @@ class LinkState:
         away_since: wall time since which the server has not answered; None where it does.
         problem: what is wrong; None where nothing is.
         waiting: how many writes wait for it.
+        aside: how many it has refused for good: they are kept, and tried again by the next start.
     """
 
     away_since: float | None
     problem: str | None
     waiting: int
+    aside: int
 
 
 def _keep_nothing_else(gone: VisitsForgotten) -> None:
@@ -111,7 +113,8 @@ class GalleryLink:
         self._tidy = tidy
         self._stopping = threading.Event()
         self._caught_up = threading.Event()
-        self._waiting = 0
+        self._waiting = self._aside = 0
+        self._has_tried_again = False
         self._answered_at = time.time()
         self._problem: str | None = None
         # Not waited for when the daemon stops: a server that hangs would keep it.
@@ -130,6 +133,7 @@ class GalleryLink:
             self._answered_at if is_away else None,
             self._problem or ("the server does not answer" if silent else None),
             self._waiting,
+            self._aside,
         )
 
     def close(self) -> None:
@@ -150,7 +154,7 @@ class GalleryLink:
         """Keep both alike until that fails, and why; None where the daemon stops."""
         try:
             with closing(CopyFile(self._path, self._cipher)) as copy:
-                self._waiting = copy.count_waiting()
+                self._count(copy)
                 self._serve(copy)
         except DoorbellError as exc:
             return f"{exc}"
@@ -160,14 +164,17 @@ class GalleryLink:
         with closing(open_server(self._section)) as server:
             link = Exchange(copy, server, self._doors, self._forgotten)
             link.begin()
+            if not self._has_tried_again:
+                copy.try_again()
+                self._has_tried_again = True
             if self._problem is not None:
                 log.info("the server of the gallery answers again; %d writes wait", self._waiting)
             asked_at = tidied_at = -math.inf
             while not self._stopping.is_set():
-                self._waiting = copy.count_waiting()
+                self._count(copy)
                 if self._waiting:
                     link.send()
-                    self._waiting = copy.count_waiting()
+                    self._count(copy)
                     self._noted_answer()
                 if server.hears_change(SEND_SECONDS) or time.monotonic() > asked_at + ASK_SECONDS:
                     link.follow()
@@ -186,6 +193,9 @@ class GalleryLink:
                     self._tidy(Gallery(server))
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
+
+    def _count(self, copy: CopyFile) -> None:
+        self._waiting, self._aside = copy.count_waiting(), copy.count_aside()
 
     def _noted_answer(self) -> None:
         self._answered_at, self._problem = time.time(), None
@@ -213,6 +223,7 @@ class Exchange:
         self._doors = doors
         self._forgotten = forgotten
         self._gallery = Gallery(_Within(server))
+        self._not_there = {made for each in copy.aside() for made in made_by(each.write)}
 
     def begin(self) -> None:
         """Be known to the server, and delete whoever was forgotten there meanwhile."""
@@ -231,11 +242,24 @@ class Exchange:
         self.keep_numbers()
 
     def send(self) -> None:
-        """Do on the server what waits, in order."""
+        """Do on the server what waits, in order.
+
+        What it refuses for good is put aside, with what later ones say of a visit or stranger that
+        is not there for that.
+        """
         identity = self._copy.progress().identity
         while waiting := self._copy.waiting(WRITES_AT_ONCE):
             for each in waiting:
-                self._do(identity, each)
+                rest, aside = parted(each.write, self._not_there)
+                if aside is not None:
+                    self._copy.put_aside(each, aside, rest)
+                    self._not_there |= made_by(aside)
+                if rest is None:
+                    continue
+                try:
+                    self._do(identity, each.sequence, rest)
+                except GalleryRefusedError as exc:
+                    self._put_aside(each, exc)
             self._copy.drop(waiting[-1].sequence)
 
     def follow(self) -> None:
@@ -280,16 +304,26 @@ class Exchange:
             )
         return int(row["applied_sequence"])
 
-    def _do(self, identity: str, waiting: Waiting) -> None:
+    def _put_aside(self, waiting: Waiting, refusal: GalleryRefusedError) -> None:
+        self._copy.put_aside(waiting)
+        self._not_there |= made_by(waiting.write)
+        log.error(
+            "what is new of %s is not on the server, but kept here, and tried again by the next "
+            "start: %s",
+            ", ".join(f"{kind} {number}" for kind, number in sorted(subjects(waiting.write))),
+            refusal,
+        )
+
+    def _do(self, identity: str, sequence: int, write: Write) -> None:
         with self._server.writing():
             # Whoever was killed between this and the deletion from the copy did it already.
             if self._server.execute(
                 "UPDATE machines SET applied_sequence = ? WHERE id = ? AND applied_sequence < ?",
-                waiting.sequence,
+                sequence,
                 identity,
-                waiting.sequence,
+                sequence,
             ):
-                do(waiting.write, self._gallery)
+                do(write, self._gallery)
 
 
 class _Within:
