@@ -52,7 +52,8 @@ _LINK = (
         number INTEGER PRIMARY KEY CHECK (number = 1),
         identity TEXT NOT NULL,
         gallery TEXT,
-        followed_revision INTEGER NOT NULL DEFAULT 0
+        followed_revision INTEGER NOT NULL DEFAULT 0,
+        has_missed INTEGER NOT NULL DEFAULT 0
     ) STRICT""",
     # What the server refuses for good is put aside: it waits no more, and is kept.
     """CREATE TABLE IF NOT EXISTS outbox (
@@ -90,11 +91,13 @@ class Progress:
         identity: of the copy, by chance.
         gallery: the identity of the gallery that it follows; None before the first time.
         revision: the number of the last change that it has.
+        has_missed: whether visits have changed in ways that nobody can tell any more.
     """
 
     identity: str
     gallery: str | None
     revision: int
+    has_missed: bool
 
 
 class CopyFile(GalleryFile):
@@ -234,11 +237,17 @@ class CopyFile(GalleryFile):
     def progress(self) -> Progress:
         """How far this copy has followed."""
         [row] = self.rows("SELECT * FROM copy")
-        return Progress(row["identity"], row["gallery"], row["followed_revision"])
+        return Progress(
+            row["identity"], row["gallery"], row["followed_revision"], bool(row["has_missed"])
+        )
 
     def note_progress(self, gallery: str, revision: int) -> None:
         """Note how far this copy has followed, within ``writing``."""
         self.execute("UPDATE copy SET gallery = ?, followed_revision = ?", gallery, revision)
+
+    def note_missed(self, *, missed: bool) -> None:
+        """Note whether visits have to be compared, within ``writing``."""
+        self.execute("UPDATE copy SET has_missed = ?", missed)
 
     def become_another(self) -> None:
         """Be unknown to the server from now on: as the one it was, it has written more there."""

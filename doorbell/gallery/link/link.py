@@ -21,8 +21,8 @@ from doorbell.config import GallerySection
 from doorbell.errors import DoorbellError, GalleryError, GalleryRefusedError
 from doorbell.gallery.gallery import Gallery, open_server
 from doorbell.gallery.link.copy import CopyFile, Waiting
-from doorbell.gallery.link.following import delete_gone, read_state, write_state
-from doorbell.gallery.link.machines import latest_change
+from doorbell.gallery.link.following import State, delete_gone, read_state, read_visits, write_state
+from doorbell.gallery.link.machines import last_applied, latest_change, prune
 from doorbell.gallery.link.writes import Write, do, made_by, parted, subjects
 from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import Cipher
@@ -92,7 +92,7 @@ class GalleryLink:
         forgotten: told on the link's thread of visits that are gone, so that what else is held of
             them goes, too.
         tidy: deletes what is old on the server and merges strangers who are one; called on the
-            link's thread once an hour, by one machine at a time.
+            link's thread once an hour of the house, where this machine's account may.
     """
 
     def __init__(
@@ -188,9 +188,10 @@ class GalleryLink:
 
     def _tidy_alone(self, server: PostgresDatabase) -> None:
         try:
-            with server.alone() as is_ours:
+            with server.tidying(TIDY_SECONDS) as is_ours:
                 if is_ours:
                     self._tidy(Gallery(server))
+                    prune(server)
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
 
@@ -235,10 +236,15 @@ class Exchange:
         delete_gone(self._copy, self._server)
         progress = self._copy.progress()
         is_other = progress.gallery != self._server.identity
+        [row] = self._server.rows("SELECT pruned_revision FROM gallery")
         if is_other or progress.revision > latest_change(self._server):  # or put back
             with self._copy.writing():
                 self._copy.note_progress(self._server.identity, 0)
+                self._copy.note_missed(missed=True)
                 self._copy.drop_numbers()  # another machine may have been given them since
+        elif progress.revision < row["pruned_revision"]:  # it was removed from the machines
+            with self._copy.writing():
+                self._copy.note_missed(missed=True)
         self.keep_numbers()
 
     def send(self) -> None:
@@ -249,18 +255,13 @@ class Exchange:
         """
         identity = self._copy.progress().identity
         while waiting := self._copy.waiting(WRITES_AT_ONCE):
-            for each in waiting:
-                rest, aside = parted(each.write, self._not_there)
-                if aside is not None:
-                    self._copy.put_aside(each, aside, rest)
-                    self._not_there |= made_by(aside)
-                if rest is None:
-                    continue
-                try:
-                    self._do(identity, each.sequence, rest)
-                except GalleryRefusedError as exc:
-                    self._put_aside(each, exc)
-            self._copy.drop(waiting[-1].sequence)
+            done = 0
+            try:
+                for each in waiting:
+                    self._send(identity, each)
+                    done = each.sequence
+            finally:
+                self._copy.drop(done)
 
     def follow(self) -> None:
         """Bring the copy up to date, and say so to the server."""
@@ -270,19 +271,37 @@ class Exchange:
             state = read_state(
                 self._server, progress.identity, progress.revision, self._doors, CHANGES_AT_ONCE
             )
-            gone = write_state(self._copy, self._server.identity, state)
-            if gone is None:
-                continue
-            if gone.visit_ids:
-                self._forgotten(gone)
-            if state.is_all:
+            if self._write(state) and state.is_all:
                 break
-        self._server.rows(
-            "UPDATE machines SET followed_revision = ?, seen_at = ? WHERE id = ? RETURNING 1",
+        if progress.has_missed:
+            self._compare_visits()
+        if not self._server.rows(
+            "UPDATE machines SET followed_revision = ?, "
+            "seen_at = extract(epoch FROM clock_timestamp()) WHERE id = ? RETURNING 1",
             state.revision,
-            time.time(),
             progress.identity,
-        )
+        ):
+            last_applied(self._server, progress.identity)
+
+    def _write(self, state: State) -> bool:
+        """Bring the copy to a state; whether that is not older than the copy."""
+        gone = write_state(self._copy, self._server.identity, state)
+        if gone is not None and gone.visit_ids:
+            self._forgotten(gone)
+        return gone is not None
+
+    def _compare_visits(self) -> None:
+        """Bring all visits up to date: not every change of them is noted any more."""
+        ids = [row["id"] for row in self._copy.rows("SELECT id FROM visits ORDER BY rowid")]
+        ids = [each for each in ids if ("visit", each) not in self._not_there]
+        for first in range(0, len(ids), CHANGES_AT_ONCE):
+            is_done = False
+            while not is_done:
+                self.send()
+                now, some = self._copy.progress(), ids[first : first + CHANGES_AT_ONCE]
+                is_done = self._write(read_visits(self._server, now.identity, now.revision, some))
+        with self._copy.writing():
+            self._copy.note_missed(missed=False)
 
     def keep_numbers(self) -> None:
         """Have enough numbers for strangers to come."""
@@ -295,14 +314,23 @@ class Exchange:
         """The number of the last write that the server has of this copy."""
         with self._server.writing():
             [row] = self._server.rows(
-                "INSERT INTO machines (id, name, seen_at) VALUES (?, ?, ?) ON CONFLICT (id) "
-                "DO UPDATE SET name = EXCLUDED.name, seen_at = EXCLUDED.seen_at "
-                "RETURNING applied_sequence",
+                "SELECT register_machine(?, ?) AS applied_sequence",
                 self._copy.progress().identity,
                 socket.gethostname(),
-                time.time(),
             )
         return int(row["applied_sequence"])
+
+    def _send(self, identity: str, waiting: Waiting) -> None:
+        rest, aside = parted(waiting.write, self._not_there)
+        if aside is not None:
+            self._copy.put_aside(waiting, aside, rest)
+            self._not_there |= made_by(aside)
+        if rest is None:
+            return
+        try:
+            self._do(identity, waiting.sequence, rest)
+        except GalleryRefusedError as exc:
+            self._put_aside(waiting, exc)
 
     def _put_aside(self, waiting: Waiting, refusal: GalleryRefusedError) -> None:
         self._copy.put_aside(waiting)
@@ -324,6 +352,8 @@ class Exchange:
                 sequence,
             ):
                 do(write, self._gallery)
+            else:
+                last_applied(self._server, identity)
 
 
 class _Within:

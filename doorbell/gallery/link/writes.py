@@ -121,10 +121,7 @@ def do(write: Write, gallery: Gallery) -> None:
             if present is not None:
                 gallery.strangers.note_visit(present, seen_at, samples)
         case ForgetStranger(stranger_id):
-            try:
-                gallery.strangers.forget(stranger_id)
-            except UnknownStrangerError:  # named, merged or forgotten meanwhile
-                return
+            _forget(gallery, stranger_id)
         case SaveVisit(visit, samples, rang_at, stopped_at):
             gallery.visits.save(visit, samples, rang_at=rang_at, stopped_at=stopped_at)
             _note_what_became(gallery, visit)
@@ -207,6 +204,19 @@ def parted(write: Write, about: Container[Subject]) -> tuple[Write | None, Write
         parts.append(part if subjects(part) else None)
     rest, aside = parts
     return rest, aside
+
+
+def _forget(gallery: Gallery, stranger_id: int) -> None:
+    """Forget a new stranger; one whom another door has met meanwhile is given back to the copy."""
+    try:
+        is_met = gallery.strangers.get(stranger_id).visits > 1
+    except UnknownStrangerError:  # named, merged or forgotten meanwhile
+        return
+    if is_met:
+        ids = gallery.file.listed([stranger_id])
+        gallery.file.rows("SELECT note_template_changes('stranger', ?)", ids)
+    else:
+        gallery.strangers.forget(stranger_id)
 
 
 def _note_what_became(gallery: Gallery, visit: Visit) -> None:

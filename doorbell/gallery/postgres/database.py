@@ -202,13 +202,33 @@ class PostgresDatabase:
             return any([*self._connection.notifies(timeout=seconds, stop_after=1)])
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Be the one session that tidies; whether it is, or another one does so already."""
-        [row] = self.rows(f"SELECT pg_try_advisory_lock({TIDYING_LOCK}) AS is_ours")
+    def tidying(self, every_seconds: float) -> Iterator[bool]:
+        """Be the one machine that tidies; whether it is.
+
+        It is not where another one does so, or has so recently, or its account may not: that of a
+        door sees no visit of another.
+
+        Args:
+            every_seconds: how long the house stays as it is once it was tidied.
+        """
+        [row] = self.rows(
+            f"SELECT pg_try_advisory_lock({TIDYING_LOCK}) AS is_locked, "
+            "has_column_privilege('gallery', 'tidied_at', 'UPDATE') AS is_allowed"
+        )
         try:
-            yield bool(row["is_ours"])
+            yield (
+                row["is_locked"]
+                and row["is_allowed"]
+                and bool(
+                    self.rows(
+                        "UPDATE gallery SET tidied_at = now() WHERE coalesce(NOT tidied_at "
+                        "BETWEEN now() - make_interval(secs => ?) AND now(), TRUE) RETURNING 1",
+                        every_seconds,
+                    )
+                )
+            )
         finally:
-            if row["is_ours"]:
+            if row["is_locked"]:
                 self.rows(f"SELECT pg_advisory_unlock({TIDYING_LOCK})")
 
     def take_numbers(self, table: str, count: int) -> tuple[int, int]:
