@@ -26,7 +26,7 @@ from doorbell.imaging.frame_ring import RingReader, RingShape
 log = logging.getLogger(__name__)
 
 # The starter forks in milliseconds; one that is started by itself has to import everything first.
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 # A process that was asked to close its camera is killed after this time.
 CLOSE_SECONDS = 1.0
 _ERRORS = {each.__name__: each for each in (CameraError, CameraSetupError, EndOfStreamError)}
@@ -107,7 +107,7 @@ class CameraProcesses:
 
 
 class ProcessCamera:
-    """A camera that another process reads; the newest frame.
+    """A camera that another process reads.
 
     Args:
         link: to that process.
@@ -152,7 +152,7 @@ class ProcessCamera:
                 raise self._stuck(seconds)
 
     def read(self) -> Frame:
-        """Return the newest frame that was not returned yet."""
+        """Return the next frame; those that others have taken the place of are left out."""
         self._tell_light()
         seconds = self._patience.stuck_seconds
         if not self._has_given:
@@ -161,9 +161,6 @@ class ProcessCamera:
         while True:
             if not self._receive(end):
                 raise self._stuck(seconds)
-            with suppress(CameraError):  # which is raised after what came before it
-                while self._receive(0.0):
-                    pass
             frame = self._take()
             if frame is not None:
                 self._has_given = True
@@ -237,7 +234,7 @@ class ProcessCamera:
         self._ring, self._placed = ring, None
 
     def _take(self) -> Frame | None:
-        """The newest frame; None where there is no other, or another is taking its place."""
+        """The frame that was told last; None where none was, or another has taken its place."""
         placed, self._placed = self._placed, None
         if placed is None or self._ring is None:
             return None
