@@ -101,6 +101,7 @@ FAULTS = (
     Fault("camera-changing-size", camera.changing_size),
     Fault("camera-missing-at-start", camera.missing_at_start),
     Fault("doors-camera-hangs", doors.camera_hangs, doors.prepare_hanging, once=True),
+    Fault("doors-camera-crash", doors.camera_crashes, doors.prepare, once=True),
     Fault("doors-camera-lost", doors.camera_lost, doors.prepare),
     Fault("doors-camera-frozen", doors.camera_frozen, doors.prepare),
     Fault("doors-sound-dead", doors.sound_dead, doors.prepare),

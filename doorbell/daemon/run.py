@@ -17,6 +17,8 @@ from functools import partial
 
 from doorbell.camera import frames_reach_gpu
 from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.process.camera import CameraProcesses
+from doorbell.camera.process.starter import fork_starter
 from doorbell.camera.uri import is_live
 from doorbell.config import Config, GallerySection, InferenceSection, StorageSection
 from doorbell.daemon.door import Door
@@ -105,6 +107,7 @@ def run_daemon(
     latencies = {door.device.id: Latency() for door in config.doors}
 
     with suppress(StoppedEarlyError), ExitStack() as stack:
+        processes = _open_processes(config, stack)  # first: there are no threads yet
         stack.enter_context(following_signals(stop, lambda: inbox.put(Call(reloader.reload))))
         stack.enter_context(stopping_on_thread_faults(stop))
         notifier = stack.enter_context(closing(ServiceNotifier()))
@@ -119,7 +122,14 @@ def run_daemon(
         changed = threading.Condition()
 
         def open_camera(door: Config) -> LatestFrame:
-            camera = open_latest(door.camera, faces, may_be_missing=True, changed=changed)
+            camera = open_latest(
+                door.camera,
+                faces,
+                may_be_missing=True,
+                changed=changed,
+                processes=processes,
+                name=door.device.id,
+            )
             return stack.enter_context(closing(camera))
 
         # A live camera takes as long to give a frame as networks to load; a recording would begin
@@ -176,6 +186,17 @@ def run_daemon(
         loop.run(stop)
 
 
+def _open_processes(config: Config, stack: ExitStack) -> CameraProcesses | None:
+    """What reads each live camera in a process of its own, where it would cost other doors.
+
+    Frames that stay on the GPU are this process's.
+    """
+    lives = any(is_live(door.camera) for door in config.doors)
+    if len(config.doors) == 1 or not lives or _keeps_frames_on_gpu(config):
+        return None
+    return stack.enter_context(closing(CameraProcesses(fork_starter())))
+
+
 def _end_visits_elsewhere(gallery: Gallery, config: Config) -> None:
     """End what a killed daemon left open at doors that are watched no more."""
     watched = {door.device.id for door in config.doors}
@@ -193,10 +214,14 @@ def _open_perception(config: Config, stop: Stop) -> Perception:
         return open_runner(files, section)
 
     log.info("%s", says_how_computed(config.inference))
-    # Frames that are on the GPU already are looked at there.
-    reach_gpu = all(frames_reach_gpu(door.camera) for door in config.doors)
-    frames_on_gpu = reach_gpu and keeps_frames_on_gpu(config.inference)
+    frames_on_gpu = _keeps_frames_on_gpu(config)
     return open_perception(config, open_network=open_network, frames_on_gpu=frames_on_gpu)
+
+
+def _keeps_frames_on_gpu(config: Config) -> bool:
+    """Whether frames that are on the GPU already are looked at there."""
+    reach_gpu = all(frames_reach_gpu(door.camera) for door in config.doors)
+    return reach_gpu and keeps_frames_on_gpu(config.inference)
 
 
 def _set_log_level(config: Config) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from doorbell.testbed.camera_processes import camera_process
 from doorbell.testbed.network_camera import NetworkCamera
 from doorbell.testbed.scenes import KNOWN, STRANGER, Who
 from doorbell.testbed.sound_card import SoundCard, environment_of
@@ -19,6 +22,7 @@ BACK = "back-door"
 CHIME_SECONDS = 0.1
 # A frame of the other door may take so many times as long as without the fault, 99 in 100.
 SLOWER_AT_MOST = 1.5
+CRASHES = (signal.SIGSEGV, signal.SIGKILL, signal.SIGSTOP)
 # The module ``jetson_utils`` before a driver that hangs, in C and for ever.
 HANGING_CAMERA = Path(__file__).parents[2] / "tests" / "system" / "hanging_camera"
 
@@ -76,9 +80,9 @@ def prepare_hanging(door: Door) -> None:
 
 
 def camera_hangs(door: Door) -> float:
-    """A camera's driver never answers again; the other door's frames take no longer.
+    """A camera's driver does not answer for minutes; the other door's frames take no longer.
 
-    How long a new process takes, once the driver is well again: nothing else helps.
+    How long the camera takes to come back, once the driver is well again.
     """
     back = second(door)
     visit_for_a_minute(back)  # in which everything is looked at for the first time
@@ -86,19 +90,42 @@ def camera_hangs(door: Door) -> float:
     _hangs_while(door).touch()
     door.await_condition("camera", "stuck")
     visit_for_a_minute(back)  # of which a part was before
-    beside = visit_for_a_minute(back)
-    if beside > SLOWER_AT_MOST * without:
-        raise NotRecoveredError(
-            f"beside the camera that hangs 99 in 100 frames take {beside:.0f} ms instead of "
-            f"{without:.0f}"
-        )
-    _hangs_while(door).unlink()
-    door.terminate()
+    refuse_slower(without, visit_for_a_minute(back), "beside the camera that hangs")
     began = time.monotonic()
-    door.start()
+    _hangs_while(door).unlink()
     seconds = door.await_condition("camera", "live", began)
     back.visit(KNOWN)
     return seconds
+
+
+def camera_crashes(door: Door) -> float:
+    """What reads a camera crashes, is killed and stops, again and again, at any moment.
+
+    How long the camera is away, at most.
+    """
+    back = second(door)
+    pid = door.daemon.pid
+    visit_for_a_minute(back)  # in which everything is looked at for the first time
+    without = visit_for_a_minute(back)
+    heard, longest = len(back.statuses()), 0.0
+    visits = 0
+    while len(back.statuses()) < heard + 2:  # a part of the first one was before
+        number = CRASHES[visits % len(CRASHES)]
+        time.sleep(random.uniform(0.0, 1.0))  # noqa: S311 - no secret
+        process = camera_process(pid, "front-door")
+        if process is None:
+            raise NotRecoveredError("no process reads the camera")
+        hit = time.monotonic()
+        os.kill(process, number)
+        door.await_condition("camera", "stuck" if number == signal.SIGSTOP else "lost")
+        back.visit((KNOWN, STRANGER)[visits % 2])
+        longest = max(longest, door.await_condition("camera", "live", hit))
+        visits += 1
+    refuse_slower(without, float(back.statuses()[-1]["latency_ms_p99"]), "beside the crashes")
+    if door.daemon.exit_code is not None:
+        raise NotRecoveredError("the daemon has ended")
+    door.visit(KNOWN)
+    return longest
 
 
 def camera_lost(door: Door) -> float:
@@ -184,6 +211,14 @@ def visit_for_a_minute(back: SecondDoor) -> float:
         back.visit((KNOWN, STRANGER)[visits % 2])
         visits += 1
     return float(back.statuses()[-1]["latency_ms_p99"])
+
+
+def refuse_slower(without: float, beside: float, what: str) -> None:
+    """Complain where 99 in 100 frames take much longer, in milliseconds, than without a fault."""
+    if beside > SLOWER_AT_MOST * without:
+        raise NotRecoveredError(
+            f"{what} 99 in 100 frames take {beside:.0f} ms instead of {without:.0f}"
+        )
 
 
 def _hangs_while(door: Door) -> Path:

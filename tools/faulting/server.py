@@ -17,7 +17,7 @@ from doorbell.testbed.postgres import Postgres, find_postgres
 from doorbell.testbed.scenes import KNOWN, STRANGER
 from faulting import doors
 from faulting.door import Door, NotRecoveredError
-from faulting.doors import BACK, SLOWER_AT_MOST, second, visit_for_a_minute
+from faulting.doors import BACK, refuse_slower, second, visit_for_a_minute
 
 
 class Server:
@@ -87,11 +87,7 @@ def hangs(door: Door) -> float:
         hanging = visit_for_a_minute(back)
     finally:
         server.postgres.thaw()
-    if hanging > SLOWER_AT_MOST * answering:
-        raise NotRecoveredError(
-            f"while the server hangs 99 in 100 frames take {hanging:.0f} ms instead of "
-            f"{answering:.0f}"
-        )
+    refuse_slower(answering, hanging, "while the server hangs")
     return _seconds_until_written(door, time.monotonic())
 
 
