@@ -72,15 +72,19 @@ class CameraProcesses:
             "exposed": meter is not None,
             "level": logging.getLogger().level,
         }
-        ours, theirs = pair()
-        try:
-            starter = self._ask(asked, theirs)
-        finally:
-            theirs.close()
         with ExitStack() as stack:
-            camera = stack.enter_context(closing(ProcessCamera(ours, patience, meter)))
+            try:
+                ours, theirs = pair()
+                camera = stack.enter_context(closing(ProcessCamera(ours, patience, meter)))
+                with theirs:
+                    starter = self._ask(asked, theirs)
+            except OSError as exc:
+                raise CameraError(
+                    f"cannot start the camera's process ({exc.strerror}); is memory short?"
+                ) from exc
             if not camera.wait_until_started():
-                starter.end()  # the next camera gets another one
+                with self._lock:
+                    starter.end()  # the next camera gets another one
             camera.wait_until_opened()
             stack.pop_all()
         return camera
