@@ -16,12 +16,12 @@ import pytest
 from doorbell.camera.exposed import FaceMeter
 from doorbell.camera.patience import Patience, patience_with
 from doorbell.camera.process.camera import CameraProcesses, ProcessCamera
-from doorbell.camera.process.messages import pair, send
+from doorbell.camera.process.messages import pair, ring_shape, send
 from doorbell.camera.process.starter import spawn_starter
 from doorbell.config import CameraSection
 from doorbell.domain import Face
 from doorbell.errors import CameraError, CameraSetupError, CameraStuckError, EndOfStreamError
-from doorbell.imaging.frame_ring import RingShape, RingWriter
+from doorbell.imaging.frame_ring import RingWriter
 
 IMPATIENT = Patience(stuck_seconds=0.2)
 
@@ -98,7 +98,7 @@ def test_frames_that_change_their_size_come_through_memory_of_that_size(
 ) -> None:
     camera, process = ends
     for number, (width, height) in enumerate([(64, 36), (64, 36), (32, 48)]):
-        ring = RingWriter(RingShape(width, height))
+        ring = RingWriter(ring_shape(width, height))
         send(process, {"ring": [width, height]}, ring.descriptor)
         slot, pixels = ring.begin()
         pixels[...] = number + 1
@@ -144,7 +144,7 @@ def test_memory_that_would_end_who_reads_it_is_refused(
     ends: tuple[ProcessCamera, socket.socket],
 ) -> None:
     camera, process = ends
-    shape = RingShape(64, 36)
+    shape = ring_shape(64, 36)
     unsealed = os.memfd_create("frames")
     os.ftruncate(unsealed, shape.file_bytes)
     send(process, {"ring": [64, 36]}, unsealed)
@@ -157,7 +157,7 @@ def test_pictures_larger_than_any_camera_s_are_refused(
     ends: tuple[ProcessCamera, socket.socket],
 ) -> None:
     camera, process = ends
-    ring = RingWriter(RingShape(64, 36))
+    ring = RingWriter(ring_shape(64, 36))
     send(process, {"ring": [100_000, 100_000]}, ring.descriptor)
     with pytest.raises(CameraError, match="100000 x 100000 pixels"):
         camera.read()

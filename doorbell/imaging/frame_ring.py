@@ -1,6 +1,6 @@
 """Frames in shared memory: one process writes and never waits, others read what is newest.
 
-A ring of three slots in a file that has no name (``memfd_create``) and is gone with the last who
+A ring of slots in a file that has no name (``memfd_create``) and is gone with the last who
 holds it. Its writer alone may write: the kernel refuses others a writable mapping. A slot begins
 with a number that is odd while it is being written; a reader copies, looks whether the number is
 still the same, and else has missed that frame.
@@ -32,10 +32,12 @@ class RingShape:
 
     Attributes:
         width, height: of each frame, pixels; three bytes each, RGB.
+        slots: how many frames are kept; two or more.
     """
 
     width: int
     height: int
+    slots: int = SLOTS
 
     @property
     def slot_bytes(self) -> int:
@@ -45,7 +47,7 @@ class RingShape:
     @property
     def file_bytes(self) -> int:
         """Of the whole ring."""
-        return SLOTS * self.slot_bytes
+        return self.slots * self.slot_bytes
 
 
 class RingWriter:
@@ -66,14 +68,14 @@ class RingWriter:
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | _F_SEAL_FUTURE_WRITE
         fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, seals)
         weakref.finalize(self, os.close, self.descriptor)  # readers have descriptors of their own
-        self._slots = [_pixels(self._memory, shape, slot) for slot in range(SLOTS)]
-        self._writing = [0] * SLOTS
+        self._slots = [_pixels(self._memory, shape, slot) for slot in range(shape.slots)]
+        self._writing = [0] * shape.slots
         self._next = 0
 
     def begin(self) -> tuple[int, UInt8Array]:
         """Open the next slot; its place, and (height, width, 3) uint8 to be filled."""
         slot = self._next
-        self._next = (slot + 1) % SLOTS
+        self._next = (slot + 1) % self.shape.slots
         self._writing[slot] += 1
         _SLOT_HEAD.pack_into(self._memory, slot * self.shape.slot_bytes, self._writing[slot], 0)
         return slot, self._slots[slot]
@@ -117,7 +119,7 @@ class RingReader:
         Raises:
             ValueError: there is no such slot.
         """
-        if not 0 <= slot < SLOTS:
+        if not 0 <= slot < self.shape.slots:
             raise ValueError(f"there is no slot {slot}")
         before = self._head(slot)
         if before[0] % 2 or before[1] != sequence:

@@ -104,7 +104,6 @@ def camera_crashes(door: Door) -> float:
     How long the camera is away, at most.
     """
     back = second(door)
-    pid = door.daemon.pid
     visit_for_a_minute(back)  # in which everything is looked at for the first time
     without = visit_for_a_minute(back)
     heard, longest = len(back.statuses()), 0.0
@@ -112,9 +111,7 @@ def camera_crashes(door: Door) -> float:
     while len(back.statuses()) < heard + 2:  # a part of the first one was before
         number = CRASHES[visits % len(CRASHES)]
         time.sleep(random.uniform(0.0, 1.0))  # noqa: S311 - no secret
-        process = camera_process(pid, "front-door")
-        if process is None:
-            raise NotRecoveredError("no process reads the camera")
+        process = _process(door)
         hit = time.monotonic()
         os.kill(process, number)
         door.await_condition("camera", "stuck" if number == signal.SIGSTOP else "lost")
@@ -211,6 +208,19 @@ def visit_for_a_minute(back: SecondDoor) -> float:
         back.visit((KNOWN, STRANGER)[visits % 2])
         visits += 1
     return float(back.statuses()[-1]["latency_ms_p99"])
+
+
+def _process(door: Door) -> int:
+    """What reads the first door's camera."""
+    found: list[int] = []
+
+    def is_found() -> bool:
+        process = camera_process(door.daemon.pid, "front-door")
+        found.extend([] if process is None else [process])
+        return bool(found)
+
+    door.seconds_until(is_found, since=time.monotonic())
+    return found[0]
 
 
 def refuse_slower(without: float, beside: float, what: str) -> None:

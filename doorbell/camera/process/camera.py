@@ -16,12 +16,12 @@ from typing import Any
 from doorbell.camera.exposed import FaceMeter
 from doorbell.camera.opencv_sources import MAX_FRAME_PIXELS
 from doorbell.camera.patience import Patience
-from doorbell.camera.process.messages import pair, receive, send, send_now
+from doorbell.camera.process.messages import pair, receive, ring_shape, send, send_now
 from doorbell.camera.process.starter import Starter, spawn_starter
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, CameraSetupError, CameraStuckError, EndOfStreamError
-from doorbell.imaging.frame_ring import RingReader, RingShape
+from doorbell.imaging.frame_ring import RingReader
 
 log = logging.getLogger(__name__)
 
@@ -72,15 +72,19 @@ class CameraProcesses:
             "exposed": meter is not None,
             "level": logging.getLogger().level,
         }
-        ours, theirs = pair()
-        try:
-            starter = self._ask(asked, theirs)
-        finally:
-            theirs.close()
         with ExitStack() as stack:
-            camera = stack.enter_context(closing(ProcessCamera(ours, patience, meter)))
+            try:
+                ours, theirs = pair()
+                camera = stack.enter_context(closing(ProcessCamera(ours, patience, meter)))
+                with theirs:
+                    starter = self._ask(asked, theirs)
+            except OSError as exc:
+                raise CameraError(
+                    f"cannot start the camera's process ({exc.strerror}); is memory short?"
+                ) from exc
             if not camera.wait_until_started():
-                starter.end()  # the next camera gets another one
+                with self._lock:
+                    starter.end()  # the next camera gets another one
             camera.wait_until_opened()
             stack.pop_all()
         return camera
@@ -228,7 +232,7 @@ class ProcessCamera:
         if width * height > MAX_FRAME_PIXELS:
             os.close(descriptor)
             raise ValueError(f"that its frames have {width} x {height} pixels")
-        ring = RingReader(descriptor, RingShape(width, height))
+        ring = RingReader(descriptor, ring_shape(width, height))
         if self._ring is not None:
             self._ring.close()
         self._ring, self._placed = ring, None

@@ -13,8 +13,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from doorbell.imaging.frame_ring import RingShape
+
 MAX_BYTES = 65_536
+# One frame is written while the one before it is read.
+_SLOTS = 2
 _INT = struct.Struct("i")
+
+
+def ring_shape(width: int, height: int) -> RingShape:
+    """The memory of a camera's frames of so many pixels."""
+    return RingShape(width, height, _SLOTS)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

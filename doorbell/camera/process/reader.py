@@ -19,10 +19,11 @@ import numpy as np
 from doorbell.camera import Camera, open_camera
 from doorbell.camera.exposed import FaceMeter, open_exposed
 from doorbell.camera.frame_health import refuse_malformed
-from doorbell.camera.process.messages import receive, send, send_now
+from doorbell.camera.process.messages import receive, ring_shape, send, send_now
 from doorbell.config import CameraSection
+from doorbell.domain import Frame
 from doorbell.errors import CameraError
-from doorbell.imaging.frame_ring import RingShape, RingWriter
+from doorbell.imaging.frame_ring import RingWriter
 from doorbell.imaging.light import FaceLight
 
 
@@ -56,17 +57,22 @@ def read_camera(link: socket.socket, asked: dict[str, Any]) -> None:
 def _pass_on(camera: Camera, link: socket.socket, meter: FaceMeter | None) -> None:
     ring: RingWriter | None = None
     while _is_wanted(link, meter):
-        frame = camera.read()
-        refuse_malformed(frame)
-        shape = RingShape(frame.width, frame.height)
-        if ring is None or ring.shape != shape:
-            ring = RingWriter(shape)
-            send(link, {"ring": [shape.width, shape.height]}, ring.descriptor)
-        slot, pixels = ring.begin()
-        np.copyto(pixels, frame.pixels)
-        ring.end(slot, frame.index)
-        times = (float(frame.time_seconds), float(frame.captured_at))
-        send_now(link, {"frame": (slot, frame.index, *times, frame.intra)})
+        ring = _pass_frame(camera.read(), link, ring)
+
+
+def _pass_frame(frame: Frame, link: socket.socket, ring: RingWriter | None) -> RingWriter:
+    """Leave a frame in memory, which is another where its size is; that memory."""
+    refuse_malformed(frame)
+    shape = ring_shape(frame.width, frame.height)
+    if ring is None or ring.shape != shape:
+        ring = RingWriter(shape)
+        send(link, {"ring": [shape.width, shape.height]}, ring.descriptor)
+    slot, pixels = ring.begin()
+    np.copyto(pixels, frame.pixels)
+    ring.end(slot, frame.index)
+    times = (float(frame.time_seconds), float(frame.captured_at))
+    send_now(link, {"frame": (slot, frame.index, *times, frame.intra)})
+    return ring
 
 
 def _is_wanted(link: socket.socket, meter: FaceMeter | None) -> bool:

@@ -46,7 +46,9 @@ class Starter:
     control: socket.socket
 
     def end(self) -> None:
-        """End it, and the cameras' processes with it."""
+        """End it, and the cameras' processes with it; idempotent."""
+        if self.control.fileno() < 0:
+            return
         self.control.close()
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)

@@ -26,13 +26,14 @@ from doorbell.camera.simulated.script import SceneScript
 from doorbell.config import Config
 from doorbell.measure.speed.daemon import door_id, open_doors
 from doorbell.measure.speed.end_to_end import SEED, prepare
-from doorbell.measure.speed.memory import resident_megabytes
+from doorbell.measure.speed.memory import family_megabytes
 from doorbell.measure.speed.product import DOORBELL
 from doorbell.measure.speed.report import BenchReport, Result
 from doorbell.measure.speed.scene import FRAMES_PER_SECOND, P720, visits
 from doorbell.measure.speed.timing import Timing
 from doorbell.models.store import models_directory
 from doorbell.testbed.broker import open_broker
+from doorbell.testbed.camera_processes import descendants
 from doorbell.testbed.recorded_cameras import RecordedCameras, recorded_cameras
 from doorbell.testbed.subscriber import Subscriber
 
@@ -167,7 +168,7 @@ def _measure(
             _sleep_until(begins + seconds)
             core = (_processor_seconds(daemon.process.pid) - used) / (time.time() - begins)
             _sleep_until(begins + seconds + AFTER_SECONDS)
-            memory = resident_megabytes(daemon.process.pid)
+            memory = family_megabytes(daemon.process.pid)
             watched = time.time() - ready
         names: list[float] = []
         for number, (start, phase) in enumerate(zip(starts, phases, strict=True)):
@@ -233,9 +234,12 @@ def _statuses(subscriber: Subscriber, door: str) -> list[dict[str, Any]]:
 
 
 def _processor_seconds(pid: int) -> float:
-    """What a process has computed so far, on all cores."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """What a process and all that it has started have computed so far, on all cores."""
+    ticks = 0
+    for each in (pid, *descendants(pid)):
+        fields = Path(f"/proc/{each}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _sleep_until(wall_time: float) -> None:

@@ -18,6 +18,7 @@ from contextlib import closing
 from pathlib import Path
 
 from doorbell.errors import DoorbellError
+from doorbell.testbed.camera_processes import descendants
 
 FRAMES = 60
 PART = "memory: {}"
@@ -27,12 +28,25 @@ CAMERA = "simulated camera, 720p"
 
 def resident_megabytes(pid: int | str = "self") -> float:
     """Memory that a process holds now; 0 where the system does not say."""
+    return _megabytes(pid, "VmRSS", "status")
+
+
+def family_megabytes(pid: int) -> float:
+    """Memory that a process holds now with all that it has started.
+
+    What they share is counted once: libraries are the first one's, the rest by parts.
+    """
+    family = sum(_megabytes(each, r"Pss_(?:Anon|Shmem)") for each in (pid, *descendants(pid)))
+    return family + _megabytes(pid, r"RssFile", "status")
+
+
+def _megabytes(pid: int | str, name: str, file: str = "smaps_rollup") -> float:
+    """The sum of what the system says of a process by such names; 0 where it says nothing."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        said = Path(f"/proc/{pid}/{file}").read_text(encoding="ascii")
     except OSError:
         return 0.0
-    found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0
+    return sum(map(int, re.findall(rf"^{name}:\s+(\d+) kB", said, re.MULTILINE))) / 1024
 
 
 def measure_parts(settings: list[str]) -> list[Mapping[str, float | str]]:
