@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from multiprocessing.synchronize import Event
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
