@@ -16,6 +16,7 @@ once, at the edge, with ``from exc``.
     │   └── PictureError           not a picture, truncated, empty or too large
     ├── CameraError            the camera cannot be opened or read                    (exit 3)
     │   ├── CameraSetupError       it never will be, as it is configured or installed
+    │   ├── CameraStuckError       its driver did not answer, and its process was ended
     │   └── EndOfStreamError       a file, folder or scene script has come to its end
     ├── GpioError              a button's or relay's line is missing or refused       (exit 3)
     ├── ModelError             a model is missing, altered or cannot be converted     (exit 3)
@@ -100,6 +101,10 @@ class CameraError(DoorbellError):
 
 class CameraSetupError(CameraError):
     """A camera that no waiting brings: the configuration or what is installed is wrong."""
+
+
+class CameraStuckError(CameraError):
+    """A camera whose driver did not answer, and whose own process was ended for that."""
 
 
 class EndOfStreamError(CameraError):

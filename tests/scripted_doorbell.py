@@ -12,9 +12,9 @@ from typing import Any
 
 from typing_extensions import Self
 
-from doorbell.control.frame_ring import RingShape, RingWriter
 from doorbell.control.wire import receive, send, send_now
 from doorbell.domain import UInt8Array
+from doorbell.imaging.frame_ring import RingShape, RingWriter
 
 Answer = Callable[[dict[str, Any]], dict[str, Any] | tuple[dict[str, Any], bytes]]
 

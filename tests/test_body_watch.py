@@ -45,12 +45,14 @@ class Porch:
         left: int,
         faces: tuple[Track, ...] = (),
         followed: tuple[BodyTrack, ...] = (),
+        *,
+        busy: bool = False,
     ) -> bool:
         """Take in a frame with somebody at this place; whether it was looked at."""
         pixels: UInt8Array = np.full((HEIGHT, WIDTH, 3), GREY, np.uint8)
         pixels[40:, left : left + 40] = WHITE
         self.motion.watch(pixels)
-        found = self.watch.look(pixels, time_seconds, self.motion, faces, followed)
+        found = self.watch.look(pixels, time_seconds, self.motion, faces, followed, busy=busy)
         return found is not None
 
     def walks(self, seconds: float, since: float = 0.0) -> list[float]:
@@ -113,6 +115,41 @@ def test_a_figure_without_a_face_is_looked_for_again_though_it_stands_still() ->
         with_face.see(index / 30, 100, (face_of(100),), (figure_of(100),)) for index in range(90)
     ]
     assert not any(seen)
+
+
+def test_a_frame_in_which_faces_are_embedded_is_passed_over() -> None:
+    porch = Porch()
+    times = [index / 30 for index in range(150)]
+    busy = [index % 3 != 2 for index in range(150)]
+    looks = [
+        index
+        for index, now in enumerate(times)
+        if porch.see(now, 20 + 8 * (index % 30), busy=busy[index])
+    ]
+    assert 9 <= len(looks) <= 10
+    assert not any(busy[index] for index in looks)
+
+
+def test_where_every_frame_embeds_the_look_comes_a_fifth_of_a_second_later() -> None:
+    porch = Porch()
+    assert porch.see(0.0, 20) is False
+    assert porch.see(0.1, 30)
+    looks = [
+        tenth / 10
+        for tenth in range(2, 60)
+        if porch.see(tenth / 10, 20 + 8 * (tenth % 30), busy=True)
+    ]
+    assert looks[0] == 0.8
+    assert max(np.diff(looks)) <= 0.7 + 1e-6
+
+
+def test_what_was_put_off_in_another_stream_waits_no_less_in_this_one() -> None:
+    porch = Porch()
+    porch.see(1000.0, 20)
+    assert not porch.see(1000.1, 30, busy=True)
+    assert not porch.see(0.0, 40, busy=True)
+    assert not porch.see(0.1, 50, busy=True)
+    assert porch.see(0.2, 60, busy=True)
 
 
 def test_another_stream_is_looked_at_from_its_beginning() -> None:

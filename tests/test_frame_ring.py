@@ -9,8 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from doorbell.control.frame_ring import SLOTS, RingReader, RingShape, RingWriter
-from doorbell.errors import ControlError
+from doorbell.imaging.frame_ring import SLOTS, RingReader, RingShape, RingWriter
 
 SHAPE = RingShape(64, 36)
 
@@ -95,12 +94,12 @@ def test_nobody_but_the_writer_can_write_or_shrink_it() -> None:
 
 def test_memory_of_another_size_is_refused_before_it_is_read() -> None:
     writer = RingWriter(SHAPE)
-    with pytest.raises(ControlError):
+    with pytest.raises(ValueError, match=r"size|large|cut short|cannot read|slot"):
         RingReader(os.dup(writer.descriptor), RingShape(640, 360))
-    with pytest.raises(ControlError):
+    with pytest.raises(ValueError, match=r"size|large|cut short|cannot read|slot"):
         RingReader(os.open(os.devnull, os.O_RDONLY), SHAPE)
     reader = RingReader(os.dup(writer.descriptor), SHAPE)
-    with pytest.raises(ControlError):
+    with pytest.raises(ValueError, match=r"size|large|cut short|cannot read|slot"):
         reader.read(SLOTS, 1)
 
 

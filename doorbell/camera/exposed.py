@@ -49,7 +49,11 @@ class FaceMeter:
             faces: in pixels of it; none where nobody is seen.
         """
         nearest = max(faces, key=lambda face: face.width_pixels, default=None)
-        self._latest.append(None if nearest is None else face_light(pixels, nearest))
+        self.note(None if nearest is None else face_light(pixels, nearest))
+
+    def note(self, light: FaceLight | None) -> None:
+        """Take in what a frame showed of the nearest face; None where nobody is seen."""
+        self._latest.append(light)
 
     def take(self) -> tuple[bool, FaceLight | None]:
         """Tell whether a frame was looked at since the last call, and what it showed."""

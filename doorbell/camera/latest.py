@@ -22,11 +22,12 @@ from doorbell.camera.capture_thread import AbandonedThreads, CaptureThread
 from doorbell.camera.exposed import FaceMeter, open_exposed
 from doorbell.camera.frame_health import FrameHealth, refuse_malformed
 from doorbell.camera.patience import Patience, patience_with
+from doorbell.camera.process.camera import CameraProcesses
 from doorbell.camera.states import CameraStates
 from doorbell.camera.uri import is_live, loses_no_frame
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
-from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
+from doorbell.errors import CameraError, CameraSetupError, CameraStuckError, EndOfStreamError
 from doorbell.status import CameraCondition, CameraState
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ _CLOSE_SECONDS = 2.0
 _FROZEN_FACTOR_MOST = 32.0
 # Between the last frame before a reopening and the first after it, where its clock starts at zero.
 _GAP_SECONDS = 1.0
+# A process whose driver hangs is ended before the thread that waits for it is given up.
+_PROCESS_ENDS_SECONDS = 30.0
 
 
 class LatestFrame:
@@ -218,7 +221,7 @@ class LatestFrame:
             final = not self._may_be_missing or isinstance(exc, CameraSetupError)
             if final and not self._opened:
                 raise
-            self._note_lost(str(exc), capture)
+            self._note_lost(exc, capture)
 
     def _read(self, camera: Camera, capture: CaptureThread) -> None:
         opened_seconds = time.monotonic()
@@ -264,10 +267,14 @@ class LatestFrame:
             if capture is self._capture:
                 self._states.note_answer()
 
-    def _note_lost(self, reason: str, capture: CaptureThread) -> None:
+    def _note_lost(self, error: CameraError, capture: CaptureThread) -> None:
         with self.changed:
-            if capture is self._capture and not self._closed:
-                self._states.note_lost(reason)
+            if capture is not self._capture or self._closed:
+                return
+            if isinstance(error, CameraStuckError):
+                self._states.note_ended(str(error))
+            else:
+                self._states.note_lost(str(error))
 
     def _is_frozen_for_good(self, open_seconds: float, capture: CaptureThread) -> bool:
         """Say that the picture is frozen, and whether to open the camera anew by now."""
@@ -347,6 +354,8 @@ def open_latest(
     *,
     may_be_missing: bool = False,
     changed: threading.Condition | None = None,
+    processes: CameraProcesses | None = None,
+    name: str = "",
 ) -> LatestFrame:
     """Open the configured camera behind a ``LatestFrame``.
 
@@ -356,20 +365,38 @@ def open_latest(
         may_be_missing: a camera that is not there is waited for; one that is configured wrongly is
             told by ``LatestFrame.get``.
         changed: as ``LatestFrame`` takes it.
+        processes: opens a live camera in a process of its own; None for this process. A driver that
+            hangs there is ended, and no thread is left behind.
+        name: of that process.
 
     Raises:
         CameraError: the camera cannot be opened.
     """
     sight = FrameHealth(dark_seconds=section.dark_seconds, frozen_seconds=section.frozen_seconds)
     meter = FaceMeter() if section.expose_faces else None
+    patience = patience_with(section)
+    live = is_live(section)
+    open_again: Callable[[], Camera]
+    if processes is not None and live:
+        open_again = partial(
+            processes.open,
+            section,
+            faces_directory,
+            name=name,
+            patience=patience,
+            meter=meter,
+        )
+        patience = replace(patience, stuck_seconds=patience.stuck_seconds + _PROCESS_ENDS_SECONDS)
+    elif meter is not None:
+        open_again = partial(open_exposed, section, faces_directory, meter)
+    else:
+        open_again = partial(open_camera, section, faces_directory)
     return LatestFrame(
-        partial(open_camera, section, faces_directory)
-        if meter is None
-        else partial(open_exposed, section, faces_directory, meter),
+        open_again,
         reopen_max_seconds=section.reopen_max_seconds,
         lossless=loses_no_frame(section),
-        patience=patience_with(section),
-        sight=sight if is_live(section) else None,
+        patience=patience,
+        sight=sight if live else None,
         may_be_missing=may_be_missing,
         meter=meter,
         changed=changed,

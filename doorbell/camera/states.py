@@ -97,6 +97,12 @@ class CameraStates:
         log.warning("the camera hangs: %s; left behind and opened anew", reason)
         self._set(CameraCondition.STUCK, reason)
 
+    def note_ended(self, reason: str) -> None:
+        """Its driver has not answered for too long, and its process was ended."""
+        if not self.is_away:
+            log.warning("the camera hangs: %s; its process is ended, and it is opened anew", reason)
+        self._set(CameraCondition.STUCK, reason)
+
     def note_frame(self, frame: Frame, *, dark: bool) -> None:
         """The camera gave a frame, which shows the door or darkness."""
         self._rate.note(frame)

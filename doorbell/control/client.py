@@ -12,10 +12,10 @@ from typing import Any
 from typing_extensions import Self
 
 from doorbell.control.address import at_address
-from doorbell.control.frame_ring import RingReader, RingShape
 from doorbell.control.wire import Document, Message, receive, send
 from doorbell.domain import UInt8Array
 from doorbell.errors import ControlError, NotRunningError, RefusedError
+from doorbell.imaging.frame_ring import RingReader, RingShape
 
 # A command waits for the main thread, and for a gallery that another process writes.
 TIMEOUT_SECONDS = 10.0
@@ -264,14 +264,20 @@ class FrameStream:
             if self._ring is not None:
                 self._ring.close()
             shape = RingShape(int(document["width"]), int(document["height"]))
-            self._ring = RingReader(message.files[0], shape)
+            try:
+                self._ring = RingReader(message.files[0], shape)
+            except ValueError as exc:
+                raise ControlError(str(exc)) from exc
             return self._receive(timeout_seconds)
         return document
 
     def _read(self, document: Document) -> LiveFrame | None:
         if self._ring is None:
             raise ControlError("a frame without the memory that it is in")
-        pixels = self._ring.read(int(document["slot"]), int(document["seq"]))
+        try:
+            pixels = self._ring.read(int(document["slot"]), int(document["seq"]))
+        except ValueError as exc:
+            raise ControlError(str(exc)) from exc
         if pixels is None:
             return None
         return LiveFrame(

@@ -21,6 +21,10 @@ from doorbell.domain import Body, BodyTrack, Float32Array, Track, UInt8Array
 # A figure that is followed fills this part of its square.
 BODY_PART = 0.75
 
+# A frame in which faces are embedded is passed over, so that none does both; but no more of them in
+# a row than last so long, because beside a stranger every frame of a slow camera may be one.
+PUT_OFF_SECONDS = 0.2
+
 
 class BodyWatch:
     """Looks for people in the frames of one camera.
@@ -35,6 +39,7 @@ class BodyWatch:
         self._looks_per_second = looks_per_second
         self._pause_seconds = 1 / looks_per_second if looks_per_second else math.inf
         self._looked_seconds = -math.inf
+        self._put_off_since: float | None = None
         self._followed_last = False
 
     def another(self) -> BodyWatch:
@@ -57,6 +62,8 @@ class BodyWatch:
         motion: Motion,
         faces: Sequence[Track],
         followed: Sequence[BodyTrack],
+        *,
+        busy: bool = False,
     ) -> list[Body] | None:
         """Look once, where it is due.
 
@@ -66,6 +73,7 @@ class BodyWatch:
             motion: that has seen this frame.
             faces: followed now.
             followed: bodies followed now.
+            busy: whether the frame has taken long already, so that the next one is better.
 
         Returns:
             The bodies in the square that was looked at; None where none was.
@@ -75,6 +83,9 @@ class BodyWatch:
         since = time_seconds - self._looked_seconds
         if 0 <= since < self._pause_seconds - 1e-6:  # below 0 another stream has begun
             return None
+        if busy and self._may_put_off(time_seconds):
+            return None
+        self._put_off_since = None
         height, width = pixels.shape[:2]
         explained = [body_box(track, height) for track in faces]
         # Whose face is followed need not be followed by the figure.
@@ -94,6 +105,12 @@ class BodyWatch:
         self._looked_seconds = time_seconds
         found = self._detector.find(pixels, [region])
         return [replace(each, is_moving=motion.is_within(each.box_xyxy)) for each in found]
+
+    def _may_put_off(self, time_seconds: float) -> bool:
+        """Whether a look that is due may wait for a later frame."""
+        if self._put_off_since is None or time_seconds < self._put_off_since:
+            self._put_off_since = time_seconds
+        return time_seconds - self._put_off_since < PUT_OFF_SECONDS - 1e-6
 
 
 def _around(box: Float32Array, width: int, height: int) -> Region:

@@ -10,8 +10,8 @@ import numpy as np
 from doorbell.domain import Body, BodyTrack
 
 # A body is the one of an earlier look if its middle has moved by at most so many heights since, and
-# neither is more than so many times as high as the other: looks are half a second apart, in which
-# somebody walks less than half of their height.
+# neither is more than so many times as high as the other: looks are half a second apart, or up to
+# 0.7, in which somebody walks less than half of their height.
 MAX_DISTANCE = 0.6
 MAX_HEIGHT_RATIO = 1.6
 

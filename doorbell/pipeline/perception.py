@@ -131,6 +131,8 @@ class Perception:
         time_seconds: float,
         faces: Sequence[Track],
         followed: Sequence[BodyTrack],
+        *,
+        busy: bool = False,
     ) -> list[Body] | None:
         """Find people by their figure in the frame that was given to ``detect`` last.
 
@@ -139,13 +141,15 @@ class Perception:
             time_seconds: stream time of the frame.
             faces: followed now.
             followed: bodies followed now.
+            busy: whether the frame has taken long already, so that the next one is better.
 
         Returns:
             Those found; None where nobody was looked for, which is so in most frames.
         """
         if self._bodies is None:
             return None
-        return self._bodies.look(pixels, time_seconds, self._stream.motion, faces, followed)
+        motion = self._stream.motion
+        return self._bodies.look(pixels, time_seconds, motion, faces, followed, busy=busy)
 
     def is_moving(self, face: Face, frames: int) -> bool:
         """Whether something moved in a face's place in the last ``frames`` given to ``detect``."""

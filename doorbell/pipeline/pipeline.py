@@ -197,7 +197,7 @@ class Pipeline:
             for track in confirmed
             for seen in [self._recognizer.observation(track, embedded.samples.get(track.track_id))]
         ]
-        bodies = self._find_bodies(frame)
+        bodies = self._find_bodies(frame, busy=embedded.any_face)
         self._take_over()
         told = self._visits.update(observations, frame.time_seconds, frame.captured_at, bodies)
         seen = [(each, self._visits.open_visit_of(each.track.track_id)) for each in observations]
@@ -222,13 +222,15 @@ class Pipeline:
             self._has_begun = True
             self._visits.restore(self._recorder.earlier(self._earlier_of))
 
-    def _find_bodies(self, frame: Frame) -> list[BodySighting]:
+    def _find_bodies(self, frame: Frame, *, busy: bool) -> list[BodySighting]:
         """Find people by their figure, where that is due in this frame."""
         now = frame.time_seconds
         self._body_tracker.expire(now)
         # A picture on the wall is not the face of whoever stands before it.
         faces = [each for each in self._tracker.tracks if not self._recognizer.is_hung_up(each)]
-        found = self._perception.find_bodies(frame.pixels, now, faces, self._body_tracker.tracks)
+        found = self._perception.find_bodies(
+            frame.pixels, now, faces, self._body_tracker.tracks, busy=busy
+        )
         if found is None:
             return []
         return [

@@ -55,10 +55,12 @@ class Embedded:
     Attributes:
         samples: by track, those taken as the track's.
         jumped: tracks that have gone over to somebody else's face, to go on as new ones.
+        any_face: whether any face was embedded, taken or not.
     """
 
     samples: Mapping[int, FaceSample]
     jumped: frozenset[int]
+    any_face: bool
 
 
 @dataclass(slots=True)
@@ -137,7 +139,8 @@ class Recognizer:
             match = decide(followed.evidence, followed.candidates, self._section, now)
             followed.match = withhold(match, followed.liveness.score, self._section.min_live)
             followed.is_no_face = is_no_face(followed.candidates, self._section.stranger_similarity)
-        return Embedded({k: v for k, v in samples.items() if k not in jumped}, jumped)
+        taken = {key: value for key, value in samples.items() if key not in jumped}
+        return Embedded(taken, jumped, any_face=bool(portraits))
 
     def similarity(self, person: Person, sample: FaceSample) -> float:
         """How like a person one face is by itself.

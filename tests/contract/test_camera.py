@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import mapped_camera
 import numpy as np
 import pytest
 from mapped_camera import MappedUtils
 
 from doorbell.camera import Camera, open_camera
 from doorbell.camera.jetson import JetsonCamera
+from doorbell.camera.patience import patience_with
+from doorbell.camera.process.camera import CameraProcesses
+from doorbell.camera.process.starter import spawn_starter
 from doorbell.camera.simulated.camera import SimulatedCamera
 from doorbell.camera.simulated.script import SceneScript
 from doorbell.camera.uri import parse_uri
@@ -59,7 +66,33 @@ class Case:
         )
 
 
-@pytest.fixture(params=["simulated", "folder", "opencv", "jetson"])
+# The module ``jetson_utils`` before a camera of these pictures, for another process.
+SCRIPTED_JETSON = """
+import sys
+sys.path[:0] = {folders!r}
+from mapped_camera import MappedUtils
+from test_camera import FRAMES, RATE, red_picture
+
+utils = MappedUtils([*map(red_picture, range(FRAMES)), None], period_seconds=1 / RATE)
+videoSource, cudaAllocMapped = utils.videoSource, utils.cudaAllocMapped
+cudaMemcpy, cudaToNumpy = utils.cudaMemcpy, utils.cudaToNumpy
+cudaDeviceSynchronize = utils.cudaDeviceSynchronize
+"""
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CameraProcesses]:
+    folder = tmp_path_factory.mktemp("jetson")
+    folders = [str(Path(__file__).parent), str(Path(mapped_camera.__file__).parent)]
+    (folder / "jetson_utils.py").write_text(SCRIPTED_JETSON.format(folders=folders))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PYTHONPATH", os.pathsep.join([str(folder), *sys.path]))
+        starter = spawn_starter()
+    with closing(CameraProcesses(starter)) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["simulated", "folder", "opencv", "jetson", "process"])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     middle = (WIDTH // 2, HEIGHT // 2)
     match request.param:
@@ -80,6 +113,14 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
                 writer.write(cv2.cvtColor(red_picture(index), cv2.COLOR_RGB2BGR))
             writer.release()
             return Case(open_camera, path.as_uri(), middle, recorded=True)
+        case "process":
+            opened = request.getfixturevalue("processes")
+            return Case(
+                lambda s: opened.open(s, None, name="", patience=patience_with(s), meter=None),
+                "csi://0",
+                middle,
+                recorded=False,
+            )
         case _:
             steps = [*(red_picture(index) for index in range(FRAMES)), None]
             utils = MappedUtils(steps, period_seconds=1 / RATE)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from doorbell.testbed.camera_processes import camera_process
 from doorbell.testbed.network_camera import NetworkCamera
 from doorbell.testbed.scenes import KNOWN, STRANGER, Who
 from doorbell.testbed.sound_card import SoundCard, environment_of
@@ -19,6 +22,7 @@ BACK = "back-door"
 CHIME_SECONDS = 0.1
 # A frame of the other door may take so many times as long as without the fault, 99 in 100.
 SLOWER_AT_MOST = 1.5
+CRASHES = (signal.SIGSEGV, signal.SIGKILL, signal.SIGSTOP)
 # The module ``jetson_utils`` before a driver that hangs, in C and for ever.
 HANGING_CAMERA = Path(__file__).parents[2] / "tests" / "system" / "hanging_camera"
 
@@ -76,29 +80,52 @@ def prepare_hanging(door: Door) -> None:
 
 
 def camera_hangs(door: Door) -> float:
-    """A camera's driver never answers again; the other door's frames take no longer.
+    """A camera's driver does not answer for minutes; the other door's frames take no longer.
 
-    How long a new process takes, once the driver is well again: nothing else helps.
+    How long the camera takes to come back, once the driver is well again.
     """
-    back = _second(door)
-    _visit_for_a_minute(back)  # in which everything is looked at for the first time
-    without = _visit_for_a_minute(back)
+    back = second(door)
+    visit_for_a_minute(back)  # in which everything is looked at for the first time
+    without = visit_for_a_minute(back)
     _hangs_while(door).touch()
     door.await_condition("camera", "stuck")
-    _visit_for_a_minute(back)  # of which a part was before
-    beside = _visit_for_a_minute(back)
-    if beside > SLOWER_AT_MOST * without:
-        raise NotRecoveredError(
-            f"beside the camera that hangs 99 in 100 frames take {beside:.0f} ms instead of "
-            f"{without:.0f}"
-        )
-    _hangs_while(door).unlink()
-    door.terminate()
+    visit_for_a_minute(back)  # of which a part was before
+    refuse_slower(without, visit_for_a_minute(back), "beside the camera that hangs")
     began = time.monotonic()
-    door.start()
+    _hangs_while(door).unlink()
     seconds = door.await_condition("camera", "live", began)
     back.visit(KNOWN)
     return seconds
+
+
+def camera_crashes(door: Door) -> float:
+    """What reads a camera crashes, is killed and stops, again and again, at any moment.
+
+    How long the camera is away, at most.
+    """
+    back = second(door)
+    pid = door.daemon.pid
+    visit_for_a_minute(back)  # in which everything is looked at for the first time
+    without = visit_for_a_minute(back)
+    heard, longest = len(back.statuses()), 0.0
+    visits = 0
+    while len(back.statuses()) < heard + 2:  # a part of the first one was before
+        number = CRASHES[visits % len(CRASHES)]
+        time.sleep(random.uniform(0.0, 1.0))  # noqa: S311 - no secret
+        process = camera_process(pid, "front-door")
+        if process is None:
+            raise NotRecoveredError("no process reads the camera")
+        hit = time.monotonic()
+        os.kill(process, number)
+        door.await_condition("camera", "stuck" if number == signal.SIGSTOP else "lost")
+        back.visit((KNOWN, STRANGER)[visits % 2])
+        longest = max(longest, door.await_condition("camera", "live", hit))
+        visits += 1
+    refuse_slower(without, float(back.statuses()[-1]["latency_ms_p99"]), "beside the crashes")
+    if door.daemon.exit_code is not None:
+        raise NotRecoveredError("the daemon has ended")
+    door.visit(KNOWN)
+    return longest
 
 
 def camera_lost(door: Door) -> float:
@@ -114,7 +141,7 @@ def camera_frozen(door: Door) -> float:
 
 def sound_dead(door: Door) -> float:
     """What plays one door's chimes blocks for ever; the other door's are heard."""
-    back = _second(door)
+    back = second(door)
     door.card.hang()
     door.visit(KNOWN)
     door.await_condition("sound", "failed")
@@ -132,7 +159,7 @@ def sound_dead(door: Door) -> float:
 
 def broker_away(door: Door) -> float:
     """The broker is down while visitors come to both doors."""
-    back = _second(door)
+    back = second(door)
     door.comes(KNOWN)
     door.broker.stop()
     door.goes()
@@ -162,7 +189,7 @@ def _configure(door: Door, uri: str) -> None:
 def _camera_fails(
     door: Door, fail: Callable[[], None], mend: Callable[[], None], condition: str
 ) -> float:
-    back = _second(door)
+    back = second(door)
     door.comes(KNOWN)
     fail()
     door.await_condition("camera", condition)
@@ -176,7 +203,7 @@ def _camera_fails(
     return seconds
 
 
-def _visit_for_a_minute(back: SecondDoor) -> float:
+def visit_for_a_minute(back: SecondDoor) -> float:
     """Let visitors come until the daemon says how its minute was: its p99 in milliseconds."""
     heard = len(back.statuses())
     visits = 0
@@ -186,11 +213,20 @@ def _visit_for_a_minute(back: SecondDoor) -> float:
     return float(back.statuses()[-1]["latency_ms_p99"])
 
 
+def refuse_slower(without: float, beside: float, what: str) -> None:
+    """Complain where 99 in 100 frames take much longer, in milliseconds, than without a fault."""
+    if beside > SLOWER_AT_MOST * without:
+        raise NotRecoveredError(
+            f"{what} 99 in 100 frames take {beside:.0f} ms instead of {without:.0f}"
+        )
+
+
 def _hangs_while(door: Door) -> Path:
     return door.folder / "hangs"
 
 
-def _second(door: Door) -> SecondDoor:
+def second(door: Door) -> SecondDoor:
+    """The other door, which was prepared."""
     if not isinstance(door.second, SecondDoor):
         raise TypeError("prepare the door first")
     return door.second

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 import cv2
 
 from doorbell.clock import iso_utc
-from doorbell.control.frame_ring import RingShape, RingWriter
 from doorbell.control.wire import Document, send_now
 from doorbell.daemon.control.documents import visit_document, visitor_document
 from doorbell.daemon.control.latest import Latest
 from doorbell.domain import Event, Frame, Ring, Track, Visit
 from doorbell.errors import RefusedError, UnknownDoorError
+from doorbell.imaging.frame_ring import RingShape, RingWriter
 from doorbell.status import Message
 
 # The main thread copies each frame for each size, and tells each watcher of it: 6 ms for four sizes

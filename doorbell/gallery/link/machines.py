@@ -12,6 +12,8 @@ from doorbell.gallery.sql import GalleryDatabase
 
 # A machine that runs is in touch every ten seconds.
 IN_TOUCH_SECONDS = 60
+# How long machines are waited for that are about to forget somebody.
+FOLLOW_SECONDS = 2.0
 
 # How often machines are looked at that are about to follow.
 _POLL_SECONDS = 0.1

@@ -81,9 +81,11 @@ class RememberingPerception(Perception):
         time_seconds: float,
         faces: Sequence[Track],
         followed: Sequence[BodyTrack],
+        *,
+        busy: bool = False,
     ) -> None:
         """Look for nobody's figure: whose face is not found is not recognized either."""
-        del pixels, time_seconds, faces, followed
+        del pixels, time_seconds, faces, followed, busy
 
     def is_moving(self, face: Face, frames: int) -> bool:
         """Tell that something moves: a photograph shown as a visitor stands still otherwise."""

@@ -160,13 +160,15 @@ def _measure(
     ):
         uris = [cameras.uri(*each) for each in zip(starts, phases, strict=True)]
         with open_doors(config, uris, port, folder) as daemon:
-            begins = daemon.wait_ready() + WARM_UP_SECONDS
+            ready = daemon.wait_ready()
+            begins = ready + WARM_UP_SECONDS
             _sleep_until(begins)
             used = _processor_seconds(daemon.process.pid)
             _sleep_until(begins + seconds)
             core = (_processor_seconds(daemon.process.pid) - used) / (time.time() - begins)
             _sleep_until(begins + seconds + AFTER_SECONDS)
             memory = resident_megabytes(daemon.process.pid)
+            watched = time.time() - ready
         names: list[float] = []
         for number, (start, phase) in enumerate(zip(starts, phases, strict=True)):
             sent = _sent(recording, cameras, start, phase)
@@ -175,7 +177,6 @@ def _measure(
         statuses = [_statuses(subscriber, door_id(number)) for number in range(count)]
     # The last covers what the others do not.
     taken = sum(each["stages"]["frame"]["count"] for of_door in statuses for each in of_door)
-    watched = sum(of_door[-1]["uptime_seconds"] for of_door in statuses) / count
     figures = {
         "doors": float(count),
         "p95_ms": float(np.nanpercentile(names, 95)),

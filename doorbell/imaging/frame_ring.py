@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbell.domain import UInt8Array
-from doorbell.errors import ControlError
 
 SLOTS = 3
 _SLOT_HEAD = struct.Struct("<QQ")  # the number of the writing, and of the frame
@@ -95,24 +94,31 @@ class RingReader:
         shape: of the frames.
 
     Raises:
-        ControlError: the file is no ring of that shape.
+        ValueError: the file is no ring of that shape.
     """
 
     def __init__(self, descriptor: int, shape: RingShape) -> None:
         self.shape = shape
         try:
+            # Of a file that its writer can cut short, reading would end this process.
+            if not fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
+                raise ValueError("the frames in memory can be cut short")
             if os.fstat(descriptor).st_size != shape.file_bytes:
-                raise ControlError("the frames in memory are not as large as was said")
+                raise ValueError("the frames in memory are not as large as was said")
             self._memory = mmap.mmap(descriptor, shape.file_bytes, prot=mmap.PROT_READ)
         except OSError as exc:
-            raise ControlError(f"cannot read the frames in memory: {exc.strerror}") from exc
+            raise ValueError(f"cannot read the frames in memory: {exc.strerror}") from exc
         finally:
             os.close(descriptor)
 
     def read(self, slot: int, sequence: int) -> UInt8Array | None:
-        """Copy a frame, (height, width, 3) uint8; None where another has taken its place."""
+        """Copy a frame, (height, width, 3) uint8; None where another has taken its place.
+
+        Raises:
+            ValueError: there is no such slot.
+        """
         if not 0 <= slot < SLOTS:
-            raise ControlError(f"there is no slot {slot}")
+            raise ValueError(f"there is no slot {slot}")
         before = self._head(slot)
         if before[0] % 2 or before[1] != sequence:
             return None
