@@ -44,7 +44,10 @@ class InFile(Place):
 
 
 class OnServer(Place):
-    """A database of a server that is started once a run; empty at first."""
+    """A database of a server that is started once a run; empty at first.
+
+    It is opened by an account that may do what the household may, and no more.
+    """
 
     def __init__(self) -> None:
         self.section, connection = _database()
@@ -55,7 +58,8 @@ class OnServer(Place):
         return account_on(server(), "contract", name, doors, is_household=is_household)
 
     def open(self) -> Gallery:
-        return Gallery.of(StorageSection(), self.section)
+        section = self.account("household", "kitchen", is_household=True)
+        return Gallery.of(StorageSection(), section)
 
     def content(self) -> bytes:
         with self.open() as gallery:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from all_samples import read_samples
 from click.testing import CliRunner
+from galleries import OnServer, on_postgres
 
 from doorbell.cli import main
 from doorbell.config import StorageSection
@@ -82,6 +83,22 @@ def test_what_is_exported_comes_back_and_a_second_time_adds_nothing(
     assert (again.people, again.samples, again.strangers) == ([], 0, 0)
     assert again.merged == ["Änne 🌻", "Ben"]
     assert contents(there) == before
+
+
+@on_postgres
+def test_it_comes_to_a_server_and_back_again(exported: Path, tmp_path: Path) -> None:
+    section = OnServer().account("household", "kitchen", is_household=True)
+    here, again = storage(tmp_path / "here"), tmp_path / "again.jsonl"
+    for added in (5, 0):
+        done = import_file(storage(tmp_path / "unused"), exported, MODEL, is_chime, section)
+        assert done.samples + done.strangers == added - bool(added)
+    assert export_file(storage(tmp_path / "unused"), again, MODEL, section) == 5
+    assert not (tmp_path / "unused" / "gallery.sqlite").exists()
+    back = storage(tmp_path / "back")
+    import_file(back, again, MODEL, is_chime)
+    first, second = contents(here), contents(back)
+    first[0] = [(name, chime if chime == "gong" else None, more) for name, chime, more in first[0]]
+    assert second == first
 
 
 def test_variants_are_exported_with_their_sample(exported: Path, tmp_path: Path) -> None:

@@ -243,8 +243,8 @@ def test_the_command_lists_machines_and_takes_out_what_is_gone(
     words = ("gallery", "machines", "--set", f"gallery.url={place.section.url}")
     listed = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
     assert [(each["account"], each["behind"]) for each in listed] == [
-        ("front_door", 0),
         ("back_door", 0),
+        ("front_door", 0),
     ]
     age(household, 3600.0)
     done = CliRunner().invoke(main, [*words, "--remove", socket.gethostname()])

@@ -12,13 +12,14 @@ import pytest
 from click.testing import CliRunner
 from command_line import sample
 from galleries import dump, on_postgres, server
+from linked_machines import Machine
 
 from doorbell.cli import main
 from doorbell.config import GallerySection, StorageSection
 from doorbell.domain import Visit
 from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.database import GalleryFile
-from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.gallery import EnrolledSample, Gallery, open_server
 from doorbell.gallery.moving import KEYS
 from doorbell.household.moving import move_to_file, move_to_server
 from doorbell.imaging.portrait import crop_portrait
@@ -100,6 +101,25 @@ def test_all_is_the_same_on_a_server_and_back_again(
             assert undone.now.label == "stranger-7"
             gallery.corrections.undo()
             assert gallery.visits.get("visit-2").door_id == "back"
+
+
+def test_the_copy_of_this_machine_goes_once_nothing_in_it_waits(
+    tmp_path: Path, section: GallerySection
+) -> None:
+    storage = StorageSection(directory=tmp_path)
+    open_server(section).close()
+    machine = Machine(tmp_path, section, "copy")
+    assert machine.path == storage.copy_path
+    machine.exchange()
+    visit = machine.meet(sample(1))
+    with pytest.raises(UsageError, match="2 visits or strangers of this machine are not on"):
+        move_to_file(storage, section, storage.gallery_path, nothing)
+    machine.exchange()
+    machine.gallery.close()
+    move_to_file(storage, section, storage.gallery_path, nothing)
+    assert list(tmp_path.glob("copy*")) == []
+    with Gallery.of(storage) as gallery:
+        assert [each.visit_id for each in gallery.visits.newest(9)] == [visit.visit_id]
 
 
 def test_a_move_that_was_interrupted_is_gone_on_with_and_used_by_nobody_before(

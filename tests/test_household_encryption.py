@@ -1,17 +1,23 @@
 """Everything on the disk from one key to another."""
 
+import base64
 import json
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from command_line import sample
 
 from doorbell.clock import BootTime
 from doorbell.config import MqttSection, StorageSection
 from doorbell.errors import EncryptionError, GalleryError
 from doorbell.gallery.backup import back_up
 from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.link.copy import GalleryCopy
+from doorbell.gallery.link.writes import AddStranger
 from doorbell.gallery.lock import only_daemon
 from doorbell.household.encryption import change_key
 from doorbell.outputs.mqtt.outbox import Outbox
@@ -75,3 +81,28 @@ def test_nothing_is_changed_beside_a_daemon(storage: Path, cipher: Cipher) -> No
         change_key(section, NO_CIPHER, cipher)
     assert picture_path(section.pictures_directory, "v2").read_bytes() == b"jpeg"
     Gallery.open(section.gallery_path).close()
+
+
+def test_so_is_the_copy_of_a_gallery_on_a_server_with_what_waits_for_it(tmp_path: Path) -> None:
+    section = StorageSection(directory=tmp_path)
+    write_new_key(tmp_path / "one.key")
+    write_new_key(tmp_path / "other.key")
+    keys = [NO_CIPHER, open_cipher(tmp_path / "one.key"), open_cipher(tmp_path / "other.key")]
+    with GalleryCopy.open(section.copy_path) as copy:
+        copy.file.add_numbers(1, 9)
+        stranger = copy.strangers.add([sample(1)], 1.0)
+        waiting = [each.sequence for each in copy.file.waiting(9)]
+    as_base64 = base64.b64encode(sample(1).embedding.tobytes())
+    for before, after in pairwise([*keys, NO_CIPHER]):
+        assert change_key(section, before, after).is_clean
+        with pytest.raises(EncryptionError):
+            GalleryCopy.open(section.copy_path, before)
+        with GalleryCopy.open(section.copy_path, after) as copy:
+            assert copy.strangers.samples(stranger.stranger_id, sample(1).model_id)
+            assert [each.sequence for each in copy.file.waiting(9)] == waiting
+            [write] = [each.write for each in copy.file.waiting(9)]
+            assert isinstance(write, AddStranger)
+            assert np.array_equal(write.samples[0].embedding, sample(1).embedding)
+        content = section.copy_path.read_bytes()
+        assert (as_base64 in content) == (after is NO_CIPHER)
+        assert not section.gallery_path.exists()

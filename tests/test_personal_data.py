@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
+import numpy as np
 import pytest
 from command_line import sample
+from galleries import Place
 
 from doorbell.config import StorageSection
 from doorbell.domain import Visit
@@ -15,6 +17,7 @@ from doorbell.errors import EncryptionError, UnknownPersonError, UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.household.encryption import change_key
 from doorbell.household.personal_data import export_personal_data
+from doorbell.imaging.portrait import crop_portrait
 from doorbell.outputs.pictures import picture_path
 from doorbell.storage.encryption import NO_CIPHER, open_cipher, write_new_key
 
@@ -55,6 +58,27 @@ def test_it_has_what_was_drawn_over_the_samples(gallery: Gallery, storage: Path)
     (variant,) = document["variants"]
     assert variant["drawing"] == "hood"
     assert variant["embedding"] == sample(8).embedding.tolist()
+
+
+def test_it_is_the_same_wherever_the_gallery_is(place: Place, tmp_path: Path) -> None:
+    section = StorageSection(directory=tmp_path)
+    with place.open() as gallery:
+        anna = gallery.people.enroll(
+            "Anna", [EnrolledSample(sample(1), None, {"hood": sample(8)})]
+        ).person
+        gallery.people.note_consent("Anna", "a portrait too", 1.0)
+        portrait = crop_portrait(np.full((8, 8, 3), 90, np.uint8), (2, 2, 6, 6))
+        gallery.portraits.choose(anna.person_id, portrait, 2.0)
+        gallery.visits.save(Visit("v1", 10.0, 11.0, visitor=anna, door_id="side"), [sample(2)])
+        done = export_personal_data(gallery, "Anna", tmp_path / "anna.zip", section)
+    assert (done.samples, done.visits) == (1, 1)
+    with ZipFile(tmp_path / "anna.zip") as archive:
+        document = json.loads(archive.read("person.json"))
+        assert archive.read("portraits/1.jpg") == portrait
+    assert document["samples"][0]["embedding"] == sample(1).embedding.tolist()
+    assert document["variants"][0]["embedding"] == sample(8).embedding.tolist()
+    assert document["faces_of_visits"][0]["embedding"] == sample(2).embedding.tolist()
+    assert document["visits"][0]["door_id"] == "side"
 
 
 def test_what_is_there_is_not_overwritten(gallery: Gallery, storage: Path) -> None:

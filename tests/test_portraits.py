@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from command_line import sample
+from galleries import Place
 
 from doorbell.config import StorageSection
 from doorbell.domain import UInt8Array, Visit
@@ -34,13 +35,23 @@ def portrait(seed: int) -> bytes:
 ANNAS, BERTAS, NEW = portrait(40), portrait(120), portrait(200)
 
 
+def agreed(gallery: Gallery) -> Gallery:
+    for axis, name in enumerate(("Anna", "Berta")):
+        gallery.people.enroll(name, [EnrolledSample(sample(axis))])
+        gallery.people.note_consent(name, "a portrait too", 1.0)
+    return gallery
+
+
 @pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[Gallery]:
+def gallery(place: Place) -> Iterator[Gallery]:
+    with place.open() as gallery:
+        yield agreed(gallery)
+
+
+@pytest.fixture
+def in_file(tmp_path: Path) -> Iterator[Gallery]:
     with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
-        for axis, name in enumerate(("Anna", "Berta")):
-            gallery.people.enroll(name, [EnrolledSample(sample(axis))])
-            gallery.people.note_consent(name, "a portrait too", 1.0)
-        yield gallery
+        yield agreed(gallery)
 
 
 def number_of(gallery: Gallery, name: str) -> int:
@@ -67,19 +78,19 @@ def test_it_takes_a_consent(gallery: Gallery) -> None:
 
 
 def test_another_takes_its_place_and_the_bytes_of_the_first_are_gone(
-    gallery: Gallery, tmp_path: Path
+    gallery: Gallery, place: Place
 ) -> None:
     number = number_of(gallery, "Anna")
     gallery.portraits.choose(number, ANNAS, 2.0)
     gallery.portraits.choose(number, NEW, 3.0)
     assert gallery.portraits.of(number) == NEW
-    held = held_in(tmp_path)
+    held = place.content()
     assert NEW[-400:] in held
     assert ANNAS[-400:] not in held
     assert gallery.portraits.delete(number)
     assert not gallery.portraits.delete(number)
     assert gallery.portraits.of(number) is None
-    assert NEW[-400:] not in held_in(tmp_path)
+    assert NEW[-400:] not in place.content()
 
 
 @pytest.mark.parametrize("wrong", [b"", b"\xff\xd8 no picture", b"<svg/>", bytes(MAX_BYTES + 1)])
@@ -88,13 +99,13 @@ def test_what_is_no_portrait_is_refused(gallery: Gallery, wrong: bytes) -> None:
         gallery.portraits.choose(number_of(gallery, "Anna"), wrong, 1.0)
 
 
-def test_nobody_has_the_portrait_of_who_was_forgotten(gallery: Gallery, tmp_path: Path) -> None:
+def test_nobody_has_the_portrait_of_who_was_forgotten(gallery: Gallery, place: Place) -> None:
     number = number_of(gallery, "Anna")
     gallery.portraits.choose(number, ANNAS, 2.0)
     gallery.people.forget("Anna")
     with pytest.raises(UnknownPersonError):
         gallery.portraits.of(number)
-    assert ANNAS[-400:] not in held_in(tmp_path)
+    assert ANNAS[-400:] not in place.content()
 
 
 @pytest.mark.parametrize("has_own", [False, True])
@@ -142,7 +153,7 @@ def test_merging_twice_and_undoing_twice_gives_everybody_theirs(gallery: Gallery
 
 
 def test_deleting_one_after_a_merging_deletes_what_was_put_aside_too(
-    gallery: Gallery, tmp_path: Path
+    gallery: Gallery, place: Place
 ) -> None:
     for name, jpeg in (("Anna", ANNAS), ("Berta", BERTAS)):
         gallery.portraits.choose(number_of(gallery, name), jpeg, 2.0)
@@ -150,7 +161,7 @@ def test_deleting_one_after_a_merging_deletes_what_was_put_aside_too(
     assert gallery.portraits.delete(number_of(gallery, "Berta"))
     gallery.namings.undo()
     assert portrait_of(gallery, "Anna") is portrait_of(gallery, "Berta") is None
-    held = held_in(tmp_path)
+    held = place.content()
     assert ANNAS[-400:] not in held
     assert BERTAS[-400:] not in held
 
@@ -167,11 +178,11 @@ def test_a_name_that_is_taken_back_leaves_the_portrait_and_its_person(gallery: G
 
 
 def test_it_is_encrypted_with_the_rest_and_decrypted_again(
-    gallery: Gallery, tmp_path: Path
+    in_file: Gallery, tmp_path: Path
 ) -> None:
-    number = number_of(gallery, "Anna")
-    gallery.portraits.choose(number, ANNAS, 2.0)
-    gallery.close()
+    number = number_of(in_file, "Anna")
+    in_file.portraits.choose(number, ANNAS, 2.0)
+    in_file.close()
     section = StorageSection(directory=tmp_path, key_file=tmp_path / "key")
     write_new_key(tmp_path / "key")
     cipher = open_cipher(section.key_file)
@@ -219,11 +230,11 @@ def test_a_backup_brings_it_back(tmp_path: Path) -> None:
 
 
 def test_of_a_foreign_file_what_cannot_be_a_portrait_is_left_out(
-    gallery: Gallery, tmp_path: Path
+    in_file: Gallery, tmp_path: Path
 ) -> None:
-    number = number_of(gallery, "Anna")
-    gallery.portraits.choose(number, ANNAS, 2.0)
-    gallery.close()
+    number = number_of(in_file, "Anna")
+    in_file.portraits.choose(number, ANNAS, 2.0)
+    in_file.close()
     path = tmp_path / "gallery.sqlite"
     copy = back_up(path, tmp_path / "copy.sqlite", 1.0)
     with closing(sqlite3.connect(copy)) as connection:
@@ -235,12 +246,12 @@ def test_of_a_foreign_file_what_cannot_be_a_portrait_is_left_out(
         assert restored.file.rows("SELECT id FROM portraits") == []
 
 
-def test_a_damaged_one_is_not_shown_and_is_found(gallery: Gallery, tmp_path: Path) -> None:
-    number = number_of(gallery, "Anna")
-    gallery.portraits.choose(number, ANNAS, 2.0)
-    with gallery.file.writing():
-        gallery.file.execute("UPDATE portraits SET jpeg = ?", b"nothing")
-    assert gallery.portraits.of(number) is None
+def test_a_damaged_one_is_not_shown_and_is_found(in_file: Gallery, tmp_path: Path) -> None:
+    number = number_of(in_file, "Anna")
+    in_file.portraits.choose(number, ANNAS, 2.0)
+    with in_file.file.writing():
+        in_file.file.execute("UPDATE portraits SET jpeg = ?", b"nothing")
+    assert in_file.portraits.of(number) is None
     wrong = [
         finding
         for finding in check_gallery(tmp_path / "gallery.sqlite", NO_CIPHER, SFACE_ID)

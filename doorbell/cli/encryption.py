@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import gallery_file, with_config
+from doorbell.cli.options import with_config
 from doorbell.cli.printing import example, plural, say
 from doorbell.errors import UsageError
 
@@ -42,7 +42,8 @@ def encrypt(config: Config, old_key: Path | None) -> None:
     """Encrypt embeddings, pictures and events that wait with the key of storage.key_file.
 
     The doorbell must be stopped. Names and times of visits stay readable, and so do backups that
-    were made before. A run that was interrupted is finished by running it again.
+    were made before. A run that was interrupted is finished by running it again. Where the gallery
+    is on a server, that is left as it is: only this machine's copy is encrypted.
     """
     from doorbell.storage.encryption import open_cipher
 
@@ -52,9 +53,8 @@ def encrypt(config: Config, old_key: Path | None) -> None:
             "and set storage.key_file to it"
         )
     after = open_cipher(config.storage.key_file)
-    gallery_file(config)
     pictures = _keep(config.storage, open_cipher(old_key), after)
-    say(f"the gallery and {plural(pictures, 'picture')} are encrypted")
+    say(f"{_kept(config)} and {plural(pictures, 'picture')} are encrypted")
 
 
 @click.command(epilog=example("doorbell gallery decrypt"))
@@ -68,12 +68,18 @@ def decrypt(config: Config) -> None:
 
     if config.storage.key_file is None:
         raise UsageError("set storage.key_file to the key that the gallery is encrypted with")
-    gallery_file(config)
     pictures = _keep(config.storage, open_cipher(config.storage.key_file), NO_CIPHER)
     say(
-        f"the gallery and {plural(pictures, 'picture')} are no longer encrypted; "
+        f"{_kept(config)} and {plural(pictures, 'picture')} are no longer encrypted; "
         "remove storage.key_file from the configuration"
     )
+
+
+def _kept(config: Config) -> str:
+    """What of the gallery is on this machine."""
+    if config.gallery.url is None:
+        return "the gallery"
+    return "this machine's copy of the gallery (its server keeps it readable)"
 
 
 def _keep(storage: StorageSection, before: Cipher, after: Cipher) -> int:

@@ -46,6 +46,9 @@ ENCRYPTED_AS = "an embedding"
 # And a portrait.
 PORTRAIT_ENCRYPTED_AS = "a portrait"
 
+# And what a write is that waits for a server.
+WRITE_ENCRYPTED_AS = "a write that waits"
+
 # Little endian whatever the machine, so that the file can move between machines.
 STORED_FLOAT = np.dtype("<f4")
 _STORED_BYTES = EMBEDDING_SIZE * STORED_FLOAT.itemsize

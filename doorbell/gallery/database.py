@@ -12,11 +12,11 @@ import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlite_utils import Database
 
@@ -63,10 +63,12 @@ class GalleryFile:
 
     Attributes:
         schema: what is in it.
+        encrypted: by table, the column that a key encrypts.
     """
 
     among = "IN (SELECT value FROM json_each(?))"
     schema = SCHEMA
+    encrypted: ClassVar[Mapping[str, str]] = ENCRYPTED
     has_copies = False
 
     def __init__(
@@ -143,7 +145,7 @@ class GalleryFile:
             )
 
     def reencrypt(self, cipher: Cipher, change: Callable[[str, bytes], bytes]) -> bool:
-        """Keep embeddings and portraits in another way from now on, and leave no trace of before.
+        """Keep what is ``encrypted`` in another way from now on, and leave no trace of before.
 
         Args:
             cipher: the new way.
@@ -153,7 +155,7 @@ class GalleryFile:
             False if another process still reads; the write-ahead log then keeps the earlier.
         """
         with self.writing():
-            for table, column in ENCRYPTED.items():
+            for table, column in self.encrypted.items():
                 rewrite(self._connection, table, column, partial(change, table))
             note_key_proof(self._connection, "sealing", cipher.proof)
         self.cipher = cipher
@@ -258,7 +260,7 @@ class GalleryFile:
             return
         if proof is None and not any(
             self.rows(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - our own words
-            for table in ENCRYPTED
+            for table in self.encrypted
         ):
             note_key_proof(self._connection, "sealing", self.cipher.proof)
         else:

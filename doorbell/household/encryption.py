@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from doorbell.config import StorageSection
 from doorbell.errors import EncryptionError
-from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.database import GalleryFile
+from doorbell.gallery.link.copy import CopyFile
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.reencryption import seal_gallery
 from doorbell.gallery.vector_place import delete_left_behind
@@ -35,7 +37,9 @@ class KeyChange:
 
 
 def change_key(storage: StorageSection, before: Cipher, after: Cipher) -> KeyChange:
-    """Keep embeddings, pictures, events and notices that wait in another way.
+    """Keep embeddings, pictures, events, notices and writes that wait in another way.
+
+    Of a gallery on a server it is the copy that this machine has.
 
     A run that was interrupted is finished by running it again.
 
@@ -48,18 +52,25 @@ def change_key(storage: StorageSection, before: Cipher, after: Cipher) -> KeyCha
         GalleryError: a daemon is running, or the gallery cannot be written.
         EncryptionError: something is kept in neither way.
     """
-    path = storage.gallery_path
+    files: dict[Path, type[GalleryFile]] = {
+        storage.gallery_path: GalleryFile,
+        storage.copy_path: CopyFile,
+    }
+    there = [path for path in files if path.exists()] or [storage.gallery_path]
+    is_clean = True
     with only_daemon(storage.directory):
         delete_left_behind(storage.directory)
-        try:
-            Gallery.open(path, after).close()
-        except EncryptionError:
-            is_clean = seal_gallery(path, before, after)
-        else:  # done by a run that was interrupted afterwards
-            is_clean = seal_gallery(path, after, after)
+        for path in there:
+            kind = files[path]
+            try:
+                kind(path, after).close()
+            except EncryptionError:
+                is_clean &= seal_gallery(path, before, after, kind)
+            else:  # done by a run that was interrupted afterwards
+                is_clean &= seal_gallery(path, after, after, kind)
         pictures = seal_pictures(storage.pictures_directory, before, after)
         for outbox in storage.outbox_paths:
             OutboxFile.reencrypt(outbox, before, after)
             ImageRecord.beside(outbox, before).reseal(after)
         JournalFile.reencrypt(storage.notices_path, before, after)
-    return KeyChange(pictures, is_clean, tuple(backups(path)))
+    return KeyChange(pictures, is_clean, tuple(backups(storage.gallery_path)))

@@ -10,6 +10,7 @@ from doorbell.config import GallerySection, StorageSection
 from doorbell.errors import UsageError
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.gallery import open_server
+from doorbell.gallery.link.copy import CopyFile
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.moving import Moved, is_empty, move
 from doorbell.storage.encryption import open_cipher
@@ -69,7 +70,7 @@ def move_to_server(
 def move_to_file(
     storage: StorageSection, section: GallerySection, path: Path, progress: Progress
 ) -> list[Moved]:
-    """Make a file of what is in a gallery on a server, which stays as it is.
+    """Make a file of what is in a gallery on a server, which stays as it is; our copy goes.
 
     Args:
         storage: with the key that the file is to be encrypted with, if there is one.
@@ -81,7 +82,7 @@ def move_to_file(
         What is there in the end, as it was compared on both sides.
 
     Raises:
-        UsageError: there is such a file.
+        UsageError: there is such a file, or something that the server does not have yet.
         ConfigError: the server cannot be spoken to as it is named.
         GalleryError: a doorbell is running here, or a gallery fails; run it again.
     """
@@ -89,6 +90,9 @@ def move_to_file(
         raise UsageError(f"{path} is there already; move it away, or give another name")
     unfinished = path.with_name(path.name + ".moving")
     with only_daemon(storage.directory):
+        has_copy = storage.copy_path.exists()
+        if has_copy:
+            _require_sent(storage)
         with (
             closing(open_server(section, moving=True)) as source,
             closing(GalleryFile(unfinished, open_cipher(storage.key_file))) as target,
@@ -98,5 +102,19 @@ def move_to_file(
             target.empty_log()
         remove_logs(path)
         unfinished.replace(path)
+        if has_copy:
+            remove_logs(storage.copy_path)
+            storage.copy_path.unlink()
         sync(path.parent)
     return moved
+
+
+def _require_sent(storage: StorageSection) -> None:
+    """Go on only where this machine's copy has nothing that the server has not."""
+    with closing(CopyFile(storage.copy_path, open_cipher(storage.key_file))) as copy:
+        waiting = copy.count_waiting() + copy.count_aside()
+    if waiting:
+        raise UsageError(
+            f"{waiting} visits or strangers of this machine are not on the server yet; start the "
+            "doorbell, and stop it once `doorbell status` says that none waits"
+        )

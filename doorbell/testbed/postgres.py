@@ -81,6 +81,11 @@ class Postgres:
         """The address of one of its databases."""
         return f"postgresql://doorbell@/{database}?host={self.folder}&port={self._port}"
 
+    @property
+    def socket_path(self) -> str:
+        """Where it listens."""
+        return str(self.folder / f".s.PGSQL.{self._port}")
+
     def start(self) -> None:
         """Start it and wait until it answers.
 

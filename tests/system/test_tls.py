@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import make_certificates
 
 from doorbell.config import DeviceSection, MqttSection
 from doorbell.outputs.mqtt.output import Mqtt
@@ -35,22 +36,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A throw-away authority; of it a broker's, an expired one and a doorbell's own."""
     folder = tmp_path_factory.mktemp("certificates")
 
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    out = ("-keyout", "ca.key", "-out", "ca.pem")
-    openssl("req", "-x509", *key, "-subj", "/CN=ca", "-days", "2", *out)
-    for name, days in (("broker", "2"), ("expired", "-1"), ("doorbell", "2")):
-        openssl(
-            *("req", *key, "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", f"{name}.key", "-out", f"{name}.csr"),
-        )
-        openssl(
-            *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key"),
-            *("-days", days, "-CAcreateserial", "-copy_extensions", "copy"),
-            *("-out", f"{name}.pem"),
-        )
+    make_certificates(folder, {"broker": 2, "expired": -1, "doorbell": 2}, "IP:127.0.0.1")
     return folder
 
 

@@ -17,6 +17,7 @@ from typing import ClassVar
 from doorbell.config import GallerySection, StorageSection
 from doorbell.domain import FaceSample, Stranger, Visit
 from doorbell.errors import GalleryError
+from doorbell.gallery.codec import WRITE_ENCRYPTED_AS
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.link.writes import (
@@ -32,7 +33,7 @@ from doorbell.gallery.link.writes import (
     decoded,
     encoded,
 )
-from doorbell.gallery.migrations import SCHEMA
+from doorbell.gallery.migrations import ENCRYPTED, SCHEMA
 from doorbell.gallery.people import PeopleStore
 from doorbell.gallery.queries import at_one_of
 from doorbell.gallery.records import Forgotten
@@ -47,9 +48,6 @@ log = logging.getLogger(__name__)
 
 # By which the copy has whatever corrections say of faces.
 CORRECTION = 1
-
-# What a waiting write is to the seal.
-_ENCRYPTED_AS = "a write that waits"
 
 _LINK = (
     # The only row says which copy this is, of which gallery, and up to which of its changes.
@@ -109,6 +107,7 @@ class CopyFile(GalleryFile):
     """The open file of a copy; its transactions may be within each other."""
 
     schema = replace(SCHEMA, additions=(*SCHEMA.additions, *_LINK))
+    encrypted: ClassVar[Mapping[str, str]] = {**ENCRYPTED, "outbox": "content"}
 
     def __init__(
         self, path: Path, cipher: Cipher = NO_CIPHER, *, look_through: bool = False
@@ -166,7 +165,7 @@ class CopyFile(GalleryFile):
         )
 
     def _sealed(self, write: Write) -> bytes:
-        return self.cipher.encrypt(encoded(write), _ENCRYPTED_AS)
+        return self.cipher.encrypt(encoded(write), WRITE_ENCRYPTED_AS)
 
     def waiting(self, at_most: int) -> list[Waiting]:
         """The writes that wait, the first first."""
@@ -178,7 +177,9 @@ class CopyFile(GalleryFile):
 
     def _kept(self, where: str, *parameters: object) -> list[Waiting]:
         return [
-            Waiting(row["sequence"], decoded(self.cipher.decrypt(row["content"], _ENCRYPTED_AS)))
+            Waiting(
+                row["sequence"], decoded(self.cipher.decrypt(row["content"], WRITE_ENCRYPTED_AS))
+            )
             for row in self.rows(f"SELECT * FROM outbox WHERE {where}", *parameters)  # noqa: S608 - our own words
         ]
 

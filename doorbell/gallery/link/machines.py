@@ -113,7 +113,7 @@ def _machines(server: GalleryDatabase, where: str, *parameters: object) -> list[
         "SELECT name, seen_at, account, (SELECT count(*) FROM template_changes "
         "WHERE revision > followed_revision) + (SELECT count(*) FROM visit_changes "
         f"WHERE revision > followed_revision) AS behind FROM machines WHERE {where} "
-        "ORDER BY name, id",
+        "ORDER BY name, account, id",
         *parameters,
     )
     return [Machine(row["name"], row["seen_at"], row["account"], row["behind"]) for row in rows]

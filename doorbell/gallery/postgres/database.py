@@ -360,8 +360,14 @@ class PostgresDatabase:
                 "doorbell gallery roles"
             ) from exc
         except psycopg.OperationalError as exc:
+            if "certificate" in (said := _said(exc)):
+                raise GalleryError(
+                    f"the server of the gallery {self.name} is not whom it says it is: {said}; "
+                    "check gallery.tls_ca_file, whether the host in gallery.url is a name in the "
+                    "server's certificate, and until when that is valid"
+                ) from exc
             raise GalleryError(
-                f"the gallery {self.name} does not answer: {_said(exc)}; check gallery.url, "
+                f"the gallery {self.name} does not answer: {said}; check gallery.url, "
                 "gallery.password_file and whether PostgreSQL runs"
             ) from exc
         except (psycopg.Error, UnicodeError) as exc:
