@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from command_line import Cli
+from photographs import jpeg, portrait_pixels
 
 
 @pytest.mark.parametrize(
@@ -30,8 +31,8 @@ def test_an_enrollment_that_cannot_be_is_a_wrong_request(
 def test_enrolls_the_good_photos_and_says_what_is_wrong_with_the_others(
     cli: Cli, storage: Path, models_directory: Path
 ) -> None:
-    photo = next(models_directory.glob("faces/obama.*"))
-    no_photo, copied = storage / "notes.jpg", storage / "copy.jpg"
+    photo, no_photo, copied = (storage / name for name in ("obama.jpg", "notes.jpg", "copy.jpg"))
+    photo.write_bytes(jpeg(portrait_pixels("obama", models_directory, width=320)))
     no_photo.write_text("milk, bread")
     copied.write_bytes(photo.read_bytes())
     result = cli("enroll", "Barack", str(photo), str(no_photo), str(copied))

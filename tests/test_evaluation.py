@@ -301,13 +301,20 @@ def test_the_table_says_what_the_figures_do_not(call: Callable[..., Result], pho
 
 
 def test_which_of_several_doors_was_measured_is_said(
-    call: Callable[..., Result], photos: Path, tmp_path: Path
+    call: Callable[..., Result], portraits: dict[str, UInt8Array], tmp_path: Path
 ) -> None:
+    (tmp_path / "images").mkdir()
+    for name, pixels in portraits.items():
+        small = cv2.resize(pixels, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+        Image.fromarray(small).save(tmp_path / "images" / f"{name}.jpg")
+    pairs = combinations(portraits, 2)
+    rows = [f"{a},{b},{int((a, b) == ('obama', 'obama2'))}" for a, b in pairs]
+    (tmp_path / "pairs.csv").write_text("\n".join(["first,second,same", *rows]))
     config = tmp_path / "doorbell.toml"
     config.write_text('[[door]]\nid = "garden"\nname = "Garden gate"\n')
-    told = call("pairs", photos, "--config", config, "--door", "garden")
+    told = call("pairs", tmp_path, "--config", config, "--door", "garden")
     assert told.stdout.splitlines()[-1] == "as configured for Garden gate"
-    wrong = call("pairs", photos, "--config", config, "--door", "front")
+    wrong = call("pairs", tmp_path, "--config", config, "--door", "front")
     assert wrong.exit_code == 2
     assert "there is no door 'front': --door with one of garden" in wrong.stderr
 

@@ -71,6 +71,7 @@ def house(
     command = run_command(
         "camera.uri=simulated:",
         "camera.loop=true",
+        "camera.frames_per_second=10",
         f"storage.directory={directory}",
         "chime.enabled=false",
     )

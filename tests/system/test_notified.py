@@ -47,6 +47,7 @@ class House:
         command = run_command(
             "camera.uri=simulated:",
             "camera.loop=true",
+            *("camera.width=640", "camera.height=360", "camera.frames_per_second=10"),
             "visits.cooldown_seconds=0",
             f"storage.directory={self.directory}",
             "chime.enabled=false",

@@ -95,6 +95,7 @@ def house(
     folder = tmp_path_factory.mktemp("house")
     command = run_command(
         "camera.uri=simulated:", "camera.loop=true", f"storage.directory={folder}",
+        "camera.width=640", "camera.height=360", "camera.frames_per_second=5",
         "recognition.min_face_pixels=1000", "visits.announce_after_seconds=0",
         config=folder / "doorbell.toml",
     )  # fmt: skip
