@@ -1,15 +1,20 @@
 """The person detector on real pixels, the zones, and the tracks of figures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from doorstep import NOW, at_the_door
 
+from doorbell.config import load_config
 from doorbell.detection.bodies import anchors
 from doorbell.detection.zones import IgnoredZones
-from doorbell.domain import Body
+from doorbell.domain import Body, BodyTrack, FaceSample, Frame, Track, UInt8Array
+from doorbell.gallery.gallery import Gallery
 from doorbell.imaging.photos import decode_photo, read_photo
 from doorbell.pipeline.body_tracking import LOST_SECONDS, STILL_SECONDS, BodyTracker
-from doorbell.pipeline.perception import Perception
+from doorbell.pipeline.perception import FaceCrop, Perception
+from doorbell.pipeline.pipeline import Pipeline
 
 
 def test_somebody_is_found_by_the_figure_with_the_face_painted_out(
@@ -69,3 +74,51 @@ def test_another_stream_is_looked_at_from_its_beginning(perception: Perception) 
 
     assert looks(1000.0) > 0
     assert looks(0.0) > 0
+
+
+class Noted(Perception):
+    """The same networks; notes what is asked of them, in order."""
+
+    def __init__(self, perception: Perception) -> None:
+        self.__dict__.update(vars(perception.another()))
+        self.asked: list[str] = []
+
+    def embed(
+        self, portraits: Sequence[FaceCrop], *, mirrored: bool = False
+    ) -> list[FaceSample | None]:
+        self.asked += ["embed"] * bool(portraits)
+        return super().embed(portraits, mirrored=mirrored)
+
+    def find_bodies(
+        self,
+        pixels: UInt8Array,
+        time_seconds: float,
+        faces: Sequence[Track],
+        followed: Sequence[BodyTrack],
+        *,
+        busy: bool = False,
+    ) -> list[Body] | None:
+        found = super().find_bodies(pixels, time_seconds, faces, followed, busy=busy)
+        self.asked += ["look"] * (found is not None)
+        return found
+
+
+def test_no_frame_both_embeds_a_face_and_is_searched_for_figures(
+    perception: Perception, models_directory: Path, tmp_path: Path
+) -> None:
+    noted = Noted(perception)
+    visitor = at_the_door("obama", models_directory)
+    asked = []
+    with Gallery.open(tmp_path / "gallery.sqlite") as gallery:
+        pipeline = Pipeline(noted, gallery, load_config(None))
+        for index in range(60):
+            pixels = np.full((360, 640, 3), 120, np.uint8)
+            pixels[-visitor.shape[0] :, 20 : 20 + visitor.shape[1]] = visitor
+            left = 480 + 8 * (index % 15)
+            pixels[60:, left : left + 40] = 250
+            noted.asked = []
+            pipeline.step(Frame(pixels, index / 30, NOW + index / 30, index))
+            asked.append(noted.asked)
+    assert 3 <= asked.count(["look"]) <= 4
+    assert asked.count(["embed"]) >= 10
+    assert asked.count([]) + asked.count(["look"]) + asked.count(["embed"]) == 60

@@ -21,8 +21,8 @@ from doorbell.domain import Body, BodyTrack, Float32Array, Track, UInt8Array
 # A figure that is followed fills this part of its square.
 BODY_PART = 0.75
 
-# A frame in which faces are embedded is passed over, so that none does both; but no more of them in
-# a row than last so long, because beside a stranger every frame of a slow camera may be one.
+# A frame in which faces are embedded is passed over, so that none does both. Where all are such for
+# so long, as beside a stranger before a slow camera, waiting for another would only cost looks.
 PUT_OFF_SECONDS = 0.2
 
 
@@ -39,7 +39,7 @@ class BodyWatch:
         self._looks_per_second = looks_per_second
         self._pause_seconds = 1 / looks_per_second if looks_per_second else math.inf
         self._looked_seconds = -math.inf
-        self._put_off_since: float | None = None
+        self._busy_since: float | None = None
         self._followed_last = False
 
     def another(self) -> BodyWatch:
@@ -73,19 +73,19 @@ class BodyWatch:
             motion: that has seen this frame.
             faces: followed now.
             followed: bodies followed now.
-            busy: whether the frame has taken long already, so that the next one is better.
+            busy: whether faces of the frame were embedded, so that the next one is better.
 
         Returns:
             The bodies in the square that was looked at; None where none was.
         """
         if math.isinf(self._pause_seconds):
             return None
+        busy_seconds = self._follow_busy(time_seconds, busy=busy)
         since = time_seconds - self._looked_seconds
         if 0 <= since < self._pause_seconds - 1e-6:  # below 0 another stream has begun
             return None
-        if busy and self._may_put_off(time_seconds):
+        if busy and busy_seconds < PUT_OFF_SECONDS - 1e-6:
             return None
-        self._put_off_since = None
         height, width = pixels.shape[:2]
         explained = [body_box(track, height) for track in faces]
         # Whose face is followed need not be followed by the figure.
@@ -106,11 +106,14 @@ class BodyWatch:
         found = self._detector.find(pixels, [region])
         return [replace(each, is_moving=motion.is_within(each.box_xyxy)) for each in found]
 
-    def _may_put_off(self, time_seconds: float) -> bool:
-        """Whether a look that is due may wait for a later frame."""
-        if self._put_off_since is None or time_seconds < self._put_off_since:
-            self._put_off_since = time_seconds
-        return time_seconds - self._put_off_since < PUT_OFF_SECONDS - 1e-6
+    def _follow_busy(self, time_seconds: float, *, busy: bool) -> float:
+        """For how many seconds every frame has been a busy one."""
+        if not busy:
+            self._busy_since = None
+            return 0.0
+        if self._busy_since is None or time_seconds < self._busy_since:
+            self._busy_since = time_seconds
+        return time_seconds - self._busy_since
 
 
 def _around(box: Float32Array, width: int, height: int) -> Region:

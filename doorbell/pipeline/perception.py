@@ -141,7 +141,7 @@ class Perception:
             time_seconds: stream time of the frame.
             faces: followed now.
             followed: bodies followed now.
-            busy: whether the frame has taken long already, so that the next one is better.
+            busy: whether faces of the frame were embedded, so that the next one is better.
 
         Returns:
             Those found; None where nobody was looked for, which is so in most frames.
