@@ -47,6 +47,7 @@ PAGES = {
     "gallery key": "docs/privacy.md",
     "gallery encrypt": "docs/privacy.md",
     "gallery decrypt": "docs/privacy.md",
+    "gallery machines": "docs/postgresql.md",
     "models": "models/README.md",
     "check": "docs/troubleshooting.md",
     "console": "docs/console.md",

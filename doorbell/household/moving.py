@@ -10,7 +10,7 @@ from doorbell.config import GallerySection, StorageSection
 from doorbell.errors import UsageError
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.gallery import open_server
-from doorbell.gallery.link.copy import CopyFile
+from doorbell.gallery.link.copy import CopyFile, delete_copy
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.moving import Moved, is_empty, move
 from doorbell.storage.encryption import open_cipher
@@ -103,8 +103,7 @@ def move_to_file(
         remove_logs(path)
         unfinished.replace(path)
         if has_copy:
-            remove_logs(storage.copy_path)
-            storage.copy_path.unlink()
+            delete_copy(storage)
         sync(path.parent)
     return moved
 

@@ -336,7 +336,7 @@ def delete_copy(storage: StorageSection) -> None:
     if not path.exists():
         return
     with closing(CopyFile(path, open_cipher(storage.key_file))) as copy:
-        waiting = copy.count_waiting()
+        waiting = copy.count_waiting() + copy.count_aside()
     if waiting:
         log.error(
             "%s holds %d writes that never reached the server it is a copy of: set gallery.url "

@@ -114,6 +114,7 @@ END $$;
 def roles_sql() -> str:
     """For psql: makes both roles and says what they may do; to be run again at will."""
     return f"""-- For a superuser, in the gallery's database, after the first start or move.
+SET client_min_messages = error;
 {_made(DOOR, "NOLOGIN")}{_made(HOUSEHOLD, "NOLOGIN")}SET search_path = {SCHEMA};
 GRANT USAGE ON SCHEMA {SCHEMA} TO {DOOR}, {HOUSEHOLD};
 
