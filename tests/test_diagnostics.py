@@ -130,7 +130,9 @@ def test_a_camera_that_can_be_exposed_is_said_to(tmp_path: Path, faces: Path) ->
     uri = simulated(tmp_path, faces, visitor, shade=0.02)
 
     found = check_camera(
-        f"camera.uri={uri}", "camera.realtime=false", "camera.frames_per_second=10"
+        f"camera.uri={uri}",
+        *("camera.width=640", "camera.height=360"),
+        *("camera.realtime=false", "camera.frames_per_second=10"),
     )
 
     assert "the face is too dark" in found.advice[0]
