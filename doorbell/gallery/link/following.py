@@ -16,6 +16,7 @@ from doorbell.gallery.change_log import ChangeKind
 from doorbell.gallery.codec import ENCRYPTED_AS, StoredEmbedding
 from doorbell.gallery.deletion import delete_visits
 from doorbell.gallery.link.copy import CORRECTION, CopyFile
+from doorbell.gallery.link.machines import latest_change
 from doorbell.status import VisitsForgotten
 
 if TYPE_CHECKING:  # which needs psycopg
@@ -117,9 +118,11 @@ def read_state(
         people = rows(f"SELECT * FROM people WHERE id {among}", people_ids)
         # Negatives are of people who have to be in the copy: of new ones they are read again.
         says_who_is_not = bool(people or of(ChangeKind.CORRECTED))
+        is_all = len(changes) < at_most
         return State(
-            revision=changes[-1]["revision"] if changes else revision,
-            is_all=len(changes) < at_most,
+            # Changes of visits at other machines' doors are followed by doing nothing.
+            revision=latest_change(server) if is_all else changes[-1]["revision"],
+            is_all=is_all,
             applied=machine["applied_sequence"],
             people_ids=people_ids,
             stranger_ids=stranger_ids,
