@@ -19,16 +19,16 @@ from doorbell.camera.latest import LatestFrame
 from doorbell.config import Config, load_config
 from doorbell.daemon.door import Door
 from doorbell.daemon.loop import MainLoop
-from doorbell.daemon.reloading import Reload
+from doorbell.daemon.main_thread import Inbox
 from doorbell.daemon.run import run_daemon
 from doorbell.daemon.systemd import ServiceNotifier
-from doorbell.domain import Command, Frame, Ring, RingCommand
-from doorbell.errors import CameraError, ConfigError, GpioError
+from doorbell.domain import Frame, Ring, RingCommand
+from doorbell.errors import CameraError, GpioError
 from doorbell.gallery.gallery import Gallery
 from doorbell.pipeline.latency import Latency
 from doorbell.pipeline.perception import Perception
 from doorbell.pipeline.pipeline import Pipeline
-from doorbell.status import CameraCondition, Message, State
+from doorbell.status import CameraCondition, Message
 from doorbell.stopping import Stop
 from doorbell.testbed.scenes import Visitor, simulated
 
@@ -145,7 +145,7 @@ def test_a_press_rings_while_the_camera_is_lost(
     config: Config, perception: Perception, tmp_path: Path
 ) -> None:
     heard, stop = Heard(), Stop()
-    inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()
+    inbox: Inbox = queue.SimpleQueue()
     with ExitStack() as stack:
         gallery = stack.enter_context(Gallery.open(tmp_path / "lost.sqlite"))
         camera = stack.enter_context(
@@ -187,10 +187,3 @@ def test_a_button_that_is_not_there_stops_the_start(config: Config) -> None:
     with pytest.raises(GpioError) as caught:
         run_daemon(config, chips=FakeChips())
     assert caught.value.exit_code == 3
-
-
-def test_a_server_s_gallery_stops_the_start_before_anything_is_opened(config: Config) -> None:
-    server = config.gallery.model_copy(update={"url": "postgresql://anna@db.example/house"})
-    with pytest.raises(ConfigError, match="does not run on a server's gallery"):
-        run_daemon(config.model_copy(update={"gallery": server}))
-    assert not config.storage.gallery_path.exists()

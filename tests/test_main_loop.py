@@ -19,10 +19,9 @@ from doorbell.camera.latest import LatestFrame
 from doorbell.config import load_config
 from doorbell.daemon.door import Door
 from doorbell.daemon.loop import MainLoop
-from doorbell.daemon.reloading import Reload
+from doorbell.daemon.main_thread import Inbox
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
-    Command,
     CommandResult,
     CorrectCommand,
     EnrollCommand,
@@ -126,7 +125,7 @@ class House:
 
     gallery: Gallery
     heard: Heard = field(default_factory=Heard)
-    inbox: queue.SimpleQueue[Command | State | Reload] = field(default_factory=queue.SimpleQueue)
+    inbox: Inbox = field(default_factory=queue.SimpleQueue)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from house_doors import House, configured
 
 from doorbell.daemon.door_files import take_over_files
 from doorbell.daemon.loop import MainLoop
-from doorbell.daemon.reloading import Reload
+from doorbell.daemon.main_thread import Inbox
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
     Command,
@@ -25,7 +25,7 @@ from doorbell.domain import (
 from doorbell.gallery.gallery import Gallery
 from doorbell.pipeline.perception import Perception
 from doorbell.settings import Settings, SettingsFile
-from doorbell.status import CameraState, Message, MuteState, SettingsState, State, Statistics
+from doorbell.status import CameraState, Message, MuteState, SettingsState, Statistics
 from doorbell.stopping import Stop
 from doorbell.testbed.waiting import eventually
 
@@ -58,7 +58,7 @@ def run(perception: Perception, gallery: Gallery, *commands: Command) -> Heard:
     config = configured(Path(gallery.file.name).parent, "front", "back")
     take_over_files(config)
     heard, stop = Heard(), Stop()
-    inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()
+    inbox: Inbox = queue.SimpleQueue()
     with House(config, perception, gallery) as house, closing(ServiceNotifier()) as notifier:
         loop = MainLoop(
             [*house.doors.values()],

@@ -34,7 +34,7 @@ from doorbell.domain import (
 from doorbell.errors import RefusedError, UsageError
 from doorbell.gallery.gallery import Gallery
 from doorbell.outputs.notices.output import Notices
-from doorbell.status import RepliesState, SettingsState
+from doorbell.status import Message, RepliesState, SettingsState
 
 TARGET = TargetSection(name="anna", address_file=Path("/nowhere"), picture=True)
 AT_THE_DOOR = Ring(
@@ -50,7 +50,7 @@ class House:
         self.done: list[AnyCommand] = []
         self.refuses = ""
         self.seconds = 1000.0
-        self.latest = Latest()
+        self.latest = {door_id: Latest() for door_id in ("front", "garden", "cellar")}
         self.executor = GalleryExecutor(section)
         self.notices = Notices(section.notices_path, targets=(TARGET,))
         self.requests = NoticeRequests(
@@ -73,6 +73,11 @@ class House:
             self.done.append(command)
         command.answer(self.refuses or "done", done=not self.refuses)
 
+    def note(self, message: Message) -> None:
+        """Every door is told."""
+        for latest in self.latest.values():
+            latest.note(message)
+
     def taken(self) -> list[dict[str, Any]]:
         told: list[dict[str, Any]] = self.requests.take(requests.TakeNotices()).document["notices"]
         return told
@@ -91,14 +96,21 @@ def house(storage: Path) -> Iterator[House]:
 
 def test_who_is_likely_and_what_can_be_said_is_offered_in_this_order(house: House) -> None:
     assert list(house.answers()) == ["It's Anna", "Nobody I know", "Ignore", "It's 李小龍"]
-    house.latest.note(RepliesState((Reply("coming", "Coming!"), Reply("wait", "Wait"))))
+    house.note(RepliesState((Reply("coming", "Coming!"), Reply("wait", "Wait"))))
     assert list(house.answers())[2] == "Say: Coming!"
-    house.latest.note(SettingsState(0.5, unanswered_reply="wait"))
+    house.note(SettingsState(0.5, unanswered_reply="wait"))
     assert list(house.answers())[2] == "Say: Wait"
 
 
+def test_the_reply_that_is_offered_is_that_of_the_door(house: House) -> None:
+    house.note(RepliesState((Reply("coming", "Coming!"), Reply("wait", "Wait"), Reply("no", "No"))))
+    house.latest["front"].note(SettingsState(0.5, unanswered_reply="wait"))
+    house.latest["garden"].note(SettingsState(0.5, unanswered_reply="no"))
+    assert list(house.answers())[2] == "Say: No"
+
+
 def test_each_answer_is_the_command_that_it_names(house: House) -> None:
-    house.latest.note(RepliesState((Reply("coming", "Coming!"),)))
+    house.note(RepliesState((Reply("coming", "Coming!"),)))
     for label, token in house.answers().items():
         seen = house.requests.look(requests.LookAtAnswer(token=token)).document
         told_at = datetime.fromisoformat(seen.pop("occurred_at")).timestamp()
@@ -126,7 +138,7 @@ def test_each_answer_is_the_command_that_it_names(house: House) -> None:
 
 
 def test_a_reply_is_offered_only_of_a_door_where_it_can_be_said(house: House) -> None:
-    house.latest.note(RepliesState((Reply("coming", "Coming!"),)))
+    house.note(RepliesState((Reply("coming", "Coming!"),)))
     house.notices.handle(Ring("e2", 1e9, door_id="cellar"))
     house.notices.handle(Ring("e3", 1e9, door_id="garden"))
     links = [notice["link"] for notice in house.taken()]

@@ -18,7 +18,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from faulting import broker, camera, console, doors, gallery, process, refusals, storage, voices
+from faulting import (
+    broker,
+    camera,
+    console,
+    doors,
+    gallery,
+    process,
+    refusals,
+    server,
+    storage,
+    voices,
+)
 from faulting.door import Door, NotRecoveredError
 from faulting.truth import NAME, Judgement
 
@@ -42,6 +53,7 @@ class Fault:
         prepare: the door, before it opens.
         refusal: why it cannot be tried here, or None.
         once: whether each time takes a door of its own.
+        is_long: whether it takes an hour, so that it is tried only where it is named.
     """
 
     name: str
@@ -49,6 +61,7 @@ class Fault:
     prepare: Callable[[Door], None] | None = None
     refusal: Callable[[], str | None] | None = None
     once: bool = False
+    is_long: bool = False
 
 
 FAULTS = (
@@ -92,6 +105,16 @@ FAULTS = (
     Fault("doors-camera-frozen", doors.camera_frozen, doors.prepare),
     Fault("doors-sound-dead", doors.sound_dead, doors.prepare),
     Fault("doors-broker-away", doors.broker_away, doors.prepare),
+    Fault("doors-database-killed", server.killed, server.prepare, server.no_server),
+    Fault("doors-database-hangs", server.hangs, server.prepare, server.no_server, once=True),
+    Fault(
+        "doors-database-away",
+        server.away_for_an_hour,
+        server.prepare,
+        server.no_server,
+        once=True,
+        is_long=True,
+    ),
     Fault("sound-gone", camera.sound_gone),
     Fault("sound-blocked", camera.sound_blocked),
     Fault("door-speaker-hangs", voices.speaker_hangs, voices.prepare),
@@ -175,7 +198,11 @@ def main() -> int:
     asked = parser.parse_args()
     if not set(asked.faults) <= set(names):
         parser.error(f"the faults are {', '.join(names)}")
-    wanted = [fault for fault in FAULTS if fault.name in asked.faults or not asked.faults]
+    wanted = [
+        fault
+        for fault in FAULTS
+        if fault.name in asked.faults or not (asked.faults or fault.is_long)
+    ]
     faultless = True
     if not asked.json:
         _say(

@@ -52,16 +52,21 @@ def backup(config: Config, file: Path | None, keep: int | None, *, as_json: bool
 
     FILE must not be there yet; without it the copy goes to storage.directory/backups. It holds
     people, samples, strangers, visits and corrections, for its owner's eyes only; no pictures, and
-    no sounds of your own. What is encrypted stays so: keep the key elsewhere.
+    no sounds of your own. What is encrypted stays so: keep the key elsewhere. Of a gallery on a
+    server (gallery.url) it is written by pg_dump, which has to be installed, and nothing in it is
+    encrypted.
 
     JSON: an object with path, size_bytes and deleted (the paths of older backups).
     """
-    from doorbell.gallery.backup import back_up, keep_newest
+    from doorbell.gallery.backup import back_up, back_up_server, keep_newest
 
     if file is not None and keep is not None:
         raise click.UsageError("give either FILE or --keep")
-    path = gallery_file(config)
-    made = back_up(path, file, time.time())
+    path = config.storage.gallery_path
+    if config.gallery.url is None:
+        made = back_up(path, file, time.time())
+    else:
+        made = back_up_server(config.gallery, path, file, time.time())
     deleted = [] if keep is None else keep_newest(path, keep, made)
     size = made.stat().st_size
     if as_json:
@@ -87,7 +92,7 @@ def backups(config: Config, *, as_json: bool) -> None:
     from doorbell.clock import iso_utc
     from doorbell.storage.sqlite_copies import backups as find
 
-    found = find(gallery_file(config))
+    found = find(config.storage.gallery_path)
     if as_json:
         print_json(
             [
@@ -118,11 +123,17 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
 
     The doorbell must be stopped. The gallery that was there is kept among the backups. A file that
     is damaged, no gallery, or written by a later doorbell is refused, and nothing is changed.
+
+    Of a gallery on a server (gallery.url) it is put back by pg_restore, with the doorbells of all
+    machines stopped; what was there is not kept: make a backup of it before.
     """
     from doorbell.gallery.backup import require_restorable
     from doorbell.gallery.backup import restore as put_back
 
-    path = gallery_file(config)
+    if config.gallery.url is not None:
+        _restore_on_server(config, file, yes=yes)
+        return
+    path = config.storage.gallery_path
     require_restorable(path, file)
     if not yes and path.exists():
         click.confirm(f"Replace the gallery {shown(str(path))}?", abort=True)
@@ -130,6 +141,18 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
     say(f"restored {file}; start the doorbell again")
     if replaced is not None:
         say(f"what was there before is in {replaced}; delete it when all is well")
+
+
+def _restore_on_server(config: Config, file: Path, *, yes: bool) -> None:
+    from doorbell.gallery.lock import only_daemon
+    from doorbell.gallery.postgres.dump import load, require_dump
+
+    with only_daemon(config.storage.directory):
+        require_dump(file)
+        if not yes:
+            click.confirm("Replace the gallery on the server?", abort=True)
+        load(config.gallery, file)
+    say(f"restored {file}; start the doorbells again")
 
 
 @gallery.command(

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 # Of a table that no person reads: wide enough for any.
 MAX_WIDTH = 10_000
 
-# How long machines are waited for that are about to forget somebody.
-FOLLOW_SECONDS = 2.0
-
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 undo_option = click.option("--undo", is_flag=True, help="Take it back.")

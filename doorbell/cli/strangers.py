@@ -10,7 +10,6 @@ import click
 
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import (
-    FOLLOW_SECONDS,
     example,
     json_option,
     local_time,
@@ -171,7 +170,7 @@ def forget(config: Config, stranger_id: int, *, yes: bool) -> None:
     Of a gallery on a server, the machines are named that have not done so yet.
     """
     from doorbell.gallery.gallery import Gallery
-    from doorbell.gallery.link.machines import behind
+    from doorbell.gallery.link.machines import FOLLOW_SECONDS, behind
     from doorbell.household.forgetting import forget_stranger
     from doorbell.household.visit_files import forget_in_files, waits_for_daemon
 

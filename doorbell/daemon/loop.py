@@ -7,10 +7,8 @@ import math
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
 
 from typing_extensions import assert_never
 
@@ -18,10 +16,10 @@ from doorbell.clock import is_synchronized, read_clocks
 from doorbell.config import Config
 from doorbell.daemon.door import Door
 from doorbell.daemon.forgotten_visits import ForgottenVisits
-from doorbell.daemon.identification import identify
+from doorbell.daemon.gallery_changes import Done, GalleryChanges
+from doorbell.daemon.main_thread import Call, Inbox
 from doorbell.daemon.maintenance import Maintenance, Retention
 from doorbell.daemon.periodic import PeriodicTask
-from doorbell.daemon.reloading import Reload
 from doorbell.daemon.settings import SettingsInForce, longest
 from doorbell.daemon.shared_gallery import SharedGallery
 from doorbell.daemon.systemd import ServiceNotifier
@@ -50,15 +48,11 @@ from doorbell.errors import (
     UnknownDoorError,
 )
 from doorbell.gallery.gallery import Gallery
-from doorbell.household.doors import stored_doors
-from doorbell.household.forgetting import forget_person
-from doorbell.household.undoing import newest_change
 from doorbell.outputs import FrameSink, Sink
 from doorbell.status import (
     ClockStep,
     KnownVisitors,
     Message,
-    State,
     StorageState,
 )
 from doorbell.stopping import Stop
@@ -72,9 +66,6 @@ MAINTENANCE_SECONDS = 5.0
 TIDYING_SECONDS = 0.5
 TIDYING_SECONDS_BESIDE_VISITOR = 5.0
 
-# What a command has done, and the number to take it back by.
-Done: TypeAlias = tuple[str, int | None]
-
 
 class MainLoop:
     """The loop of the main thread.
@@ -85,8 +76,7 @@ class MainLoop:
         gallery: who is known.
         sinks: what hears of every event and state, in this order.
         notifier: the service manager.
-        inbox: commands, states that outputs report, and that the configuration is to be read anew;
-            from any thread.
+        inbox: commands, states that outputs report, and calls; from any thread.
         config: of the house.
         shared: where the gallery is a copy of one on a server, what is done there; else None.
     """
@@ -98,7 +88,7 @@ class MainLoop:
         gallery: Gallery,
         sinks: Sequence[Sink],
         notifier: ServiceNotifier,
-        inbox: queue.SimpleQueue[Command | State | Reload],
+        inbox: Inbox,
         config: Config,
         shared: SharedGallery | None = None,
     ) -> None:
@@ -110,6 +100,7 @@ class MainLoop:
         self._inbox = inbox
         self._config = config
         self._shared = shared
+        self._changes = GalleryChanges(gallery, shared, self._publish, inbox, self._say_done)
         self._forgotten_visits = ForgottenVisits(gallery)
         self._settings = {
             each.device.id: SettingsInForce(each, self._publish) for each in config.doors
@@ -247,7 +238,7 @@ class MainLoop:
             except queue.Empty:
                 return
             match item:
-                case Reload():
+                case Call():
                     item.work()
                 case _ if isinstance(item, Command):
                     self._answer(item)
@@ -273,22 +264,6 @@ class MainLoop:
                 summary, undo = done
                 log.info("%s", summary)
                 command.answer(summary, done=True, undo=undo)
-
-    def _change(
-        self, command: Command, change: Callable[[Gallery, Callable[[State], None]], Done]
-    ) -> Done | None:
-        """Change the gallery: here, or on the server, which answers later."""
-        if self._shared is None:
-            done = change(self._gallery, self._publish)
-            self._publish_known()
-            return done
-
-        def say(changed: Future[Done]) -> None:
-            self._inbox.put(Reload(partial(self._say_done, command, changed.result)))
-
-        changed = self._shared.household.begin(lambda gallery: change(gallery, self._inbox.put))
-        changed.add_done_callback(say)
-        return None
 
     def _carry_out(self, command: Command) -> Done | None:
         """Do what a command asks for; None where that is said later.
@@ -320,39 +295,18 @@ class MainLoop:
                 if isinstance(command, SettingsCommand):
                     self._reconfigure_retention()
                 return done, None
-            case EnrollCommand(name=name):
-                samples = door.pipeline.visible_samples(name)
-
-                def enroll(gallery: Gallery, _publish: object) -> Done:
-                    enrolled = gallery.people.enroll(name, samples)
-                    return (
-                        f"enrolled {enrolled.person.name} (added samples: {enrolled.added})",
-                        None,
-                    )
-
-                return self._change(command, enroll)
-            case ForgetCommand(name=name):
-                storage = self._config.storage
-
-                def forget(gallery: Gallery, publish: Callable[[State], None]) -> Done:
-                    outcome = forget_person(gallery, name, storage, publish)
-                    # Without the name: whoever hears or logs it would keep what is to be forgotten.
-                    deleted = f"samples: {outcome.samples}, visits: {len(outcome.visit_ids)}"
-                    return f"forgot whom you named (deleted {deleted})", None
-
-                return self._change(command, forget)
             case (
-                NameCommand() | CorrectCommand() | IgnoreCommand() | NoFaceCommand() | UndoCommand()
+                EnrollCommand()
+                | ForgetCommand()
+                | NameCommand()
+                | CorrectCommand()
+                | IgnoreCommand()
+                | NoFaceCommand()
+                | UndoCommand()
             ):
-                recognition = self._config.recognition
-                stored_as = stored_doors(self._config, door.door_id)
-
-                def change(gallery: Gallery, publish: Callable[[State], None]) -> Done:
-                    done = identify(command, gallery, recognition, publish, stored_as)
-                    undoable = isinstance(command, NameCommand | CorrectCommand | NoFaceCommand)
-                    return done, newest_change(gallery) if undoable else None
-
-                return self._change(command, change)
+                changed = self._changes.carry_out(command, door, self._config)
+                self._publish_known()
+                return changed
             case _:
                 assert_never(command)
 
@@ -370,6 +324,7 @@ class MainLoop:
 
     def _refuse_the_rest(self) -> None:
         """Leave nobody waiting for an answer: no command is carried out any more."""
+        self._changes.leave()
         while True:
             try:
                 item = self._inbox.get_nowait()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from doorbell.config import Config
 from doorbell.config.section import Section
@@ -37,13 +36,6 @@ RELOADED = frozenset(
 # But for these: a loudspeaker is opened once.
 _OPENED_WITH = frozenset(("chime.device",))
 _OF_A_DOOR = re.compile(r"^door\.([^.]+)\.")
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """Somebody asks to read the configuration anew; ``work`` does it, on the main thread."""
-
-    work: Callable[[], None]
 
 
 class Reloader:

@@ -22,7 +22,8 @@ from doorbell.config import Config, GallerySection, InferenceSection, StorageSec
 from doorbell.daemon.door import Door
 from doorbell.daemon.door_files import take_over_files
 from doorbell.daemon.loop import MainLoop
-from doorbell.daemon.reloading import Reload, Reloader
+from doorbell.daemon.main_thread import Call, Inbox
+from doorbell.daemon.reloading import Reloader
 from doorbell.daemon.run_outputs import Outputs
 from doorbell.daemon.shared_gallery import SharedGallery, open_shared
 from doorbell.daemon.signals import (
@@ -33,13 +34,11 @@ from doorbell.daemon.signals import (
 )
 from doorbell.daemon.systemd import ServiceNotifier
 from doorbell.domain import (
-    Command,
     Ring,
     RingCommand,
 )
-from doorbell.errors import ConfigError
 from doorbell.gallery.gallery import Gallery
-from doorbell.gallery.link.copy import GalleryCopy
+from doorbell.gallery.link.copy import delete_copy, open_own
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.vector_place import delete_left_behind
 from doorbell.gpio.button import Button
@@ -55,9 +54,7 @@ from doorbell.pipeline.latency import Latency, Stopwatch
 from doorbell.pipeline.perception import Perception, open_perception, says_how_computed
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.pipeline.visit_recorder import VisitRecorder
-from doorbell.status import State
 from doorbell.stopping import Stop
-from doorbell.storage.encryption import open_cipher
 from doorbell.storage.sqlite import ROOM_BYTES
 
 log = logging.getLogger(__name__)
@@ -76,15 +73,9 @@ def open_gallery(storage: StorageSection, section: GallerySection | None = None)
     """
     make_room(storage.pictures_directory, ROOM_BYTES)
     delete_left_behind(storage.directory)
-    if section is None:
-        return Gallery.of(storage, look_through=True)
-    if section.url is None:
-        most = section.vectors_in_memory
-        return Gallery.of(storage, section, look_through=True, vectors_in_memory=most)
-    cipher = open_cipher(storage.key_file)
-    return GalleryCopy.open(
-        storage.copy_path, cipher, look_through=True, vectors_in_memory=section.vectors_in_memory
-    )
+    if section is None or section.url is None:
+        delete_copy(storage)
+    return open_own(storage, section, look_through=True)
 
 
 def run_daemon(
@@ -107,20 +98,14 @@ def run_daemon(
     Raises:
         DoorbellError: something that the doorbell cannot do without is missing at start.
     """
-    if config.gallery.url is not None:
-        raise ConfigError(
-            "gallery.url: a doorbell does not run on a server's gallery yet, because a server that "
-            "hangs would keep the bell waiting; leave it out, and bring the gallery back with: "
-            "doorbell gallery move --to sqlite"
-        )
     stop = Stop()
-    inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()
+    inbox: Inbox = queue.SimpleQueue()
     followers: list[Callable[[Config], None]] = []  # of a configuration that is read anew
     reloader = Reloader(config, load or (lambda: config), followers)
     latencies = {door.device.id: Latency() for door in config.doors}
 
     with suppress(StoppedEarlyError), ExitStack() as stack:
-        stack.enter_context(following_signals(stop, lambda: inbox.put(Reload(reloader.reload))))
+        stack.enter_context(following_signals(stop, lambda: inbox.put(Call(reloader.reload))))
         stack.enter_context(stopping_on_thread_faults(stop))
         notifier = stack.enter_context(closing(ServiceNotifier()))
         stack.enter_context(only_daemon(config.storage.directory))
@@ -148,7 +133,7 @@ def run_daemon(
         outputs = Outputs(config, gallery, inbox.put, stack, sinks=list(sinks), followers=followers)
         outputs.open(latencies, on_choice=on_choice, chips=chips)
         if config.control.enabled:
-            outputs.answer(partial(inbox.put, Reload(reloader.reload)))
+            outputs.answer(partial(inbox.put, Call(reloader.reload)))
         # Last: an event in the log survives a kill, since the outbox has taken it before.
         outputs.add(EventLog(names_door=len(config.doors) > 1))
         for door in config.doors:

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from time import gmtime, strftime
 
+from doorbell.config import GallerySection
 from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.database import alone_in
 from doorbell.gallery.inspection import inspect
@@ -25,7 +26,8 @@ from doorbell.storage.sqlite import reading
 from doorbell.storage.sqlite_copies import (
     LOGS,
     REPLACED,
-    backups_directory,
+    SUFFIXES,
+    backups,
     copy_database,
     make_backups_directory,
     remove_logs,
@@ -34,6 +36,8 @@ from doorbell.storage.sqlite_copies import (
 _LOG = logging.getLogger(__name__)
 
 _ASKED_FOR = "gallery-"
+# Of the gallery's file, and of one on a server.
+_FILE, _DUMP = SUFFIXES
 
 
 def back_up(gallery_path: Path, target: Path | None, now: float) -> Path:
@@ -62,6 +66,32 @@ def back_up(gallery_path: Path, target: Path | None, now: float) -> Path:
     return target
 
 
+def back_up_server(
+    section: GallerySection, gallery_path: Path, target: Path | None, now: float
+) -> Path:
+    """Copy a gallery on a server into one file of PostgreSQL's while it is in use.
+
+    Args:
+        section: the server.
+        gallery_path: where this machine's gallery would be, beside which backups are.
+        target: as ``back_up`` takes it.
+        now: likewise.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError, GalleryError, ConfigError: see ``postgres.dump.dump``.
+    """
+    from doorbell.gallery.postgres.dump import dump
+
+    with _translated(f"cannot back up the gallery of {gallery_path.parent}"):
+        if target is None:
+            target = make_backups_directory(gallery_path) / _name(_ASKED_FOR, now, _DUMP)
+        dump(section, target)
+    return target
+
+
 def keep_newest(gallery_path: Path, count: int, but: Path) -> list[Path]:
     """Delete all but so many of the backups that were asked for; which.
 
@@ -73,7 +103,14 @@ def keep_newest(gallery_path: Path, count: int, but: Path) -> list[Path]:
         but: the one just made. It is kept, though others have later names where the clock is wrong.
     """
     # Their names are in the order of time, even where the clock of the files is lost.
-    made = sorted(backups_directory(gallery_path).glob(f"{_ASKED_FOR}*.sqlite"), reverse=True)
+    made = sorted(
+        (
+            each.path
+            for each in backups(gallery_path)
+            if each.path.name.startswith(_ASKED_FOR) and each.path.suffix == but.suffix
+        ),
+        reverse=True,
+    )
     deleted = [path for path in made if path != but][count - 1 :]
     for path in deleted:
         with _translated(f"cannot delete {path}"):
@@ -174,8 +211,8 @@ def _empty_log_alone(gallery_path: Path) -> None:
         ) from exc
 
 
-def _name(prefix: str, now: float) -> str:
-    return f"{prefix}{strftime('%Y%m%dT%H%M%SZ', gmtime(now))}.sqlite"
+def _name(prefix: str, now: float, suffix: str = _FILE) -> str:
+    return f"{prefix}{strftime('%Y%m%dT%H%M%SZ', gmtime(now))}{suffix}"
 
 
 @contextmanager

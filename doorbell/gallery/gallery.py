@@ -137,7 +137,6 @@ class Gallery:
         section: GallerySection | None = None,
         *,
         look_through: bool = False,
-        vectors_in_memory: int | None = None,
     ) -> Self:
         """Open the gallery that the configuration names, with the key that it names.
 
@@ -145,7 +144,6 @@ class Gallery:
             storage: with a file of this machine.
             section: with a server in the place of that, if it names one.
             look_through: as ``open``.
-            vectors_in_memory: likewise.
 
         Raises:
             GalleryError, EncryptionError: see ``open``.
@@ -153,15 +151,9 @@ class Gallery:
                 or the server cannot be spoken to as it is named.
         """
         if section is not None and section.url is not None:
-            on_disk = storage.directory if storage.key_file is None else None
-            return cls(open_server(section), VectorPlace(vectors_in_memory, on_disk))
+            return cls(open_server(section))
         cipher = open_cipher(storage.key_file)
-        return cls.open(
-            storage.gallery_path,
-            cipher,
-            look_through=look_through,
-            vectors_in_memory=vectors_in_memory,
-        )
+        return cls.open(storage.gallery_path, cipher, look_through=look_through)
 
     def __enter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from doorbell.config import Config
 from doorbell.domain import Visit
 from doorbell.errors import DoorbellError
 from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.link.copy import open_own
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +51,14 @@ def doors_by_visit(
     Of a visit that is gone it says nothing; where the gallery does not answer, it gives None.
 
     Args:
-        config: of the house: where the gallery is, which is opened anew for each question, and the
-            first door, where they were whose door is not stored.
+        config: of the house: where this machine's gallery is, which is opened anew for each
+            question, and the first door, where they were whose door is not stored.
     """
     first_door_id = config.doors[0].device.id
 
     def ask(visit_ids: Collection[str]) -> Mapping[str, str] | None:
         try:
-            with Gallery.of(config.storage, config.gallery) as gallery:
+            with open_own(config.storage, config.gallery) as gallery:
                 visits = gallery.visits.those(visit_ids)
                 return {each.visit_id: each.door_id or first_door_id for each in visits}
         except DoorbellError as exc:

@@ -18,7 +18,7 @@ from doorbell.domain import Visitor
 from doorbell.gallery.gallery import Forgotten, Gallery
 from doorbell.gallery.vector_place import delete_left_behind
 from doorbell.status import VisitsForgotten
-from doorbell.storage.sqlite_copies import Backup, backups
+from doorbell.storage.sqlite_copies import Backup, backups, found
 
 # Deletes what is held of visits outside the gallery; what cannot be deleted is logged.
 ForgetVisits: TypeAlias = Callable[[VisitsForgotten], None]
@@ -59,7 +59,7 @@ def forget_person(
         UnknownPersonError: nobody has that name; the nearest names are offered.
         GalleryError: the gallery cannot be written; nothing is deleted.
     """
-    return _finish([gallery.people.forget(name)], storage, forget_visits)
+    return _finish(gallery, [gallery.people.forget(name)], storage, forget_visits)
 
 
 def forget_stranger(
@@ -77,7 +77,7 @@ def forget_stranger(
         UnknownStrangerError: there is none of that identifier.
         GalleryError: the gallery cannot be written; nothing is deleted.
     """
-    return _finish([gallery.strangers.forget(stranger_id)], storage, forget_visits)
+    return _finish(gallery, [gallery.strangers.forget(stranger_id)], storage, forget_visits)
 
 
 def forget_older(
@@ -145,7 +145,14 @@ def forgetting_older(
             strangers, visit_ids, beside = gallery.strangers.forget_some_before(before, at_most)
             if not strangers and not visit_ids:
                 break
-            yield _finish(strangers, storage, forget_visits, visit_ids, beside)
+            yield _finish(
+                gallery,
+                strangers,
+                storage,
+                forget_visits,
+                other_visit_ids=visit_ids,
+                beside_others=beside,
+            )
     kept: list[tuple[int, tuple[str, ...] | None]] = [(storage.visits_days, None)]
     if visits_days_by_door:
         kept = [
@@ -158,13 +165,22 @@ def forgetting_older(
             visit_ids, beside = gallery.visits.forget_before(before, at_most, doors)
             if not visit_ids:
                 break
-            yield _finish([], storage, forget_visits, visit_ids, beside)
+            yield _finish(
+                gallery,
+                [],
+                storage,
+                forget_visits,
+                other_visit_ids=visit_ids,
+                beside_others=beside,
+            )
 
 
 def _finish(
+    gallery: Gallery,
     forgotten: list[Forgotten],
     storage: StorageSection,
     forget_visits: ForgetVisits,
+    *,
     other_visit_ids: tuple[str, ...] = (),
     beside_others: tuple[str, ...] = (),
 ) -> ForgettingOutcome:
@@ -175,9 +191,12 @@ def _finish(
         forget_visits(VisitsForgotten(visit_ids, tuple(sorted(beside - set(visit_ids)))))
     if forgotten:
         delete_left_behind(storage.directory)
+    kept = backups(storage.gallery_path)
+    if gallery.file.has_copies:  # on a server, to which the file may have been moved
+        kept = [*found(storage.gallery_path), *kept]
     return ForgettingOutcome(
         tuple(each.visitor for each in forgotten),
         sum(each.samples for each in forgotten),
         visit_ids,
-        tuple(backups(storage.gallery_path)),
+        tuple(kept),
     )

@@ -21,6 +21,10 @@ LOGS = ("-wal", "-journal")
 _BESIDE = (*LOGS, "-shm")
 
 
+# Of copies of a file, and of what PostgreSQL's programs make of a gallery on a server.
+SUFFIXES = (".sqlite", ".dump")
+
+
 @dataclass(frozen=True, slots=True)
 class Backup:
     """A copy of the gallery in the directory for them.
@@ -47,12 +51,19 @@ def backups(gallery_path: Path) -> list[Backup]:
     Among them are those made before a migration, and galleries that a restored one replaced.
     Copies that were put elsewhere cannot be known.
     """
-    found = []
-    for path in backups_directory(gallery_path).glob("*.sqlite"):
+    directory = backups_directory(gallery_path)
+    paths = (path for suffix in SUFFIXES for path in directory.glob(f"*{suffix}"))
+    return sorted(found(*paths), key=lambda each: (-each.made_at, each.path.name))
+
+
+def found(*paths: Path) -> list[Backup]:
+    """Those of these files that are there."""
+    there = []
+    for path in paths:
         with suppress(FileNotFoundError):  # deleted since
             about = path.stat()
-            found.append(Backup(path, about.st_mtime, about.st_size))
-    return sorted(found, key=lambda each: (-each.made_at, each.path.name))
+            there.append(Backup(path, about.st_mtime, about.st_size))
+    return there
 
 
 def advice_to_restore(gallery_path: Path) -> str:

@@ -73,6 +73,7 @@ class Door:
         speaker: at the door; None where what plays the chimes is all that there is.
         notifier: what tells phones; None for nothing.
         second: another door of the daemon; None where there is none.
+        server: of the gallery; None where that is a file.
         watching: what the daemon says once every door is watched.
         stack: what is closed with the door, last of all.
     """
@@ -96,6 +97,7 @@ class Door:
         self.speaker: SoundCard | None = None
         self.notifier: object | None = None
         self.second: BesideDoor | None = None
+        self.server: object | None = None
         self.watching = WATCHING
         self.stack = ExitStack()
         self.broker = self.broker_with()

@@ -80,13 +80,13 @@ def camera_hangs(door: Door) -> float:
 
     How long a new process takes, once the driver is well again: nothing else helps.
     """
-    back = _second(door)
-    _visit_for_a_minute(back)  # in which everything is looked at for the first time
-    without = _visit_for_a_minute(back)
+    back = second(door)
+    visit_for_a_minute(back)  # in which everything is looked at for the first time
+    without = visit_for_a_minute(back)
     _hangs_while(door).touch()
     door.await_condition("camera", "stuck")
-    _visit_for_a_minute(back)  # of which a part was before
-    beside = _visit_for_a_minute(back)
+    visit_for_a_minute(back)  # of which a part was before
+    beside = visit_for_a_minute(back)
     if beside > SLOWER_AT_MOST * without:
         raise NotRecoveredError(
             f"beside the camera that hangs 99 in 100 frames take {beside:.0f} ms instead of "
@@ -114,7 +114,7 @@ def camera_frozen(door: Door) -> float:
 
 def sound_dead(door: Door) -> float:
     """What plays one door's chimes blocks for ever; the other door's are heard."""
-    back = _second(door)
+    back = second(door)
     door.card.hang()
     door.visit(KNOWN)
     door.await_condition("sound", "failed")
@@ -132,7 +132,7 @@ def sound_dead(door: Door) -> float:
 
 def broker_away(door: Door) -> float:
     """The broker is down while visitors come to both doors."""
-    back = _second(door)
+    back = second(door)
     door.comes(KNOWN)
     door.broker.stop()
     door.goes()
@@ -162,7 +162,7 @@ def _configure(door: Door, uri: str) -> None:
 def _camera_fails(
     door: Door, fail: Callable[[], None], mend: Callable[[], None], condition: str
 ) -> float:
-    back = _second(door)
+    back = second(door)
     door.comes(KNOWN)
     fail()
     door.await_condition("camera", condition)
@@ -176,7 +176,7 @@ def _camera_fails(
     return seconds
 
 
-def _visit_for_a_minute(back: SecondDoor) -> float:
+def visit_for_a_minute(back: SecondDoor) -> float:
     """Let visitors come until the daemon says how its minute was: its p99 in milliseconds."""
     heard = len(back.statuses())
     visits = 0
@@ -190,7 +190,8 @@ def _hangs_while(door: Door) -> Path:
     return door.folder / "hangs"
 
 
-def _second(door: Door) -> SecondDoor:
+def second(door: Door) -> SecondDoor:
+    """The other door, which was prepared."""
     if not isinstance(door.second, SecondDoor):
         raise TypeError("prepare the door first")
     return door.second

@@ -141,7 +141,7 @@ class Commands:
         return NameCommand(request.stranger_id, name, request.force)
 
     def _name(self, person_id: int) -> str:
-        return self._executor.run(lambda gallery: gallery.people.by_id(person_id).name)
+        return self._executor.read(lambda gallery: gallery.people.by_id(person_id).name)
 
 
 def _outcome(result: CommandResult) -> Document:

@@ -155,7 +155,7 @@ class EnrollingRequests:
     def at_the_door(self, request: requests.EnrollAtDoor) -> Answer:
         """Enroll whoever stands before the camera, telling what is still to be seen."""
         consent = None if request.consent is None else clean_consent(request.consent)
-        name = self._executor.run(lambda gallery: _name(gallery, request.name, request.person_id))
+        name = self._executor.read(lambda gallery: _name(gallery, request.name, request.person_id))
 
         def follow(peer: socket.socket) -> None:
             with suppress(OSError):  # whoever asked has gone: nobody is enrolled

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooSlow
+from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from doorbell.config import GallerySection, StorageSection
 from doorbell.errors import ControlError, GalleryError
 from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.link.copy import open_own
 
 _Result = TypeVar("_Result")
 
 # Whoever asks waits no longer; what was begun is ended all the same.
 WAIT_SECONDS = 20.0
+# How long the gallery may keep one step of it waiting.
+_GALLERY_BUSY_SECONDS = 5.0
+# A server that did not answer is not asked again for so long, where the copy does.
+_AWAY_SECONDS = 15.0
 # The doorbell stops within five seconds, whatever is in hand: a transaction that is left is undone.
 CLOSE_SECONDS = 1.0
 
@@ -41,6 +50,7 @@ class GalleryExecutor:
         self._section = section
         self._wait_seconds = wait_seconds
         self._gallery: Gallery | None = None
+        self._away_until = -math.inf
         self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         # Not an executor of the standard library: that waits at the end for as long as it takes.
@@ -54,7 +64,17 @@ class GalleryExecutor:
             ControlError: it takes too long, or the doorbell stops.
             DoorbellError: as the work does.
         """
-        asked = self.begin(work)
+        return self._wait(partial(self._run, work))
+
+    def read(self, work: Callable[[Gallery], _Result]) -> _Result:
+        """As ``run``, for what changes nothing: of a server that is away, by this machine's copy.
+
+        The copy has everybody, and the visits at this machine's doors.
+        """
+        return self._wait(partial(self._read, work))
+
+    def _wait(self, work: Callable[[], _Result]) -> _Result:
+        asked = self._begin(work)
         try:
             return asked.result(self._wait_seconds)
         except TooSlow as exc:
@@ -67,6 +87,9 @@ class GalleryExecutor:
         Raises:
             ControlError: the doorbell stops.
         """
+        return self._begin(partial(self._run, work))
+
+    def _begin(self, work: Callable[[], _Result]) -> Future[_Result]:
         if self._closed.is_set():
             raise ControlError("the doorbell stops; ask again when it is back")
         asked: Future[_Result] = Future()
@@ -75,7 +98,7 @@ class GalleryExecutor:
             if not asked.set_running_or_notify_cancel():
                 return
             try:
-                asked.set_result(self._run(work))
+                asked.set_result(work())
             except BaseException as exc:  # noqa: BLE001 - it is raised where it was asked for
                 asked.set_exception(exc)
 
@@ -96,11 +119,22 @@ class GalleryExecutor:
     def _run(self, work: Callable[[Gallery], _Result]) -> _Result:
         if self._gallery is None:
             self._gallery = Gallery.of(self._storage, self._section)
+            self._gallery.wait_at_most(_GALLERY_BUSY_SECONDS)
         try:
             return work(self._gallery)
         except GalleryError:
             self._leave()  # another file may be there by now
             raise
+
+    def _read(self, work: Callable[[Gallery], _Result]) -> _Result:
+        if self._section is None or self._section.url is None:
+            return self._run(work)
+        if time.monotonic() > self._away_until:
+            with suppress(GalleryError):
+                return self._run(work)
+            self._away_until = time.monotonic() + _AWAY_SECONDS
+        with open_own(self._storage, self._section) as copy:
+            return work(copy)
 
     def _leave(self) -> None:
         if self._gallery is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -95,7 +95,7 @@ class NoticeRequests:
 
     Args:
         notices: keeps them; None where nobody is told.
-        latest: which quick replies there are.
+        latest: which quick replies there are, and what is set, by door; the first one first.
         visits: tells who a visitor is likely to be.
         executor: reads the gallery.
         commands: carries answers out.
@@ -108,7 +108,7 @@ class NoticeRequests:
         self,
         notices: NoticeSource | None,
         *,
-        latest: Latest,
+        latest: Mapping[str, Latest],
         visits: VisitRequests,
         executor: GalleryExecutor,
         commands: Commands,
@@ -118,6 +118,7 @@ class NoticeRequests:
     ) -> None:
         self._notices = notices
         self._latest = latest
+        self._of_house = next(iter(latest.values()))
         self._visits = visits
         self._executor = executor
         self._commands = commands
@@ -279,7 +280,7 @@ class NoticeRequests:
         codes = people[:1]
         if notice.visit_id is not None:
             codes.append("n")
-        reply_id = None if notice.door_id in self._silent_doors else self._reply_id()
+        reply_id = None if notice.door_id in self._silent_doors else self._reply_id(notice.door_id)
         if reply_id is not None:
             codes.append(f"r{reply_id}")
         if kind in ("person", "stranger"):
@@ -288,10 +289,11 @@ class NoticeRequests:
         tokens = [notices.token(notice, code) for code in codes]
         return [{"label": self._label(each), "token": str(each)} for each in tokens if each.fits]
 
-    def _reply_id(self) -> str | None:
+    def _reply_id(self, door_id: str) -> str | None:
         """Of the reply that is offered: that of a ring that nobody answers, else the first."""
-        known = [reply.reply_id for reply in self._latest.replies]
-        settings = self._latest.settings
+        latest = self._latest.get(door_id) or self._of_house
+        known = [reply.reply_id for reply in latest.replies]
+        settings = latest.settings
         if settings is not None and settings.unanswered_reply in known:
             return settings.unanswered_reply
         return known[0] if known else None
@@ -299,7 +301,7 @@ class NoticeRequests:
     def _likely(self, visit_id: str) -> list[int]:
         """Numbers of the people whom a visitor looks like most."""
         try:
-            likely = self._executor.run(lambda gallery: self._visits.likely(gallery, visit_id))
+            likely = self._executor.read(lambda gallery: self._visits.likely(gallery, visit_id))
         except DoorbellError:
             return []
         return [int(each["person_id"]) for each in likely[:LIKELY_ANSWERS]]
@@ -308,7 +310,7 @@ class NoticeRequests:
         """What an answer says, in the language of the house."""
         language = self._told().language
         if token.reply_id is not None:
-            labels = {reply.reply_id: reply.label for reply in self._latest.replies}
+            labels = {reply.reply_id: reply.label for reply in self._of_house.replies}
             return say_reply(labels.get(token.reply_id, token.reply_id), language)
         if token.person_id is not None:
             return it_is(self._name(token.person_id) or "?", language)
@@ -319,13 +321,13 @@ class NoticeRequests:
         if visit_id is None:
             return None
         try:
-            return self._executor.run(lambda gallery: gallery.visits.get(visit_id).visitor)
+            return self._executor.read(lambda gallery: gallery.visits.get(visit_id).visitor)
         except DoorbellError:  # it is kept once it has ended
             return None
 
     def _name(self, person_id: int) -> str | None:
         try:
-            return self._executor.run(lambda gallery: gallery.people.by_id(person_id).name)
+            return self._executor.read(lambda gallery: gallery.people.by_id(person_id).name)
         except (UsageError, ControlError):
             return None
 

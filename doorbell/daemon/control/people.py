@@ -79,7 +79,7 @@ class PeopleRequests:
                 }
             )
 
-        return self._executor.run(everybody)
+        return self._executor.read(everybody)
 
     def get(self, request: requests.GetPerson) -> Answer:
         """One of them."""
@@ -95,7 +95,7 @@ class PeopleRequests:
                 }
             )
 
-        return self._executor.run(got)
+        return self._executor.read(got)
 
     def rename(self, request: requests.RenamePerson) -> Answer:
         """Another name."""

@@ -79,7 +79,7 @@ def control_service(
         commands = Commands([device.id for device in devices], put, executor)
         told = NoticeRequests(
             notices,
-            latest=output.latest(),
+            latest={device.id: output.latest(device.id) for device in devices},
             visits=visits,
             executor=executor,
             commands=commands,

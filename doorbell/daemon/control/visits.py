@@ -73,19 +73,19 @@ class VisitRequests:
 
     def listed(self, request: requests.ListVisits) -> Answer:
         """Visits, newest first."""
-        return self._executor.run(lambda gallery: self._list(gallery, request))
+        return self._executor.read(lambda gallery: self._list(gallery, request))
 
     def today(self, request: requests.Today) -> Answer:
         """Who came, by visitor, and whom somebody should name."""
-        return self._executor.run(lambda gallery: self._today(gallery, request))
+        return self._executor.read(lambda gallery: self._today(gallery, request))
 
     def get(self, request: requests.GetVisit) -> Answer:
         """One visit."""
-        return self._executor.run(lambda gallery: self._get(gallery, request.visit))
+        return self._executor.read(lambda gallery: self._get(gallery, request.visit))
 
     def picture(self, request: requests.VisitPicture) -> Answer:
         """Its picture."""
-        picture = self._executor.run(lambda gallery: self._picture(gallery, request.visit))
+        picture = self._executor.read(lambda gallery: self._picture(gallery, request.visit))
         if picture is None:
             raise RefusedError("no picture of this visit is kept", "not_found")
         pixels = decode_jpeg(picture.jpeg)

@@ -6,13 +6,15 @@ household says, are changed on the server alone, and come back from there.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from doorbell.config import GallerySection, StorageSection
 from doorbell.domain import FaceSample, Stranger, Visit
 from doorbell.errors import GalleryError
 from doorbell.gallery.database import GalleryFile
@@ -38,7 +40,10 @@ from doorbell.gallery.store import Changes
 from doorbell.gallery.strangers import StrangerStore
 from doorbell.gallery.vector_place import VectorPlace
 from doorbell.gallery.visits import VisitStore
-from doorbell.storage.encryption import NO_CIPHER, Cipher
+from doorbell.storage.encryption import NO_CIPHER, Cipher, open_cipher
+from doorbell.storage.sqlite_copies import remove_logs
+
+log = logging.getLogger(__name__)
 
 # By which the copy has whatever corrections say of faces.
 CORRECTION = 1
@@ -226,6 +231,56 @@ class GalleryCopy(Gallery):
         super().__init__(file, place)
         self.strangers = _Strangers(self._changes, file)
         self.visits = _Visits(self._changes, self.people, file)
+
+
+def open_own(
+    storage: StorageSection, section: GallerySection | None = None, *, look_through: bool = False
+) -> Gallery:
+    """Open what this machine decides by: its gallery, or its copy of one on a server.
+
+    Args:
+        storage: with the files of this machine.
+        section: with a server, if it names one, and when templates are in mapped files.
+        look_through: as ``Gallery.open``.
+
+    Raises:
+        GalleryError, EncryptionError, ConfigError: see ``Gallery.of``.
+    """
+    most = None if section is None else section.vectors_in_memory
+    is_shared = section is not None and section.url is not None
+    opened: type[Gallery] = GalleryCopy if is_shared else Gallery
+    return opened.open(
+        storage.copy_path if is_shared else storage.gallery_path,
+        open_cipher(storage.key_file),
+        look_through=look_through,
+        vectors_in_memory=most,
+    )
+
+
+def delete_copy(storage: StorageSection) -> None:
+    """Delete a copy that is followed no more: nobody would forget anyone in it.
+
+    One that holds what never reached the server stays, and that is said.
+
+    Raises:
+        GalleryError, EncryptionError: it cannot be read.
+    """
+    path = storage.copy_path
+    if not path.exists():
+        return
+    with closing(CopyFile(path, open_cipher(storage.key_file))) as copy:
+        waiting = copy.count_waiting()
+    if waiting:
+        log.error(
+            "%s holds %d writes that never reached the server it is a copy of: set gallery.url "
+            "again and start the doorbell to bring them there, or delete it",
+            path,
+            waiting,
+        )
+        return
+    log.info("%s is deleted: gallery.url is not set any more", path)
+    remove_logs(path)
+    path.unlink()
 
 
 class _Strangers(StrangerStore):

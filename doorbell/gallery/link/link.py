@@ -50,6 +50,9 @@ RETRY_SECONDS = 3.0
 # A server that says nothing is asked whether it is there.
 ASK_SECONDS = 10.0
 
+# An answer that takes longer is none. None is large.
+ANSWER_SECONDS = 10.0
+
 # Between two times that what is old is looked for.
 TIDY_SECONDS = 3600.0
 
@@ -158,6 +161,7 @@ class GalleryLink:
 
     def _serve(self, copy: CopyFile) -> None:
         with closing(open_server(self._section)) as server:
+            server.wait_at_most(ANSWER_SECONDS)
             link = Exchange(copy, server, self._doors, self._forgotten)
             link.begin()
             if self._problem is not None:

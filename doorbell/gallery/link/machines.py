@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from doorbell.gallery.sql import GalleryDatabase
 
+# How long machines are waited for that are about to forget somebody.
+FOLLOW_SECONDS = 2.0
+
 # How often machines are looked at that are about to follow.
 _POLL_SECONDS = 0.1
 

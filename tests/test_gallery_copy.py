@@ -1,0 +1,64 @@
+"""What is left on a machine's disk once its gallery is on a server, or is no more."""
+
+import logging
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from command_line import sample
+from galleries import OnServer, on_postgres
+
+from doorbell.config import GallerySection, StorageSection
+from doorbell.daemon.control.gallery_executor import GalleryExecutor
+from doorbell.domain import Visit
+from doorbell.errors import GalleryError, UnknownPersonError
+from doorbell.gallery.gallery import EnrolledSample
+from doorbell.gallery.link.copy import GalleryCopy, delete_copy
+from doorbell.household.forgetting import forget_person
+
+NOON = 1.8e9
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_copy_that_is_followed_no_more_is_deleted_unless_something_waits_in_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, waits: bool
+) -> None:
+    storage = StorageSection(directory=tmp_path)
+    with GalleryCopy.open(storage.copy_path) as copy:
+        if waits:
+            copy.visits.save(Visit("v", NOON, NOON, NOON, None, 0.0, 0, 0.0, "front"))
+    with caplog.at_level(logging.INFO):
+        delete_copy(storage)
+    assert bool([*tmp_path.glob("copy.sqlite*")]) is waits
+    assert ("1 writes that never reached the server" in caplog.text) is waits
+    delete_copy(StorageSection(directory=tmp_path / "another"))
+
+
+@on_postgres
+def test_the_file_that_was_moved_to_a_server_is_named_as_one_that_still_holds_them(
+    tmp_path: Path,
+) -> None:
+    storage = StorageSection(directory=tmp_path)
+    storage.gallery_path.touch()
+    with OnServer().open() as gallery:
+        gallery.people.enroll("Anna", [EnrolledSample(sample(0))])
+        outcome = forget_person(gallery, "Anna", storage, lambda _gone: None)
+    assert [each.path for each in outcome.backups] == [storage.gallery_path]
+
+
+def test_without_the_server_is_read_what_the_copy_has_and_nothing_is_changed(
+    tmp_path: Path,
+) -> None:
+    storage = StorageSection(directory=tmp_path)
+    nowhere = GallerySection(url=f"postgresql:///house?host={tmp_path}")
+    with GalleryCopy.open(storage.copy_path) as copy:
+        copy.people.enroll("Anna", [EnrolledSample(sample(0))])
+    with closing(GalleryExecutor(storage, nowhere)) as executor:
+        for _ in range(2):
+            assert executor.read(lambda gallery: [each.name for each in gallery.people.all()]) == [
+                "Anna"
+            ]
+        with pytest.raises(GalleryError, match="does not answer"):
+            executor.run(lambda gallery: gallery.people.rename("Anna", "Bela"))
+        with pytest.raises(UnknownPersonError):
+            executor.read(lambda gallery: gallery.people.get("Bela"))
