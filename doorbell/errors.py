@@ -21,7 +21,8 @@ once, at the edge, with ``from exc``.
     ├── ModelError             a model is missing, altered or cannot be converted     (exit 3)
     ├── InferenceError         a network cannot be loaded or run                      (exit 3)
     ├── GalleryError           the gallery cannot be opened, read or written          (exit 3)
-    │   └── GalleryLostError       the one in use was damaged, deleted or replaced
+    │   ├── GalleryLostError       the one in use was damaged, deleted or replaced
+    │   └── GalleryRefusedError    a server refuses what it is told, however often it is
     ├── EncryptionError        a key is missing or wrong, or what it encrypted altered (exit 3)
     ├── ControlError           the running doorbell cannot be asked                   (exit 3)
     │   ├── NotRunningError        no doorbell runs there
@@ -135,6 +136,10 @@ class GalleryLostError(GalleryError):
     The daemon goes on with whom it knew, as with any gallery that does not answer; but only a start
     anew takes up another file.
     """
+
+
+class GalleryRefusedError(GalleryError):
+    """A server refuses what it is told for good: for what it says, or for who says it."""
 
 
 class EncryptionError(DoorbellError):

@@ -50,6 +50,10 @@ class OnServer(Place):
         self.section, connection = _database()
         connection.execute(_EMPTY)
 
+    def account(self, name: str, *doors: str, is_household: bool = False) -> GallerySection:
+        """The same for an account of less than everything: that of a machine with some doors."""
+        return account_on(server(), "contract", name, doors, is_household=is_household)
+
     def open(self) -> Gallery:
         return Gallery.of(StorageSection(), self.section)
 
@@ -62,15 +66,20 @@ class OnServer(Place):
         )
 
 
+_EMPTIED = (*KEYS, "template_changes", "visit_changes", "machines")
+
 # Quicker than TRUNCATE, for the few rows of a test; without triggers and references.
 _EMPTY = ";".join(
-    [f"DELETE FROM {table}" for table in (*KEYS, "template_changes", "visit_changes", "machines")]  # noqa: S608 - our own words
+    [f"DELETE FROM {table}" for table in _EMPTIED]  # noqa: S608 - our own words
     + [
         f"ALTER SEQUENCE {table}_{'rowid' if key == 'rowid' else 'id'}_seq RESTART"
         for table, key in KEYS.items()
         if table != "namings"
     ]
-    + ["ALTER SEQUENCE template_revisions RESTART"]
+    + [
+        "ALTER SEQUENCE template_revisions RESTART",
+        "UPDATE gallery SET pruned_revision = 0, tidied_at = NULL",
+    ]
 )
 
 
@@ -87,6 +96,22 @@ def server() -> Postgres:
     started.start()
     atexit.register(started.__exit__)
     return started
+
+
+@cache
+def account_on(
+    server: Postgres,
+    database: str,
+    name: str,
+    doors: tuple[str, ...],
+    *,
+    is_household: bool = False,
+) -> GallerySection:
+    """The gallery in a database for an account of less than everything, which is made for it."""
+    from doorbell.gallery.postgres.roles import account_sql, roles_sql
+
+    server.say(roles_sql() + account_sql(name, doors, is_household=is_household), database)
+    return GallerySection(url=server.url(database).replace("doorbell@", f"{name}@"))
 
 
 @cache

@@ -8,17 +8,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import sample
-from galleries import OnServer, on_postgres
+from galleries import OnServer, account_on, on_postgres
+from linked_machines import MODEL, NOON, Machine
 
 from doorbell.config import GallerySection, RecognitionSection
-from doorbell.domain import FaceSample, Stranger, Visit
 from doorbell.errors import GalleryError
 from doorbell.gallery.gallery import EnrolledSample, Gallery, open_server
 from doorbell.gallery.link.copy import GalleryCopy
@@ -31,49 +32,7 @@ from doorbell.testbed.waiting import eventually
 
 pytestmark = on_postgres
 
-MODEL = sample(0).model_id
 DOOR = "front"
-NOON = 1.8e9
-
-
-class Machine:
-    """One that watches a door: its copy, and the link while it is on."""
-
-    def __init__(self, folder: Path, section: GallerySection, door: str = DOOR) -> None:
-        self.path = folder / f"{door}.sqlite"
-        self.section = section
-        self.door = door
-        self.gallery = GalleryCopy.open(self.path)
-
-        self.forgotten: list[str] = []
-
-    @contextmanager
-    def linked(self) -> Iterator[Exchange]:
-        with closing(open_server(self.section)) as server:
-            exchange = Exchange(
-                self.gallery.file,
-                server,
-                (self.door,),
-                lambda gone: self.forgotten.extend(gone.visit_ids),
-            )
-            exchange.begin()
-            yield exchange
-
-    def exchange(self) -> None:
-        with self.linked() as exchange:
-            exchange.follow()
-
-    def meet(self, face: FaceSample, at: float = NOON) -> Visit:
-        """A new stranger comes."""
-        stranger = self.gallery.strangers.add([face], at)
-        return self.visit(stranger, face, at)
-
-    def visit(self, stranger: Stranger, face: FaceSample, at: float) -> Visit:
-        visit = Visit(
-            secrets.token_hex(16), at, at + 5, at + 9, stranger, 0.9, 4, 0.5, door_id=self.door
-        )
-        self.gallery.visits.save(visit, [face], rang_at=at)
-        return visit
 
 
 @pytest.fixture
@@ -83,7 +42,7 @@ def place() -> OnServer:
 
 @pytest.fixture
 def machine(place: OnServer, tmp_path: Path) -> Iterator[Machine]:
-    made = Machine(tmp_path, place.section)
+    made = Machine(tmp_path, place.account("front_door", DOOR), DOOR)
     made.exchange()
     yield made
     made.gallery.close()
@@ -179,7 +138,7 @@ def test_a_stranger_merged_elsewhere_keeps_the_visits_that_come_late(
 def test_numbers_of_strangers_are_given_ahead_and_never_twice(
     place: OnServer, machine: Machine, tmp_path: Path
 ) -> None:
-    other = Machine(tmp_path, place.section, "back")
+    other = Machine(tmp_path, place.account("back_door", "back"), "back")
     with pytest.raises(GalleryError, match="no number left"):
         other.meet(sample(0))
     assert other.gallery.visits.newest(9) == []
@@ -214,7 +173,7 @@ def test_visits_move_with_the_clock_on_the_server_too(place: OnServer, machine: 
 def test_two_doors_that_meet_one_new_stranger_in_an_outage_end_with_one(
     place: OnServer, machine: Machine, tmp_path: Path
 ) -> None:
-    other = Machine(tmp_path, place.section, "back")
+    other = Machine(tmp_path, place.account("back_door", "back"), "back")
     other.exchange()
     first, second = machine.meet(sample(1)), other.meet(sample(1), NOON + 600)
     assert first.visitor != second.visitor
@@ -297,6 +256,58 @@ def test_a_copy_that_was_put_back_loses_no_write(
         assert machine.gallery.strangers.all() == gallery.strangers.all()
 
 
+def test_what_the_server_refuses_for_good_keeps_nothing_else_waiting(
+    place: OnServer, machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A number that is somebody's, and a count that no column holds."""
+    first = machine.meet(sample(1))
+    taken = first.visitor.stranger_id  # type: ignore[union-attr]
+    too_many = replace(machine.meet(sample(2), NOON + 60), frames_used=2**40)
+    machine.gallery.visits.save(too_many)
+    machine.gallery.visits.touch({first.visit_id: NOON + 8, too_many.visit_id: NOON + 70})
+    after = machine.meet(sample(3), NOON + 120)
+    with place.open() as gallery:
+        with gallery.file.writing():
+            gallery.file.insert("strangers", id=taken, first_seen_at=1, last_seen_at=1, visits=1)
+        machine.exchange()
+        machine.exchange()
+        stored = {each.visit_id: each for each in gallery.visits.newest(9)}
+        assert stored.keys() == {too_many.visit_id, after.visit_id}
+        assert stored[too_many.visit_id].frames_used == 4
+        assert len(gallery.strangers.all()) == 3
+        # Of the refused, and of what builds on them, all is kept: nothing goes from the copy.
+        copy = machine.gallery.file
+        assert (copy.count_waiting(), copy.count_aside()) == (0, 4)
+        assert {each.visit_id for each in machine.gallery.visits.newest(9)} == {
+            *stored,
+            first.visit_id,
+        }
+        assert [each.message.partition(" is not on")[0] for each in caplog.records] == [
+            f"what is new of stranger {taken}",
+            f"what is new of stranger {taken + 1}, visit {too_many.visit_id}",
+        ]
+        gallery.strangers.forget(taken)
+        copy.try_again()
+        machine.exchange()
+        assert gallery.visits.get(first.visit_id).last_seen_at == NOON + 8
+        assert [each.visits for each in gallery.strangers.all()] == [1, 1, 1]
+        assert (copy.count_waiting(), copy.count_aside()) == (0, 2)
+
+
+def test_what_may_pass_is_waited_for(place: OnServer, machine: Machine) -> None:
+    machine.meet(sample(1))
+    copy = machine.gallery.file
+    with closing(open_server(machine.section)) as at, place.open() as other:
+        exchange = Exchange(copy, at, (DOOR,))
+        at.wait_at_most(0.05)
+        with other.file.writing(), pytest.raises(GalleryError, match="locked"):
+            exchange.send()
+        at.rows("SELECT set_config('default_transaction_read_only', 'on', false)")
+        with pytest.raises(GalleryError, match="read-only"):
+            exchange.send()
+        assert (copy.count_waiting(), copy.count_aside()) == (2, 0)
+
+
 @pytest.fixture(scope="module")
 def own() -> Iterator[Postgres]:
     """A server that may be killed."""
@@ -307,14 +318,23 @@ def own() -> Iterator[Postgres]:
 
 
 def new_section(own: Postgres) -> GallerySection:
-    section = GallerySection(url=own.create(f"link_{secrets.token_hex(8)}"))
-    open_server(section).close()
-    return section
+    """A new gallery, for the account of a door."""
+    name = f"link_{secrets.token_hex(8)}"
+    open_server(GallerySection(url=own.create(name))).close()
+    return account_on(own, name, "front_door", (DOOR,))
+
+
+def everything(section: GallerySection) -> Gallery:
+    return Gallery(
+        open_server(
+            section.model_copy(update={"url": str(section.url).replace("front_door@", "doorbell@")})
+        )
+    )
 
 
 def test_a_server_that_is_killed_keeps_no_door_waiting(own: Postgres, tmp_path: Path) -> None:
     section = new_section(own)
-    machine = Machine(tmp_path, section)
+    machine = Machine(tmp_path, section, DOOR)
     with closing(GalleryLink(machine.path, NO_CIPHER, section, (DOOR,))) as link:
         assert link.catch_up(5.0)
         own.kill()
@@ -325,7 +345,7 @@ def test_a_server_that_is_killed_keeps_no_door_waiting(own: Postgres, tmp_path: 
         own.start()
         assert eventually(lambda: machine.gallery.file.count_waiting() == 0, 20.0)
         assert link.state().problem is None
-    with closing(Gallery(open_server(section))) as gallery:
+    with closing(everything(section)) as gallery:
         assert [each.visit_id for each in reversed(gallery.visits.newest(9))] == [
             each.visit_id for each in visits
         ]
@@ -337,7 +357,7 @@ def test_a_server_that_hangs_keeps_no_write_of_a_door_waiting(
 ) -> None:
     """What is measured is compared with the same door and a server that answers."""
     section = new_section(own)
-    machine = Machine(tmp_path, section)
+    machine = Machine(tmp_path, section, DOOR)
 
     def slowest(first: int) -> float:
         took = []
@@ -357,7 +377,7 @@ def test_a_server_that_hangs_keeps_no_write_of_a_door_waiting(
         finally:
             own.thaw()
         assert eventually(lambda: machine.gallery.file.count_waiting() == 0, 20.0)
-    with closing(Gallery(open_server(section))) as gallery:
+    with closing(everything(section)) as gallery:
         assert len(gallery.visits.newest(99)) == 80
     machine.gallery.close()
 
@@ -375,7 +395,7 @@ def test_whoever_is_killed_when_each_write_is_done_once(
     """The link in a process of its own, which is killed like the server at random moments."""
     chance = random.Random(kills)  # noqa: S311 - not a secret
     section = new_section(own)
-    machine = Machine(tmp_path, section)
+    machine = Machine(tmp_path, section, DOOR)
     machine.exchange()
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["doorbell.gallery.link.link"])
@@ -401,7 +421,7 @@ def test_whoever_is_killed_when_each_write_is_done_once(
         linking.kill()
         linking.join()
     machine.exchange()
-    with closing(Gallery(open_server(section))) as gallery:
+    with closing(everything(section)) as gallery:
         stored = gallery.file.rows("SELECT id FROM visits ORDER BY rowid")
         assert [row["id"] for row in stored] == ids
         assert {each.stranger_id: each.visits for each in gallery.strangers.all()} == came

@@ -11,18 +11,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
-from click.testing import CliRunner
 from command_line import sample
 from galleries import OnServer, on_postgres, server
 
-from doorbell.cli import main
 from doorbell.config import GallerySection, StorageSection
 from doorbell.domain import Visit
 from doorbell.errors import ConfigError, GalleryError, GalleryLostError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
-from doorbell.imaging.portrait import crop_portrait
 from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.testbed.postgres import Postgres, find_postgres
 from doorbell.testbed.waiting import eventually
@@ -154,7 +150,6 @@ def test_a_later_version_is_refused() -> None:
 
 PROGRAM = """
 import sys
-from doorbell.cli import main
 from doorbell.config import GallerySection, StorageSection
 from doorbell.domain import Visit
 from doorbell.gallery.gallery import Gallery
@@ -282,44 +277,6 @@ def test_who_listens_is_told_of_changes_of_faces_and_of_nothing_else() -> None:
         list(ear.notifies(timeout=0.1))
         gallery.visits.save(Visit("v1", 1.0, 2.0))
         assert list(ear.notifies(timeout=0.3)) == []
-
-
-def test_a_door_s_account_changes_nobody_enrolled_and_sees_no_portrait(own: Postgres) -> None:
-    section = GallerySection(url=own.create("roles"))
-    portrait = crop_portrait(np.full((8, 8, 3), 90, np.uint8), (2, 2, 6, 6))
-    with open_on(section) as household:
-        anna = household.people.enroll("Anna", [EnrolledSample(sample(1))]).person
-        household.people.note_consent("Anna", "in writing", 1.0)
-        household.portraits.choose(anna.person_id, portrait, 1.0)
-    printed = CliRunner().invoke(main, ["gallery", "roles"]).output
-    for account, role in (("front_door", "doorbell_door"), ("console", "doorbell_household")):
-        own.say(printed, "roles")
-        own.say(f"CREATE ROLE {account} LOGIN IN ROLE {role}")
-    url = str(section.url)
-    with open_on(GallerySection(url=url.replace("doorbell@", "front_door@"))) as door:
-        templates = door.templates(MODEL)
-        assert [each.name for each in templates.people] == ["Anna"]
-        stranger = door.strangers.add([sample(2)], 1.0)
-        door.strangers.note_visit(stranger.stranger_id, 2.0, [sample(3)])
-        door.visits.save(Visit("v1", 1.0, 2.0, visitor=stranger), [sample(2)], rang_at=1.0)
-        door.visits.save(Visit("v2", 1.0, 2.0, visitor=anna), [sample(1)])
-        assert [each.stranger_id for each in door.templates(MODEL).strangers] == [1]
-        for refused in (
-            lambda: door.portraits.of(anna.person_id),
-            lambda: door.people.enroll("Anna", [EnrolledSample(sample(4))]),
-            lambda: door.people.rename("Anna", "Bella"),
-            lambda: door.people.forget("Anna"),
-            lambda: door.strangers.name(1, "Cleo"),
-            lambda: door.file.rows("CREATE TABLE mine AS SELECT 1"),
-        ):
-            with pytest.raises(GalleryError, match="refused"):
-                refused()
-        assert door.strangers.forget(stranger.stranger_id).samples == 2
-    with open_on(GallerySection(url=url.replace("doorbell@", "console@"))) as console:
-        assert console.portraits.of(anna.person_id) == portrait
-        assert console.people.rename("Anna", "Bella").name == "Bella"
-        assert len(console.people.samples("Bella", MODEL)) == 1
-        assert console.people.forget("Bella").visit_ids == ("v2",)
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(100, marks=pytest.mark.long)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -232,15 +233,82 @@ def _server(config: Config, url: str) -> GallerySection:
         ) from None
 
 
-@gallery.command(epilog=example("doorbell gallery roles"))
-def roles() -> None:
+@gallery.command(
+    epilog=example(
+        "doorbell gallery roles front_door | ssh database.example sudo -u postgres psql doorbell"
+    )
+)
+@click.argument("account", required=False)
+@click.option("--household", is_flag=True, help="Let the account do all that the household may.")
+@with_config
+def roles(config: Config, account: str | None, *, household: bool) -> None:
     """Print the SQL by which a server gives a door less than the household.
 
-    It is for psql, as the owner of the gallery; docs/postgresql.md says how.
-    """
-    from doorbell.gallery.postgres.roles import roles_sql
+    With ACCOUNT also what makes the account of this machine, with the doors of its configuration.
 
-    click.echo(roles_sql(), nl=False)
+    It is for psql, as the server's superuser; docs/postgresql.md says how.
+    """
+    from doorbell.gallery.postgres.roles import account_sql, roles_sql
+
+    if account is None and household:
+        raise click.UsageError("--household is for an ACCOUNT")
+    doors = [door.device.id for door in config.doors]
+    sql = "" if account is None else account_sql(account, doors, is_household=household)
+    click.echo(roles_sql() + sql, nl=False)
+
+
+@gallery.command(
+    epilog=example("doorbell gallery machines", "doorbell gallery machines --remove old-front")
+)
+@click.option("--remove", metavar="NAME", help="Expect nothing more of a machine that is gone.")
+@json_option
+@with_config
+def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
+    """List the machines that share the gallery of gallery.url, and how far each has followed.
+
+    Each has a copy, in which somebody who was forgotten is until it has followed.
+
+    JSON: a list of objects with name, account, seen_at (ISO 8601, UTC) and behind (how many
+    visitors and visits it has not as they are).
+    """
+    from doorbell.clock import iso_utc
+    from doorbell.gallery.gallery import open_server
+    from doorbell.gallery.link.machines import all_machines
+    from doorbell.gallery.link.machines import remove as take_out
+
+    if config.gallery.url is None:
+        raise UsageError("the gallery is a file of this machine alone; gallery.url names a server")
+    with closing(open_server(config.gallery)) as server:
+        removed = 0 if remove is None else take_out(server, remove)
+        found = all_machines(server)
+    if removed:
+        say(f"removed {remove}; it is listed again if it comes back", err=as_json)
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": each.name,
+                    "account": each.account,
+                    "seen_at": iso_utc(each.seen_at),
+                    "behind": each.behind,
+                }
+                for each in found
+            ]
+        )
+        return
+    print_table(
+        ["machine", "account", "last in touch", "has not yet"],
+        [
+            [
+                each.name,
+                each.account,
+                local_time(each.seen_at),
+                plural(each.behind, "change") if each.behind else "",
+            ]
+            for each in found
+        ],
+        empty="no machine has been in touch yet",
+    )
 
 
 @gallery.command("export", epilog=example("doorbell gallery export household.jsonl"))

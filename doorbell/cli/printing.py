@@ -144,7 +144,8 @@ def print_forgotten(
     for machine in machines:
         say(
             f"the machine {machine.name}, last in touch {local_time(machine.seen_at)}, has "
-            f"not forgotten {label} yet; it does when it is in touch again, before it decides"
+            f"not forgotten {label} yet; it does when it is in touch again, before it decides; if "
+            f"it is gone for good: doorbell gallery machines --remove {machine.name}"
         )
     if waits_for_daemon:
         say(

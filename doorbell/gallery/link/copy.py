@@ -57,12 +57,15 @@ _LINK = (
         number INTEGER PRIMARY KEY CHECK (number = 1),
         identity TEXT NOT NULL,
         gallery TEXT,
-        followed_revision INTEGER NOT NULL DEFAULT 0
+        followed_revision INTEGER NOT NULL DEFAULT 0,
+        has_missed INTEGER NOT NULL DEFAULT 0
     ) STRICT""",
+    # What the server refuses for good is put aside: it waits no more, and is kept.
     """CREATE TABLE IF NOT EXISTS outbox (
         sequence INTEGER PRIMARY KEY AUTOINCREMENT,
         content BLOB NOT NULL,
-        new_stranger_id INTEGER
+        new_stranger_id INTEGER,
+        is_aside INTEGER NOT NULL DEFAULT 0
     ) STRICT""",
     # Numbers that the server has given this machine for strangers to come, the first first.
     """CREATE TABLE IF NOT EXISTS numbers (
@@ -93,11 +96,13 @@ class Progress:
         identity: of the copy, by chance.
         gallery: the identity of the gallery that it follows; None before the first time.
         revision: the number of the last change that it has.
+        has_missed: whether visits have changed in ways that nobody can tell any more.
     """
 
     identity: str
     gallery: str | None
     revision: int
+    has_missed: bool
 
 
 class CopyFile(GalleryFile):
@@ -150,30 +155,85 @@ class CopyFile(GalleryFile):
 
     def note(self, write: Write) -> None:
         """Let a write wait for the server, within ``writing``."""
-        new = write.stranger_id if isinstance(write, AddStranger) else None
-        content = self.cipher.encrypt(encoded(write), _ENCRYPTED_AS)
-        self.execute("INSERT INTO outbox (content, new_stranger_id) VALUES (?, ?)", content, new)
+        self._add(write, is_aside=False)
+
+    def _add(self, write: Write, *, is_aside: bool) -> None:
+        self.execute(
+            "INSERT INTO outbox (content, new_stranger_id, is_aside) VALUES (?, ?, ?)",
+            self._sealed(write),
+            write.stranger_id if isinstance(write, AddStranger) else None,
+            is_aside,
+        )
+
+    def _sealed(self, write: Write) -> bytes:
+        return self.cipher.encrypt(encoded(write), _ENCRYPTED_AS)
 
     def waiting(self, at_most: int) -> list[Waiting]:
         """The writes that wait, the first first."""
+        return self._kept("NOT is_aside ORDER BY sequence LIMIT ?", at_most)
+
+    def aside(self) -> list[Waiting]:
+        """The writes that are put aside, the first first."""
+        return self._kept("is_aside ORDER BY sequence")
+
+    def _kept(self, where: str, *parameters: object) -> list[Waiting]:
         return [
             Waiting(row["sequence"], decoded(self.cipher.decrypt(row["content"], _ENCRYPTED_AS)))
-            for row in self.rows("SELECT * FROM outbox ORDER BY sequence LIMIT ?", at_most)
+            for row in self.rows(f"SELECT * FROM outbox WHERE {where}", *parameters)  # noqa: S608 - our own words
         ]
 
     def count_waiting(self) -> int:
         """How many writes wait."""
-        [row] = self.rows("SELECT count(*) AS n FROM outbox")
+        [row] = self.rows("SELECT count(*) AS n FROM outbox WHERE NOT is_aside")
+        return int(row["n"])
+
+    def count_aside(self) -> int:
+        """How many writes are put aside."""
+        [row] = self.rows("SELECT count(*) AS n FROM outbox WHERE is_aside")
         return int(row["n"])
 
     def waits_after(self, sequence: int) -> bool:
         """Whether a write later than this waits."""
-        return bool(self.rows("SELECT 1 FROM outbox WHERE sequence > ? LIMIT 1", sequence))
+        return bool(
+            self.rows("SELECT 1 FROM outbox WHERE sequence > ? AND NOT is_aside LIMIT 1", sequence)
+        )
 
     def drop(self, sequence: int) -> None:
         """Forget the writes up to this one, which are on the server."""
         with self.writing():
-            self.execute("DELETE FROM outbox WHERE sequence <= ?", sequence)
+            self.execute("DELETE FROM outbox WHERE sequence <= ? AND NOT is_aside", sequence)
+
+    def put_aside(
+        self, waiting: Waiting, part: Write | None = None, rest: Write | None = None
+    ) -> None:
+        """Let a write wait no more, but keep it.
+
+        Args:
+            waiting: the write.
+            part: of it, where only that is put aside.
+            rest: what goes on to wait then.
+        """
+        with self.writing():
+            if part is None or rest is None:
+                self.execute("UPDATE outbox SET is_aside = 1 WHERE sequence = ?", waiting.sequence)
+                return
+            self._add(part, is_aside=True)
+            self.execute(
+                "UPDATE outbox SET content = ? WHERE sequence = ?",
+                self._sealed(rest),
+                waiting.sequence,
+            )
+
+    def try_again(self) -> None:
+        """Let what was put aside wait once more, in its order, where what waits is not done yet."""
+        with self.writing():
+            if self.count_aside():
+                last = self.last_sequence()
+                self.execute(
+                    "INSERT INTO outbox (content, new_stranger_id) "
+                    "SELECT content, new_stranger_id FROM outbox ORDER BY sequence"
+                )
+                self.execute("DELETE FROM outbox WHERE sequence <= ?", last)
 
     def last_sequence(self) -> int:
         """The largest number that a write was ever given; 0 for none."""
@@ -182,11 +242,17 @@ class CopyFile(GalleryFile):
     def progress(self) -> Progress:
         """How far this copy has followed."""
         [row] = self.rows("SELECT * FROM copy")
-        return Progress(row["identity"], row["gallery"], row["followed_revision"])
+        return Progress(
+            row["identity"], row["gallery"], row["followed_revision"], bool(row["has_missed"])
+        )
 
     def note_progress(self, gallery: str, revision: int) -> None:
         """Note how far this copy has followed, within ``writing``."""
         self.execute("UPDATE copy SET gallery = ?, followed_revision = ?", gallery, revision)
+
+    def note_missed(self, *, missed: bool) -> None:
+        """Note whether visits have to be compared, within ``writing``."""
+        self.execute("UPDATE copy SET has_missed = ?", missed)
 
     def become_another(self) -> None:
         """Be unknown to the server from now on: as the one it was, it has written more there."""

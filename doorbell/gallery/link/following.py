@@ -16,7 +16,7 @@ from doorbell.gallery.change_log import ChangeKind
 from doorbell.gallery.codec import ENCRYPTED_AS, StoredEmbedding
 from doorbell.gallery.deletion import delete_visits
 from doorbell.gallery.link.copy import CORRECTION, CopyFile
-from doorbell.gallery.link.machines import latest_change
+from doorbell.gallery.link.machines import last_applied, latest_change
 from doorbell.status import VisitsForgotten
 
 if TYPE_CHECKING:  # which needs psycopg
@@ -53,12 +53,16 @@ _OF_VISITS = (
 )
 
 
+_VISITS = """SELECT *, EXISTS (SELECT 1 FROM corrections WHERE visit_id = visits.id) AS corrected
+    FROM visits WHERE id = ANY(?)"""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What is to be brought up to date, as it is on the server.
 
     Attributes:
-        revision: the number of the last change in it.
+        revision: the number of the last change in it, or of any where there is no later one.
         is_all: whether there is no later one.
         applied: the number of the last write of this machine that it has.
         people_ids, stranger_ids, visit_ids: whom it is about; of whom there is no row, is gone.
@@ -94,7 +98,7 @@ def read_state(
         at_most: so many changes.
     """
     with server.reading():
-        [machine] = server.rows("SELECT applied_sequence FROM machines WHERE id = ?", identity)
+        applied = last_applied(server, identity)
         changes = server.rows(
             "SELECT revision, kind, visitor_id, '' AS visit_id FROM template_changes "
             "WHERE revision > ? UNION ALL "
@@ -112,18 +116,17 @@ def read_state(
         def rows(sql: str, *ids: Sequence[int] | Sequence[str]) -> Rows:
             return server.rows(sql, *map(server.listed, ids)) if any(ids) else []
 
+        is_all = len(changes) < at_most
         people_ids, stranger_ids = of(ChangeKind.PERSON), of(ChangeKind.STRANGER)
         visit_ids = [row["visit_id"] for row in changes if row["kind"] == "visit"]
         among = server.among
         people = rows(f"SELECT * FROM people WHERE id {among}", people_ids)
         # Negatives are of people who have to be in the copy: of new ones they are read again.
         says_who_is_not = bool(people or of(ChangeKind.CORRECTED))
-        is_all = len(changes) < at_most
         return State(
-            # Changes of visits at other machines' doors are followed by doing nothing.
             revision=latest_change(server) if is_all else changes[-1]["revision"],
             is_all=is_all,
-            applied=machine["applied_sequence"],
+            applied=applied,
             people_ids=people_ids,
             stranger_ids=stranger_ids,
             visit_ids=visit_ids,
@@ -142,11 +145,7 @@ def read_state(
                 f"WHERE hidden_by IS NULL AND person_id {among} ORDER BY variants.id",
                 people_ids,
             ),
-            visits=rows(
-                "SELECT *, EXISTS (SELECT 1 FROM corrections WHERE visit_id = visits.id) "
-                f"AS corrected FROM visits WHERE id {among}",
-                visit_ids,
-            ),
+            visits=rows(_VISITS, visit_ids),
             negatives=(
                 server.rows("SELECT * FROM negatives WHERE hidden_by IS NULL ORDER BY id")
                 if says_who_is_not
@@ -156,6 +155,23 @@ def read_state(
                 server.rows("SELECT * FROM non_faces ORDER BY id") if says_who_is_not else []
             ),
         )
+
+
+def read_visits(
+    server: PostgresDatabase, identity: str, revision: int, visit_ids: Sequence[str]
+) -> State:
+    """Some visits as they are on the server, whether they have changed or not.
+
+    Args:
+        server: where.
+        identity: of the copy.
+        revision: that the copy has, and goes on to have.
+        visit_ids: of the visits.
+    """
+    with server.reading():
+        applied = last_applied(server, identity)
+        visits = server.rows(_VISITS, server.listed(visit_ids))
+    return State(revision, False, applied, (), (), visit_ids, [], [], [], [], visits)
 
 
 def write_state(copy: CopyFile, gallery: str, state: State) -> VisitsForgotten | None:

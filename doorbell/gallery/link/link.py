@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doorbell.config import GallerySection
-from doorbell.errors import DoorbellError, GalleryError
+from doorbell.errors import DoorbellError, GalleryError, GalleryRefusedError
 from doorbell.gallery.gallery import Gallery, open_server
 from doorbell.gallery.link.copy import CopyFile, Waiting
-from doorbell.gallery.link.following import delete_gone, read_state, write_state
-from doorbell.gallery.link.machines import latest_change
-from doorbell.gallery.link.writes import do
+from doorbell.gallery.link.following import State, delete_gone, read_state, read_visits, write_state
+from doorbell.gallery.link.machines import last_applied, latest_change, prune
+from doorbell.gallery.link.writes import Write, do, made_by, parted, subjects
 from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import Cipher
 
@@ -67,11 +67,13 @@ class LinkState:
         away_since: wall time since which the server has not answered; None where it does.
         problem: what is wrong; None where nothing is.
         waiting: how many writes wait for it.
+        aside: how many it has refused for good: they are kept, and tried again by the next start.
     """
 
     away_since: float | None
     problem: str | None
     waiting: int
+    aside: int
 
 
 def _keep_nothing_else(gone: VisitsForgotten) -> None:
@@ -93,7 +95,7 @@ class GalleryLink:
         forgotten: told on the link's thread of visits that are gone, so that what else is held of
             them goes, too.
         tidy: deletes what is old on the server and merges strangers who are one; called on the
-            link's thread once an hour, by one machine at a time.
+            link's thread once an hour of the house, where this machine's account may.
     """
 
     def __init__(
@@ -114,7 +116,8 @@ class GalleryLink:
         self._tidy = tidy
         self._stopping = threading.Event()
         self._caught_up = threading.Event()
-        self._waiting = 0
+        self._waiting = self._aside = 0
+        self._has_tried_again = False
         self._answered_at = time.time()
         self._problem: str | None = None
         # Not waited for when the daemon stops: a server that hangs would keep it.
@@ -133,6 +136,7 @@ class GalleryLink:
             self._answered_at if is_away else None,
             self._problem or ("the server does not answer" if silent else None),
             self._waiting,
+            self._aside,
         )
 
     def close(self) -> None:
@@ -153,7 +157,7 @@ class GalleryLink:
         """Keep both alike until that fails, and why; None where the daemon stops."""
         try:
             with closing(CopyFile(self._path, self._cipher)) as copy:
-                self._waiting = copy.count_waiting()
+                self._count(copy)
                 self._serve(copy)
         except DoorbellError as exc:
             return f"{exc}"
@@ -164,14 +168,17 @@ class GalleryLink:
             server.wait_at_most(ANSWER_SECONDS)
             link = Exchange(copy, server, self._doors, self._forgotten)
             link.begin()
+            if not self._has_tried_again:
+                copy.try_again()
+                self._has_tried_again = True
             if self._problem is not None:
                 log.info("the server of the gallery answers again; %d writes wait", self._waiting)
             asked_at = tidied_at = -math.inf
             while not self._stopping.is_set():
-                self._waiting = copy.count_waiting()
+                self._count(copy)
                 if self._waiting:
                     link.send()
-                    self._waiting = copy.count_waiting()
+                    self._count(copy)
                     self._noted_answer()
                 if server.hears_change(SEND_SECONDS) or time.monotonic() > asked_at + ASK_SECONDS:
                     link.follow()
@@ -185,11 +192,15 @@ class GalleryLink:
 
     def _tidy_alone(self, server: PostgresDatabase) -> None:
         try:
-            with server.alone() as is_ours:
+            with server.tidying(TIDY_SECONDS) as is_ours:
                 if is_ours:
                     self._tidy(Gallery(server))
+                    prune(server)
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
+
+    def _count(self, copy: CopyFile) -> None:
+        self._waiting, self._aside = copy.count_waiting(), copy.count_aside()
 
     def _noted_answer(self) -> None:
         self._answered_at, self._problem = time.time(), None
@@ -217,6 +228,7 @@ class Exchange:
         self._doors = doors
         self._forgotten = forgotten
         self._gallery = Gallery(_Within(server))
+        self._not_there = {made for each in copy.aside() for made in made_by(each.write)}
 
     def begin(self) -> None:
         """Be known to the server, and delete whoever was forgotten there meanwhile."""
@@ -228,19 +240,32 @@ class Exchange:
         delete_gone(self._copy, self._server)
         progress = self._copy.progress()
         is_other = progress.gallery != self._server.identity
+        [row] = self._server.rows("SELECT pruned_revision FROM gallery")
         if is_other or progress.revision > latest_change(self._server):  # or put back
             with self._copy.writing():
                 self._copy.note_progress(self._server.identity, 0)
+                self._copy.note_missed(missed=True)
                 self._copy.drop_numbers()  # another machine may have been given them since
+        elif progress.revision < row["pruned_revision"]:  # it was removed from the machines
+            with self._copy.writing():
+                self._copy.note_missed(missed=True)
         self.keep_numbers()
 
     def send(self) -> None:
-        """Do on the server what waits, in order."""
+        """Do on the server what waits, in order.
+
+        What it refuses for good is put aside, with what later ones say of a visit or stranger that
+        is not there for that.
+        """
         identity = self._copy.progress().identity
         while waiting := self._copy.waiting(WRITES_AT_ONCE):
-            for each in waiting:
-                self._do(identity, each)
-            self._copy.drop(waiting[-1].sequence)
+            done = 0
+            try:
+                for each in waiting:
+                    self._send(identity, each)
+                    done = each.sequence
+            finally:
+                self._copy.drop(done)
 
     def follow(self) -> None:
         """Bring the copy up to date, and say so to the server."""
@@ -250,19 +275,37 @@ class Exchange:
             state = read_state(
                 self._server, progress.identity, progress.revision, self._doors, CHANGES_AT_ONCE
             )
-            gone = write_state(self._copy, self._server.identity, state)
-            if gone is None:
-                continue
-            if gone.visit_ids:
-                self._forgotten(gone)
-            if state.is_all:
+            if self._write(state) and state.is_all:
                 break
-        self._server.rows(
-            "UPDATE machines SET followed_revision = ?, seen_at = ? WHERE id = ? RETURNING 1",
+        if progress.has_missed:
+            self._compare_visits()
+        if not self._server.rows(
+            "UPDATE machines SET followed_revision = ?, "
+            "seen_at = extract(epoch FROM clock_timestamp()) WHERE id = ? RETURNING 1",
             state.revision,
-            time.time(),
             progress.identity,
-        )
+        ):
+            last_applied(self._server, progress.identity)
+
+    def _write(self, state: State) -> bool:
+        """Bring the copy to a state; whether that is not older than the copy."""
+        gone = write_state(self._copy, self._server.identity, state)
+        if gone is not None and gone.visit_ids:
+            self._forgotten(gone)
+        return gone is not None
+
+    def _compare_visits(self) -> None:
+        """Bring all visits up to date: not every change of them is noted any more."""
+        ids = [row["id"] for row in self._copy.rows("SELECT id FROM visits ORDER BY rowid")]
+        ids = [each for each in ids if ("visit", each) not in self._not_there]
+        for first in range(0, len(ids), CHANGES_AT_ONCE):
+            is_done = False
+            while not is_done:
+                self.send()
+                now, some = self._copy.progress(), ids[first : first + CHANGES_AT_ONCE]
+                is_done = self._write(read_visits(self._server, now.identity, now.revision, some))
+        with self._copy.writing():
+            self._copy.note_missed(missed=False)
 
     def keep_numbers(self) -> None:
         """Have enough numbers for strangers to come."""
@@ -275,25 +318,46 @@ class Exchange:
         """The number of the last write that the server has of this copy."""
         with self._server.writing():
             [row] = self._server.rows(
-                "INSERT INTO machines (id, name, seen_at) VALUES (?, ?, ?) ON CONFLICT (id) "
-                "DO UPDATE SET name = EXCLUDED.name, seen_at = EXCLUDED.seen_at "
-                "RETURNING applied_sequence",
+                "SELECT register_machine(?, ?) AS applied_sequence",
                 self._copy.progress().identity,
                 socket.gethostname(),
-                time.time(),
             )
         return int(row["applied_sequence"])
 
-    def _do(self, identity: str, waiting: Waiting) -> None:
+    def _send(self, identity: str, waiting: Waiting) -> None:
+        rest, aside = parted(waiting.write, self._not_there)
+        if aside is not None:
+            self._copy.put_aside(waiting, aside, rest)
+            self._not_there |= made_by(aside)
+        if rest is None:
+            return
+        try:
+            self._do(identity, waiting.sequence, rest)
+        except GalleryRefusedError as exc:
+            self._put_aside(waiting, exc)
+
+    def _put_aside(self, waiting: Waiting, refusal: GalleryRefusedError) -> None:
+        self._copy.put_aside(waiting)
+        self._not_there |= made_by(waiting.write)
+        log.error(
+            "what is new of %s is not on the server, but kept here, and tried again by the next "
+            "start: %s",
+            ", ".join(f"{kind} {number}" for kind, number in sorted(subjects(waiting.write))),
+            refusal,
+        )
+
+    def _do(self, identity: str, sequence: int, write: Write) -> None:
         with self._server.writing():
             # Whoever was killed between this and the deletion from the copy did it already.
             if self._server.execute(
                 "UPDATE machines SET applied_sequence = ? WHERE id = ? AND applied_sequence < ?",
-                waiting.sequence,
+                sequence,
                 identity,
-                waiting.sequence,
+                sequence,
             ):
-                do(waiting.write, self._gallery)
+                do(write, self._gallery)
+            else:
+                last_applied(self._server, identity)
 
 
 class _Within:

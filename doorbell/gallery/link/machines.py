@@ -1,14 +1,20 @@
 """Which machines follow the gallery on a server, and how far each has come."""
 
+# ruff: noqa: S608 - the words put into statements are written here
+
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
+from doorbell.errors import GalleryError, UsageError
 from doorbell.gallery.sql import GalleryDatabase
 
 # How long machines are waited for that are about to forget somebody.
 FOLLOW_SECONDS = 2.0
+
+# A machine that runs is in touch every ten seconds.
+IN_TOUCH_SECONDS = 60
 
 # How often machines are looked at that are about to follow.
 _POLL_SECONDS = 0.1
@@ -20,20 +26,70 @@ class Machine:
 
     Attributes:
         name: of the machine.
-        seen_at: wall time when it was last in touch.
+        seen_at: wall time of the server when it was last in touch.
+        account: by which it is.
+        behind: how many visitors and visits it has not as they are.
     """
 
     name: str
     seen_at: float
+    account: str
+    behind: int
 
 
 def latest_change(server: GalleryDatabase) -> int:
     """The number of the last change that machines have to follow."""
-    [row] = server.rows(
-        "SELECT greatest((SELECT coalesce(max(revision), 0) FROM template_changes), "
-        "(SELECT coalesce(max(revision), 0) FROM visit_changes)) AS latest"
-    )
+    [row] = server.rows("SELECT latest_change() AS latest")
     return int(row["latest"])
+
+
+def last_applied(server: GalleryDatabase, identity: str) -> int:
+    """The number of the last write that the server has of a machine.
+
+    Raises:
+        GalleryError: it was removed; the next connection makes it known again.
+    """
+    for row in server.rows("SELECT applied_sequence FROM machines WHERE id = ?", identity):
+        return int(row["applied_sequence"])
+    raise GalleryError("this machine was removed from those of the gallery; it comes back at once")
+
+
+def all_machines(server: GalleryDatabase) -> list[Machine]:
+    """Every one that was ever in touch and was not removed, by name."""
+    return _machines(server, "TRUE")
+
+
+def remove(server: GalleryDatabase, name: str) -> int:
+    """Expect nothing more of a machine that is gone; how many of that name there were.
+
+    One that comes back all the same is known again, and compares its copy with all that is there.
+
+    Raises:
+        UsageError: there is none, or it is in touch.
+    """
+    with server.writing():
+        removed = server.execute(
+            "DELETE FROM machines WHERE name = ? AND seen_at < extract(epoch FROM now()) - ?",
+            name,
+            IN_TOUCH_SECONDS,
+        )
+        names = [each.name for each in all_machines(server)]
+    if removed:
+        return removed
+    if name in names:
+        raise UsageError(f"the machine {name} is in touch; stop its doorbell first")
+    known = f"; there are {', '.join(names)}" if names else ""
+    raise UsageError(f"there is no machine {name!r}{known}")
+
+
+def prune(server: GalleryDatabase) -> None:
+    """Delete the changes of visits that every machine has followed: one for each that ever was."""
+    with server.writing():
+        [row] = server.rows(
+            "SELECT coalesce(min(followed_revision), latest_change()) AS revision FROM machines"
+        )
+        if server.execute("DELETE FROM visit_changes WHERE revision <= ?", row["revision"]):
+            server.execute("UPDATE gallery SET pruned_revision = ?", row["revision"])
 
 
 def behind(database: GalleryDatabase, seconds: float = 0.0) -> list[Machine]:
@@ -47,10 +103,18 @@ def behind(database: GalleryDatabase, seconds: float = 0.0) -> list[Machine]:
         return []
     revision, end = latest_change(database), time.monotonic() + seconds
     while True:
-        rows = database.rows(
-            "SELECT name, seen_at FROM machines WHERE followed_revision < ? ORDER BY name, id",
-            revision,
-        )
-        if not rows or time.monotonic() >= end:
-            return [Machine(row["name"], row["seen_at"]) for row in rows]
+        machines = _machines(database, "followed_revision < ?", revision)
+        if not machines or time.monotonic() >= end:
+            return machines
         time.sleep(_POLL_SECONDS)
+
+
+def _machines(server: GalleryDatabase, where: str, *parameters: object) -> list[Machine]:
+    rows = server.rows(
+        "SELECT name, seen_at, account, (SELECT count(*) FROM template_changes "
+        "WHERE revision > followed_revision) + (SELECT count(*) FROM visit_changes "
+        f"WHERE revision > followed_revision) AS behind FROM machines WHERE {where} "
+        "ORDER BY name, id",
+        *parameters,
+    )
+    return [Machine(row["name"], row["seen_at"], row["account"], row["behind"]) for row in rows]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -121,10 +121,7 @@ def do(write: Write, gallery: Gallery) -> None:
             if present is not None:
                 gallery.strangers.note_visit(present, seen_at, samples)
         case ForgetStranger(stranger_id):
-            try:
-                gallery.strangers.forget(stranger_id)
-            except UnknownStrangerError:  # named, merged or forgotten meanwhile
-                return
+            _forget(gallery, stranger_id)
         case SaveVisit(visit, samples, rang_at, stopped_at):
             gallery.visits.save(visit, samples, rang_at=rang_at, stopped_at=stopped_at)
             _note_what_became(gallery, visit)
@@ -141,6 +138,85 @@ def do(write: Write, gallery: Gallery) -> None:
                 changes = ", ".join(f"{column} = ?" for column in DATES[table])
                 for number, *times in rows:
                     file.execute(f"UPDATE {table} SET {changes} WHERE id = ?", *times, number)  # noqa: S608 - our own words
+
+
+# A visit, or a stranger, that writes are about.
+Subject: TypeAlias = "tuple[str, str | int]"
+
+
+def made_by(write: Write) -> frozenset[Subject]:
+    """What later writes build on."""
+    match write:
+        case AddStranger(number):
+            return frozenset({("stranger", number)})
+        case SaveVisit(visit):
+            return frozenset({("visit", visit.visit_id)})
+        case _:
+            return frozenset()
+
+
+def subjects(write: Write) -> frozenset[Subject]:
+    """All that a write is about."""
+    match write:
+        case AddStranger(number) | NoteVisit(number) | ForgetStranger(number):
+            return frozenset({("stranger", number)})
+        case SaveVisit(visit):
+            found: set[Subject] = {("visit", visit.visit_id)}
+            if isinstance(visit.visitor, Stranger):
+                found.add(("stranger", visit.visitor.stranger_id))
+            return frozenset(found)
+        case SeeVisits(last_seen_at):
+            return frozenset(("visit", each) for each in last_seen_at)
+        case EndVisits(visit_ids):
+            return frozenset(("visit", each) for each in visit_ids)
+        case Date(visits, strangers):
+            return frozenset(
+                (kind, row[0])
+                for kind, rows in (("visit", visits), ("stranger", strangers))
+                for row in rows
+            )
+
+
+def parted(write: Write, about: Container[Subject]) -> tuple[Write | None, Write | None]:
+    """What of a write is about none of some visits and strangers, and what is."""
+    if not any(each in about for each in subjects(write)):
+        return write, None
+    parts: list[Write | None] = []
+    for is_about in (False, True):
+
+        def belongs(kind: str, number: str | int, is_about: bool = is_about) -> bool:
+            return ((kind, number) in about) == is_about
+
+        part: Write
+        match write:
+            case SeeVisits(last_seen_at):
+                seen = {each: at for each, at in last_seen_at.items() if belongs("visit", each)}
+                part = SeeVisits(seen)
+            case EndVisits(visit_ids):
+                part = EndVisits([each for each in visit_ids if belongs("visit", each)])
+            case Date(visits, strangers):
+                part = Date(
+                    [row for row in visits if belongs("visit", row[0])],
+                    [row for row in strangers if belongs("stranger", row[0])],
+                )
+            case _:
+                return None, write
+        parts.append(part if subjects(part) else None)
+    rest, aside = parts
+    return rest, aside
+
+
+def _forget(gallery: Gallery, stranger_id: int) -> None:
+    """Forget a new stranger; one whom another door has met meanwhile is given back to the copy."""
+    try:
+        is_met = gallery.strangers.get(stranger_id).visits > 1
+    except UnknownStrangerError:  # named, merged or forgotten meanwhile
+        return
+    if is_met:
+        ids = gallery.file.listed([stranger_id])
+        gallery.file.rows("SELECT note_template_changes('stranger', ?)", ids)
+    else:
+        gallery.strangers.forget(stranger_id)
 
 
 def _note_what_became(gallery: Gallery, visit: Visit) -> None:

@@ -17,7 +17,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row, tuple_row
 
 from doorbell.config.gallery import GallerySection
-from doorbell.errors import GalleryError, GalleryLostError
+from doorbell.errors import GalleryError, GalleryLostError, GalleryRefusedError
 from doorbell.gallery.postgres.address import ANSWER_SECONDS, BUSY_SECONDS, SCHEMA, address_of
 from doorbell.gallery.postgres.connection import NoAnswerError, PatientConnection
 from doorbell.gallery.postgres.migrations import (
@@ -44,6 +44,10 @@ _NUMBERS = {"visits": "rowid", "namings": "correction_id"}
 
 # Whose numbers are those of another table.
 _UNNUMBERED = ("namings",)
+
+# Classes of SQLSTATE: data that cannot be, a constraint, a view's condition, a program limit that
+# data exceeds, what a function of the database objects to.
+_FOR_GOOD = ("22", "23", "44", "54", "P0")
 
 _RESTORE = "put a copy of the database in its place with: pg_restore"
 
@@ -198,13 +202,33 @@ class PostgresDatabase:
             return any([*self._connection.notifies(timeout=seconds, stop_after=1)])
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Be the one session that tidies; whether it is, or another one does so already."""
-        [row] = self.rows(f"SELECT pg_try_advisory_lock({TIDYING_LOCK}) AS is_ours")
+    def tidying(self, every_seconds: float) -> Iterator[bool]:
+        """Be the one machine that tidies; whether it is.
+
+        It is not where another one does so, or has so recently, or its account may not: that of a
+        door sees no visit of another.
+
+        Args:
+            every_seconds: how long the house stays as it is once it was tidied.
+        """
+        [row] = self.rows(
+            f"SELECT pg_try_advisory_lock({TIDYING_LOCK}) AS is_locked, "
+            "has_column_privilege('gallery', 'tidied_at', 'UPDATE') AS is_allowed"
+        )
         try:
-            yield bool(row["is_ours"])
+            yield (
+                row["is_locked"]
+                and row["is_allowed"]
+                and bool(
+                    self.rows(
+                        "UPDATE gallery SET tidied_at = now() WHERE coalesce(NOT tidied_at "
+                        "BETWEEN now() - make_interval(secs => ?) AND now(), TRUE) RETURNING 1",
+                        every_seconds,
+                    )
+                )
+            )
         finally:
-            if row["is_ours"]:
+            if row["is_locked"]:
                 self.rows(f"SELECT pg_advisory_unlock({TIDYING_LOCK})")
 
     def take_numbers(self, table: str, count: int) -> tuple[int, int]:
@@ -331,7 +355,7 @@ class PostgresDatabase:
                 f"the gallery {self.name} is locked: another doorbell or command writes; try again"
             ) from exc
         except psycopg.errors.InsufficientPrivilege as exc:
-            raise GalleryError(
+            raise GalleryRefusedError(
                 f"the gallery {self.name} refused: {_said(exc)}; see what a role may do with: "
                 "doorbell gallery roles"
             ) from exc
@@ -341,7 +365,8 @@ class PostgresDatabase:
                 "gallery.password_file and whether PostgreSQL runs"
             ) from exc
         except (psycopg.Error, UnicodeError) as exc:
-            raise GalleryError(f"the gallery {self.name} failed: {_said(exc)}") from None
+            kind = GalleryRefusedError if _is_for_good(exc) else GalleryError
+            raise kind(f"the gallery {self.name} failed: {_said(exc)}") from None
 
 
 def _sequence(table: str) -> str:
@@ -352,6 +377,14 @@ def _sequence(table: str) -> str:
 def _translate(sql: str) -> str:
     """A statement of the stores as psycopg takes it."""
     return sql.replace("%", "%%").replace("?", "%s")
+
+
+def _is_for_good(error: Exception) -> bool:
+    """Whether the same words would be refused again, whenever they are said."""
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    if state is None:  # what psycopg cannot even send
+        return isinstance(error, psycopg.DataError | UnicodeError)
+    return state[:2] in _FOR_GOOD
 
 
 def _said(error: Exception) -> str:

@@ -14,7 +14,7 @@ from doorbell.gallery.postgres.address import SCHEMA
 # By which writers wait for each other: any number that no other program takes.
 WRITERS_LOCK = 0x446F4265
 
-# Who has it deletes what is old and merges strangers who are one, for all machines.
+# Who has it deletes what is old and merges strangers who are one, for the house.
 TIDYING_LOCK = WRITERS_LOCK + 1
 
 # On which those are told who listen that templates have changed.
@@ -338,8 +338,39 @@ _VISIT_CHANGES = (
     ),
 )
 
+# Which door is whose account's; when the house was last tidied, by whichever machine; and up to
+# which number changes of visits were deleted, because every machine had followed them.
+_ACCOUNTS = (
+    "ALTER TABLE gallery ADD tidied_at TIMESTAMPTZ",
+    "ALTER TABLE gallery ADD pruned_revision BIGINT NOT NULL DEFAULT 0",
+    """CREATE TABLE door_accounts (
+        account NAME,
+        door_id TEXT,
+        PRIMARY KEY (account, door_id)
+    )""",
+    "ALTER TABLE machines ADD account NAME NOT NULL DEFAULT session_user",
+    # A door's account sees the changes of its own visits only, and has to know of later ones.
+    f"""CREATE FUNCTION latest_change() RETURNS BIGINT
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = {SCHEMA}, pg_temp AS $$
+            SELECT greatest(
+                (SELECT max(revision) FROM template_changes),
+                (SELECT max(revision) FROM visit_changes),
+                (SELECT pruned_revision FROM gallery)
+            )
+        $$""",
+    # Whoever knows a machine's number, which is by chance, is that machine, with another account.
+    f"""CREATE FUNCTION register_machine(number TEXT, called TEXT) RETURNS BIGINT
+        LANGUAGE sql SECURITY DEFINER SET search_path = {SCHEMA}, pg_temp AS $$
+            INSERT INTO machines AS known (id, name, seen_at)
+                VALUES (number, called, extract(epoch FROM clock_timestamp()))
+                ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, seen_at = EXCLUDED.seen_at,
+                account = session_user RETURNING known.applied_sequence
+        $$""",
+)
+
 # Each entry leads from the version of its index to the next. Entries are only ever appended.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_CHANGE_LOG),
     (*_MACHINES, *_VISIT_CHANGES),
+    _ACCOUNTS,
 )
