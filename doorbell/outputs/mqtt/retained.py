@@ -371,9 +371,9 @@ class RetainedMessages:
         people = with_entities(self._people)
         return discovery_components(self._device, self._section, people, self._replies)
 
-    def _shown_ids(self) -> set[int]:
+    def _shown_ids(self) -> frozenset[int]:
         """Of whom there are states."""
-        return {person.person_id for person in with_entities(self._people)}
+        return frozenset(person.person_id for person in with_entities(self._people))
 
 
 def _id_of(label: str) -> int | None:
