@@ -15,16 +15,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
 
+from housing.building import Building
+from housing.happenings import play
+from housing.plan import Plan, Played
+from housing.truth import Finding, by_phase, judge, kinds, repeated, unknown_residents
+
 from doorbell.cli.printing import say
 from doorbell.measure.speed.machine import describe_machine
-from housing.building import Building, Plan, Played
-from housing.truth import Finding, by_phase, judge, kinds, unknown_residents
 
 
 def main() -> int:
@@ -48,6 +52,8 @@ def main() -> int:
         options.probes,
         tuple(options.set),
     )
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where it runs in the background
+        signal.signal(number, lambda *_: sys.exit(1))
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="doorbell-building-") as scratch:
         folder = options.folder or Path(scratch)
@@ -57,7 +63,7 @@ def main() -> int:
             sys.stderr.write(f"{time.monotonic() - began:6.1f} s  {what}\n")
 
         with Building(plan, folder, progress) as building:
-            played = building.play()
+            played = play(building)
     found = judge(played)
     if options.json:
         options.json.write_text(json.dumps(document(played, found), indent=1), encoding="utf-8")
@@ -77,6 +83,7 @@ def document(played: Played, found: list[Finding]) -> dict[str, object]:
         },
         "figures": played.figures,
         "events": dict(kinds(played)),
+        "events_repeated": repeated(played),
         "residents_unknown_while_installed_anew": unknown_residents(played),
         "findings": [asdict(each) for each in found],
     }
@@ -89,21 +96,23 @@ def _print(played: Played, found: list[Finding]) -> None:
         f"{plan.doors} doors, {plan.residents:,} residents, {plan.samples:,} samples, "
         f"{plan.visits:,} visits in an hour of {plan.hour:.0f} s"
     )
-    say(f"\n{'deciding, ms':20}{'shared':>8} p50    p95    p99{'plain':>12} p50    p95    p99")
+    say("")
+    say(f"{'deciding, ms':20}{'shared':>8} p50    p95    p99{'plain':>12} p50    p95    p99")
     for name, both in by_phase(played).items():
         line = f"{name:20}"
-        for each in (both["shared"], both["plain"]):
+        for taken in (both["shared"], both["plain"]):
             line += (
-                f"{each.count:8}{each.p50:7.2f}{each.p95:7.2f}{each.p99:7.2f}    "
-                if each
+                f"{taken.count:8}{taken.p50:7.2f}{taken.p95:7.2f}{taken.p99:7.2f}    "
+                if taken
                 else f"{'-':>33}"
             )
         say(line)
     say("")
     for name, value in played.figures.items():
         say(f"{name.replace('_', ' ')}: {_rounded(value)}")
-    say(f"events at the broker: {dict(kinds(played))}")
-    say(f"taken for strangers until the new copy was whole: {unknown_residents(played)}\n")
+    say(f"events at the broker: {dict(kinds(played))}; once more: {repeated(played)}")
+    say(f"taken for strangers until the new copy was whole: {unknown_residents(played)}")
+    say("")
     for each in found:
         say(f"{'✔' if each.is_right else '✘'} {each.what}: {each.found}")
 

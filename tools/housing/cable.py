@@ -41,7 +41,9 @@ class Cable:
 
     def __enter__(self) -> Self:
         _ip("netns", "add", self._network)
-        _ip("link", "add", self._end, "type", "veth", "peer", "name", "eth0", "netns", self._network)
+        _ip(
+            "link", "add", self._end, "type", "veth", "peer", "name", "eth0", "netns", self._network
+        )
         _ip("addr", "add", f"{NEAR}/30", "dev", self._end)
         _ip("link", "set", self._end, "up")
         for words in (

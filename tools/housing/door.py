@@ -1,6 +1,6 @@
 """One door of a machine: who stands before it is scripted, and so is what networks would see.
 
-A frame says in its first pixels whose face is in it; a face becomes a random picture of that person.
+A frame says in its first pixel whose face is in it, which becomes a random picture of that person.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from vector_index import QUALITY, Faces
 
 from doorbell.domain import (
     Body,
@@ -26,7 +27,6 @@ from doorbell.pipeline.perception import FaceCrop, Perception
 from doorbell.recognition.embedder import SFACE_ID
 from doorbell.recognition.pose import HEAD
 from doorbell.recognition.quality import Quality
-from vector_index import QUALITY, Faces
 
 HEIGHT, WIDTH = 120, 160
 BOX = np.array([48, 24, 112, 88], np.float32)
@@ -48,29 +48,32 @@ class Coming:
     """Somebody comes to a door.
 
     Attributes:
-        at: seconds after the script begins.
+        part: of the script, which begins when it is time.
+        at: seconds after that.
         door_id: where.
         face: the place among all faces.
     """
 
+    part: int
     at: float
     door_id: str
     face: int
 
 
 class ScriptClock:
-    """When a script begins, which is not known at first.
-
-    Attributes:
-        begins_at: wall time; None for not yet.
-    """
+    """When the parts of a script begin, which is not known at first."""
 
     def __init__(self) -> None:
-        self.begins_at: float | None = None
+        self._begins_at: dict[int, float] = {}  # wall time
 
-    def seconds_until(self, at: float) -> float:
-        """Real seconds until a moment of the script; infinite while it has not begun."""
-        return np.inf if self.begins_at is None else self.begins_at + at - time.time()
+    def begin(self, part: int, at: float) -> None:
+        """Let a part begin at a wall time."""
+        self._begins_at[part] = at
+
+    def seconds_until(self, coming: Coming) -> float:
+        """Seconds until somebody comes; infinite while that part has not begun."""
+        begins_at = self._begins_at.get(coming.part)
+        return np.inf if begins_at is None else begins_at + coming.at - time.time()
 
 
 class ScriptedCamera:
@@ -97,7 +100,7 @@ class ScriptedCamera:
 
     def _shown(self, comings: Sequence[Coming]) -> Iterator[Frame]:
         for coming in comings:
-            while (left := self._clock.seconds_until(coming.at)) > 0:
+            while (left := self._clock.seconds_until(coming)) > 0:
                 time.sleep(min(left, IDLE_SECONDS))
                 yield self._frame(empty(), FRAME_SECONDS)
             pixels = picture(coming.face)

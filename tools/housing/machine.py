@@ -30,22 +30,23 @@ from doorbell.config import Config, load_config
 from doorbell.daemon.door import Door
 from doorbell.daemon.door_files import take_over_files
 from doorbell.daemon.loop import MainLoop
-from doorbell.daemon.reloading import Reload
+from doorbell.daemon.main_thread import Inbox
 from doorbell.daemon.run import GALLERY_BUSY_SECONDS, open_gallery
 from doorbell.daemon.run_outputs import open_home_automation
 from doorbell.daemon.shared_gallery import SharedGallery, open_shared
 from doorbell.daemon.signals import following_signals
 from doorbell.daemon.systemd import ServiceNotifier
-from doorbell.domain import Command, Event, Frame, Person
+from doorbell.domain import Event, Frame, Person
 from doorbell.gallery.gallery import Gallery
 from doorbell.household.doors import stored_doors
 from doorbell.measure.speed.memory import resident_megabytes
+from doorbell.outputs import Sink
 from doorbell.outputs.mqtt.messages import event_type
 from doorbell.outputs.of_door import OfDoor
 from doorbell.pipeline.latency import Latency
 from doorbell.pipeline.pipeline import Pipeline
 from doorbell.pipeline.visit_recorder import VisitRecorder
-from doorbell.status import KnownVisitors, Message, State
+from doorbell.status import KnownVisitors, Message
 from doorbell.stopping import Stop
 from housing.door import Coming, ScriptClock, ScriptedCamera, ScriptedPerception, face_in
 from housing.records import Searched, StepTaken, Told
@@ -150,7 +151,7 @@ def run(spec: Spec) -> None:
     config = configured(spec)
     folder, faces = Path(spec.folder), np.load(spec.faces)
     clock, stop, notebook, taken = ScriptClock(), Stop(), Notebook(), list[StepTaken]()
-    inbox: queue.SimpleQueue[Command | State | Reload] = queue.SimpleQueue()
+    inbox: Inbox = queue.SimpleQueue()
     with ExitStack() as stack:
         stack.enter_context(following_signals(stop, lambda: None))
         take_over_files(config)
@@ -163,7 +164,8 @@ def run(spec: Spec) -> None:
         perception = ScriptedPerception(faces, spec.seed)
         recorder = VisitRecorder(gallery, perception.model_id)
         changed = threading.Condition()
-        doors, sinks = [], [notebook]
+        doors: list[Door] = []
+        sinks: list[Sink] = [notebook]
         for section in config.doors:
             door_id, stored_as = section.device.id, stored_doors(config, section.device.id)
             pipeline = TimedPipeline(
@@ -181,7 +183,7 @@ def run(spec: Spec) -> None:
             stack.enter_context(closing(camera))
             doors.append(Door(section, camera=camera, pipeline=pipeline, latency=Latency()))
             output = open_home_automation(
-                section, gallery, stored_as, on_command=inbox.put, on_published=lambda _: None
+                section, gallery, stored_as, on_command=lambda _: None, on_published=lambda _: None
             )
             if output is not None:
                 sinks.append(stack.enter_context(closing(OfDoor(door_id, output))))
@@ -224,9 +226,10 @@ def _camera(script: list[Coming], clock: ScriptClock) -> Camera:
 
 
 def _listen(lines: IO[str], clock: ScriptClock) -> None:
-    """Begin the script when told at which wall time."""
+    """Begin parts of the script when told, and at which wall time."""
     for line in lines:
-        clock.begins_at = float(line)
+        part, at = line.split()
+        clock.begin(int(part), float(at))
 
 
 def _tell_status(

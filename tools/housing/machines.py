@@ -1,4 +1,4 @@
-"""The machines of the building as this process knows them: started, told to begin, stopped, read."""
+"""The machines of the building as the one who plays knows them: started, begun, stopped, read."""
 
 from __future__ import annotations
 
@@ -100,10 +100,10 @@ class Machine:
         if self.has_ended:
             raise RuntimeError(f"{self.name} has ended:\n{self._log_end()}")
 
-    def begin(self, at: float) -> None:
-        """Let its script begin at a wall time."""
+    def begin(self, part: int, at: float) -> None:
+        """Let a part of its script begin at a wall time."""
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write(f"{at}\n")
+            self._process.stdin.write(f"{part} {at}\n")
             self._process.stdin.flush()
 
     def stop(self) -> Records:
@@ -135,10 +135,10 @@ class Machine:
         (self.folder / "status.json").unlink(missing_ok=True)
         shutil.move(self.folder / "records.json", self.folder / "records-before.json")
 
-    def asked(self, sql: str) -> list[tuple[Any, ...]]:
+    def asked(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """What its copy says."""
         with closing(sqlite3.connect(f"file:{self.copy_path}?mode=ro", uri=True)) as copy:
-            return copy.execute(sql).fetchall()
+            return copy.execute(sql, parameters).fetchall()
 
     @property
     def has_ended(self) -> bool:

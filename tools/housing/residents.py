@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from vector_index import QUALITY, Faces
 
 from doorbell.config import GallerySection
 from doorbell.domain import Float32Array
@@ -21,7 +22,6 @@ from doorbell.gallery.codec import STORED_FLOAT, StoredEmbedding
 from doorbell.gallery.gallery import Gallery, open_server
 from doorbell.recognition.embedder import SFACE_ID
 from doorbell.recognition.templates import EMBEDDING_SIZE, directions
-from vector_index import QUALITY, Faces
 
 BLOCK_PEOPLE = 500
 
@@ -93,8 +93,8 @@ def write_server(section: GallerySection, residents: Residents) -> None:
         with psycopg.connect(str(section.url)) as connection:
             adapt(connection)
             vector = TypeInfo.fetch(connection, "vector")
-            assert vector is not None
-            vector.register(connection)
+            if vector is not None:  # or ``adapt`` would have refused
+                vector.register(connection)
             with connection.cursor() as cursor:
                 with cursor.copy(
                     "COPY doorbell.people (id, name, name_key) FROM STDIN (FORMAT BINARY)"

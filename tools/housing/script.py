@@ -13,7 +13,14 @@ STRANGERS = 10
 
 
 def write_rush(
-    doors: Sequence[str], residents: int, strangers: int, visits: int, seconds: float, seed: int
+    doors: Sequence[str],
+    residents: int,
+    strangers: int,
+    *,
+    part: int,
+    visits: int,
+    seconds: float,
+    seed: int,
 ) -> list[Coming]:
     """Visitors over all doors, the first first.
 
@@ -23,12 +30,14 @@ def write_rush(
         strangers: how many faces follow these.
         visits: in all.
         seconds: in which they come.
+        part: of the script.
         seed: of chance.
     """
-    chance = np.random.default_rng(seed)
+    chance = np.random.default_rng((seed, part))
     moments = np.sort(chance.uniform(0.0, seconds, visits))
     return [
         Coming(
+            part,
             float(at),
             doors[int(chance.integers(len(doors)))],
             residents + int(chance.integers(strangers))
@@ -40,14 +49,14 @@ def write_rush(
 
 
 def meet_twice(
-    pairs: Sequence[tuple[str, str]], first_face: int, begins: float, seconds: float
+    pairs: Sequence[tuple[str, str]], first_face: int, part: int, seconds: float
 ) -> list[Coming]:
-    """Somebody new at both doors of each pair, one after the other."""
+    """Somebody new at both doors of each pair, one after the other, in a part of the script."""
     comings = []
     for number, (door, other) in enumerate(pairs):
-        at = begins + seconds * number / max(len(pairs), 1)
+        at = 0.7 * seconds * number / max(len(pairs), 1)
         comings += [
-            Coming(at, door, first_face + number),
-            Coming(at + seconds / 4, other, first_face + number),
+            Coming(part, at, door, first_face + number),
+            Coming(part, at + 0.2 * seconds, other, first_face + number),
         ]
     return comings
