@@ -19,7 +19,7 @@ from doorbell.domain import (
     Visit,
     Visitor,
 )
-from doorbell.outputs.mqtt.door_states import DoorStates
+from doorbell.outputs.mqtt.door_states import MOST_WITH_ENTITIES, DoorStates
 from doorbell.outputs.mqtt.topics import Topics
 from doorbell.status import KnownVisitors
 
@@ -150,3 +150,13 @@ def test_a_ring_has_a_time(states: DoorStates) -> None:
         "rang_at": "1970-01-01T00:16:40.000+00:00",
         "pressed": True,
     }
+
+
+def test_of_very_many_people_none_has_a_state_but_who_is_there_is_told() -> None:
+    crowd = tuple(Person(number, f"resident {number}") for number in range(MOST_WITH_ENTITIES + 1))
+    states = DoorStates(TOPICS, known(*crowd))
+    assert set(states.all()) == {TOPICS.at_door}
+    states.take(Recognized("e1", 1001.0, visit(1, crowd[7])))
+    assert words(states) == "resident 7"
+    states.know(known(*crowd[1:]))
+    assert len(states.all()) == 1 + MOST_WITH_ENTITIES

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.gallery.codec import (
@@ -177,15 +178,28 @@ def add_stranger_samples(
     file: GalleryDatabase, stranger_id: int, samples: Sequence[FaceSample]
 ) -> None:
     """Store a stranger's samples and keep the best of all."""
-    for sample in samples:
-        file.insert(
-            "samples",
-            stranger_id=stranger_id,
-            model_id=sample.model_id,
-            embedding=encode_embedding(sample, file.cipher),
-            quality=sample.quality,
-        )
+    _insert_samples(file, "samples", "stranger_id", stranger_id, samples)
     keep_best_samples(file, stranger_id)
+
+
+def _insert_samples(
+    file: GalleryDatabase,
+    table: str,
+    column: str,
+    owner: int | str,
+    samples: Collection[FaceSample],
+) -> None:
+    """Store samples in one statement: a server is asked no more often than needed."""
+    if samples:
+        rows = ", ".join(["(?, ?, ?, ?)"] * len(samples))
+        values = (
+            (owner, each.model_id, encode_embedding(each, file.cipher), each.quality)
+            for each in samples
+        )
+        file.execute(
+            f"INSERT INTO {table} ({column}, model_id, embedding, quality) VALUES {rows}",
+            *chain.from_iterable(values),
+        )
 
 
 def keep_best_samples(
@@ -294,14 +308,8 @@ def replace_visit_samples(
 ) -> None:
     """Keep the best samples of a visit with it, and note which of its visitor's are the same."""
     file.execute("DELETE FROM visit_samples WHERE visit_id = ?", visit_id)
-    for sample in sorted(samples, key=lambda each: -each.quality)[:MAX_VISIT_SAMPLES]:
-        file.insert(
-            "visit_samples",
-            visit_id=visit_id,
-            model_id=sample.model_id,
-            embedding=encode_embedding(sample, file.cipher),
-            quality=sample.quality,
-        )
+    best = sorted(samples, key=lambda each: -each.quality)[:MAX_VISIT_SAMPLES]
+    _insert_samples(file, "visit_samples", "visit_id", visit_id, best)
     file.execute(
         "UPDATE samples SET visit_id = visits.id FROM visits WHERE visits.id = ? "
         "AND samples.visit_id IS NULL AND embedding IN "

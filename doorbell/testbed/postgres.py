@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,14 +50,15 @@ class Postgres:
 
     Args:
         programs: see ``find_postgres``.
+        settings: of its configuration, ``name=value``; those for tests do not wait for the disk.
 
     Attributes:
         folder: of its socket and its data.
     """
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, settings: Sequence[str] = _FOR_TESTS) -> None:
         self._programs = programs
-        self._settings: tuple[str, ...] = _FOR_TESTS
+        self._settings = tuple(settings)
         self._port = free_port()
         # The path of a socket has at most 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="doorbell-postgres-"))
@@ -106,11 +108,16 @@ class Postgres:
         if process.poll() is not None:
             raise GalleryError(f"PostgreSQL does not start; see {self.folder / 'log'}")
 
-    def listen(self, host: str) -> int:
-        """Let an address of this machine connect as anybody too, from now on; the port."""
+    def listen(self, host: str, network: str | None = None) -> int:
+        """Listen on an address of this machine too, from now on; the port.
+
+        Args:
+            host: the address.
+            network: from where anybody may connect, ``10.0.0.0/30``; None for the address alone.
+        """
         self.stop()
         with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
-            rules.write(f"host all all {host}/32 trust\n")
+            rules.write(f"host all all {network or f'{host}/32'} trust\n")
         self._settings = (*self._settings, f"listen_addresses={host}")
         self.start()
         return self._port

@@ -152,6 +152,14 @@ class CopyFile(GalleryFile):
             columns = {"id": self._take_number(), **columns}
         return super().insert(table, **columns)
 
+    def insert_all(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        """Add rows, within ``writing``."""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - our own words
+        self._connection.executemany(sql, rows)
+
     def note(self, write: Write) -> None:
         """Let a write wait for the server, within ``writing``."""
         self._add(write, is_aside=False)

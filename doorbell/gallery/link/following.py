@@ -258,8 +258,11 @@ def _put_samples(copy: CopyFile, state: State) -> None:
     for row in state.variants:
         variants.setdefault(row["sample_id"], []).append(row)
     for column, visitors in (("person_id", state.people), ("stranger_id", state.strangers)):
-        for visitor in visitors:
-            theirs = [row for row in state.samples if row[column] == visitor["id"]]
+        samples: dict[int, Rows] = {visitor["id"]: [] for visitor in visitors}
+        for row in state.samples:
+            if row[column] is not None:
+                samples[row[column]].append(row)
+        for visitor_id, theirs in samples.items():
             wanted = [
                 (
                     _values(copy, _OF_SAMPLES, row),
@@ -278,24 +281,24 @@ def _put_samples(copy: CopyFile, state: State) -> None:
                     ],
                 )
                 for row in copy.rows(
-                    f"SELECT * FROM samples WHERE {column} = ? ORDER BY id", visitor["id"]
+                    f"SELECT * FROM samples WHERE {column} = ? ORDER BY id", visitor_id
                 )
             ]
             if found == wanted:
                 continue
-            copy.execute(f"DELETE FROM samples WHERE {column} = ?", visitor["id"])
+            copy.execute(f"DELETE FROM samples WHERE {column} = ?", visitor_id)
+            if not any(drawn for _, drawn in wanted):
+                copy.insert_all(
+                    "samples", (column, *_OF_SAMPLES), [(visitor_id, *each) for each, _ in wanted]
+                )
+                continue
             for sample, drawn in wanted:
                 sample_id = copy.insert(
-                    "samples",
-                    **{column: visitor["id"]},
-                    **dict(zip(_OF_SAMPLES, sample, strict=True)),
+                    "samples", **{column: visitor_id}, **dict(zip(_OF_SAMPLES, sample, strict=True))
                 )
-                for each in drawn:
-                    copy.insert(
-                        "variants",
-                        sample_id=sample_id,
-                        **dict(zip(_OF_VARIANTS, each, strict=True)),
-                    )
+                copy.insert_all(
+                    "variants", ("sample_id", *_OF_VARIANTS), [(sample_id, *each) for each in drawn]
+                )
 
 
 def _put_visit(copy: CopyFile, visit: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """The thread between a machine's copy of the gallery and the server.
 
-Each write is done on the server in one transaction with its number: exactly once, whoever is killed
-when. A server that is away is asked again every few seconds, for as long as that takes.
+What waits is done on the server, some writes in one transaction with the number of the last:
+exactly once, whoever is killed when. A server that is away is asked again every few seconds, for as
+long as that takes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from doorbell.gallery.gallery import Gallery, open_server
 from doorbell.gallery.link.copy import CopyFile, Waiting
 from doorbell.gallery.link.following import State, delete_gone, read_state, read_visits, write_state
 from doorbell.gallery.link.machines import last_applied, latest_change, prune
-from doorbell.gallery.link.writes import Write, do, made_by, parted, subjects
+from doorbell.gallery.link.writes import Write, do, joined, made_by, parted, subjects
 from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import Cipher
 
@@ -38,7 +39,7 @@ NUMBERS_AHEAD = 200
 # Taken over in one transaction of the copy, which keeps a write of the main thread waiting.
 CHANGES_AT_ONCE = 16
 
-# Read from the copy at a time.
+# Done in one transaction of the server, which keeps other writers waiting.
 WRITES_AT_ONCE = 100
 
 # How long what was written waits, at most, where the server answers.
@@ -258,14 +259,14 @@ class Exchange:
         is not there for that.
         """
         identity = self._copy.progress().identity
-        while waiting := self._copy.waiting(WRITES_AT_ONCE):
-            done = 0
-            try:
-                for each in waiting:
-                    self._send(identity, each)
-                    done = each.sequence
-            finally:
-                self._copy.drop(done)
+        is_more = True
+        while is_more and (waiting := self._copy.waiting(WRITES_AT_ONCE)):
+            if not self._not_there and self._send_together(identity, waiting):
+                self._copy.drop(waiting[-1].sequence)
+            else:
+                self._send_apart(identity, waiting)
+            # What has come meanwhile waits for the next time: others are to be followed, too.
+            is_more = len(waiting) == WRITES_AT_ONCE
 
     def follow(self) -> None:
         """Bring the copy up to date, and say so to the server."""
@@ -323,6 +324,33 @@ class Exchange:
                 socket.gethostname(),
             )
         return int(row["applied_sequence"])
+
+    def _send_together(self, identity: str, waiting: Sequence[Waiting]) -> bool:
+        """Do writes in one transaction; whether the server refuses none."""
+        try:
+            with self._server.writing():
+                # Whoever was killed between this and the deletion from the copy did some already.
+                applied = last_applied(self._server, identity)
+                for write in joined([each.write for each in waiting if each.sequence > applied]):
+                    do(write, self._gallery)
+                self._server.execute(
+                    "UPDATE machines SET applied_sequence = greatest(applied_sequence, ?) "
+                    "WHERE id = ?",
+                    waiting[-1].sequence,
+                    identity,
+                )
+        except GalleryRefusedError:  # which one is found by sending each alone
+            return False
+        return True
+
+    def _send_apart(self, identity: str, waiting: Sequence[Waiting]) -> None:
+        done = 0
+        try:
+            for each in waiting:
+                self._send(identity, each)
+                done = each.sequence
+        finally:
+            self._copy.drop(done)
 
     def _send(self, identity: str, waiting: Waiting) -> None:
         rest, aside = parted(waiting.write, self._not_there)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -142,6 +142,33 @@ def do(write: Write, gallery: Gallery) -> None:
 
 # A visit, or a stranger, that writes are about.
 Subject: TypeAlias = "tuple[str, str | int]"
+
+
+def joined(writes: Sequence[Write]) -> list[Write]:
+    """Fewer writes that come to the same: of those that save one visit, the last.
+
+    Unless between them is what ends, dates or deletes visits.
+    """
+    kept: list[Write | None] = []
+    saved: dict[str, int] = {}  # where, by visit
+    for write in writes:
+        match write:
+            case SaveVisit(visit):
+                place = saved.get(visit.visit_id)
+                earlier = None if place is None else kept[place]
+                if place is not None and isinstance(earlier, SaveVisit):
+                    kept[place] = None
+                    write = SaveVisit(  # noqa: PLW2901 - both in one
+                        replace(visit, visitor=visit.visitor or earlier.visit.visitor),
+                        write.samples or earlier.samples,
+                        earlier.rang_at if write.rang_at is None else write.rang_at,
+                        write.stopped_at,
+                    )
+                saved[visit.visit_id] = len(kept)
+            case ForgetStranger() | EndVisits() | Date():
+                saved.clear()
+        kept.append(write)
+    return [write for write in kept if write is not None]
 
 
 def made_by(write: Write) -> frozenset[Subject]:

@@ -28,7 +28,7 @@ pressed           whether somebody pressed
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import lru_cache
 
@@ -53,6 +53,16 @@ def _person_state(at_door: bool, last_seen_at: float | None) -> bytes:
     )
 
 
+# Of so many people at most each has states and entities: every visit looks through all of them, at
+# every door, and they stand in one document. Of more, events alone tell who came.
+MOST_WITH_ENTITIES = 500
+
+
+def with_entities(people: Sequence[Person]) -> Sequence[Person]:
+    """Who has entities of their own: everybody, or nobody where there are too many."""
+    return people if len(people) <= MOST_WITH_ENTITIES else ()
+
+
 class DoorStates:
     """The states of who is at the door and who was.
 
@@ -63,7 +73,7 @@ class DoorStates:
 
     def __init__(self, topics: Topics, known: KnownVisitors) -> None:
         self._topics = topics
-        self._people = {person.person_id: person for person in known.people}
+        self._listed, self._people = known.people, _by_number(known.people)
         self._open = {visit.visit_id: visit for visit in known.open_visits}
         self._last: dict[int, Visit] = {}  # by person
         for visit in (*known.last_visits, *known.open_visits):
@@ -74,7 +84,8 @@ class DoorStates:
         states = {self._topics.at_door: encode(self._at_door())}
         visitors = [visit.visitor for visit in self._open.values()]
         at_door = {each.person_id for each in visitors if isinstance(each, Person)}
-        for person_id in self._people:
+        for person in with_entities(self._listed):
+            person_id = person.person_id
             last = self._last.get(person_id)
             last_seen_at = last.last_seen_at if last else None
             states[self._topics.person(person_id)] = _person_state(
@@ -105,7 +116,8 @@ class DoorStates:
 
     def know(self, known: KnownVisitors) -> None:
         """Take in who is known from now on: nobody else is named."""
-        self._people = {person.person_id: person for person in known.people}
+        if known.people is not self._listed:
+            self._listed, self._people = known.people, _by_number(known.people)
         self._open = {
             key: replace(visit, visitor=self._known(visit.visitor, known.stranger_ids))
             for key, visit in self._open.items()
@@ -162,3 +174,7 @@ class DoorStates:
                 for visit, each in zip(self._open.values(), visitors, strict=True)
             ],
         }
+
+
+def _by_number(people: Sequence[Person]) -> dict[int, Person]:
+    return {person.person_id: person for person in people}

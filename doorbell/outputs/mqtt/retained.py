@@ -32,7 +32,7 @@ from doorbell.outputs.mqtt.discovery import (
     person_of,
 )
 from doorbell.outputs.mqtt.discovery_entities import Components
-from doorbell.outputs.mqtt.door_states import DoorStates
+from doorbell.outputs.mqtt.door_states import DoorStates, with_entities
 from doorbell.outputs.mqtt.image_delivery import ImageDelivery
 from doorbell.outputs.mqtt.messages import (
     OFF,
@@ -194,12 +194,12 @@ class RetainedMessages:
             self._stranger_ids = known.stranger_ids
             anybody_gone, self._gone = known.gone != self._gone, known.gone
             if known.people != self._people:
-                earlier, self._people = self._person_ids, known.people
+                earlier, shown = self._person_ids, self._shown_ids()
+                self._people = known.people
                 self._person_ids = {person.person_id for person in known.people}
-                gone = earlier - self._person_ids
-                anybody_gone = anybody_gone or bool(gone)
+                anybody_gone = anybody_gone or bool(earlier - self._person_ids)
                 self._publish_discovery()
-                self._delete_states_of(gone)
+                self._delete_states_of(shown - self._shown_ids())
             self._door.know(known)
             self._publish_door()
             return anybody_gone
@@ -255,7 +255,7 @@ class RetainedMessages:
                 if self._announced.keys() - self._discovered().keys():
                     self._publish_discovery()
                 named = {person_of(key) for key in left_there} - {None}
-                self._delete_states_of(named - self._person_ids)
+                self._delete_states_of(named - self._shown_ids())
             elif topic == self._topics.image:
                 if self._image.is_other(payload):
                     self._publish_state(topic)
@@ -368,7 +368,12 @@ class RetainedMessages:
         self._announced = {key: each["platform"] for key, each in components.items()}
 
     def _discovered(self) -> Components:
-        return discovery_components(self._device, self._section, self._people, self._replies)
+        people = with_entities(self._people)
+        return discovery_components(self._device, self._section, people, self._replies)
+
+    def _shown_ids(self) -> frozenset[int]:
+        """Of whom there are states."""
+        return frozenset(person.person_id for person in with_entities(self._people))
 
 
 def _id_of(label: str) -> int | None:

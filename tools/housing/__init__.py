@@ -1,0 +1,1 @@
+"""A building of many doors: its residents, its machines, what happens to them, and who judges."""
