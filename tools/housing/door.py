@@ -156,9 +156,11 @@ class ScriptedPerception(Perception):
         time_seconds: float,
         faces: Sequence[Track],
         followed: Sequence[BodyTrack],
+        *,
+        busy: bool = False,
     ) -> list[Body] | None:
         """Nobody is looked for by their figure."""
-        del pixels, time_seconds, faces, followed
+        del pixels, time_seconds, faces, followed, busy
         return None
 
     def is_moving(self, face: Face, frames: int) -> bool:
