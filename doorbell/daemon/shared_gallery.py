@@ -59,10 +59,12 @@ class SharedGallery:
 
     @property
     def problem(self) -> str | None:
-        """Why the server is not used now, since when, and what waits; None where it is."""
+        """Why the server is not used now, or what it has refused; None where all is well."""
         state = self.link.state()
         if state.away_since is None:
-            return None
+            if not state.aside:
+                return None
+            return f"the server refused {state.aside} writes, which are kept here: see the log"
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.away_since))
         return f"{state.problem}; last in touch at {since}, {state.waiting} writes wait"
 
