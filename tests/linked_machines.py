@@ -11,7 +11,7 @@ from doorbell.config import GallerySection
 from doorbell.domain import FaceSample, Stranger, Visit
 from doorbell.gallery.gallery import open_server
 from doorbell.gallery.link.copy import GalleryCopy
-from doorbell.gallery.link.link import Exchange
+from doorbell.gallery.link.exchange import Exchange
 
 MODEL = sample(0).model_id
 NOON = 1.8e9

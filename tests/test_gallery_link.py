@@ -24,7 +24,8 @@ from doorbell.config import GallerySection, RecognitionSection
 from doorbell.errors import GalleryError
 from doorbell.gallery.gallery import EnrolledSample, Gallery, open_server
 from doorbell.gallery.link.copy import GalleryCopy
-from doorbell.gallery.link.link import NUMBERS_AHEAD, Exchange, GalleryLink
+from doorbell.gallery.link.exchange import NUMBERS_AHEAD, Exchange
+from doorbell.gallery.link.link import GalleryLink
 from doorbell.gallery.link.machines import behind
 from doorbell.household.strangers import merge_alike
 from doorbell.storage.encryption import NO_CIPHER

@@ -11,7 +11,7 @@ from galleries import OnServer, dump, on_postgres
 from doorbell.domain import Stranger, Visit
 from doorbell.gallery.gallery import open_server
 from doorbell.gallery.link.copy import GalleryCopy
-from doorbell.gallery.link.link import Exchange
+from doorbell.gallery.link.exchange import Exchange
 from doorbell.gallery.link.writes import (
     AddStranger,
     EndVisits,

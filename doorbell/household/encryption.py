@@ -8,7 +8,7 @@ from pathlib import Path
 from doorbell.config import StorageSection
 from doorbell.errors import EncryptionError
 from doorbell.gallery.database import GalleryFile
-from doorbell.gallery.link.copy import CopyFile
+from doorbell.gallery.link.copy_file import CopyFile
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.reencryption import seal_gallery
 from doorbell.gallery.vector_place import delete_left_behind

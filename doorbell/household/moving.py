@@ -10,7 +10,8 @@ from doorbell.config import GallerySection, StorageSection
 from doorbell.errors import UsageError
 from doorbell.gallery.database import GalleryFile
 from doorbell.gallery.gallery import open_server
-from doorbell.gallery.link.copy import CopyFile, delete_copy
+from doorbell.gallery.link.copy import delete_copy
+from doorbell.gallery.link.copy_file import CopyFile
 from doorbell.gallery.lock import only_daemon
 from doorbell.gallery.moving import Moved, is_empty, move
 from doorbell.storage.encryption import open_cipher

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from doorbell.gallery.change_log import ChangeKind
 from doorbell.gallery.codec import ENCRYPTED_AS, StoredEmbedding
 from doorbell.gallery.deletion import delete_visits
-from doorbell.gallery.link.copy import CORRECTION, CopyFile
+from doorbell.gallery.link.copy_file import CORRECTION, CopyFile
 from doorbell.gallery.link.machines import last_applied, latest_change
 from doorbell.status import VisitsForgotten
 
