@@ -52,7 +52,7 @@ def as_promised() -> Played:
                     "ended_at": NOON,
                 }
             )
-    steps = [StepTaken(NOON + 1, 0.002, 1)]
+    steps = [StepTaken(NOON + 1, 0.002, 0.001, 1)]
     searched = Searched([1, 2, 3, 4], [0.1] * 4)
     return Played(
         PLAN,
@@ -62,8 +62,8 @@ def as_promised() -> Played:
         [pair],
         [Phase(ANSWERS, NOON, NOON + 9)],
         {"caught_up_after_an_hour_seconds": 5.0},
-        [Records(steps, told["shared"], searched)],
-        [Records(steps, told["plain"], searched)],
+        [Records(steps, told["shared"], searched, {"v0": 0, "v2": pair, "v3": pair})],
+        [Records(steps, told["plain"], searched, {"v1": 1})],
         heard,
         stored,
     )
@@ -79,7 +79,7 @@ def test_what_is_as_promised_is_right() -> None:
 
 def test_whatever_is_late_lost_or_another_s_is_found() -> None:
     played = as_promised()
-    slow = replace(played.shared[0], steps=[StepTaken(NOON + 1, 0.005, 1)])
+    slow = replace(played.shared[0], steps=[StepTaken(NOON + 1, 0.005, 0.001, 1)])
     assert "deciding while the server answers" in wrong(replace(played, shared=[slow]))[0]
     late = replace(played, figures={"caught_up_after_an_hour_seconds": 31.0})
     assert wrong(late) == ["caught up after an hour"]

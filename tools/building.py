@@ -25,7 +25,7 @@ from pathlib import Path
 from housing.building import Building
 from housing.happenings import play
 from housing.plan import Plan, Played
-from housing.truth import Finding, by_phase, judge, kinds, repeated, unknown_residents
+from housing.truth import Deciding, Finding, by_phase, judge, kinds, repeated, unknown_residents
 
 from doorbell.cli.printing import say
 from doorbell.measure.speed.machine import describe_machine
@@ -97,16 +97,11 @@ def _print(played: Played, found: list[Finding]) -> None:
         f"{plan.visits:,} visits in an hour of {plan.hour:.0f} s"
     )
     say("")
-    say(f"{'deciding, ms':20}{'shared':>8} p50    p95    p99{'plain':>12} p50    p95    p99")
+    columns = "frames    p50    p95    p99   p95*"
+    say(f"{'deciding, ms':20}{'shared: ' + columns:>46}{'plain: ' + columns:>46}")
     for name, both in by_phase(played).items():
-        line = f"{name:20}"
-        for taken in (both["shared"], both["plain"]):
-            line += (
-                f"{taken.count:8}{taken.p50:7.2f}{taken.p95:7.2f}{taken.p99:7.2f}    "
-                if taken
-                else f"{'-':>33}"
-            )
-        say(line)
+        say(f"{name:20}{_in_columns(both['shared']):>46}{_in_columns(both['plain']):>46}")
+    say("* of the time at work, without what other programs took")
     say("")
     for name, value in played.figures.items():
         say(f"{name.replace('_', ' ')}: {_rounded(value)}")
@@ -115,6 +110,13 @@ def _print(played: Played, found: list[Finding]) -> None:
     say("")
     for each in found:
         say(f"{'✔' if each.is_right else '✘'} {each.what}: {each.found}")
+
+
+def _in_columns(taken: Deciding | None) -> str:
+    if taken is None:
+        return "-"
+    shown = (taken.p50, taken.p95, taken.p99, taken.processor_p95)
+    return f"{taken.count:6}" + "".join(f"{each:7.2f}" for each in shown)
 
 
 def _rounded(value: object) -> object:

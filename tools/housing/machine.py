@@ -90,16 +90,27 @@ class Spec:
 
 
 class TimedPipeline(Pipeline):
-    """A pipeline whose steps before a face are timed."""
+    """A pipeline whose steps before a face are timed.
+
+    Attributes:
+        taken: of all doors.
+        faces: who stood there when a visit was told first, by visit, of all doors.
+    """
 
     taken: list[StepTaken]
+    faces: dict[str, int]
 
     def step(self, frame: Frame) -> list[Event]:
         """As the pipeline's."""
-        began, at = time.perf_counter(), time.time()
+        at, began, worked = time.time(), time.perf_counter(), time.thread_time()
         events = super().step(frame)
-        if events or face_in(frame.pixels) is not None:
-            self.taken.append(StepTaken(at, time.perf_counter() - began, len(events)))
+        face = face_in(frame.pixels)
+        for visit in (each.visit for each in events):
+            if visit is not None and face is not None:
+                self.faces.setdefault(visit.visit_id, face)
+        if events or face is not None:
+            seconds, worked = time.perf_counter() - began, time.thread_time() - worked
+            self.taken.append(StepTaken(at, seconds, worked, len(events)))
         return events
 
 
@@ -150,6 +161,7 @@ def run(spec: Spec) -> None:
     """Watch the doors until told to stop; leave what was noted in ``records.json``."""
     config = configured(spec)
     folder, faces = Path(spec.folder), np.load(spec.faces)
+    faces_of_visits: dict[str, int] = {}
     clock, stop, notebook, taken = ScriptClock(), Stop(), Notebook(), list[StepTaken]()
     inbox: Inbox = queue.SimpleQueue()
     with ExitStack() as stack:
@@ -171,7 +183,7 @@ def run(spec: Spec) -> None:
             pipeline = TimedPipeline(
                 perception, gallery, section, recorder=recorder, earlier_of=stored_as
             )
-            pipeline.taken = taken
+            pipeline.taken, pipeline.faces = taken, faces_of_visits
             script = [each for each in spec.script if each.door_id == door_id]
             camera = LatestFrame(
                 partial(_camera, script, clock),
@@ -205,6 +217,7 @@ def run(spec: Spec) -> None:
         "steps": [asdict(each) for each in taken],
         "told": [asdict(each) for each in notebook.told],
         "searched": asdict(searched),
+        "faces": faces_of_visits,
     }
     (folder / "records.json").write_text(json.dumps(document), encoding="utf-8")
 

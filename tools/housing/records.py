@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,14 @@ class StepTaken:
 
     Attributes:
         at: wall time when it began.
-        seconds: that the main thread was busy with it.
+        seconds: that the main thread took for it.
+        processor_seconds: of these, so many at work: without waiting for others.
         events: how many were told.
     """
 
     at: float
     seconds: float
+    processor_seconds: float
     events: int
 
 
@@ -58,11 +60,17 @@ class Searched:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """All that a machine has noted in one run."""
+    """All that a machine has noted in one run.
+
+    Attributes:
+        steps, told, searched: in order.
+        faces: who stood there when a visit was told first, as a place among all faces, by visit.
+    """
 
     steps: Sequence[StepTaken]
     told: Sequence[Told]
     searched: Searched
+    faces: Mapping[str, int]
 
 
 def read_records(path: Path) -> Records:
@@ -72,4 +80,5 @@ def read_records(path: Path) -> Records:
         [StepTaken(**each) for each in content["steps"]],
         [Told(**each) for each in content["told"]],
         Searched(**content["searched"]),
+        content["faces"],
     )
