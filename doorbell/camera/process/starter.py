@@ -19,7 +19,6 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -98,10 +97,6 @@ def serve(control: socket.socket) -> None:
     """Start what is asked for until nobody can ask any more."""
     os.setsid()  # out of the terminal's reach
     _prctl(_SET_NAME, b"cameras")
-    # Whatever a camera's process needs is there before it is forked.
-    import_module("doorbell.camera.opencv")
-    gc.collect()
-    gc.freeze()
     _Processes(control).run()
 
 
@@ -212,4 +207,5 @@ def _prctl(option: int, value: int | bytes) -> None:
 
 
 if __name__ == "__main__":
+    gc.freeze()
     serve(socket.socket(fileno=0))
