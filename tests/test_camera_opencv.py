@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 
 from doorbell.camera import Camera, open_camera
 from doorbell.camera.latest import open_latest
-from doorbell.camera.opencv import in_rows
+from doorbell.camera.opencv import OpenCvCamera, in_rows
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, EndOfStreamError
@@ -237,3 +237,20 @@ def test_cameras_that_hang_leave_no_options_behind_whoever_ends_first() -> None:
         to_last.close()
         last.join()
     assert "OPENCV_FFMPEG_CAPTURE_OPTIONS" not in os.environ
+
+
+def test_a_frame_is_decoded_into_the_memory_that_has_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "colours.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (160, 120))
+    for index in range(4):
+        writer.write(np.full((120, 160, 3), (200, 50 * index, 20), np.uint8))
+    writer.release()
+    section = CameraSection(uri=str(path), realtime=False)
+    fits, smaller = np.zeros((120, 160, 3), np.uint8), np.zeros((60, 80, 3), np.uint8)
+    with closing(open_camera(section)) as here, closing(open_camera(section)) as there:
+        assert isinstance(there, OpenCvCamera)
+        for memory in (fits, smaller, None, fits):
+            there.memory = memory
+            expected, frame = here.read(), there.read()
+            assert np.array_equal(frame.pixels, expected.pixels)
+            assert (frame.pixels is memory) == (memory is fits)

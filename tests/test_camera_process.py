@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,6 +25,8 @@ from doorbell.config import CameraSection
 from doorbell.domain import Face
 from doorbell.errors import CameraError, CameraSetupError, CameraStuckError, EndOfStreamError
 from doorbell.imaging.frame_ring import RingWriter
+from doorbell.testbed.camera_processes import camera_process, descendants, starter
+from doorbell.testbed.waiting import eventually
 
 IMPATIENT = Patience(stuck_seconds=0.2)
 
@@ -170,3 +175,33 @@ def test_a_process_that_is_gone_without_a_word_is_a_lost_camera(
     process.close()
     with pytest.raises(CameraError, match="process is gone"):
         camera.read()
+
+
+def test_cameras_that_come_and_go_at_once_leave_nothing_behind(
+    processes: CameraProcesses, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "door.png"), np.full((48, 64, 3), 90, np.uint8))
+    section = CameraSection(uri=str(tmp_path), realtime=False, loop=True)
+    first = starter(os.getpid())
+    assert first is not None
+
+    def descriptors() -> list[int]:
+        return [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in (os.getpid(), first)]
+
+    before = descriptors()
+
+    def come_and_go(number: int) -> None:
+        patience = Patience(stuck_seconds=10.0)
+        for ending in (None, signal.SIGKILL, signal.SIGSTOP, None):
+            with closing(
+                processes.open(section, None, name=f"{number}", patience=patience, meter=None)
+            ) as camera:
+                assert camera.read().pixels.shape == (48, 64, 3)
+                pid = camera_process(os.getpid(), f"{number}")
+                if ending is not None and pid is not None:
+                    os.kill(pid, ending)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(come_and_go, range(3)))
+    assert eventually(lambda: not descendants(first))
+    assert all(now <= then for now, then in zip(descriptors(), before, strict=True))

@@ -41,12 +41,17 @@ class OpenCvCamera:
     ``camera.width``, ``height`` and ``frames_per_second`` are asked of a USB camera; network
     cameras, files and pipelines come as they are, and may change their size in mid-stream.
 
+    Attributes:
+        memory: where the next frame is to be, (height, width, 3) uint8, if it has that size; None
+            for memory of its own.
+
     Raises:
         CameraError: it is missing or may not be opened.
         CameraSetupError: no video file, no such size, or an OpenCV that cannot do it.
     """
 
     def __init__(self, section: CameraSection, source: Source) -> None:
+        self.memory: UInt8Array | None = None
         self._section = section
         self._source = source
         self._recorded = source.kind is Kind.FILE
@@ -114,7 +119,7 @@ class OpenCvCamera:
     def _decode(self, capture: cv2.VideoCapture) -> UInt8Array | None:
         """Return what was grabbed: (height, width, 3), RGB; None where it is garbled."""
         try:
-            decoded, pixels = capture.retrieve()
+            decoded, pixels = capture.retrieve(self.memory)
             if not decoded:
                 return None
             if len(pixels) == 1:
@@ -126,7 +131,8 @@ class OpenCvCamera:
             height, width = pixels.shape[:2]
             if height * width > MAX_FRAME_PIXELS:
                 raise CameraError(too_large(self._source, width, height))
-            return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+            own = pixels if pixels is self.memory else None
+            return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=own), np.uint8)
         except cv2.error as exc:  # a pipeline of another format, or an empty picture
             log.debug("OpenCV: %s", exc)
             return None

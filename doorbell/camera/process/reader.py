@@ -19,9 +19,9 @@ import numpy as np
 from doorbell.camera import Camera, open_camera
 from doorbell.camera.exposed import FaceMeter, open_exposed
 from doorbell.camera.frame_health import refuse_malformed
+from doorbell.camera.opencv import OpenCvCamera
 from doorbell.camera.process.messages import receive, ring_shape, send, send_now
 from doorbell.config import CameraSection
-from doorbell.domain import Frame
 from doorbell.errors import CameraError
 from doorbell.imaging.frame_ring import RingWriter
 from doorbell.imaging.light import FaceLight
@@ -57,18 +57,24 @@ def read_camera(link: socket.socket, asked: dict[str, Any]) -> None:
 def _pass_on(camera: Camera, link: socket.socket, meter: FaceMeter | None) -> None:
     ring: RingWriter | None = None
     while _is_wanted(link, meter):
-        ring = _pass_frame(camera.read(), link, ring)
+        ring = _pass_frame(camera, link, ring)
 
 
-def _pass_frame(frame: Frame, link: socket.socket, ring: RingWriter | None) -> RingWriter:
-    """Leave a frame in memory, which is another where its size is; that memory."""
+def _pass_frame(camera: Camera, link: socket.socket, ring: RingWriter | None) -> RingWriter:
+    """Read a frame into memory, which is another where its size is; that memory."""
+    place = None if ring is None else ring.begin()
+    if isinstance(camera, OpenCvCamera):
+        camera.memory = None if place is None else place[1]
+    frame = camera.read()
     refuse_malformed(frame)
     shape = ring_shape(frame.width, frame.height)
-    if ring is None or ring.shape != shape:
+    if ring is None or place is None or ring.shape != shape:
         ring = RingWriter(shape)
         send(link, {"ring": [shape.width, shape.height]}, ring.descriptor)
-    slot, pixels = ring.begin()
-    np.copyto(pixels, frame.pixels)
+        place = ring.begin()
+    slot, pixels = place
+    if frame.pixels is not pixels:
+        np.copyto(pixels, frame.pixels)
     ring.end(slot, frame.index)
     times = (float(frame.time_seconds), float(frame.captured_at))
     send_now(link, {"frame": (slot, frame.index, *times, frame.intra)})

@@ -176,6 +176,10 @@ class CopyFile(GalleryFile):
         [row] = self.rows("SELECT count(*) AS n FROM outbox WHERE is_aside")
         return int(row["n"])
 
+    def new_strangers_wait(self) -> bool:
+        """Whether somebody new has come whom the server does not know of."""
+        return bool(self.rows("SELECT 1 FROM outbox WHERE new_stranger_id IS NOT NULL LIMIT 1"))
+
     def waits_after(self, sequence: int) -> bool:
         """Whether a write later than this waits."""
         return bool(

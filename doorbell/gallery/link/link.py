@@ -157,6 +157,8 @@ class GalleryLink:
                 self._has_tried_again = True
             if self._problem is not None:
                 log.info("the server of the gallery answers again; %d writes wait", self._waiting)
+            # Another machine may have met the same newcomers in the meantime.
+            tidy_seconds = 0.0 if copy.new_strangers_wait() else TIDY_SECONDS
             asked_at = tidied_at = -math.inf
             while not self._stopping.is_set():
                 self._count(copy)
@@ -171,12 +173,12 @@ class GalleryLink:
                     self._noted_answer()
                     self._caught_up.set()
                 if time.monotonic() > tidied_at + TIDY_SECONDS:
-                    self._tidy_alone(server)
-                    tidied_at = time.monotonic()
+                    self._tidy_alone(server, tidy_seconds)
+                    tidied_at, tidy_seconds = time.monotonic(), TIDY_SECONDS
 
-    def _tidy_alone(self, server: PostgresDatabase) -> None:
+    def _tidy_alone(self, server: PostgresDatabase, every_seconds: float) -> None:
         try:
-            with server.tidying(TIDY_SECONDS) as is_ours:
+            with server.tidying(every_seconds) as is_ours:
                 if is_ours:
                     self._tidy(Gallery(server))
                     prune(server)
