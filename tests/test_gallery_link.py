@@ -384,6 +384,30 @@ def test_a_server_that_hangs_keeps_no_write_of_a_door_waiting(
     machine.gallery.close()
 
 
+def test_newcomers_of_an_outage_are_compared_as_soon_as_it_is_over(tmp_path: Path) -> None:
+    """However recently the house was tidied; and only then."""
+    place = OnServer()
+    machine = Machine(tmp_path, place.section, DOOR)
+    machine.exchange()
+    with closing(open_server(place.section)) as server, server.tidying(0.0) as is_ours:
+        assert is_ours
+    machine.meet(sample(1))
+    tidied = threading.Event()
+
+    def linked() -> GalleryLink:
+        return GalleryLink(
+            machine.path, NO_CIPHER, place.section, (DOOR,), tidy=lambda _gallery: tidied.set()
+        )
+
+    with closing(linked()):
+        assert tidied.wait(10.0)
+    tidied.clear()
+    with closing(linked()) as link:
+        assert link.catch_up(5.0)
+        assert not tidied.wait(1.0)
+    machine.gallery.close()
+
+
 def keep_linked(path: Path, section: GallerySection, begun: Event) -> None:
     """Keep a copy and the server alike until killed."""
     GalleryLink(path, NO_CIPHER, section, (DOOR,))
