@@ -378,14 +378,7 @@ def open_latest(
     live = is_live(section)
     open_again: Callable[[], Camera]
     if processes is not None and live:
-        open_again = partial(
-            processes.open,
-            section,
-            faces_directory,
-            name=name,
-            patience=patience,
-            meter=meter,
-        )
+        open_again = partial(processes.open, section, faces_directory, name, patience, meter)
         patience = replace(patience, stuck_seconds=patience.stuck_seconds + _PROCESS_ENDS_SECONDS)
     elif meter is not None:
         open_again = partial(open_exposed, section, faces_directory, meter)

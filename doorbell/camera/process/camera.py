@@ -47,7 +47,6 @@ class CameraProcesses:
         self,
         section: CameraSection,
         faces_directory: Path | None,
-        *,
         name: str,
         patience: Patience,
         meter: FaceMeter | None,
