@@ -342,8 +342,9 @@ def test_each_of_two_doors_goes_on_with_its_own_visits_after_a_crash(
         assert kinds(side.see(joe)) == [Arrived, Unknown, Ring]
     seconds = front.time_seconds + 13.0  # both were killed
     with Gallery.open(path) as gallery:
-        [at_side, at_front] = gallery.visits.newest(9)
-        assert (at_front.door_id, at_side.door_id) == ("front-door", "side-door")
+        of_door = {visit.door_id: visit for visit in gallery.visits.newest(9)}
+        assert set(of_door) == set(configs)
+        at_front, at_side = of_door["front-door"], of_door["side-door"]
         front, side = doors(gallery)
         [left] = front.see(seconds=3.0)
         assert isinstance(left, Left)
