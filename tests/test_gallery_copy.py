@@ -1,6 +1,7 @@
 """What is left on a machine's disk once its gallery is on a server, or is no more."""
 
 import logging
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -8,13 +9,15 @@ import pytest
 from command_line import sample
 from galleries import OnServer, on_postgres
 
-from doorbell.config import GallerySection, StorageSection
+from doorbell.config import GallerySection, StorageSection, load_config
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
+from doorbell.daemon.shared_gallery import FIRST_COPY_SECONDS, open_shared
 from doorbell.domain import Visit
 from doorbell.errors import GalleryError, UnknownPersonError
 from doorbell.gallery.gallery import EnrolledSample
-from doorbell.gallery.link.copy import GalleryCopy, delete_copy
+from doorbell.gallery.link.copy import GalleryCopy, delete_copy, open_own
 from doorbell.household.forgetting import forget_person
+from doorbell.stopping import Stop
 
 NOON = 1.8e9
 
@@ -62,3 +65,35 @@ def test_without_the_server_is_read_what_the_copy_has_and_nothing_is_changed(
             executor.run(lambda gallery: gallery.people.rename("Anna", "Bela"))
         with pytest.raises(UnknownPersonError):
             executor.read(lambda gallery: gallery.people.get("Bela"))
+
+
+@on_postgres
+def test_a_copy_that_was_never_whole_is_waited_for_and_one_without_a_server_is_not(
+    tmp_path: Path,
+) -> None:
+    place = OnServer()
+    with place.open() as gallery:
+        for number in range(40):
+            gallery.people.enroll(f"Person {number}", [EnrolledSample(sample(number))])
+    config = load_config(
+        None, [f"storage.directory={tmp_path}", f"gallery.url={place.section.url}"]
+    )
+    for is_first in (True, False):
+        with (
+            open_own(config.storage, config.gallery) as copy,
+            open_shared(config, lambda _state: None) as shared,
+        ):
+            assert shared.is_first is is_first
+            shared.catch_up(Stop())
+            assert len(copy.people.all()) == 40
+    nowhere = load_config(
+        None,
+        [f"storage.directory={tmp_path / 'new'}", f"gallery.url=postgresql:///x?host={tmp_path}"],
+    )
+    with (
+        open_own(nowhere.storage, nowhere.gallery),
+        open_shared(nowhere, lambda _state: None) as shared,
+    ):
+        began = time.monotonic()
+        shared.catch_up(Stop())
+        assert time.monotonic() - began < FIRST_COPY_SECONDS / 4

@@ -152,7 +152,7 @@ def run_daemon(
                 stack.enter_context(closing(Button(door.button, press, chips)))
         raise_if_stopping(stop)
         if shared is not None:
-            shared.catch_up()
+            shared.catch_up(stop)
         recorder = VisitRecorder(gallery, perception.model_id)
         _end_visits_elsewhere(gallery, config)
         doors = [

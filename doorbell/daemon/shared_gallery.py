@@ -18,17 +18,23 @@ from doorbell.config import Config
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.maintenance import Retention
 from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.link.copy_file import CopyFile
 from doorbell.gallery.link.link import GalleryLink
 from doorbell.household.forgetting import forgetting_older
 from doorbell.household.strangers import merge_alike
 from doorbell.recognition.embedder import SFACE_ID
 from doorbell.status import State
+from doorbell.stopping import Stop
 from doorbell.storage.encryption import open_cipher
 
 log = logging.getLogger(__name__)
 
 # Before the first frame is decided, whoever was forgotten elsewhere goes from the copy.
 CATCH_UP_SECONDS = 5.0
+# A million samples take about a minute.
+FIRST_COPY_SECONDS = 180.0
+
+_POLL_SECONDS = 0.2
 
 
 @dataclass(slots=True)
@@ -46,16 +52,27 @@ class SharedGallery:
         link: keeps the copy and the server alike.
         household: changes what is on the server, for who asks.
         kept: for how long things are kept there.
+        is_first: whether the copy has never been whole.
     """
 
     link: GalleryLink
     household: GalleryExecutor
     kept: Kept
+    is_first: bool
 
-    def catch_up(self) -> None:
-        """Wait a moment for what the server has; without, the copy decides as it is."""
-        if not self.link.catch_up(CATCH_UP_SECONDS):
-            log.warning("the server of the gallery does not answer: the copy decides")
+    def catch_up(self, stop: Stop) -> None:
+        """Wait a moment for what the server has; without, the copy decides as it is.
+
+        A copy that has never been whole is waited for as long as the server fills it: whoever it
+        lacks would be taken for a stranger.
+        """
+        began = time.monotonic()
+        while not self.link.catch_up(_POLL_SECONDS) and not stop.is_set():
+            waited = time.monotonic() - began
+            fills = self.is_first and self.link.state().problem is None
+            if waited > (FIRST_COPY_SECONDS if fills else CATCH_UP_SECONDS):
+                log.warning("the server of the gallery does not answer: the copy decides")
+                break
 
     @property
     def problem(self) -> str | None:
@@ -78,10 +95,13 @@ def open_shared(config: Config, publish: Callable[[State], None]) -> Iterator[Sh
         publish: takes states, on any thread.
     """
     kept = Kept()
+    path, cipher = config.storage.copy_path, open_cipher(config.storage.key_file)
+    with closing(CopyFile(path, cipher)) as copy:
+        is_first = not copy.progress().is_whole
     with ExitStack() as stack:
         link = GalleryLink(
-            config.storage.copy_path,
-            open_cipher(config.storage.key_file),
+            path,
+            cipher,
             config.gallery,
             [door.device.id for door in config.doors],
             forgotten=publish,
@@ -89,7 +109,7 @@ def open_shared(config: Config, publish: Callable[[State], None]) -> Iterator[Sh
         )
         stack.enter_context(closing(link))
         household = GalleryExecutor(config.storage, config.gallery)
-        yield SharedGallery(link, stack.enter_context(closing(household)), kept)
+        yield SharedGallery(link, stack.enter_context(closing(household)), kept, is_first)
 
 
 def _tidy(

@@ -172,7 +172,7 @@ def run(spec: Spec) -> None:
         shared: SharedGallery | None = None
         if config.gallery.url is not None:
             shared = stack.enter_context(open_shared(config, inbox.put))
-            shared.catch_up()
+            shared.catch_up(stop)
         perception = ScriptedPerception(faces, spec.seed)
         recorder = VisitRecorder(gallery, perception.model_id)
         changed = threading.Condition()

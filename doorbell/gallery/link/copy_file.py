@@ -77,6 +77,11 @@ class Progress:
     revision: int
     has_missed: bool
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the copy had all that there was, at some time."""
+        return self.gallery is not None and not self.has_missed
+
 
 class CopyFile(GalleryFile):
     """The open file of a copy; its transactions may be within each other."""

@@ -48,6 +48,7 @@ class Exchange:
         server: the gallery.
         doors: whose visits are this machine's.
         forgotten: told of visits that are gone, so that what else is held of them goes, too.
+        answered: called whenever the server has answered, while there is more to ask for.
     """
 
     def __init__(
@@ -56,11 +57,14 @@ class Exchange:
         server: PostgresDatabase,
         doors: Collection[str],
         forgotten: Callable[[VisitsForgotten], None] = keep_nothing_else,
+        *,
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
         self._copy = copy
         self._server = server
         self._doors = doors
         self._forgotten = forgotten
+        self._answered = answered
         self._gallery = Gallery(_Within(server))
         self._not_there = {made for each in copy.aside() for made in made_by(each.write)}
 
@@ -109,6 +113,7 @@ class Exchange:
             state = read_state(
                 self._server, progress.identity, progress.revision, self._doors, CHANGES_AT_ONCE
             )
+            self._answered()
             if self._write(state) and state.is_all:
                 break
         if progress.has_missed:

@@ -150,7 +150,7 @@ class GalleryLink:
     def _serve(self, copy: CopyFile) -> None:
         with closing(open_server(self._section)) as server:
             server.wait_at_most(ANSWER_SECONDS)
-            link = Exchange(copy, server, self._doors, self._forgotten)
+            link = Exchange(copy, server, self._doors, self._forgotten, answered=self._noted_answer)
             link.begin()
             if not self._has_tried_again:
                 copy.try_again()
