@@ -6,6 +6,7 @@ import time
 from functools import partial
 
 from doorbell.config import RecognitionSection, StorageSection
+from doorbell.daemon.shared_gallery import FIRST_COPY_SECONDS
 from doorbell.household.forgetting import forget_person
 from doorbell.household.strangers import merge_alike
 from doorbell.recognition.embedder import SFACE_ID
@@ -149,7 +150,7 @@ def install_anew(building: Building) -> None:
     machine.start()
     with building.phase(INSTALLED):
         began = time.time()
-        machine.wait_ready(SETTLE_SECONDS)
+        machine.wait_ready(FIRST_COPY_SECONDS + SETTLE_SECONDS)
         figures["installed_anew_decides_seconds"] = time.time() - began
         building.until(building.have_followed, "the copy is not filled")
         figures["installed_anew_copied_seconds"] = time.time() - began
