@@ -71,7 +71,8 @@ class SharedGallery:
             waited = time.monotonic() - began
             fills = self.is_first and self.link.state().problem is None
             if waited > (FIRST_COPY_SECONDS if fills else CATCH_UP_SECONDS):
-                log.warning("the server of the gallery does not answer: the copy decides")
+                why = self.link.state().problem or "the server is slow"
+                log.warning("the copy of the gallery decides as it is: %s", why)
                 break
 
     @property

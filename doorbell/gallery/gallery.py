@@ -135,15 +135,12 @@ class Gallery:
         cls,
         storage: StorageSection,
         section: GallerySection | None = None,
-        *,
-        look_through: bool = False,
     ) -> Self:
         """Open the gallery that the configuration names, with the key that it names.
 
         Args:
             storage: with a file of this machine.
             section: with a server in the place of that, if it names one.
-            look_through: as ``open``.
 
         Raises:
             GalleryError, EncryptionError: see ``open``.
@@ -153,7 +150,7 @@ class Gallery:
         if section is not None and section.url is not None:
             return cls(open_server(section))
         cipher = open_cipher(storage.key_file)
-        return cls.open(storage.gallery_path, cipher, look_through=look_through)
+        return cls.open(storage.gallery_path, cipher)
 
     def __enter__(self) -> Self:
         return self

@@ -18,14 +18,14 @@ from psycopg.rows import dict_row, tuple_row
 
 from doorbell.config.gallery import GallerySection
 from doorbell.errors import GalleryError, GalleryLostError, GalleryRefusedError
-from doorbell.gallery.postgres.address import ANSWER_SECONDS, BUSY_SECONDS, SCHEMA, address_of
+from doorbell.gallery.postgres.address import ANSWER_SECONDS, BUSY_SECONDS, address_of
 from doorbell.gallery.postgres.connection import NoAnswerError, PatientConnection
 from doorbell.gallery.postgres.migrations import (
     CHANNEL,
     MIGRATIONS,
     TIDYING_LOCK,
-    WRITERS_LOCK,
 )
+from doorbell.gallery.postgres.schema import LOCK, migrated, require_vectors
 from doorbell.gallery.postgres.values import adapt
 from doorbell.storage.encryption import NO_CIPHER, Cipher
 
@@ -35,8 +35,7 @@ _LONGEST_SECONDS = 60.0
 # So much longer than another's lock may a query keep whoever can wait for that long only.
 _LONGER_SECONDS = 1.5
 
-_LOCK = f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
-_WRITE = f"BEGIN; {_LOCK}"
+_WRITE = f"BEGIN; {LOCK}"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 # What numbers the rows of a table, if not ``id``.
@@ -312,9 +311,9 @@ class PostgresDatabase:
         )
         try:
             self._set_waiting(connection)
-            _require_vectors(connection)
+            require_vectors(connection)
             adapt(connection)
-            version, identity, is_moving = _migrated(connection)
+            version, identity, is_moving = migrated(connection)
             self._require_same(identity)
             self._require_usable(version, is_moving=is_moving)
             if self._moving:
@@ -398,40 +397,3 @@ def _said(error: Exception) -> str:
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         return error.diag.message_primary
     return " ".join(str(error).split())
-
-
-def _require_vectors(connection: PatientConnection) -> None:
-    """Let pgvector into a database that has none yet, if we may; ``adapt`` says what else to do."""
-    if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone():
-        return
-    with (
-        suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported),
-        connection.transaction(),
-    ):
-        connection.execute(_LOCK)
-        connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
-
-
-def _migrated(connection: PatientConnection) -> tuple[int, object, bool]:
-    """Bring the schema, also where there is none, to the present version; see ``_state``."""
-    version, *_ = _state(connection)
-    if version < len(MIGRATIONS):
-        with connection.transaction():
-            connection.execute(_LOCK)
-            version, *_ = _state(connection)  # somebody else may have been quicker
-            for reached, statements in enumerate(MIGRATIONS[version:], start=version + 1):
-                for statement in statements:
-                    connection.execute(statement)
-                connection.execute("UPDATE gallery SET version = %s", (reached,))
-    return _state(connection)
-
-
-def _state(connection: PatientConnection) -> tuple[int, object, bool]:
-    """The version of the schema, which gallery it is, and whether it is being moved there."""
-    found = connection.execute("SELECT to_regclass(%s) AS here", (f"{SCHEMA}.gallery",)).fetchone()
-    if found is None or found["here"] is None:
-        return 0, None, False
-    row = connection.execute(f"SELECT * FROM {SCHEMA}.gallery").fetchone()  # noqa: S608 - our own words
-    if row is None:
-        return 0, None, False
-    return int(row["version"]), row["identity"], bool(row["is_moving"])
