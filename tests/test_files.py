@@ -4,6 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from doorbell.storage.files import (
     OWNER_ONLY,
     READABLE,
     make_private_directory,
+    remove_left_behind,
     whole_file,
     write_whole,
 )
@@ -116,6 +118,33 @@ def test_two_processes_that_write_one_file_do_not_disturb_each_other(tmp_path: P
         assert unfinished.read_bytes() == b"half"
     finally:
         kill(other)
+
+
+def test_what_was_left_behind_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    killed, other = writing_half(tmp_path / "killed.jpg"), writing_half(tmp_path / "other.jpg")
+    try:
+        kill(killed)
+        foreign = tmp_path / "foreign.jpg"
+        foreign.touch()
+        remove_left_behind(tmp_path)
+        (unfinished,) = (each for each in tmp_path.iterdir() if each != foreign)
+        assert unfinished.name.startswith(".other.jpg.")
+    finally:
+        kill(other)
+
+
+def test_files_are_written_whole_while_what_is_left_behind_is_removed(tmp_path: Path) -> None:
+    def write(worker: int) -> None:
+        for each in range(300):
+            write_whole(tmp_path / f"{worker}-{each}", b"whole", durable=False)
+
+    with ThreadPoolExecutor() as pool:
+        writing = [pool.submit(write, worker) for worker in range(2)]
+        while not all(each.done() for each in writing):
+            remove_left_behind(tmp_path)
+        for each in writing:
+            each.result()
+    assert sum(path.read_bytes() == b"whole" for path in tmp_path.iterdir()) == 600
 
 
 def test_a_file_that_must_be_new_is_never_overwritten(tmp_path: Path) -> None:

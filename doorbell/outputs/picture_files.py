@@ -26,7 +26,7 @@ from doorbell.errors import EncryptionError, GalleryError
 from doorbell.imaging.visit_picture import cover_faces
 from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import Cipher, is_encrypted
-from doorbell.storage.files import make_private_directory, write_whole
+from doorbell.storage.files import make_private_directory, remove_left_behind, write_whole
 
 FACES_VERSION = 1
 
@@ -218,14 +218,12 @@ def make_room(directory: Path, room_bytes: int) -> bool:
 def remove_unfinished(directory: Path) -> None:
     """Delete what a process that was killed has left: halves of files, faces without a picture.
 
-    Only where nobody writes.
-
     Raises:
         OSError: it cannot be deleted.
     """
     faces = faces_path(picture_path(directory, "any")).parent
-    for left in (*directory.glob("*.part"), *faces.glob(".*.part")):
-        left.unlink(missing_ok=True)
+    for folder in (directory, faces):
+        remove_left_behind(folder)
     for path in faces.glob("*.json"):
         if not picture_path(directory, path.stem).exists():
             path.unlink(missing_ok=True)

@@ -243,7 +243,7 @@ class Pictures:
     def _sweep(self, sweep: _Sweep) -> None:
         if not self._directory.is_dir():
             return
-        remove_unfinished(self._directory)  # this thread is the only writer
+        remove_unfinished(self._directory)
         if sweep.wall_time is not None:
             self._remove_old(sweep.wall_time, sweep.days)
         self._kept_bytes = sum(size for _, size, _ in oldest_first(self._directory))

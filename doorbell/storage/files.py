@@ -43,16 +43,11 @@ def whole_file(
         FileExistsError: there is such a file, and ``replace`` is False.
         OSError: the disk refuses. Nothing is left then but the earlier file.
     """
-    _remove_left_behind(path)
+    remove_left_behind(path.parent, path.name)
     if not replace and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    descriptor, name = tempfile.mkstemp(
-        suffix=f".{_SUFFIX}", prefix=f".{path.name}.", dir=path.parent
-    )
-    partial = Path(name)
+    descriptor, partial = _begin(path)
     try:
-        with suppress(OSError):  # a network's disk may know no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells that it is being written
         if mode != OWNER_ONLY:  # as it is; and a USB stick refuses what it cannot keep
             os.fchmod(descriptor, mode)
         yield partial
@@ -67,6 +62,24 @@ def whole_file(
     finally:
         os.close(descriptor)
         partial.unlink(missing_ok=True)
+
+
+def remove_left_behind(directory: Path, name: str | None = None) -> None:
+    """Delete halves of files that a process which was killed has left; not what is being written.
+
+    Args:
+        directory: where the files are.
+        name: the one file; None for all of the directory.
+    """
+    halves = "*" if name is None else f".{escape(name)}.*"
+    for left in directory.glob(f"{halves}.{_SUFFIX}"):
+        with suppress(OSError):  # being written by another process, or another user's
+            descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def write_whole(
@@ -145,12 +158,13 @@ def _move_to_new(partial: Path, path: Path) -> None:
         partial.rename(path)
 
 
-def _remove_left_behind(path: Path) -> None:
-    for left in path.parent.glob(f".{escape(path.name)}.*{_SUFFIX}"):
-        with suppress(OSError):  # being written by another process, or another user's
-            descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                left.unlink()
-            finally:
-                os.close(descriptor)
+def _begin(path: Path) -> tuple[int, Path]:
+    while True:
+        descriptor, name = tempfile.mkstemp(
+            suffix=f".{_SUFFIX}", prefix=f".{path.name}.", dir=path.parent
+        )
+        with suppress(OSError):  # a network's disk may know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells that it is being written
+        if os.path.lexists(name):
+            return descriptor, Path(name)
+        os.close(descriptor)  # taken for left behind before it was locked
