@@ -66,6 +66,7 @@ def as_promised() -> Played:
         [Records(steps, told["plain"], searched, {"v1": 1})],
         heard,
         stored,
+        searched,
     )
 
 
@@ -85,7 +86,12 @@ def test_whatever_is_late_lost_or_another_s_is_found() -> None:
     assert wrong(late) == ["caught up after an hour"]
     other = replace(played.shared[0], searched=Searched([2, 2, 3, 4], [0.1] * 4))
     assert wrong(replace(played, shared=[other])) == [
-        "probes with another top match than a full scan"
+        "probes with another top match at a door than a full scan"
+    ]
+    asked = Searched([1, 2, 3, 3], [201.0] * 4)
+    assert wrong(replace(played, searched=asked)) == [
+        "probes with another top match on the server than a full scan",
+        "a search on the server, p95",
     ]
     lost = {**played.heard, "d000": played.heard["d000"][:1]}
     assert wrong(replace(played, heard=lost)) == ["events that the broker did not get"]

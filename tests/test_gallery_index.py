@@ -232,6 +232,18 @@ class Followed:
                 assert mine.similarity_by_source == pytest.approx(
                     its.similarity_by_source, abs=1e-6
                 )
+            self.check_alike(place)
+
+    def check_alike(self, place: int) -> None:
+        """Of whoever is most like a face, what is compared once is the same."""
+        alike = self.gallery.templates_like(MODEL, axis(place), 2)
+        assert found(alike, place)[1] == found(self.templates, place)[1]
+        one, other = (
+            [(person, cosine) for person, cosine in each.people_like(axis(place), 2) if cosine > 0]
+            for each in (alike, self.templates)
+        )
+        assert [person for person, _ in one] == [person for person, _ in other]
+        assert [cosine for _, cosine in one] == pytest.approx([cosine for _, cosine in other])
 
 
 def by_id(templates: Templates) -> list[Stranger]:

@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from certificates import own_address
 from command_line import sample
 from galleries import OnServer, on_postgres, server
 
 from doorbell.config import GallerySection, StorageSection
-from doorbell.domain import Visit
+from doorbell.domain import Float32Array, Visit
 from doorbell.errors import ConfigError, GalleryError, GalleryLostError
+from doorbell.gallery.codec import StoredEmbedding
 from doorbell.gallery.gallery import EnrolledSample, Gallery
 from doorbell.pipeline.visit_recorder import VisitRecorder
+from doorbell.recognition.templates import directions
 from doorbell.testbed.postgres import Postgres, find_postgres
 from doorbell.testbed.waiting import eventually
 
@@ -146,7 +149,7 @@ def test_a_later_version_is_refused() -> None:
 PROGRAM = """
 import sys
 from doorbell.config import GallerySection, StorageSection
-from doorbell.domain import Visit
+from doorbell.domain import Float32Array, Visit
 from doorbell.gallery.gallery import Gallery
 with Gallery.of(StorageSection(), GallerySection(url=sys.argv[1])) as gallery:
     for i in range(10):
@@ -312,3 +315,53 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed(own: Postgres, 
     with open_on(section) as gallery:
         assert gallery.visits.missing(acknowledged) == set()
         assert len(gallery.visits.newest(10**6)) == len(acknowledged)
+
+
+def test_of_thousands_whoever_is_most_alike_is_found_without_reading_all(own: Postgres) -> None:
+    """The same as where everybody is read, also where another embedder's templates are nearer."""
+    database = f"many_{uuid.uuid4().hex}"
+    section = GallerySection(url=own.create(database))
+    random = np.random.default_rng(7)
+    faces = directions(random.standard_normal((1600, 128)).astype(np.float32))
+    probes = directions(faces + np.float32(0.06) * random.standard_normal(faces.shape)).astype("f4")
+    with open_on(section) as gallery, gallery.file.writing():
+        give(gallery, "anybody", MODEL, faces)
+        give(gallery, "of another", "another", np.repeat(probes[:1], 300, axis=0))
+    own.say(
+        f"ALTER DATABASE {database} SET enable_seqscan = off", database
+    )  # of so few it is quicker
+    with open_on(section) as gallery, open_on(section) as other:
+        everybody = other.templates(MODEL)
+        right = 0
+        for probe in probes[:150]:
+            alike = gallery.templates_like(MODEL, probe, 3)
+            assert len(alike.people) < 10
+            found, truly = (each.people_like(probe, 3) for each in (alike, everybody))
+            right += [person for person, _ in found] == [person for person, _ in truly]
+            assert found[0][0] == truly[0][0]
+            assert found[0][1] == pytest.approx(truly[0][1], abs=1e-6)
+            one, another = alike.candidates(probe), everybody.candidates(probe)
+            assert one.stranger == another.stranger
+        assert right > 145
+
+
+def give(gallery: Gallery, called: str, model_id: str, faces: Float32Array) -> None:
+    """Enroll half of the faces, and meet the others."""
+    file = gallery.file
+    for whose, first, columns, values in (
+        ("person_id", 0, "people (name, name_key)", "'{0}', '{0}'"),
+        ("stranger_id", 1, "strangers (first_seen_at, last_seen_at, visits)", "0, 0, 1"),
+    ):
+        some = faces[first::2]
+        said = ", ".join(f"({values.format(f'{called} {each}')})" for each in range(len(some)))
+        numbers = file.rows(f"INSERT INTO {columns} VALUES {said} RETURNING id")  # noqa: S608 - our own words
+        for numbered in zip(*[iter(zip(numbers, some, strict=True))] * 50, strict=True):
+            file.execute(
+                f"INSERT INTO samples ({whose}, model_id, embedding, quality) VALUES "  # noqa: S608 - our own words
+                + ", ".join(["(?, ?, ?, 0.5)"] * len(numbered)),
+                *(
+                    value
+                    for row, face in numbered
+                    for value in (row["id"], model_id, StoredEmbedding(face.tobytes()))
+                ),
+            )

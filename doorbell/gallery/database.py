@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from sqlite_utils import Database
 
 from doorbell.errors import EncryptionError, GalleryError, GalleryLostError
+from doorbell.gallery.codec import StoredEmbedding
 from doorbell.gallery.inspection import inspect
 from doorbell.gallery.migrations import ENCRYPTED, SCHEMA
 from doorbell.storage.encryption import NO_CIPHER, Cipher
@@ -225,6 +226,11 @@ class GalleryFile:
     def wait_at_most(self, seconds: float) -> None:
         """Give up on a file that another process keeps locked for longer than this."""
         self.rows(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
+    def most_alike(
+        self, column: str, model_id: str, embedding: StoredEmbedding, count: int
+    ) -> None:
+        """A file finds nobody by itself."""
 
     def foreign_version(self) -> int:
         """A number that changes whenever another connection, in any process, has written.

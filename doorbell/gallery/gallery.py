@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import Self
 
 from doorbell.config import GallerySection, StorageSection
+from doorbell.domain import Float32Array
 from doorbell.errors import ConfigError
 from doorbell.gallery.corrections import CorrectionStore
 from doorbell.gallery.database import GalleryFile
@@ -31,6 +32,7 @@ from doorbell.gallery.records import (
 from doorbell.gallery.sql import GalleryDatabase
 from doorbell.gallery.store import Changes
 from doorbell.gallery.strangers import StrangerStore
+from doorbell.gallery.templates import TemplateReader
 from doorbell.gallery.vector_place import VectorPlace
 from doorbell.gallery.visits import VisitStore
 from doorbell.recognition.templates import Templates
@@ -200,3 +202,21 @@ class Gallery:
         if index is None:
             index = self._indexes[model_id] = GalleryIndex(self._changes, model_id, self._place)
         return index.follow(at_most)
+
+    def templates_like(self, model_id: str, signature: Float32Array, people: int = 1) -> Templates:
+        """What a face is compared with once: of a server only those whom it is most like.
+
+        Args:
+            model_id: the embedder.
+            signature: (128,) float32 of unit length.
+            people: how many of them, beside one stranger, are wanted.
+
+        Returns:
+            At least these; without what corrections say of anybody's face.
+
+        Raises:
+            EncryptionError: see ``templates``.
+        """
+        with self.file.reading():
+            found = TemplateReader(self.file, model_id, self._place).most_alike(signature, people)
+        return self.templates(model_id) if found is None else found

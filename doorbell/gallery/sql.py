@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from doorbell.gallery.codec import StoredEmbedding
 from doorbell.storage.encryption import Cipher
 
 # As a LIMIT: all there are.
@@ -102,6 +103,22 @@ class GalleryDatabase(Protocol):
 
         Raises:
             GalleryLostError: it is another gallery than the one that was opened.
+        """
+        ...
+
+    def most_alike(
+        self, column: str, model_id: str, embedding: StoredEmbedding, count: int
+    ) -> list[int] | None:
+        """Find whose templates are most alike, within ``reading``, by an index of its own.
+
+        Args:
+            column: ``person_id`` or ``stranger_id``.
+            model_id: the embedder.
+            embedding: what they are to be like.
+            count: how many are wanted.
+
+        Returns:
+            Their numbers, now and then without one of them; None where it has no such index.
         """
         ...
 

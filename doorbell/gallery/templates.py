@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from doorbell.domain import Float32Array, Person, Stranger
 from doorbell.gallery.codec import (
+    STORED_FLOAT,
     Row,
+    StoredEmbedding,
     fault_of,
     person_from,
     readable,
@@ -29,11 +31,14 @@ from doorbell.gallery.queries import STRANGERS, all_people, all_strangers
 from doorbell.gallery.sql import GalleryDatabase
 from doorbell.gallery.vector_place import VectorPlace
 from doorbell.recognition.candidates import Source
+from doorbell.recognition.nearest import VectorIndex
 from doorbell.recognition.templates import (
     EMBEDDING_SIZE,
     SourceVectors,
     Templates,
     directions,
+    no_embeddings,
+    no_ids,
 )
 from doorbell.recognition.variants import DRAWINGS
 from doorbell.recognition.vectors import Vectors
@@ -41,6 +46,9 @@ from doorbell.recognition.vectors import Vectors
 _LOG = logging.getLogger(__name__)
 
 BLOCK_ROWS = 4_096
+
+# So many more are asked for than are wanted: what a database finds is compared anew.
+_MORE = 4
 
 _OF_MODEL = "model_id = ? AND hidden_by IS NULL"
 
@@ -110,6 +118,33 @@ class TemplateReader:
             sources,
         )
         self.read_corrected(templates)
+        return templates
+
+    def most_alike(self, signature: Float32Array, people: int) -> Templates | None:
+        """Those of the people, and of the stranger, whom a face is most like.
+
+        Args:
+            signature: (128,) float32 of unit length.
+            people: how many of them.
+
+        Returns:
+            None where all have to be read to know who that is.
+        """
+        embedding = StoredEmbedding(signature.astype(STORED_FLOAT).tobytes())
+        person_ids, stranger_ids = (
+            self._file.most_alike(column, self._model_id, embedding, count + _MORE)
+            for column, count in (("person_id", people), ("stranger_id", 1))
+        )
+        if person_ids is None or stranger_ids is None:
+            return None
+        people_vectors, stranger_vectors = (
+            VectorIndex(no_ids(), no_embeddings()) for _ in range(2)
+        )
+        templates = Templates({}, people_vectors, {}, stranger_vectors, {})
+        for person_id in person_ids:
+            self.read_person(templates, person_id)
+        for stranger_id in stranger_ids:
+            self.read_stranger(templates, stranger_id)
         return templates
 
     def read_person(self, templates: Templates, person_id: int) -> None:

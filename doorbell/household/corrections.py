@@ -83,5 +83,5 @@ def stranger_of_visit(
         return None
     mean = np.sum([sample.embedding * sample.quality for sample in samples], axis=0)  # (128,)
     signature = directions(np.asarray(mean, np.float32))
-    candidates = gallery.templates(samples[0].model_id).candidates(signature)
+    candidates = gallery.templates_like(samples[0].model_id, signature).candidates(signature)
     return nearest_stranger(candidates, section)

@@ -25,6 +25,7 @@ from housing.plan import (
     PARTS,
     Played,
 )
+from housing.records import Searched
 from housing.residents import name_of
 
 # Of their part of the script.
@@ -35,6 +36,7 @@ SETTLE_SECONDS = 60.0
 def play(building: Building) -> Played:
     """Let everything happen."""
     fill_copies(building)
+    search_server(building)
     answer(building)
     kill_server(building)
     freeze_server(building)
@@ -60,6 +62,18 @@ def fill_copies(building: Building) -> None:
     )
     figures["everybody_known_seconds"] = time.monotonic() - began
     building.note_sizes()
+
+
+def search_server(building: Building) -> None:
+    """Ask the server who is most alike, as the web pages do of a visit."""
+    building.say("the server is asked who is most alike")
+    people, milliseconds = [], []
+    for probe in building.played.probes:
+        began = time.perf_counter()
+        alike = building.gallery.templates_like(SFACE_ID, probe).people_like(probe, 1)
+        milliseconds.append(1000 * (time.perf_counter() - began))
+        people.append(alike[0][0].person_id if alike else 0)
+    building.played.searched = Searched(people, milliseconds)
 
 
 def answer(building: Building) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from doorbell.domain import Float32Array
 from housing.door import Coming
-from housing.records import Records
+from housing.records import Records, Searched
 from housing.residents import Residents
 from housing.script import meet_twice, write_rush
 
@@ -100,6 +100,7 @@ class Played:
         plain: what the machine with a gallery of its own has.
         heard: by door, the documents of events at the broker.
         stored: visits on the server.
+        searched: what the server's own index found; before anybody came.
     """
 
     plan: Plan
@@ -113,6 +114,7 @@ class Played:
     plain: list[Records] = field(default_factory=list)
     heard: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     stored: list[dict[str, Any]] = field(default_factory=list)
+    searched: Searched | None = None
 
 
 def write_script(plan: Plan) -> tuple[list[Coming], list[int]]:

@@ -17,9 +17,11 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row, tuple_row
 
 from doorbell.config.gallery import GallerySection
-from doorbell.errors import GalleryError, GalleryLostError, GalleryRefusedError
+from doorbell.errors import GalleryError, GalleryLostError
+from doorbell.gallery.codec import StoredEmbedding
 from doorbell.gallery.postgres.address import ANSWER_SECONDS, BUSY_SECONDS, address_of
 from doorbell.gallery.postgres.connection import NoAnswerError, PatientConnection
+from doorbell.gallery.postgres.errors import translated
 from doorbell.gallery.postgres.migrations import (
     CHANNEL,
     MIGRATIONS,
@@ -44,9 +46,8 @@ _NUMBERS = {"visits": "rowid", "namings": "correction_id"}
 # Whose numbers are those of another table.
 _UNNUMBERED = ("namings",)
 
-# Classes of SQLSTATE: data that cannot be, a constraint, a view's condition, a program limit that
-# data exceeds, what a function of the database objects to.
-_FOR_GOOD = ("22", "23", "44", "54", "P0")
+# So many templates are gone through to find the most alike; more find them more surely.
+_SEARCHED = 200
 
 _RESTORE = "put a copy of the database in its place with: pg_restore"
 
@@ -80,7 +81,7 @@ class PostgresDatabase:
         self._identity: object = None
         self._revision = 0
         self._listening: object = None  # the connection that is told of changes
-        with self._translated():
+        with translated(self.name):
             self._connection = self._connected()
 
     @property
@@ -111,13 +112,13 @@ class PostgresDatabase:
         def ask(connection: PatientConnection) -> list[dict[str, Any]]:
             return connection.execute(_translate(sql), parameters, binary=True).fetchall()
 
-        with self._translated():
+        with translated(self.name):
             return self._answered(ask)
 
     def batches(self, size: int, sql: str, *parameters: object) -> Iterator[list[tuple[Any, ...]]]:
         """Every row of a query as a tuple, so many at a time; within ``reading``."""
         with (
-            self._translated(),
+            translated(self.name),
             self._connection.cursor("batches", binary=True, row_factory=tuple_row) as cursor,
         ):
             cursor.execute(_translate(sql), parameters)
@@ -193,11 +194,11 @@ class PostgresDatabase:
         True at once with the first call, and where the connection was lost since the last.
         """
         if self._listening is not self._connection:
-            with self._translated():
+            with translated(self.name):
                 self._answered(lambda connection: connection.execute(f"LISTEN {CHANNEL}"))
             self._listening = self._connection
             return True
-        with self._translated():
+        with translated(self.name):
             return any([*self._connection.notifies(timeout=seconds, stop_after=1)])
 
     @contextmanager
@@ -241,10 +242,25 @@ class PostgresDatabase:
         # Only writers take numbers, one after the other: these follow each other.
         return numbers[0], numbers[-1]
 
+    def most_alike(
+        self, column: str, model_id: str, embedding: StoredEmbedding, count: int
+    ) -> list[int]:
+        """By the server's own index."""
+        found = (
+            f"SELECT {column} AS number FROM templates WHERE {column} IS NOT NULL "  # noqa: S608 - our own words
+            "AND model_id = ? ORDER BY embedding <=> ? LIMIT ?"
+        )
+        self.execute(f"SET LOCAL hnsw.ef_search = {max(_SEARCHED, count)}")
+        rows = self.rows(found, model_id, embedding, count)
+        if len(rows) < count:  # there are no more, or most that it came by are another embedder's
+            self.execute("SET LOCAL enable_indexscan = off")
+            rows = self.rows(found, model_id, embedding, count)
+        return [row["number"] for row in rows]
+
     def wait_at_most(self, seconds: float) -> None:
         """Give up on a lock that another session keeps for longer than this, and on the server."""
         self._busy_seconds, self._longest_seconds = seconds, seconds + _LONGER_SECONDS
-        with self._translated():
+        with translated(self.name):
             self._answered(self._set_waiting)
 
     def _set_waiting(self, connection: PatientConnection) -> None:
@@ -261,7 +277,7 @@ class PostgresDatabase:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
         self._require_own()
-        with self._translated():
+        with translated(self.name):
             if self._connection.info.transaction_status not in (
                 TransactionStatus.IDLE,
                 TransactionStatus.UNKNOWN,  # the connection is lost
@@ -344,35 +360,6 @@ class PostgresDatabase:
                 "doorbell gallery move"
             )
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Errors as the gallery's, without the rows that the server's have in them."""
-        try:
-            yield
-        except psycopg.errors.LockNotAvailable as exc:
-            raise GalleryError(
-                f"the gallery {self.name} is locked: another doorbell or command writes; try again"
-            ) from exc
-        except psycopg.errors.InsufficientPrivilege as exc:
-            raise GalleryRefusedError(
-                f"the gallery {self.name} refused: {_said(exc)}; see what a role may do with: "
-                "doorbell gallery roles"
-            ) from exc
-        except psycopg.OperationalError as exc:
-            if "certificate" in (said := _said(exc)):
-                raise GalleryError(
-                    f"the server of the gallery {self.name} is not whom it says it is: {said}; "
-                    "check gallery.tls_ca_file, whether the host in gallery.url is a name in the "
-                    "server's certificate, and until when that is valid"
-                ) from exc
-            raise GalleryError(
-                f"the gallery {self.name} does not answer: {said}; check gallery.url, "
-                "gallery.password_file and whether PostgreSQL runs"
-            ) from exc
-        except (psycopg.Error, UnicodeError) as exc:
-            kind = GalleryRefusedError if _is_for_good(exc) else GalleryError
-            raise kind(f"the gallery {self.name} failed: {_said(exc)}") from None
-
 
 def _sequence(table: str) -> str:
     return f"{table}_{_NUMBERS.get(table, 'id')}_seq"
@@ -382,18 +369,3 @@ def _sequence(table: str) -> str:
 def _translate(sql: str) -> str:
     """A statement of the stores as psycopg takes it."""
     return sql.replace("%", "%%").replace("?", "%s")
-
-
-def _is_for_good(error: Exception) -> bool:
-    """Whether the same words would be refused again, whenever they are said."""
-    state = error.sqlstate if isinstance(error, psycopg.Error) else None
-    if state is None:  # what psycopg cannot even send
-        return isinstance(error, psycopg.DataError | UnicodeError)
-    return state[:2] in _FOR_GOOD
-
-
-def _said(error: Exception) -> str:
-    """What the server says, without values of rows."""
-    if isinstance(error, psycopg.Error) and error.diag.message_primary:
-        return error.diag.message_primary
-    return " ".join(str(error).split())

@@ -27,6 +27,8 @@ def _references(table: str, then: str) -> str:
     return f"BIGINT REFERENCES {table} ON DELETE {then}"
 
 
+_WHOSE = {"people": "person_id", "strangers": "stranger_id"}
+
 _BY_CORRECTION = "FOREIGN KEY ({}) REFERENCES corrections ON DELETE {}"
 
 _TABLES = (
@@ -203,30 +205,44 @@ _INDEXES = (
 
 
 def _changes(table: str, notes: dict[str, str], compared: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Triggers that note whose templates a statement changes.
+    """Triggers that note whose templates a statement changes; see ``_of_changes``.
 
     Args:
         table: that is changed.
         notes: by kind of change, the number of whom it concerns.
+        compared: columns.
+    """
+    noting = " ".join(
+        f"PERFORM note_template_changes('{kind}', array_agg(DISTINCT {number})) "
+        "FROM {rows} AS changed;"
+        for kind, number in notes.items()
+    )
+    return _of_changes(table, "templates", noting, compared)
+
+
+def _of_changes(table: str, of: str, doing: str, compared: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Triggers that do something about the rows which a statement changes.
+
+    Args:
+        table: that is changed.
+        of: a word for their names.
+        doing: what they do, with ``{rows}`` as they were and as they have become.
         compared: columns of which one has to be another after an update; any where there is none.
     """
     both = "old_rows AS was JOIN new_rows AS becomes USING (id)"
     if compared:
         is_other = " OR ".join(f"was.{each} IS DISTINCT FROM becomes.{each}" for each in compared)
         both += f" WHERE {is_other}"
-    made: list[str] = []
-    for event, rows in (
-        ("INSERT", "new_rows"),
-        ("DELETE", "old_rows"),
-        ("UPDATE", f"(SELECT was.* FROM {both} UNION ALL SELECT becomes.* FROM {both})"),
-    ):
-        noting = " ".join(
-            f"PERFORM note_template_changes('{kind}', array_agg(DISTINCT {number})) "
-            f"FROM {rows} AS changed;"
-            for kind, number in notes.items()
-        )
-        made += _trigger(table, event, "templates", noting)
-    return tuple(made)
+    rows_of = {
+        "INSERT": "new_rows",
+        "DELETE": "old_rows",
+        "UPDATE": f"(SELECT was.* FROM {both} UNION ALL SELECT becomes.* FROM {both})",
+    }
+    return tuple(
+        statement
+        for event, rows in rows_of.items()
+        for statement in _trigger(table, event, of, doing.format(rows=rows))
+    )
 
 
 # What a trigger of each event can read.
@@ -368,9 +384,48 @@ _ACCOUNTS = (
         $$""",
 )
 
+# The template of everybody, as the server finds who is most alike: the mean of the samples, whose
+# direction alone is compared. It is made of samples as they change, and is of no other use.
+_LIKENESS = (
+    f"""CREATE TABLE templates (
+        person_id {_references("people", "CASCADE")},
+        stranger_id {_references("strangers", "CASCADE")},
+        model_id TEXT NOT NULL,
+        embedding vector(128) NOT NULL,
+        UNIQUE (person_id, model_id),
+        UNIQUE (stranger_id, model_id)
+    )""",
+    *(
+        f"CREATE INDEX templates_by_likeness_of_{whose} ON templates "
+        f"USING hnsw (embedding vector_cosine_ops) WHERE {column} IS NOT NULL"
+        for whose, column in _WHOSE.items()
+    ),
+    f"""CREATE FUNCTION renew_templates(people_ids BIGINT[], stranger_ids BIGINT[]) RETURNS void
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = {SCHEMA}, public, pg_temp AS $$
+        BEGIN
+            PERFORM pg_advisory_xact_lock({WRITERS_LOCK});
+            DELETE FROM templates
+                WHERE person_id = ANY(people_ids) OR stranger_id = ANY(stranger_ids);
+            INSERT INTO templates SELECT person_id, stranger_id, model_id, avg(embedding)
+                FROM samples
+                WHERE (person_id = ANY(people_ids) OR stranger_id = ANY(stranger_ids))
+                AND hidden_by IS NULL GROUP BY person_id, stranger_id, model_id;
+        END $$""",
+    *_of_changes(
+        "samples",
+        "likeness",
+        "PERFORM renew_templates(array_agg(DISTINCT changed.person_id), "
+        "array_agg(DISTINCT changed.stranger_id)) FROM {rows} AS changed;",
+        ("person_id", "stranger_id", "model_id", "embedding", "hidden_by"),
+    ),
+    "SELECT renew_templates((SELECT array_agg(id) FROM people), "
+    "(SELECT array_agg(id) FROM strangers))",
+)
+
 # Each entry leads from the version of its index to the next. Entries are only ever appended.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_CHANGE_LOG),
     (*_MACHINES, *_VISIT_CHANGES),
     _ACCOUNTS,
+    _LIKENESS,
 )

@@ -22,15 +22,15 @@ _ACCOUNT = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 _HOUSEHOLD = f"""-- The household: everything but the tables themselves.
 GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(KEYS)} TO {HOUSEHOLD};
-GRANT SELECT ON gallery, template_changes, door_accounts TO {HOUSEHOLD};
+GRANT SELECT ON gallery, templates, template_changes, door_accounts TO {HOUSEHOLD};
 GRANT SELECT, UPDATE, DELETE ON machines TO {HOUSEHOLD};
 GRANT SELECT, DELETE ON visit_changes TO {HOUSEHOLD};
 GRANT UPDATE (tidied_at, pruned_revision) ON gallery TO {HOUSEHOLD};
 """
 
 _DOOR = f"""-- A door: whom it is to know, and its own visits.
-GRANT SELECT ON gallery, template_changes, visit_changes, door_accounts, machines, people,
-    strangers, visits, visit_samples, samples, variants, corrections, negatives, non_faces,
+GRANT SELECT ON gallery, templates, template_changes, visit_changes, door_accounts, machines,
+    people, strangers, visits, visit_samples, samples, variants, corrections, negatives, non_faces,
     namings TO {DOOR};
 GRANT INSERT, UPDATE, DELETE ON visits, visit_samples TO {DOOR};
 GRANT INSERT (id, first_seen_at, last_seen_at, visits), DELETE ON strangers TO {DOOR};
