@@ -16,9 +16,9 @@ from linked_machines import MODEL, NOON, Machine
 
 from doorbell.cli import main
 from doorbell.config import GallerySection
-from doorbell.errors import GalleryRefusedError, UsageError
+from doorbell.errors import GalleryError, GalleryRefusedError, UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery, open_server
-from doorbell.gallery.link.machines import all_machines, behind, prune, remove
+from doorbell.gallery.link.machines import all_machines, behind, prune, remove, require_tidied
 from doorbell.imaging.portrait import crop_portrait
 
 pytestmark = on_postgres
@@ -160,6 +160,24 @@ def test_the_house_is_tidied_once_an_hour_by_an_account_that_may(
             everything.file.execute("UPDATE gallery SET tidied_at = now() - interval '1 hour'")
         with other.tidying(3600.0) as is_ours:
             assert is_ours
+
+
+def test_a_house_that_no_machine_may_tidy_says_so(place: OnServer, machines: list[Machine]) -> None:
+    del machines
+
+    def told() -> str:
+        words = ["gallery", "machines", "--set", f"gallery.url={place.section.url}"]
+        return CliRunner().invoke(main, words).stderr
+
+    assert "has deleted what is old ever" in told()
+    with closing(open_server(place.account("console", "kitchen", is_household=True))) as household:
+        with household.tidying(3600.0):
+            pass
+        assert told() == ""
+        with place.open() as everything, everything.file.writing():
+            everything.file.execute("UPDATE gallery SET tidied_at = now() - interval '50 hours'")
+        with pytest.raises(GalleryError, match="for 2 days"):
+            require_tidied(household)
 
 
 def test_visits_of_another_door_are_nothing_to_follow(

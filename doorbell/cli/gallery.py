@@ -20,7 +20,7 @@ from doorbell.cli.printing import (
     say,
     yes_option,
 )
-from doorbell.errors import UsageError
+from doorbell.errors import GalleryError, UsageError
 from doorbell.text import shown
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
     """
     from doorbell.clock import iso_utc
     from doorbell.gallery.gallery import open_server
-    from doorbell.gallery.link.machines import all_machines
+    from doorbell.gallery.link.machines import all_machines, require_tidied
     from doorbell.gallery.link.machines import remove as take_out
 
     if config.gallery.url is None:
@@ -281,6 +281,10 @@ def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
     with closing(open_server(config.gallery)) as server:
         removed = 0 if remove is None else take_out(server, remove)
         found = all_machines(server)
+        try:
+            require_tidied(server)
+        except GalleryError as exc:
+            say(str(exc), err=True)
     if removed:
         say(f"removed {remove}; it is listed again if it comes back", err=as_json)
     if as_json:

@@ -33,6 +33,7 @@ from doorbell.diagnostics.sound import (
 )
 from doorbell.errors import DoorbellError, OutputError
 from doorbell.gallery.gallery import Gallery
+from doorbell.gallery.link.machines import require_tidied
 from doorbell.gpio.button import open_button
 from doorbell.gpio.lines import KernelChips
 from doorbell.models.store import models_directory, verify_models
@@ -203,6 +204,7 @@ def _check_disk(config: Config) -> str:
 def _check_gallery(config: Config) -> str:
     with Gallery.of(config.storage, config.gallery) as gallery:
         people, strangers = len(gallery.people.all()), len(gallery.strangers.all())
+        require_tidied(gallery.file)
     advice = "" if people else "; enroll somebody with: doorbell enroll NAME PHOTO"
     return f"{people} people, {strangers} strangers{advice}"
 

@@ -20,7 +20,7 @@ from doorbell.errors import DoorbellError, GalleryError
 from doorbell.gallery.gallery import Gallery, open_server
 from doorbell.gallery.link.copy_file import CopyFile
 from doorbell.gallery.link.exchange import Exchange, keep_nothing_else
-from doorbell.gallery.link.machines import prune
+from doorbell.gallery.link.machines import prune, require_tidied
 from doorbell.status import VisitsForgotten
 from doorbell.storage.encryption import Cipher
 
@@ -182,6 +182,7 @@ class GalleryLink:
                 if is_ours:
                     self._tidy(Gallery(server))
                     prune(server)
+            require_tidied(server)
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
 

@@ -15,6 +15,9 @@ IN_TOUCH_SECONDS = 60
 # How long machines are waited for that are about to forget somebody.
 FOLLOW_SECONDS = 2.0
 
+# Whoever may tidies once an hour.
+UNTIDIED_DAYS = 1
+
 # How often machines are looked at that are about to follow.
 _POLL_SECONDS = 0.1
 
@@ -89,6 +92,26 @@ def prune(server: GalleryDatabase) -> None:
         )
         if server.execute("DELETE FROM visit_changes WHERE revision <= ?", row["revision"]):
             server.execute("UPDATE gallery SET pruned_revision = ?", row["revision"])
+
+
+def require_tidied(database: GalleryDatabase) -> None:
+    """See that what is old is deleted; a gallery in a file has this machine for that.
+
+    Raises:
+        GalleryError: no machine has done so for a day. The account of a door may not.
+    """
+    if not database.has_copies:
+        return
+    [row] = database.rows(
+        "SELECT extract(epoch FROM now() - tidied_at) / 86400 AS days, "
+        "EXISTS (SELECT 1 FROM machines) AS is_shared FROM gallery"
+    )
+    since = "ever" if row["days"] is None else f"for {row['days']:.0f} days"
+    if row["is_shared"] and (row["days"] is None or row["days"] > UNTIDIED_DAYS):
+        raise GalleryError(
+            f"no machine has deleted what is old {since}: one that runs has to have the "
+            "household's account; see: doorbell gallery roles --help"
+        )
 
 
 def behind(database: GalleryDatabase, seconds: float = 0.0) -> list[Machine]:
