@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorbell.cli.bench_options import (
+    against_option,
+    plots_option,
+    seconds_option,
+    starts_option,
+    video_option,
+    visits_option,
+)
 from doorbell.cli.bench_printing import (
     print_drift,
     print_gallery,
@@ -26,64 +34,9 @@ if TYPE_CHECKING:
     from doorbell.measure.speed.peers import PeerName
     from doorbell.measure.speed.report import BenchReport
 
-PEERS = ("mediapipe", "opencv", "naive")
 GALLERY_MOST = 1_000_000
 
 Say = Callable[[str], None]
-
-
-def _peers(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
-    """Names with commas between."""
-    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-    unknown = [name for name in names if name not in PEERS]
-    if unknown:
-        raise click.BadParameter(
-            f"there is no peer {unknown[0]!r}; choose from {','.join(PEERS)}, with commas between"
-        )
-    return names
-
-
-against_option = click.option(
-    "--against",
-    callback=_peers,
-    default="",
-    metavar="PEER,...",
-    help="Compare with: mediapipe (fetched the first time, about 1 GB), opencv, naive.",
-)
-plots_option = click.option(
-    "--plots",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Draw how the cost grows with the work into this folder (takes matplotlib).",
-)
-video_option = click.option(
-    "--video",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Look at the frames of this video instead of the simulated camera's.",
-)
-
-
-visits_option = click.option(
-    "--visits",
-    "visit_count",
-    type=click.IntRange(1, 1000),
-    default=20,
-    show_default=True,
-    help="How many visitors come to the daemon.",
-)
-starts_option = click.option(
-    "--starts",
-    type=click.IntRange(1, 100),
-    default=5,
-    show_default=True,
-    help="How often the daemon is started.",
-)
-seconds_option = click.option(
-    "--seconds",
-    type=click.FloatRange(0, 600),
-    default=5.0,
-    show_default=True,
-    help="How long to measure each thing.",
-)
 
 
 @click.group(
