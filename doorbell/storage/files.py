@@ -71,8 +71,8 @@ def remove_left_behind(directory: Path, name: str | None = None) -> None:
         directory: where the files are.
         name: the one file; None for all of the directory.
     """
-    halves = "*" if name is None else f".{escape(name)}.*"
-    for left in directory.glob(f"{halves}.{_SUFFIX}"):
+    halves = "*." if name is None else f".{escape(name)}.*"
+    for left in directory.glob(f"{halves}{_SUFFIX}"):
         with suppress(OSError):  # being written by another process, or another user's
             descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
             try:
