@@ -24,6 +24,7 @@ from doorbell.camera.process.starter import spawn_starter
 from doorbell.config import CameraSection
 from doorbell.domain import Face
 from doorbell.errors import CameraError, CameraSetupError, CameraStuckError, EndOfStreamError
+from doorbell.imaging.frame_buffers import FrameBuffers
 from doorbell.imaging.frame_ring import RingWriter
 from doorbell.testbed.camera_processes import camera_process, descendants, starter
 from doorbell.testbed.waiting import eventually
@@ -41,7 +42,7 @@ def processes() -> Iterator[CameraProcesses]:
 def ends() -> Iterator[tuple[ProcessCamera, socket.socket]]:
     """Our end of a process, and that of the process, which a test plays."""
     ours, theirs = pair()
-    with theirs, closing(ProcessCamera(ours, IMPATIENT, None)) as camera:
+    with theirs, closing(ProcessCamera(ours, IMPATIENT, None, FrameBuffers())) as camera:
         yield camera, theirs
         theirs.close()  # or it would be waited for
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from doorbell.domain import UInt8Array
+from doorbell.imaging.frame_buffers import FrameBuffers
 
 SLOTS = 3
 _SLOT_HEAD = struct.Struct("<QQ")  # the number of the writing, and of the frame
@@ -94,13 +95,17 @@ class RingReader:
     Args:
         descriptor: of the file; it is closed with the reader.
         shape: of the frames.
+        buffers: frames are copied into; its own without.
 
     Raises:
         ValueError: the file is no ring of that shape.
     """
 
-    def __init__(self, descriptor: int, shape: RingShape) -> None:
+    def __init__(
+        self, descriptor: int, shape: RingShape, buffers: FrameBuffers | None = None
+    ) -> None:
         self.shape = shape
+        self._buffers = buffers or FrameBuffers()
         try:
             # Of a file that its writer can cut short, reading would end this process.
             if not fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
@@ -124,7 +129,8 @@ class RingReader:
         before = self._head(slot)
         if before[0] % 2 or before[1] != sequence:
             return None
-        copied = _pixels(self._memory, self.shape, slot).copy()
+        copied = self._buffers.take(self.shape.width, self.shape.height)
+        np.copyto(copied, _pixels(self._memory, self.shape, slot))
         return copied if self._head(slot) == before else None
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from doorbell.camera.process.starter import Starter, spawn_starter
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, CameraSetupError, CameraStuckError, EndOfStreamError
+from doorbell.imaging.frame_buffers import FrameBuffers
 from doorbell.imaging.frame_ring import RingReader
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class CameraProcesses:
 
     def __init__(self, starter: Starter) -> None:
         self._starter: Starter | None = starter
+        self._buffers = FrameBuffers()
         self._lock = threading.Lock()
 
     def open(
@@ -74,7 +76,9 @@ class CameraProcesses:
         with ExitStack() as stack:
             try:
                 ours, theirs = pair()
-                camera = stack.enter_context(closing(ProcessCamera(ours, patience, meter)))
+                camera = stack.enter_context(
+                    closing(ProcessCamera(ours, patience, meter, self._buffers))
+                )
                 with theirs:
                     starter = self._ask(asked, theirs)
             except OSError as exc:
@@ -116,12 +120,20 @@ class ProcessCamera:
         link: to that process.
         patience: how long the camera may take.
         meter: as ``CameraProcesses.open`` takes it.
+        buffers: its frames are in.
     """
 
-    def __init__(self, link: socket.socket, patience: Patience, meter: FaceMeter | None) -> None:
+    def __init__(
+        self,
+        link: socket.socket,
+        patience: Patience,
+        meter: FaceMeter | None,
+        buffers: FrameBuffers,
+    ) -> None:
         self._link = link
         self._patience = patience
         self._meter = meter
+        self._buffers = buffers
         self._poll = select.poll()
         self._poll.register(link, select.POLLIN)
         self._started = self._opened = self._has_given = False
@@ -231,7 +243,7 @@ class ProcessCamera:
         if width * height > MAX_FRAME_PIXELS:
             os.close(descriptor)
             raise ValueError(f"that its frames have {width} x {height} pixels")
-        ring = RingReader(descriptor, ring_shape(width, height))
+        ring = RingReader(descriptor, ring_shape(width, height), self._buffers)
         if self._ring is not None:
             self._ring.close()
         self._ring, self._placed = ring, None
