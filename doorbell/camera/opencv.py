@@ -21,6 +21,7 @@ from doorbell.camera.uri import Kind, Source
 from doorbell.config import CameraSection
 from doorbell.domain import Frame, UInt8Array
 from doorbell.errors import CameraError, CameraSetupError, EndOfStreamError
+from doorbell.imaging.frame_buffers import FrameBuffers
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class OpenCvCamera:
 
     def __init__(self, section: CameraSection, source: Source) -> None:
         self.memory: UInt8Array | None = None
+        self._buffers = FrameBuffers()
+        self._size: tuple[int, int] | None = None  # of the last frame
         self._section = section
         self._source = source
         self._recorded = source.kind is Kind.FILE
@@ -119,7 +122,10 @@ class OpenCvCamera:
     def _decode(self, capture: cv2.VideoCapture) -> UInt8Array | None:
         """Return what was grabbed: (height, width, 3), RGB; None where it is garbled."""
         try:
-            decoded, pixels = capture.retrieve(self.memory)
+            memory = self.memory
+            if memory is None and self._size is not None:
+                memory = self._buffers.take(*self._size)
+            decoded, pixels = capture.retrieve(memory)
             if not decoded:
                 return None
             if len(pixels) == 1:
@@ -131,7 +137,8 @@ class OpenCvCamera:
             height, width = pixels.shape[:2]
             if height * width > MAX_FRAME_PIXELS:
                 raise CameraError(too_large(self._source, width, height))
-            own = pixels if pixels is self.memory else None
+            self._size = width, height
+            own = pixels if pixels is memory else None
             return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=own), np.uint8)
         except cv2.error as exc:  # a pipeline of another format, or an empty picture
             log.debug("OpenCV: %s", exc)

@@ -15,8 +15,8 @@ import numpy as np
 
 from doorbell.domain import UInt8Array
 
-# So many are kept that nobody uses; between two frames of a camera one is.
-SPARE = 2
+# So many are kept that nobody uses. With four doors that many come and go.
+SPARE = 6
 
 
 class FrameBuffers:
