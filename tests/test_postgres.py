@@ -149,7 +149,7 @@ def test_a_later_version_is_refused() -> None:
 PROGRAM = """
 import sys
 from doorbell.config import GallerySection, StorageSection
-from doorbell.domain import Float32Array, Visit
+from doorbell.domain import Visit
 from doorbell.gallery.gallery import Gallery
 with Gallery.of(StorageSection(), GallerySection(url=sys.argv[1])) as gallery:
     for i in range(10):

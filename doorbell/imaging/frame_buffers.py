@@ -10,6 +10,7 @@ import ctypes
 import mmap
 import weakref
 from collections import deque
+from contextlib import suppress
 
 import numpy as np
 
@@ -42,11 +43,10 @@ class FrameBuffers:
         return pixels.reshape(height, width, 3)
 
     def _spare(self, size: int) -> mmap.mmap | None:
-        """One that is free; those of another size are not wanted any more."""
-        while True:
-            try:
-                memory = self._free.pop()
-            except IndexError:
-                return None
+        """One of that size that is free; cameras may differ."""
+        for memory in tuple(self._free):
             if len(memory) == size:
-                return memory
+                with suppress(ValueError):  # another thread was sooner
+                    self._free.remove(memory)
+                    return memory
+        return None

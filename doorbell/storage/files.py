@@ -74,7 +74,7 @@ def remove_left_behind(directory: Path, name: str | None = None) -> None:
     halves = "*." if name is None else f".{escape(name)}.*"
     for left in directory.glob(f"{halves}{_SUFFIX}"):
         with suppress(OSError):  # being written by another process, or another user's
-            descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(left, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 left.unlink()

@@ -240,7 +240,7 @@ class ProcessCamera:
                 raise self._end(CameraError(f"the camera's process ended {_how(code)}"))
 
     def _take_ring(self, descriptor: int, width: int, height: int) -> None:
-        if width * height > MAX_FRAME_PIXELS:
+        if min(width, height) < 1 or width * height > MAX_FRAME_PIXELS:
             os.close(descriptor)
             raise ValueError(f"that its frames have {width} x {height} pixels")
         ring = RingReader(descriptor, ring_shape(width, height), self._buffers)

@@ -255,6 +255,7 @@ class PostgresDatabase:
         if len(rows) < count:  # there are no more, or most that it came by are another embedder's
             self.execute("SET LOCAL enable_indexscan = off")
             rows = self.rows(found, model_id, embedding, count)
+            self.execute("SET LOCAL enable_indexscan = on")
         return [row["number"] for row in rows]
 
     def wait_at_most(self, seconds: float) -> None:

@@ -395,6 +395,8 @@ _LIKENESS = (
         UNIQUE (person_id, model_id),
         UNIQUE (stranger_id, model_id)
     )""",
+    "INSERT INTO templates SELECT person_id, stranger_id, model_id, avg(embedding) FROM samples "
+    "WHERE hidden_by IS NULL GROUP BY person_id, stranger_id, model_id",
     *(
         f"CREATE INDEX templates_by_likeness_of_{whose} ON templates "
         f"USING hnsw (embedding vector_cosine_ops) WHERE {column} IS NOT NULL"
@@ -403,6 +405,8 @@ _LIKENESS = (
     f"""CREATE FUNCTION renew_templates(people_ids BIGINT[], stranger_ids BIGINT[]) RETURNS void
         LANGUAGE plpgsql SECURITY DEFINER SET search_path = {SCHEMA}, public, pg_temp AS $$
         BEGIN
+            IF coalesce(people_ids[1], people_ids[2], stranger_ids[1], stranger_ids[2]) IS NULL
+                THEN RETURN; END IF;
             PERFORM pg_advisory_xact_lock({WRITERS_LOCK});
             DELETE FROM templates
                 WHERE person_id = ANY(people_ids) OR stranger_id = ANY(stranger_ids);
@@ -418,8 +422,6 @@ _LIKENESS = (
         "array_agg(DISTINCT changed.stranger_id)) FROM {rows} AS changed;",
         ("person_id", "stranger_id", "model_id", "embedding", "hidden_by"),
     ),
-    "SELECT renew_templates((SELECT array_agg(id) FROM people), "
-    "(SELECT array_agg(id) FROM strangers))",
 )
 
 # Each entry leads from the version of its index to the next. Entries are only ever appended.
