@@ -1,9 +1,13 @@
 """Files that are whole or not there, on a real disk, also on one of a single megabyte."""
 
+import errno
+import fcntl
+import os
 import signal
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -131,6 +135,21 @@ def test_what_was_left_behind_goes_and_what_is_being_written_stays(tmp_path: Pat
         assert unfinished.name.startswith(".other.jpg.")
     finally:
         kill(other)
+
+
+def test_without_locks_what_is_old_was_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    old, new = tmp_path / ".old.jpg.x.part", tmp_path / ".new.jpg.x.part"
+    for each in (old, new):
+        each.touch()
+    os.utime(old, (time.time() - 7200.0,) * 2)
+    remove_left_behind(tmp_path)
+    assert list(tmp_path.iterdir()) == [new]
 
 
 def test_files_are_written_whole_while_what_is_left_behind_is_removed(tmp_path: Path) -> None:

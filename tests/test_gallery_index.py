@@ -236,7 +236,7 @@ class Followed:
 
     def check_alike(self, place: int) -> None:
         """Of whoever is most like a face, what is compared once is the same."""
-        alike = self.gallery.templates_like(MODEL, axis(place), 2)
+        alike = self.gallery.templates_like(MODEL, axis(place), people=2, strangers=1)
         assert found(alike, place)[1] == found(self.templates, place)[1]
         one, other = (
             [(person, cosine) for person, cosine in each.people_like(axis(place), 2) if cosine > 0]

@@ -176,7 +176,7 @@ def test_a_house_that_no_machine_may_tidy_says_so(place: OnServer, machines: lis
         assert told() == ""
         with place.open() as everything, everything.file.writing():
             everything.file.execute("UPDATE gallery SET tidied_at = now() - interval '50 hours'")
-        with pytest.raises(GalleryError, match="for 2 days"):
+        with pytest.raises(GalleryError, match="for 50 hours"):
             require_tidied(household)
 
 

@@ -265,7 +265,7 @@ def test_an_earlier_state_is_not_gone_on_with(own: Postgres) -> None:
 def test_who_listens_is_told_of_changes_of_faces_and_of_nothing_else() -> None:
     import psycopg
 
-    from doorbell.gallery.postgres.migrations import CHANNEL
+    from doorbell.gallery.postgres.locks import CHANNEL
 
     place = OnServer()
     with place.open() as gallery, psycopg.connect(str(place.section.url), autocommit=True) as ear:
@@ -334,7 +334,7 @@ def test_of_thousands_whoever_is_most_alike_is_found_without_reading_all(own: Po
         everybody = other.templates(MODEL)
         right = 0
         for probe in probes[:150]:
-            alike = gallery.templates_like(MODEL, probe, 3)
+            alike = gallery.templates_like(MODEL, probe, people=3, strangers=1)
             assert len(alike.people) < 10
             found, truly = (each.people_like(probe, 3) for each in (alike, everybody))
             right += [person for person, _ in found] == [person for person, _ in truly]
@@ -343,6 +343,31 @@ def test_of_thousands_whoever_is_most_alike_is_found_without_reading_all(own: Po
             one, another = alike.candidates(probe), everybody.candidates(probe)
             assert one.stranger == another.stranger
         assert right > 145
+
+
+def test_an_upgrade_makes_the_templates_of_whoever_is_there() -> None:
+    name, section = new_database()
+    faces = directions(np.random.default_rng(3).standard_normal((100, 128)).astype(np.float32))
+    with open_on(section) as gallery, gallery.file.writing():
+        give(gallery, "somebody", MODEL, faces)
+    server().say(
+        "DROP TABLE doorbell.templates; DROP FUNCTION doorbell.renew_templates CASCADE; "
+        "DROP FUNCTION doorbell.samples_insert_changes_likeness CASCADE; "
+        "DROP FUNCTION doorbell.samples_delete_changes_likeness CASCADE; "
+        "DROP FUNCTION doorbell.samples_update_changes_likeness CASCADE; "
+        "UPDATE doorbell.gallery SET version = 3",
+        name,
+    )
+    with open_on(section) as gallery:
+        for place in (0, 8):
+            [(person, cosine)] = gallery.templates_like(MODEL, faces[place], people=1).people_like(
+                faces[place], 1
+            )
+            assert person.name == f"somebody {place // 2}"
+            assert cosine == pytest.approx(1.0, abs=1e-5)
+        gallery.people.forget("somebody 0")
+        left = gallery.file.rows("SELECT count(*) AS n FROM templates WHERE person_id IS NOT NULL")
+        assert left[0]["n"] == 49
 
 
 def give(gallery: Gallery, called: str, model_id: str, faces: Float32Array) -> None:

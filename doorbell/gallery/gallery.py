@@ -203,20 +203,25 @@ class Gallery:
             index = self._indexes[model_id] = GalleryIndex(self._changes, model_id, self._place)
         return index.follow(at_most)
 
-    def templates_like(self, model_id: str, signature: Float32Array, people: int = 1) -> Templates:
+    def templates_like(
+        self, model_id: str, signature: Float32Array, *, people: int = 0, strangers: int = 0
+    ) -> Templates:
         """What a face is compared with once: of a server only those whom it is most like.
 
         Args:
             model_id: the embedder.
             signature: (128,) float32 of unit length.
-            people: how many of them, beside one stranger, are wanted.
+            people: how many of them are wanted.
+            strangers: likewise.
 
         Returns:
-            At least these; without what corrections say of anybody's face.
+            At least these; of a server without what corrections say of faces, and without variants.
 
         Raises:
             EncryptionError: see ``templates``.
         """
         with self.file.reading():
-            found = TemplateReader(self.file, model_id, self._place).most_alike(signature, people)
+            found = TemplateReader(self.file, model_id, self._place).most_alike(
+                signature, people, strangers
+            )
         return self.templates(model_id) if found is None else found

@@ -120,20 +120,21 @@ class TemplateReader:
         self.read_corrected(templates)
         return templates
 
-    def most_alike(self, signature: Float32Array, people: int) -> Templates | None:
-        """Those of the people, and of the stranger, whom a face is most like.
+    def most_alike(self, signature: Float32Array, people: int, strangers: int) -> Templates | None:
+        """Those of the people and strangers whom a face is most like, without drawn variants.
 
         Args:
             signature: (128,) float32 of unit length.
             people: how many of them.
+            strangers: likewise.
 
         Returns:
             None where all have to be read to know who that is.
         """
         embedding = StoredEmbedding(signature.astype(STORED_FLOAT).tobytes())
         person_ids, stranger_ids = (
-            self._file.most_alike(column, self._model_id, embedding, count + _MORE)
-            for column, count in (("person_id", people), ("stranger_id", 1))
+            self._file.most_alike(column, self._model_id, embedding, count + _MORE if count else 0)
+            for column, count in (("person_id", people), ("stranger_id", strangers))
         )
         if person_ids is None or stranger_ids is None:
             return None
@@ -141,10 +142,12 @@ class TemplateReader:
             VectorIndex(no_ids(), no_embeddings()) for _ in range(2)
         )
         templates = Templates({}, people_vectors, {}, stranger_vectors, {})
-        for person_id in person_ids:
-            self.read_person(templates, person_id)
-        for stranger_id in stranger_ids:
-            self.read_stranger(templates, stranger_id)
+        for person in map(person_from, self._those("SELECT * FROM people WHERE", person_ids)):
+            samples, embeddings = self._samples("person_id", person.person_id, person)
+            templates.put_person(person, _template(embeddings), _by_source(samples, embeddings))
+        for stranger in map(stranger_from, self._those(f"{STRANGERS} AND", stranger_ids)):
+            _, embeddings = self._samples("stranger_id", stranger.stranger_id, stranger)
+            templates.put_stranger(stranger, _template(embeddings))
         return templates
 
     def read_person(self, templates: Templates, person_id: int) -> None:
@@ -155,15 +158,7 @@ class TemplateReader:
             return
         person = person_from(rows[0])
         samples, embeddings = self._samples("person_id", person_id, person)
-        of_source = {
-            source: embeddings[[_source_of(row) is source for row in samples]] for source in Source
-        }
-        present = {source: each for source, each in of_source.items() if len(each)}
-        sources = (
-            {source: directions(each.sum(axis=0)) for source, each in present.items()}
-            if len(present) > 1
-            else dict.fromkeys(present)
-        )
+        sources = _by_source(samples, embeddings)
         drawn = self._drawn(f"= {person_id:d}", {person_id: person})
         sources |= {source: directions(sums.sums[0]) for source, sums in drawn.items()}
         templates.put_person(person, _template(embeddings), sources)
@@ -234,6 +229,10 @@ class TemplateReader:
             ]
         self._tell(wrong, lambda row: people[row["person_id"]].label)
         return sums
+
+    def _those(self, said: str, ids: list[int]) -> Iterable[Row]:
+        """Rows of these identifiers."""
+        return self._file.rows(f"{said} id {self._file.among}", self._file.listed(ids))
 
     def _samples(
         self, column: str, visitor_id: int, visitor: Person | Stranger
@@ -321,6 +320,19 @@ def _sources(photographs: _Sums, frames: _Sums) -> dict[int, SourceVectors]:
             for source, sums in ((Source.PHOTOGRAPH, photographs), (Source.CAMERA, frames))
         }
     return sources
+
+
+def _by_source(
+    samples: Sequence[Row], embeddings: Float32Array
+) -> dict[Source, Float32Array | None]:
+    """The mean of each source of one person's samples."""
+    of_source = {
+        source: embeddings[[_source_of(row) is source for row in samples]] for source in Source
+    }
+    present = {source: each for source, each in of_source.items() if len(each)}
+    if len(present) > 1:
+        return {source: directions(each.sum(axis=0)) for source, each in present.items()}
+    return dict.fromkeys(present)
 
 
 def _source_of(row: Row) -> Source:

@@ -83,5 +83,7 @@ def stranger_of_visit(
         return None
     mean = np.sum([sample.embedding * sample.quality for sample in samples], axis=0)  # (128,)
     signature = directions(np.asarray(mean, np.float32))
-    candidates = gallery.templates_like(samples[0].model_id, signature).candidates(signature)
+    candidates = gallery.templates_like(samples[0].model_id, signature, strangers=1).candidates(
+        signature
+    )
     return nearest_stranger(candidates, section)

@@ -51,7 +51,9 @@ def require_likeness(
     own = _samples_of(gallery, name, model_id)
     others = [
         (person, similarity)
-        for person, similarity in gallery.templates_like(model_id, mean, 3).people_like(mean, 3)
+        for person, similarity in gallery.templates_like(model_id, mean, people=3).people_like(
+            mean, 3
+        )
         if name_key(person.name) != name_key(name) and person != but
     ]
     other, similarity = others[0] if others else (None, 0.0)

@@ -206,7 +206,7 @@ class Registrar:
         )
 
     def _check_others(self, name: str, sample: FaceSample) -> Check | None:
-        templates = self._gallery.templates_like(self._model_id, sample.embedding, 2)
+        templates = self._gallery.templates_like(self._model_id, sample.embedding, people=2)
         for person, similarity in templates.people_like(sample.embedding, 2):
             if name_key(person.name) != name_key(name):
                 return check_others(similarity, person.name)

@@ -11,6 +11,7 @@ import fcntl
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -20,6 +21,8 @@ from typing import BinaryIO
 OWNER_ONLY = 0o600
 READABLE = 0o644  # for what holds nothing private, and may be written by another user than reads it
 _SUFFIX = "part"
+# Where no lock tells, what nobody has written to for so long is taken for left behind.
+_LEFT_SECONDS = 3600.0
 
 
 @contextmanager
@@ -73,11 +76,11 @@ def remove_left_behind(directory: Path, name: str | None = None) -> None:
     """
     halves = "*." if name is None else f".{escape(name)}.*"
     for left in directory.glob(f"{halves}{_SUFFIX}"):
-        with suppress(OSError):  # being written by another process, or another user's
+        with suppress(OSError):  # another user's, or gone
             descriptor = os.open(left, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                left.unlink()
+                if _is_left(descriptor):
+                    left.unlink()
             finally:
                 os.close(descriptor)
 
@@ -156,6 +159,17 @@ def _move_to_new(partial: Path, path: Path) -> None:
         if os.path.lexists(path):
             raise
         partial.rename(path)
+
+
+def _is_left(descriptor: int) -> bool:
+    """Whether nobody writes to the half of a file any more."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a network's disk may know no locks
+        return time.time() - os.fstat(descriptor).st_mtime > _LEFT_SECONDS
+    return True
 
 
 def _begin(path: Path) -> tuple[int, Path]:

@@ -70,7 +70,7 @@ def search_server(building: Building) -> None:
     people, milliseconds = [], []
     for probe in building.played.probes:
         began = time.perf_counter()
-        alike = building.gallery.templates_like(SFACE_ID, probe).people_like(probe, 1)
+        alike = building.gallery.templates_like(SFACE_ID, probe, people=1).people_like(probe, 1)
         milliseconds.append(1000 * (time.perf_counter() - began))
         people.append(alike[0][0].person_id if alike else 0)
     building.played.searched = Searched(people, milliseconds)

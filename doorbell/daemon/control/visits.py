@@ -113,7 +113,7 @@ class VisitRequests:
             return [_likely_document(person, None) for person in people]
         mean = np.sum([sample.embedding * sample.quality for sample in samples], axis=0)  # (128,)
         signature = directions(np.asarray(mean, np.float32))
-        templates = gallery.templates_like(samples[0].model_id, signature, LIKELY)
+        templates = gallery.templates_like(samples[0].model_id, signature, people=LIKELY)
         return [
             _likely_document(person, similarity)
             for person, similarity in templates.people_like(signature, LIKELY)

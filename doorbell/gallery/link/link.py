@@ -102,6 +102,7 @@ class GalleryLink:
         self._caught_up = threading.Event()
         self._waiting = self._aside = 0
         self._has_tried_again = False
+        self._began = time.monotonic()
         self._answered_at = time.time()
         self._problem: str | None = None
         # Not waited for when the daemon stops: a server that hangs would keep it.
@@ -182,7 +183,8 @@ class GalleryLink:
                 if is_ours:
                     self._tidy(Gallery(server))
                     prune(server)
-            require_tidied(server)
+            if time.monotonic() > self._began + TIDY_SECONDS:  # by then somebody has
+                require_tidied(server)
         except GalleryError as exc:
             log.error("what is old stays for another hour: %s", exc)
 

@@ -106,7 +106,7 @@ def require_tidied(database: GalleryDatabase) -> None:
         "SELECT extract(epoch FROM now() - tidied_at) / 86400 AS days, "
         "EXISTS (SELECT 1 FROM machines) AS is_shared FROM gallery"
     )
-    since = "ever" if row["days"] is None else f"for {row['days']:.0f} days"
+    since = "ever" if row["days"] is None else f"for {24 * row['days']:.0f} hours"
     if row["is_shared"] and (row["days"] is None or row["days"] > UNTIDIED_DAYS):
         raise GalleryError(
             f"no machine has deleted what is old {since}: one that runs has to have the "

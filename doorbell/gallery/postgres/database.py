@@ -22,11 +22,9 @@ from doorbell.gallery.codec import StoredEmbedding
 from doorbell.gallery.postgres.address import ANSWER_SECONDS, BUSY_SECONDS, address_of
 from doorbell.gallery.postgres.connection import NoAnswerError, PatientConnection
 from doorbell.gallery.postgres.errors import translated
-from doorbell.gallery.postgres.migrations import (
-    CHANNEL,
-    MIGRATIONS,
-    TIDYING_LOCK,
-)
+from doorbell.gallery.postgres.likeness import MOST_ALIKE, SEARCHED
+from doorbell.gallery.postgres.locks import CHANNEL, TIDYING_LOCK
+from doorbell.gallery.postgres.migrations import MIGRATIONS
 from doorbell.gallery.postgres.schema import LOCK, migrated, require_vectors
 from doorbell.gallery.postgres.values import adapt
 from doorbell.storage.encryption import NO_CIPHER, Cipher
@@ -45,9 +43,6 @@ _NUMBERS = {"visits": "rowid", "namings": "correction_id"}
 
 # Whose numbers are those of another table.
 _UNNUMBERED = ("namings",)
-
-# So many templates are gone through to find the most alike; more find them more surely.
-_SEARCHED = 200
 
 _RESTORE = "put a copy of the database in its place with: pg_restore"
 
@@ -246,11 +241,8 @@ class PostgresDatabase:
         self, column: str, model_id: str, embedding: StoredEmbedding, count: int
     ) -> list[int]:
         """By the server's own index."""
-        found = (
-            f"SELECT {column} AS number FROM templates WHERE {column} IS NOT NULL "  # noqa: S608 - our own words
-            "AND model_id = ? ORDER BY embedding <=> ? LIMIT ?"
-        )
-        self.execute(f"SET LOCAL hnsw.ef_search = {max(_SEARCHED, count)}")
+        found = MOST_ALIKE[column]
+        self.execute(f"SET LOCAL hnsw.ef_search = {max(SEARCHED, count)}")
         rows = self.rows(found, model_id, embedding, count)
         if len(rows) < count:  # there are no more, or most that it came by are another embedder's
             self.execute("SET LOCAL enable_indexscan = off")

@@ -8,7 +8,8 @@ import psycopg
 
 from doorbell.gallery.postgres.address import SCHEMA
 from doorbell.gallery.postgres.connection import PatientConnection
-from doorbell.gallery.postgres.migrations import MIGRATIONS, WRITERS_LOCK
+from doorbell.gallery.postgres.locks import WRITERS_LOCK
+from doorbell.gallery.postgres.migrations import MIGRATIONS
 
 # Taken by whoever writes, within a transaction.
 LOCK = f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
@@ -30,13 +31,15 @@ def migrated(connection: PatientConnection) -> tuple[int, object, bool]:
     """Bring the schema, also where there is none, to the present version; see ``_state``."""
     version, *_ = _state(connection)
     if version < len(MIGRATIONS):
-        with connection.transaction():
+        patience, connection.longest_seconds = connection.longest_seconds, None
+        with connection.transaction():  # in which a large gallery takes its time
             connection.execute(LOCK)
             version, *_ = _state(connection)  # somebody else may have been quicker
             for reached, statements in enumerate(MIGRATIONS[version:], start=version + 1):
                 for statement in statements:
                     connection.execute(statement)
                 connection.execute("UPDATE gallery SET version = %s", (reached,))
+        connection.longest_seconds = patience
     return _state(connection)
 
 
