@@ -34,8 +34,9 @@ KEYPOINTS = np.asarray(HEAD[:, :2] * 4 + (80, 56), np.float32)
 CLEAR = Quality(64.0, 0.5, Pose(0.0, 0.0, 0.0), 120.0, 1.0, 20.0, 0.0)
 
 FRAME_SECONDS = 0.1
-# A visitor is there for so many frames: long enough for a stranger to be told.
-FRAMES_THERE = 24
+# A visitor is there for so many frames: long enough for a stranger to be told, also where somebody
+# of ten thousand residents is a little like them, which takes ``decide_within_seconds``.
+FRAMES_THERE = 45
 # Then nobody, in so few frames that a camera may give: as long as it takes until a visit is over.
 FRAMES_GONE, GONE_SECONDS = 10, 0.45
 ABSENCE_SECONDS = 3.0
