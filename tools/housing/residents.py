@@ -77,7 +77,8 @@ def write_file(path: Path, residents: Residents) -> None:
             "INSERT INTO people (id, name, name_key) VALUES (?1, ?2, ?2)", _people(residents)
         )
         connection.executemany(
-            "INSERT INTO samples (person_id, model_id, embedding, quality) VALUES (?, ?, ?, ?)",
+            "INSERT INTO samples (person_id, model_id, embedding, quality, source_sha256) "
+            "VALUES (?, ?, ?, ?, ?)",
             _samples(residents),
         )
 
@@ -103,10 +104,11 @@ def write_server(section: GallerySection, residents: Residents) -> None:
                     for number, name in _people(residents):
                         copy.write_row((number, name, name))
                 with cursor.copy(
-                    "COPY doorbell.samples (person_id, model_id, embedding, quality) "
+                    "COPY doorbell.samples "
+                    "(person_id, model_id, embedding, quality, source_sha256) "
                     "FROM STDIN (FORMAT BINARY)"
                 ) as copy:
-                    copy.set_types(["int8", "text", "vector", "float8"])
+                    copy.set_types(["int8", "text", "vector", "float8", "text"])
                     for row in _samples(residents):
                         copy.write_row(row)
         with server.writing():
@@ -119,11 +121,14 @@ def _people(residents: Residents) -> Iterator[tuple[int, str]]:
         yield number, name_of(number)
 
 
-def _samples(residents: Residents) -> Iterator[tuple[int, str, StoredEmbedding, float]]:
+def _samples(residents: Residents) -> Iterator[tuple[int, str, StoredEmbedding, float, str]]:
+    """Of photographs, as the digest of each says; without one they were a camera's frames."""
     for first, block in residents.blocks():
         for place, samples in enumerate(block):
-            for sample in samples.astype(STORED_FLOAT):
-                yield first + place + 1, SFACE_ID, StoredEmbedding(sample.tobytes()), QUALITY
+            for taken, sample in enumerate(samples.astype(STORED_FLOAT)):
+                embedding = StoredEmbedding(sample.tobytes())
+                digest = f"{first + place:032x}{taken:032x}"
+                yield first + place + 1, SFACE_ID, embedding, QUALITY, digest
 
 
 def _drawn(faces: Float32Array, samples: int, seed: int) -> Iterator[tuple[int, Float32Array]]:
