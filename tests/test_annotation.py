@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -118,3 +121,35 @@ def test_jpeg_keeps_red_red() -> None:
     assert red > 200
     assert max(blue, green) < 20
     assert len(encode_jpeg(picture(), 30)) <= len(encode_jpeg(picture(), 95))
+
+
+FROM_MANY_THREADS = """
+import sys, threading
+import numpy as np
+from doorbell.domain import Face
+from doorbell.imaging.annotation import FaceNote, annotate
+from doorbell.measure.speed.memory import resident_megabytes
+
+face = Face(np.array([60, 60, 160, 160], np.float32), np.full((6, 2), 100, np.float32), 0.9)
+pixels = np.zeros((240, 320, 3), np.uint8)
+
+def draw():
+    assert annotate(pixels, [FaceNote(face, label="Zoë")]).any()
+    drawn.release()
+    forever.wait()
+
+drawn, forever = threading.Semaphore(0), threading.Event()
+grown = []
+for count in range(8):
+    threading.Thread(target=draw, daemon=True).start()
+    assert drawn.acquire(timeout=30)
+    grown.append(resident_megabytes())
+print(grown[-1] - grown[0])
+"""
+
+
+def test_threads_that_draw_labels_share_the_font() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FROM_MANY_THREADS], check=True, capture_output=True, text=True
+    )
+    assert float(done.stdout) < 10  # one of each thread's own took 40

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
 
 from doorbell.camera import Camera
 from doorbell.camera.frame_health import FrameHealth
-from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.latest import LatestFrame, close_all, open_latest
 from doorbell.camera.patience import Patience
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
@@ -66,6 +67,10 @@ def recording(length: int) -> Iterator[Frame | Exception]:
 def opener(*scripts: Iterator[Frame | Exception]) -> Callable[[], Camera]:
     cameras = iter(scripts)
     return lambda: ScriptedCamera(next(cameras))
+
+
+def itself(camera: Camera) -> Camera:
+    return camera
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -169,6 +174,24 @@ def test_closing_is_bounded_even_if_the_driver_hangs(caplog: pytest.LogCaptureFi
     with pytest.raises(CameraError, match="closed"):
         latest.get(0.1)
     camera.let_go.set()
+    wait_until(lambda: not capture_threads())
+
+
+def test_cameras_that_hang_are_closed_in_the_time_of_one() -> None:
+    stuck = [StuckCamera() for _ in range(4)]
+    works = ScriptedCamera(recording(10))
+    cameras: list[Camera] = [*stuck, works]
+    latest = [
+        LatestFrame(partial(itself, camera), reopen_max_seconds=1, lossless=False)
+        for camera in cameras
+    ]
+    assert all(camera.reading.wait(2) for camera in stuck)
+    start = time.monotonic()
+    close_all(latest)
+    assert time.monotonic() - start < 3
+    assert works.closed.is_set()
+    for camera in stuck:
+        camera.let_go.set()
     wait_until(lambda: not capture_threads())
 
 

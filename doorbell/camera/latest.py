@@ -12,7 +12,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,6 +96,7 @@ class LatestFrame:
         self._last_seconds = 0.0
         self._opened = False
         self._closed = False
+        self._close_until = 0.0  # by a clock that nobody sets
         self._ending: Exception | None = None
         self._reopen_seconds = _REOPEN_FIRST_SECONDS
         self._frozen_factor = 1.0
@@ -166,13 +167,19 @@ class LatestFrame:
             away = "; the camera is lost and being reopened" if self._states.is_away else ""
             raise CameraError(f"no frame within {timeout_seconds:g} s{away}")
 
-    def close(self) -> None:
-        """Stop capturing and release the camera, within two seconds; idempotent."""
+    def stop(self) -> None:
+        """Stop capturing and have the camera released, without waiting for it; idempotent."""
         with self.changed:
-            self._closed = True
+            if not self._closed:
+                self._closed = True
+                self._close_until = time.monotonic() + _CLOSE_SECONDS
             self._frame = None
             self.changed.notify_all()
-        self._capture.thread.join(_CLOSE_SECONDS)
+
+    def close(self) -> None:
+        """Stop capturing and release the camera, within two seconds; idempotent."""
+        self.stop()
+        self._capture.thread.join(max(self._close_until - time.monotonic(), 0.0))
         if self._capture.thread.is_alive():
             log.warning("the camera did not answer within %g s; left behind", _CLOSE_SECONDS)
 
@@ -346,6 +353,15 @@ class LatestFrame:
             self._last_seconds = frame.time_seconds
             self._frame = frame
             self.changed.notify_all()
+
+
+def close_all(cameras: Iterable[LatestFrame]) -> None:
+    """Close cameras at the same time: one that hangs keeps nobody longer than all of them do."""
+    cameras = list(cameras)
+    for camera in cameras:
+        camera.stop()
+    for camera in cameras:
+        camera.close()
 
 
 def open_latest(

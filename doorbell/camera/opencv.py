@@ -32,6 +32,8 @@ _SOONER = 0.8
 # Before the first key frame OpenCV fails at each packet, of which FFmpeg has some seconds in store
 # when a stream is opened. So often in a row it fails at once only where nothing more comes.
 _ENDED_GRABS, _AT_ONCE_SECONDS = 1000, 0.005
+# Of a picture whose colours are put into another order at a time.
+_BAND_ROWS = 64
 # What kind of picture FFmpeg decoded last, as a letter (OpenCV 4.9); 0 elsewhere.
 _FRAME_TYPE = 69
 
@@ -138,8 +140,7 @@ class OpenCvCamera:
             if height * width > MAX_FRAME_PIXELS:
                 raise CameraError(too_large(self._source, width, height))
             self._size = width, height
-            own = pixels if pixels is memory else None
-            return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=own), np.uint8)
+            return _as_rgb(pixels)
         except cv2.error as exc:  # a pipeline of another format, or an empty picture
             log.debug("OpenCV: %s", exc)
             return None
@@ -202,6 +203,19 @@ class OpenCvCamera:
             position = self._last_seconds + self._period_seconds
         self._last_seconds = max(0.0, position)
         return self._last_seconds
+
+
+def _as_rgb(pixels: MatLike) -> UInt8Array:
+    """Change blue and red, (height, width, 3) uint8, where they are.
+
+    By bands, since OpenCV copies first what it is to change in place.
+    """
+    if pixels.shape[2:] != (3,):
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    for top in range(0, len(pixels), _BAND_ROWS):
+        band = pixels[top : top + _BAND_ROWS]
+        cv2.cvtColor(band, cv2.COLOR_BGR2RGB, dst=band)
+    return np.asarray(pixels, np.uint8)
 
 
 def in_rows(pixels: MatLike, width: int, height: int) -> MatLike:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 from doorbell.camera import frames_reach_gpu
-from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.latest import LatestFrame, close_all, open_latest
 from doorbell.camera.process.camera import CameraProcesses
 from doorbell.camera.process.starter import fork_starter
 from doorbell.camera.uri import is_live
@@ -120,6 +120,8 @@ def run_daemon(
             shared = stack.enter_context(open_shared(config, inbox.put))
         faces = models_directory(config.inference) / "faces"
         changed = threading.Condition()
+        opened: list[LatestFrame] = []
+        stack.callback(close_all, opened)
 
         def open_camera(door: Config) -> LatestFrame:
             camera = open_latest(
@@ -130,7 +132,8 @@ def run_daemon(
                 processes=processes,
                 name=door.device.id,
             )
-            return stack.enter_context(closing(camera))
+            opened.append(camera)
+            return camera
 
         # A live camera takes as long to give a frame as networks to load; a recording would begin
         # while nobody looks.

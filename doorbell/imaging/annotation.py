@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
@@ -68,9 +69,7 @@ def annotate(pixels: UInt8Array, notes: Sequence[FaceNote]) -> UInt8Array:
         _draw_box(canvas, note, line)
     for note in notes:
         _draw_keypoints(canvas, note, line)
-    for note in notes:
-        if note.text:
-            _draw_label(canvas, note, line)
+    _draw_labels(canvas, notes, line)
     return canvas
 
 
@@ -101,6 +100,28 @@ def _draw_keypoints(canvas: UInt8Array, note: FaceNote, line: int) -> None:
         centre = (round(float(x)), round(float(y)))
         cv2.circle(canvas, centre, radius + 1, _INK, -1, cv2.LINE_AA)
         cv2.circle(canvas, centre, radius, _COLOURS[note.verdict], -1, cv2.LINE_AA)
+
+
+def _draw_labels(canvas: UInt8Array, notes: Sequence[FaceNote], line: int) -> None:
+    """Draw all labels, in the one thread that has a font."""
+
+    def draw() -> None:
+        for note in notes:
+            if note.text:
+                _draw_label(canvas, note, line)
+
+    try:
+        drawn = _labels_thread().submit(draw)
+    except RuntimeError:  # this process comes to its end
+        draw()
+    else:
+        drawn.result()
+
+
+@cache
+def _labels_thread() -> ThreadPoolExecutor:
+    """OpenCV 5 keeps a font of 6 MB for each thread that draws text, as long as that lives."""
+    return ThreadPoolExecutor(1, "labels")
 
 
 def _draw_label(canvas: UInt8Array, note: FaceNote, line: int) -> None:

@@ -91,7 +91,7 @@ class OpenVinoRunner:
         try:
             core = openvino.Core()
             model = core.read_model(path) if is_small else None
-            if model is not None and _is_open_in_batch_only(model):
+            if model is not None and _is_open_in_batch_only(model.inputs):
                 inputs = _specifications(model.inputs)
                 model.reshape({port: [1, *port.partial_shape[1:]] for port in model.inputs})
                 compiled = core.compile_model(model, "CPU", settings)
@@ -100,7 +100,8 @@ class OpenVinoRunner:
                 # By its path, so that what is compiled already is not read as ONNX first.
                 compiled = core.compile_model(str(path), "CPU", settings)
                 inputs = _specifications(compiled.inputs)
-                self._one_by_one = False
+                # OpenVINO keeps weights and memory anew for each batch that there ever was.
+                self._one_by_one = _is_open_in_batch_only(compiled.inputs)
         except RuntimeError as exc:
             said = " ".join(str(exc).split())
             raise InferenceError(
@@ -168,10 +169,10 @@ def _specifications(ports: Sequence[Any]) -> dict[str, TensorSpec]:
     }
 
 
-def _is_open_in_batch_only(model: openvino.Model) -> bool:
+def _is_open_in_batch_only(inputs: Sequence[Any]) -> bool:
     """Whether the first dimension of every input is left open, and no other."""
     return all(
         [size.is_dynamic for size in port.partial_shape] == [True] + [False] * (rank - 1)
-        for port in model.inputs
+        for port in inputs
         for rank in [len(port.partial_shape)]
     )
