@@ -80,8 +80,3 @@ def test_a_photo_finds_each_of_its_faces_and_leaves_nothing(
     assert (row[0], row[2:4]) == ("Barack", ["yes", "v6"])
     assert float(row[1]) > 0.5
     assert sorted(path.name for path in storage.iterdir()) == before
-    notes = tmp_path / "notes.jpg"
-    notes.write_text("milk, bread")
-    refused = cli("visits", "search", str(notes))
-    assert (refused.exit_code, refused.stdout) == (1, "")
-    assert "is not a picture" in refused.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from console_documents import HOSTILE_NAMES, person, stranger, visit
+from console_documents import HOSTILE_NAMES, found_alike, visit
 from console_household import Household, Pages, Seen
 from console_server import PAGE, Answered, Console
 from console_two_doors import DOORS, TwoDoors
@@ -13,22 +13,6 @@ from console_two_doors import DOORS, TwoDoors
 from doorbell.console.pages.audit_words import action_words
 from doorbell.console.routing import Role
 
-HERS = person(3, HOSTILE_NAMES[0])
-FOUND: list[dict[str, Any]] = [
-    {
-        "visitor": {"kind": "person", "id": 3, "label": HERS["name"], "ignored": False},
-        "similarity": 0.71,
-        "is_same": True,
-        "visits": [visit("hers", HERS, door_id="garden"), visit("earlier", HERS)],
-    },
-    {"visitor": stranger(7), "similarity": 0.4, "is_same": False, "visits": []},
-    {
-        "visitor": {"kind": "undecided", "id": None, "label": "", "ignored": False},
-        "similarity": 0.35,
-        "is_same": False,
-        "visits": [visit("unknown", door_id="back-gate")],
-    },
-]
 VERDICT: dict[str, Any] = {"accepted": True, "reason": "", "message": "", "hint": "", "who": None}
 
 
@@ -39,7 +23,7 @@ def pages(imagined: Console) -> Pages:
 
 def send(pages: Pages, content: bytes = b"a photo", **told: Any) -> Answered:
     """Send a picture, as the script of the page does."""
-    asked = {**VERDICT, "every_visit": True, "faces": [{"alike": FOUND}], **told}
+    asked = {**VERDICT, "every_visit": True, "faces": [{"alike": found_alike()}], **told}
     pages.console.doorbell.answers["photo.search"] = lambda _: asked
     headers = {**pages.headers, **PAGE, "origin": pages.console.origin, "x-door": "1"}
     return pages.console.ask("POST", "/visits/search", headers, content)
@@ -64,7 +48,7 @@ def test_whoever_is_found_leads_to_person_stranger_and_visits_at_their_doors(
     for visit_id in ("hers", "earlier", "unknown"):
         assert seen.all("a", href=f"/visits/{visit_id}")
     assert not seen.all("img", src="x")
-    assert HERS["name"] in seen.text
+    assert HOSTILE_NAMES[0] in seen.text
     assert DOORS[1]["name"] in seen.text
     assert "back-gate" in seen.text  # of another machine
     assert "the same very much alike (similarity 0.71)" in seen.text
@@ -78,7 +62,9 @@ def test_whoever_is_found_leads_to_person_stranger_and_visits_at_their_doors(
 
 
 def test_of_several_faces_each_has_its_heading(pages: Pages) -> None:
-    seen = Seen(send(pages, faces=[{"alike": []}, {"alike": FOUND}], every_visit=False).text)
+    seen = Seen(
+        send(pages, faces=[{"alike": []}, {"alike": found_alike()}], every_visit=False).text
+    )
     assert "Face 1 of 2, from the left Nobody with a face like this" in seen.text
     assert "Face 2 of 2, from the left" in seen.text
     assert "Only visits at the doors of this machine are seen here" in seen.text
@@ -114,15 +100,14 @@ def test_a_picture_is_as_large_as_any_photo_and_comes_from_our_own_pages(pages: 
 
 def test_a_visit_s_page_leads_to_visits_of_a_face_like_it(pages: Pages) -> None:
     assert Seen(pages.get("/visits/anna").text).all("a", href="/visits/anna/search")
-    told = {"visit": visit("anna"), "has_faces": True, "every_visit": True, "alike": FOUND}
-    pages.console.doorbell.answers["visits.search"] = lambda _: told
     seen = Seen(pages.get("/visits/anna/search").text)
     assert pages.asked("visits.search") == [{"visit": "anna"}]
     assert "Visits of a face like this" in seen.text
     assert seen.all("a", href="/visits/anna")
     assert seen.all("a", href="/people/3")
     assert not seen.all("input", type="file")
-    told |= {"has_faces": False, "alike": []}
+    told = {"visit": visit("anna"), "has_faces": False, "every_visit": True, "alike": []}
+    pages.console.doorbell.answers["visits.search"] = lambda _: told
     seen = Seen(pages.get("/visits/anna/search").text)
     assert "No face of this visit is kept" in seen.text
     assert "Nobody with a face like this" not in seen.text

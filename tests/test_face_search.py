@@ -111,6 +111,17 @@ def test_who_is_as_like_another_is_perhaps_the_same_and_a_stranger_is_by_the_thr
         ]
 
 
+def test_a_face_that_was_said_to_be_somebody_else_s_is_not_the_same(gallery: Gallery) -> None:
+    anna = gallery.people.enroll("Anna", [EnrolledSample(face({1: 1.0}))]).person
+    gallery.people.enroll("Berta", [EnrolledSample(face({2: 1.0}))])
+    came(gallery, "hers", 1.0, anna, face({1: 0.8, 3: 0.5}))
+    [alike] = search_visit(gallery, "hers", SECTION)
+    assert (alike.visitor, alike.is_same) == (anna, True)
+    gallery.corrections.to_person("hers", "Berta", learn=False)
+    [alike] = search_visit(gallery, "hers", SECTION)
+    assert (alike.visitor, alike.is_same) == (anna, False)
+
+
 def test_a_visit_of_nobody_is_compared_by_the_mean_of_its_faces(gallery: Gallery) -> None:
     anna = gallery.people.enroll("Anna", [EnrolledSample(face({9: 1.0}))]).person
     came(gallery, "two", 1.0, None, face({1: 1.0}), face({2: 1.0}))

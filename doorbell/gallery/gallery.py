@@ -216,7 +216,7 @@ class Gallery:
             strangers: likewise.
 
         Returns:
-            At least these; of a server without what corrections say of faces, and without variants.
+            At least these; of a server without what is no face, and without variants.
 
         Raises:
             EncryptionError: see ``templates``.
