@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Cli, sample
+from galleries import OnServer, on_postgres
 from photographs import jpeg, portrait_pixels, side_by_side
 
 from doorbell.domain import Visit
@@ -61,7 +62,7 @@ def test_a_visit_finds_others_of_a_face_like_it_at_every_door(cli: Cli, storage:
 def test_a_photo_finds_each_of_its_faces_and_leaves_nothing(
     cli: Cli, storage: Path, models_directory: Path, perception: Perception, tmp_path: Path
 ) -> None:
-    known = portrait_pixels("obama2", models_directory)
+    known = portrait_pixels("obama2", models_directory, width=240)
     [face] = perception.detect_still(known)
     [found] = perception.embed([perception.crop_face(known, face)], mirrored=True)
     assert found is not None
@@ -69,7 +70,7 @@ def test_a_photo_finds_each_of_its_faces_and_leaves_nothing(
         barack = gallery.people.enroll("Barack", [EnrolledSample(found)]).person
         gallery.visits.save(Visit("v6", 6000.0, 6001.0, 6005.0, barack))
     photo = tmp_path / "two.jpg"
-    two = [portrait_pixels(name, models_directory) for name in ("ardern", "obama")]
+    two = [portrait_pixels(name, models_directory, width=240) for name in ("ardern", "obama")]
     photo.write_bytes(jpeg(side_by_side(*two)))
     before = sorted(path.name for path in storage.iterdir())
     lines = cli("visits", "search", str(photo)).stdout.splitlines()
@@ -80,3 +81,26 @@ def test_a_photo_finds_each_of_its_faces_and_leaves_nothing(
     assert (row[0], row[2:4]) == ("Barack", ["yes", "v6"])
     assert float(row[1]) > 0.5
     assert sorted(path.name for path in storage.iterdir()) == before
+
+
+@on_postgres
+def test_it_is_said_that_the_account_of_a_door_sees_its_own_visits(cli: Cli) -> None:
+    place = OnServer()
+    with place.open() as household:
+        for number, door in enumerate(("front", "garden", "garden")):
+            visit = Visit(f"visit-{number}", number, number, number, door_id=door)
+            household.visits.save(visit, [sample(4)])
+    ids = {}
+    for name, is_household in (("garden_door", False), ("household", True)):
+        section = place.account(name, "garden", is_household=is_household)
+        url = f"gallery.url={section.url}"
+        found = cli("visits", "search", "--visit", "visit-2", "--json", "--set", url)
+        document = json.loads(found.stdout)
+        ids[document["every_visit"]] = [
+            visit["visit_id"]
+            for alike in document["faces"][0]["alike"]
+            for visit in alike["visits"]
+        ]
+        told = cli("visits", "search", "--visit", "visit-2", "--set", url).stderr
+        assert ("only visits at the doors of" in told) is not document["every_visit"]
+    assert ids == {False: ["visit-1"], True: ["visit-0", "visit-1"]}

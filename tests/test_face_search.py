@@ -15,6 +15,7 @@ from doorbell.config import RecognitionSection, StorageSection
 from doorbell.domain import Face, FaceSample, Pose, Visit, Visitor
 from doorbell.errors import UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery
+from doorbell.gallery.link.copy import GalleryCopy
 from doorbell.household.examination import ExaminedFace, ExaminedPhoto
 from doorbell.household.face_search import (
     LAST_VISITS,
@@ -211,9 +212,13 @@ def test_the_account_of_a_door_knows_everybody_and_finds_visits_at_its_own_doors
     assert {visit.door_id for visit in everywhere[0].visits} == {"front", "garden"}
 
 
-def test_a_file_has_every_visit(tmp_path: Path) -> None:
+def test_a_file_has_every_visit_and_the_copy_of_a_machine_those_at_its_doors(
+    tmp_path: Path,
+) -> None:
     with InFile(tmp_path).open() as gallery:
         assert gallery.sees_every_visit()
+    with GalleryCopy.open(tmp_path / "copy.sqlite") as copy:
+        assert not copy.sees_every_visit()
 
 
 def examined(*lefts: float, found: int | None = None) -> ExaminedPhoto:
