@@ -86,6 +86,26 @@ def visit(visit_id: str, of: Document | None = None, **changed: Any) -> Document
     }
 
 
+def found_alike() -> list[Document]:
+    """Who was found by a face: a person, a stranger, and a visit of nobody at another machine."""
+    hers = person(3, HOSTILE_NAMES[0])
+    return [
+        {
+            "visitor": visit("hers", hers)["visitor"],
+            "similarity": 0.71,
+            "is_same": True,
+            "visits": [visit("hers", hers, door_id="garden"), visit("earlier", hers)],
+        },
+        {"visitor": stranger(7), "similarity": 0.4, "is_same": False, "visits": []},
+        {
+            "visitor": visit("unknown")["visitor"],
+            "similarity": 0.35,
+            "is_same": False,
+            "visits": [visit("unknown", door_id="back-gate")],
+        },
+    ]
+
+
 def stranger(number: int, *, ignored: bool = False) -> Document:
     """A stranger's visitor document."""
     label = f"stranger-{number}"

@@ -13,6 +13,7 @@ from console_documents import (
     HOSTILE_NAMES,
     REPLIES,
     ago,
+    found_alike,
     jpeg,
     person,
     status,
@@ -101,6 +102,7 @@ class Household:
             "visits.list": self._list,
             "visits.today": lambda _: {"visitors": [], "waiting": []},
             "visits.get": self._get,
+            "visits.search": self._search,
             "visits.picture": lambda request: ({}, jpeg(request["max_width"])),
             "people.list": lambda _: {"people": list(self.people.values())},
             "people.get": self._person,
@@ -178,6 +180,13 @@ class Household:
             "picture": picture if found["has_picture"] else None,
             "likely": likely,
         }
+
+    def _search(self, request: dict[str, Any]) -> Document:
+        found = self._get(request)
+        if "visit" not in found:
+            return found
+        told = {"has_faces": True, "every_visit": True, "alike": found_alike()}
+        return {"visit": found["visit"], **told}
 
     def _person(self, request: dict[str, Any]) -> Document:
         found = self.people.get(request["person_id"])

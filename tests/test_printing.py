@@ -61,6 +61,8 @@ COMMANDS = (
     ("gallery", "import", EVIL),
     ("gallery", "export", f"/nowhere/{EVIL}"),
     ("enroll", "Ben", "--video", EVIL),
+    ("visits", "search", EVIL),
+    ("visits", "search", "--visit", EVIL),
     (EVIL,),
     ("people", "rename", EVIL, "Ben"),
     ("people", "merge", "Ben", "李小龍", "--force"),

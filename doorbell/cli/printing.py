@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from doorbell.household.forgetting import ForgettingOutcome
     from doorbell.models.fetch import Progress
 
+# As much of a visit's identifier as a table shows: unique enough to type.
+SHOWN_CHARACTERS = 8
+
 # Of a table that no person reads: wide enough for any.
 MAX_WIDTH = 10_000
 

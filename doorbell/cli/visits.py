@@ -10,6 +10,7 @@ import click
 
 from doorbell.cli.options import with_config
 from doorbell.cli.printing import (
+    SHOWN_CHARACTERS,
     example,
     json_option,
     local_time,
@@ -18,15 +19,13 @@ from doorbell.cli.printing import (
     print_table,
     say,
 )
+from doorbell.cli.visit_search import search
 from doorbell.errors import UsageError
 
 if TYPE_CHECKING:
     from doorbell.config import Config
     from doorbell.domain import Visit
     from doorbell.gallery.gallery import Correction
-
-# As much of a visit's identifier as a table shows: unique enough to type.
-SHOWN_CHARACTERS = 8
 
 
 class _ListsByDefault(click.Group):
@@ -45,6 +44,9 @@ class _ListsByDefault(click.Group):
 )
 def visits() -> None:
     """Who came when, and who it was in truth. Without a verb: list them."""
+
+
+visits.add_command(search)
 
 
 @visits.command(

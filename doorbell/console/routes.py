@@ -17,6 +17,7 @@ from doorbell.console.pages import (
     people,
     public,
     replies,
+    search,
     settings,
     talk,
     visits,
@@ -63,7 +64,10 @@ ROUTES: tuple[Entry, ...] = (
     Entry("/replies/{reply:id}/delete", "POST", MEMBER, replies.delete),
     # Visits, and whose they were.
     Entry("/visits", "GET", MEMBER, visits.visits),
+    Entry("/visits/search", "GET", MEMBER, search.page),
+    Entry("/visits/search", "POST", MEMBER, search.by_photo, body="photo"),
     Entry("/visits/{visit:id}", "GET", MEMBER, visits.visit),
+    Entry("/visits/{visit:id}/search", "GET", MEMBER, search.by_visit),
     Entry("/visits/{visit:id}/picture", "GET", MEMBER, visits.picture),
     Entry("/visits/{visit:id}/correct", "POST", MEMBER, visits.correct),
     Entry("/visits/{visit:id}/no-face", "POST", MEMBER, visits.no_face),

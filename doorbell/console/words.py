@@ -75,6 +75,52 @@ def without_commands(sentence: str) -> str:
     return first + "".join(takewhile(lambda clause: _COMMAND.search(clause) is None, others))
 
 
+def verdict_in_words(told: dict[str, Any], gettext: Gettext) -> dict[str, Any]:
+    """What the daemon says of a photo or a face: ``accepted``, ``reason``, ``said``, ``helps``."""
+    if told["accepted"]:
+        return {"accepted": True, "reason": "", "said": gettext("Good."), "helps": ""}
+    said, helps = {
+        "no_face": (
+            gettext("No face is found."),
+            gettext("Take the face from the front, in even light, larger in the picture."),
+        ),
+        "several": (gettext("Several faces are found."), gettext("Choose the one that is meant.")),
+        "crowd": (
+            gettext("Too many faces are found."),
+            gettext("Cut the photo to the one that is meant."),
+        ),
+        "size": (
+            gettext("The face is too small."),
+            gettext("Go nearer, or send the photo in its full size."),
+        ),
+        "blur": (gettext("The face is blurred."), gettext("Take a sharper photo.")),
+        "pose": (gettext("The face looks to the side."), gettext("Look at the camera.")),
+        "light": (
+            gettext("The light is not good enough."),
+            gettext("See to even light on the face."),
+        ),
+        "same_person": (
+            gettext("This face is unlike the other pictures of this person."),
+            gettext("It may be somebody else."),
+        ),
+        "nobody_else": (
+            gettext("This face looks like %(name)s.") % {"name": told.get("who") or ""},
+            gettext("Enroll it under that name if it is the same person."),
+        ),
+    }.get(told.get("reason", ""), (sentence(told["message"]), sentence(told["hint"])))
+    return {
+        "accepted": False,
+        "reason": told.get("reason", ""),
+        "said": said,
+        "helps": helps,
+    }
+
+
+def sentence(words: str) -> str:
+    """Words of the daemon as a sentence."""
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
+
+
 def initials(name: str) -> str:
     """Of the first and the last part of a name, in capitals; one letter where it has one part."""
     letters = [found for part in name.split() if (found := next(filter(str.isalnum, part), ""))]

@@ -227,6 +227,10 @@ class GalleryFile:
         """Give up on a file that another process keeps locked for longer than this."""
         self.rows(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
+    def sees_every_visit(self) -> bool:
+        """All that there are, are in the file."""
+        return True
+
     def most_alike(
         self, column: str, model_id: str, embedding: StoredEmbedding, count: int
     ) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import Self
 
 from doorbell.config import GallerySection, StorageSection
-from doorbell.domain import Float32Array
+from doorbell.domain import Float32Array, Visit
 from doorbell.errors import ConfigError
 from doorbell.gallery.corrections import CorrectionStore
 from doorbell.gallery.database import GalleryFile
@@ -33,6 +33,7 @@ from doorbell.gallery.sql import GalleryDatabase
 from doorbell.gallery.store import Changes
 from doorbell.gallery.strangers import StrangerStore
 from doorbell.gallery.templates import TemplateReader
+from doorbell.gallery.undecided import undecided_like
 from doorbell.gallery.vector_place import VectorPlace
 from doorbell.gallery.visits import VisitStore
 from doorbell.recognition.templates import Templates
@@ -215,7 +216,7 @@ class Gallery:
             strangers: likewise.
 
         Returns:
-            At least these; of a server without what corrections say of faces, and without variants.
+            At least these; of a server without what is no face, and without variants.
 
         Raises:
             EncryptionError: see ``templates``.
@@ -225,3 +226,28 @@ class Gallery:
                 signature, people, strangers
             )
         return self.templates(model_id) if found is None else found
+
+    def undecided_like(
+        self, model_id: str, signature: Float32Array, count: int
+    ) -> list[tuple[Visit, float]]:
+        """The visits of nobody known whose faces are most like one, and the cosines.
+
+        Args:
+            model_id: the embedder.
+            signature: (128,) float32 of unit length.
+            count: how many visits at most.
+
+        Returns:
+            The most alike first; a visit's faces are compared by their mean direction.
+
+        Raises:
+            EncryptionError: see ``templates``.
+        """
+        return undecided_like(self.file, model_id, signature, count)
+
+    def sees_every_visit(self) -> bool:
+        """Whether visits at every door of the house are seen here.
+
+        On a server the account of a door sees those at its own doors, and so does a copy.
+        """
+        return self.file.sees_every_visit()

@@ -51,6 +51,11 @@ class PeopleStore:
         """Everybody enrolled, in order of enrollment."""
         return all_people(self._file)
 
+    def count(self) -> int:
+        """How many people are enrolled."""
+        [row] = self._file.rows("SELECT count(*) AS n FROM people")
+        return int(row["n"])
+
     def get(self, name: str) -> Person:
         """Find somebody by name.
 

@@ -34,6 +34,9 @@ MAX_VISIT_SAMPLES = 5
 
 WEEK_SECONDS = 7 * 86400.0
 
+# What visits of nobody known have that are listed.
+UNDECIDED = "person_id IS NULL AND stranger_id IS NULL AND hidden_by IS NULL"
+
 # Every stranger, as ``stranger_from`` reads them; those that a correction hid are left out.
 STRANGERS = f"""SELECT strangers.*, (
         SELECT count(*) FROM visits WHERE stranger_id = strangers.id

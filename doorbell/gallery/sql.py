@@ -106,19 +106,24 @@ class GalleryDatabase(Protocol):
         """
         ...
 
+    def sees_every_visit(self) -> bool:
+        """Whether visits at every door are seen, and not only those at some."""
+        ...
+
     def most_alike(
         self, column: str, model_id: str, embedding: StoredEmbedding, count: int
     ) -> list[int] | None:
-        """Find whose templates are most alike, within ``reading``, by an index of its own.
+        """Find whose templates are most alike, within ``reading``, where it can do so by itself.
 
         Args:
-            column: ``person_id`` or ``stranger_id``.
+            column: ``person_id`` or ``stranger_id``; or ``rowid``, for visits of nobody known, by
+                the mean of the faces kept with each.
             model_id: the embedder.
             embedding: what they are to be like.
             count: how many are wanted.
 
         Returns:
-            Their numbers, now and then without one of them; None where it has no such index.
+            Their numbers, now and then without one of them; None where it cannot.
         """
         ...
 

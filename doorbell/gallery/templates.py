@@ -148,6 +148,8 @@ class TemplateReader:
         for stranger in map(stranger_from, self._those(f"{STRANGERS} AND", stranger_ids)):
             _, embeddings = self._samples("stranger_id", stranger.stranger_id, stranger)
             templates.put_stranger(stranger, _template(embeddings))
+        negatives = self._negatives(f"not_person_id {self._file.among}", person_ids)
+        templates.set_corrected(*negatives, no_embeddings())
         return templates
 
     def read_person(self, templates: Templates, person_id: int) -> None:
@@ -175,18 +177,22 @@ class TemplateReader:
 
     def read_corrected(self, templates: Templates) -> None:
         """Bring what corrections say up to date."""
-        negatives = self._file.rows(
-            "SELECT negatives.*, people.name FROM negatives "
-            f"JOIN people ON people.id = not_person_id WHERE {_OF_MODEL} ORDER BY negatives.id",
-            self._model_id,
-        )
         non_faces = self._file.rows(
             "SELECT * FROM non_faces WHERE model_id = ? ORDER BY id", self._model_id
         )
-        whole, embeddings = self._whole(negatives, lambda row: f"who is not {row['name']}")
         _, non_face_embeddings = self._whole(non_faces, lambda _: "what is no face")
-        ids = np.array([row["not_person_id"] for row in whole], np.int64)
-        templates.set_corrected(ids, embeddings, non_face_embeddings)
+        templates.set_corrected(*self._negatives("TRUE"), non_face_embeddings)
+
+    def _negatives(self, those: str, *people: list[int]) -> tuple[NDArray[np.int64], Float32Array]:
+        """Faces once taken for people, and for whom, where ``those`` holds."""
+        rows = self._file.rows(
+            "SELECT negatives.*, people.name FROM negatives JOIN people ON people.id = "
+            f"not_person_id WHERE {_OF_MODEL} AND {those} ORDER BY negatives.id",
+            self._model_id,
+            *map(self._file.listed, people),
+        )
+        whole, embeddings = self._whole(rows, lambda row: f"who is not {row['name']}")
+        return np.array([row["not_person_id"] for row in whole], np.int64), embeddings
 
     def _kept(self, whose: str, sums: _Sums) -> Vectors:
         return self._place.keep(whose, self._model_id, *sums.templates())

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from doorbell.clock import iso_utc
 from doorbell.domain import Person, Stranger, Visit
 from doorbell.gallery.records import NonFace
+from doorbell.household.doors import with_door
 from doorbell.household.listing import KnownPerson
 from doorbell.outputs.pictures import picture_path
 
 if TYPE_CHECKING:  # lists need no networks
+    from doorbell.household.face_search import Alike
     from doorbell.household.registration import EnrollmentReport, PictureResult
     from doorbell.household.samples import ListedSample
 
@@ -43,6 +45,31 @@ def visit_document(visit: Visit, pictures_directory: Path) -> Document:
         "similarity": round(visit.similarity, 4) if visit.visitor and not visit.corrected else None,
         "corrected": visit.corrected,
         "picture": str(picture) if picture.is_file() else None,
+    }
+
+
+def alike_document(alike: Alike, first_door_id: str, pictures_directory: Path) -> Document:
+    """Describe somebody whom a face is like.
+
+    Keys: person, person_id and stranger (null where they do not apply), similarity, is_same
+    (whether the doorbell would take them for one) and visits, a list of ``visit_document``.
+
+    Args:
+        alike: who.
+        first_door_id: where visits were that are stored without a door.
+        pictures_directory: as of ``visit_document``.
+    """
+    person = alike.visitor if isinstance(alike.visitor, Person) else None
+    return {
+        "person": person.name if person else None,
+        "person_id": person.person_id if person else None,
+        "stranger": alike.visitor.label if isinstance(alike.visitor, Stranger) else None,
+        "similarity": round(alike.similarity, 4),
+        "is_same": alike.is_same,
+        "visits": [
+            visit_document(with_door(visit, first_door_id), pictures_directory)
+            for visit in alike.visits
+        ],
     }
 
 

@@ -133,6 +133,16 @@ def check_others(similarity: float, other: str) -> Check:
     )
 
 
+def same_person_similarity(quality: float) -> float:
+    """The cosine with a person's other pictures that a face of theirs has nearly always.
+
+    Args:
+        quality: of the face, 0 to 1: the cosine that is to be expected.
+    """
+    of_others = others_reach(quality, OTHERS_PART)
+    return min(SAME_PERSON_SIMILARITY, max(of_others, PROMISED_PART * quality))
+
+
 def check_same_person(similarity: float, quality: float, name: str) -> Check:
     """Check that a face is like the person's other pictures.
 
@@ -141,8 +151,7 @@ def check_same_person(similarity: float, quality: float, name: str) -> Check:
         quality: of the face, 0 to 1: the cosine that is to be expected.
         name: of the person.
     """
-    of_others = others_reach(quality, OTHERS_PART)
-    needed = min(SAME_PERSON_SIMILARITY, max(of_others, PROMISED_PART * quality))
+    needed = same_person_similarity(quality)
     if similarity >= needed:
         return Check("same_person", similarity)
     return Check(

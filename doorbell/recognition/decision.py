@@ -128,15 +128,9 @@ def decide(
         return Match(Verdict.UNDECIDED, None, 0.0, 0)
     people = candidates.people
     similarity = people[0].similarity if people else 0.0
-    odds = [*(_odds(each, evidence) for each in people), -math.inf, -math.inf]
     undrawn = _odds(people[0], evidence, drawn=False) if people else -math.inf
     enough = evidence.frames >= section.min_frames
-    if (
-        people
-        and enough
-        and _is_alike(people[0], evidence, candidates.enrolled, section.risk)
-        and odds[0] - odds[1] >= needed_lead(section.risk)
-    ):
+    if enough and takes_name(evidence, candidates, section):
         return Match(Verdict.KNOWN, people[0].person, similarity, evidence.frames)
     sources = people[0].similarity_by_source if people else (Source.PHOTOGRAPH,)
     may_be_stranger = any(
@@ -155,6 +149,21 @@ def decide(
             similarity = candidates.stranger_similarity
         return Match(Verdict.UNKNOWN, stranger, similarity, evidence.frames)
     return Match(Verdict.UNDECIDED, None, similarity, evidence.frames, may_be_stranger)
+
+
+def takes_name(evidence: Evidence, candidates: Candidates, section: RecognitionSection) -> bool:
+    """Whether a face has the name of the likeliest person, however few its frames are.
+
+    Args:
+        evidence: with one frame or more.
+        candidates: who its signature may be.
+        section: the risk.
+    """
+    people = candidates.people
+    if not people or not _is_alike(people[0], evidence, candidates.enrolled, section.risk):
+        return False
+    odds = [*(_odds(each, evidence) for each in people), -math.inf]
+    return odds[0] - odds[1] >= needed_lead(section.risk)
 
 
 def _odds(candidate: PersonCandidate, evidence: Evidence, *, drawn: bool = True) -> float:

@@ -194,6 +194,16 @@ class Templates:
             for person_id, similarity in zip(ids.tolist(), similarities, strict=True)
         ]
 
+    def strangers_most_like(
+        self, embedding: Float32Array, count: int
+    ) -> list[tuple[Stranger, float]]:
+        """The strangers most alike, and the cosines with their templates."""
+        ids, similarities = self._stranger_vectors.best(embedding, count)
+        return [
+            (self._strangers[stranger_id], float(similarity))
+            for stranger_id, similarity in zip(ids.tolist(), similarities, strict=True)
+        ]
+
     def strangers_like(self, stranger_id: int, least: float) -> list[tuple[Stranger, float]]:
         """The other strangers whose templates have at least this cosine with a stranger's."""
         if stranger_id not in self._stranger_vectors:

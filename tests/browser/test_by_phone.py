@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from console_browsers import BEHIND_NGINX_IF_LONG, Visitor
-from console_house import House
+from console_house import KNOWN_NAME, House
 from photographs import blurred, jpeg, portrait_pixels, side_by_side
 
 from doorbell.camera.simulated.script import STRANGER_PORTRAIT
@@ -116,6 +116,34 @@ def test_what_is_no_photo_is_said_and_nothing_is_left_in_the_way(owner: Visitor)
     assert page.locator("#enroll-now").is_disabled()
     rows.nth(0).get_by_role("button").click()
     assert rows.count() == 2
+    owner.watch.check(page)
+
+
+def test_a_face_is_searched_for_by_a_picture_and_by_a_visit(
+    owner: Visitor, photos: dict[str, FilePayload], house: House, models_directory: Path
+) -> None:
+    page = owner.open("/visits")
+    page.get_by_role("link", name="Search for a face").click()
+    page.wait_for_url("**/visits/search")
+    picture = page.locator("input[type=file]")
+    known = jpeg(portrait_pixels("obama", models_directory))
+    picture.set_input_files({"name": "k.jpg", "mimeType": "image/jpeg", "buffer": known})
+    found = page.locator("#found")
+    found.get_by_role("link", name=KNOWN_NAME).wait_for(timeout=LOOKS_MS)
+    assert found.get_by_text("the same", exact=True).is_visible()
+    assert page.locator("#chosen").evaluate("each => each.naturalWidth") == 480
+    picture.set_input_files(photos["two"])
+    found.get_by_text("Face 2 of 2, from the left").wait_for(timeout=LOOKS_MS)
+    picture.set_input_files({"name": "no.jpg", "mimeType": "image/jpeg", "buffer": b"milk, bread"})
+    found.get_by_text("is not a picture").wait_for(timeout=LOOKS_MS)
+    assert not found.get_by_role("link").count()
+
+    visit = house.comes(STRANGER)["visit_id"]
+    house.goes()
+    page = owner.open(f"/visits/{visit}")
+    page.get_by_role("link", name="Visits of a face like this").click()
+    page.wait_for_url(f"**/visits/{visit}/search")
+    page.locator("#found").get_by_text("the same", exact=True).wait_for()
     owner.watch.check(page)
 
 

@@ -20,6 +20,7 @@ def action_words(_: Callable[[str], str]) -> dict[str, str]:
         "replies add": _("recorded a reply"),
         "replies rename": _("renamed a reply"),
         "replies delete": _("deleted a reply"),
+        "visits search": _("searched for a face"),
         "visits correct": _("said who a visit was"),
         "visits no-face": _("said that a visit was no face"),
         "visits ignore": _("changed whether a visitor rings"),

@@ -17,7 +17,14 @@ from doorbell.console.fields import number_in
 from doorbell.console.refusals import refuse
 from doorbell.console.rendering import done, gettext_of, render, wants_json
 from doorbell.console.streams import Stream, of_blocking
-from doorbell.console.words import Gettext, hint_in_words, strength_in_words, without_commands
+from doorbell.console.words import (
+    Gettext,
+    hint_in_words,
+    sentence,
+    strength_in_words,
+    verdict_in_words,
+    without_commands,
+)
 from doorbell.control.wire import MAX_PHOTO_BYTES
 from doorbell.errors import ControlError
 
@@ -64,12 +71,12 @@ async def examine(request: Request) -> Response:
     told = reply.document
     return JSONResponse(
         {
-            **_verdict(told, _),
+            **verdict_in_words(told, _),
             "photo_id": told["photo_id"],
             "width": told["width"],
             "height": told["height"],
             "faces": [
-                {"face": each["face"], "box": each["box"], **_verdict(each, _)}
+                {"face": each["face"], "box": each["box"], **verdict_in_words(each, _)}
                 for each in told["faces"]
             ],
         }
@@ -109,7 +116,7 @@ async def enroll(request: Request) -> Response:
     told = reply.document
     if told["person"] is None:
         wrong = next((each for each in told["results"] if not each["accepted"]), None)
-        said = _verdict(wrong, _)["said"] if wrong else _("Nobody was enrolled.")
+        said = verdict_in_words(wrong, _)["said"] if wrong else _("Nobody was enrolled.")
         return refuse(request, 422, said)
     if wants_json(request):
         return JSONResponse(_finished(told, _))
@@ -171,38 +178,6 @@ def _refused(said: str, helps: str) -> dict[str, Any]:
     }
 
 
-def _verdict(told: dict[str, Any], _: Gettext) -> dict[str, Any]:
-    """What the daemon says of a photo or a face, in the reader's language."""
-    if told["accepted"]:
-        return {"accepted": True, "reason": "", "said": _("Good."), "helps": ""}
-    said, helps = {
-        "no_face": (
-            _("No face is found."),
-            _("Take the face from the front, in even light, larger in the picture."),
-        ),
-        "several": (_("Several faces are found."), _("Choose the one that is meant.")),
-        "places": (_("Too many faces are found."), _("Cut the photo to the one that is meant.")),
-        "size": (_("The face is too small."), _("Go nearer, or send the photo in its full size.")),
-        "blur": (_("The face is blurred."), _("Take a sharper photo.")),
-        "pose": (_("The face looks to the side."), _("Look at the camera.")),
-        "light": (_("The light is not good enough."), _("See to even light on the face.")),
-        "same_person": (
-            _("This face is unlike the other pictures of this person."),
-            _("It may be somebody else."),
-        ),
-        "nobody_else": (
-            _("This face looks like %(name)s.") % {"name": told.get("who") or ""},
-            _("Enroll it under that name if it is the same person."),
-        ),
-    }.get(told.get("reason", ""), (_sentence(told["message"]), _sentence(told["hint"])))
-    return {
-        "accepted": False,
-        "reason": told.get("reason", ""),
-        "said": said,
-        "helps": helps,
-    }
-
-
 def _finished(told: dict[str, Any], _: Gettext) -> dict[str, Any]:
     person = told["person"]
     return {
@@ -221,7 +196,7 @@ def _at_the_door(told: dict[str, Any], _: Gettext) -> dict[str, Any]:
         case "done" if told["person"] is not None:
             return {"event": "done", **_finished(told, _)}
         case "failed":
-            return {"event": "failed", "error": _sentence(without_commands(str(told["error"])))}
+            return {"event": "failed", "error": sentence(without_commands(str(told["error"])))}
         case _:
             return {"event": "failed", "error": _("Nobody was enrolled.")}
 
@@ -235,7 +210,3 @@ def _pose_in_words(told: dict[str, Any], _: Gettext) -> str:
         "down": _("Look down a little."),
     }
     return words.get(told["missing"][0], "") if told["missing"] else _("Thank you, that is all.")
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}." if words else ""

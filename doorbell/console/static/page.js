@@ -24,6 +24,27 @@ export async function sendBytes(address, bytes) {
   }
 }
 
+// A page of ours, and whether it is what was asked for; bytes are sent as they are.
+//
+// XMLHttpRequest makes a document that runs no script; that needs no permission of Trusted Types.
+export function fetchPage(address, { body = null, signal = null } = {}) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(body === null ? "GET" : "POST", address);
+    if (body !== null) {
+      request.setRequestHeader("Accept", "text/html");
+      request.setRequestHeader("X-Door", "1");
+    }
+    request.responseType = "document";
+    request.onload = () =>
+      request.response ? resolve({ ok: request.status < 400, page: request.response }) : reject(new Error());
+    request.onerror = () => reject(new Error());
+    request.onabort = () => reject(new Error());
+    signal?.addEventListener("abort", () => request.abort());
+    request.send(body);
+  });
+}
+
 // Say something to who listens rather than looks.
 export function say(words) {
   const line = document.getElementById("said");

@@ -4,6 +4,7 @@
 // server stays the only one that makes markup. What somebody is typing in is left alone.
 
 import { onEvent } from "./events.js";
+import { fetchPage } from "./page.js";
 
 // Several events of one change make one request.
 const TOGETHER_MS = 60;
@@ -13,21 +14,6 @@ let again = false;
 
 function parts() {
   return [...document.querySelectorAll("[data-refresh][id]")];
-}
-
-// XMLHttpRequest makes a document that runs no script; that needs no permission of Trusted Types.
-function fetched(address, signal) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("GET", address);
-    request.responseType = "document";
-    request.onload = () =>
-      request.status < 400 && request.response ? resolve(request.response) : reject(request.status);
-    request.onerror = () => reject(0);
-    request.onabort = () => reject(0);
-    signal.addEventListener("abort", () => request.abort());
-    request.send();
-  });
 }
 
 function key(node) {
@@ -89,12 +75,12 @@ async function refresh() {
   }
   running = new AbortController();
   try {
-    const fresh = await fetched(location.href, running.signal);
-    for (const part of parts()) {
-      const other = fresh.getElementById(part.id);
+    const { ok, page } = await fetchPage(location.href, { signal: running.signal });
+    for (const part of ok ? parts() : []) {
+      const other = page.getElementById(part.id);
       if (other && mayBeReplaced(part)) replaceChildren(part, other);
     }
-    document.dispatchEvent(new CustomEvent("refreshed"));
+    if (ok) document.dispatchEvent(new CustomEvent("refreshed"));
   } catch {
     // The events say when it can be asked again.
   }

@@ -31,6 +31,7 @@ from doorbell.control.requests.enrolling import (
     GetPortrait,
     PhotoPreview,
     PreparePhotos,
+    SearchPhoto,
 )
 from doorbell.control.requests.notifications import (
     GiveAnswer,
@@ -72,6 +73,7 @@ from doorbell.control.requests.visits import (
     ListVisits,
     NameStranger,
     NoFace,
+    SearchVisits,
     Today,
     Undo,
     VisitPicture,
@@ -129,6 +131,8 @@ __all__ = [
     "ReportTargets",
     "RingBell",
     "Say",
+    "SearchPhoto",
+    "SearchVisits",
     "Status",
     "TakeNotices",
     "TestNotification",

@@ -48,6 +48,18 @@ class ExaminePhoto(Request):
     person_id: Id | None = None
 
 
+class SearchPhoto(Request):
+    """Who has come with a face like those of a photo, in the bytes that come along.
+
+    Nothing of it is kept. Answers with accepted, reason, message, hint and who as
+    ``photo.examine``, every_visit as ``visits.search``, and faces, from left to right, each with
+    alike as there.
+    """
+
+    verb = "photo.search"
+    takes_blob = True
+
+
 class PhotoPreview(Request):
     """An examined photo, upright, in the blob: a JPEG no wider than ``max_width`` if there is one.
 

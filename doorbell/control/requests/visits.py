@@ -41,6 +41,18 @@ class GetVisit(Request):
     visit: VisitId
 
 
+class SearchVisits(Request):
+    """Who has come, at whichever door, with a face like those kept with a visit.
+
+    Answers with visit, has_faces (whether any is kept with it), every_visit (whether visits at
+    every door of the house are seen here) and alike, the most alike first: each with visitor,
+    similarity, is_same (whether the doorbell would take them for one) and visits, their last ones.
+    """
+
+    verb = "visits.search"
+    visit: VisitId
+
+
 class VisitPicture(Request):
     """The picture of a visit, clean, whole or its visitor's face: a JPEG in the blob."""
 

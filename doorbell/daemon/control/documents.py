@@ -11,7 +11,9 @@ from doorbell.clock import iso_utc
 from doorbell.control.wire import Document
 from doorbell.domain import Person, PicturedFace, Reply, Stranger, Visit, Visitor
 from doorbell.household import documents
+from doorbell.household.face_search import Alike
 from doorbell.household.listing import KnownPerson
+from doorbell.household.photo_store import Verdict
 from doorbell.status import SettingsState
 
 
@@ -67,6 +69,32 @@ def face_document(face: PicturedFace, width: int, height: int) -> Document:
         "kind": told["kind"],
         "visit_id": face.visit_id,
         "certain": face.is_certain,
+    }
+
+
+def verdict_document(verdict: Verdict) -> Document:
+    """Keys: accepted, reason, message, hint and who; see ``household.photo_store``."""
+    return {
+        "accepted": verdict.accepted,
+        "reason": verdict.reason,
+        "message": verdict.message,
+        "hint": verdict.hint,
+        "who": verdict.who,
+    }
+
+
+def alike_document(alike: Alike, visit_document: Callable[[Visit], Document]) -> Document:
+    """Keys: visitor, similarity, is_same and visits.
+
+    Args:
+        alike: somebody whom a face is like.
+        visit_document: describes a visit.
+    """
+    return {
+        "visitor": visitor_document(alike.visitor),
+        "similarity": round(alike.similarity, 3),
+        "is_same": alike.is_same,
+        "visits": [visit_document(visit) for visit in alike.visits],
     }
 
 

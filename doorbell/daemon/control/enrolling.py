@@ -18,7 +18,7 @@ from doorbell.config import Config
 from doorbell.control import requests
 from doorbell.control.client import FrameStream
 from doorbell.control.wire import Document, send
-from doorbell.daemon.control.documents import person_document
+from doorbell.daemon.control.documents import person_document, verdict_document
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.daemon.control.server import Answer
@@ -28,7 +28,7 @@ from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.names import clean_consent, clean_name
 from doorbell.household.enrollment_strength import GUIDANCE, Strength
 from doorbell.household.listing import known_person
-from doorbell.household.photo_messages import PREVIEW_PIXELS, Seen
+from doorbell.household.photo_messages import PREVIEW_PIXELS, Seen, SeenPhoto
 from doorbell.household.photo_store import (
     PhotoStore,
     StoredPhoto,
@@ -102,12 +102,20 @@ class EnrollingRequests:
         self._photos.prepare()
         return Answer()
 
+    def look_at(self, content: bytes) -> SeenPhoto:
+        """Look at a photo that is not to be enrolled by; nothing of it is kept.
+
+        Raises:
+            EnrollmentError: as ``PhotoWorker.examine``.
+        """
+        return self._photos.examine(content)
+
     def examine(self, request: requests.ExaminePhoto, content: bytes) -> Answer:
         """Say what is to be said of a photo."""
         try:
-            photo = self._photo_store.put(content, self._photos.examine(content))
+            photo = self._photo_store.put(content, self.look_at(content))
         except EnrollmentError as exc:
-            told = _verdict_document(judge_refused(exc))
+            told = verdict_document(judge_refused(exc))
             return Answer({"photo_id": None, "width": None, "height": None, "faces": [], **told})
 
         def judged(gallery: Gallery) -> Answer:
@@ -142,7 +150,7 @@ class EnrollingRequests:
                 raise UsageError("a portrait takes a consent: note it too")
             report, verdicts = enroll_stored(gallery, name, chosen, force=request.force)
             results = [
-                {"photo_id": photo.photo_id, "face": face, **_verdict_document(verdict)}
+                {"photo_id": photo.photo_id, "face": face, **verdict_document(verdict)}
                 for (photo, face), verdict in zip(chosen, verdicts, strict=True)
             ]
             return Answer(_finished(gallery, report, consent, results, portrait))
@@ -323,7 +331,7 @@ def _photo_document(photo: StoredPhoto, verdicts: list[Verdict]) -> Document:
         "photo_id": photo.photo_id,
         "width": seen.width,
         "height": seen.height,
-        **_verdict_document(judge_photo(photo, verdicts)),
+        **verdict_document(judge_photo(photo, verdicts)),
         "faces": [
             {
                 "face": place,
@@ -333,7 +341,7 @@ def _photo_document(photo: StoredPhoto, verdicts: list[Verdict]) -> Document:
                         face.face.box_xyxy, (seen.width, seen.height) * 2, strict=True
                     )
                 ],
-                **_verdict_document(verdict),
+                **verdict_document(verdict),
                 "checks": {
                     check.name: {"passed": check.passed, "value": round(check.value, 3)}
                     for check in verdict.checks
@@ -341,16 +349,6 @@ def _photo_document(photo: StoredPhoto, verdicts: list[Verdict]) -> Document:
             }
             for place, (face, verdict) in enumerate(zip(seen.photo.faces, verdicts, strict=True))
         ],
-    }
-
-
-def _verdict_document(verdict: Verdict) -> Document:
-    return {
-        "accepted": verdict.accepted,
-        "reason": verdict.reason,
-        "message": verdict.message,
-        "hint": verdict.hint,
-        "who": verdict.who,
     }
 
 

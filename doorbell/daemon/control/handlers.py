@@ -14,8 +14,8 @@ from doorbell.daemon.control.enrolling import EnrollingRequests
 from doorbell.daemon.control.notices import NoticeRequests
 from doorbell.daemon.control.people import PeopleRequests
 from doorbell.daemon.control.replies import RepliesRequests
+from doorbell.daemon.control.searching import SearchRequests
 from doorbell.daemon.control.server import Answer, Handler
-from doorbell.daemon.control.visits import VisitRequests
 
 _AnyRequest = TypeVar("_AnyRequest", bound=Request)
 
@@ -37,7 +37,7 @@ COMMANDS: tuple[type[Request], ...] = (
 def handlers(
     *,
     doors: AskedDoors,
-    visits: VisitRequests,
+    searching: SearchRequests,
     people: PeopleRequests,
     commands: Commands,
     enrolling: EnrollingRequests,
@@ -49,7 +49,7 @@ def handlers(
 
     Args:
         doors: what answers for each door.
-        visits: of visits.
+        searching: of visits, and searches for a face.
         people: of people.
         commands: carries out what the main thread does.
         enrolling: answers what is asked of photos and portraits.
@@ -62,7 +62,7 @@ def handlers(
         reload()
         return Answer({"summary": "the configuration is read anew; the log says what was taken"})
 
-    table = _of_notices(notices)
+    table, visits = _of_notices(notices), searching.visits
 
     def answer(kind: type[_AnyRequest], by: Callable[[_AnyRequest], Answer]) -> None:
         table[kind.verb] = _handler(by)
@@ -76,6 +76,7 @@ def handlers(
     answer(requests.Today, visits.today)
     answer(requests.GetVisit, visits.get)
     answer(requests.VisitPicture, visits.picture)
+    answer(requests.SearchVisits, searching.by_visit)
     answer(requests.ListPeople, people.listed)
     answer(requests.GetPerson, people.get)
     answer(requests.RenamePerson, people.rename)
@@ -109,6 +110,9 @@ def handlers(
     table[requests.Say.verb] = say
     table[requests.ExaminePhoto.verb] = lambda request, blob: enrolling.examine(
         cast("requests.ExaminePhoto", request), blob
+    )
+    table[requests.SearchPhoto.verb] = lambda request, blob: searching.by_photo(
+        cast("requests.SearchPhoto", request), blob
     )
     for kind in COMMANDS:
         table[kind.verb] = commands.carry_out

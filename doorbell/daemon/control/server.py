@@ -68,6 +68,8 @@ RATES: Mapping[str, Rate] = {
     "people.forget": Rate(3, 10.0, 60),
     "reload": Rate(3, 5.0, 60),
     "photo.examine": Rate(20, 1.0, 600),
+    "photo.search": Rate(20, 1.0, 600),
+    "visits.search": Rate(20, 1.0, 600),
     # Whoever takes notices waits for the next one; after an outage fifty come at a time.
     "notices.take": Rate(50, 0.1, 36000),
     "notices.report": Rate(50, 1.0, 3600),

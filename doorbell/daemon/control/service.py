@@ -19,6 +19,7 @@ from doorbell.daemon.control.notices import NoticeRequests, NoticeSource
 from doorbell.daemon.control.output import ControlOutput
 from doorbell.daemon.control.people import PeopleRequests
 from doorbell.daemon.control.replies import RepliesRequests
+from doorbell.daemon.control.searching import SearchRequests
 from doorbell.daemon.control.server import ControlServer
 from doorbell.daemon.control.status import Broker, Chimes, StatusRequests
 from doorbell.daemon.control.talk import TalkRequests
@@ -107,7 +108,7 @@ def control_service(
             doors=AskedDoors(
                 asked, CheckRequests(config, lambda: any(each.status.is_silent for each in asked))
             ),
-            visits=visits,
+            searching=SearchRequests(config.recognition, executor, visits, enrolling.look_at),
             people=PeopleRequests(config.storage, executor, visits),
             enrolling=enrolling,
             commands=commands,

@@ -140,6 +140,10 @@ class CopyFile(GalleryFile):
         sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - our own words
         self._connection.executemany(sql, rows)
 
+    def sees_every_visit(self) -> bool:
+        """It has those at the doors of its machine."""
+        return False
+
     def note(self, write: Write) -> None:
         """Let a write wait for the server, within ``writing``."""
         self._add(write, is_aside=False)

@@ -22,7 +22,7 @@ from doorbell.gallery.codec import StoredEmbedding
 from doorbell.gallery.postgres.address import ANSWER_SECONDS, BUSY_SECONDS, address_of
 from doorbell.gallery.postgres.connection import NoAnswerError, PatientConnection
 from doorbell.gallery.postgres.errors import translated
-from doorbell.gallery.postgres.likeness import MOST_ALIKE, SEARCHED
+from doorbell.gallery.postgres.likeness import INDEXED, MOST_ALIKE, SEARCHED
 from doorbell.gallery.postgres.locks import CHANNEL, TIDYING_LOCK
 from doorbell.gallery.postgres.migrations import MIGRATIONS
 from doorbell.gallery.postgres.schema import LOCK, migrated, require_vectors
@@ -43,6 +43,9 @@ _NUMBERS = {"visits": "rowid", "namings": "correction_id"}
 
 # Whose numbers are those of another table.
 _UNNUMBERED = ("namings",)
+
+# What the account of a door may not.
+_IS_HOUSEHOLD = "has_column_privilege('gallery', 'tidied_at', 'UPDATE')"
 
 _RESTORE = "put a copy of the database in its place with: pg_restore"
 
@@ -208,7 +211,7 @@ class PostgresDatabase:
         """
         [row] = self.rows(
             f"SELECT pg_try_advisory_lock({TIDYING_LOCK}) AS is_locked, "
-            "has_column_privilege('gallery', 'tidied_at', 'UPDATE') AS is_allowed"
+            f"{_IS_HOUSEHOLD} AS is_allowed"
         )
         try:
             yield (
@@ -237,14 +240,20 @@ class PostgresDatabase:
         # Only writers take numbers, one after the other: these follow each other.
         return numbers[0], numbers[-1]
 
+    def sees_every_visit(self) -> bool:
+        """The account of a door sees those at its own doors: see ``roles``."""
+        [row] = self.rows(f"SELECT {_IS_HOUSEHOLD} AS is_allowed")
+        return bool(row["is_allowed"])
+
     def most_alike(
         self, column: str, model_id: str, embedding: StoredEmbedding, count: int
     ) -> list[int]:
-        """By the server's own index."""
+        """By the server's own index; visits without one."""
         found = MOST_ALIKE[column]
         self.execute(f"SET LOCAL hnsw.ef_search = {max(SEARCHED, count)}")
         rows = self.rows(found, model_id, embedding, count)
-        if len(rows) < count:  # there are no more, or most that it came by are another embedder's
+        # There are no more, or most that it came by are another embedder's.
+        if len(rows) < count and column in INDEXED:
             self.execute("SET LOCAL enable_indexscan = off")
             rows = self.rows(found, model_id, embedding, count)
             self.execute("SET LOCAL enable_indexscan = on")

@@ -11,20 +11,27 @@ from __future__ import annotations
 from doorbell.gallery.postgres.address import SCHEMA
 from doorbell.gallery.postgres.locks import WRITERS_LOCK
 from doorbell.gallery.postgres.triggers import of_changes
+from doorbell.gallery.queries import UNDECIDED
 
 _WHOSE = {"people": "person_id", "strangers": "stranger_id"}
+
+# Of whom there is an index.
+INDEXED = _WHOSE.values()
 
 # So many templates are gone through to find the most alike; more find them more surely.
 SEARCHED = 200
 
-# Identifiers of those of one embedder who are most alike, by the embedder, the embedding, and how
-# many there are to be. A stranger who is named or merged is nobody that can be met.
+# Numbers of those of one embedder who are most alike, by the embedder, the embedding, and how many
+# there are to be. A stranger who is named or merged is nobody that can be met. Visits of nobody
+# known are few, and compared one by one.
 MOST_ALIKE = {
     "person_id": "SELECT person_id AS number FROM templates WHERE person_id IS NOT NULL "
     "AND model_id = ? ORDER BY embedding <=> ? LIMIT ?",
     "stranger_id": "SELECT stranger_id AS number FROM templates WHERE stranger_id IS NOT NULL "
     "AND model_id = ? AND EXISTS (SELECT 1 FROM strangers WHERE id = stranger_id "
     "AND hidden_by IS NULL) ORDER BY embedding <=> ? LIMIT ?",
+    "rowid": "SELECT rowid AS number FROM visits JOIN visit_samples ON visit_id = visits.id "
+    f"WHERE {UNDECIDED} AND model_id = ? GROUP BY rowid ORDER BY avg(embedding) <=> ? LIMIT ?",
 }
 
 LIKENESS = (
