@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from command_line import sample
-from galleries import OnServer, on_postgres
+from galleries import OnServer, on_postgres, server
 from linked_machines import MODEL, NOON, Machine
 
 from doorbell.cli import main
@@ -91,6 +91,48 @@ def test_a_door_s_account_changes_nobody_enrolled_and_sees_no_portrait(
     assert household.portraits.of(anna.person_id) == portrait
     assert household.people.rename("Anna", "Bella").name == "Bella"
     assert household.people.forget("Bella").samples == 1
+
+
+def test_a_door_s_account_reads_no_more_than_its_copy_takes(
+    household: Gallery, machines: list[Machine]
+) -> None:
+    """What was granted by an earlier version is taken back."""
+    from doorbell.gallery.postgres.roles import DOOR, roles_sql
+
+    front, _ = machines
+    server().say(f"GRANT SELECT ON doorbell.people, doorbell.namings TO {DOOR}", "contract")
+    server().say(roles_sql(), "contract")
+    household.people.enroll("Anna", [EnrolledSample(sample(1), None, {"glasses": sample(2)})])
+    household.people.note_consent("Anna", "in writing", 1.0)
+    stranger = household.strangers.add([sample(5)], 1.0).stranger_id
+    household.strangers.name(stranger, "Bella")
+    household.people.merge("Anna", "Bella")
+    with closing(opened(front.section)) as door:
+        for column, table in (
+            ("consent", "people"),
+            ("consent_at", "people"),
+            ("before", "namings"),
+            ("jpeg", "portraits"),
+            ("person_id", "corrections"),
+            ("person_id", "negatives"),
+            ("added_by", "samples"),
+            ("*", "people"),
+        ):
+            with pytest.raises(GalleryRefusedError, match=f"refused: permission denied.* {table}"):
+                door.file.rows(f"SELECT {column} FROM {table}")  # noqa: S608 - our own words
+        with pytest.raises(GalleryRefusedError, match="doorbell gallery roles"):
+            door.people.summaries()
+        assert [each.name for each in door.people.all()] == ["Bella"]
+        went = door.file.rows("SELECT before FROM gone ORDER BY correction_id")
+        assert [row["before"] for row in went] == [
+            f'{{"gone": {{"table": "strangers", "id": {stranger}}}}}',
+            '{"gone": {"table": "people", "id": 1}}',
+        ]
+        [row] = door.file.rows("SELECT DISTINCT account FROM door_accounts")
+        assert row["account"] == "front_door"
+    front.exchange()
+    assert front.gallery.people.all() == household.people.all()
+    assert front.gallery.templates(MODEL).people == household.templates(MODEL).people
 
 
 def test_a_door_s_account_knows_the_visits_of_its_own_doors_alone(

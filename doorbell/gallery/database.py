@@ -68,6 +68,7 @@ class GalleryFile:
     """
 
     among = "IN (SELECT value FROM json_each(?))"
+    gone = "namings"
     schema = SCHEMA
     encrypted: ClassVar[Mapping[str, str]] = ENCRYPTED
     has_copies = False

@@ -53,6 +53,7 @@ class PostgresDatabase:
     """The open schema: a ``GalleryDatabase``."""
 
     among = "= ANY(?)"
+    gone = "gone"
     has_copies = True
 
     def __init__(self, section: GallerySection, *, moving: bool = False) -> None:

@@ -332,10 +332,18 @@ _ACCOUNTS = (
         $$""",
 )
 
+# Who went by which naming: of what was noted then, neither names nor consent.
+_GONE = (
+    r"""CREATE VIEW gone AS SELECT correction_id, person_id, stranger_id,
+        substring(before FROM '^\{"gone": \{"table": "[a-z]+", "id": [0-9]+') || '}}' AS before
+        FROM namings""",
+)
+
 # Each entry leads from the version of its index to the next. Entries are only ever appended.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_CHANGE_LOG),
     (*_MACHINES, *_VISIT_CHANGES),
     _ACCOUNTS,
     LIKENESS,
+    _GONE,
 )
