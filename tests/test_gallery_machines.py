@@ -296,6 +296,46 @@ def test_changes_that_all_have_followed_go_and_who_missed_them_compares_everythi
     assert behind(household.file) == []
 
 
+def test_of_who_is_gone_nothing_stays_once_all_have_followed(
+    household: Gallery, machines: list[Machine], place: OnServer, tmp_path: Path
+) -> None:
+    """And whoever was away, or is new, knows those who are there, and nobody else."""
+    front, back = machines
+    for axis, name in enumerate(("Anna", "Bella")):
+        household.people.enroll(name, [EnrolledSample(sample(axis))])
+    gone, stays = (household.strangers.add([sample(axis)], NOON) for axis in (5, 6))
+    known = household.templates(MODEL)
+    for each in machines:
+        each.exchange()
+    age(household, 3600.0)
+    back.exchange()
+    remove(household.file, socket.gethostname())
+    with place.open() as other:
+        other.people.forget("Anna")
+        other.strangers.forget(gone.stranger_id)
+    back.exchange()
+    prune(household.file)
+    changes = household.file.rows("SELECT kind, visitor_id FROM template_changes ORDER BY kind")
+    assert [tuple(row.values()) for row in changes] == [
+        ("person", 2),
+        ("stranger", stays.stranger_id),
+    ]
+    assert household.templates(MODEL) is known
+    assert [each.name for each in known.people] == ["Bella"]
+    assert known.stranger_ids == {stays.stranger_id}
+    new = Machine(tmp_path, place.account("side_door", "side"), "side")
+    for machine in (front, back, new):
+        machine.exchange()
+        assert machine.gallery.people.all() == household.people.all()
+        assert machine.gallery.strangers.all() == household.strangers.all()
+        assert len(machine.gallery.people.samples("Bella", MODEL)) == 1
+    new.gallery.close()
+    assert behind(household.file) == []
+    prune(household.file)
+    assert household.people.enroll("Cleo", [EnrolledSample(sample(9))]).added == 1
+    assert len(behind(household.file)) == 3
+
+
 def test_the_command_lists_machines_and_takes_out_what_is_gone(
     place: OnServer, household: Gallery, machines: list[Machine]
 ) -> None:

@@ -243,6 +243,10 @@ class GalleryFile:
         with self._translated():
             return number(self._connection, "data_version")
 
+    def last_deleted_change(self) -> int:
+        """A file has all of its changes."""
+        return 0
+
     def empty_log(self) -> bool:
         """Bring the write-ahead log into the file; False if a reader elsewhere still needs it."""
         with self._translated():

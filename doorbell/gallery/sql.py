@@ -109,6 +109,10 @@ class GalleryDatabase(Protocol):
         """
         ...
 
+    def last_deleted_change(self) -> int:
+        """Up to which number the change log may lack changes of whoever is gone; 0 for none."""
+        ...
+
     def most_alike(
         self, column: str, model_id: str, embedding: StoredEmbedding, count: int
     ) -> list[int] | None:

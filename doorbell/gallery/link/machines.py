@@ -85,12 +85,25 @@ def remove(server: GalleryDatabase, name: str) -> int:
 
 
 def prune(server: GalleryDatabase) -> None:
-    """Delete the changes of visits that every machine has followed: one for each that ever was."""
+    """Delete changes that every machine has followed: one for each visit and visitor that ever was.
+
+    Those of people and strangers who are there stay, so that a new copy can be made by them.
+    """
     with server.writing():
         [row] = server.rows(
             "SELECT coalesce(min(followed_revision), latest_change()) AS revision FROM machines"
         )
-        if server.execute("DELETE FROM visit_changes WHERE revision <= ?", row["revision"]):
+        deleted = [
+            server.execute(f"DELETE FROM {changes}", row["revision"])
+            for changes in (
+                "visit_changes WHERE revision <= ?",
+                "template_changes WHERE revision <= ? AND kind = 'person' "
+                "AND NOT EXISTS (SELECT 1 FROM people WHERE id = visitor_id)",
+                "template_changes WHERE revision <= ? AND kind = 'stranger' "
+                "AND NOT EXISTS (SELECT 1 FROM strangers WHERE id = visitor_id)",
+            )
+        ]
+        if any(deleted):
             server.execute("UPDATE gallery SET pruned_revision = ?", row["revision"])
 
 

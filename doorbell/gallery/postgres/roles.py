@@ -40,9 +40,9 @@ _READS = {
 
 _HOUSEHOLD = f"""-- The household: everything but the tables themselves.
 GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(KEYS)} TO {HOUSEHOLD};
-GRANT SELECT ON gallery, templates, template_changes, door_accounts, gone TO {HOUSEHOLD};
+GRANT SELECT ON gallery, templates, door_accounts, gone TO {HOUSEHOLD};
 GRANT SELECT, UPDATE, DELETE ON machines TO {HOUSEHOLD};
-GRANT SELECT, DELETE ON visit_changes TO {HOUSEHOLD};
+GRANT SELECT, DELETE ON template_changes, visit_changes TO {HOUSEHOLD};
 GRANT UPDATE (tidied_at, pruned_revision) ON gallery TO {HOUSEHOLD};
 """
 
