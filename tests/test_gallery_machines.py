@@ -15,11 +15,16 @@ from galleries import OnServer, on_postgres, server
 from linked_machines import MODEL, NOON, Machine
 
 from doorbell.cli import main
-from doorbell.config import GallerySection
+from doorbell.clock import SECONDS_PER_DAY
+from doorbell.config import GallerySection, StorageSection
+from doorbell.daemon.maintenance import Retention
+from doorbell.daemon.shared_gallery import forgetting_nobodys, forgetting_own
+from doorbell.domain import Visit
 from doorbell.errors import GalleryError, GalleryRefusedError, UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery, open_server
 from doorbell.gallery.link.machines import all_machines, behind, prune, remove, require_tidied
 from doorbell.imaging.portrait import crop_portrait
+from doorbell.status import VisitsForgotten
 
 pytestmark = on_postgres
 
@@ -204,6 +209,52 @@ def test_the_house_is_tidied_once_an_hour_by_an_account_that_may(
             assert is_ours
 
 
+def test_each_machine_deletes_old_visits_at_its_own_doors_by_its_own_configuration(
+    household: Gallery, machines: list[Machine]
+) -> None:
+    """And that of the household whatever is nobody's."""
+    kept = {"front": 3, "back": 300, "gone": 30}
+
+    def came(door: str, days: int) -> Visit:
+        at = NOON - days * SECONDS_PER_DAY
+        return Visit(f"{door}-{days}", at, at, at, None, 0.0, 1, 0.5, door_id=door)
+
+    for machine in machines:
+        for days in (2, 100, 400):
+            machine.gallery.visits.save(came(machine.door, days))
+        machine.exchange()
+    for visit in (came("gone", 2), came("gone", 100), came("", 100)):
+        household.visits.save(visit)
+    old = household.strangers.add([sample(7)], NOON - 100 * SECONDS_PER_DAY)
+
+    def left() -> set[str]:
+        return {each.visit_id for each in household.visits.newest(99)}
+
+    def retention(door: str) -> Retention:
+        return Retention(StorageSection(visits_days=kept[door], strangers_days=60))
+
+    told: list[VisitsForgotten] = []
+    for machine in machines:
+        door = machine.door
+        with closing(opened(machine.section)) as gallery:
+            [*forgetting_own(gallery, NOON, retention(door), (door,), told.append)]
+    assert {each for gone in told for each in gone.visit_ids} == {
+        *("front-100", "front-400", "back-400"),
+    }
+    assert left() == {"front-2", "back-2", "back-100", "gone-2", "gone-100", "-100"}
+    [*forgetting_nobodys(household, NOON, retention("gone"), told.append)]
+    assert left() == {"front-2", "back-2", "back-100", "gone-2"}
+    assert old not in household.strangers.all()
+    for machine in machines:
+        machine.exchange()
+        visits = {each.visit_id for each in machine.gallery.visits.newest(9)}
+        assert visits == {each for each in left() if each.startswith(machine.door)}
+    age(household, 3600.0)
+    remove(household.file, socket.gethostname())
+    [*forgetting_nobodys(household, NOON, retention("gone"), told.append)]
+    assert left() == {"front-2", "back-2", "gone-2"}
+
+
 def test_a_house_that_no_machine_may_tidy_says_so(place: OnServer, machines: list[Machine]) -> None:
     del machines
 
@@ -211,7 +262,7 @@ def test_a_house_that_no_machine_may_tidy_says_so(place: OnServer, machines: lis
         words = ["gallery", "machines", "--set", f"gallery.url={place.section.url}"]
         return CliRunner().invoke(main, words).stderr
 
-    assert "has deleted what is old ever" in told()
+    assert "has deleted old strangers ever" in told()
     with closing(open_server(place.account("console", "kitchen", is_household=True))) as household:
         with household.tidying(3600.0):
             pass

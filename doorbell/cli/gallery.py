@@ -268,8 +268,8 @@ def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
 
     Each has a copy, in which somebody who was forgotten is until it has followed.
 
-    JSON: a list of objects with name, account, seen_at (ISO 8601, UTC) and behind (how many
-    visitors and visits it has not as they are).
+    JSON: a list of objects with name, doors (their ids), account, seen_at (ISO 8601, UTC) and
+    behind (how many visitors and visits it has not as they are).
     """
     from doorbell.clock import iso_utc
     from doorbell.gallery.gallery import open_server
@@ -292,6 +292,7 @@ def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
             [
                 {
                     "name": each.name,
+                    "doors": each.doors,
                     "account": each.account,
                     "seen_at": iso_utc(each.seen_at),
                     "behind": each.behind,
@@ -301,10 +302,11 @@ def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
         )
         return
     print_table(
-        ["machine", "account", "last in touch", "has not yet"],
+        ["machine", "doors", "account", "last in touch", "has not yet"],
         [
             [
                 each.name,
+                ", ".join(each.doors),
                 each.account,
                 local_time(each.seen_at),
                 plural(each.behind, "change") if each.behind else "",

@@ -156,9 +156,10 @@ class Exchange:
         """The number of the last write that the server has of this copy."""
         with self._server.writing():
             [row] = self._server.rows(
-                "SELECT register_machine(?, ?) AS applied_sequence",
+                "SELECT register_machine(?, ?, ?) AS applied_sequence",
                 self._copy.progress().identity,
                 socket.gethostname(),
+                self._server.listed(list(self._doors)),
             )
         return int(row["applied_sequence"])
 
