@@ -125,8 +125,9 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
     The doorbell must be stopped. The gallery that was there is kept among the backups. A file that
     is damaged, no gallery, or written by a later doorbell is refused, and nothing is changed.
 
-    Of a gallery on a server (gallery.url) it is put back by pg_restore, with the doorbells of all
-    machines stopped; what was there is not kept: make a backup of it before.
+    Of a gallery on a server (gallery.url) it is put back by pg_restore and psql, with the doorbells
+    of all machines stopped, and brought to the present version; what was there is not kept: make a
+    backup of it before.
     """
     from doorbell.gallery.backup import require_restorable
     from doorbell.gallery.backup import restore as put_back
@@ -145,6 +146,7 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
 
 
 def _restore_on_server(config: Config, file: Path, *, yes: bool) -> None:
+    from doorbell.gallery.gallery import open_server
     from doorbell.gallery.lock import only_daemon
     from doorbell.gallery.postgres.dump import load, require_dump
 
@@ -153,6 +155,7 @@ def _restore_on_server(config: Config, file: Path, *, yes: bool) -> None:
         if not yes:
             click.confirm("Replace the gallery on the server?", abort=True)
         load(config.gallery, file)
+        open_server(config.gallery).close()  # which brings it to the present version
     say(f"restored {file}; start the doorbells again")
 
 
