@@ -162,7 +162,6 @@ def _restore_on_server(config: Config, file: Path, *, yes: bool) -> None:
 @gallery.command(
     epilog=example(
         "doorbell gallery move",
-        "doorbell gallery move --to postgresql://doorbell@database.example/doorbell",
         "doorbell gallery move --to sqlite",
     )
 )
@@ -184,7 +183,7 @@ def move(config: Config, to: str | None, *, plain: bool, as_json: bool) -> None:
     new gallery before it is whole. Then start the doorbell with gallery.url, or without it.
 
     The password and the authority of the server are those of gallery.password_file and
-    gallery.tls_ca_file.
+    gallery.tls_ca_file, which stand beside gallery.url.
 
     JSON: a list of objects with table, rows and digest (SHA-256 of all its rows).
     """
