@@ -144,6 +144,8 @@ def roles_sql() -> str:
 -- All of it or nothing, while nobody writes: doors that are in touch are refused nothing meanwhile.
 BEGIN;
 SET client_min_messages = error;
+-- Who reads in the middle of it gives way, and reads again.
+SET LOCAL deadlock_timeout = 60000;
 {_made(DOOR, "NOLOGIN")}{_made(HOUSEHOLD, "NOLOGIN")}SET search_path = {SCHEMA};
 DO $$ BEGIN PERFORM pg_advisory_xact_lock({WRITERS_LOCK}); END $$;
 -- What an earlier version has granted.
