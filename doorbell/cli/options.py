@@ -321,5 +321,5 @@ def read_gallery(config: Config, read: Callable[[Gallery], _Result]) -> _Result:
         why = exc
     with open_own(config.storage, config.gallery) as copy:
         found = read(copy)
-    say(f"by this machine's copy, with visits at its own doors and no consent: {why}", err=True)
+    say(f"from this machine's copy, which lacks consent and other doors' visits: {why}", err=True)
     return found
