@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorbell.config import GallerySection, StorageSection
+from doorbell.domain import FaceSample
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.moving import KEYS
 from doorbell.testbed.postgres import Postgres, find_postgres
@@ -130,6 +131,26 @@ def _database() -> tuple[GallerySection, psycopg.Connection]:
     connection.execute("SET search_path = doorbell; SET session_replication_role = replica")
     atexit.register(connection.close)
     return section, connection
+
+
+def make_earlier(section: GallerySection, version: int, faces: Mapping[str, FaceSample]) -> None:
+    """Make a gallery as an earlier version did, in an empty database, with a face for each name."""
+    import psycopg
+
+    from doorbell.gallery.postgres.migrations import MIGRATIONS
+
+    with psycopg.connect(str(section.url)) as connection:
+        connection.execute("CREATE EXTENSION vector; SET search_path = doorbell, public")
+        for statement in (statement for each in MIGRATIONS[:version] for statement in each):
+            connection.execute(statement)
+        connection.execute("UPDATE gallery SET version = %s", (version,))
+        for name, face in faces.items():
+            connection.execute(
+                "WITH made AS (INSERT INTO people (name, name_key) VALUES (%s, %s) RETURNING id) "
+                "INSERT INTO samples (person_id, model_id, embedding, quality) "
+                "SELECT id, %s, %s::vector, %s FROM made",
+                (name, name.lower(), face.model_id, str(face.embedding.tolist()), face.quality),
+            )
 
 
 on_postgres = pytest.mark.skipif(

@@ -1,21 +1,25 @@
 """What is left on a machine's disk once its gallery is on a server, or is no more."""
 
+import json
 import logging
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from command_line import sample
 from galleries import OnServer, on_postgres
 
+from doorbell.cli import main
 from doorbell.config import GallerySection, StorageSection, load_config
 from doorbell.daemon.control.gallery_executor import GalleryExecutor
 from doorbell.daemon.shared_gallery import FIRST_COPY_SECONDS, open_shared
 from doorbell.domain import Visit
 from doorbell.errors import GalleryError, UnknownPersonError
-from doorbell.gallery.gallery import EnrolledSample
+from doorbell.gallery.gallery import EnrolledSample, open_server
 from doorbell.gallery.link.copy import GalleryCopy, delete_copy, open_own
+from doorbell.gallery.link.exchange import Exchange
 from doorbell.household.forgetting import forget_person
 from doorbell.stopping import Stop
 
@@ -65,6 +69,51 @@ def test_without_the_server_is_read_what_the_copy_has_and_nothing_is_changed(
             executor.run(lambda gallery: gallery.people.rename("Anna", "Bela"))
         with pytest.raises(UnknownPersonError):
             executor.read(lambda gallery: gallery.people.get("Bela"))
+
+
+def listed(verb: str, storage: StorageSection, section: GallerySection) -> Result:
+    here = (
+        "--set",
+        f"storage.directory={storage.directory}",
+        "--set",
+        f"gallery.url={section.url}",
+    )
+    return CliRunner().invoke(main, [verb, "list", "--json", *here])
+
+
+def test_without_the_server_commands_list_what_the_copy_has(tmp_path: Path) -> None:
+    storage = StorageSection(directory=tmp_path)
+    nowhere = GallerySection(url=f"postgresql:///house?host={tmp_path}")
+    assert listed("people", storage, nowhere).exit_code == 3
+    with GalleryCopy.open(storage.copy_path) as copy:
+        copy.people.enroll("Anna", [EnrolledSample(sample(0))])
+        copy.visits.save(Visit("v1", NOON, NOON, door_id="front"))
+    for verb, count in (("people", 1), ("strangers", 0), ("visits", 1)):
+        found = listed(verb, storage, nowhere)
+        assert (found.exit_code, len(json.loads(found.stdout))) == (0, count)
+        assert found.stderr.startswith("from this machine's copy")
+        assert "does not answer" in found.stderr
+
+
+@on_postgres
+def test_what_a_door_s_account_may_not_list_comes_from_the_copy(tmp_path: Path) -> None:
+    place, storage = OnServer(), StorageSection(directory=tmp_path)
+    section = place.account("front_door", "front")
+    with place.open() as gallery:
+        gallery.people.enroll("Anna", [EnrolledSample(sample(0))])
+        gallery.people.note_consent("Anna", "in writing", 1.0)
+    refused = listed("people", storage, section)
+    assert refused.exit_code == 3
+    assert "permission denied" in refused.stderr
+    with GalleryCopy.open(storage.copy_path) as copy, closing(open_server(section)) as server:
+        exchange = Exchange(copy.file, server, ("front",))
+        exchange.begin()
+        exchange.follow()
+    found = listed("people", storage, section)
+    assert [each["name"] for each in json.loads(found.stdout)] == ["Anna"]
+    assert "permission denied" in found.stderr
+    visits = listed("visits", storage, section)
+    assert (visits.stdout.strip(), visits.stderr) == ("[]", "")
 
 
 @on_postgres

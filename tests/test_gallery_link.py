@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -21,6 +21,7 @@ from galleries import OnServer, account_on, on_postgres
 from linked_machines import MODEL, NOON, Machine
 
 from doorbell.config import GallerySection, RecognitionSection
+from doorbell.domain import Visit
 from doorbell.errors import GalleryError
 from doorbell.gallery.gallery import EnrolledSample, Gallery, open_server
 from doorbell.gallery.link.copy import GalleryCopy
@@ -406,6 +407,32 @@ def test_newcomers_of_an_outage_are_compared_as_soon_as_it_is_over(tmp_path: Pat
         assert link.catch_up(5.0)
         assert not tidied.wait(1.0)
     machine.gallery.close()
+
+
+def test_a_door_s_account_tidies_what_is_its_own_and_no_more(
+    place: OnServer, machine: Machine
+) -> None:
+    tidied: list[str] = []
+
+    def noting(word: str) -> Callable[[Gallery], None]:
+        return lambda gallery: tidied.append(f"{word} {gallery.visits.doors()}")
+
+    machine.meet(sample(1))
+    machine.exchange()
+    with place.open() as gallery:
+        gallery.visits.save(Visit("elsewhere", NOON, NOON, door_id="back"))
+    link = GalleryLink(
+        machine.path,
+        NO_CIPHER,
+        machine.section,
+        (DOOR,),
+        tidy_own=noting("own"),
+        tidy=noting("house"),
+    )
+    with closing(link):
+        assert eventually(lambda: bool(tidied), 10.0)
+        assert link.state().problem is None
+    assert tidied == ["own ['front']"]
 
 
 def keep_linked(path: Path, section: GallerySection, begun: Event) -> None:

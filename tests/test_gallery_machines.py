@@ -11,15 +11,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from command_line import sample
-from galleries import OnServer, on_postgres
+from galleries import OnServer, on_postgres, server
 from linked_machines import MODEL, NOON, Machine
 
 from doorbell.cli import main
-from doorbell.config import GallerySection
+from doorbell.clock import SECONDS_PER_DAY
+from doorbell.config import GallerySection, StorageSection
+from doorbell.daemon.maintenance import Retention
+from doorbell.daemon.shared_gallery import forgetting_nobodys, forgetting_own
+from doorbell.domain import Visit
 from doorbell.errors import GalleryError, GalleryRefusedError, UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery, open_server
 from doorbell.gallery.link.machines import all_machines, behind, prune, remove, require_tidied
 from doorbell.imaging.portrait import crop_portrait
+from doorbell.status import VisitsForgotten
 
 pytestmark = on_postgres
 
@@ -93,6 +98,48 @@ def test_a_door_s_account_changes_nobody_enrolled_and_sees_no_portrait(
     assert household.people.forget("Bella").samples == 1
 
 
+def test_a_door_s_account_reads_no_more_than_its_copy_takes(
+    household: Gallery, machines: list[Machine]
+) -> None:
+    """What was granted by an earlier version is taken back."""
+    from doorbell.gallery.postgres.roles import DOOR, roles_sql
+
+    front, _ = machines
+    server().say(f"GRANT SELECT ON doorbell.people, doorbell.namings TO {DOOR}", "contract")
+    server().say(roles_sql(), "contract")
+    household.people.enroll("Anna", [EnrolledSample(sample(1), None, {"glasses": sample(2)})])
+    household.people.note_consent("Anna", "in writing", 1.0)
+    stranger = household.strangers.add([sample(5)], 1.0).stranger_id
+    household.strangers.name(stranger, "Bella")
+    household.people.merge("Anna", "Bella")
+    with closing(opened(front.section)) as door:
+        for column, table in (
+            ("consent", "people"),
+            ("consent_at", "people"),
+            ("before", "namings"),
+            ("jpeg", "portraits"),
+            ("person_id", "corrections"),
+            ("person_id", "negatives"),
+            ("added_by", "samples"),
+            ("*", "people"),
+        ):
+            with pytest.raises(GalleryRefusedError, match=f"refused: permission denied.* {table}"):
+                door.file.rows(f"SELECT {column} FROM {table}")  # noqa: S608 - our own words
+        with pytest.raises(GalleryRefusedError, match="doorbell gallery roles"):
+            door.people.summaries()
+        assert [each.name for each in door.people.all()] == ["Bella"]
+        went = door.file.rows("SELECT before FROM gone ORDER BY correction_id")
+        assert [row["before"] for row in went] == [
+            f'{{"gone": {{"table": "strangers", "id": {stranger}}}}}',
+            '{"gone": {"table": "people", "id": 1}}',
+        ]
+        [row] = door.file.rows("SELECT DISTINCT account FROM door_accounts")
+        assert row["account"] == "front_door"
+    front.exchange()
+    assert front.gallery.people.all() == household.people.all()
+    assert front.gallery.templates(MODEL).people == household.templates(MODEL).people
+
+
 def test_a_door_s_account_knows_the_visits_of_its_own_doors_alone(
     household: Gallery, machines: list[Machine]
 ) -> None:
@@ -162,6 +209,52 @@ def test_the_house_is_tidied_once_an_hour_by_an_account_that_may(
             assert is_ours
 
 
+def test_each_machine_deletes_old_visits_at_its_own_doors_by_its_own_configuration(
+    household: Gallery, machines: list[Machine]
+) -> None:
+    """And that of the household whatever is nobody's."""
+    kept = {"front": 3, "back": 300, "gone": 30}
+
+    def came(door: str, days: int) -> Visit:
+        at = NOON - days * SECONDS_PER_DAY
+        return Visit(f"{door}-{days}", at, at, at, None, 0.0, 1, 0.5, door_id=door)
+
+    for machine in machines:
+        for days in (2, 100, 400):
+            machine.gallery.visits.save(came(machine.door, days))
+        machine.exchange()
+    for visit in (came("gone", 2), came("gone", 100), came("", 100)):
+        household.visits.save(visit)
+    old = household.strangers.add([sample(7)], NOON - 100 * SECONDS_PER_DAY)
+
+    def left() -> set[str]:
+        return {each.visit_id for each in household.visits.newest(99)}
+
+    def retention(door: str) -> Retention:
+        return Retention(StorageSection(visits_days=kept[door], strangers_days=60))
+
+    told: list[VisitsForgotten] = []
+    for machine in machines:
+        door = machine.door
+        with closing(opened(machine.section)) as gallery:
+            [*forgetting_own(gallery, NOON, retention(door), (door,), told.append)]
+    assert {each for gone in told for each in gone.visit_ids} == {
+        *("front-100", "front-400", "back-400"),
+    }
+    assert left() == {"front-2", "back-2", "back-100", "gone-2", "gone-100", "-100"}
+    [*forgetting_nobodys(household, NOON, retention("gone"), told.append)]
+    assert left() == {"front-2", "back-2", "back-100", "gone-2"}
+    assert old not in household.strangers.all()
+    for machine in machines:
+        machine.exchange()
+        visits = {each.visit_id for each in machine.gallery.visits.newest(9)}
+        assert visits == {each for each in left() if each.startswith(machine.door)}
+    age(household, 3600.0)
+    remove(household.file, socket.gethostname())
+    [*forgetting_nobodys(household, NOON, retention("gone"), told.append)]
+    assert left() == {"front-2", "back-2", "gone-2"}
+
+
 def test_a_house_that_no_machine_may_tidy_says_so(place: OnServer, machines: list[Machine]) -> None:
     del machines
 
@@ -169,7 +262,7 @@ def test_a_house_that_no_machine_may_tidy_says_so(place: OnServer, machines: lis
         words = ["gallery", "machines", "--set", f"gallery.url={place.section.url}"]
         return CliRunner().invoke(main, words).stderr
 
-    assert "has deleted what is old ever" in told()
+    assert "has deleted old strangers ever" in told()
     with closing(open_server(place.account("console", "kitchen", is_household=True))) as household:
         with household.tidying(3600.0):
             pass
@@ -252,6 +345,46 @@ def test_changes_that_all_have_followed_go_and_who_missed_them_compares_everythi
     assert not front.gallery.file.progress().has_missed
     back.exchange()
     assert behind(household.file) == []
+
+
+def test_of_who_is_gone_nothing_stays_once_all_have_followed(
+    household: Gallery, machines: list[Machine], place: OnServer, tmp_path: Path
+) -> None:
+    """And whoever was away, or is new, knows those who are there, and nobody else."""
+    front, back = machines
+    for axis, name in enumerate(("Anna", "Bella")):
+        household.people.enroll(name, [EnrolledSample(sample(axis))])
+    gone, stays = (household.strangers.add([sample(axis)], NOON) for axis in (5, 6))
+    known = household.templates(MODEL)
+    for each in machines:
+        each.exchange()
+    age(household, 3600.0)
+    back.exchange()
+    remove(household.file, socket.gethostname())
+    with place.open() as other:
+        other.people.forget("Anna")
+        other.strangers.forget(gone.stranger_id)
+    back.exchange()
+    prune(household.file)
+    changes = household.file.rows("SELECT kind, visitor_id FROM template_changes ORDER BY kind")
+    assert [tuple(row.values()) for row in changes] == [
+        ("person", 2),
+        ("stranger", stays.stranger_id),
+    ]
+    assert household.templates(MODEL) is known
+    assert [each.name for each in known.people] == ["Bella"]
+    assert known.stranger_ids == {stays.stranger_id}
+    new = Machine(tmp_path, place.account("side_door", "side"), "side")
+    for machine in (front, back, new):
+        machine.exchange()
+        assert machine.gallery.people.all() == household.people.all()
+        assert machine.gallery.strangers.all() == household.strangers.all()
+        assert len(machine.gallery.people.samples("Bella", MODEL)) == 1
+    new.gallery.close()
+    assert behind(household.file) == []
+    prune(household.file)
+    assert household.people.enroll("Cleo", [EnrolledSample(sample(9))]).added == 1
+    assert len(behind(household.file)) == 3
 
 
 def test_the_command_lists_machines_and_takes_out_what_is_gone(

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from certificates import own_address
 from command_line import sample
-from galleries import OnServer, on_postgres, server
+from galleries import OnServer, make_earlier, on_postgres, server
 
 from doorbell.config import GallerySection, StorageSection
-from doorbell.domain import Float32Array, Visit
+from doorbell.domain import FaceSample, Float32Array, Visit
 from doorbell.errors import ConfigError, GalleryError, GalleryLostError
 from doorbell.gallery.codec import StoredEmbedding
 from doorbell.gallery.gallery import EnrolledSample, Gallery
@@ -346,24 +346,16 @@ def test_of_thousands_whoever_is_most_alike_is_found_without_reading_all(own: Po
 
 
 def test_an_upgrade_makes_the_templates_of_whoever_is_there() -> None:
-    name, section = new_database()
-    faces = directions(np.random.default_rng(3).standard_normal((100, 128)).astype(np.float32))
-    with open_on(section) as gallery, gallery.file.writing():
-        give(gallery, "somebody", MODEL, faces)
-    server().say(
-        "DROP TABLE doorbell.templates; DROP FUNCTION doorbell.renew_templates CASCADE; "
-        "DROP FUNCTION doorbell.samples_insert_changes_likeness CASCADE; "
-        "DROP FUNCTION doorbell.samples_delete_changes_likeness CASCADE; "
-        "DROP FUNCTION doorbell.samples_update_changes_likeness CASCADE; "
-        "UPDATE doorbell.gallery SET version = 3",
-        name,
-    )
+    _, section = new_database()
+    faces = directions(np.random.default_rng(3).standard_normal((50, 128)).astype(np.float32))
+    named = {f"somebody {each}": FaceSample(face, MODEL, 0.5) for each, face in enumerate(faces)}
+    make_earlier(section, 3, named)
     with open_on(section) as gallery:
         for place in (0, 8):
             [(person, cosine)] = gallery.templates_like(MODEL, faces[place], people=1).people_like(
                 faces[place], 1
             )
-            assert person.name == f"somebody {place // 2}"
+            assert person.name == f"somebody {place}"
             assert cosine == pytest.approx(1.0, abs=1e-5)
         gallery.people.forget("somebody 0")
         left = gallery.file.rows("SELECT count(*) AS n FROM templates WHERE person_id IS NOT NULL")

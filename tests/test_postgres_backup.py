@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from command_line import sample
-from galleries import on_postgres, server
+from galleries import make_earlier, on_postgres, server
 
 from doorbell.cli import main
 from doorbell.config import GallerySection, StorageSection
@@ -77,6 +77,43 @@ def test_what_is_no_whole_backup_is_refused_and_changes_nothing(
     refused = called(tmp_path, section, "restore", "--yes", str(file))
     assert refused.exit_code == 3
     assert "the gallery was left as it was" in refused.stderr
+    assert names(section) == ["Anna"]
+
+
+@pytest.mark.usefixtures("programs")
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_backup_of_an_earlier_version_takes_the_place_of_a_later_one_s_tables(
+    tmp_path: Path, section: GallerySection, version: int
+) -> None:
+    from doorbell.gallery.postgres.migrations import MIGRATIONS
+
+    make_earlier(section, version, {"Anna": sample(0)})
+    file = str(tmp_path / "earlier")
+    assert called(tmp_path, section, "backup", file).exit_code == 0
+    with opened(section) as gallery:
+        gallery.people.forget("Anna")
+        gallery.people.enroll("Bela", [EnrolledSample(sample(1))])
+    restored = called(tmp_path, section, "restore", "--yes", file)
+    assert restored.exit_code == 0, restored.stderr
+    with opened(section) as gallery:
+        [row] = gallery.file.rows("SELECT version FROM gallery")
+        assert row["version"] == len(MIGRATIONS)
+        alike = gallery.templates_like(sample(0).model_id, sample(0).embedding, people=1)
+        assert [each.name for each in alike.people] == ["Anna"]
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_backup_of_a_later_version_is_refused(tmp_path: Path, section: GallerySection) -> None:
+    database = str(section.url).partition("?")[0].rpartition("/")[2]
+    with opened(section) as gallery:
+        gallery.people.enroll("Anna", [EnrolledSample(sample(0))])
+    server().say("UPDATE doorbell.gallery SET version = version + 1", database)
+    file = str(tmp_path / "later")
+    assert called(tmp_path, section, "backup", file).exit_code == 0
+    server().say("UPDATE doorbell.gallery SET version = version - 1", database)
+    refused = called(tmp_path, section, "restore", "--yes", file)
+    assert refused.exit_code == 3
+    assert "written by a later doorbell" in refused.stderr
     assert names(section) == ["Anna"]
 
 

@@ -125,8 +125,9 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
     The doorbell must be stopped. The gallery that was there is kept among the backups. A file that
     is damaged, no gallery, or written by a later doorbell is refused, and nothing is changed.
 
-    Of a gallery on a server (gallery.url) it is put back by pg_restore, with the doorbells of all
-    machines stopped; what was there is not kept: make a backup of it before.
+    Of a gallery on a server (gallery.url) it is put back by pg_restore and psql, with the doorbells
+    of all machines stopped, and brought to the present version; what was there is not kept: make a
+    backup of it before.
     """
     from doorbell.gallery.backup import require_restorable
     from doorbell.gallery.backup import restore as put_back
@@ -145,6 +146,7 @@ def restore(config: Config, file: Path, *, yes: bool) -> None:
 
 
 def _restore_on_server(config: Config, file: Path, *, yes: bool) -> None:
+    from doorbell.gallery.gallery import open_server
     from doorbell.gallery.lock import only_daemon
     from doorbell.gallery.postgres.dump import load, require_dump
 
@@ -153,13 +155,13 @@ def _restore_on_server(config: Config, file: Path, *, yes: bool) -> None:
         if not yes:
             click.confirm("Replace the gallery on the server?", abort=True)
         load(config.gallery, file)
+        open_server(config.gallery).close()  # which brings it to the present version
     say(f"restored {file}; start the doorbells again")
 
 
 @gallery.command(
     epilog=example(
         "doorbell gallery move",
-        "doorbell gallery move --to postgresql://doorbell@database.example/doorbell",
         "doorbell gallery move --to sqlite",
     )
 )
@@ -181,7 +183,7 @@ def move(config: Config, to: str | None, *, plain: bool, as_json: bool) -> None:
     new gallery before it is whole. Then start the doorbell with gallery.url, or without it.
 
     The password and the authority of the server are those of gallery.password_file and
-    gallery.tls_ca_file.
+    gallery.tls_ca_file, which stand beside gallery.url.
 
     JSON: a list of objects with table, rows and digest (SHA-256 of all its rows).
     """
@@ -268,8 +270,8 @@ def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
 
     Each has a copy, in which somebody who was forgotten is until it has followed.
 
-    JSON: a list of objects with name, account, seen_at (ISO 8601, UTC) and behind (how many
-    visitors and visits it has not as they are).
+    JSON: a list of objects with name, doors (their ids), account, seen_at (ISO 8601, UTC) and
+    behind (how many visitors and visits it has not as they are).
     """
     from doorbell.clock import iso_utc
     from doorbell.gallery.gallery import open_server
@@ -292,6 +294,7 @@ def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
             [
                 {
                     "name": each.name,
+                    "doors": each.doors,
                     "account": each.account,
                     "seen_at": iso_utc(each.seen_at),
                     "behind": each.behind,
@@ -301,10 +304,11 @@ def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
         )
         return
     print_table(
-        ["machine", "account", "last in touch", "has not yet"],
+        ["machine", "doors", "account", "last in touch", "has not yet"],
         [
             [
                 each.name,
+                ", ".join(each.doors),
                 each.account,
                 local_time(each.seen_at),
                 plural(each.behind, "change") if each.behind else "",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -25,12 +25,14 @@ from doorbell.cli.journal import (
     severity_of,
     with_severity,
 )
+from doorbell.cli.printing import say
 from doorbell.cli.streams import give_up_output, prepare_streams
 from doorbell.errors import (
     MEMORY_ADVICE,
     CameraSetupError,
     ConfigError,
     DoorbellError,
+    GalleryError,
     InferenceError,
     ModelError,
     UsageError,
@@ -39,6 +41,9 @@ from doorbell.text import shown
 
 if TYPE_CHECKING:
     from doorbell.config import Config
+    from doorbell.gallery.gallery import Gallery
+
+_Result = TypeVar("_Result")
 
 # What a file or terminal says that takes no more.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -289,3 +294,32 @@ def gallery_file(config: Config) -> Path:
             "pg_dump, pg_restore and pg_amcheck; see docs/postgresql.md"
         )
     return config.storage.gallery_path
+
+
+def read_gallery(config: Config, read: Callable[[Gallery], _Result]) -> _Result:
+    """What a verb lists of the gallery, which it changes nothing of.
+
+    Where that is on a server which is away, or refuses as the account of a door may not read all of
+    it, this machine's copy is read, and that is said.
+
+    Args:
+        config: where both are.
+        read: is called anew with the copy.
+
+    Raises:
+        GalleryError: it cannot be read, and there is no copy.
+    """
+    from doorbell.gallery.gallery import Gallery
+    from doorbell.gallery.link.copy import open_own
+
+    try:
+        with Gallery.of(config.storage, config.gallery) as gallery:
+            return read(gallery)
+    except GalleryError as exc:
+        if config.gallery.url is None or not config.storage.copy_path.exists():
+            raise
+        why = exc
+    with open_own(config.storage, config.gallery) as copy:
+        found = read(copy)
+    say(f"from this machine's copy, which lacks consent and other doors' visits: {why}", err=True)
+    return found

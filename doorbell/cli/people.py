@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import with_config
+from doorbell.cli.options import read_gallery, with_config
 from doorbell.cli.printing import (
     example,
     json_option,
@@ -50,12 +50,10 @@ def list_(config: Config, *, as_json: bool) -> None:
     after which they are known in a hood, in sunglasses and by infrared too, or null) and ignored
     (whether their coming never rings).
     """
-    from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import person_document
     from doorbell.household.listing import known_people
 
-    with Gallery.of(config.storage, config.gallery) as gallery:
-        known = known_people(gallery)
+    known = read_gallery(config, known_people)
     if as_json:
         print_json([person_document(each) for each in known])
         return

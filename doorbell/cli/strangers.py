@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import with_config
+from doorbell.cli.options import read_gallery, with_config
 from doorbell.cli.printing import (
     example,
     json_option,
@@ -23,7 +23,11 @@ from doorbell.cli.printing import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from doorbell.config import Config
+    from doorbell.domain import Stranger
+    from doorbell.gallery.gallery import Gallery
 
 
 def _parse_id(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
@@ -48,16 +52,17 @@ def list_(config: Config, *, as_json: bool) -> None:
     visits, visits_week (in the seven days up to the last one), picture (of the newest visit that
     has one, a path, or null) and ignored (whether their coming never rings).
     """
-    from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import stranger_document
     from doorbell.household.listing import newest_pictures
 
-    with Gallery.of(config.storage, config.gallery) as gallery:
-        found = gallery.strangers.all()
-        if as_json:
-            pictures = newest_pictures(gallery, config.storage.pictures_directory)
-            print_json([stranger_document(each, pictures.get(each.stranger_id)) for each in found])
-            return
+    def read(gallery: Gallery) -> tuple[list[Stranger], dict[int, Path]]:
+        pictures = newest_pictures(gallery, config.storage.pictures_directory) if as_json else {}
+        return gallery.strangers.all(), pictures
+
+    found, pictures = read_gallery(config, read)
+    if as_json:
+        print_json([stranger_document(each, pictures.get(each.stranger_id)) for each in found])
+        return
     print_table(
         ["stranger", "visits", "first seen", "last seen", "rings"],
         [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorbell.cli.options import with_config
+from doorbell.cli.options import read_gallery, with_config
 from doorbell.cli.printing import (
     SHOWN_CHARACTERS,
     example,
@@ -25,7 +25,7 @@ from doorbell.errors import UsageError
 if TYPE_CHECKING:
     from doorbell.config import Config
     from doorbell.domain import Visit
-    from doorbell.gallery.gallery import Correction
+    from doorbell.gallery.gallery import Correction, Gallery
 
 
 class _ListsByDefault(click.Group):
@@ -85,19 +85,21 @@ def list_(
     apply), similarity (null while undecided), corrected (whether somebody said who it was) and
     picture (a path, or null; kept without boxes and names: see doorbell visits picture).
     """
-    from doorbell.gallery.gallery import Gallery
     from doorbell.household.documents import visit_document
     from doorbell.household.doors import doors_visited, stored_as, with_door
 
     since_at = None if since is None else since.timestamp()
     watched = [each.device.id for each in config.doors]
     first_door = watched[0]
-    with Gallery.of(config.storage, config.gallery) as gallery:
+
+    def read(gallery: Gallery) -> tuple[set[str], list[Visit]]:
         doors = {*watched, *doors_visited(gallery, first_door)}
         if door is not None and door not in doors:
             raise UsageError(f"there is no door {door!r}; give one of: {', '.join(sorted(doors))}")
         stored = None if door is None else stored_as(door, first_door)
-        newest = gallery.visits.newest(limit, since=since_at, name=person, doors=stored)
+        return doors, gallery.visits.newest(limit, since=since_at, name=person, doors=stored)
+
+    doors, newest = read_gallery(config, read)
     found = [with_door(visit, first_door) for visit in newest]
     if as_json:
         directory = config.storage.pictures_directory

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from doorbell.clock import WallClock
@@ -37,6 +37,11 @@ class Retention:
 
     storage: StorageSection
     visits_days_by_door: Mapping[str, int] = field(default_factory=dict)
+
+    def days_at(self, doors: Collection[str]) -> dict[str, int]:
+        """For how long visits at some doors are kept; 0 for ever."""
+        days = self.visits_days_by_door
+        return {each: days.get(each, self.storage.visits_days) for each in doors}
 
 
 class Maintenance:

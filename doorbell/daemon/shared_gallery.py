@@ -1,14 +1,15 @@
 """A gallery that the machines of a house share: what is done beside the copy that decides.
 
 The main thread works on the copy alone. What the household asks for is done on the server, by a
-thread of its own, and what is old is deleted there by one machine for all.
+thread of its own, and what is old is deleted there: visits by the machine whose door they were at,
+and what is nobody's by one machine for all.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,13 @@ from doorbell.daemon.maintenance import Retention
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.link.copy_file import CopyFile
 from doorbell.gallery.link.link import GalleryLink
-from doorbell.household.forgetting import forgetting_older
+from doorbell.gallery.link.machines import watched_doors
+from doorbell.household.forgetting import (
+    ForgettingOutcome,
+    ForgetVisits,
+    forgetting_strangers,
+    forgetting_visits,
+)
 from doorbell.household.strangers import merge_alike
 from doorbell.recognition.embedder import SFACE_ID
 from doorbell.status import State
@@ -106,11 +113,59 @@ def open_shared(config: Config, publish: Callable[[State], None]) -> Iterator[Sh
             config.gallery,
             [door.device.id for door in config.doors],
             forgotten=publish,
+            tidy_own=partial(_tidy_own, config, publish, kept),
             tidy=partial(_tidy, config, publish, kept),
         )
         stack.enter_context(closing(link))
         household = GalleryExecutor(config.storage, config.gallery)
         yield SharedGallery(link, stack.enter_context(closing(household)), kept, is_first)
+
+
+def forgetting_own(
+    gallery: Gallery,
+    wall_time: float,
+    retention: Retention,
+    doors: Collection[str],
+    forget_visits: ForgetVisits,
+) -> Iterator[ForgettingOutcome]:
+    """Forget on the server old visits at a machine's doors, in steps; see ``forgetting_older``.
+
+    Args:
+        gallery: on the server; the account of a door may do this.
+        wall_time: now, by a clock that is right.
+        retention: for how long this machine keeps them.
+        doors: its own.
+        forget_visits: deletes what else is held of visits.
+    """
+    days = retention.days_at(doors)
+    return forgetting_visits(gallery, wall_time, retention.storage, forget_visits, days)
+
+
+def forgetting_nobodys(
+    gallery: Gallery,
+    wall_time: float,
+    retention: Retention,
+    forget_visits: ForgetVisits,
+) -> Iterator[ForgettingOutcome]:
+    """Forget there old strangers, and old visits at doors that no machine has; likewise."""
+    storage = retention.storage
+    yield from forgetting_strangers(gallery, wall_time, storage, forget_visits)
+    days = retention.days_at(set(gallery.visits.doors()) - watched_doors(gallery.file))
+    yield from forgetting_visits(gallery, wall_time, storage, forget_visits, days)
+
+
+def _tidy_own(
+    config: Config,
+    publish: Callable[[State], None],
+    kept: Kept,
+    gallery: Gallery,
+) -> None:
+    """Delete on the server what is old at this machine's doors."""
+    retention = kept.retention
+    if retention is not None and is_synchronized():
+        doors = [door.device.id for door in config.doors]
+        for _ in forgetting_own(gallery, time.time(), retention, doors, publish):
+            pass
 
 
 def _tidy(
@@ -119,12 +174,10 @@ def _tidy(
     kept: Kept,
     gallery: Gallery,
 ) -> None:
-    """Delete on the server what is old, and merge strangers who are one."""
+    """Delete on the server what is old and no machine's own, and merge strangers who are one."""
     retention = kept.retention
     if retention is not None and is_synchronized():
-        for _ in forgetting_older(
-            gallery, time.time(), retention.storage, publish, retention.visits_days_by_door
-        ):
+        for _ in forgetting_nobodys(gallery, time.time(), retention, publish):
             pass
     read = partial(gallery.templates, SFACE_ID)
     for merged in merge_alike(gallery, read, config.recognition, undoable=True):

@@ -222,8 +222,14 @@ def _tell_of_preferences(name: str) -> None:
     )
 
 
+# What ``person_from`` reads of ``people``: all that the account of a door may, on a server.
+PERSON_COLUMNS = "id, name, chime, preferences, ignored, earlier_subtype"
+
+
 def person_from(row: Row) -> Person:
-    """Read a row of ``people``; preferences that are too large for events are left out and told.
+    """Read a row of ``PERSON_COLUMNS``.
+
+    Preferences that are too large for events are left out and told.
 
     Raises:
         GalleryError: its preferences are not a JSON object.

@@ -68,6 +68,7 @@ class GalleryFile:
     """
 
     among = "IN (SELECT value FROM json_each(?))"
+    gone = "namings"
     schema = SCHEMA
     encrypted: ClassVar[Mapping[str, str]] = ENCRYPTED
     has_copies = False
@@ -245,6 +246,10 @@ class GalleryFile:
         self._require_file()
         with self._translated():
             return number(self._connection, "data_version")
+
+    def last_deleted_change(self) -> int:
+        """A file has all of its changes."""
+        return 0
 
     def empty_log(self) -> bool:
         """Bring the write-ahead log into the file; False if a reader elsewhere still needs it."""

@@ -37,6 +37,7 @@ class GalleryIndex:
         with self._file.reading():
             self._file.require_seal()
             self._revision = latest_revision(self._file)
+            self._deleted = self._file.last_deleted_change()
             self._templates = self._reader.everybody()
 
     def follow(self, at_most: int | None = None) -> Templates:
@@ -56,6 +57,7 @@ class GalleryIndex:
         while version != self._version:
             with self._file.reading():
                 self._file.require_seal()
+                self._remove_gone()
                 due = changes_since(self._file, self._revision, at_most or BATCH)
                 for change in due:
                     self._take_over(change)
@@ -68,6 +70,22 @@ class GalleryIndex:
 
     def _latest_version(self) -> tuple[int, int]:
         return self._file.foreign_version(), self._changes.count
+
+    def _remove_gone(self) -> None:
+        """Remove whoever went in a change that the log may have no more."""
+        deleted = self._file.last_deleted_change()
+        if deleted == self._deleted:
+            return
+        self._deleted = deleted
+        templates = self._templates
+        people = {each.person_id for each in templates.people}
+        for person_id in people - self._ids("people"):
+            templates.remove_person(person_id)
+        for stranger_id in templates.stranger_ids - self._ids("strangers"):
+            templates.remove_stranger(stranger_id)
+
+    def _ids(self, table: str) -> set[int]:
+        return {row["id"] for row in self._file.rows(f"SELECT id FROM {table}")}  # noqa: S608 - our own words
 
     def _take_over(self, change: Change) -> None:
         match change.kind:

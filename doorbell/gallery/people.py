@@ -11,6 +11,7 @@ from typing import Any
 from doorbell.domain import FaceSample, Person
 from doorbell.errors import EnrollmentError, UnknownPersonError, UsageError
 from doorbell.gallery.codec import (
+    PERSON_COLUMNS,
     consent_from,
     encode_preferences,
     person_from,
@@ -64,7 +65,10 @@ class PeopleStore:
         """
         with suppress(UnicodeEncodeError):  # half of a surrogate pair is in nobody's name
             key = name_key(name).encode().decode()
-            for row in self._file.rows("SELECT * FROM people WHERE name_key = ?", key):
+            for row in self._file.rows(
+                f"SELECT {PERSON_COLUMNS} FROM people WHERE name_key = ?",  # noqa: S608 - our own words
+                key,
+            ):
                 return person_from(row)
         people = {name_key(person.name): person for person in self.all()}
         nearest = get_close_matches(name_key(name), people)
@@ -105,7 +109,8 @@ class PeopleStore:
         """
         self._file.require_seal()
         rows = self._file.rows(
-            "SELECT samples.*, coalesce(added_at, (SELECT started_at FROM visits "
+            "SELECT id, model_id, embedding, quality, source_sha256, visit_id, "
+            "coalesce(added_at, (SELECT started_at FROM visits "
             "WHERE visits.id = samples.visit_id)) AS came_at FROM samples "
             "WHERE person_id = ? AND hidden_by IS NULL ORDER BY id",
             self.get(name).person_id,
@@ -159,14 +164,14 @@ class PeopleStore:
     def summaries(self) -> list[PersonSummary]:
         """Everybody enrolled with what the gallery holds of them, in order of enrollment."""
         rows = self._file.rows(
-            """SELECT people.*,
+            f"""SELECT {PERSON_COLUMNS}, consent, consent_at,
                 (SELECT count(*) FROM samples
                     WHERE person_id = people.id AND hidden_by IS NULL) AS samples,
                 EXISTS (SELECT 1 FROM samples JOIN variants ON sample_id = samples.id
                     WHERE person_id = people.id AND hidden_by IS NULL) AS has_variants,
                 (SELECT count(*) FROM visits WHERE person_id = people.id) AS visits,
                 (SELECT max(last_seen_at) FROM visits WHERE person_id = people.id) AS last_seen_at
-            FROM people ORDER BY id"""
+            FROM people ORDER BY id"""  # noqa: S608 - our own words
         )
         return [
             PersonSummary(

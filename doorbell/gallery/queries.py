@@ -14,6 +14,7 @@ from itertools import chain
 
 from doorbell.domain import FaceSample, Person, Stranger, Visit, Visitor
 from doorbell.gallery.codec import (
+    PERSON_COLUMNS,
     encode_embedding,
     is_visit,
     person_from,
@@ -47,7 +48,9 @@ STRANGERS = f"""SELECT strangers.*, (
 
 def all_people(file: GalleryDatabase) -> list[Person]:
     """Everybody enrolled, in order of enrollment."""
-    return [person_from(row) for row in file.rows("SELECT * FROM people ORDER BY id")]
+    return [
+        person_from(row) for row in file.rows(f"SELECT {PERSON_COLUMNS} FROM people ORDER BY id")
+    ]
 
 
 def all_strangers(file: GalleryDatabase) -> list[Stranger]:
@@ -57,7 +60,7 @@ def all_strangers(file: GalleryDatabase) -> list[Stranger]:
 
 def person_by_id(file: GalleryDatabase, person_id: int) -> Person:
     """A person who is there."""
-    (row,) = file.rows("SELECT * FROM people WHERE id = ?", person_id)
+    (row,) = file.rows(f"SELECT {PERSON_COLUMNS} FROM people WHERE id = ?", person_id)
     return person_from(row)
 
 
@@ -78,8 +81,8 @@ def samples_of(file: GalleryDatabase, visitor: Visitor, model_id: str) -> list[F
     file.require_seal()
     _, column, visitor_id = place_of(visitor)
     rows = file.rows(
-        f"SELECT * FROM samples WHERE {column} = ? AND model_id = ? AND hidden_by IS NULL "
-        "ORDER BY id",
+        f"SELECT id, embedding, quality FROM samples WHERE {column} = ? AND model_id = ? "
+        "AND hidden_by IS NULL ORDER BY id",
         visitor_id,
         model_id,
     )
@@ -290,7 +293,7 @@ def _has_visitor(file: GalleryDatabase, visit_id: str) -> bool:
 def became(file: GalleryDatabase, table: str, visitor_id: int) -> dict[str, object] | None:
     """Whom somebody was named or merged into, as columns; None where nothing says so any more."""
     for row in file.rows(
-        "SELECT person_id, stranger_id, before FROM namings ORDER BY correction_id DESC"
+        f"SELECT person_id, stranger_id, before FROM {file.gone} ORDER BY correction_id DESC"
     ):
         if gone_in(row["before"]) == (table, visitor_id):
             return {"person_id": row["person_id"], "stranger_id": row["stranger_id"]}
@@ -343,7 +346,9 @@ def select_visits(file: GalleryDatabase, where: str, *parameters: object) -> lis
     among = f"id {file.among}"
     people = {
         row["id"]: person_from(row)
-        for row in file.rows(f"SELECT * FROM people WHERE {among}", distinct("person_id"))
+        for row in file.rows(
+            f"SELECT {PERSON_COLUMNS} FROM people WHERE {among}", distinct("person_id")
+        )
     }
     strangers = {
         row["id"]: stranger_from(row)

@@ -27,11 +27,14 @@ class GalleryDatabase(Protocol):
         cipher: how embeddings and portraits are kept in it.
         among: goes on after a column or ``NOT (column``: that its value is one of a parameter's,
             which is ``listed``.
+        gone: a table, or what shows less of it, that says who went by which naming; see
+            ``queries.became``.
         has_copies: whether machines decide by copies of it: see ``gallery.link``.
     """
 
     cipher: Cipher
     among: str
+    gone: str
     has_copies: bool
 
     @property
@@ -108,6 +111,10 @@ class GalleryDatabase(Protocol):
 
     def sees_every_visit(self) -> bool:
         """Whether visits at every door are seen, and not only those at some."""
+        ...
+
+    def last_deleted_change(self) -> int:
+        """Up to which number the change log may lack changes of whoever is gone; 0 for none."""
         ...
 
     def most_alike(

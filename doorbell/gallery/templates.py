@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from doorbell.domain import Float32Array, Person, Stranger
 from doorbell.gallery.codec import (
+    PERSON_COLUMNS,
     STORED_FLOAT,
     Row,
     StoredEmbedding,
@@ -142,7 +143,9 @@ class TemplateReader:
             VectorIndex(no_ids(), no_embeddings()) for _ in range(2)
         )
         templates = Templates({}, people_vectors, {}, stranger_vectors, {})
-        for person in map(person_from, self._those("SELECT * FROM people WHERE", person_ids)):
+        for person in map(
+            person_from, self._those(f"SELECT {PERSON_COLUMNS} FROM people WHERE", person_ids)
+        ):
             samples, embeddings = self._samples("person_id", person.person_id, person)
             templates.put_person(person, _template(embeddings), _by_source(samples, embeddings))
         for stranger in map(stranger_from, self._those(f"{STRANGERS} AND", stranger_ids)):
@@ -154,7 +157,7 @@ class TemplateReader:
 
     def read_person(self, templates: Templates, person_id: int) -> None:
         """Bring what is known of one person up to date."""
-        rows = self._file.rows("SELECT * FROM people WHERE id = ?", person_id)
+        rows = self._file.rows(f"SELECT {PERSON_COLUMNS} FROM people WHERE id = ?", person_id)
         if not rows:
             templates.remove_person(person_id)
             return
@@ -178,7 +181,7 @@ class TemplateReader:
     def read_corrected(self, templates: Templates) -> None:
         """Bring what corrections say up to date."""
         non_faces = self._file.rows(
-            "SELECT * FROM non_faces WHERE model_id = ? ORDER BY id", self._model_id
+            "SELECT id, embedding FROM non_faces WHERE model_id = ? ORDER BY id", self._model_id
         )
         _, non_face_embeddings = self._whole(non_faces, lambda _: "what is no face")
         templates.set_corrected(*self._negatives("TRUE"), non_face_embeddings)
@@ -186,8 +189,9 @@ class TemplateReader:
     def _negatives(self, those: str, *people: list[int]) -> tuple[NDArray[np.int64], Float32Array]:
         """Faces once taken for people, and for whom, where ``those`` holds."""
         rows = self._file.rows(
-            "SELECT negatives.*, people.name FROM negatives JOIN people ON people.id = "
-            f"not_person_id WHERE {_OF_MODEL} AND {those} ORDER BY negatives.id",
+            "SELECT negatives.id, not_person_id, embedding, people.name FROM negatives "
+            f"JOIN people ON people.id = not_person_id WHERE {_OF_MODEL} AND {those} "
+            "ORDER BY negatives.id",
             self._model_id,
             *map(self._file.listed, people),
         )

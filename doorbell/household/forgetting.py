@@ -139,30 +139,59 @@ def forgetting_older(
     Raises:
         GalleryError: the gallery cannot be written; what was yielded before is gone.
     """
-    if storage.strangers_days:
-        before = wall_time - storage.strangers_days * SECONDS_PER_DAY
-        while True:
-            strangers, visit_ids, beside = gallery.strangers.forget_some_before(before, at_most)
-            if not strangers and not visit_ids:
-                break
-            yield _finish(
-                gallery,
-                strangers,
-                storage,
-                forget_visits,
-                other_visit_ids=visit_ids,
-                beside_others=beside,
-            )
-    kept: list[tuple[int, tuple[str, ...] | None]] = [(storage.visits_days, None)]
-    if visits_days_by_door:
-        kept = [
-            (visits_days_by_door.get(each, storage.visits_days), (each,))
-            for each in gallery.visits.doors()
-        ]
-    for days, doors in kept:
+    yield from forgetting_strangers(gallery, wall_time, storage, forget_visits, at_most=at_most)
+    by_door = visits_days_by_door or {}
+    days = {each: by_door.get(each, storage.visits_days) for each in gallery.visits.doors()}
+    yield from forgetting_visits(gallery, wall_time, storage, forget_visits, days, at_most=at_most)
+
+
+def forgetting_strangers(
+    gallery: Gallery,
+    wall_time: float,
+    storage: StorageSection,
+    forget_visits: ForgetVisits,
+    *,
+    at_most: int = FORGOTTEN_AT_ONCE,
+) -> Iterator[ForgettingOutcome]:
+    """Of ``forgetting_older``, strangers alone, with their visits."""
+    before = wall_time - storage.strangers_days * SECONDS_PER_DAY
+    while storage.strangers_days:
+        strangers, visit_ids, beside = gallery.strangers.forget_some_before(before, at_most)
+        if not strangers and not visit_ids:
+            break
+        yield _finish(
+            gallery,
+            strangers,
+            storage,
+            forget_visits,
+            other_visit_ids=visit_ids,
+            beside_others=beside,
+        )
+
+
+def forgetting_visits(
+    gallery: Gallery,
+    wall_time: float,
+    storage: StorageSection,
+    forget_visits: ForgetVisits,
+    days_by_door: Mapping[str, int],
+    *,
+    at_most: int = FORGOTTEN_AT_ONCE,
+) -> Iterator[ForgettingOutcome]:
+    """Of ``forgetting_older``, visits alone, at the doors that are given and no others.
+
+    Args:
+        gallery: where they are.
+        wall_time: now, by a clock that is right.
+        storage: where backups of the gallery are.
+        forget_visits: deletes what else is held of visits.
+        days_by_door: for how long they are kept; 0 for ever.
+        at_most: visits in one step; all where negative.
+    """
+    for door_id, days in days_by_door.items():
         before = wall_time - days * SECONDS_PER_DAY
         while days:
-            visit_ids, beside = gallery.visits.forget_before(before, at_most, doors)
+            visit_ids, beside = gallery.visits.forget_before(before, at_most, (door_id,))
             if not visit_ids:
                 break
             yield _finish(

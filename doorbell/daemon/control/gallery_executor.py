@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooSlow
-from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
 from doorbell.config import GallerySection, StorageSection
-from doorbell.errors import ControlError, GalleryError
+from doorbell.errors import ControlError, GalleryError, GalleryRefusedError
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.link.copy import open_own
 
@@ -67,7 +66,9 @@ class GalleryExecutor:
         return self._wait(partial(self._run, work))
 
     def read(self, work: Callable[[Gallery], _Result]) -> _Result:
-        """As ``run``, for what changes nothing: of a server that is away, by this machine's copy.
+        """As ``run``, for what changes nothing: by this machine's copy where the server is away.
+
+        Likewise where this machine's account may not read all that is asked for.
 
         The copy has everybody, and the visits at this machine's doors.
         """
@@ -130,9 +131,12 @@ class GalleryExecutor:
         if self._section is None or self._section.url is None:
             return self._run(work)
         if time.monotonic() > self._away_until:
-            with suppress(GalleryError):
+            try:
                 return self._run(work)
-            self._away_until = time.monotonic() + _AWAY_SECONDS
+            except GalleryRefusedError:
+                pass  # the account of a door may not read all of it
+            except GalleryError:
+                self._away_until = time.monotonic() + _AWAY_SECONDS
         with open_own(self._storage, self._section) as copy:
             return work(copy)
 

@@ -78,14 +78,13 @@ class Exchange:
         delete_gone(self._copy, self._server)
         progress = self._copy.progress()
         is_other = progress.gallery != self._server.identity
-        [row] = self._server.rows("SELECT pruned_revision FROM gallery")
         if is_other or progress.revision > latest_change(self._server):  # or put back
             with self._copy.writing():
                 self._copy.note_progress(self._server.identity, 0)
                 self._copy.note_missed(missed=True)
                 self._copy.drop_numbers()  # another machine may have been given them since
-        elif progress.revision < row["pruned_revision"]:  # it was removed from the machines
-            with self._copy.writing():
+        elif progress.revision < self._server.last_deleted_change():
+            with self._copy.writing():  # it was removed from the machines
                 self._copy.note_missed(missed=True)
         self.keep_numbers()
 
@@ -157,9 +156,10 @@ class Exchange:
         """The number of the last write that the server has of this copy."""
         with self._server.writing():
             [row] = self._server.rows(
-                "SELECT register_machine(?, ?) AS applied_sequence",
+                "SELECT register_machine(?, ?, ?) AS applied_sequence",
                 self._copy.progress().identity,
                 socket.gethostname(),
+                self._server.listed(list(self._doors)),
             )
         return int(row["applied_sequence"])
 

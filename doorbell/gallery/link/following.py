@@ -53,6 +53,11 @@ _OF_VISITS = (
 )
 
 
+# Of what the server has, whatever else the copy needs to know which is whose.
+_SAMPLES = ", ".join(("id", "person_id", "stranger_id", *_OF_SAMPLES))
+_VARIANTS = ", ".join(("sample_id", *(f"variants.{column}" for column in _OF_VARIANTS)))
+_FACES = ", ".join(_OF_FACES)
+
 _VISITS = """SELECT *, EXISTS (SELECT 1 FROM corrections WHERE visit_id = visits.id) AS corrected
     FROM visits WHERE id = ANY(?)"""
 
@@ -120,7 +125,7 @@ def read_state(
         people_ids, stranger_ids = of(ChangeKind.PERSON), of(ChangeKind.STRANGER)
         visit_ids = [row["visit_id"] for row in changes if row["kind"] == "visit"]
         among = server.among
-        people = rows(f"SELECT * FROM people WHERE id {among}", people_ids)
+        people = rows(f"SELECT {', '.join(_OF_PEOPLE)} FROM people WHERE id {among}", people_ids)
         # Negatives are of people who have to be in the copy: of new ones they are read again.
         says_who_is_not = bool(people or of(ChangeKind.CORRECTED))
         return State(
@@ -132,27 +137,34 @@ def read_state(
             visit_ids=visit_ids,
             people=people,
             strangers=rows(
-                f"SELECT * FROM strangers WHERE hidden_by IS NULL AND id {among}", stranger_ids
+                f"SELECT {', '.join(_OF_STRANGERS)} FROM strangers "
+                f"WHERE hidden_by IS NULL AND id {among}",
+                stranger_ids,
             ),
             samples=rows(
-                "SELECT * FROM samples WHERE hidden_by IS NULL "
+                f"SELECT {_SAMPLES} FROM samples WHERE hidden_by IS NULL "
                 f"AND (person_id {among} OR stranger_id {among}) ORDER BY id",
                 people_ids,
                 stranger_ids,
             ),
             variants=rows(
-                "SELECT variants.* FROM variants JOIN samples ON samples.id = sample_id "
+                f"SELECT {_VARIANTS} FROM variants JOIN samples ON samples.id = sample_id "
                 f"WHERE hidden_by IS NULL AND person_id {among} ORDER BY variants.id",
                 people_ids,
             ),
             visits=rows(_VISITS, visit_ids),
             negatives=(
-                server.rows("SELECT * FROM negatives WHERE hidden_by IS NULL ORDER BY id")
+                server.rows(
+                    f"SELECT not_person_id, {_FACES} FROM negatives "
+                    "WHERE hidden_by IS NULL ORDER BY id"
+                )
                 if says_who_is_not
                 else None
             ),
             non_faces=(
-                server.rows("SELECT * FROM non_faces ORDER BY id") if says_who_is_not else []
+                server.rows(f"SELECT {_FACES} FROM non_faces ORDER BY id")
+                if says_who_is_not
+                else []
             ),
         )
 

@@ -78,8 +78,10 @@ class GalleryLink:
         doors: whose visits are this machine's.
         forgotten: told on the link's thread of visits that are gone, so that what else is held of
             them goes, too.
-        tidy: deletes what is old on the server and merges strangers who are one; called on the
-            link's thread once an hour of the house, where this machine's account may.
+        tidy_own: deletes on the server what is old of this machine's doors; called on the link's
+            thread once an hour.
+        tidy: deletes there what is old and no machine's own, and merges strangers who are one;
+            called once an hour of the house, where this machine's account may.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class GalleryLink:
         doors: Collection[str],
         *,
         forgotten: Callable[[VisitsForgotten], None] = keep_nothing_else,
+        tidy_own: Callable[[Gallery], None] = _tidy_nothing,
         tidy: Callable[[Gallery], None] = _tidy_nothing,
     ) -> None:
         self._path = path
@@ -97,6 +100,7 @@ class GalleryLink:
         self._section = section
         self._doors = tuple(doors)
         self._forgotten = forgotten
+        self._tidy_own = tidy_own
         self._tidy = tidy
         self._stopping = threading.Event()
         self._caught_up = threading.Event()
@@ -174,11 +178,12 @@ class GalleryLink:
                     self._noted_answer()
                     self._caught_up.set()
                 if time.monotonic() > tidied_at + TIDY_SECONDS:
-                    self._tidy_alone(server, tidy_seconds)
+                    self._tidy_server(server, tidy_seconds)
                     tidied_at, tidy_seconds = time.monotonic(), TIDY_SECONDS
 
-    def _tidy_alone(self, server: PostgresDatabase, every_seconds: float) -> None:
+    def _tidy_server(self, server: PostgresDatabase, every_seconds: float) -> None:
         try:
+            self._tidy_own(Gallery(server))
             with server.tidying(every_seconds) as is_ours:
                 if is_ours:
                     self._tidy(Gallery(server))

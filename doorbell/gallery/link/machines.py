@@ -30,12 +30,14 @@ class Machine:
         name: of the machine.
         seen_at: wall time of the server when it was last in touch.
         account: by which it is.
+        doors: that it watches.
         behind: how many visitors and visits it has not as they are.
     """
 
     name: str
     seen_at: float
     account: str
+    doors: tuple[str, ...]
     behind: int
 
 
@@ -59,6 +61,12 @@ def last_applied(server: GalleryDatabase, identity: str) -> int:
 def all_machines(server: GalleryDatabase) -> list[Machine]:
     """Every one that was ever in touch and was not removed, by name."""
     return _machines(server, "TRUE")
+
+
+def watched_doors(server: GalleryDatabase) -> set[str]:
+    """The doors that any machine watches."""
+    rows = server.rows("SELECT DISTINCT unnest(doors) AS door_id FROM machines")
+    return {row["door_id"] for row in rows}
 
 
 def remove(server: GalleryDatabase, name: str) -> int:
@@ -85,17 +93,30 @@ def remove(server: GalleryDatabase, name: str) -> int:
 
 
 def prune(server: GalleryDatabase) -> None:
-    """Delete the changes of visits that every machine has followed: one for each that ever was."""
+    """Delete changes that every machine has followed: one for each visit and visitor that ever was.
+
+    Those of people and strangers who are there stay, so that a new copy can be made by them.
+    """
     with server.writing():
         [row] = server.rows(
             "SELECT coalesce(min(followed_revision), latest_change()) AS revision FROM machines"
         )
-        if server.execute("DELETE FROM visit_changes WHERE revision <= ?", row["revision"]):
+        deleted = [
+            server.execute(f"DELETE FROM {changes}", row["revision"])
+            for changes in (
+                "visit_changes WHERE revision <= ?",
+                "template_changes WHERE revision <= ? AND kind = 'person' "
+                "AND NOT EXISTS (SELECT 1 FROM people WHERE id = visitor_id)",
+                "template_changes WHERE revision <= ? AND kind = 'stranger' "
+                "AND NOT EXISTS (SELECT 1 FROM strangers WHERE id = visitor_id)",
+            )
+        ]
+        if any(deleted):
             server.execute("UPDATE gallery SET pruned_revision = ?", row["revision"])
 
 
 def require_tidied(database: GalleryDatabase) -> None:
-    """See that what is old is deleted; a gallery in a file has this machine for that.
+    """See that old strangers are deleted; a gallery in a file has this machine for that.
 
     Raises:
         GalleryError: no machine has done so for a day. The account of a door may not.
@@ -109,7 +130,7 @@ def require_tidied(database: GalleryDatabase) -> None:
     since = "ever" if row["days"] is None else f"for {24 * row['days']:.0f} hours"
     if row["is_shared"] and (row["days"] is None or row["days"] > UNTIDIED_DAYS):
         raise GalleryError(
-            f"no machine has deleted what is old {since}: one that runs has to have the "
+            f"no machine has deleted old strangers {since}: one that runs has to have the "
             "household's account; see: doorbell gallery roles --help"
         )
 
@@ -133,10 +154,13 @@ def behind(database: GalleryDatabase, seconds: float = 0.0) -> list[Machine]:
 
 def _machines(server: GalleryDatabase, where: str, *parameters: object) -> list[Machine]:
     rows = server.rows(
-        "SELECT name, seen_at, account, (SELECT count(*) FROM template_changes "
+        "SELECT name, seen_at, account, doors, (SELECT count(*) FROM template_changes "
         "WHERE revision > followed_revision) + (SELECT count(*) FROM visit_changes "
         f"WHERE revision > followed_revision) AS behind FROM machines WHERE {where} "
         "ORDER BY name, account, id",
         *parameters,
     )
-    return [Machine(row["name"], row["seen_at"], row["account"], row["behind"]) for row in rows]
+    return [
+        Machine(row["name"], row["seen_at"], row["account"], tuple(row["doors"]), row["behind"])
+        for row in rows
+    ]

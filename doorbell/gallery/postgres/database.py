@@ -56,6 +56,7 @@ class PostgresDatabase:
     """The open schema: a ``GalleryDatabase``."""
 
     among = "= ANY(?)"
+    gone = "gone"
     has_copies = True
 
     def __init__(self, section: GallerySection, *, moving: bool = False) -> None:
@@ -171,7 +172,10 @@ class PostgresDatabase:
         Raises:
             GalleryLostError: the database is of an earlier time than it was.
         """
-        [row] = self.rows("SELECT coalesce(max(revision), 0) AS latest FROM template_changes")
+        [row] = self.rows(
+            "SELECT greatest(pruned_revision, (SELECT max(revision) FROM template_changes)) "
+            "AS latest FROM gallery"
+        )
         revision = int(row["latest"])
         if revision < self._revision:
             raise GalleryLostError(
@@ -180,6 +184,11 @@ class PostgresDatabase:
             )
         self._revision = revision
         return revision
+
+    def last_deleted_change(self) -> int:
+        """As the machine noted that has deleted them."""
+        [row] = self.rows("SELECT pruned_revision FROM gallery")
+        return int(row["pruned_revision"])
 
     @property
     def identity(self) -> str:

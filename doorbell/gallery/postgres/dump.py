@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
 from doorbell.config.gallery import GallerySection
 from doorbell.errors import GalleryError, UsageError
-from doorbell.gallery.postgres.address import SCHEMA, Address, address_of
+from doorbell.gallery.postgres.address import BUSY_SECONDS, SCHEMA, Address, address_of
+from doorbell.gallery.postgres.migrations import MIGRATIONS
 from doorbell.storage.files import whole_file
 
 # What libpq reads instead of an address.
@@ -29,6 +32,21 @@ _VARIABLES = {
     "sslrootcert": "PGSSLROOTCERT",
     "gssencmode": "PGGSSENCMODE",
 }
+
+# What is there may be of a later version than the backup, with tables that this does not know of.
+_BEGIN = f"""BEGIN;
+SET LOCAL client_min_messages = error;
+SET LOCAL lock_timeout = {round(BUSY_SECONDS * 1000)};
+DROP SCHEMA IF EXISTS {SCHEMA} CASCADE;
+"""
+_END = f"""
+DO $$ BEGIN
+    IF (SELECT version FROM {SCHEMA}.gallery) > {len(MIGRATIONS)} THEN
+        RAISE 'the backup was written by a later doorbell: update this one';
+    END IF;
+END $$;
+COMMIT;
+"""  # noqa: S608 - our own words
 
 
 def dump(section: GallerySection, target: Path) -> None:
@@ -59,39 +77,81 @@ def require_dump(source: Path) -> None:
 
 
 def load(section: GallerySection, source: Path) -> None:
-    """Put a backup in the place of the gallery: all of it or nothing.
+    """Put a backup in the place of the gallery, whatever is there: all of it or nothing.
+
+    It stays of the version that has made it: whoever opens it brings it to the present one.
 
     Raises:
-        GalleryError: it is no backup, or the server refuses; the gallery is left as it was.
+        GalleryError: it is no backup, damaged, or of a later version; the server refuses; or psql
+            or pg_restore is not installed. The gallery is left as it was.
         ConfigError: the server cannot be spoken to as it is named.
     """
     require_dump(source)
-    address = address_of(section)
-    database = conninfo_to_dict(address.conninfo).get("dbname", "")
-    _run(
-        *("pg_restore", address, "--clean", "--if-exists", "--single-transaction"),
-        *("--exit-on-error", f"--dbname={database}", str(source)),
-    )
+    environment = _environment(address_of(section))
+    words = [_found("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(
+            words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said
+        ) as psql,
+    ):
+        assert psql.stdin is not None  # noqa: S101 - for the type checker
+        read = None
+        with suppress(BrokenPipeError), psql.stdin:  # whose reader has failed
+            psql.stdin.write(_BEGIN.encode())
+            psql.stdin.flush()
+            read = subprocess.run(
+                [_found("pg_restore"), "--file=-", str(source)],
+                env=_environment(None),
+                stdout=psql.stdin,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+            if read.returncode == 0:  # else what psql has is not all of it
+                psql.stdin.write(_END.encode())
+        psql.wait()
+        if read is not None and read.returncode > 0:
+            raise _failed("pg_restore", read.returncode, read.stderr)
+        if psql.returncode or read is None or read.returncode:
+            said.seek(0)
+            raise _failed("psql", psql.returncode, said.read())
 
 
 def _run(program: str, address: Address | None, *words: str) -> str:
     """What a program of PostgreSQL says."""
+    done = subprocess.run(
+        [_found(program), *words],
+        env=_environment(address),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise _failed(program, done.returncode, done.stderr)
+    return done.stdout
+
+
+def _found(program: str) -> str:
     found = shutil.which(program)
     if found is None:
         raise GalleryError(
             f"{program} is not installed, which does this for a gallery on a server; install "
             "PostgreSQL's programs, of the server's version or later: apt install postgresql-client"
         )
+    return found
+
+
+def _environment(address: Address | None) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
     if address is not None:
         said = conninfo_to_dict(address.conninfo)
         environment |= {
             variable: str(said[key]) for key, variable in _VARIABLES.items() if key in said
         }
-    done = subprocess.run(
-        [found, *words], env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
-        raise GalleryError(f"{program} failed: {lines[0]}; the gallery was left as it was")
-    return done.stdout
+    return environment
+
+
+def _failed(program: str, code: int, said: str) -> GalleryError:
+    lines = said.strip().splitlines() or [f"it ended with {code}"]
+    return GalleryError(f"{program} failed: {lines[0]}; the gallery was left as it was")

@@ -332,10 +332,33 @@ _ACCOUNTS = (
         $$""",
 )
 
+# Who went by which naming: of what was noted then, neither names nor consent.
+_GONE = (
+    r"""CREATE VIEW gone AS SELECT correction_id, person_id, stranger_id,
+        substring(before FROM '^\{"gone": \{"table": "[a-z]+", "id": [0-9]+') || '}}' AS before
+        FROM namings""",
+)
+
+# The doors of each machine, which deletes old visits there by its own configuration.
+_WATCHED = (
+    "ALTER TABLE machines ADD doors TEXT[] NOT NULL DEFAULT '{}'",
+    "DROP FUNCTION register_machine(TEXT, TEXT)",
+    f"""CREATE FUNCTION register_machine(number TEXT, called TEXT, watches TEXT[]) RETURNS BIGINT
+        LANGUAGE sql SECURITY DEFINER SET search_path = {SCHEMA}, pg_temp AS $$
+            INSERT INTO machines AS known (id, name, doors, seen_at)
+                VALUES (number, called, watches, extract(epoch FROM clock_timestamp()))
+                ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, doors = EXCLUDED.doors,
+                seen_at = EXCLUDED.seen_at, account = session_user
+                RETURNING known.applied_sequence
+        $$""",
+)
+
 # Each entry leads from the version of its index to the next. Entries are only ever appended.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_CHANGE_LOG),
     (*_MACHINES, *_VISIT_CHANGES),
     _ACCOUNTS,
     LIKENESS,
+    _GONE,
+    _WATCHED,
 )

@@ -10,9 +10,11 @@ from collections.abc import Collection
 from doorbell.errors import UsageError
 from doorbell.gallery.moving import KEYS
 from doorbell.gallery.postgres.address import SCHEMA
+from doorbell.gallery.postgres.locks import WRITERS_LOCK
 
 # For a machine that watches doors: it reads whom it is to know, and writes visits of its own doors
-# and strangers. Neither people nor what they look like is its to change, or to see.
+# and strangers. Neither people nor what they look like is its to change, nor is it shown what they
+# agreed to, or were called before.
 DOOR = "doorbell_door"
 
 # For whoever enrolls, names, corrects, forgets and tidies.
@@ -20,18 +22,42 @@ HOUSEHOLD = "doorbell_household"
 
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
+# Of tables that have more in them, the columns that a door's account reads: what its copy takes,
+# and by what it finds that.
+_READS = {
+    "people": ("id", "name", "name_key", "chime", "preferences", "ignored", "earlier_subtype"),
+    "samples": (
+        *("id", "person_id", "stranger_id", "model_id", "embedding", "quality"),
+        *("source_sha256", "visit_id", "hidden_by", "added_at"),
+    ),
+    "negatives": (
+        *("id", "not_person_id", "stranger_id", "model_id", "embedding", "quality", "hidden_by"),
+    ),
+    "non_faces": ("id", "model_id", "embedding", "quality"),
+    "corrections": ("id", "visit_id"),
+    "namings": ("correction_id", "person_id", "stranger_id"),
+}
+
 _HOUSEHOLD = f"""-- The household: everything but the tables themselves.
 GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(KEYS)} TO {HOUSEHOLD};
-GRANT SELECT ON gallery, templates, template_changes, door_accounts TO {HOUSEHOLD};
+GRANT SELECT ON gallery, templates, door_accounts, gone TO {HOUSEHOLD};
 GRANT SELECT, UPDATE, DELETE ON machines TO {HOUSEHOLD};
-GRANT SELECT, DELETE ON visit_changes TO {HOUSEHOLD};
+GRANT SELECT, DELETE ON template_changes, visit_changes TO {HOUSEHOLD};
 GRANT UPDATE (tidied_at, pruned_revision) ON gallery TO {HOUSEHOLD};
 """
 
+
+def _columns_read() -> str:
+    return "\n".join(
+        f"GRANT SELECT ({', '.join(columns)}) ON {table} TO {DOOR};"
+        for table, columns in _READS.items()
+    )
+
+
 _DOOR = f"""-- A door: whom it is to know, and its own visits.
 GRANT SELECT ON gallery, templates, template_changes, visit_changes, door_accounts, machines,
-    people, strangers, visits, visit_samples, samples, variants, corrections, negatives, non_faces,
-    namings TO {DOOR};
+    strangers, visits, visit_samples, variants, gone TO {DOOR};
+{_columns_read()}
 GRANT INSERT, UPDATE, DELETE ON visits, visit_samples TO {DOOR};
 GRANT INSERT (id, first_seen_at, last_seen_at, visits), DELETE ON strangers TO {DOOR};
 GRANT UPDATE (first_seen_at, last_seen_at, visits) ON strangers TO {DOOR};
@@ -58,6 +84,7 @@ _ROWS: dict[str, dict[str, str | tuple[str, str]]] = {
     "visit_samples": {"ALL": _of_own_visit("visit_samples")},
     "visit_changes": {"SELECT": _OWN_DOOR},
     "machines": {"ALL": "account = session_user"},
+    "door_accounts": {"SELECT": "account = session_user"},
     # Of strangers it forgets whom it took for one by mistake, and nobody else has met.
     "strangers": {
         "SELECT": "true",
@@ -114,14 +141,22 @@ END $$;
 def roles_sql() -> str:
     """For psql: makes both roles and says what they may do; to be run again at will."""
     return f"""-- For a superuser, in the gallery's database, after the first start or move.
+-- All of it or nothing, while nobody writes: doors that are in touch are refused nothing meanwhile.
+BEGIN;
 SET client_min_messages = error;
+-- Who reads in the middle of it gives way, and reads again.
+SET LOCAL deadlock_timeout = 60000;
 {_made(DOOR, "NOLOGIN")}{_made(HOUSEHOLD, "NOLOGIN")}SET search_path = {SCHEMA};
+DO $$ BEGIN PERFORM pg_advisory_xact_lock({WRITERS_LOCK}); END $$;
+-- What an earlier version has granted.
+REVOKE ALL ON ALL TABLES IN SCHEMA {SCHEMA} FROM {DOOR}, {HOUSEHOLD};
 GRANT USAGE ON SCHEMA {SCHEMA} TO {DOOR}, {HOUSEHOLD};
 
 {_HOUSEHOLD}
 {_DOOR}
 -- Which rows.
 {_policies()}
+COMMIT;
 """
 
 
@@ -141,10 +176,12 @@ def account_sql(account: str, doors: Collection[str], *, is_household: bool = Fa
     listed = ", ".join("({}, {})".format(*map(_quoted, (account, door))) for door in doors)
     return f"""
 -- Give it a password then: \\password {account}
+BEGIN;
 {_made(account, "LOGIN")}GRANT {HOUSEHOLD if is_household else DOOR} TO {account};
 REVOKE {DOOR if is_household else HOUSEHOLD} FROM {account};
 DELETE FROM door_accounts WHERE account = {_quoted(account)};
 INSERT INTO door_accounts (account, door_id) VALUES {listed};
+COMMIT;
 """
 
 
