@@ -31,6 +31,14 @@ def test_what_cannot_be_searched_by_is_said(
     assert message in result.stderr
 
 
+def test_a_file_that_is_no_picture_is_named(cli: Cli, tmp_path: Path) -> None:
+    letter = tmp_path / "letter.jpg"
+    letter.write_text("dear visitor", encoding="ascii")
+    result = cli("visits", "search", str(letter))
+    assert result.exit_code == 1
+    assert f"{letter}: this photo is not a picture; give a JPEG or PNG file" in result.stderr
+
+
 def test_a_visit_finds_others_of_a_face_like_it_at_every_door(cli: Cli, storage: Path) -> None:
     with Gallery.open(storage / "gallery.sqlite") as gallery:
         gallery.visits.save(gallery.visits.get("v3"), [sample(4)])

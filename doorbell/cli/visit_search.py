@@ -104,7 +104,10 @@ def _faces_of(picture: Path, config: Config) -> Sequence[ExaminedFace]:
 
     content = read_photo(picture)
     with closing(PhotoWorker(config)) as worker:
-        photo = worker.examine(content).photo
+        try:
+            photo = worker.examine(content).photo
+        except EnrollmentError as exc:
+            raise EnrollmentError(f"{picture}: {exc}") from exc
     verdict = judge_searched(photo)
     if not verdict.accepted:
         raise EnrollmentError(f"{picture}: {verdict.message}; {verdict.hint}")

@@ -223,6 +223,8 @@ class VisitStore:
                 + ", ".join(visit.visit_id for visit in found[:5])
                 + "; write more of it"
             )
+        if words.casefold() == "last":
+            raise UsageError("there is no visit yet")
         raise UsageError(
             f"no visit is called {words!r}; give at least the first {MIN_PREFIX} characters that "
             "doorbell visits shows, or: last"
