@@ -94,8 +94,8 @@ class Speaker:
             # The library may hold on to its first view of the devices: a new player looks again.
             self._release(process)
             raise SoundError(
-                f"the sound device refused ({answer.removeprefix('error ')}); "
-                "see the devices with: aplay -L; the doorbell's user must be in the group audio"
+                f"{answer.removeprefix('error ')}; aplay -L lists those that there are, and the "
+                "doorbell's user must be in the group audio"
             )
         code = self._bury(process)
         raise PlayerDiedError(f"the player process ended with code {code} in the middle of a sound")
