@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from doorbell.console import moments
-from doorbell.console.doors import door_in, path_at_door
+from doorbell.console.doors import door_in, path_at_door, path_of_door
 from doorbell.console.languages import LANGUAGES, PSEUDO, language_of, locale_of, translations
 from doorbell.console.notices import Notices
 from doorbell.console.static_files import static_path
@@ -64,6 +64,7 @@ def environment(language: str) -> jinja2.Environment:
     templates.filters.update(when=when, day=day, clock=clock)
     templates.filters.update(
         initials=initials,
+        of_door=path_of_door,
         strength_word=lambda strength: strength_in_words(strength, gettext),
         hint=lambda hint: hint_in_words(hint, gettext),
     )

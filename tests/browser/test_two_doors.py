@@ -69,7 +69,9 @@ def test_a_ring_at_the_other_door_is_said_with_a_link_to_it(
         assert answered[0]["door_id"] == "garden"
 
 
-@pytest.mark.parametrize("path", ["/?door=garden", "/wall", "/settings?door=garden", "/visits"])
+@pytest.mark.parametrize(
+    "path", ["/?door=garden", "/wall", "/settings?door=garden", "/visits", "/people/1"]
+)
 def test_a_page_of_two_doors_is_for_everybody(two_doors: Console, page: Page, path: str) -> None:
     page.goto(f"{two_doors.origin}{path}", wait_until="load")
     page.evaluate(

@@ -88,7 +88,6 @@ def handlers(
     answer(requests.PreparePhotos, enrolling.prepare)
     answer(requests.PhotoPreview, enrolling.preview)
     answer(requests.EnrollPhotos, enrolling.enroll)
-    answer(requests.EnrollAtDoor, enrolling.at_the_door)
     answer(requests.GetPortrait, enrolling.portrait)
     answer(requests.ChoosePortrait, enrolling.choose_portrait)
     answer(requests.DeletePortrait, enrolling.delete_portrait)
@@ -100,7 +99,13 @@ def handlers(
         cast("requests.AddReply", request), blob
     )
     answer(requests.Listen, lambda asked: doors.one(asked.door_id).talk.listen(asked))
-    answer(requests.AnswerDoor, lambda asked: doors.of(asked.door_id).talk.answer(asked))
+    answer(requests.AnswerDoor, lambda asked: doors.one(asked.door_id).talk.answer(asked))
+
+    def enroll_at_door(asked: requests.EnrollAtDoor) -> Answer:
+        doors.one(asked.door_id)  # nobody is enrolled by whoever stands at another
+        return enrolling.at_the_door(asked)
+
+    answer(requests.EnrollAtDoor, enroll_at_door)
 
     def say(request: Request, blob: bytes) -> Answer:
         asked = cast("requests.Say", request)
