@@ -26,12 +26,15 @@ def test_of_all_that_a_program_has_said_only_the_reason_is_told(words: str, reas
         "ALSA lib confmisc.c:855:(parse_card) cannot find card '0'\n"
         f"ALSA lib pcm.c:2666:(snd_pcm_open_noupdate) Unknown PCM attic\n{words}\n"
     )
-    told = cannot_be_used("sound device", "attic", last_words(said.encode()))
-    assert told == f"the sound device 'attic' cannot be used: {reason}"
+    told = cannot_be_used("sound device", "attic", last_words(said.encode()), program="aplay")
+    assert told == (
+        f"the sound device 'attic' cannot be used: {reason}; aplay -L lists those that there are, "
+        "and the doorbell's user must be in the group audio"
+    )
 
 
 def test_so_it_is_of_a_library_and_of_the_default_device() -> None:
     said = "SimpleaudioError: Error opening PCM device. -- CODE: -2 -- MSG: No such device"
-    named = "the default microphone cannot be used"
-    assert cannot_be_used("microphone", None, said) == f"{named}: {NOT_THERE}"
-    assert cannot_be_used("microphone", None, "it\nis lost") == f"{named}: it is lost"
+    for words, reason in ((said, NOT_THERE), ("it\nis lost", "it is lost")):
+        told = cannot_be_used("microphone", None, words, program="arecord")
+        assert told.startswith(f"the default microphone cannot be used: {reason}; arecord -L lists")

@@ -27,14 +27,18 @@ def last_words(said: bytes) -> str:
     return str(found[-1]).strip() if found else "it has ended without a word"
 
 
-def cannot_be_used(what: str, device: str | None, reason: str) -> str:
-    """Say which device cannot be used, and why.
+def cannot_be_used(what: str, device: str | None, reason: str, *, program: str) -> str:
+    """Say which device cannot be used, why, and what to do.
 
     Args:
         what: it is for people, as in "sound device".
         device: of ALSA; None for its default one.
         reason: by the program or library that has tried.
+        program: that lists such devices, ``aplay`` or ``arecord``.
     """
     named = f"the default {what}" if device is None else f"the {what} {device!r}"
     reason = _OF_SIMPLEAUDIO.sub("", " ".join(reason.split()))
-    return f"{named} cannot be used: {_PLAIN.get(reason, reason)}"
+    return (
+        f"{named} cannot be used: {_PLAIN.get(reason, reason)}; {program} -L lists those that "
+        "there are, and the doorbell's user must be in the group audio"
+    )

@@ -39,7 +39,6 @@ ECHO_SECONDS = 0.3
 # A device without a clock of its own (ALSA's null and file plugins) gives as much as is taken.
 AHEAD_SECONDS = 0.5
 STDERR_BYTES = 600
-HELP = "arecord -L lists those that there are, and the doorbell's user must be in the group audio"
 
 COMMAND = ("arecord", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", str(TALK_RATE), "-F", "50000")
 
@@ -261,8 +260,9 @@ class _Capture:
                     heard_at = now
                     received = os.read(sound, PIECE_BYTES - len(piece))
                     if not received:
-                        why = last_words(words)
-                        return f"{cannot_be_used('microphone', self._device, why)}; {HELP}"
+                        return cannot_be_used(
+                            "microphone", self._device, last_words(words), program="arecord"
+                        )
                     piece, taken = piece + received, taken + len(received)
                     if len(piece) == PIECE_BYTES:
                         self._hand_on(piece)

@@ -122,8 +122,8 @@ def play_with_miniaudio(request: Request) -> None:
 def play_with_aplay(request: Request, device: str | None = None) -> None:
     """Play through the ``aplay`` program of alsa-utils, which can be told the device."""
     if shutil.which("aplay") is None:
-        msg = "there is no aplay; install it with: sudo apt install alsa-utils"
-        raise OSError(msg)
+        msg = "there is no aplay to play with; install it with: sudo apt install alsa-utils"
+        raise FileNotFoundError(msg)
     endian = "LE" if sys.byteorder == "little" else "BE"
     form = ["-t", "raw", "-f", f"S16_{endian}", "-r", str(request.sample_rate)]
     where = [] if device is None else ["-D", device]
@@ -217,9 +217,12 @@ def main() -> None:
         try:
             play(request)
             answer = "stopped" if request.stop.is_set else "done"
+        except FileNotFoundError as exc:
+            answer = f"error {exc}"
         except Exception as exc:  # noqa: BLE001 the top of the process; the parent says it
             reason = str(exc) if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"
-            answer = f"error {cannot_be_used('sound device', device, reason)}"
+            told = cannot_be_used("sound device", device, reason, program="aplay")
+            answer = f"error {told}"
         print(answer, flush=True)  # noqa: T201 the protocol
 
 

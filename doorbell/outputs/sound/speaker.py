@@ -93,10 +93,7 @@ class Speaker:
         if answer.startswith("error "):
             # The library may hold on to its first view of the devices: a new player looks again.
             self._release(process)
-            raise SoundError(
-                f"{answer.removeprefix('error ')}; aplay -L lists those that there are, and the "
-                "doorbell's user must be in the group audio"
-            )
+            raise SoundError(answer.removeprefix("error "))
         code = self._bury(process)
         raise PlayerDiedError(f"the player process ended with code {code} in the middle of a sound")
 
