@@ -25,7 +25,7 @@ from doorbell.outputs.pictures import picture_path
 from doorbell.pipeline.perception import Perception, open_perception
 from doorbell.testbed.broker import Mosquitto
 
-pytest_plugins = ["console_browsers", "console_household", "galleries"]
+pytest_plugins = ["console_browsers", "console_household", "evaluated", "galleries"]
 register_profiles()
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from doorbell.cli.options import door_of
-from doorbell.config import Config, DoorSection, StorageSection, load_config
+from doorbell.config import Config, DoorSection, InferenceSection, StorageSection, load_config
 from doorbell.diagnostics import check_all
 from doorbell.errors import UsageError
+from doorbell.inference import NetworkFiles, Runner, open_runner
 
 OF_EACH_DOOR = (
     *("camera", "latency", "sound", "speaker", "speech", "microphone", "button", "relay"),
@@ -56,6 +57,29 @@ def test_what_each_door_has_is_checked_at_each_and_the_house_once(config: Config
     assert "garden.mp4" in found["camera (Garden gate)"].message
     assert found["broker (Front door)"].message == "switched off (mqtt.enabled)"
     assert "cannot reach" in found["broker (Garden gate)"].message
+
+
+def test_networks_are_loaded_once_for_all_doors(models_directory: Path, tmp_path: Path) -> None:
+    """Those that look at a camera's picture, and at the simulated visitor."""
+    camera = {"uri": "simulated:", "width": 64, "height": 64, "realtime": False}
+    doors = tuple(
+        DoorSection(id=each, name=each, camera=camera, chime={"enabled": False})
+        for each in ("front", "garden")
+    )
+    house = Config(
+        door=doors,
+        inference=InferenceSection(models_directory=models_directory),
+        storage=StorageSection(directory=tmp_path),
+    )
+    loaded: list[str] = []
+
+    def load(files: NetworkFiles, section: InferenceSection) -> Runner:
+        loaded.append(files.name)
+        return open_runner(files, section)
+
+    found = {each.part: each.ok for each in check_all(house, open_network=load)}
+    assert all(found[f"{part} ({door.name})"] for part in ("camera", "latency") for door in doors)
+    assert loaded.count("sface") == loaded.count("yunet") == 1
 
 
 def test_a_door_is_named_where_there_are_several(tmp_path: Path) -> None:

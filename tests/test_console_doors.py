@@ -71,6 +71,12 @@ def test_a_door_that_there_is_not_has_no_page_and_no_picture(pages: Pages) -> No
     assert pages.get(f"/?door={'x' * 500}").status == 404
 
 
+@pytest.mark.parametrize("path", ["/visits", "/people", "/health"])
+def test_a_page_of_the_house_leads_to_no_door_that_there_is_not(pages: Pages, path: str) -> None:
+    assert "cellar" not in pages.get(f"{path}?door=cellar").text
+    assert "door=garden" in pages.get(f"{path}?door=garden").text
+
+
 def test_visits_are_named_by_their_door_and_listed_by_it(pages: Pages) -> None:
     listed = Seen(pages.get("/visits").text)
     assert listed.text.count(LONG_NAME) > 1
@@ -91,11 +97,13 @@ def test_health_is_that_of_every_door_and_of_the_house_once(pages: Pages) -> Non
         {"part": f"camera ({LONG_NAME})", "ok": False, "message": "no cable", "advice": []}
     )
     pages.post("/health/check")
-    text = Seen(pages.get("/health").text).text
+    seen = Seen(pages.get("/health").text)
+    text = seen.text
     for words in ("Camera (Front door)", "Sound (Front door)"):
         assert text.count(words) == 1
     assert text.count(f"Camera ({LONG_NAME})") == 2  # now, and what the check has found
     assert text.count("no cable") == 2
+    assert len(seen.all("a", href="/settings/aim?door=garden")) == 2
     assert text.count("Disk") == 1
 
 
@@ -108,9 +116,30 @@ def test_whoever_is_enrolled_at_the_door_chooses_at_which(pages: Pages) -> None:
     assert asked["door_id"] == "garden"
 
 
+def test_a_chime_is_tried_at_the_door_whose_page_was_looked_at_or_is_chosen(pages: Pages) -> None:
+    def links(path: str) -> set[str]:
+        return {str(each["href"]) for each in Seen(pages.get(path).text).all("a")}
+
+    assert "/people?door=garden" in links("/?door=garden")
+    assert "/people/1?door=garden" in links("/people?door=garden")
+    assert "/people/new?person=1&door=garden" in links("/people/1?door=garden")
+    for query, chosen in (("", "front"), ("?door=garden", "garden")):
+        seen = Seen(pages.get(f"/people/1{query}").text)
+        doors = {each["value"]: "selected" in each for each in seen.all("option")}
+        assert doors == {each: each == chosen for each in ("front", "garden")}
+        [form] = [
+            each for each in seen.all("form") if str(each["action"]).startswith("/people/1/chime")
+        ]
+        kept = pages.post(str(form["action"]), chosen="gong", door=chosen)
+        assert kept.headers["location"] == f"/people/1?door={chosen}"
+    tried = pages.post("/chime/play", chime="gong", to="/people/1", door="garden")
+    assert tried.headers["location"] == "/people/1?door=garden"
+    assert pages.asked("chime.play") == [{"chime": "gong", "door_id": "garden"}]
+
+
 def test_with_one_door_nothing_is_said_of_doors(imagined: Console) -> None:
     pages = Pages(imagined, Household())
-    for path in (*PATHS, "/visits", "/people/new", "/visits/anna"):
+    for path in (*PATHS, "/visits", "/people", "/people/1", "/people/new", "/visits/anna"):
         page = pages.get(path).text
         assert "?door=" not in page, path
         assert 'name="door"' not in page, path

@@ -1,104 +1,40 @@
-from collections.abc import Mapping, Sequence
+"""Who is named, who is a stranger, and what is waited for."""
+
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from all_samples import Samples, decide_plainly, is_no_face_plainly
+from deciding import (
+    ANNA,
+    BELA,
+    COURIER,
+    ENOUGH_FOR_UNKNOWN,
+    HOUSEHOLD,
+    NOBODY,
+    POSTMAN,
+    QUALITY,
+    SECTION,
+    THRESHOLD,
+    decided,
+    evidence,
+    samples,
+    templates,
+    unit,
+    vector,
+    verdict,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doorbell.config import RecognitionSection
 from doorbell.domain import FaceSample, Float32Array, Match, Person, Stranger, Verdict
 from doorbell.recognition.calibration import needed_similarity
 from doorbell.recognition.candidates import Candidates, PersonCandidate, Source
-from doorbell.recognition.decision import (
-    ALIEN_RUN,
-    ALIEN_SIMILARITY,
-    UNKNOWN_FRAMES_FACTOR,
-    Evidence,
-    decide,
-)
+from doorbell.recognition.decision import UNKNOWN_FRAMES_FACTOR, Evidence, decide
 from doorbell.recognition.nearest import MANY, VectorIndex
 from doorbell.recognition.negatives import is_no_face
 from doorbell.recognition.templates import Templates, no_embeddings
-
-SECTION = RecognitionSection(
-    risk=0.001,
-    stranger_similarity=0.55,
-    min_frames=3,
-    decide_within_seconds=2.0,
-)
-QUALITY = 0.65
-# Every frame of ``evidence`` is the same, and so worth no more than one.
-THRESHOLD = needed_similarity(2, QUALITY, 1.0, SECTION.risk)
-ENOUGH_FOR_UNKNOWN = SECTION.min_frames * UNKNOWN_FRAMES_FACTOR
-
-ANNA, BELA = Person(1, "Anna"), Person(2, "Béla")
-POSTMAN, COURIER = Stranger(1, 0.0, 1.0, 2), Stranger(2, 0.0, 1.0, 1)
-
-
-def vector(**cosines: float) -> Float32Array:
-    """A unit vector by its cosines with each visitor; the rest of it is like nobody."""
-    axes = {"anna": 0, "bela": 1, "postman": 2, "courier": 3}
-    found = np.zeros(128, np.float32)
-    for name, cosine in cosines.items():
-        found[axes[name]] = cosine
-    found[127] = max(1 - float(found @ found), 0) ** 0.5
-    return found
-
-
-def samples(
-    people: Sequence[tuple[Person, Float32Array]] = (),
-    strangers: Sequence[tuple[Stranger, Float32Array]] = (),
-) -> Samples:
-    everybody = [p for i, (p, _) in enumerate(people) if p not in [q for q, _ in people[:i]]]
-    others = [stranger for stranger, _ in strangers]
-    return Samples(
-        tuple(everybody),
-        np.array([everybody.index(person) for person, _ in people], np.int64),
-        np.array([v for _, v in people], np.float32).reshape(-1, 128),
-        tuple(others),
-        np.array([others.index(stranger) for stranger, _ in strangers], np.int64),
-        np.array([v for _, v in strangers], np.float32).reshape(-1, 128),
-    )
-
-
-def templates(
-    people: Sequence[tuple[Person, Float32Array]] = (),
-    strangers: Sequence[tuple[Stranger, Float32Array]] = (),
-) -> Templates:
-    return samples(people, strangers).templates()
-
-
-HOUSEHOLD = templates(
-    [(ANNA, vector(anna=1)), (BELA, vector(bela=1))],
-    [(POSTMAN, vector(postman=1)), (COURIER, vector(courier=1))],
-)
-NOBODY = templates()
-
-
-def evidence(embedding: Float32Array, frames: int, quality: float = QUALITY) -> Evidence:
-    gathered = Evidence(started_seconds=10.0)
-    for _ in range(frames):
-        gathered.add(FaceSample(embedding, "test", quality))
-    return gathered
-
-
-def decided(gathered: Evidence, known: Templates, time_seconds: float) -> Match:
-    signature = gathered.signature
-    candidates = Candidates() if signature is None else known.candidates(signature)
-    return decide(gathered, candidates, SECTION, time_seconds)
-
-
-def verdict(
-    cosines: Mapping[str, float],
-    *,
-    frames: int = 3,
-    after: float = 0.5,
-    known: Templates = HOUSEHOLD,
-) -> Match:
-    gathered = evidence(vector(**cosines), frames)
-    return decided(gathered, known, 10.0 + after)
 
 
 def test_a_near_person_is_named_after_enough_frames() -> None:
@@ -154,14 +90,6 @@ def test_the_only_person_enrolled_needs_no_lead_and_less_evidence() -> None:
     assert verdict({"anna": threshold - 0.002}, known=alone).verdict is Verdict.UNDECIDED
 
 
-def test_frames_that_show_nothing_new_are_worth_no_more_than_one() -> None:
-    alike, different = evidence(vector(anna=1), 5), Evidence(0.0)
-    for axis in ("bela", "postman", "courier"):
-        different.add(FaceSample(vector(anna=0.8, **{axis: 0.6}), "test", QUALITY))
-    assert alike.looks == pytest.approx(1)
-    assert different.looks == pytest.approx(3)
-
-
 def test_frames_that_differ_make_a_name_possible_that_one_alone_does_not() -> None:
     alone = templates([(ANNA, vector(anna=1))])
     needed = [needed_similarity(1, QUALITY, looks, SECTION.risk) for looks in (1.0, 3.0)]
@@ -189,14 +117,6 @@ def test_frames_that_could_not_tell_the_household_make_no_strangers() -> None:
 def test_a_poor_face_that_is_alike_enough_is_named() -> None:
     gathered = evidence(vector(anna=0.5), 3, quality=0.3)
     assert decided(gathered, HOUSEHOLD, 10.5).visitor == ANNA
-
-
-def test_the_quality_is_the_mean_as_the_signature_weighs_it() -> None:
-    gathered = Evidence(0.0)
-    assert gathered.quality == 0
-    gathered.add(FaceSample(vector(anna=1), "test", 0.6))
-    gathered.add(FaceSample(vector(anna=0.8, bela=0.6), "test", 0.2))
-    assert gathered.quality == pytest.approx((0.6**2 + 0.2**2) / 0.8)
 
 
 def likeness_to_anna(by_source: Mapping[Source, float], quality: float = QUALITY) -> Match:
@@ -290,11 +210,6 @@ def test_nobody_is_named_below_the_threshold(
     assert not isinstance(match.visitor, Person)
 
 
-def unit(seed: int) -> Float32Array:
-    found = np.random.default_rng(seed).normal(size=128)
-    return np.asarray(found / np.linalg.norm(found), np.float32)
-
-
 def test_a_template_is_the_mean_direction_of_the_visitors_samples() -> None:
     known = templates([(BELA, unit(1)), (ANNA, unit(2)), (BELA, unit(3))], [(POSTMAN, unit(4))])
     both = unit(1) + unit(3)
@@ -312,67 +227,6 @@ def test_people_without_samples_of_this_model_are_never_compared() -> None:
     assert known.enrolled == 1
     assert known.people == (ANNA, BELA)
     assert verdict({"bela": 0.9}, known=known).visitor == BELA
-
-
-def test_better_frames_weigh_more() -> None:
-    gathered = Evidence(0.0)
-    gathered.add(FaceSample(vector(anna=1), "test", 0.9))
-    gathered.add(FaceSample(vector(anna=0.6, bela=0.8), "test", 0.3))
-    expected = 0.9 * vector(anna=1) + 0.3 * vector(anna=0.6, bela=0.8)
-    assert gathered.signature is not None
-    np.testing.assert_allclose(gathered.signature, expected / np.linalg.norm(expected), atol=1e-6)
-
-
-def test_the_best_samples_are_kept_best_first() -> None:
-    gathered = Evidence(0.0)
-    qualities = [0.3, 0.9, 0.1, 0.8, 0.2, 0.7, 0.6, 0.4]
-    for quality in qualities:
-        gathered.add(FaceSample(vector(anna=1), "test", quality))
-    kept = [sample.quality for sample in gathered.best_samples]
-    assert kept == sorted(qualities, reverse=True)[: Evidence.KEPT]
-    assert gathered.frames == len(qualities)
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.floats(0, 1)), min_size=1, max_size=12))
-def test_the_signature_has_unit_length(samples: list[tuple[int, float]]) -> None:
-    gathered = Evidence(0.0)
-    for seed, quality in samples:
-        gathered.add(FaceSample(unit(seed), "test", quality))
-    assert gathered.signature is not None
-    assert np.linalg.norm(gathered.signature) == pytest.approx(1, abs=1e-5)
-    assert gathered.signature.dtype == np.float32
-
-
-ALIEN = FaceSample(vector(bela=1), "test", 0.9)
-OWN = FaceSample(vector(anna=1), "test", 0.9)
-
-
-def test_a_track_that_jumps_to_another_face_is_broken_and_keeps_its_own() -> None:
-    gathered = evidence(vector(anna=1), 4)
-    for run in range(ALIEN_RUN):
-        assert not gathered.is_broken, run
-        gathered.add(ALIEN)
-    assert gathered.is_broken
-    assert gathered.frames == 4
-    assert decided(gathered, HOUSEHOLD, 11.0).visitor == ANNA
-    assert ALIEN not in gathered.best_samples
-
-
-def test_a_bad_frame_now_and_then_does_not_break_a_track() -> None:
-    gathered = evidence(vector(anna=1), 4)
-    for _ in range(5):
-        for _ in range(ALIEN_RUN - 1):
-            gathered.add(ALIEN)
-        gathered.add(OWN)
-        assert not gathered.is_broken
-    assert gathered.frames == 9
-
-
-def test_a_face_only_somewhat_unlike_its_track_counts() -> None:
-    gathered = evidence(vector(anna=1), 4)
-    turned = vector(anna=ALIEN_SIMILARITY + 0.05, bela=0.5)
-    gathered.add(FaceSample(turned, "test", 0.9))
-    assert gathered.frames == 5
 
 
 def test_a_town_is_told_apart_as_a_household_is() -> None:

@@ -122,7 +122,7 @@ def test_a_device_that_is_not_there_hangs_or_dies_says_so_and_comes_back(
         Microphone(DEVICE, publish=told.append, environment=file.environment, hang_seconds=0.3)
     ) as microphone:
         file.unplug()
-        assert "cannot be used (audio open error: No such file" in why(microphone)
+        assert "cannot be used: there is no such device; arecord -L" in why(microphone)
         file.plug()
         file.hang()
         assert "has given nothing for" in why(microphone)
@@ -131,7 +131,7 @@ def test_a_device_that_is_not_there_hangs_or_dies_says_so_and_comes_back(
             listening.next()
             [recorder] = [pid for pid in children() if b"arecord" in command(pid)]
             os.kill(recorder, signal.SIGKILL)
-            assert "arecord has ended" in end(listening)
+            assert "cannot be used: it has ended without a word;" in end(listening)
         assert len(told) == 7
         assert [each == CLOSED for each in told] == [True, *([False, True] * 3)]
         assert is_what_was_said(heard(microphone))

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from doorbell.outputs.sound.player import Request, Stop, read_requests, reason_of
+from doorbell.outputs.sound.player import Request, Stop, read_requests
 
 
 def read(data: bytes) -> list[Request]:
@@ -58,14 +58,3 @@ def test_the_player_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )
     assert loaded.stdout.strip() == "False"
-
-
-def test_of_all_that_a_missing_card_lets_be_said_only_the_reason_is_told() -> None:
-    said = (
-        b"ALSA lib confmisc.c:855:(parse_card) cannot find card '0'\n"
-        b"ALSA lib pcm.c:2666:(snd_pcm_open_noupdate) Unknown PCM default\n"
-        b"aplay: main:831: audio open error: No such file or directory\n"
-    )
-    assert reason_of(said) == "aplay: main:831: audio open error: No such file or directory"
-    assert reason_of(b"killed\n") == "killed"
-    assert reason_of(b"") == "aplay failed"

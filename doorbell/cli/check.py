@@ -74,13 +74,13 @@ def check(
 
 
 def _check_parts(config: Config, field_of_view: float | None, *, as_json: bool) -> None:
-    from doorbell.diagnostics import check_all
+    from doorbell.diagnostics import WEBCAM_DEGREES, check_all
 
     findings = []
-    given = {} if field_of_view is None else {"field_of_view_degrees": field_of_view}
+    given = WEBCAM_DEGREES if field_of_view is None else field_of_view
     # As wide as the longest part; of several doors its name is beside it.
     width = 8 if len(config.doors) == 1 else WIDTH_WITH_DOOR
-    for finding in check_all(config, **given):
+    for finding in check_all(config, field_of_view_degrees=given):
         findings.append(finding)
         if not as_json:
             mark = click.style("ok ", fg="green") if finding.ok else click.style("BAD", fg="red")

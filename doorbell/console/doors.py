@@ -29,5 +29,11 @@ def at_door(request: Request) -> dict[str, Any]:
 
 def path_at_door(request: Request, path: str) -> str:
     """The path of a page, as it shows the same door."""
-    door_id = door_in(request)
-    return path if door_id is None else f"{path}?{urlencode({'door': door_id})}"
+    return path_of_door(path, door_in(request))
+
+
+def path_of_door(path: str, door_id: str | None) -> str:
+    """The path of a page, perhaps with a place in it, as it shows a door; None for the first."""
+    page, mark, place = path.partition("#")
+    query = "" if door_id is None else f"?{urlencode({'door': door_id})}"
+    return f"{page}{query}{mark}{place}"

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from doorbell.console import moments
-from doorbell.console.doors import door_in, path_at_door
+from doorbell.console.doors import door_in, path_at_door, path_of_door
 from doorbell.console.languages import LANGUAGES, PSEUDO, language_of, locale_of, translations
 from doorbell.console.notices import Notices
 from doorbell.console.static_files import static_path
@@ -64,6 +64,7 @@ def environment(language: str) -> jinja2.Environment:
     templates.filters.update(when=when, day=day, clock=clock)
     templates.filters.update(
         initials=initials,
+        of_door=path_of_door,
         strength_word=lambda strength: strength_in_words(strength, gettext),
         hint=lambda hint: hint_in_words(hint, gettext),
     )
@@ -100,12 +101,20 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
             role="" if device is None else device.role.name.lower(),
             here=here,
             back=path_at_door(request, here),
-            door=door_in(request),
+            door=_door_of(request, context.get("status")),
             notice=None if device is None else notices_of(request).take(device.device_id),
             **context,
         )
     )
     return Response(text, status_code=status_code, media_type="text/html")
+
+
+def _door_of(request: Request, status: Mapping[str, Any] | None) -> str | None:
+    """The door whose page is looked at, if the doorbell has it: others are of other machines."""
+    named = door_in(request)
+    if status is None or any(each["id"] == named for each in status.get("doors", ())):
+        return named
+    return None
 
 
 def notices_of(request: Request) -> Notices:

@@ -12,15 +12,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeAlias
 
 from doorbell.camera import open_camera
 from doorbell.camera.simulated.script import KNOWN_PORTRAIT
-from doorbell.config import CameraSection, Config, control_socket
+from doorbell.config import CameraSection, Config, InferenceSection, control_socket
 from doorbell.control.client import is_running
 from doorbell.diagnostics.broker import check_broker
 from doorbell.diagnostics.camera import check_camera
@@ -36,10 +36,11 @@ from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.link.machines import require_tidied
 from doorbell.gpio.button import open_button
 from doorbell.gpio.lines import KernelChips
+from doorbell.inference import NetworkFiles, Runner, open_runner
 from doorbell.models.store import models_directory, verify_models
 from doorbell.outputs.relay import open_relay
 from doorbell.pipeline.latency import Latency, Stopwatch, describe
-from doorbell.pipeline.perception import open_perception, says_how_computed
+from doorbell.pipeline.perception import Perception, open_perception, says_how_computed
 from doorbell.pipeline.pipeline import Pipeline
 
 MIN_FREE_BYTES = 200 * 1024 * 1024
@@ -75,39 +76,58 @@ _Checks: TypeAlias = Mapping[str, Callable[[Config], _Found]]
 
 
 def check_all(
-    config: Config, *, field_of_view_degrees: float = WEBCAM_DEGREES
+    config: Config,
+    *,
+    field_of_view_degrees: float = WEBCAM_DEGREES,
+    open_network: Callable[[NetworkFiles, InferenceSection], Runner] = open_runner,
 ) -> Iterator[Finding]:
     """Check every part in turn; a part that is switched off is reported as such.
 
-    What each door has for itself is checked at each door.
+    What each door has for itself is checked at each door, by networks that are loaded once.
 
     Args:
         config: what is to be checked.
         field_of_view_degrees: of the camera's width, for how large faces will be.
+        open_network: loads one; the configured backend unless given.
     """
     yield _find("models", _check_models, config)
     doors = config.doors
-    for door in doors:
-        device, is_one_of_several = door.device, len(doors) > 1
-        checks = _checks_of_door(device.id if is_one_of_several else None, field_of_view_degrees)
-        for part, check in checks.items():
-            yield _find(f"{part} ({device.name})" if is_one_of_several else part, check, door)
+    with ExitStack() as stack:
+
+        @cache
+        def networks() -> Perception:
+            opened = open_perception(config, open_network=open_network)
+            return stack.enter_context(closing(opened))
+
+        for door in doors:
+            device, is_one_of_several = door.device, len(doors) > 1
+            checks = _checks_of_door(
+                device.id if is_one_of_several else None, field_of_view_degrees, networks
+            )
+            for part, check in checks.items():
+                yield _find(f"{part} ({device.name})" if is_one_of_several else part, check, door)
     for part, check in _CHECKS_OF_HOUSE.items():
         yield _find(part, check, config)
 
 
-def _checks_of_door(door_id: str | None, field_of_view_degrees: float) -> _Checks:
+def _checks_of_door(
+    door_id: str | None, field_of_view_degrees: float, networks: Callable[[], Perception]
+) -> _Checks:
     """By part, what checks it at one door.
 
     Args:
         door_id: as the running doorbell is asked for it; None for the only one.
         field_of_view_degrees: of the camera's width.
+        networks: gives those of all doors, loaded when they are asked for first.
     """
     return {
         "camera": partial(
-            check_camera, door_id=door_id, field_of_view_degrees=field_of_view_degrees
+            check_camera,
+            door_id=door_id,
+            field_of_view_degrees=field_of_view_degrees,
+            networks=networks,
         ),
-        "latency": _check_latency,
+        "latency": partial(_check_latency, networks=networks),
         "sound": check_sound,
         "speaker": check_door_speaker,
         "speech": check_speech,
@@ -132,7 +152,7 @@ def _check_models(config: Config) -> str:
     return f"{len(paths)} files unaltered; {says_how_computed(config.inference)}"
 
 
-def _check_latency(config: Config) -> str:
+def _check_latency(config: Config, *, networks: Callable[[], Perception]) -> str:
     """Let the simulated visitor come to the door, in a gallery that is gone afterwards."""
     faces = models_directory(config.inference) / "faces"
     if not (faces / KNOWN_PORTRAIT).exists():  # as the Jetson's installer leaves it
@@ -147,13 +167,13 @@ def _check_latency(config: Config) -> str:
         frames_per_second=SCENE_FRAMES_PER_SECOND,
         realtime=False,
     )
+    perception = networks().another()
+    perception.warm_up()
     with (
-        closing(open_perception(config)) as perception,
         tempfile.TemporaryDirectory(prefix="doorbell-") as folder,
         Gallery.open(Path(folder) / "gallery.sqlite") as gallery,
         closing(open_camera(scene, faces)) as camera,
     ):
-        perception.warm_up()
         pipeline = Pipeline(perception, gallery, config, Stopwatch(latency, time.perf_counter))
         for _ in range(SCENE_FRAMES):
             frame = camera.read()

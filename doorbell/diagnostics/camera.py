@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from doorbell.camera.exposed import can_be_exposed
@@ -26,7 +26,7 @@ from doorbell.imaging.view import (
 )
 from doorbell.models.store import models_directory
 from doorbell.pipeline.latency import Latency, Stage, describe
-from doorbell.pipeline.perception import open_perception
+from doorbell.pipeline.perception import Perception
 
 CAMERA_FRAMES = 6  # as many as tell whether it is slow
 # How a camera may hang, in degrees.
@@ -35,12 +35,17 @@ STAND_THERE = "stand at the door and check again: then your face is measured"
 
 
 def check_camera(
-    config: Config, *, door_id: str | None = None, field_of_view_degrees: float
+    config: Config,
+    *,
+    networks: Callable[[], Perception],
+    door_id: str | None = None,
+    field_of_view_degrees: float,
 ) -> tuple[str, Sequence[str]]:
     """Look through the camera: how fast it is, and what it makes of faces.
 
     Args:
         config: what is to be checked, of one door.
+        networks: gives what finds faces, and remains its owner's; raises as ``open_perception``.
         door_id: as the running doorbell is asked for it; None for its first.
         field_of_view_degrees: of the camera's width, for how large faces will be.
 
@@ -69,7 +74,7 @@ def check_camera(
         seen += ", by way of the running doorbell"
     seen += f"; {describe(latency.take())}"
     smallest = config.recognition.min_face_pixels
-    picture, (face, turn) = view_picture(frames), _face_in_sight(config, frames[-1])
+    picture, (face, turn) = view_picture(frames), _face_in_sight(networks, frames[-1])
     if turn:
         return f"{seen}; faces are turned", [_advise_on_rotation(section, turn)]
     if face is not None:
@@ -100,15 +105,17 @@ def _next_frame(camera: LatestFrame | DaemonCamera, timeout_seconds: float) -> F
                 raise
 
 
-def _face_in_sight(config: Config, pixels: UInt8Array) -> tuple[FaceView | None, int]:
+def _face_in_sight(
+    networks: Callable[[], Perception], pixels: UInt8Array
+) -> tuple[FaceView | None, int]:
     """Measure the nearest face of a picture, or tell how far it must be turned to show one.
 
     Returns:
         The face, None where there is none; degrees clockwise, 0 where it is upright.
     """
     try:
-        with closing(open_perception(config)) as perception:
-            seen = {turn: perception.detect_still(rotate(pixels, turn)) for turn in TURNS}
+        perception = networks()
+        seen = {turn: perception.detect_still(rotate(pixels, turn)) for turn in TURNS}
     except (ModelError, InferenceError):  # said by the other parts
         return None, 0
     # A face that is turned is found too, but less surely, and its eyes need not be above its mouth.

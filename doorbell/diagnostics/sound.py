@@ -115,4 +115,4 @@ def _play(sound: Sound, volume: float, device: str | None, key: str) -> None:
     except SoundError as exc:
         if device is None:
             raise
-        raise SoundError(f"{key} = {device!r}: {exc}") from exc
+        raise SoundError(f"{key}: {exc}") from exc

@@ -6,7 +6,7 @@ the parts it was given.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from doorbell.camera.frame_rate import FrameRate
@@ -16,22 +16,18 @@ from doorbell.domain import (
     Event,
     Face,
     Frame,
-    Left,
     Person,
-    Recognized,
-    Ring,
     Stranger,
     Track,
-    Unknown,
     Verdict,
     Visit,
     Visitor,
-    VisitPicture,
 )
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.records import EnrolledSample
 from doorbell.pipeline.best_pictures import VisitPictures
 from doorbell.pipeline.body_tracking import BodyTracker
+from doorbell.pipeline.completion import Completion, with_picture
 from doorbell.pipeline.enrolling import visible_samples
 from doorbell.pipeline.latency import Latency, Stage, Stopwatch
 from doorbell.pipeline.perception import Perception
@@ -39,7 +35,6 @@ from doorbell.pipeline.recognizer import Recognizer
 from doorbell.pipeline.tracking import Tracker
 from doorbell.pipeline.visit_recorder import VisitRecorder
 from doorbell.recognition.templates import Templates
-from doorbell.visits.announcement import Announcement
 from doorbell.visits.bell import Bell
 from doorbell.visits.bodies import BodySighting, is_far
 from doorbell.visits.lifecycle import Visits
@@ -76,7 +71,6 @@ class Pipeline:
         self._perception = perception
         self._stopwatch = stopwatch or Stopwatch(Latency(), lambda: 0.0)
         self._section = config.recognition
-        self._door_id = config.device.id
         self._recorder = recorder or VisitRecorder(gallery, perception.model_id)
         self._earlier_of = earlier_of
         self._tracker = Tracker(config.tracking)
@@ -84,6 +78,7 @@ class Pipeline:
         self._pictures = VisitPictures(
             config.storage.pictures, self._recognizer.similarity, perception.bodies_in
         )
+        self._completion = Completion(config.device.id, self._recorder, self._pictures)
         self._body_tracker = BodyTracker()
         self._rate = FrameRate()
         self._worn = WornFaces()
@@ -94,7 +89,7 @@ class Pipeline:
             self._introduce,
             ring_after_seconds=config.attention.ring_after_seconds,
             recall=self._recall,
-            door_id=self._door_id,
+            door_id=config.device.id,
         )
         self._has_begun = False
         self._kept_seen_at: dict[str, float] = {}  # what the gallery has of visits going on
@@ -208,7 +203,7 @@ class Pipeline:
             [track.face for track in tracks if track not in confirmed],
             [entry for entry in figures if entry is not None],
         )
-        completed = self._complete(told)
+        completed = self._completion.complete(told)
         self._stopwatch.lap(Stage.DECIDE)
         self._stopwatch.finish()
         return completed
@@ -256,10 +251,10 @@ class Pipeline:
         Needs no frame, so that it rings without a camera too.
         """
         self._apply_corrections()
-        [event] = self._complete([self._visits.press(time_seconds, wall_time)])
+        [event] = self._completion.complete([self._visits.press(time_seconds, wall_time)])
         if event.visit is None:
             faces = [track.face for track in self._tracker.tracks]
-            event = _with_picture(event, self._pictures.take_latest(wall_time, faces))
+            event = with_picture(event, self._pictures.take_latest(wall_time, faces))
         return [event]
 
     def finish(self, wall_time: float, *, stopping: bool = False) -> list[Event]:
@@ -273,7 +268,7 @@ class Pipeline:
         self._apply_corrections()
         self._take_over()
         told = self._visits.finish(wall_time)
-        return self._complete(told, stopped_at=wall_time if stopping else None)
+        return self._completion.complete(told, stopped_at=wall_time if stopping else None)
 
     def take_forgotten(self) -> list[str]:
         """Take the visits going on that were found to be forgotten in the last step.
@@ -356,46 +351,3 @@ class Pipeline:
     def _introduce(self, seen: Observation, wall_time: float) -> Stranger:
         """Give a stranger the identifier of earlier visits, or a new one."""
         return self._recorder.introduce(self._recall(seen), seen.samples, wall_time)
-
-    def _complete(
-        self, told: Sequence[Announcement], stopped_at: float | None = None
-    ) -> list[Event]:
-        """Put pictures to events and visits into the gallery."""
-        rang = {
-            each.event.visit.visit_id: each.event.occurred_at
-            for each in told
-            if isinstance(each.event, Ring) and each.event.visit is not None
-        }
-        completed: list[Event] = []
-        kept, picture = None, None
-        for each in told:
-            event, entry = replace(each.event, door_id=self._door_id), each.of
-            if entry is None or event.visit is None:
-                completed.append(event)
-                continue
-            if each.mistaken is not None:
-                # The visit is saved under its person first: forgetting takes visits along.
-                self._recorder.save(event.visit)
-                self._recorder.withdraw(each.mistaken)
-            if event.visit != kept:  # a ring follows the announcement of the same visit
-                decided = isinstance(event, Recognized | Unknown | Left)
-                rang_at = rang.get(event.visit.visit_id)
-                if rang_at is None and entry.rang and isinstance(event, Recognized | Unknown):
-                    rang_at = event.occurred_at  # before it was known for whom
-                self._recorder.save(
-                    event.visit,
-                    entry.samples if decided else (),
-                    rang_at=rang_at,
-                    stopped_at=stopped_at,
-                )
-                kept, picture = event.visit, self._pictures.take(entry, event.visit)
-            completed.append(_with_picture(event, picture))
-            if isinstance(event, Left):
-                entry.close()
-        return completed
-
-
-def _with_picture(event: Event, picture: VisitPicture | None) -> Event:
-    if picture is None:
-        return event
-    return replace(event, picture_jpeg=picture.jpeg, picture_faces=picture.faces)

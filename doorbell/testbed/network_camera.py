@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,19 @@ class NetworkCamera:
     Args:
         folder: for its files.
         faces: the folder of portraits; None for a camera that nobody comes to.
+        within: what leads a command to where the camera is, as ``nsenter`` does.
 
     Attributes:
         key_frames_apart: of H.264, in pictures; 0 for motion JPEG. Set before it is plugged in.
     """
 
-    def __init__(self, folder: Path, faces: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, faces: Path | None = None, *, within: Sequence[str] = ()
+    ) -> None:
         self.key_frames_apart = 0
         self._port = free_port()
         self._faces = faces
+        self._within = within
         self._stage = folder / "stage.json"
         self._now: dict[str, Any] = {
             "fault": "live",
@@ -73,7 +78,7 @@ class NetworkCamera:
         """Start it."""
         words = [str(self._port), str(self._stage), str(self.key_frames_apart)]
         words += [str(self._faces)] if self._faces else []
-        self._process = subprocess.Popen([sys.executable, "-m", SERVER, *words])
+        self._process = subprocess.Popen([*self._within, sys.executable, "-m", SERVER, *words])
 
     def signal(self, number: signal.Signals) -> None:
         """Stop it or let it go on."""

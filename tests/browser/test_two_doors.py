@@ -69,8 +69,34 @@ def test_a_ring_at_the_other_door_is_said_with_a_link_to_it(
         assert answered[0]["door_id"] == "garden"
 
 
+def test_a_chime_is_tried_at_the_door_that_was_looked_at_until_another_is_chosen(
+    two_doors: Console, page: Page
+) -> None:
+    def tried() -> list[object]:
+        asked = two_doors.doorbell.asked
+        return [each.get("door_id") for each in asked if each["do"] == "chime.play"]
+
+    page.goto(f"{two_doors.origin}/?door=garden")
+    page.locator('nav a[href^="/people"]').click()
+    page.locator('a[href^="/people/1?"]').click()
+    try_it = page.locator('button[formaction$="/chime/play"]').first
+    try_it.click()
+    assert eventually(lambda: tried() == ["garden"])
+    page.locator("#door").select_option("front")
+    try_it.click()
+    assert eventually(lambda: tried() == ["garden", "front"])
+
+
 @pytest.mark.parametrize(
-    "path", ["/?door=garden", "/wall", "/settings?door=garden", "/visits", "/visits/anna/search"]
+    "path",
+    [
+        "/?door=garden",
+        "/wall",
+        "/settings?door=garden",
+        "/visits",
+        "/visits/anna/search",
+        "/people/1",
+    ],
 )
 def test_a_page_of_two_doors_is_for_everybody(two_doors: Console, page: Page, path: str) -> None:
     page.goto(f"{two_doors.origin}{path}", wait_until="load")

@@ -171,14 +171,16 @@ def test_settings_hold_at_once_and_only_what_may_be_changed_is(house: House) -> 
 
 
 def test_check_and_enrolling_see_by_way_of_the_doorbell(house: House) -> None:
-    said, _ = check_camera(house.config, field_of_view_degrees=78.0)
-    assert "1280 x 720 pixels" in said
-    assert "by way of the running doorbell" in said
     with (
         closing(DaemonCamera(house.socket)) as camera,
         closing(open_perception(house.config)) as perception,
         Gallery.open(house.directory / "other.sqlite") as gallery,
     ):
+        said, _ = check_camera(
+            house.config, networks=lambda: perception, field_of_view_degrees=78.0
+        )
+        assert "1280 x 720 pixels" in said
+        assert "by way of the running doorbell" in said
         coverage = Coverage()
         report = Enroller(perception, gallery, house.config).enroll_frames(
             "Zoe",

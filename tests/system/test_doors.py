@@ -14,6 +14,7 @@ import pytest
 
 from doorbell.config import control_socket, load_config
 from doorbell.control.camera import DaemonCamera
+from doorbell.control.client import Client
 from doorbell.errors import RefusedError
 from doorbell.testbed.broker import Mosquitto
 from doorbell.testbed.daemon_process import DOORBELL, DaemonProcess, run_command
@@ -106,6 +107,27 @@ def test_a_ring_of_one_door_is_told_at_its_topic_alone(house: House) -> None:
     assert eventually(lambda: pressed("garden") == 1, 5.0)
     assert pressed("front") == 0
     assert house.daemon.says("ring door=garden visit=", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("chime.play", {"chime": "gong"}),
+        ("replies.play", {"reply_id": "coming"}),
+        ("talk.say", {}),
+        ("talk.listen", {}),
+        ("door.answer", {"how": "watched"}),
+        ("door_enroll", {"name": "Zoe"}),
+    ],
+)
+def test_what_is_to_happen_at_a_door_takes_one(
+    house: House, verb: str, arguments: dict[str, Any]
+) -> None:
+    with Client.connect(control_socket(load_config(house.settings))) as client:
+        with pytest.raises(RefusedError, match="say at which door: front, garden"):
+            client.ask(verb, **arguments)
+        with pytest.raises(RefusedError, match="there is no door 'cellar'"):
+            client.ask(verb, **arguments, door_id="cellar")
 
 
 def test_whoever_sees_by_way_of_the_doorbell_sees_the_door_that_they_name(house: House) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from doorbell.camera.simulated.script import SceneScript
 from doorbell.testbed.scenes import Visitor, scene_toml
-from machines import service_steps
+from machines import camera_steps, service_steps
 from machines.booted import BootedSystem, booted_copy
 from machines.clean_system import CHECKOUT, CLONED, CleanSystem, clean_system
 from machines.report import WORK, Report, take_all
@@ -79,7 +79,11 @@ def show_somebody(root: Path, models: Path) -> str:
 def try_service(report: Report, system: BootedSystem, *, short: bool) -> None:
     """Take every step of the installed service, from the first boot to the end of it."""
     service = Service(system, short=short)
-    steps = (
+    two_doors = (
+        "Two doors: each camera is read by a process as confined as the service",
+        camera_steps.cameras_of_two_doors,
+    )
+    steps: tuple[tuple[str, Callable[[Service], str]], ...] = (
         ("Boot: it is up without a hand", service_steps.first_boot),
         (
             "The installer once more, where systemd runs",
@@ -102,6 +106,7 @@ def try_service(report: Report, system: BootedSystem, *, short: bool) -> None:
         ("Stop: it ends in order", service_steps.stop),
         ("Boot again: it starts with the machine", service_steps.boot_again),
         ("The journal knows how severe each line is", service_steps.journal),
+        *(() if short else (two_doors,)),
         ("Uninstall: nothing is left", partial(service_steps.uninstall, installer=INSTALLER)),
     )
     for title, take in steps:

@@ -90,8 +90,11 @@ class Service:
         )
 
     def here(self) -> str:
-        """The end of the journal, for ``said_since``."""
-        last = self.run("journalctl", "-n", "0", "--show-cursor")
+        """The end of what it has written, for ``said_since``.
+
+        Its own: after a line of another unit, journalctl leaves out the first that follows.
+        """
+        last = self.run("journalctl", "-u", UNIT, "-n", "1", "-o", "cat", "--show-cursor")
         return last.rpartition("cursor: ")[2].strip()
 
     def said_since(self, here: str) -> list[str]:

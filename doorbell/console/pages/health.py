@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from doorbell.clock import iso_utc
 from doorbell.console.doorbell_client import Doorbell, doorbell_of
+from doorbell.console.doors import path_of_door
 from doorbell.console.rendering import gettext_of, render, url_of, wants_json
 from doorbell.console.words import Gettext
 from doorbell.control.requests.notifications import SILENT_SECONDS
@@ -86,7 +87,11 @@ def _parts_of_doors(request: Request, doors: list[dict[str, Any]]) -> list[Line]
     if len(doors) == 1:
         return parts_now(request, doors[0])
     lines = [
-        replace(line, title=f"{line.title} ({status['device']['name']})")
+        replace(
+            line,
+            title=f"{line.title} ({status['device']['name']})",
+            to=line.to and path_of_door(line.to, status["device"]["id"]),
+        )
         for status in doors
         for line in _parts_of_door(request, status)
     ]

@@ -13,10 +13,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from doorbell.console.doorbell_client import doorbell_of
+from doorbell.console.doors import at_door, path_at_door
 from doorbell.console.fields import number_in
 from doorbell.console.limits import ConcurrencyLimit
 from doorbell.console.refusals import refuse
-from doorbell.console.rendering import done, gettext_of, own_path, render, wants_json
+from doorbell.console.rendering import done, gettext_of, render, wants_json
 from doorbell.console.words import by_name, without_commands
 from doorbell.errors import RefusedError
 
@@ -33,8 +34,9 @@ PART_BYTES = 65_536
 async def people(request: Request) -> Response:
     """Everybody, by name."""
     doorbell = doorbell_of(request)
-    listed = (await doorbell.ask("people.list")).document["people"]
-    return render(request, "people.html", people=by_name(listed))
+    status, listed = await asyncio.gather(doorbell.ask("status"), doorbell.ask("people.list"))
+    people = by_name(listed.document["people"])
+    return render(request, "people.html", status=status.document, people=people)
 
 
 async def person(request: Request) -> Response:
@@ -190,7 +192,7 @@ async def forget(request: Request) -> Response:
             raise
         return await _wrong(request, "forget", without_commands(str(error)))
     said = _("Forgotten, with every visit and picture.")
-    return done(request, reply.document, "/people", summary=said)
+    return done(request, reply.document, path_at_door(request, "/people"), summary=said)
 
 
 async def export(request: Request) -> Response:
@@ -257,8 +259,7 @@ async def _change(
         if wants_json(request) or error.kind != "refused":
             raise
         return await _wrong(request, section, without_commands(str(error)))
-    to = own_path(request.state.form.get("to", _path(request)))
-    return done(request, reply.document, to, summary=summary)
+    return done(request, reply.document, _path(request), summary=summary)
 
 
 async def _wrong(
@@ -285,7 +286,7 @@ async def _page(
     got, listed, status = await asyncio.gather(
         doorbell.ask("people.get", person_id=person_id),
         doorbell.ask("people.list"),
-        doorbell.ask("status"),
+        doorbell.ask("status", **at_door(request)),
     )
     found = got.document["person"]
     others = [each for each in by_name(listed.document["people"]) if each["person_id"] != person_id]
@@ -318,7 +319,7 @@ async def _page(
 
 
 def _path(request: Request) -> str:
-    return f"/people/{request.path_params['person']}"
+    return path_at_door(request, f"/people/{request.path_params['person']}")
 
 
 def _value_of(text: str) -> Any:

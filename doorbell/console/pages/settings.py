@@ -119,7 +119,7 @@ async def play_chime(request: Request) -> Response:
             raise
         # Whoever tries chimes goes on with the next one.
         said = str(error)
-    to = own_path(form.get("to", path_at_door(request, "/settings")))
+    to = path_at_door(request, own_path(form.get("to", "/settings")))
     return done(request, {}, to, summary=said)
 
 

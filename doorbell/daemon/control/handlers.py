@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar, cast
 
 from doorbell.control import requests
@@ -89,7 +90,6 @@ def handlers(
     answer(requests.PreparePhotos, enrolling.prepare)
     answer(requests.PhotoPreview, enrolling.preview)
     answer(requests.EnrollPhotos, enrolling.enroll)
-    answer(requests.EnrollAtDoor, enrolling.at_the_door)
     answer(requests.GetPortrait, enrolling.portrait)
     answer(requests.ChoosePortrait, enrolling.choose_portrait)
     answer(requests.DeletePortrait, enrolling.delete_portrait)
@@ -101,7 +101,8 @@ def handlers(
         cast("requests.AddReply", request), blob
     )
     answer(requests.Listen, lambda asked: doors.one(asked.door_id).talk.listen(asked))
-    answer(requests.AnswerDoor, lambda asked: doors.of(asked.door_id).talk.answer(asked))
+    answer(requests.AnswerDoor, lambda asked: doors.one(asked.door_id).talk.answer(asked))
+    answer(requests.EnrollAtDoor, partial(_enroll_at_door, doors, enrolling))
 
     def say(request: Request, blob: bytes) -> Answer:
         asked = cast("requests.Say", request)
@@ -121,6 +122,13 @@ def handlers(
     if missing:
         raise AssertionError(f"nobody answers {sorted(missing)}")
     return table
+
+
+def _enroll_at_door(
+    doors: AskedDoors, enrolling: EnrollingRequests, asked: requests.EnrollAtDoor
+) -> Answer:
+    doors.one(asked.door_id)  # nobody is enrolled by whoever stands at another
+    return enrolling.at_the_door(asked)
 
 
 def _of_notices(notices: NoticeRequests) -> dict[str, Handler]:

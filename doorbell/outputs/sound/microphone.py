@@ -9,19 +9,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import selectors
 import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from typing_extensions import Self
 
 from doorbell.control.requests.talk import TALK_RATE
 from doorbell.errors import RefusedError, SoundError
 from doorbell.outputs import Publish, publish_nowhere
+from doorbell.outputs.sound.alsa import cannot_be_used, last_words
 from doorbell.status import MicrophoneState
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,6 @@ ECHO_SECONDS = 0.3
 # A device without a clock of its own (ALSA's null and file plugins) gives as much as is taken.
 AHEAD_SECONDS = 0.5
 STDERR_BYTES = 600
-HELP = "see the microphones with: arecord -L; the doorbell's user must be in the group audio"
 
 COMMAND = ("arecord", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", str(TALK_RATE), "-F", "50000")
 
@@ -109,7 +108,7 @@ class Microphone:
         environment: Mapping[str, str] | None = None,
         hang_seconds: float = HANG_SECONDS,
     ) -> None:
-        self._command = (*COMMAND, "-D", device or "default")
+        self._device = device
         self._door_id = door_id
         self._publish = publish
         self._is_sounding = is_sounding
@@ -162,7 +161,7 @@ class Microphone:
         self._publish(MicrophoneState(True, self._door_id))
         try:
             self._capture = _Capture(
-                self._command, self._environment, self._hang_seconds, self._hand_on, self._failed
+                self._device, self._environment, self._hang_seconds, self._hand_on, self._failed
             )
         except OSError as exc:
             self._publish(MicrophoneState(False, self._door_id))
@@ -201,18 +200,19 @@ class _Capture:
 
     def __init__(
         self,
-        command: Sequence[str],
+        device: str | None,
         environment: Mapping[str, str],
         hang_seconds: float,
         hand_on: Callable[[bytes], None],
         failed: Callable[[_Capture, str], None],
     ) -> None:
+        self._device = device
         self._hang_seconds = hang_seconds
         self._hand_on = hand_on
         self._failed = failed
         self._stopped = threading.Event()
         self._process = subprocess.Popen(
-            command,
+            (*COMMAND, "-D", device or "default"),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -260,7 +260,9 @@ class _Capture:
                     heard_at = now
                     received = os.read(sound, PIECE_BYTES - len(piece))
                     if not received:
-                        return _sentence(words)
+                        return cannot_be_used(
+                            "microphone", self._device, last_words(words), program="arecord"
+                        )
                     piece, taken = piece + received, taken + len(received)
                     if len(piece) == PIECE_BYTES:
                         self._hand_on(piece)
@@ -274,11 +276,3 @@ class _Capture:
                         "its cable, or unplug it and plug it in again"
                     )
         return ""
-
-
-def _sentence(said: bytes) -> str:
-    """Why ``arecord`` has ended, in words for people."""
-    # As "arecord: main:831: audio open error: No such file or directory".
-    found = re.findall(r"^arecord: \w+:\d+: (.+)$", said.decode(errors="replace"), re.MULTILINE)
-    reason = found[-1] if found else "arecord has ended"
-    return f"the microphone cannot be used ({reason}); {HELP}"

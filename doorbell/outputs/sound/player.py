@@ -1,7 +1,8 @@
 """The sound device, in a process of its own: ``python -m doorbell.outputs.sound.player``.
 
 Each request is a line with sample rate, channels and bytes, and the samples; it is answered by a
-line: ``done``, ``stopped`` or ``error`` and why. The line ``stop`` ends what was asked before it.
+line: ``done``, ``stopped`` or ``error`` and why, for people. The line ``stop`` ends what was asked
+before it.
 
 Ends as soon as stdin does, so it dies with its parent even while a device hangs. A crash in a sound
 library ends this process and no other.
@@ -21,6 +22,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
+
+from doorbell.outputs.sound.alsa import cannot_be_used, last_words
 
 if TYPE_CHECKING:
     from array import array
@@ -119,8 +122,8 @@ def play_with_miniaudio(request: Request) -> None:
 def play_with_aplay(request: Request, device: str | None = None) -> None:
     """Play through the ``aplay`` program of alsa-utils, which can be told the device."""
     if shutil.which("aplay") is None:
-        msg = "there is no aplay; install it with: sudo apt install alsa-utils"
-        raise OSError(msg)
+        msg = "there is no aplay to play with; install it with: sudo apt install alsa-utils"
+        raise FileNotFoundError(msg)
     endian = "LE" if sys.byteorder == "little" else "BE"
     form = ["-t", "raw", "-f", f"S16_{endian}", "-r", str(request.sample_rate)]
     where = [] if device is None else ["-D", device]
@@ -129,6 +132,7 @@ def play_with_aplay(request: Request, device: str | None = None) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C"},  # what it says is looked at
     ) as process:
         request.stop.ends_by(process.kill)
         try:
@@ -136,7 +140,7 @@ def play_with_aplay(request: Request, device: str | None = None) -> None:
         finally:
             process.kill()
     if process.returncode and not request.stop.is_set:
-        raise OSError(reason_of(said))
+        raise OSError(last_words(said))
 
 
 LIBRARIES: dict[str, Play] = {
@@ -182,13 +186,6 @@ def read_requests(stream: BinaryIO, take: Callable[[Request], object]) -> None:
     last.set()
 
 
-def reason_of(said: bytes) -> str:
-    """Why ``aplay`` has ended: its own last words, without those of the library before them."""
-    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
-    own = [line for line in lines if line.startswith("aplay:")]
-    return (own or lines or ["aplay failed"])[-1].strip()
-
-
 def _read_request(line: bytes, stream: BinaryIO) -> Request | None:
     header = line.split()
     if len(header) != 3:
@@ -220,8 +217,12 @@ def main() -> None:
         try:
             play(request)
             answer = "stopped" if request.stop.is_set else "done"
+        except FileNotFoundError as exc:
+            answer = f"error {exc}"
         except Exception as exc:  # noqa: BLE001 the top of the process; the parent says it
-            answer = f"error {type(exc).__name__}: {exc}".replace("\n", " ")
+            reason = str(exc) if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"
+            told = cannot_be_used("sound device", device, reason, program="aplay")
+            answer = f"error {told}"
         print(answer, flush=True)  # noqa: T201 the protocol
 
 

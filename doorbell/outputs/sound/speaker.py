@@ -93,10 +93,7 @@ class Speaker:
         if answer.startswith("error "):
             # The library may hold on to its first view of the devices: a new player looks again.
             self._release(process)
-            raise SoundError(
-                f"the sound device refused ({answer.removeprefix('error ')}); "
-                "see the devices with: aplay -L; the doorbell's user must be in the group audio"
-            )
+            raise SoundError(answer.removeprefix("error "))
         code = self._bury(process)
         raise PlayerDiedError(f"the player process ended with code {code} in the middle of a sound")
 
