@@ -91,7 +91,7 @@ def test_without_the_server_commands_list_what_the_copy_has(tmp_path: Path) -> N
     for verb, count in (("people", 1), ("strangers", 0), ("visits", 1)):
         found = listed(verb, storage, nowhere)
         assert (found.exit_code, len(json.loads(found.stdout))) == (0, count)
-        assert found.stderr.startswith("from this machine's copy")
+        assert found.stderr.startswith("this machine's copy lacks")
         assert "does not answer" in found.stderr
 
 

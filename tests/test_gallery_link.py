@@ -395,10 +395,12 @@ def test_newcomers_of_an_outage_are_compared_as_soon_as_it_is_over(tmp_path: Pat
     machine.meet(sample(1))
     tidied = threading.Event()
 
+    def noting(_gallery: Gallery) -> Iterator[None]:
+        tidied.set()
+        yield
+
     def linked() -> GalleryLink:
-        return GalleryLink(
-            machine.path, NO_CIPHER, place.section, (DOOR,), tidy=lambda _gallery: tidied.set()
-        )
+        return GalleryLink(machine.path, NO_CIPHER, place.section, (DOOR,), tidy=noting)
 
     with closing(linked()):
         assert tidied.wait(10.0)
@@ -414,8 +416,12 @@ def test_a_door_s_account_tidies_what_is_its_own_and_no_more(
 ) -> None:
     tidied: list[str] = []
 
-    def noting(word: str) -> Callable[[Gallery], None]:
-        return lambda gallery: tidied.append(f"{word} {gallery.visits.doors()}")
+    def noting(word: str) -> Callable[[Gallery], Iterator[None]]:
+        def tidy(gallery: Gallery) -> Iterator[None]:
+            tidied.append(f"{word} {gallery.visits.doors()}")
+            yield
+
+        return tidy
 
     machine.meet(sample(1))
     machine.exchange()

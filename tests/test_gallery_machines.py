@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,14 @@ from doorbell.daemon.shared_gallery import forgetting_nobodys, forgetting_own
 from doorbell.domain import Visit
 from doorbell.errors import GalleryError, GalleryRefusedError, UsageError
 from doorbell.gallery.gallery import EnrolledSample, Gallery, open_server
-from doorbell.gallery.link.machines import all_machines, behind, prune, remove, require_tidied
+from doorbell.gallery.link.machines import (
+    all_machines,
+    behind,
+    prune,
+    remove,
+    require_doors_apart,
+    require_tidied,
+)
 from doorbell.imaging.portrait import crop_portrait
 from doorbell.status import VisitsForgotten
 
@@ -210,7 +218,7 @@ def test_the_house_is_tidied_once_an_hour_by_an_account_that_may(
 
 
 def test_each_machine_deletes_old_visits_at_its_own_doors_by_its_own_configuration(
-    household: Gallery, machines: list[Machine]
+    place: OnServer, household: Gallery, machines: list[Machine]
 ) -> None:
     """And that of the household whatever is nobody's."""
     kept = {"front": 3, "back": 300, "gone": 30}
@@ -242,7 +250,18 @@ def test_each_machine_deletes_old_visits_at_its_own_doors_by_its_own_configurati
         *("front-100", "front-400", "back-400"),
     }
     assert left() == {"front-2", "back-2", "back-100", "gone-2", "gone-100", "-100"}
-    [*forgetting_nobodys(household, NOON, retention("gone"), told.append)]
+    tidy = partial(forgetting_nobodys, household, NOON, retention("gone"), told.append)
+    everything = left()
+    [*tidy(is_settled=False)]
+    assert left() == everything
+    assert old not in household.strangers.all()
+    with place.open() as owners, owners.file.writing():  # a machine of an earlier version
+        owners.file.execute("INSERT INTO machines (id, name, seen_at) VALUES ('early', 'early', 0)")
+    [*tidy(is_settled=True)]
+    assert left() == everything - {"-100"}
+    age(household, 3600.0)
+    remove(household.file, "early")
+    [*tidy(is_settled=True)]
     assert left() == {"front-2", "back-2", "back-100", "gone-2"}
     assert old not in household.strangers.all()
     for machine in machines:
@@ -251,8 +270,24 @@ def test_each_machine_deletes_old_visits_at_its_own_doors_by_its_own_configurati
         assert visits == {each for each in left() if each.startswith(machine.door)}
     age(household, 3600.0)
     remove(household.file, socket.gethostname())
-    [*forgetting_nobodys(household, NOON, retention("gone"), told.append)]
+    [*tidy(is_settled=True)]
     assert left() == {"front-2", "back-2", "gone-2"}
+
+
+def test_a_door_of_two_machines_is_said(place: OnServer, machines: list[Machine]) -> None:
+    front, _ = machines
+    front.exchange()
+    with place.open() as everything:
+        require_doors_apart(everything.file)
+        with everything.file.writing():
+            everything.file.execute(
+                "INSERT INTO machines (id, name, seen_at, doors) "
+                "VALUES ('attic', 'attic', 0, ARRAY['side', 'front'])"
+            )
+        with pytest.raises(GalleryError, match=r"the door 'front' is .*\(.*attic.*device.id"):
+            require_doors_apart(everything.file)
+    words = ["gallery", "machines", "--set", f"gallery.url={place.section.url}"]
+    assert "several machines" in CliRunner().invoke(main, words).stderr
 
 
 def test_a_house_that_no_machine_may_tidy_says_so(place: OnServer, machines: list[Machine]) -> None:

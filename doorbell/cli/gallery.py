@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ from doorbell.errors import GalleryError, UsageError
 from doorbell.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from doorbell.config import Config, GallerySection
 
 _FILE = click.Path(path_type=Path)
@@ -155,8 +157,23 @@ def _restore_on_server(config: Config, file: Path, *, yes: bool) -> None:
         if not yes:
             click.confirm("Replace the gallery on the server?", abort=True)
         load(config.gallery, file)
-        open_server(config.gallery).close()  # which brings it to the present version
+        try:
+            open_server(config.gallery).close()  # which brings it to the present version
+        except GalleryError as exc:
+            raise GalleryError(
+                f"{file} is in the place of the gallery, and could not be brought to the present "
+                f"version yet: {exc}; the next start of a doorbell tries again"
+            ) from exc
     say(f"restored {file}; start the doorbells again")
+
+
+@contextmanager
+def _saying() -> Iterator[None]:
+    """Say what is wrong with the gallery, and go on."""
+    try:
+        yield
+    except GalleryError as exc:
+        say(str(exc), err=True)
 
 
 @gallery.command(
@@ -275,7 +292,11 @@ def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
     """
     from doorbell.clock import iso_utc
     from doorbell.gallery.gallery import open_server
-    from doorbell.gallery.link.machines import all_machines, require_tidied
+    from doorbell.gallery.link.machines import (
+        all_machines,
+        require_doors_apart,
+        require_tidied,
+    )
     from doorbell.gallery.link.machines import remove as take_out
 
     if config.gallery.url is None:
@@ -283,10 +304,10 @@ def machines(config: Config, remove: str | None, *, as_json: bool) -> None:
     with closing(open_server(config.gallery)) as server:
         removed = 0 if remove is None else take_out(server, remove)
         found = all_machines(server)
-        try:
+        with _saying():
             require_tidied(server)
-        except GalleryError as exc:
-            say(str(exc), err=True)
+        with _saying():
+            require_doors_apart(server)
     if removed:
         say(f"removed {remove}; it is listed again if it comes back", err=as_json)
     if as_json:

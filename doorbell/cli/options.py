@@ -320,6 +320,5 @@ def read_gallery(config: Config, read: Callable[[Gallery], _Result]) -> _Result:
             raise
         why = exc
     with open_own(config.storage, config.gallery) as copy:
-        found = read(copy)
-    say(f"from this machine's copy, which lacks consent and other doors' visits: {why}", err=True)
-    return found
+        say(f"this machine's copy lacks consent and other doors' visits: {why}", err=True)
+        return read(copy)

@@ -21,7 +21,7 @@ from doorbell.daemon.maintenance import Retention
 from doorbell.gallery.gallery import Gallery
 from doorbell.gallery.link.copy_file import CopyFile
 from doorbell.gallery.link.link import GalleryLink
-from doorbell.gallery.link.machines import watched_doors
+from doorbell.gallery.link.machines import unwatched_doors
 from doorbell.household.forgetting import (
     ForgettingOutcome,
     ForgetVisits,
@@ -40,6 +40,10 @@ log = logging.getLogger(__name__)
 CATCH_UP_SECONDS = 5.0
 # A million samples take about a minute.
 FIRST_COPY_SECONDS = 180.0
+
+# After a move, or a backup that was put back, the server knows only who was started since.
+# Until this one has run so long, visits at doors of no machine are left alone.
+SETTLED_SECONDS = 86_400.0
 
 _POLL_SECONDS = 0.2
 
@@ -106,6 +110,7 @@ def open_shared(config: Config, publish: Callable[[State], None]) -> Iterator[Sh
     path, cipher = config.storage.copy_path, open_cipher(config.storage.key_file)
     with closing(CopyFile(path, cipher)) as copy:
         is_first = not copy.progress().is_whole
+    settled_at = time.monotonic() + SETTLED_SECONDS
     with ExitStack() as stack:
         link = GalleryLink(
             path,
@@ -114,7 +119,7 @@ def open_shared(config: Config, publish: Callable[[State], None]) -> Iterator[Sh
             [door.device.id for door in config.doors],
             forgotten=publish,
             tidy_own=partial(_tidy_own, config, publish, kept),
-            tidy=partial(_tidy, config, publish, kept),
+            tidy=partial(_tidy, config, publish, kept, settled_at),
         )
         stack.enter_context(closing(link))
         household = GalleryExecutor(config.storage, config.gallery)
@@ -146,12 +151,23 @@ def forgetting_nobodys(
     wall_time: float,
     retention: Retention,
     forget_visits: ForgetVisits,
+    *,
+    is_settled: bool,
 ) -> Iterator[ForgettingOutcome]:
-    """Forget there old strangers, and old visits at doors that no machine has; likewise."""
+    """Forget there old strangers, and old visits at doors that no machine has; likewise.
+
+    Args:
+        gallery: on the server, by the household's account.
+        wall_time: as there.
+        retention: as there.
+        forget_visits: as there.
+        is_settled: whether all machines have had the time to say which doors they have.
+    """
     storage = retention.storage
     yield from forgetting_strangers(gallery, wall_time, storage, forget_visits)
-    days = retention.days_at(set(gallery.visits.doors()) - watched_doors(gallery.file))
-    yield from forgetting_visits(gallery, wall_time, storage, forget_visits, days)
+    if is_settled:
+        days = retention.days_at(unwatched_doors(gallery.file, gallery.visits.doors()))
+        yield from forgetting_visits(gallery, wall_time, storage, forget_visits, days)
 
 
 def _tidy_own(
@@ -159,28 +175,31 @@ def _tidy_own(
     publish: Callable[[State], None],
     kept: Kept,
     gallery: Gallery,
-) -> None:
-    """Delete on the server what is old at this machine's doors."""
+) -> Iterator[object]:
+    """Delete on the server what is old at this machine's doors, step by step."""
     retention = kept.retention
     if retention is not None and is_synchronized():
         doors = [door.device.id for door in config.doors]
-        for _ in forgetting_own(gallery, time.time(), retention, doors, publish):
-            pass
+        yield from forgetting_own(gallery, time.time(), retention, doors, publish)
 
 
 def _tidy(
     config: Config,
     publish: Callable[[State], None],
     kept: Kept,
+    settled_at: float,
     gallery: Gallery,
-) -> None:
+) -> Iterator[object]:
     """Delete on the server what is old and no machine's own, and merge strangers who are one."""
     retention = kept.retention
     if retention is not None and is_synchronized():
-        for _ in forgetting_nobodys(gallery, time.time(), retention, publish):
-            pass
+        is_settled = time.monotonic() >= settled_at
+        yield from forgetting_nobodys(
+            gallery, time.time(), retention, publish, is_settled=is_settled
+        )
     read = partial(gallery.templates, SFACE_ID)
     for merged in merge_alike(gallery, read, config.recognition, undoable=True):
         if merged is not None:
             newer, older = merged
             log.info("%s is %s", newer.label, older.label)
+        yield merged

@@ -33,7 +33,7 @@ from doorbell.diagnostics.sound import (
 )
 from doorbell.errors import DoorbellError, OutputError
 from doorbell.gallery.gallery import Gallery
-from doorbell.gallery.link.machines import require_tidied
+from doorbell.gallery.link.machines import require_doors_apart, require_tidied
 from doorbell.gpio.button import open_button
 from doorbell.gpio.lines import KernelChips
 from doorbell.inference import NetworkFiles, Runner, open_runner
@@ -225,6 +225,7 @@ def _check_gallery(config: Config) -> str:
     with Gallery.of(config.storage, config.gallery) as gallery:
         people, strangers = len(gallery.people.all()), len(gallery.strangers.all())
         require_tidied(gallery.file)
+        require_doors_apart(gallery.file)
     advice = "" if people else "; enroll somebody with: doorbell enroll NAME PHOTO"
     return f"{people} people, {strangers} strangers{advice}"
 

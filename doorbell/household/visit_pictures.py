@@ -136,7 +136,8 @@ def faces_now(
     """
     try:
         told, there = _told_now(gallery, faces)
-        people = {person.person_id for person in gallery.people.all()}
+        shown = {face.visitor.person_id for face in faces if isinstance(face.visitor, Person)}
+        people = {person.person_id for person in gallery.people.those(shown)}
     except GalleryError:
         return faces
 

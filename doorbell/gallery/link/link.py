@@ -9,8 +9,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Collection
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,8 +64,17 @@ class LinkState:
     aside: int
 
 
-def _tidy_nothing(gallery: Gallery) -> None:
+@contextmanager
+def _logging_failure() -> Iterator[None]:
+    try:
+        yield
+    except GalleryError as exc:
+        log.error("what is old stays for another hour: %s", exc)
+
+
+def _tidy_nothing(gallery: Gallery) -> Iterable[object]:
     del gallery
+    return ()
 
 
 class GalleryLink:
@@ -92,8 +101,8 @@ class GalleryLink:
         doors: Collection[str],
         *,
         forgotten: Callable[[VisitsForgotten], None] = keep_nothing_else,
-        tidy_own: Callable[[Gallery], None] = _tidy_nothing,
-        tidy: Callable[[Gallery], None] = _tidy_nothing,
+        tidy_own: Callable[[Gallery], Iterable[object]] = _tidy_nothing,
+        tidy: Callable[[Gallery], Iterable[object]] = _tidy_nothing,
     ) -> None:
         self._path = path
         self._cipher = cipher
@@ -182,16 +191,21 @@ class GalleryLink:
                     tidied_at, tidy_seconds = time.monotonic(), TIDY_SECONDS
 
     def _tidy_server(self, server: PostgresDatabase, every_seconds: float) -> None:
-        try:
-            self._tidy_own(Gallery(server))
-            with server.tidying(every_seconds) as is_ours:
-                if is_ours:
-                    self._tidy(Gallery(server))
-                    prune(server)
-            if time.monotonic() > self._began + TIDY_SECONDS:  # by then somebody has
+        with _logging_failure():
+            self._go_through(self._tidy_own(Gallery(server)))
+        with _logging_failure(), server.tidying(every_seconds) as is_ours:
+            if is_ours:
+                self._go_through(self._tidy(Gallery(server)))
+                prune(server)
+        if time.monotonic() > self._began + TIDY_SECONDS:  # by then somebody has
+            with _logging_failure():
                 require_tidied(server)
-        except GalleryError as exc:
-            log.error("what is old stays for another hour: %s", exc)
+
+    def _go_through(self, steps: Iterable[object]) -> None:
+        for _ in steps:
+            self._noted_answer()
+            if self._stopping.is_set():
+                return
 
     def _count(self, copy: CopyFile) -> None:
         self._waiting, self._aside = copy.count_waiting(), copy.count_aside()

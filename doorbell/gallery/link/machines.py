@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from doorbell.errors import GalleryError, UsageError
@@ -63,10 +64,36 @@ def all_machines(server: GalleryDatabase) -> list[Machine]:
     return _machines(server, "TRUE")
 
 
-def watched_doors(server: GalleryDatabase) -> set[str]:
-    """The doors that any machine watches."""
-    rows = server.rows("SELECT DISTINCT unnest(doors) AS door_id FROM machines")
-    return {row["door_id"] for row in rows}
+def unwatched_doors(server: GalleryDatabase, doors: Iterable[str]) -> set[str]:
+    """Those of some doors that no machine watches, as far as each has said which it does.
+
+    As long as one has not, whose doorbell is of an earlier version, that is the one without name.
+    """
+    rows = server.rows("SELECT doors FROM machines")
+    if all(row["doors"] for row in rows):
+        return set(doors).difference(*(row["doors"] for row in rows))
+    return {""}.intersection(doors)
+
+
+def require_doors_apart(database: GalleryDatabase) -> None:
+    """See that each door is one machine's, which deletes visits there by its own configuration.
+
+    Raises:
+        GalleryError: it is several machines'. The account of a door sees only its own.
+    """
+    if not database.has_copies:
+        return
+    shared = database.rows(
+        "SELECT door_id, string_agg(name, ', ' ORDER BY name) AS names "
+        "FROM (SELECT name, unnest(doors) AS door_id FROM machines) AS watched "
+        "GROUP BY door_id HAVING count(*) > 1 ORDER BY door_id"
+    )
+    for row in shared:
+        raise GalleryError(
+            f"the door {row['door_id']!r} is watched by several machines ({row['names']}), and "
+            "each deletes visits there as it is configured: give each door a device.id of its own; "
+            "one that is gone is taken out by: doorbell gallery machines --remove"
+        )
 
 
 def remove(server: GalleryDatabase, name: str) -> int:

@@ -39,6 +39,8 @@ SET LOCAL client_min_messages = error;
 SET LOCAL lock_timeout = {round(BUSY_SECONDS * 1000)};
 DROP SCHEMA IF EXISTS {SCHEMA} CASCADE;
 """
+# Since August 2025: what a backup says is then no command of psql's, which would be run here.
+_RESTRICTS = "--restrict-key"
 _END = f"""
 DO $$ BEGIN
     IF (SELECT version FROM {SCHEMA}.gallery) > {len(MIGRATIONS)} THEN
@@ -87,6 +89,11 @@ def load(section: GallerySection, source: Path) -> None:
         ConfigError: the server cannot be spoken to as it is named.
     """
     require_dump(source)
+    if _RESTRICTS not in _run("pg_restore", None, "--help"):
+        raise GalleryError(
+            "this pg_restore lets a backup run commands here (CVE-2025-8714); the gallery was left "
+            "as it was: bring PostgreSQL's programs up to date, with: apt upgrade postgresql-client"
+        )
     environment = _environment(address_of(section))
     words = [_found("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
     with (
@@ -111,7 +118,8 @@ def load(section: GallerySection, source: Path) -> None:
             if read.returncode == 0:  # else what psql has is not all of it
                 psql.stdin.write(_END.encode())
         psql.wait()
-        if read is not None and read.returncode > 0:
+        # Where psql has failed, pg_restore ends by a signal, since nobody reads what it writes.
+        if read is not None and (read.returncode > 0 or (read.returncode and not psql.returncode)):
             raise _failed("pg_restore", read.returncode, read.stderr)
         if psql.returncode or read is None or read.returncode:
             said.seek(0)

@@ -351,6 +351,16 @@ _WATCHED = (
                 seen_at = EXCLUDED.seen_at, account = session_user
                 RETURNING known.applied_sequence
         $$""",
+    # What the accounts that there are need of what is new, until their roles are made anew.
+    """DO $$ BEGIN
+        IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'doorbell_door') THEN
+            GRANT SELECT ON gone TO doorbell_door;
+        END IF;
+        IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'doorbell_household') THEN
+            GRANT SELECT ON gone TO doorbell_household;
+            GRANT DELETE ON template_changes TO doorbell_household;
+        END IF;
+    END $$""",
 )
 
 # Each entry leads from the version of its index to the next. Entries are only ever appended.
