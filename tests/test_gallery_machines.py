@@ -218,7 +218,7 @@ def test_the_house_is_tidied_once_an_hour_by_an_account_that_may(
 
 
 def test_each_machine_deletes_old_visits_at_its_own_doors_by_its_own_configuration(
-    place: OnServer, household: Gallery, machines: list[Machine]
+    household: Gallery, machines: list[Machine]
 ) -> None:
     """And that of the household whatever is nobody's."""
     kept = {"front": 3, "back": 300, "gone": 30}
@@ -255,8 +255,8 @@ def test_each_machine_deletes_old_visits_at_its_own_doors_by_its_own_configurati
     [*tidy(is_settled=False)]
     assert left() == everything
     assert old not in household.strangers.all()
-    with place.open() as owners, owners.file.writing():  # a machine of an earlier version
-        owners.file.execute("INSERT INTO machines (id, name, seen_at) VALUES ('early', 'early', 0)")
+    # A machine of an earlier version says nothing of its doors.
+    household.file.rows("SELECT register_machine('1', 'early', '{}')")
     [*tidy(is_settled=True)]
     assert left() == everything - {"-100"}
     age(household, 3600.0)
@@ -279,11 +279,7 @@ def test_a_door_of_two_machines_is_said(place: OnServer, machines: list[Machine]
     front.exchange()
     with place.open() as everything:
         require_doors_apart(everything.file)
-        with everything.file.writing():
-            everything.file.execute(
-                "INSERT INTO machines (id, name, seen_at, doors) "
-                "VALUES ('attic', 'attic', 0, ARRAY['side', 'front'])"
-            )
+        everything.file.rows("SELECT register_machine('1', 'attic', '{side, front}')")
         with pytest.raises(GalleryError, match=r"the door 'front' is .*\(.*attic.*device.id"):
             require_doors_apart(everything.file)
     words = ["gallery", "machines", "--set", f"gallery.url={place.section.url}"]
