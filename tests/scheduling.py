@@ -31,6 +31,13 @@ WAITING = frozenset(
     }
 )
 
+# Files that share fixtures which take seconds, and the word for both.
+TOGETHER = {
+    "test_enrollment.py": "enrollment",
+    "test_enrollment_videos.py": "enrollment",
+    "test_evaluation.py": "evaluation",
+    "test_evaluation_command.py": "evaluation",
+}
 
 # So much lower is the priority of files that compute.
 _NICE = 5
@@ -41,7 +48,8 @@ class WaitingApart(LoadFileScheduling):  # type: ignore[misc]  # it ships no typ
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return "waiting" if PurePath(file).name in WAITING else file
+        name = PurePath(file).name
+        return "waiting" if name in WAITING else TOGETHER.get(name, file)
 
 
 def order(items: list[pytest.Item]) -> None:

@@ -100,6 +100,23 @@ def test_less_precision_hardly_turns_an_embedding(
     assert (exact * rough).sum(axis=1).min() >= least
 
 
+def test_faces_are_embedded_the_same_however_many_there_are(
+    models_directory: Path, crops: NDArray[np.float32]
+) -> None:
+    section = InferenceSection.model_validate(
+        {"models_directory": models_directory, "precision": "float32", "backend": "openvino"}
+    )
+    runner = open_runner(network_files("sface", section), section)
+    turned = np.concatenate([crops, crops[:, :, ::-1], crops[:, :, :, ::-1]] * 10)[:19]
+    with closing(runner):
+        alone = np.concatenate(
+            [runner.infer({"image": each[np.newaxis]})["embedding"] for each in turned]
+        )
+        for count in (2, 7, 8, 9, 16, 19):
+            some = runner.infer({"image": turned[:count]})["embedding"]
+            np.testing.assert_allclose(some, alone[:count], atol=2e-3)
+
+
 @pytest.mark.skipif(
     "FP16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
     reason="this processor does not compute in float16",
