@@ -13,7 +13,8 @@ import pytest
 
 from doorbell.camera import Camera
 from doorbell.camera.frame_health import FrameHealth
-from doorbell.camera.latest import LatestFrame, close_all, open_latest
+from doorbell.camera.latest import LatestFrame
+from doorbell.camera.opening import close_all, open_latest
 from doorbell.camera.patience import Patience
 from doorbell.config import CameraSection
 from doorbell.domain import Frame

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from doorbell.camera import Camera, open_camera
-from doorbell.camera.latest import open_latest
 from doorbell.camera.opencv import OpenCvCamera, in_rows
+from doorbell.camera.opening import open_latest
 from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, EndOfStreamError

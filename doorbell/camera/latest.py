@@ -12,20 +12,15 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
-from doorbell.camera import Camera, open_camera
+from doorbell.camera import Camera
 from doorbell.camera.capture_thread import AbandonedThreads, CaptureThread
-from doorbell.camera.exposed import FaceMeter, open_exposed
+from doorbell.camera.exposed import FaceMeter
 from doorbell.camera.frame_health import FrameHealth, refuse_malformed
-from doorbell.camera.patience import Patience, patience_with
-from doorbell.camera.process.camera import CameraProcesses
+from doorbell.camera.patience import Patience
 from doorbell.camera.states import CameraStates
-from doorbell.camera.uri import is_live, loses_no_frame
-from doorbell.config import CameraSection
 from doorbell.domain import Frame
 from doorbell.errors import CameraError, CameraSetupError, CameraStuckError, EndOfStreamError
 from doorbell.status import CameraCondition, CameraState
@@ -42,8 +37,6 @@ _CLOSE_SECONDS = 2.0
 _FROZEN_FACTOR_MOST = 32.0
 # Between the last frame before a reopening and the first after it, where its clock starts at zero.
 _GAP_SECONDS = 1.0
-# A process whose driver hangs is ended before the thread that waits for it is given up.
-_PROCESS_ENDS_SECONDS = 30.0
 
 
 class LatestFrame:
@@ -353,60 +346,3 @@ class LatestFrame:
             self._last_seconds = frame.time_seconds
             self._frame = frame
             self.changed.notify_all()
-
-
-def close_all(cameras: Iterable[LatestFrame]) -> None:
-    """Close cameras at the same time: one that hangs keeps nobody longer than all of them do."""
-    cameras = list(cameras)
-    for camera in cameras:
-        camera.stop()
-    for camera in cameras:
-        camera.close()
-
-
-def open_latest(
-    section: CameraSection,
-    faces_directory: Path | None = None,
-    *,
-    may_be_missing: bool = False,
-    changed: threading.Condition | None = None,
-    processes: CameraProcesses | None = None,
-    name: str = "",
-) -> LatestFrame:
-    """Open the configured camera behind a ``LatestFrame``.
-
-    Args:
-        section: where the camera is and how it is to be read.
-        faces_directory: portraits for the built-in simulated scene, where the URI names none.
-        may_be_missing: a camera that is not there is waited for; one that is configured wrongly is
-            told by ``LatestFrame.get``.
-        changed: as ``LatestFrame`` takes it.
-        processes: opens a live camera in a process of its own; None for this process. A driver that
-            hangs there is ended, and no thread is left behind.
-        name: of that process.
-
-    Raises:
-        CameraError: the camera cannot be opened.
-    """
-    sight = FrameHealth(dark_seconds=section.dark_seconds, frozen_seconds=section.frozen_seconds)
-    meter = FaceMeter() if section.expose_faces else None
-    patience = patience_with(section)
-    live = is_live(section)
-    open_again: Callable[[], Camera]
-    if processes is not None and live:
-        open_again = partial(processes.open, section, faces_directory, name, patience, meter)
-        patience = replace(patience, stuck_seconds=patience.stuck_seconds + _PROCESS_ENDS_SECONDS)
-    elif meter is not None:
-        open_again = partial(open_exposed, section, faces_directory, meter)
-    else:
-        open_again = partial(open_camera, section, faces_directory)
-    return LatestFrame(
-        open_again,
-        reopen_max_seconds=section.reopen_max_seconds,
-        lossless=loses_no_frame(section),
-        patience=patience,
-        sight=sight if live else None,
-        may_be_missing=may_be_missing,
-        meter=meter,
-        changed=changed,
-    )

@@ -91,7 +91,7 @@ def enroll(
     if door_id is not None and not from_camera:
         raise click.UsageError("--door is for --camera")
     door = door_of(config, door_id) if from_camera else config
-    from doorbell.camera.latest import open_latest
+    from doorbell.camera.opening import open_latest
     from doorbell.config import control_socket
     from doorbell.control.camera import open_daemon_camera
     from doorbell.gallery.gallery import Gallery

@@ -16,7 +16,8 @@ from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 from doorbell.camera import frames_reach_gpu
-from doorbell.camera.latest import LatestFrame, close_all, open_latest
+from doorbell.camera.latest import LatestFrame
+from doorbell.camera.opening import close_all, open_latest
 from doorbell.camera.process.camera import CameraProcesses
 from doorbell.camera.process.starter import fork_starter
 from doorbell.camera.uri import is_live

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from doorbell.camera.exposed import can_be_exposed
-from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.latest import LatestFrame
+from doorbell.camera.opening import open_latest
 from doorbell.camera.rotated import rotate
 from doorbell.camera.uri import Kind, source_of
 from doorbell.config import CameraSection, Config, RecognitionSection, control_socket

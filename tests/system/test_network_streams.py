@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.latest import LatestFrame
+from doorbell.camera.opening import open_latest
 from doorbell.config import CameraSection, load_config
 from doorbell.diagnostics import check_all
 from doorbell.errors import CameraError

@@ -16,7 +16,8 @@ import pytest
 
 from doorbell.camera.controls import Name
 from doorbell.camera.exposure import RELEASE_SECONDS
-from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.latest import LatestFrame
+from doorbell.camera.opening import open_latest
 from doorbell.camera.v4l2 import V4l2Controls
 from doorbell.config import CameraSection
 from doorbell.domain import Face

@@ -18,7 +18,8 @@ from usb_camera import FACE_XYXY, HOST_CONTROLLER, UsbCamera
 from doorbell.camera.controls import APERTURE_PRIORITY, MANUAL, Name
 from doorbell.camera.exposed import can_be_exposed
 from doorbell.camera.exposure import RELEASE_SECONDS
-from doorbell.camera.latest import LatestFrame, open_latest
+from doorbell.camera.latest import LatestFrame
+from doorbell.camera.opening import open_latest
 from doorbell.camera.v4l2 import V4l2Controls
 from doorbell.config import CameraSection
 from doorbell.domain import Face

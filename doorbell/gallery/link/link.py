@@ -87,10 +87,10 @@ class GalleryLink:
         doors: whose visits are this machine's.
         forgotten: told on the link's thread of visits that are gone, so that what else is held of
             them goes, too.
-        tidy_own: deletes on the server what is old of this machine's doors; called on the link's
-            thread once an hour.
-        tidy: deletes there what is old and no machine's own, and merges strangers who are one;
-            called once an hour of the house, where this machine's account may.
+        tidy_own: steps, each of a moment, that delete on the server what is old of this machine's
+            doors; gone through on the link's thread once an hour.
+        tidy: steps that delete there what is old and no machine's own, and merge strangers who are
+            one; once an hour of the house, where this machine's account may.
     """
 
     def __init__(
